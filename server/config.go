@@ -1,0 +1,216 @@
+// Configuration of a node: one field for every setting of `c100k serve`, and the fields only a Go program can set.
+
+package server
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+)
+
+// Values of Config.SlowConsumer.
+const (
+	SlowDisconnect = "disconnect"  // the connection that lags is closed
+	SlowDropOldest = "drop-oldest" // its oldest unsent messages make room
+	SlowDropNewest = "drop-newest" // new messages pass it by until it has caught up
+)
+
+// Values of Config.IO.
+const (
+	IOAuto    = "auto"    // io_uring where it is allowed, system calls otherwise
+	IOUring   = "uring"   // io_uring, or New fails
+	IOSyscall = "syscall" // one system call a read and a write
+)
+
+// Off switches a duration off where its field allows that: zero is taken by "the default".
+const Off = time.Duration(-1)
+
+// WorkersAuto asks for as many processes as MaxConns and the limit on open files need.
+const WorkersAuto = -1
+
+// BusMemory is the bus of a node that stands alone.
+const BusMemory = "memory"
+
+// Defaults and bounds. A bound stands where a value beyond it is a slip of the hand rather than a wish.
+const (
+	maxMessageDefault = 64 << 10 // bytes
+	maxMessageMax     = 1 << 30  // bytes: frames and outboxes count in 32 bits, and one message is one buffer
+	outboxDefault     = 1 << 20  // bytes a connection
+	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
+
+	handshakeTimeoutDefault = 5 * time.Second
+	pingIntervalDefault     = 30 * time.Second
+	pingTimeoutDefault      = 10 * time.Second
+	drainDefault            = 30 * time.Second
+
+	// The timer wheel ticks every 32 ms: a shorter deadline would fire at the wheel's pace, not at the configured one.
+	timeoutMin = 100 * time.Millisecond
+	// A deadline of more than a day keeps records of dead peers, and is more likely a wrong unit.
+	timeoutMax = 24 * time.Hour
+
+	loopsMax = 256     // a connection's ID has 8 bits for its loop
+	connsMax = 1 << 24 // a fan-out's member number has 24 bits
+
+	// reservedFiles are kept back from the limit on open files when MaxConns is left to it: listeners, epoll and
+	// io_uring descriptors, the admin port, HTTP requests on their way to an upstream, and the runtime's own.
+	reservedFiles = 128
+)
+
+// Config says how a node runs. The zero value is a working node on port 8080 with nothing open on it; the zero value
+// of a field is its default unless its comment says otherwise. Fields must not be changed once New has got them.
+type Config struct {
+	// Dev is for a laptop: listens on loopback, anyone may subscribe and publish, /echo, /broadcast and the demo page
+	// are on. Default false.
+	Dev bool
+	// Listen is the public address, every transport and plain HTTP on this one port: host:port. Default ":8080",
+	// "127.0.0.1:8080" with Dev. Port 0 takes a free one; OnListen tells which.
+	Listen string
+	// Admin is the address of health, metrics and the publish API: host:port. Empty: there is no admin port, which is
+	// the zero value; Defaults has "127.0.0.1:9100".
+	Admin string
+
+	// Workers is how many processes share the public port. Default 1. WorkersAuto derives it. More than one is not built yet.
+	Workers int
+	// Loops is how many event loops run in the process, 1 to 256. Default: the cores (GOMAXPROCS).
+	Loops int
+
+	// MaxConns is how many connections are held at once; beyond it new ones get 503. Default: what the process's limit
+	// on open files allows, less a reserve.
+	MaxConns int
+	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. Zero: no limit.
+	MaxConnsPerIP int
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. Default none: the peer's address counts.
+	TrustedProxies []netip.Prefix
+
+	// MaxMessage is the largest message a client may send, in bytes, 1 to 1 GiB; larger: close 1009. Default 64 KiB.
+	MaxMessage int
+	// Rate is how many messages a second a connection may send on average; beyond it close 1008. Zero: no limit.
+	Rate float64
+	// RateBurst is how many messages a connection may send at once before Rate counts. Default: one second of Rate, at
+	// least 1. Means nothing without Rate.
+	RateBurst int
+
+	// Outbox is how many bytes a connection may lag behind, MaxMessage to 1 GiB. Default 1 MiB, or MaxMessage
+	// where that is larger.
+	Outbox int
+	// SlowConsumer is what happens to a connection beyond Outbox: "disconnect" (default), "drop-oldest", "drop-newest".
+	SlowConsumer string
+
+	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default 5 s.
+	HandshakeTimeout time.Duration
+	// PingInterval is the quiet time after which a connection is asked whether it lives, 100 ms to 24 h. Default 30 s.
+	// Off: no heartbeats; half-open peers are then found by TCP alone.
+	PingInterval time.Duration
+	// PingTimeout is how long the answer to a heartbeat may take, 100 ms to 24 h. Default 10 s.
+	PingTimeout time.Duration
+	// Drain is the time over which connections are let go of, spread evenly, at a stop; up to 24 h. Default 30 s.
+	// Off: all at once.
+	Drain time.Duration
+
+	// Origins are the Origin values allowed, for WebSocket and for HTTP: "https://example.com", a host without a
+	// scheme, or "*" for all. Default: only the host the request was sent to.
+	Origins []string
+	// PublicTopics are the topics that need no token: names, or patterns in which "*" stands for any run of
+	// characters. Default none.
+	PublicTopics []string
+
+	// Compress turns permessage-deflate on, without context takeover. Default false.
+	Compress bool
+	// IO is how a turn's reads and writes reach the kernel: "auto" (default), "uring", "syscall".
+	IO string
+
+	// Upstream is the server that gets every HTTP request that is not ours: an http or https URL. Default none.
+	// Excludes Static and Handler.
+	Upstream string
+	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes Upstream and Handler.
+	Static string
+	// Bus joins nodes: "memory" (default) is a node alone. Other buses are not built yet.
+	Bus string
+
+	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none. Excludes APIKeyFile.
+	APIKey string
+	// APIKeyFile is a file that holds the key, read by New and at each Reload. Default none. Excludes APIKey.
+	APIKeyFile string
+	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
+	DemoEndpoints bool
+
+	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev ask for.
+	Handler http.Handler
+	// Logger gets the node's log. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Registry is where the node's metrics are registered and what /metrics shows. Nil: a registry of its own.
+	Registry Registry
+	// OnListen is called once, when the ports are open and before the first connection is served. admin is nil when
+	// there is no admin port. Nil: nobody is told.
+	OnListen func(public, admin net.Addr)
+}
+
+// Registry is both sides of a Prometheus registry; a *prometheus.Registry is one.
+type Registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
+}
+
+// Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on. Listen, Loops,
+// MaxConns, RateBurst and Outbox stay zero, because theirs depend on the machine or on other fields; WithDefaults
+// fills them.
+func Defaults() Config {
+	c := Config{Admin: "127.0.0.1:9100"}
+	c.fill()
+	return c
+}
+
+// fill puts the constant defaults into the fields that are zero.
+func (c *Config) fill() {
+	orDefault(&c.Workers, 1)
+	orDefault(&c.MaxMessage, maxMessageDefault)
+	orDefault(&c.SlowConsumer, SlowDisconnect)
+	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
+	orDefault(&c.PingInterval, pingIntervalDefault)
+	orDefault(&c.PingTimeout, pingTimeoutDefault)
+	orDefault(&c.Drain, drainDefault)
+	orDefault(&c.IO, IOAuto)
+	orDefault(&c.Bus, BusMemory)
+}
+
+// WithDefaults returns the configuration with every default in place, those included that come from the machine and
+// from other fields. It does not validate.
+func (c Config) WithDefaults() Config {
+	c.fill()
+	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), loopsMax))
+	orDefault(&c.MaxConns, connsAllowed())
+	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
+	if c.Dev {
+		orDefault(&c.Listen, "127.0.0.1:8080")
+		c.DemoEndpoints = true
+	}
+	orDefault(&c.Listen, ":8080")
+	if c.Rate > 0 {
+		orDefault(&c.RateBurst, max(1, int(min(c.Rate, connsMax))))
+	}
+	return c
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// OpenFiles returns how many files this process may open. Go raises the soft limit to the hard one at start.
+func OpenFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 // the kernel's own default
+	}
+	return int(min(limit.Cur, connsMax))
+}
+
+func connsAllowed() int { return max(1, min(OpenFiles()-reservedFiles, connsMax)) }

@@ -1,0 +1,164 @@
+// Tests of the configuration: defaults, every refused value, and the API key file.
+
+package server
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestZeroConfigIsValid(t *testing.T) {
+	for name, c := range map[string]Config{"zero": {}, "defaults": Defaults(), "filled": Defaults().WithDefaults()} {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWithDefaults(t *testing.T) {
+	c := Config{}.WithDefaults()
+	if c.Listen != ":8080" || c.Admin != "" || c.DemoEndpoints || c.Outbox != 1<<20 || c.Loops < 1 || c.MaxConns < 1 || c.RateBurst != 0 {
+		t.Errorf("zero: %+v", c)
+	}
+	c = Config{Dev: true, Rate: 20, MaxMessage: 4 << 20}.WithDefaults()
+	if c.Listen != "127.0.0.1:8080" || !c.DemoEndpoints || c.RateBurst != 20 || c.Outbox != 4<<20 {
+		t.Errorf("dev: %+v", c)
+	}
+	c = Config{Rate: 0.5, Listen: ":1", Dev: true, Drain: Off, PingInterval: Off}.WithDefaults()
+	if c.RateBurst != 1 || c.Listen != ":1" || c.Drain != Off || c.PingInterval != Off {
+		t.Errorf("given values must stay: %+v", c)
+	}
+	if got := Defaults(); got.Admin != "127.0.0.1:9100" || got.Listen != "" || got.MaxConns != 0 {
+		t.Errorf("Defaults: %+v", got)
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	tests := []struct {
+		field, want string // the error must begin with the field and contain want
+		config      Config
+	}{
+		{"Workers", "is 2; not built yet", Config{Workers: 2}},
+		{"Workers", "is auto; not built yet", Config{Workers: WorkersAuto}},
+		{"Bus", `is "nats://:xxxxx@h"; not built yet`, Config{Bus: "nats://:secret@h"}},
+		{"Loops", "is 257; allowed are 0 to 256", Config{Loops: 257}},
+		{"Loops", "is -1;", Config{Loops: -1}},
+		{"MaxConns", "is 16777217; allowed are 0 to 16777216", Config{MaxConns: 1<<24 + 1}},
+		{"MaxConnsPerIP", "is -1;", Config{MaxConnsPerIP: -1}},
+		{"MaxMessage", "is -1; allowed are 1 to 1073741824 bytes", Config{MaxMessage: -1}},
+		{"MaxMessage", "is 1073741825;", Config{MaxMessage: 1<<30 + 1}},
+		{"Outbox", "is 1000; allowed are 65536 to", Config{Outbox: 1000}},
+		{"Outbox", "is 1048576; allowed are 2097152 to", Config{Outbox: 1 << 20, MaxMessage: 2 << 20}},
+		{"Rate", "is -1; allowed are 0 (no limit)", Config{Rate: -1}},
+		{"Rate", "is NaN", Config{Rate: math.NaN()}},
+		{"RateBurst", "is 5; a burst needs a rate", Config{RateBurst: 5}},
+		{"HandshakeTimeout", "is 1ms; allowed are 100ms to 24h", Config{HandshakeTimeout: time.Millisecond}},
+		{"HandshakeTimeout", "is -1ns", Config{HandshakeTimeout: Off}},
+		{"PingInterval", "is 25h0m0s", Config{PingInterval: 25 * time.Hour}},
+		{"PingTimeout", "is 10ns", Config{PingTimeout: 10}},
+		{"Drain", "is 48h0m0s; allowed are 0s to 24h", Config{Drain: 48 * time.Hour}},
+		{"SlowConsumer", `is "drop"; allowed are disconnect, drop-oldest, drop-newest`, Config{SlowConsumer: "drop"}},
+		{"IO", `is "epoll"; allowed are auto, uring, syscall`, Config{IO: "epoll"}},
+		{"PublicTopics", `is ""; a topic is 1 to 255 bytes`, Config{PublicTopics: []string{"a", ""}}},
+		{"PublicTopics", `is "a\n"`, Config{PublicTopics: []string{"a\n"}}},
+		{"PublicTopics", "a topic is 1 to 255 bytes", Config{PublicTopics: []string{strings.Repeat("a", 256)}}},
+		{"PublicTopics", `is "\xff"`, Config{PublicTopics: []string{"\xff"}}},
+		{"Listen", `is "8080"; allowed is HOST:PORT`, Config{Listen: "8080"}},
+		{"Listen", `is ":65536"`, Config{Listen: ":65536"}},
+		{"Admin", `is "localhost"`, Config{Admin: "localhost"}},
+		{"Admin", "it is the public address too", Config{Listen: ":80", Admin: ":80"}},
+		{"Origins", `is "https://a/b"; allowed are * or an origin`, Config{Origins: []string{"https://a/b"}}},
+		{"Origins", `is ""`, Config{Origins: []string{""}}},
+		{"Origins", `is "https://u:p@a"`, Config{Origins: []string{"https://u:p@a"}}},
+		{"Upstream", `is "127.0.0.1:3000"; allowed is a URL`, Config{Upstream: "127.0.0.1:3000"}},
+		{"Upstream", `is "ftp://a"`, Config{Upstream: "ftp://a"}},
+		{"Upstream", `is "http://"`, Config{Upstream: "http://"}},
+		{"Static", "already go to the upstream", Config{Upstream: "http://a", Static: "."}},
+		{"Handler", "one of them", Config{Static: ".", Handler: http.NotFoundHandler()}},
+		{"APIKey", "is 5 characters long; allowed are 8 to 1024", Config{APIKey: "short"}},
+		{"APIKey", "is 10 characters long", Config{APIKey: "with space"}},
+		{"APIKeyFile", "one of the two", Config{APIKey: "long-enough", APIKeyFile: "/f"}},
+	}
+	for _, test := range tests {
+		err := test.config.Validate()
+		var field *FieldError
+		if !errors.As(err, &field) {
+			t.Errorf("%s %q: accepted (%v)", test.field, test.want, err)
+			continue
+		}
+		if field.Field != test.field || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("got %q, want field %s and %q", err, test.field, test.want)
+		}
+		if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "with space") {
+			t.Errorf("%s: %q tells a secret", test.field, err)
+		}
+	}
+}
+
+func TestValidateNamesRealFields(t *testing.T) {
+	bad := Config{Workers: 9, Loops: -1, Rate: -1, IO: "x", Bus: "x", Listen: "x", Drain: -5}
+	joined, ok := bad.Validate().(interface{ Unwrap() []error })
+	if !ok || len(joined.Unwrap()) != 7 {
+		t.Fatalf("want all 7 errors at once, got: %v", bad.Validate())
+	}
+	for _, err := range joined.Unwrap() {
+		var field *FieldError
+		if !errors.As(err, &field) {
+			t.Fatalf("%v is not a FieldError", err)
+		}
+		if _, there := reflect.TypeFor[Config]().FieldByName(field.Field); !there {
+			t.Errorf("Config has no field %s", field.Field)
+		}
+	}
+}
+
+func TestValidateAccepts(t *testing.T) {
+	for i, c := range []Config{
+		{Listen: "[::1]:0", Admin: "[::1]:0"},
+		{Origins: []string{"*", "https://example.com", "http://localhost:3000", "example.com", "example.com:8443", "*.example.com"}},
+		{PublicTopics: []string{"news", "chat.*", "ü"}, Upstream: "https://user:pass@host:1/base"},
+		{Drain: Off, PingInterval: Off, Rate: 0.1, RateBurst: 3, APIKey: "12345678"},
+	} {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+func TestFitsMachine(t *testing.T) {
+	ok := Config{MaxConns: 1}
+	if err := ok.FitsMachine(); err != nil {
+		t.Error(err)
+	}
+	tooMany := Config{MaxConns: OpenFiles() + 1}
+	if err := tooMany.FitsMachine(); err == nil || !strings.Contains(err.Error(), "ulimit -n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReadAPIKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	c := Config{APIKeyFile: path}
+	if _, err := c.ReadAPIKey(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	for content, want := range map[string]string{"s3cret-key\n": "s3cret-key", "short\n": "", "": "", "two words here": ""} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		key, err := c.ReadAPIKey()
+		if key != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", content, key, err)
+		}
+	}
+	if key, err := (&Config{APIKey: "abcdefgh"}).ReadAPIKey(); key != "abcdefgh" || err != nil {
+		t.Errorf("%q, %v", key, err)
+	}
+}

@@ -1,0 +1,233 @@
+// Validation of a Config: what each field may be, said with the field, what was given and what is allowed.
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// FieldError is one field of a Config with a value it cannot have.
+type FieldError struct {
+	Field   string // its name in Config
+	Given   string // the value, in the form a person would write; never a secret
+	Allowed string // what it may be
+}
+
+// Error implements error.
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s is %s; %s", e.Field, e.Given, e.Allowed)
+}
+
+// Validate says everything that is wrong with the configuration: an errors.Join of *FieldError, or nil. Zero fields
+// are defaults and therefore right. It looks at nothing but the values; FitsMachine asks the machine.
+func (c *Config) Validate() error {
+	full := *c
+	full.fill()
+	v := validator{}
+	full.validateNumbers(&v)
+	full.validateTimes(&v)
+	full.validateWords(&v)
+	full.validateHTTP(&v)
+	full.validateKey(&v)
+	return errors.Join(v.errs...)
+}
+
+// FitsMachine says whether this process can hold what the configuration asks of it: a *FieldError, or nil.
+func (c *Config) FitsMachine() error {
+	allowed := connsAllowed()
+	if c.MaxConns <= allowed {
+		return nil
+	}
+	return &FieldError{Field: "MaxConns", Given: strconv.Itoa(c.MaxConns), Allowed: fmt.Sprintf(
+		"this process may open %d files, which is %d connections (%d are kept for other uses): raise the limit to %d with ulimit -n or LimitNOFILE=, or leave it out",
+		OpenFiles(), allowed, reservedFiles, c.MaxConns+reservedFiles)}
+}
+
+type validator struct{ errs []error }
+
+func (v *validator) refuse(field, given, allowed string) {
+	v.errs = append(v.errs, &FieldError{Field: field, Given: given, Allowed: allowed})
+}
+
+func (v *validator) between(field string, given, low, high int, unit string) {
+	if given < low || given > high {
+		v.refuse(field, strconv.Itoa(given), fmt.Sprintf("allowed are %d to %d%s", low, high, unit))
+	}
+}
+
+func (v *validator) oneOf(field, given string, allowed ...string) {
+	for _, a := range allowed {
+		if given == a {
+			return
+		}
+	}
+	v.refuse(field, strconv.Quote(given), "allowed are "+strings.Join(allowed, ", "))
+}
+
+func (c *Config) validateNumbers(v *validator) {
+	if c.Workers != 1 {
+		given := strconv.Itoa(c.Workers)
+		if c.Workers == WorkersAuto {
+			given = "auto"
+		}
+		v.refuse("Workers", given, "not built yet: several workers; allowed is 1")
+	}
+	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
+	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
+	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")
+	v.between("MaxMessage", c.MaxMessage, 1, maxMessageMax, " bytes")
+	if c.Outbox != 0 {
+		v.between("Outbox", c.Outbox, max(1, c.MaxMessage), outboxMax, " bytes (it has to take one message of the largest size)")
+	}
+	if !(c.Rate >= 0 && c.Rate <= 1e9) { // also refuses NaN
+		v.refuse("Rate", strconv.FormatFloat(c.Rate, 'g', -1, 64), "allowed are 0 (no limit) to 1e9 messages a second")
+	}
+	v.between("RateBurst", c.RateBurst, 0, connsMax, " messages (0: one second of the rate)")
+	if c.RateBurst > 0 && c.Rate == 0 {
+		v.refuse("RateBurst", strconv.Itoa(c.RateBurst), "a burst needs a rate, and the rate is off")
+	}
+}
+
+func (c *Config) validateTimes(v *validator) {
+	within := func(field string, given time.Duration) {
+		if given < timeoutMin || given > timeoutMax {
+			v.refuse(field, given.String(), fmt.Sprintf("allowed are %v to %v", timeoutMin, timeoutMax))
+		}
+	}
+	within("HandshakeTimeout", c.HandshakeTimeout)
+	within("PingTimeout", c.PingTimeout)
+	if c.PingInterval != Off {
+		within("PingInterval", c.PingInterval)
+	}
+	if c.Drain != Off && (c.Drain < 0 || c.Drain > timeoutMax) {
+		v.refuse("Drain", c.Drain.String(), fmt.Sprintf("allowed are 0s to %v", timeoutMax))
+	}
+}
+
+func (c *Config) validateWords(v *validator) {
+	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
+	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
+	if c.Bus != BusMemory {
+		v.refuse("Bus", strconv.Quote(redacted(c.Bus)), "not built yet: buses between nodes; allowed is memory")
+	}
+	for _, pattern := range c.PublicTopics {
+		if pattern == "" || len(pattern) > 255 || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, unicode.IsControl) {
+			v.refuse("PublicTopics", strconv.Quote(pattern), "a topic is 1 to 255 bytes of UTF-8 without control characters")
+		}
+	}
+}
+
+func (c *Config) validateHTTP(v *validator) {
+	if c.Listen != "" {
+		v.address("Listen", c.Listen)
+	}
+	if c.Admin != "" {
+		v.address("Admin", c.Admin)
+	}
+	if c.Listen != "" && c.Listen == c.Admin && !strings.HasSuffix(c.Admin, ":0") {
+		v.refuse("Admin", strconv.Quote(c.Admin), "it is the public address too, and needs one of its own")
+	}
+	for _, origin := range c.Origins {
+		v.origin(origin)
+	}
+	if c.Upstream != "" {
+		u, err := url.Parse(c.Upstream)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			v.refuse("Upstream", strconv.Quote(redacted(c.Upstream)), "allowed is a URL such as http://127.0.0.1:3000")
+		}
+	}
+	if c.Upstream != "" && c.Static != "" {
+		v.refuse("Static", strconv.Quote(c.Static), "other requests already go to the upstream: one of the two")
+	}
+	if c.Handler != nil && (c.Upstream != "" || c.Static != "") {
+		v.refuse("Handler", "set", "other requests already go to the upstream or to static files: one of them")
+	}
+}
+
+// address refuses what net.Listen would not understand, without asking a name server.
+func (v *validator) address(field, given string) {
+	_, port, err := net.SplitHostPort(given)
+	if err == nil {
+		var n int
+		if n, err = strconv.Atoi(port); err == nil && n >= 0 && n <= 65535 {
+			return
+		}
+	}
+	v.refuse(field, strconv.Quote(given), "allowed is HOST:PORT with a port of 0 to 65535, such as :8080 or 127.0.0.1:8080")
+}
+
+// origin accepts "*", a host with or without a port, and a serialised origin (RFC 6454, 6.2): scheme, host, port, no path.
+func (v *validator) origin(given string) {
+	if given == "*" {
+		return
+	}
+	text := given
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || text != u.Scheme+"://"+u.Host {
+		v.refuse("Origins", strconv.Quote(given), "allowed are * or an origin such as https://example.com, without a path")
+	}
+}
+
+// redacted hides the password of a URL.
+func redacted(text string) string {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return text
+}
+
+// Bounds of an API key, in characters: a shorter one is guessed, a longer one does not fit a request head.
+const (
+	apiKeyMin = 8
+	apiKeyMax = 1024
+)
+
+func (c *Config) validateKey(v *validator) {
+	if c.APIKey != "" && !validKey(c.APIKey) {
+		v.refuse("APIKey", strconv.Itoa(len(c.APIKey))+" characters long", keyAllowed)
+	}
+	if c.APIKey != "" && c.APIKeyFile != "" {
+		v.refuse("APIKeyFile", strconv.Quote(c.APIKeyFile), "a key is given as well: one of the two")
+	}
+}
+
+var keyAllowed = fmt.Sprintf("allowed are %d to %d visible ASCII characters", apiKeyMin, apiKeyMax)
+
+func validKey(key string) bool {
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return len(key) >= apiKeyMin && len(key) <= apiKeyMax
+}
+
+// ReadAPIKey returns the API key, from APIKeyFile if that is set (space around it does not count), or "" when there
+// is none. Any goroutine; reads a file.
+func (c *Config) ReadAPIKey() (string, error) {
+	if c.APIKeyFile == "" {
+		return c.APIKey, nil
+	}
+	content, err := os.ReadFile(c.APIKeyFile)
+	if err != nil {
+		return "", fmt.Errorf("read the API key: %w", err)
+	}
+	key := strings.TrimSpace(string(content))
+	if !validKey(key) {
+		return "", &FieldError{Field: "APIKeyFile", Given: strconv.Quote(c.APIKeyFile),
+			Allowed: fmt.Sprintf("its key is %d characters long; %s", len(key), keyAllowed)}
+	}
+	return key, nil
+}
