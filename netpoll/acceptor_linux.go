@@ -1,0 +1,307 @@
+// The acceptor: takes connections from the listeners and deals them to loops.
+
+package netpoll
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	easygo "github.com/mailru/easygo/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// AcceptorOptions says where connections go.
+type AcceptorOptions struct {
+	// Loops get the connections, the one with the fewest first.
+	Loops []*Loop
+
+	// Admit judges each connection by its peer's address, on the acceptor's
+	// goroutine. The tag goes into the record; not ok means: close at once. Nil
+	// admits everybody with tag 0.
+	Admit func(peer netip.Addr) (tag uint32, ok bool)
+
+	// Discard hears of an admitted connection that no loop took. It may be nil.
+	Discard func(tag uint32)
+
+	// Role is what the connections begin as.
+	Role Role
+
+	// Busy is sent, as far as the socket takes it, to connections that arrive
+	// when the process has no descriptor left.
+	Busy []byte
+
+	// OnExhausted hears, at most once a pause, that descriptors ran out. It may
+	// be nil. The acceptor's goroutine calls it.
+	OnExhausted func(err error)
+}
+
+// Acceptor accepts for all loops of a process, in one goroutine, over easygo's
+// raw Epoll: admission is judged in one place, and loops stay even. Any
+// goroutine may call its methods.
+type Acceptor struct {
+	opt   AcceptorOptions
+	epoll *easygo.Epoll
+
+	accepted  atomic.Uint64
+	turnedOff atomic.Uint64 // refused for want of a descriptor
+
+	mu        sync.Mutex // guards the fields below
+	listeners map[int]*os.File
+	paused    map[int]*time.Timer
+	spare     int
+	closed    bool
+}
+
+// NewAcceptor makes an acceptor without listeners.
+func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
+	spare, err := openSpare()
+	if err != nil {
+		return nil, err
+	}
+	epoll, err := easygo.EpollCreate(&easygo.EpollConfig{OnWaitError: func(error) {}})
+	if err != nil {
+		unix.Close(spare)
+		return nil, os.NewSyscallError("epoll_create", err)
+	}
+	return &Acceptor{opt: opt, epoll: epoll, spare: spare,
+		listeners: map[int]*os.File{}, paused: map[int]*time.Timer{}}, nil
+}
+
+// openSpare opens the descriptor that is given up to answer somebody when there
+// is no other left.
+func openSpare() (int, error) {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("open", err)
+	}
+	return fd, nil
+}
+
+// Listen adds a listener: from here on its connections are the loops'. ln itself
+// may be closed; the acceptor works on a duplicate. Connections inherit
+// TCP_NODELAY, TCP_USER_TIMEOUT and keep-alive from the listener.
+func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error {
+	file, err := ln.File()
+	if err != nil {
+		return fmt.Errorf("netpoll: listener %s: %w", ln.Addr(), err)
+	}
+	fd := int(file.Fd())
+	if err := prepareListener(fd, userTimeout); err != nil {
+		file.Close()
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		file.Close()
+		return net.ErrClosed
+	}
+	a.listeners[fd] = file
+	return a.watch(fd)
+}
+
+func prepareListener(fd int, userTimeout time.Duration) error {
+	for _, o := range []struct{ level, name, value int }{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout / time.Millisecond)},
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	// File gave a blocking duplicate; the flag is shared with ln, which only we
+	// accept from.
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+func (a *Acceptor) watch(fd int) error {
+	err := a.epoll.Add(fd, easygo.EPOLLIN, func(easygo.EpollEvent) { a.ready(fd) })
+	return os.NewSyscallError("epoll_ctl", err)
+}
+
+// ready takes what waits at one listener, a bounded number, and deals it out
+// with one post a loop.
+func (a *Acceptor) ready(fd int) {
+	batches := make([][]arrival, len(a.opt.Loops))
+	for range acceptsPerEventMax {
+		conn, peer, errno := accept(fd)
+		if errno == 0 {
+			a.deal(batches, conn, peer)
+			continue
+		}
+		if exhausted(errno) {
+			a.rest(fd, errno)
+		}
+		// EAGAIN: nobody waits. What else accept may say (ECONNABORTED, EINTR,
+		// errors of the network) is over with this one connection.
+		if errno == unix.EAGAIN || exhausted(errno) {
+			break
+		}
+	}
+	for i, batch := range batches {
+		if len(batch) > 0 {
+			a.hand(a.opt.Loops[i], batch)
+		}
+	}
+}
+
+type arrival struct {
+	fd  int
+	tag uint32
+}
+
+func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
+	a.accepted.Add(1)
+	tag, ok := uint32(0), true
+	if a.opt.Admit != nil {
+		tag, ok = a.opt.Admit(peer)
+	}
+	if !ok {
+		unix.Close(fd)
+		return
+	}
+	least := 0
+	for i, l := range a.opt.Loops {
+		if l.remote.load.Load() < a.opt.Loops[least].remote.load.Load() {
+			least = i
+		}
+	}
+	a.opt.Loops[least].remote.load.Add(1)
+	batches[least] = append(batches[least], arrival{fd, tag})
+}
+
+// hand posts a batch to its loop. Until Adopt has counted them, they stay in the
+// loop's load, so that the next batch sees them.
+func (a *Acceptor) hand(l *Loop, batch []arrival) {
+	posted := l.remote.Post(func(l *Loop) {
+		for _, in := range batch {
+			l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			l.remote.load.Add(-1)
+		}
+	})
+	if posted {
+		return
+	}
+	for _, in := range batch {
+		l.remote.load.Add(-1)
+		unix.Close(in.fd)
+		if a.opt.Discard != nil {
+			a.opt.Discard(in.tag)
+		}
+	}
+}
+
+func exhausted(errno syscall.Errno) bool {
+	return errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOBUFS || errno == unix.ENOMEM
+}
+
+// rest is for when no descriptor is left: some of those that wait are told so
+// with the spare one, and the listener pauses. Readiness is level-triggered;
+// without the pause it would spin, without the listener it would be deaf.
+func (a *Acceptor) rest(fd int, errno syscall.Errno) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || a.paused[fd] != nil {
+		return
+	}
+	a.turnAway(fd)
+	_ = a.epoll.Del(fd)
+	a.paused[fd] = time.AfterFunc(acceptPause, func() { a.resume(fd) })
+	if a.opt.OnExhausted != nil {
+		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
+	}
+}
+
+func (a *Acceptor) turnAway(listener int) {
+	if a.spare < 0 {
+		return
+	}
+	unix.Close(a.spare)
+	for range acceptRefusalsMax {
+		fd, _, errno := accept(listener)
+		if errno != 0 {
+			break
+		}
+		a.turnedOff.Add(1)
+		if len(a.opt.Busy) > 0 {
+			_, _ = unix.Write(fd, a.opt.Busy)
+		}
+		_ = unix.Shutdown(fd, unix.SHUT_WR)
+		unix.Close(fd)
+	}
+	a.spare, _ = openSpare()
+}
+
+func (a *Acceptor) resume(fd int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.paused, fd)
+	if a.closed {
+		return
+	}
+	if a.spare < 0 {
+		a.spare, _ = openSpare()
+	}
+	_ = a.watch(fd)
+}
+
+// Accepted is how many connections were accepted; TurnedAway how many were
+// refused for want of a descriptor.
+func (a *Acceptor) Accepted() uint64 { return a.accepted.Load() }
+
+// TurnedAway is how many connections were refused for want of a descriptor.
+func (a *Acceptor) TurnedAway() uint64 { return a.turnedOff.Load() }
+
+// Close stops accepting and closes the listeners' duplicates.
+func (a *Acceptor) Close() error {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return net.ErrClosed
+	}
+	a.closed = true
+	for _, t := range a.paused {
+		t.Stop()
+	}
+	for fd := range a.listeners {
+		if a.paused[fd] == nil {
+			_ = a.epoll.Del(fd)
+		}
+	}
+	a.mu.Unlock()
+	// Outside the lock: Close waits for a callback that may be in rest.
+	err := a.epoll.Close()
+	for _, f := range a.listeners {
+		f.Close()
+	}
+	if a.spare >= 0 {
+		unix.Close(a.spare)
+	}
+	return err
+}
+
+// accept is accept4 without telling the scheduler: the listener does not block.
+func accept(listener int) (fd int, peer netip.Addr, errno syscall.Errno) {
+	var sa unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&sa)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, netip.Addr{}, errno
+	}
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		peer = netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&sa)).Addr)
+	case unix.AF_INET6:
+		peer = netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(&sa)).Addr).Unmap()
+	}
+	return int(n), peer, 0
+}

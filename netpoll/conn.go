@@ -1,0 +1,151 @@
+// The connection's record and the slab that holds all of a loop's.
+
+package netpoll
+
+// Conn is what the loop keeps of a connection: 48 bytes, no pointer in them,
+// so that a million idle connections are nothing to the garbage collector.
+// Loop only. A *Conn is valid during the callback that was given it; to name a
+// connection for longer, keep its ID.
+type Conn struct {
+	fd       int32
+	gen      uint32
+	where    uint32 // loop in the top 8 bits, slot below
+	session  uint32 // the handler's
+	tag      uint32 // the acceptor's
+	pending  uint32 // bytes owed: outbox and what this turn gathered
+	out      uint32 // flagBacklog: index of the outbox; else 1 + index in Loop.gathers
+	next     uint32 // wheel, or free list: 1 + slot
+	prev     uint32 // wheel: 1 + slot
+	deadline Tick
+	seen     Tick
+	role     Role
+	flags    connFlags
+	reason   Reason
+	interest interest
+}
+
+type connFlags uint8
+
+const (
+	flagLive    connFlags = 1 << iota // the slot is in use
+	flagDead                          // Close or Detach was called: released in phase 8
+	flagFinish                        // Finish was called: no input, no more output
+	flagLinger                        // FIN sent, waiting for the peer's
+	flagBacklog                       // the socket did not take everything: out is an outbox
+	flagPaused                        // no reads until the backlog is gone
+	flagArmed                         // linked in the wheel
+	flagDue                           // armed, and linked in the list of those due
+)
+
+type interest uint8
+
+const (
+	interestRead interest = 1 << iota
+	interestWrite
+)
+
+// ID names the connection for other goroutines.
+func (c *Conn) ID() ID { return makeID(uint8(c.where>>24), c.Slot(), c.gen) }
+
+// Slot is the index of the record; also the connection's number as a member.
+func (c *Conn) Slot() uint32 { return c.where & (SlotsMax - 1) }
+
+// Role says which handler the connection has.
+func (c *Conn) Role() Role { return c.role }
+
+// Pending is how many bytes the peer is owed: those in the outbox and those
+// gathered in this turn.
+func (c *Conn) Pending() int { return int(c.pending) }
+
+// Backlogged tells whether an earlier turn's bytes are still owed.
+func (c *Conn) Backlogged() bool { return c.flags&flagBacklog != 0 }
+
+// Session is the handler's own index, 0 after adoption and after Become.
+func (c *Conn) Session() uint32 { return c.session }
+
+// SetSession stores the handler's own index.
+func (c *Conn) SetSession(i uint32) { c.session = i }
+
+// Tag is what the acceptor's Admit returned for the connection.
+func (c *Conn) Tag() uint32 { return c.tag }
+
+// SetTag replaces the tag.
+func (c *Conn) SetTag(t uint32) { c.tag = t }
+
+// Closing tells whether Close, Finish or Detach was called: what is sent is
+// ignored and no input arrives any more.
+func (c *Conn) Closing() bool { return c.flags&(flagDead|flagFinish) != 0 }
+
+func (c *Conn) token() uint64 { return uint64(c.gen)<<32 | uint64(c.Slot()) }
+
+const connChunk = 1024
+
+// connSlab holds the records in chunks, so that growing moves none of them.
+type connSlab struct {
+	chunks []*[connChunk]Conn
+	free   uint32 // 1 + slot of the first free record
+	live   int
+	loop   uint8
+}
+
+func (s *connSlab) at(slot uint32) *Conn { return &s.chunks[slot/connChunk][slot%connChunk] }
+
+// get is at for a slot that may never have existed.
+func (s *connSlab) get(slot uint32) *Conn {
+	if int(slot/connChunk) >= len(s.chunks) {
+		return nil
+	}
+	c := s.at(slot)
+	if c.flags&flagLive == 0 {
+		return nil
+	}
+	return c
+}
+
+// alloc takes a free record. Invariant: gen is at least 1 in a live record and
+// grows with each use, so no ID or event of an earlier use matches.
+func (s *connSlab) alloc() *Conn {
+	if s.free == 0 && !s.grow() {
+		return nil
+	}
+	c := s.at(s.free - 1)
+	s.free = c.next
+	*c = Conn{where: c.where, gen: c.gen + 1, flags: flagLive}
+	if c.gen == 0 {
+		c.gen = 1
+	}
+	s.live++
+	return c
+}
+
+func (s *connSlab) release(c *Conn) {
+	*c = Conn{where: c.where, gen: c.gen, next: s.free}
+	s.free = c.Slot() + 1
+	s.live--
+}
+
+func (s *connSlab) grow() bool {
+	first := uint32(len(s.chunks)) * connChunk
+	if first+connChunk > SlotsMax {
+		return false
+	}
+	chunk := new([connChunk]Conn)
+	s.chunks = append(s.chunks, chunk)
+	// Linked from the end, so that slots are handed out in rising order.
+	for i := connChunk - 1; i >= 0; i-- {
+		slot := first + uint32(i)
+		chunk[i] = Conn{where: uint32(s.loop)<<24 | slot, next: s.free}
+		s.free = slot + 1
+	}
+	return true
+}
+
+func (s *connSlab) each(f func(*Conn) bool) {
+	for _, chunk := range s.chunks {
+		for i := range chunk {
+			if chunk[i].flags&flagLive != 0 && !f(&chunk[i]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,202 @@
+// Readiness: one epoll descriptor, waited on in two steps.
+
+package netpoll
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const wakeToken = ^uint64(0)
+
+// poller waits for readiness. Waiting is a raw epoll_wait of at most holdFor
+// first, then parking on Go's own poller, to which the epoll descriptor is
+// just another file: the first is the cheapest wait there is but keeps the
+// processor, the second costs a trip through the scheduler and keeps nothing.
+type poller struct {
+	fd      int
+	wakeFD  int
+	file    *os.File
+	raw     syscall.RawConn
+	events  [eventsPerTurnMax]unix.EpollEvent
+	got     int
+	tryWait func(fd uintptr) bool // made once: a closure a wait would be garbage a turn
+	woken   atomic.Bool
+}
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	wakeFD, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	p := &poller{fd: fd, wakeFD: wakeFD}
+	if err := p.wrap(); err != nil {
+		unix.Close(fd)
+		unix.Close(wakeFD)
+		return nil, err
+	}
+	p.tryWait = func(uintptr) bool {
+		p.got = p.wait(0)
+		return p.got > 0
+	}
+	return p, nil
+}
+
+func (p *poller) wrap() error {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN}
+	setToken(&ev, wakeToken)
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, p.wakeFD, &ev); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	// NewFile gives only non-blocking descriptors to the runtime's poller.
+	if err := unix.SetNonblock(p.fd, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	p.file = os.NewFile(uintptr(p.fd), "epoll")
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("epoll descriptor: %w", err)
+	}
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("epoll descriptor is not pollable: %w", err)
+	}
+	p.raw = raw
+	return nil
+}
+
+func setToken(ev *unix.EpollEvent, token uint64) {
+	ev.Fd, ev.Pad = int32(uint32(token)), int32(uint32(token>>32))
+}
+
+func tokenOf(ev *unix.EpollEvent) uint64 {
+	return uint64(uint32(ev.Pad))<<32 | uint64(uint32(ev.Fd))
+}
+
+// wait is epoll_wait without telling the scheduler, for at most holdFor.
+func (p *poller) wait(timeout time.Duration) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(timeout/time.Millisecond), 0, 0)
+	if errno != 0 {
+		return 0 // EINTR: a signal; the next turn waits again
+	}
+	return int(n)
+}
+
+// Wait is Kernel.Wait. A timeout below holdFor is rounded up to it.
+func (p *poller) Wait(out []Event, timeout time.Duration) int {
+	if timeout == 0 {
+		p.got = p.wait(0)
+		return p.translate(out)
+	}
+	p.got = p.wait(holdFor)
+	if p.got == 0 && (timeout < 0 || timeout > holdFor) {
+		p.park(timeout)
+	}
+	return p.translate(out)
+}
+
+func (p *poller) park(timeout time.Duration) {
+	var deadline time.Time
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout - holdFor)
+	}
+	if p.file.SetReadDeadline(deadline) != nil {
+		return
+	}
+	// The error is the deadline's; there is nothing else that it can be, for
+	// only the loop closes the file.
+	_ = p.raw.Read(p.tryWait)
+}
+
+func (p *poller) translate(out []Event) int {
+	n := 0
+	for i := range min(p.got, len(out)) {
+		ev := &p.events[i]
+		token := tokenOf(ev)
+		if token == wakeToken {
+			p.drainWake()
+			continue
+		}
+		var r Ready
+		if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
+			r |= ReadyRead
+		}
+		if ev.Events&unix.EPOLLOUT != 0 {
+			r |= ReadyWrite
+		}
+		if ev.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			r |= ReadyError
+		}
+		out[n] = Event{Token: token, Ready: r}
+		n++
+	}
+	p.got = 0
+	return n
+}
+
+// drainWake empties the event descriptor before it allows the next write: a
+// Wake between the two is skipped, and rightly, for the loop is awake and looks
+// at its mailbox before it sleeps again.
+func (p *poller) drainWake() {
+	var b [8]byte
+	unix.RawSyscall(unix.SYS_READ, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&b[0])), 8)
+	p.woken.Store(false)
+}
+
+// Wake is Kernel.Wake. Many wakes before one wait cost one write.
+func (p *poller) Wake() {
+	if p.woken.Swap(true) {
+		return
+	}
+	one := [8]byte{1}
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&one[0])), 8)
+}
+
+const epollRead = unix.EPOLLIN | unix.EPOLLRDHUP
+
+func (p *poller) control(op uintptr, fd int32, token uint64, events uint32) syscall.Errno {
+	ev := unix.EpollEvent{Events: events}
+	setToken(&ev, token)
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), op, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return errno
+}
+
+// Add is Kernel.Add.
+func (p *poller) Add(fd int32, token uint64) error {
+	if errno := p.control(unix.EPOLL_CTL_ADD, fd, token, epollRead); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	return nil
+}
+
+// Modify is Kernel.Modify. Without read readiness EPOLLRDHUP is off too: a
+// level-triggered FIN that nobody reads would spin.
+func (p *poller) Modify(fd int32, token uint64, read, write bool) {
+	var events uint32
+	if read {
+		events |= epollRead
+	}
+	if write {
+		events |= unix.EPOLLOUT
+	}
+	p.control(unix.EPOLL_CTL_MOD, fd, token, events)
+}
+
+// Remove is Kernel.Remove.
+func (p *poller) Remove(fd int32) { p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
+
+func (p *poller) close() {
+	p.file.Close() // closes fd
+	unix.Close(p.wakeFD)
+}

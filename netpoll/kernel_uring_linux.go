@@ -1,0 +1,169 @@
+// The kernel behind io_uring: epoll says who is ready, a ring carries the
+// reads, writes and closes of a turn in one system call each.
+
+package netpoll
+
+import (
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// uringKernel batches. An idle connection has no request in the kernel and no
+// buffer: readiness stays with epoll, and only what is ready enters the ring.
+// MSG_DONTWAIT makes each operation complete inside its own enter.
+type uringKernel struct {
+	*poller
+	ring *ring
+	vec  [writeVecMax]unix.Iovec // for batches too small for the ring
+	msgs []unix.Msghdr           // one for each gathered write of a batch
+	iovs []unix.Iovec
+	ops  []IO // the batch under way, for the callbacks below
+	fds  []int32
+	// Made once: a closure a batch would be garbage a turn.
+	prepareRead, prepareWrite, prepareClose func(*ringSQE, int)
+	done, ignore                            func(int, int32)
+	plainWrite                              func(*IO)
+}
+
+func newUringKernel() (Kernel, error) {
+	r, err := newRing(uringEntries)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPoller()
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	return &uringKernel{poller: p, ring: r}, nil
+}
+
+func (k *uringKernel) Name() string { return string(IOUring) }
+
+func (k *uringKernel) Read(ops []IO) {
+	for len(ops) >= uringOpsMin {
+		n := min(len(ops), int(k.ring.entries))
+		k.readRing(ops[:n])
+		ops = ops[n:]
+	}
+	for i := range ops {
+		readOne(&ops[i])
+	}
+}
+
+func (k *uringKernel) Write(ops []IO) {
+	for len(ops) >= uringOpsMin {
+		n := min(len(ops), int(k.ring.entries))
+		k.writeRing(ops[:n])
+		ops = ops[n:]
+	}
+	for i := range ops {
+		writeOne(&ops[i], &k.vec)
+	}
+}
+
+func (k *uringKernel) readRing(ops []IO) {
+	if k.prepareRead == nil {
+		k.prepareRead = func(sqe *ringSQE, i int) {
+			op := &k.ops[i]
+			sqe.opcode, sqe.fd, sqe.opFlags = opRecv, op.FD, unix.MSG_DONTWAIT
+			sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&op.Buf[0]))), uint32(len(op.Buf))
+		}
+	}
+	k.runOps(ops, k.prepareRead, readOne)
+}
+
+func (k *uringKernel) writeRing(ops []IO) {
+	if k.prepareWrite == nil {
+		k.prepareWrite = k.prepareSend
+		k.plainWrite = func(op *IO) { writeOne(op, &k.vec) }
+	}
+	k.gather(ops)
+	k.runOps(ops, k.prepareWrite, k.plainWrite)
+}
+
+func (k *uringKernel) prepareSend(sqe *ringSQE, i int) {
+	op := &k.ops[i]
+	sqe.fd, sqe.opFlags = op.FD, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
+	if op.Vec == nil {
+		sqe.opcode = opSend
+		sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&op.Buf[0]))), uint32(len(op.Buf))
+		return
+	}
+	sqe.opcode = opSendMsg
+	// gather left the index of the message in N.
+	sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&k.msgs[op.N]))), 1
+}
+
+// gather makes the message headers of all gathered writes before the first
+// entry is prepared: the slices must not move once an entry points into them.
+func (k *uringKernel) gather(ops []IO) {
+	k.msgs, k.iovs = k.msgs[:0], k.iovs[:0]
+	pieces := 0
+	for i := range ops {
+		pieces += len(ops[i].Vec)
+	}
+	if pieces == 0 {
+		return
+	}
+	if cap(k.iovs) < pieces {
+		k.iovs = make([]unix.Iovec, 0, pieces)
+	}
+	if cap(k.msgs) < len(ops) {
+		k.msgs = make([]unix.Msghdr, 0, len(ops))
+	}
+	for i := range ops {
+		vec := ops[i].Vec
+		if vec == nil {
+			continue
+		}
+		from := len(k.iovs)
+		k.iovs = k.iovs[:from+len(vec)]
+		ops[i].N = int32(len(k.msgs))
+		k.msgs = append(k.msgs, unix.Msghdr{})
+		setMessage(&k.msgs[ops[i].N], k.iovs[from:], vec)
+	}
+}
+
+// runOps runs one batch. What the kernel refuses to take is done by plain
+// system calls: a full ring must not look like a full socket.
+func (k *uringKernel) runOps(ops []IO, prepare func(*ringSQE, int), plain func(*IO)) {
+	if k.done == nil {
+		k.done = func(i int, res int32) { k.ops[i].N = res }
+	}
+	k.ops = ops
+	n := k.ring.run(len(ops), prepare, k.done)
+	runtime.KeepAlive(ops)
+	for i := n; i < len(ops); i++ {
+		plain(&ops[i])
+	}
+	k.ops = nil
+}
+
+func (k *uringKernel) ShutdownWrite(fd int32) { shutdownWrite(fd) }
+
+func (k *uringKernel) Close(fds []int32) {
+	if k.prepareClose == nil {
+		k.prepareClose = func(sqe *ringSQE, i int) { sqe.opcode, sqe.fd = opClose, k.fds[i] }
+		k.ignore = func(int, int32) {}
+	}
+	for len(fds) >= uringOpsMin {
+		n := min(len(fds), int(k.ring.entries))
+		k.fds = fds[:n]
+		did := k.ring.run(n, k.prepareClose, k.ignore)
+		fds = fds[did:]
+		if did < n {
+			break
+		}
+	}
+	for _, fd := range fds {
+		closeOne(fd)
+	}
+}
+
+func (k *uringKernel) Release() {
+	k.ring.close()
+	k.poller.close()
+}

@@ -1,0 +1,110 @@
+// Every bound of the reactor, with its unit and its reason.
+
+package netpoll
+
+import "time"
+
+const (
+	// RolesMax bounds the handler table of a loop; a role is an index in it.
+	RolesMax = 16
+
+	// LoopsMax bounds the loops of a process: an ID has eight bits for them.
+	LoopsMax = 256
+
+	// SlotsMax bounds the connections of one loop: an ID has 24 bits for the
+	// slot. The limit of open files is far below.
+	SlotsMax = 1 << 24
+
+	// eventsPerTurnMax bounds how many ready connections one turn serves, and
+	// so how long everybody else waits for phases 4 to 7. Measured: batches of
+	// 256 to 512 have nearly all of the gain that io_uring has to give.
+	eventsPerTurnMax = 512
+
+	// readBytesMax bounds what one connection may bring in one turn. A
+	// firehose gets one such read and then waits until all others had theirs.
+	readBytesMax = 64 << 10
+
+	// readBytesShared is each connection's part of the read arena when a turn
+	// is full: a 16 KiB message with its header still comes in one read.
+	readBytesShared = 16<<10 + 256
+
+	// readSkew is what keeps neighbouring parts of the read arena out of each
+	// other's cache sets.
+	readSkew = 192
+
+	// readArenaBytes is the address space of the read arena. Pages that no
+	// read has touched cost nothing, and an idle loop gives them back.
+	readArenaBytes = eventsPerTurnMax * readBytesShared
+
+	// sendArenaBytesMin is what the send arena starts with, and what an idle
+	// loop shrinks it to.
+	sendArenaBytesMin = 16 << 10
+
+	// tasksPerTurnMax bounds phase 4, so that a flood of posts delays reads
+	// and timers by no more than this many tasks.
+	tasksPerTurnMax = 1024
+
+	// mailboxTasksMax bounds the mailbox. Without it a producer that is faster
+	// than the loop would take all memory; Post says no instead.
+	mailboxTasksMax = 1 << 17
+
+	// timersPerTurnMax bounds phase 5; what is due beyond it fires next turn.
+	timersPerTurnMax = 2048
+
+	// deliverMembersQuiet and deliverMembersBusy bound phase 6: how many
+	// members one turn may visit when nobody else wants the loop, and when
+	// reads are waiting too. The first is a full batch, the second keeps what
+	// an echo waits for a fan-out under a millisecond.
+	deliverMembersQuiet = 512
+	deliverMembersBusy  = 128
+
+	// writeBytesMax bounds what one connection may send from its outbox in one
+	// turn, and writeVecMax the pieces of it.
+	writeBytesMax = 256 << 10
+	writeVecMax   = 64
+
+	// joinBytesMax is up to where several small pieces for one connection are
+	// copied together: one send of 4 KiB costs less than a vector of pieces.
+	joinBytesMax = 4 << 10
+
+	// acceptsPerEventMax bounds how many connections one readiness of a
+	// listener takes, so that a connect storm does not keep the others waiting.
+	acceptsPerEventMax = 256
+
+	// acceptPause is how long a listener rests when the process has no
+	// descriptor left: long enough not to spin, short enough not to be felt.
+	acceptPause = 100 * time.Millisecond
+
+	// acceptRefusalsMax bounds how many waiting connections are answered with
+	// the spare descriptor before each pause.
+	acceptRefusalsMax = 64
+
+	// holdFor is how long a turn waits in a raw epoll_wait before it parks on
+	// Go's poller. A raw wait keeps its processor, so this is also what a
+	// collection may have to wait; the turn saves the scheduler's round trip.
+	holdFor = time.Millisecond
+
+	// trimAfter is how long a loop must have been idle before it returns the
+	// arenas' pages to the system.
+	trimAfter = time.Second
+
+	// tickLength is the resolution of the timer wheel.
+	tickLength = 32 * time.Millisecond
+
+	// wheelBuckets is the wheel's size, a power of two: one round is 65 s, so
+	// a heartbeat of half a minute is found in its own round.
+	wheelBuckets = 2048
+
+	// uringOpsMin is from where a batch goes through io_uring: below it plain
+	// system calls are as cheap.
+	uringOpsMin = 4
+
+	// uringReleaseMin is from where an io_uring_enter gives the processor back
+	// to Go: a batch this long is milliseconds in the kernel, and a collection
+	// must not wait for it.
+	uringReleaseMin = 256
+
+	// uringEntries is the size of the submission queue: the most one enter
+	// carries. 512 sends are about two milliseconds that nothing interrupts.
+	uringEntries = 512
+)

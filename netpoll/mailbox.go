@@ -1,0 +1,84 @@
+// How other goroutines reach a loop.
+
+package netpoll
+
+import "sync/atomic"
+
+// Remote is the any-goroutine face of a loop. It may be kept.
+type Remote struct {
+	tasks    atomic.Pointer[task] // newest first
+	depth    atomic.Int32
+	asleep   atomic.Bool // the loop is about to block, or blocks
+	wanted   atomic.Bool // Wake was called since the last turn began
+	stopping atomic.Bool
+	load     atomic.Int32 // connections, those on their way included
+	wake     func()
+}
+
+type task struct {
+	next *task
+	run  func(*Loop)
+	id   ID // not 0: runs for this connection, if it is still there
+	with func(*Loop, *Conn)
+}
+
+// Post runs f on the loop, in the order of posting. It is false when the loop
+// is stopping or its mailbox is full; f will then not run. It costs one atomic
+// exchange, and one system call only when the loop sleeps.
+func (r *Remote) Post(f func(*Loop)) bool { return r.push(&task{run: f}) }
+
+// PostTo runs f for a connection on its loop; if the connection is gone by
+// then, nothing happens. The Remote must be that of the ID's loop.
+func (r *Remote) PostTo(id ID, f func(*Loop, *Conn)) bool {
+	return r.push(&task{id: id, with: f})
+}
+
+// Wake makes a turn run soon, for work that was queued elsewhere (phase 6).
+func (r *Remote) Wake() {
+	r.wanted.Store(true)
+	r.rouse()
+}
+
+// Load is how many connections the loop has, those on their way to it included.
+func (r *Remote) Load() int { return int(r.load.Load()) }
+
+func (r *Remote) push(t *task) bool {
+	if r.stopping.Load() {
+		return false
+	}
+	if r.depth.Add(1) > mailboxTasksMax {
+		r.depth.Add(-1)
+		return false
+	}
+	for {
+		t.next = r.tasks.Load()
+		if r.tasks.CompareAndSwap(t.next, t) {
+			break
+		}
+	}
+	r.rouse()
+	return true
+}
+
+// rouse wakes the loop if it sleeps. No wake-up is lost: the loop sets asleep
+// and then looks at tasks and wanted; we set those and then look at asleep. One
+// of the two sees the other.
+func (r *Remote) rouse() {
+	if r.asleep.Load() && r.asleep.CompareAndSwap(true, false) {
+		r.wake()
+	}
+}
+
+// take returns all that was posted, oldest first. Loop only.
+func (r *Remote) take() *task {
+	if r.tasks.Load() == nil {
+		return nil
+	}
+	var first *task
+	for t := r.tasks.Swap(nil); t != nil; {
+		next := t.next
+		t.next = first
+		first, t = t, next
+	}
+	return first
+}

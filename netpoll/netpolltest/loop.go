@@ -1,0 +1,144 @@
+// The test's handle on the loop and its peers.
+
+package netpolltest
+
+import (
+	"testing"
+	"time"
+
+	"c100k/netpoll"
+)
+
+// Options says what the loop under test is made of.
+type Options struct {
+	// Seed feeds the kernel's chaos. 0 means none: every read and write goes
+	// through whole and events come in order.
+	Seed uint64
+
+	Handlers   [netpoll.RolesMax]netpoll.Handler
+	Deliver    func(l *netpoll.Loop, members int) bool
+	AfterFlush func(l *netpoll.Loop)
+	OnRelease  func(tag uint32, r netpoll.Reason)
+	OnPanic    func(l *netpoll.Loop, c *netpoll.Conn)
+}
+
+// Loop is a netpoll.Loop on a faked kernel and clock.
+type Loop struct {
+	*netpoll.Loop
+	t      testing.TB
+	kernel *kernel
+	now    time.Duration
+}
+
+// New makes a loop; its clock stands at one hour.
+func New(t testing.TB, o Options) *Loop {
+	t.Helper()
+	l := &Loop{t: t, kernel: newKernel(o.Seed, o.Seed != 0), now: time.Hour}
+	nl, err := netpoll.NewLoop(netpoll.Options{
+		Handlers: o.Handlers, Deliver: o.Deliver, AfterFlush: o.AfterFlush, OnRelease: o.OnRelease, OnPanic: o.OnPanic,
+		Kernel: l.kernel, Clock: func() time.Duration { return l.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Loop = nl
+	if o.Seed != 0 {
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the faked kernel's seed was %d", o.Seed)
+			}
+		})
+	}
+	return l
+}
+
+// Peer is the other end of one connection.
+type Peer struct {
+	loop *Loop
+	sock *socket
+	id   netpoll.ID
+}
+
+// Connect makes a connection with the given role and runs one turn.
+func (l *Loop) Connect(role netpoll.Role) *Peer { return l.ConnectTagged(role, 0) }
+
+// ConnectTagged is Connect with an acceptor's tag.
+func (l *Loop) ConnectTagged(role netpoll.Role, tag uint32) *Peer {
+	l.t.Helper()
+	p := &Peer{loop: l, sock: l.kernel.open()}
+	c := l.Adopt(int(p.sock.fd), role, tag, nil)
+	if c == nil {
+		l.t.Fatal("the loop did not adopt the connection")
+	}
+	p.id = c.ID()
+	l.Turn()
+	return p
+}
+
+// Settle runs turns until nothing moves any more, 10,000 at most.
+func (l *Loop) Settle() {
+	l.t.Helper()
+	quiet := 0
+	for range 10000 {
+		before := l.moved()
+		l.Turn()
+		if l.moved() == before {
+			// Under chaos a turn may achieve nothing by bad luck.
+			if quiet++; quiet > 40 {
+				return
+			}
+		} else {
+			quiet = 0
+		}
+	}
+	l.t.Fatal("the loop does not come to rest")
+}
+
+// moved is a fingerprint of everything that a turn can change.
+func (l *Loop) moved() [5]int {
+	s := l.Stats()
+	m := [5]int{int(s.BytesReceived), int(s.BytesSent), int(s.Opened), int(s.Closed), int(s.Tasks + s.Timers)}
+	return m
+}
+
+// Advance moves the clock by d in steps of 10 ms, a turn each, and settles.
+func (l *Loop) Advance(d time.Duration) {
+	l.t.Helper()
+	for end := l.now + d; l.now < end; {
+		l.now += min(10*time.Millisecond, end-l.now)
+		l.Turn()
+	}
+	l.Settle()
+}
+
+// ID names the connection, also after it is gone.
+func (p *Peer) ID() netpoll.ID { return p.id }
+
+// Conn is the loop's record, nil when the connection is gone.
+func (p *Peer) Conn() *netpoll.Conn { return p.loop.Lookup(p.id) }
+
+// Write sends bytes to the loop; they arrive with its next turn.
+func (p *Peer) Write(b []byte) { p.sock.toLoop = append(p.sock.toLoop, b...) }
+
+// Read takes all that the loop has sent so far.
+func (p *Peer) Read() []byte {
+	b := p.sock.toPeer
+	p.sock.toPeer = nil
+	return b
+}
+
+// CloseWrite sends a FIN behind what was written.
+func (p *Peer) CloseWrite() { p.sock.fin = true }
+
+// Reset sends an RST: what is on its way is lost.
+func (p *Peer) Reset() { p.sock.reset, p.sock.toLoop = true, nil }
+
+// SetWindow lets the socket take n more bytes before it says EAGAIN; -1 lifts
+// the limit.
+func (p *Peer) SetWindow(n int) { p.sock.window = n }
+
+// Finished tells whether the loop has sent its FIN, or closed the socket.
+func (p *Peer) Finished() bool { return p.sock.loopFin || p.sock.closed }
+
+// Closed tells whether the loop has closed the socket.
+func (p *Peer) Closed() bool { return p.sock.closed }

@@ -1,0 +1,170 @@
+// The timer wheel: one deadline a connection, linked through the records.
+
+package netpoll
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Tick is a point in the loop's time, in units of 32 ms since its start. It
+// wraps after four years; differences are taken as signed numbers.
+type Tick uint32
+
+func tickOf(d time.Duration) Tick { return Tick(d / tickLength) }
+
+// Duration is the tick as a time on the loop's clock.
+func (t Tick) Duration() time.Duration { return time.Duration(t) * tickLength }
+
+func (t Tick) after(u Tick) bool { return int32(t-u) > 0 }
+
+// Wheel is a hashed timer wheel whose entries are connection records: arming
+// and cancelling are O(1), and a connection without a deadline costs nothing.
+// Loop only; it does no I/O and reads no clock.
+//
+// Invariant: an armed record is linked in bucket deadline%wheelBuckets, or,
+// with flagDue, in the list of those due, and nowhere else.
+type Wheel struct {
+	conns   *connSlab
+	now     Tick // all buckets up to here have been looked at
+	heads   [wheelBuckets]uint32
+	filled  [wheelBuckets / 64]uint64 // bit set: the bucket is not empty
+	due     uint32
+	dueTail uint32
+}
+
+func (w *Wheel) at(link uint32) *Conn { return w.conns.at(link - 1) }
+
+// Arm sets c's deadline, replacing an earlier one. A deadline that has passed
+// fires with the next tick.
+func (w *Wheel) Arm(c *Conn, deadline Tick) {
+	w.Disarm(c)
+	if !deadline.after(w.now) {
+		deadline = w.now + 1
+	}
+	b := deadline % wheelBuckets
+	link := c.Slot() + 1
+	c.deadline, c.prev, c.next = deadline, 0, w.heads[b]
+	if c.next != 0 {
+		w.at(c.next).prev = link
+	}
+	w.heads[b] = link
+	w.filled[b/64] |= 1 << (b % 64)
+	c.flags |= flagArmed
+}
+
+// Disarm removes c's deadline, if it has one.
+func (w *Wheel) Disarm(c *Conn) {
+	if c.flags&flagArmed == 0 {
+		return
+	}
+	if c.flags&flagDue != 0 {
+		w.unlinkDue(c)
+	} else {
+		w.unlink(c)
+	}
+	c.flags &^= flagArmed | flagDue
+	c.prev, c.next = 0, 0
+}
+
+func (w *Wheel) unlink(c *Conn) {
+	b := c.deadline % wheelBuckets
+	if c.prev != 0 {
+		w.at(c.prev).next = c.next
+	} else {
+		w.heads[b] = c.next
+	}
+	if c.next != 0 {
+		w.at(c.next).prev = c.prev
+	}
+	if w.heads[b] == 0 {
+		w.filled[b/64] &^= 1 << (b % 64)
+	}
+}
+
+func (w *Wheel) unlinkDue(c *Conn) {
+	if c.prev != 0 {
+		w.at(c.prev).next = c.next
+	} else {
+		w.due = c.next
+	}
+	if c.next != 0 {
+		w.at(c.next).prev = c.prev
+	} else {
+		w.dueTail = c.prev
+	}
+}
+
+// Advance moves the wheel to now and fires at most limit deadlines, oldest
+// tick first; it tells whether more are due. fire may arm and disarm any
+// connection: those due sit in a list of their own, taken one at a time.
+func (w *Wheel) Advance(now Tick, limit int, fire func(*Conn)) (more bool) {
+	w.collect(now)
+	for w.due != 0 {
+		if limit == 0 {
+			return true
+		}
+		limit--
+		c := w.at(w.due)
+		w.Disarm(c)
+		fire(c)
+	}
+	return false
+}
+
+// collect moves what is due into the list of those due.
+func (w *Wheel) collect(now Tick) {
+	if !now.after(w.now) {
+		return
+	}
+	steps := uint32(now - w.now)
+	if steps >= wheelBuckets { // a whole round or more has gone by: every bucket once
+		steps = wheelBuckets
+		w.now = now - wheelBuckets
+	}
+	for range steps {
+		w.now++
+		b := w.now % wheelBuckets
+		if w.filled[b/64]&(1<<(b%64)) == 0 {
+			continue
+		}
+		for link := w.heads[b]; link != 0; {
+			c := w.at(link)
+			link = c.next
+			if !c.deadline.after(now) { // else it is of a later round
+				w.unlink(c)
+				w.appendDue(c)
+			}
+		}
+	}
+}
+
+func (w *Wheel) appendDue(c *Conn) {
+	link := c.Slot() + 1
+	c.prev, c.next = w.dueTail, 0
+	if w.dueTail != 0 {
+		w.at(w.dueTail).next = link
+	} else {
+		w.due = link
+	}
+	w.dueTail = link
+	c.flags |= flagDue
+}
+
+// Next is the tick of the next bucket that is not empty; false when no
+// deadline is set. What it holds may turn out to be of a later round.
+func (w *Wheel) Next() (Tick, bool) {
+	if w.due != 0 {
+		return w.now, true
+	}
+	first := w.now + 1
+	for i := Tick(0); i <= wheelBuckets; {
+		b := (first + i) % wheelBuckets
+		word := w.filled[b/64] >> (b % 64)
+		if word != 0 {
+			return first + i + Tick(bits.TrailingZeros64(word)), true
+		}
+		i += 64 - b%64
+	}
+	return 0, false
+}
