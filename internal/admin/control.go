@@ -1,0 +1,58 @@
+// What an operator asks of a node: its state, its health, to let go.
+
+package admin
+
+import (
+	"net/http"
+
+	"c100k/netpoll"
+)
+
+func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
+	if _, problem := query(r); problem != nil {
+		problem.Write(w)
+		return
+	}
+	s := a.node.Stats()
+	a.process(&s)
+	writeJSON(w, http.StatusOK, s)
+}
+
+func (a *api) closeConnection(w http.ResponseWriter, r *http.Request, arg string) {
+	id, err := netpoll.ParseID(arg)
+	if err != nil {
+		NewProblem(http.StatusBadRequest, "bad_connection_id", "a connection's id is 16 hex digits, not "+quoted(arg)).Write(w)
+		return
+	}
+	if !a.node.CloseConnection(id) {
+		NewProblem(http.StatusNotFound, "no_such_connection", "there is no connection "+id.String()+"; it may have closed").Write(w)
+		return
+	}
+	a.log.Info("connection closed on demand", "conn", id.String(), "peer", r.RemoteAddr)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (a *api) drain(w http.ResponseWriter, r *http.Request, _ string) {
+	if err := a.node.Drain(); err != nil {
+		NewProblem(http.StatusConflict, "cannot_drain", err.Error()).Write(w)
+		return
+	}
+	a.log.Info("drain on demand", "peer", r.RemoteAddr)
+	writeJSON(w, http.StatusAccepted, struct {
+		Draining bool `json:"draining"`
+	}{true})
+}
+
+// healthz says that the process is there and serves HTTP; whether it wants
+// connections is what readyz says.
+func (a *api) healthz(w http.ResponseWriter, _ *http.Request, _ string) {
+	writeBody(w, "text/plain; charset=utf-8", http.StatusOK, []byte("ok\n"))
+}
+
+func (a *api) readyz(w http.ResponseWriter, r *http.Request, arg string) {
+	if err := a.node.Ready(); err != nil {
+		NewProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).Write(w)
+		return
+	}
+	a.healthz(w, r, arg)
+}

@@ -1,0 +1,235 @@
+// The handlers: from a request to the function that answers it.
+
+package admin
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is what a handler needs. Node is required.
+type Config struct {
+	Node Node
+
+	// APIKey returns the key that is asked for as "Authorization: Bearer KEY";
+	// it is called for each request, so that a reload can change the key. Nil,
+	// or "": there is no key, and only peers on loopback may call.
+	APIKey func() string
+
+	// Hosts are names, with or without a port, that may stand in the Host and
+	// Origin headers of requests that bring no key, besides loopback's own.
+	// Nil: none.
+	Hosts []string
+
+	// MessageBytesMax bounds a payload, in bytes. 0: MessageBytesMaxDefault.
+	MessageBytesMax int
+
+	// Metrics is what GET /metrics shows. Nil: the metrics of Node, of the Go
+	// runtime and of the process.
+	Metrics prometheus.Gatherer
+
+	// Process reads the process's own figures into the document of /v1/stats.
+	// Nil: those of this process.
+	Process func(*Stats)
+
+	// Logger hears of drains and of connections that were closed on demand.
+	// Nil: nobody does.
+	Logger *slog.Logger
+}
+
+// api is a handler. Immutable after newAPI.
+type api struct {
+	node            Node
+	access          access
+	routes          []route
+	messageBytesMax int
+	publishBytesMax int
+	process         func(*Stats)
+	log             *slog.Logger
+}
+
+// answer serves one method of a route. arg is what stood in the path where the
+// route's pattern has a star, decoded.
+type answer func(w http.ResponseWriter, r *http.Request, arg string)
+
+type route struct {
+	pattern []string // segments; "*" takes any one
+	get     answer   // also answers HEAD
+	post    answer
+	delete  answer
+	open    bool // answers any peer, without a key
+}
+
+// New is the handler of the admin port: the API, health, metrics and pprof.
+func New(c Config) http.Handler {
+	a := newAPI(c, true)
+	a.routes = append(a.routes,
+		route{pattern: path("healthz"), get: a.healthz, open: true},
+		route{pattern: path("readyz"), get: a.readyz, open: true},
+		route{pattern: path("metrics"), get: serveMetrics(c)},
+		route{pattern: path("debug/pprof"), get: redirectPprof},
+		route{pattern: path("debug/pprof/*"), get: servePprof, post: servePprof},
+	)
+	return a
+}
+
+// NewPublic is the API as it is mounted on the public port: only what is under
+// /v1/, and nothing without the key, not even from loopback, where a proxy may
+// stand. It is nil where c has no APIKey; where that returns "", every call is
+// refused.
+//
+// Do not put it behind an http.ServeMux, which cleans paths: it would redirect
+// the topic ".." away.
+func NewPublic(c Config) http.Handler {
+	if c.APIKey == nil {
+		return nil
+	}
+	return newAPI(c, false)
+}
+
+func newAPI(c Config, loopback bool) *api {
+	a := &api{
+		node:            c.Node,
+		access:          newAccess(c, loopback),
+		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
+		process:         c.Process,
+		log:             c.Logger,
+	}
+	a.publishBytesMax = max(PublishBytesMax, 2*a.messageBytesMax)
+	if a.process == nil {
+		a.process = newProcess().read
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	a.routes = []route{
+		{pattern: path("v1/publish"), post: a.publish},
+		{pattern: path("v1/topics"), get: a.listTopics},
+		{pattern: path("v1/topics/*"), get: a.showTopic, post: a.publishTopic},
+		{pattern: path("v1/stats"), get: a.stats},
+		{pattern: path("v1/connections/*"), delete: a.closeConnection},
+		{pattern: path("v1/drain"), post: a.drain},
+	}
+	return a
+}
+
+func path(pattern string) []string { return strings.Split(pattern, "/") }
+
+// ServeHTTP finds the route, asks whether the peer may, and lets the method
+// answer. A peer that may not is not told which paths there are.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+
+	parts, err := segments(r.URL.EscapedPath())
+	found, arg := a.find(parts)
+	if found == nil || !found.open {
+		if problem := a.access.check(r); problem != nil {
+			if problem.Status == http.StatusUnauthorized {
+				// RFC 9110, 15.5.2: a 401 MUST have a challenge.
+				w.Header().Set("WWW-Authenticate", `Bearer realm="c100k"`)
+			}
+			problem.Write(w)
+			return
+		}
+	}
+	switch {
+	case err != nil:
+		NewProblem(http.StatusBadRequest, "bad_path", err.Error()).Write(w)
+	case found == nil:
+		notFound(parts).Write(w)
+	default:
+		found.serve(w, r, arg)
+	}
+}
+
+// find is the route of a path, and nil where there is none.
+func (a *api) find(parts []string) (*route, string) {
+	for i := range a.routes {
+		if arg, ok := a.routes[i].match(parts); ok {
+			return &a.routes[i], arg
+		}
+	}
+	return nil, ""
+}
+
+func (t *route) match(parts []string) (arg string, ok bool) {
+	if len(parts) != len(t.pattern) {
+		return "", false
+	}
+	for i, want := range t.pattern {
+		switch {
+		case want == "*":
+			arg = parts[i]
+		case want != parts[i]:
+			return "", false
+		}
+	}
+	return arg, true
+}
+
+// notFound helps those who forgot that a slash in a topic has to be encoded.
+func notFound(parts []string) *Problem {
+	detail := "there is nothing at this path"
+	if len(parts) > 3 && parts[0] == "v1" && parts[1] == "topics" {
+		detail = "a slash within a topic has to be sent as %2F"
+	}
+	return NewProblem(http.StatusNotFound, "no_such_path", detail)
+}
+
+func (t *route) serve(w http.ResponseWriter, r *http.Request, arg string) {
+	var serve answer
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		serve = t.get // net/http leaves the body of an answer to HEAD away
+	case http.MethodPost:
+		serve = t.post
+	case http.MethodDelete:
+		serve = t.delete
+	case http.MethodOptions:
+		serve = t.options
+	}
+	if serve == nil {
+		// RFC 9110, 15.5.6: a 405 MUST have Allow.
+		w.Header().Set("Allow", t.allow())
+		NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+t.allow()).Write(w)
+		return
+	}
+	serve(w, r, arg)
+}
+
+func (t *route) options(w http.ResponseWriter, _ *http.Request, _ string) {
+	w.Header().Set("Allow", t.allow())
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (t *route) allow() string {
+	var methods []string
+	if t.get != nil {
+		methods = append(methods, http.MethodGet, http.MethodHead)
+	}
+	if t.post != nil {
+		methods = append(methods, http.MethodPost)
+	}
+	if t.delete != nil {
+		methods = append(methods, http.MethodDelete)
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// Server is a server for a handler of this package, with a bound on all that a
+// slow or greedy client could stretch. The caller gives it a listener.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: HeaderTimeout,
+		ReadTimeout:       ReadTimeout,
+		WriteTimeout:      WriteTimeout,
+		IdleTimeout:       IdleTimeout,
+		MaxHeaderBytes:    HeaderBytesMax,
+	}
+}

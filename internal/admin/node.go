@@ -1,0 +1,49 @@
+// What the API asks of the node it stands in front of.
+
+package admin
+
+import (
+	"c100k/broadcast"
+	"c100k/netpoll"
+)
+
+// Node is the node behind the API. Package server implements it. Every method
+// is called from HTTP goroutines, several at a time, and never from a loop.
+type Node interface {
+	// Publish sends payload to everybody subscribed to topic. The topic has
+	// passed broadcast.ValidTopic, and the payload fits its kind: Text is
+	// valid UTF-8, JSON is one valid JSON value in valid UTF-8. The node may
+	// keep payload. An error means that the node does not take messages at
+	// present; its text goes to the caller, with status 503.
+	Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
+
+	// Topics lists the topics that have a subscriber and whose names begin
+	// with prefix, in any order.
+	Topics(prefix string) []Topic
+
+	// Topic is one topic, and false where it has no subscriber.
+	Topic(name string) (Topic, bool)
+
+	// Stats reads the node. The fields Memory, Goroutines, Files and PID are
+	// left alone: the handler fills them.
+	Stats() Stats
+
+	// CloseConnection closes the connection with netpoll.ReasonAdmin, and
+	// says whether there was one.
+	CloseConnection(id netpoll.ID) bool
+
+	// Drain starts a drain and returns at once. A second call does nothing
+	// and is no error.
+	Drain() error
+
+	// Ready is nil while the node wants new connections. Otherwise its text,
+	// such as "draining", goes to whoever asks /readyz, without any key.
+	Ready() error
+}
+
+// Topic is one topic's subscribers.
+type Topic struct {
+	Name        string         `json:"topic"`
+	Subscribers int            `json:"subscribers"`
+	Transports  map[string]int `json:"transports"` // subscribers by transport: "websocket", "sse", …
+}

@@ -1,0 +1,30 @@
+// /debug/pprof/: net/http/pprof on our own routes.
+
+package admin
+
+import (
+	"net/http"
+	"net/http/pprof"
+)
+
+// servePprof is what the init function of net/http/pprof mounts on
+// http.DefaultServeMux, which nothing of ours serves.
+func servePprof(w http.ResponseWriter, r *http.Request, profile string) {
+	w.Header().Del("X-Content-Type-Options") // pprof's own pages and errors set what they need
+	switch profile {
+	case "cmdline":
+		pprof.Cmdline(w, r)
+	case "profile":
+		pprof.Profile(w, r)
+	case "symbol":
+		pprof.Symbol(w, r)
+	case "trace":
+		pprof.Trace(w, r)
+	default:
+		pprof.Index(w, r) // the list, and every named profile
+	}
+}
+
+func redirectPprof(w http.ResponseWriter, r *http.Request, _ string) {
+	http.Redirect(w, r, "/debug/pprof/", http.StatusMovedPermanently)
+}

@@ -1,0 +1,97 @@
+// The process's own figures: memory, goroutines, descriptors.
+
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process reads this process's figures, at most once a ProcessAgeMax.
+type process struct {
+	base int64 // private bytes when the reader was made; immutable
+
+	mu   sync.Mutex // guards the fields below
+	last Stats      // only what read fills
+	at   time.Time
+}
+
+func newProcess() *process { return &process{base: privateBytes()} }
+
+// read fills the fields of s that are the process's rather than the node's.
+func (p *process) read(s *Stats) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.at.IsZero() || now.Sub(p.at) >= ProcessAgeMax {
+		p.at = now
+		p.last.Memory = Memory{PrivateBytes: privateBytes(), BaseBytes: p.base, HeapBytes: heapBytes()}
+		p.last.Files = Files{Open: openFiles(), Limit: filesLimit()}
+	}
+	s.PID = os.Getpid()
+	s.Memory, s.Files = p.last.Memory, p.last.Files
+	s.Goroutines = runtime.NumGoroutine()
+	if s.Connections.Total > 0 {
+		grown := s.Memory.PrivateBytes - s.Memory.BaseBytes
+		s.Memory.PerConnectionBytes = max(grown, 0) / int64(s.Connections.Total)
+	}
+}
+
+// privateBytes adds up the pages that only this process maps; 0 where the
+// kernel does not say.
+func privateBytes() int64 {
+	rollup, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0
+	}
+	var kib int64
+	lines := bufio.NewScanner(bytes.NewReader(rollup))
+	for lines.Scan() {
+		// "Private_Dirty:      1234 kB", and Private_Clean, Private_Hugetlb
+		if fields := strings.Fields(lines.Text()); len(fields) == 3 && strings.HasPrefix(fields[0], "Private_") {
+			n, _ := strconv.ParseInt(fields[1], 10, 64)
+			kib += n
+		}
+	}
+	return kib << 10
+}
+
+func heapBytes() int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(sample[0].Value.Uint64())
+}
+
+// openFiles counts descriptors. Since Linux 6.2 the size of the directory is
+// their number; before it is 0, and the names have to be read.
+func openFiles() int {
+	const dir = "/proc/self/fd"
+	if info, err := os.Stat(dir); err == nil && info.Size() > 0 {
+		return int(info.Size())
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return 0
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	return max(len(names)-1, 0) // without d itself
+}
+
+func filesLimit() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return limit.Cur
+}

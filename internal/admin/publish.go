@@ -1,0 +1,128 @@
+// POST /v1/topics/{topic}: the body is the payload.
+
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"c100k/broadcast"
+)
+
+// published is the answer to a publish.
+type published struct {
+	Matched int `json:"matched"` // subscribers of the topic
+	Queued  int `json:"queued"`  // of them, those for whom it was accepted
+	Dropped int `json:"dropped"` // of them, those it was dropped for
+}
+
+func (p *published) add(r broadcast.Result) {
+	p.Matched += r.Matched
+	p.Queued += r.Queued
+	p.Dropped += r.Dropped
+}
+
+func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string) {
+	if problem := checkTopic(topic); problem != nil {
+		problem.Write(w)
+		return
+	}
+	if _, problem := query(r); problem != nil {
+		problem.Write(w)
+		return
+	}
+	body, problem := readBody(w, r, a.messageBytesMax)
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	defer releaseBody(body)
+	kind, problem := payloadKind(r.Header.Values("Content-Type"), body.Bytes())
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	result, err := a.node.Publish(topic, kind, bytes.Clone(body.Bytes()))
+	if err != nil {
+		unavailable(err).Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, published{Matched: result.Matched, Queued: result.Queued, Dropped: result.Dropped})
+}
+
+func checkTopic(topic string) *Problem {
+	if err := broadcast.ValidTopic(topic); err != nil {
+		return NewProblem(http.StatusBadRequest, "bad_topic", err.Error())
+	}
+	return nil
+}
+
+// unavailable is the answer where the node takes no messages.
+func unavailable(err error) *Problem {
+	return NewProblem(http.StatusServiceUnavailable, "unavailable", err.Error())
+}
+
+// payloadKind says what a body is, by its Content-Type, and checks that it is
+// that.
+func payloadKind(contentType []string, body []byte) (broadcast.Kind, *Problem) {
+	// curl -d says application/x-www-form-urlencoded unless told otherwise, and
+	// a plain curl -d hello has to arrive as the text "hello".
+	media, charset := "application/x-www-form-urlencoded", ""
+	if len(contentType) > 0 {
+		var params map[string]string
+		var err error
+		media, params, err = mime.ParseMediaType(contentType[0])
+		if err != nil || len(contentType) > 1 {
+			return 0, NewProblem(http.StatusBadRequest, "bad_content_type", "Content-Type "+quoted(strings.Join(contentType, ", "))+" is not a media type")
+		}
+		charset = params["charset"]
+	}
+	switch {
+	case media == "application/json":
+		return broadcast.JSON, checkJSON(body)
+	case strings.HasPrefix(media, "text/"):
+		return broadcast.Text, checkText(charset, body)
+	case media == "application/x-www-form-urlencoded" && utf8.Valid(body):
+		return broadcast.Text, nil
+	}
+	return broadcast.Binary, nil
+}
+
+func checkText(charset string, body []byte) *Problem {
+	switch strings.ToLower(charset) {
+	case "", "utf-8", "utf8", "us-ascii":
+	default:
+		return NewProblem(http.StatusUnsupportedMediaType, "charset", "text has to be UTF-8, not "+quoted(charset))
+	}
+	// A text frame with anything else would end every subscriber's connection
+	// (RFC 6455, 8.1).
+	if !utf8.Valid(body) {
+		return NewProblem(http.StatusBadRequest, "not_utf8", "the body is not valid UTF-8; send bytes as application/octet-stream")
+	}
+	return nil
+}
+
+// checkJSON wants one JSON value in valid UTF-8. json.Valid alone lets invalid
+// bytes within strings pass.
+func checkJSON(body []byte) *Problem {
+	if !utf8.Valid(body) {
+		return NewProblem(http.StatusBadRequest, "not_utf8", "the body is not valid UTF-8, which JSON has to be")
+	}
+	if !json.Valid(body) {
+		return NewProblem(http.StatusBadRequest, "bad_json", "the body is not a JSON value: "+jsonFault(body))
+	}
+	return nil
+}
+
+// jsonFault says what is wrong with a body that json.Valid has rejected.
+func jsonFault(body []byte) string {
+	var raw json.RawMessage
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return err.Error()
+	}
+	return "it does not end where it should"
+}

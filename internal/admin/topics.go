@@ -1,0 +1,76 @@
+// GET /v1/topics and GET /v1/topics/{topic}: who is subscribed.
+
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// topicPage is the answer of GET /v1/topics.
+type topicPage struct {
+	Topics []Topic `json:"topics"`
+	// Next is the cursor of the next page; absent on the last one.
+	Next string `json:"next,omitempty"`
+}
+
+// listTopics lists topics by name. The cursor is the name of the last topic of
+// the page before: a page is right even when that topic has gone since.
+func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
+	params, problem := query(r, "prefix", "limit", "cursor")
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	limit, problem := pageLimit(params)
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	topics := a.node.Topics(params["prefix"])
+	if cursor, ok := params["cursor"]; ok {
+		topics = slices.DeleteFunc(topics, func(t Topic) bool { return t.Name <= cursor })
+	}
+	slices.SortFunc(topics, func(x, y Topic) int { return strings.Compare(x.Name, y.Name) })
+	page := topicPage{Topics: topics}
+	if len(topics) > limit {
+		page.Topics = topics[:limit]
+		page.Next = topics[limit-1].Name
+	}
+	if page.Topics == nil {
+		page.Topics = []Topic{} // [] rather than null
+	}
+	writeJSON(w, http.StatusOK, page)
+}
+
+func pageLimit(params map[string]string) (int, *Problem) {
+	value, ok := params["limit"]
+	if !ok {
+		return TopicsPage, nil
+	}
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit < 1 || limit > TopicsPageMax {
+		return 0, NewProblem(http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit has to be 1 to %d, not %s", TopicsPageMax, quoted(value)))
+	}
+	return limit, nil
+}
+
+func (a *api) showTopic(w http.ResponseWriter, r *http.Request, name string) {
+	problem := checkTopic(name)
+	if problem == nil {
+		_, problem = query(r)
+	}
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	topic, ok := a.node.Topic(name)
+	if !ok {
+		NewProblem(http.StatusNotFound, "no_subscribers", "nobody is subscribed to "+quoted(name)).Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, topic)
+}
