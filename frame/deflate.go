@@ -44,36 +44,36 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Inflate appends the message whose compressed payload is given. It returns ErrTooBig if that has more than max bytes and ErrCorrupt if it is not
+// Inflate appends the message whose compressed payload is given. It returns ErrTooBig if that has more than limit bytes and ErrCorrupt if it is not
 // DEFLATE; dst is returned unchanged then. dst grows once, to exactly the size needed, after the size is known: beside it a call holds a pooled
 // window of fixed size and nothing else, whatever the payload claims. payload is not kept.
-func Inflate(dst, payload []byte, max int) ([]byte, error) {
-	dst, bad := inflate(dst, payload, max)
+func Inflate(dst, payload []byte, limit int) ([]byte, error) {
+	dst, bad := inflate(dst, payload, limit)
 	if bad != nil {
 		return dst, bad
 	}
 	return dst, nil
 }
 
-func inflate(dst, payload []byte, max int) ([]byte, *Error) {
+func inflate(dst, payload []byte, limit int) ([]byte, *Error) {
 	f := inflaters.Get().(*inflater)
 	defer f.free()
 
 	f.open(payload)
 	n, ended, bad := f.read(f.window[:])
-	if ended && n <= max {
+	if ended && n <= limit {
 		return append(dst, f.window[:n]...), nil
 	}
 	// It goes on behind the window: measure it first, by letting the rest pass through.
 	total := n
-	for bad == nil && !ended && total <= max {
+	for bad == nil && !ended && total <= limit {
 		n, ended, bad = f.read(f.window[:])
 		total += n
 	}
 	if bad != nil {
 		return dst, bad
 	}
-	if total > max {
+	if total > limit {
 		return dst, ErrTooBig
 	}
 	f.open(payload)

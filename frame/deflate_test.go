@@ -121,23 +121,6 @@ func TestBombHoldsNothing(t *testing.T) {
 	}
 }
 
-func TestInflateAllocsOnce(t *testing.T) {
-	payload := AppendCompressed(nil, records(1000))
-	dst := make([]byte, 0, 1000)
-	if allocs := testing.AllocsPerRun(100, func() {
-		if _, err := Inflate(dst, payload, 1000); err != nil {
-			t.Fatal(err)
-		}
-	}); allocs >= 1 {
-		t.Errorf("with room in dst: %v allocations", allocs)
-	}
-	if allocs := testing.AllocsPerRun(100, func() { AppendCompressed(dst, records1000) }); allocs >= 1 {
-		t.Errorf("AppendCompressed with room in dst: %v allocations", allocs)
-	}
-}
-
-var records1000 = records(1000)
-
 func TestNegotiateDeflate(t *testing.T) {
 	const plain, window = deflateAnswer, deflateAnswer15
 	tests := []struct{ offers, want string }{

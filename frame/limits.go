@@ -33,8 +33,8 @@ const (
 	inflateWindowBytes = 64 << 10
 )
 
-// compressedBytesMax bounds the compressed size of a message that may inflate to max bytes. Data that does not compress grows a little (5 bytes a
-// stored block); without the allowance a legal message of max random bytes would be refused.
-func compressedBytesMax(max int) int {
-	return max + max>>8 + 64
+// compressedBytesMax bounds the compressed size of a message that may inflate to limit bytes. Data that does not compress grows a little (5 bytes a
+// stored block); without the allowance a legal message of limit random bytes would be refused.
+func compressedBytesMax(limit int) int {
+	return limit + limit>>8 + 64
 }
