@@ -1,0 +1,177 @@
+// Who may come in: limits on connections, in all and by address.
+
+package edge
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Tags from tagRefusals on are not records of addresses: they say why the connection is refused, and to the head role
+// that it has nothing to do but to say so.
+const (
+	tagRefusals     uint32 = 1<<32 - 16
+	tagOverCapacity        = tagRefusals
+	tagPerAddr             = tagRefusals + 1
+)
+
+// Admission counts connections and says which may come in. Its limits must not change once Admit was called. The
+// methods may be called by any goroutine; they lock only where there is a limit by address.
+type Admission struct {
+	// Max is the number of connections at one time; 0 means no limit.
+	Max int
+	// MaxPerAddr is the same for one address; 0 means no limit. A /64 of IPv6 is one address, for it is what one
+	// customer gets.
+	MaxPerAddr int
+	// RefusalsMax is the number of connections over a limit that are told so at one time; 0 means the default, 256.
+	RefusalsMax int
+
+	open    atomic.Int64
+	told    atomic.Int64 // refused connections that are being told so
+	refused [3]atomic.Uint64
+
+	mu      sync.Mutex // guards the fields below
+	index   map[addrKey]uint32
+	records []addrRecord // the first is not used
+	free    []uint32
+}
+
+// addrKey is an IPv4 address, or the first 64 bits of an IPv6 address.
+type addrKey struct {
+	bits uint64
+	v4   bool
+}
+
+type addrRecord struct {
+	key  addrKey
+	open int32
+}
+
+// Indexes of Admission.refused.
+const (
+	countOverCapacity = iota
+	countPerAddr
+	countClosed
+)
+
+// Admit asks for one connection from addr. ok false means that it is to be closed at once. Else the tag belongs to the
+// connection until Release. A connection over a limit gets a tag too, which tells the head role to say so and no more;
+// only when many are hearing that already, it is closed at once.
+func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
+	// Counting first and looking afterwards keeps the limit with several callers, too.
+	if n := a.open.Add(1); a.Max > 0 && n > int64(a.Max) {
+		a.refused[countOverCapacity].Add(1)
+		return a.tell(tagOverCapacity)
+	}
+	if a.MaxPerAddr <= 0 {
+		return 0, true
+	}
+	if tag, ok = a.enter(keyOf(addr)); !ok {
+		a.refused[countPerAddr].Add(1)
+		return a.tell(tagPerAddr)
+	}
+	return tag, true
+}
+
+// tell takes a connection out of the count and makes it one that is told why it may not stay.
+func (a *Admission) tell(tag uint32) (uint32, bool) {
+	a.open.Add(-1)
+	toldMax := a.RefusalsMax
+	if toldMax <= 0 {
+		toldMax = RefusalsMax
+	}
+	if a.told.Add(1) > int64(toldMax) {
+		a.told.Add(-1)
+		a.refused[countClosed].Add(1)
+		return 0, false
+	}
+	return tag, true
+}
+
+// Release takes back what Admit gave, once.
+func (a *Admission) Release(tag uint32) {
+	if tag >= tagRefusals {
+		a.told.Add(-1)
+		return
+	}
+	if tag != 0 {
+		a.leave(tag)
+	}
+	a.open.Add(-1)
+}
+
+// Open is the number of connections that were admitted and not released.
+func (a *Admission) Open() int { return int(a.open.Load()) }
+
+// Refused counts the connections refused so far: by the total limit, by the limit for an address, and how many of both
+// were closed without an answer.
+func (a *Admission) Refused() (overCapacity, perAddr, closed uint64) {
+	return a.refused[countOverCapacity].Load(), a.refused[countPerAddr].Load(), a.refused[countClosed].Load()
+}
+
+// tagRefusal is the refusal that a tag stands for, nil for the tag of an admitted connection.
+func tagRefusal(tag uint32) *Refusal {
+	switch {
+	case tag < tagRefusals:
+		return nil
+	case tag == tagPerAddr:
+		return RefusePerAddr
+	}
+	return RefuseOverCapacity
+}
+
+func keyOf(addr netip.Addr) addrKey {
+	addr = addr.Unmap()
+	if addr.Is4() {
+		b := addr.As4()
+		return addrKey{bits: uint64(binary.BigEndian.Uint32(b[:])), v4: true}
+	}
+	b := addr.As16()
+	return addrKey{bits: binary.BigEndian.Uint64(b[:8])}
+}
+
+// enter counts a connection in the record of its address, which it makes for the first.
+func (a *Admission) enter(key addrKey) (tag uint32, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tag, known := a.index[key]
+	if !known {
+		tag = a.record(key)
+	}
+	r := &a.records[tag]
+	if int(r.open) >= a.MaxPerAddr {
+		return 0, false
+	}
+	r.open++
+	return tag, true
+}
+
+// record makes the record of an address. The number of records is at most that of connections. The caller holds mu.
+func (a *Admission) record(key addrKey) (tag uint32) {
+	if a.index == nil {
+		a.index = make(map[addrKey]uint32)
+		a.records = make([]addrRecord, 1)
+	}
+	if n := len(a.free); n > 0 {
+		tag, a.free = a.free[n-1], a.free[:n-1]
+	} else {
+		tag = uint32(len(a.records))
+		a.records = append(a.records, addrRecord{})
+	}
+	a.records[tag] = addrRecord{key: key}
+	a.index[key] = tag
+	return tag
+}
+
+// leave takes a connection out of the record of its address, and drops the record with the last one.
+func (a *Admission) leave(tag uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := &a.records[tag]
+	if r.open--; r.open == 0 {
+		delete(a.index, r.key)
+		a.free = append(a.free, tag)
+	}
+}

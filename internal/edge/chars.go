@@ -1,0 +1,121 @@
+// Which bytes may stand where: the character classes of RFC 9110, 9112 and 3986.
+
+package edge
+
+// class is a set of the places in which a byte may stand.
+type class uint8
+
+const (
+	inToken  class = 1 << iota // RFC 9110, 5.6.2: tchar
+	inText                     // RFC 9110, 5.5: field-vchar, SP and HTAB
+	inPath                     // RFC 3986, 3.3: pchar and "/"
+	inQuery                    // RFC 3986, 3.4
+	inHost                     // RFC 3986, 3.2.2: reg-name, without pct-encoded
+	inDigits                   // DIGIT
+	inBase64                   // RFC 4648, section 4, without the padding
+)
+
+// classes holds the sets of every byte.
+var classes = buildClasses()
+
+func buildClasses() (t [256]class) {
+	const (
+		digits     = "0123456789"
+		letters    = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		unreserved = digits + letters + "-._~"
+		subDelims  = "!$&'()*+,;="
+	)
+	add := func(c class, set string) {
+		for i := range len(set) {
+			t[set[i]] |= c
+		}
+	}
+	add(inToken, digits+letters+"!#$%&'*+-.^_`|~")
+	add(inDigits, digits)
+	add(inBase64, digits+letters+"+/")
+	add(inHost, unreserved+subDelims)
+	add(inPath, unreserved+subDelims+":@/%")
+	add(inQuery, unreserved+subDelims+":@/?%")
+	// What the parsers of the URL standard, and so all browsers, send as it is though RFC 3986 would have it escaped:
+	// "?filter[name]=a|b" is an everyday query. None of it can end a request target.
+	add(inPath, "|[]")
+	add(inQuery, "|[]{}\\^`")
+	for b := 0x20; b < 0x100; b++ {
+		if b != 0x7f {
+			t[b] |= inText
+		}
+	}
+	t['\t'] |= inText
+	return t
+}
+
+// is says whether all of p is in c.
+func is(p []byte, c class) bool {
+	for _, b := range p {
+		if classes[b]&c == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken says whether p is a token: RFC 9110, 5.6.2.
+func isToken(p []byte) bool { return len(p) > 0 && is(p, inToken) }
+
+// lower is b, in lower case if it is an ASCII letter.
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + ('a' - 'A')
+	}
+	return b
+}
+
+// equalFold says whether p is want, which is in lower case, whatever the case of p's ASCII letters.
+func equalFold(p []byte, want string) bool {
+	if len(p) != len(want) {
+		return false
+	}
+	for i, b := range p {
+		if lower(b) != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// unhex is the value of a hexadecimal digit, or -1.
+func unhex(b byte) int {
+	switch {
+	case '0' <= b && b <= '9':
+		return int(b - '0')
+	case 'a' <= b && b <= 'f':
+		return int(b-'a') + 10
+	case 'A' <= b && b <= 'F':
+		return int(b-'A') + 10
+	}
+	return -1
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' }
+
+// trim takes the optional white space off both ends: RFC 9110, 5.6.3.
+func trim(p []byte) []byte {
+	for len(p) > 0 && isSpace(p[0]) {
+		p = p[1:]
+	}
+	for len(p) > 0 && isSpace(p[len(p)-1]) {
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+// nextElement takes the first element off a comma-separated list: RFC 9110, 5.6.1. Both are slices of list; rest is
+// nil behind the last one. An element may be empty.
+func nextElement(list []byte) (element, rest []byte) {
+	for i, b := range list {
+		if b == ',' {
+			return trim(list[:i]), list[i+1:]
+		}
+	}
+	return trim(list), nil
+}

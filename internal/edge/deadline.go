@@ -1,0 +1,104 @@
+// The deadlines of a Conn: the one that net/http sets, and the one of the head that is being read.
+
+package edge
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline. Any goroutine.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetReadDeadline bounds the present and later reads. Any goroutine.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	c.readDeadline = t
+	err := c.Conn.SetReadDeadline(c.earlier())
+	c.mu.Unlock()
+	c.wake()
+	return err
+}
+
+// earlier is the deadline that comes first. The caller holds mu.
+func (c *Conn) earlier() time.Time {
+	if c.headDeadline.IsZero() || !c.readDeadline.IsZero() && c.readDeadline.Before(c.headDeadline) {
+		return c.readDeadline
+	}
+	return c.headDeadline
+}
+
+// armHead starts the deadline of a head with the first byte of it that is there when net/http wants it. More bytes do not
+// extend it.
+func (c *Conn) armHead() {
+	c.mu.Lock()
+	armed := !c.headDeadline.IsZero()
+	c.mu.Unlock()
+	if d := c.listener.opt.HeadTimeout; d > 0 && !armed {
+		c.setHeadDeadline(time.Now().Add(d))
+	}
+}
+
+func (c *Conn) setHeadDeadline(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.headDeadline.Equal(t) {
+		return
+	}
+	c.headDeadline = t
+	// An error means that the socket is closed, and the next read says that.
+	_ = c.Conn.SetReadDeadline(c.earlier())
+}
+
+// headError is what Read returns when the socket has failed in the middle of a head.
+func (c *Conn) headError(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.mu.Lock()
+	late := !c.headDeadline.IsZero() && c.earlier().Equal(c.headDeadline)
+	c.mu.Unlock()
+	if late {
+		return c.refuse(RefuseTimeout)
+	}
+	return err
+}
+
+// waitDeadline waits, without reading, until the read deadline has passed or the connection is closed.
+func (c *Conn) waitDeadline() error {
+	for {
+		c.mu.Lock()
+		deadline := c.readDeadline
+		c.mu.Unlock()
+		if c.ended.Load() {
+			return net.ErrClosed
+		}
+		var passed <-chan time.Time
+		if !deadline.IsZero() {
+			left := time.Until(deadline)
+			if left <= 0 {
+				return os.ErrDeadlineExceeded
+			}
+			passed = time.After(left)
+		}
+		select {
+		case <-c.kick:
+		case <-passed:
+		}
+	}
+}
+
+// wake lets waitDeadline look again.
+func (c *Conn) wake() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}

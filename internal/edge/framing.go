@@ -1,0 +1,168 @@
+// Where the body of a request ends: RFC 9112, sections 6 and 7, strictly.
+
+package edge
+
+// framer follows one body through its bytes. The zero value is at the end of a body.
+type framer struct {
+	state framerState
+	left  int64 // bytes of the body, or of the chunk, still to come
+	count int   // digits of the chunk size, bytes of its extensions, or of the trailer section
+}
+
+type framerState uint8
+
+const (
+	bodyDone      framerState = iota
+	bodyLength                // left bytes
+	chunkSize                 // at least one hexadecimal digit
+	chunkSizeMore             // more of them, or the end of the size
+	chunkExtension
+	chunkSizeLF
+	chunkData
+	chunkDataCR
+	chunkDataLF
+	trailerLine // the first byte of a line
+	trailerName
+	trailerValue
+	trailerLF
+	trailerEndLF
+)
+
+// begin starts the body of a head.
+func (f *framer) begin(h *Head) {
+	*f = framer{}
+	switch {
+	case h.Chunked():
+		f.state = chunkSize
+	case h.length > 0:
+		f.state, f.left = bodyLength, h.length
+	}
+}
+
+// done says whether the body is over.
+func (f *framer) done() bool { return f.state == bodyDone }
+
+// readMax is how many bytes may be read without gathering more of the next message than can be kept.
+func (f *framer) readMax() int64 {
+	if f.state == bodyLength {
+		return f.left
+	}
+	return guardReadBytesMax
+}
+
+// advance goes over the bytes of p that belong to the body; n is their number. It is less than len(p) at the end of the
+// body, or in front of a byte that may not be there.
+func (f *framer) advance(p []byte) (n int, refusal *Refusal) {
+	for n < len(p) && f.state != bodyDone {
+		if f.state == bodyLength || f.state == chunkData {
+			n += f.skip(len(p) - n)
+			continue
+		}
+		if refusal = f.step(p[n]); refusal != nil {
+			return n, refusal
+		}
+		n++
+	}
+	return n, nil
+}
+
+// skip takes up to n bytes of data.
+func (f *framer) skip(n int) int {
+	n = int(min(int64(n), f.left))
+	f.left -= int64(n)
+	if f.left == 0 {
+		if f.state == chunkData {
+			f.state = chunkDataCR
+		} else {
+			f.state = bodyDone
+		}
+	}
+	return n
+}
+
+// step takes one byte of the framing.
+func (f *framer) step(b byte) *Refusal {
+	switch f.state {
+	case chunkSize, chunkSizeMore:
+		return f.size(b)
+	case chunkExtension:
+		return f.extension(b)
+	case chunkSizeLF:
+		next := chunkData
+		if f.left == 0 {
+			next = trailerLine
+		}
+		return f.want(b, '\n', next, badChunkEnd)
+	case chunkDataCR:
+		return f.want(b, '\r', chunkDataLF, badChunkEnd)
+	case chunkDataLF:
+		return f.want(b, '\n', chunkSize, badChunkEnd)
+	}
+	return f.trailer(b)
+}
+
+// want takes one certain byte, behind which counting begins anew.
+func (f *framer) want(b, wanted byte, next framerState, refusal *Refusal) *Refusal {
+	if b != wanted {
+		return refusal
+	}
+	f.state, f.count = next, 0
+	return nil
+}
+
+// size reads a chunk size: RFC 9112, 7.1: recipients MUST anticipate large numerals and prevent overflows.
+func (f *framer) size(b byte) *Refusal {
+	digit := unhex(b)
+	switch {
+	case digit >= 0 && f.count < chunkDigitsMax:
+		f.left = f.left<<4 | int64(digit)
+		f.count++
+		f.state = chunkSizeMore
+	case digit < 0 && f.state == chunkSizeMore && b == '\r':
+		f.state = chunkSizeLF
+	case digit < 0 && f.state == chunkSizeMore && b == ';':
+		f.state, f.count = chunkExtension, 0
+	default:
+		return badChunkSize
+	}
+	return nil
+}
+
+// extension passes over chunk extensions. RFC 9112, 7.1.1: a server ought to limit their total length.
+func (f *framer) extension(b byte) *Refusal {
+	f.count++
+	switch {
+	case b == '\r':
+		f.state = chunkSizeLF
+	case classes[b]&inText == 0 || f.count > chunkExtensionBytesMax:
+		return badChunkExtension
+	}
+	return nil
+}
+
+// trailer goes over the trailer section, whose fields have the grammar of header fields: RFC 9112, 7.1.2.
+func (f *framer) trailer(b byte) *Refusal {
+	if f.count++; f.count > trailerBytesMax {
+		return badTrailer
+	}
+	token := classes[b]&inToken != 0
+	switch {
+	case f.state == trailerLine && b == '\r':
+		f.state = trailerEndLF
+	case f.state == trailerLine && token:
+		f.state = trailerName
+	case f.state == trailerName && token:
+	case f.state == trailerName && b == ':':
+		f.state = trailerValue
+	case f.state == trailerValue && b == '\r':
+		f.state = trailerLF
+	case f.state == trailerValue && classes[b]&inText != 0:
+	case f.state == trailerLF && b == '\n':
+		f.state = trailerLine
+	case f.state == trailerEndLF && b == '\n':
+		f.state = bodyDone
+	default:
+		return badTrailer
+	}
+	return nil
+}

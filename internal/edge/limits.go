@@ -1,0 +1,79 @@
+// The limits of the edge: each with its unit and what happens without it.
+
+package edge
+
+import "time"
+
+const (
+	// HeadBytesMax bounds a request head in bytes, from the method to the empty line; without it one connection could
+	// make a loop hold any number of bytes. Beyond it: 414 in the request line, 431 in the fields.
+	HeadBytesMax = 8 << 10
+
+	// headBytesCeiling bounds Limits.HeadBytes: a Head notes positions in 16 bits.
+	headBytesCeiling = 1<<16 - 1
+
+	// FieldsMax bounds the header fields of a request; it is also the size of the array in a Head. Beyond it: 431.
+	FieldsMax = 100
+
+	// QueryParamsMax bounds the parameters of a query; without it 8 KiB of "a&a&…" would cost 4,000 look-ups.
+	QueryParamsMax = 256
+
+	// hostBytesMax bounds a host name with its port in bytes: 253 of a DNS name, a colon, five digits.
+	hostBytesMax = 259
+
+	// chunkDigitsMax bounds the hexadecimal digits of a chunk size, so that it fits into an int64.
+	chunkDigitsMax = 15
+
+	// chunkExtensionBytesMax bounds the extensions of one chunk in bytes; they are ignored, and are padding at best.
+	chunkExtensionBytesMax = 256
+
+	// trailerBytesMax bounds the trailer section of one body in bytes; net/http finds its end within 4 KiB only.
+	trailerBytesMax = 2 << 10
+
+	// HandshakeTimeoutDefault is how long a peer has from accept to the end of its request head.
+	HandshakeTimeoutDefault = 5 * time.Second
+
+	// refusalLinger is how long a refused peer may take to read its answer before the socket is closed under it:
+	// closing with unread input would reset the connection, and take the answer away.
+	refusalLinger = time.Second
+
+	// refusalWait is how long a connection over the limit may say nothing before it is told so all the same. Clients
+	// take an answer that comes before their request for noise, so it waits for their first byte.
+	refusalWait = time.Second
+
+	// RefusalsMax bounds the connections over the limit that are open at one time to be told so; without it a flood
+	// would hold as many descriptors as it liked. Beyond it they are closed at once.
+	RefusalsMax = 256
+
+	// lingerBytesMax bounds what is read and thrown away after a refusal on a net/http connection, in bytes.
+	lingerBytesMax = 256 << 10
+
+	// FallbackQueueMax bounds the connections on their way to net/http; each holds a descriptor and its first bytes.
+	FallbackQueueMax = 1024
+
+	// guardBufferBytes is the size in bytes of the buffer in which a Conn gathers a later head.
+	guardBufferBytes = 4 << 10
+
+	// guardReadBytesMax bounds one read of a chunked body, in bytes: what lies behind its end has to be kept.
+	guardReadBytesMax = 16 << 10
+)
+
+// Limits bounds one request head. The zero value is the default.
+type Limits struct {
+	// HeadBytes is the largest head, in bytes; 0 means HeadBytesMax, more than 65,535 means 65,535.
+	HeadBytes int
+	// Fields is the largest number of header fields; 0 or more than FieldsMax means FieldsMax.
+	Fields int
+}
+
+// effective returns lim with its defaults filled in.
+func (lim Limits) effective() Limits {
+	if lim.HeadBytes <= 0 {
+		lim.HeadBytes = HeadBytesMax
+	}
+	lim.HeadBytes = min(lim.HeadBytes, headBytesCeiling)
+	if lim.Fields <= 0 || lim.Fields > FieldsMax {
+		lim.Fields = FieldsMax
+	}
+	return lim
+}

@@ -1,0 +1,163 @@
+// The way from a loop to net/http: a net.Listener that is fed with descriptors.
+
+package edge
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ListenerOptions says what a Listener is made of.
+type ListenerOptions struct {
+	// Addr is what Listener.Addr returns: the public port.
+	Addr net.Addr
+	// Limits bounds the heads on its connections.
+	Limits Limits
+	// HeadTimeout is how long a later head on a connection may take from its first byte; 0 means no limit.
+	HeadTimeout time.Duration
+	// QueueMax is the number of connections that may wait for Accept; 0 means FallbackQueueMax.
+	QueueMax int
+	// Release gets the tag of each connection that has ended, once. Any goroutine. It may be nil.
+	Release func(tag uint32)
+	// Refused hears of each refusal. Any goroutine. It may be nil.
+	Refused func(r *Refusal)
+}
+
+// Listener is a net.Listener whose connections come from the loops. A server on it must have ConnState as its ConnState
+// hook. Any goroutine may call its methods.
+type Listener struct {
+	opt     ListenerOptions
+	queue   chan delivery
+	waiting atomic.Int64 // reserved or in the queue
+	done    chan struct{}
+	closed  atomic.Bool
+}
+
+// delivery is a connection on its way: the Listener's to close.
+type delivery struct {
+	fd    int
+	first []byte
+	tag   uint32
+}
+
+// NewListener makes an open Listener.
+func NewListener(opt ListenerOptions) *Listener {
+	if opt.QueueMax <= 0 {
+		opt.QueueMax = FallbackQueueMax
+	}
+	return &Listener{opt: opt, queue: make(chan delivery, opt.QueueMax), done: make(chan struct{})}
+}
+
+// ConnState is to be the ConnState hook of the http.Server, or to be called by it: it tells a Conn that it is hijacked.
+func ConnState(c net.Conn, state http.ConnState) {
+	if conn, ok := c.(*Conn); ok && state == http.StateHijacked {
+		conn.Hijacked()
+	}
+}
+
+// Deliver hands over a connected non-blocking socket, the bytes already read from it, which the Listener keeps, and its
+// tag. False means that the queue is full or the Listener closed, and that all of it is still the caller's. It does not
+// block.
+func (l *Listener) Deliver(fd int, first []byte, tag uint32) bool {
+	if !l.reserve() {
+		return false
+	}
+	l.put(delivery{fd, first, tag})
+	return true
+}
+
+// reserve takes a place in the queue, which put must fill.
+func (l *Listener) reserve() bool {
+	if l.closed.Load() {
+		return false
+	}
+	if l.waiting.Add(1) > int64(cap(l.queue)) {
+		l.waiting.Add(-1)
+		return false
+	}
+	return true
+}
+
+// put fills a reserved place. It never blocks, for there are as many places as the channel has.
+func (l *Listener) put(d delivery) {
+	l.queue <- d
+	// Close empties the queue after it has set closed, and we look at closed after the queue has our connection: whatever
+	// the order, one of the two finds it.
+	if l.closed.Load() {
+		l.discard()
+	}
+}
+
+// Accept waits for the next connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		select {
+		case <-l.done:
+			return nil, net.ErrClosed
+		case d := <-l.queue:
+			l.waiting.Add(-1)
+			if socket := l.open(d); socket != nil {
+				return newConn(socket, l, d.tag, d.first), nil
+			}
+		}
+	}
+}
+
+// open makes a net.Conn of a delivery. net works on a duplicate of the descriptor; where there is none left, the peer is
+// told so on the one that there is, and the result is nil.
+func (l *Listener) open(d delivery) net.Conn {
+	file := os.NewFile(uintptr(d.fd), "connection")
+	defer file.Close()
+	socket, err := net.FileConn(file)
+	if err == nil {
+		return socket
+	}
+	l.refused(RefuseOverCapacity)
+	// As much as the socket takes: there is nothing to wait with.
+	_, _ = unix.Write(d.fd, AppendRefusal(nil, RefuseOverCapacity, true))
+	l.release(d.tag)
+	return nil
+}
+
+// Close ends Accept, and closes the connections that wait for it. Those already accepted stay.
+func (l *Listener) Close() error {
+	if !l.closed.CompareAndSwap(false, true) {
+		return net.ErrClosed
+	}
+	close(l.done)
+	l.discard()
+	return nil
+}
+
+func (l *Listener) discard() {
+	for {
+		select {
+		case d := <-l.queue:
+			l.waiting.Add(-1)
+			unix.Close(d.fd)
+			l.release(d.tag)
+		default:
+			return
+		}
+	}
+}
+
+// Addr is the address that the connections came to.
+func (l *Listener) Addr() net.Addr { return l.opt.Addr }
+
+func (l *Listener) release(tag uint32) {
+	if l.opt.Release != nil {
+		l.opt.Release(tag)
+	}
+}
+
+func (l *Listener) refused(r *Refusal) {
+	if l.opt.Refused != nil {
+		l.opt.Refused(r)
+	}
+}

@@ -1,0 +1,99 @@
+// The way back: a socket that net/http has served becomes a loop's.
+
+package edge
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Taken is a socket taken over from net/http. FD is non-blocking, closed on exec, and the caller's to close.
+type Taken struct {
+	FD    int
+	First []byte // read from the socket, and no request's: goes to the new role
+	Tag   uint32 // what Admission gave, if Admitted; it is the caller's to release
+
+	// Admitted says whether the connection came through a Listener. If not, it came from somebody else's, was not counted,
+	// and has no tag.
+	Admitted bool
+}
+
+// TakeOver takes the socket of a request away from net/http, inside its handler. It fails, and the handler may still
+// answer, where there is no socket to take: HTTP/2, TLS that net/http does itself, a ResponseWriter that cannot be
+// hijacked. Where it fails later the connection is closed.
+func TakeOver(w http.ResponseWriter) (Taken, error) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return Taken{}, fmt.Errorf("edge: take over: %w", err)
+	}
+	held, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err == nil {
+		var taken Taken
+		if taken, err = take(conn); err == nil {
+			taken.First = append(held[:len(held):len(held)], taken.First...)
+			return taken, nil
+		}
+	}
+	conn.Close()
+	return Taken{}, fmt.Errorf("edge: take over: %w", err)
+}
+
+// take takes the socket out of a hijacked connection.
+func take(conn net.Conn) (Taken, error) {
+	if c, ok := conn.(*Conn); ok {
+		fd, first, err := c.Take()
+		return Taken{FD: fd, First: first, Tag: c.tag, Admitted: true}, err
+	}
+	fd, err := duplicate(conn)
+	if err != nil {
+		return Taken{}, err
+	}
+	return Taken{FD: fd}, conn.Close()
+}
+
+// Take ends the Conn but not the connection: fd is its socket, buffered what was read from it and not delivered, and the
+// tag is now the caller's to release. It is for a handler that has hijacked it; no Read may be running.
+func (c *Conn) Take() (fd int, buffered []byte, err error) {
+	c.Hijacked()
+	fd, err = duplicate(c.Conn)
+	if err != nil {
+		return -1, nil, err
+	}
+	if !c.ended.CompareAndSwap(false, true) {
+		unix.Close(fd)
+		return -1, nil, net.ErrClosed
+	}
+	buffered = c.buf[c.early:]
+	c.buf, c.store, c.early = nil, nil, 0
+	// The duplicate keeps the connection; an error here would not change that.
+	_ = c.Conn.Close()
+	return fd, buffered, nil
+}
+
+// duplicate is a second descriptor of the socket, closed on exec and, like the first, non-blocking.
+func duplicate(conn net.Conn) (fd int, err error) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("a %T has no descriptor of its own", conn)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var dupErr error
+	err = raw.Control(func(of uintptr) {
+		fd, dupErr = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err == nil {
+		err = os.NewSyscallError("fcntl", dupErr)
+	}
+	if err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
