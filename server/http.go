@@ -1,0 +1,186 @@
+// Ordinary HTTP on the public port: what is not a stream goes to a stock net/http server.
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"c100k/internal/admin"
+	"c100k/internal/edge"
+	"c100k/internal/web"
+	"c100k/netpoll"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may be a stream.
+const (
+	httpHeaderTimeout = 10 * time.Second
+	httpIdleTimeout   = 75 * time.Second
+)
+
+// makeHTTP makes the public port's net/http server, which gets its connections from the loops.
+func (s *Server) makeHTTP() error {
+	other, err := s.otherHandler()
+	if err != nil {
+		return err
+	}
+	s.api = s.crossOrigin(admin.NewPublic(s.apiConfig()))
+	s.fallback = edge.NewListener(edge.ListenerOptions{
+		HeadTimeout: httpHeaderTimeout, Release: s.admission.Release, Refused: s.refused,
+	})
+	s.http = &http.Server{
+		Handler:           s.public(other),
+		ReadHeaderTimeout: httpHeaderTimeout,
+		IdleTimeout:       httpIdleTimeout,
+		MaxHeaderBytes:    edge.HeadBytesMax,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnState:         s.connState,
+	}
+	go s.serveHTTP(s.http, s.fallback, "public")
+	return nil
+}
+
+// connState counts the connections that net/http has.
+func (s *Server) connState(c net.Conn, state http.ConnState) {
+	edge.ConnState(c, state)
+	count := &s.transports[transportHTTP]
+	switch state {
+	case http.StateNew:
+		count.opened.Add(1)
+	case http.StateHijacked:
+		count.closed[netpoll.ReasonDetached].Add(1)
+	case http.StateClosed:
+		count.closed[netpoll.ReasonPeer].Add(1) // net/http does not say who began
+	}
+}
+
+// public routes a request that net/http has parsed: streams go back to a loop, the API stands under /v1/ where a key guards it,
+// everything else is other's.
+func (s *Server) public(other http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case s.ours(r.URL.Path):
+			s.takeOver(w, r)
+		case strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "":
+			s.api.ServeHTTP(w, r)
+		default:
+			other.ServeHTTP(w, r)
+		}
+	})
+}
+
+// crossOrigin lets pages of allowed origins use the API, and no others (Fetch standard, CORS protocol).
+func (s *Server) crossOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if origin == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Add("Vary", "Origin")
+		if !s.origins.Allowed([]byte(origin), []byte(r.Host)) {
+			edge.RefuseOrigin.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// otherHandler answers what is not ours.
+func (s *Server) otherHandler() (http.Handler, error) {
+	switch {
+	case s.cfg.Handler != nil:
+		return s.cfg.Handler, nil
+	case s.cfg.Upstream != "":
+		return s.upstream()
+	case s.cfg.Static != "":
+		return static(s.cfg.Static)
+	case s.cfg.Dev:
+		return web.New(web.Config{PublishURL: s.publishURL()}), nil
+	}
+	return http.NotFoundHandler(), nil
+}
+
+// static serves the files below a directory, and nothing outside of it that a link may point to.
+func static(dir string) (http.Handler, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("Static: %w", err)
+	}
+	return http.FileServerFS(root.FS()), nil
+}
+
+// upstream is a reverse proxy. Requests from trusted proxies keep what those say of the client.
+func (s *Server) upstream() (http.Handler, error) {
+	target, err := url.Parse(s.cfg.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("Upstream: %w", err)
+	}
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host
+			if s.trusted(r.In.RemoteAddr) {
+				r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			}
+			r.SetXForwarded()
+		},
+		FlushInterval: -1, // an upstream's stream of events must not wait for a full buffer
+		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			s.log.Warn("upstream failed", "upstream", target.Redacted(), "path", r.URL.Path, "err", err)
+			http.Error(w, "the upstream server cannot be reached", http.StatusBadGateway)
+		},
+	}, nil
+}
+
+// adminHandler is the admin port.
+func (s *Server) adminHandler() (http.Handler, error) {
+	registry := s.cfg.Registry
+	if registry == nil {
+		own := prometheus.NewRegistry()
+		own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		registry = own
+	}
+	err := registry.Register(admin.NewCollector(node{s}.Stats))
+	var twice prometheus.AlreadyRegisteredError
+	if err != nil && !errors.As(err, &twice) {
+		return nil, fmt.Errorf("Registry: %w", err)
+	}
+	c := s.apiConfig()
+	c.Metrics = registry
+	return admin.New(c), nil
+}
+
+func (s *Server) apiConfig() admin.Config {
+	return admin.Config{
+		Node: node{s}, APIKey: func() string { return s.live.Load().apiKey },
+		MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
+	}
+}
+
+// publishURL is where the demo page says that the admin port is: as configured, for the page is made before the port is open.
+func (s *Server) publishURL() string {
+	if s.cfg.Admin == "" {
+		return ""
+	}
+	return "http://" + s.cfg.Admin
+}

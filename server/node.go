@@ -1,0 +1,171 @@
+// The node as the admin API sees it.
+
+package server
+
+import (
+	"errors"
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/admin"
+	"c100k/internal/version"
+	"c100k/netpoll"
+)
+
+// node is the admin.Node of a Server: a type of its own, so that the API's methods are not the Server's.
+type node struct{ *Server }
+
+var errDraining = errors.New("draining")
+
+// Topics lists the topics with subscribers.
+func (n node) Topics(prefix string) []admin.Topic {
+	infos := n.hub.Topics(prefix)
+	list := make([]admin.Topic, len(infos))
+	for i := range infos {
+		list[i] = topicOf(&infos[i])
+	}
+	return list
+}
+
+// Topic is one topic, if it has a subscriber.
+func (n node) Topic(name string) (admin.Topic, bool) {
+	info, ok := n.hub.Topic(name)
+	if !ok {
+		return admin.Topic{}, false
+	}
+	return topicOf(&info), true
+}
+
+func topicOf(info *broadcast.TopicInfo) admin.Topic {
+	t := admin.Topic{Name: info.Name, Subscribers: info.Members, Transports: map[string]int{}}
+	for form, members := range info.ByForm[:formsUsed] {
+		if members > 0 {
+			t.Transports[transportNames[formTransports[form]]] += members
+		}
+	}
+	return t
+}
+
+// CloseConnection closes the connection, and says whether there was one.
+func (n node) CloseConnection(id netpoll.ID) bool {
+	if id.Loop() >= len(n.reactors) {
+		return false
+	}
+	r := n.reactors[id.Loop()]
+	found := make(chan bool, 1)
+	posted := r.loop.Remote().Post(func(l *netpoll.Loop) {
+		c := l.Lookup(id)
+		there := c != nil && !c.Closing()
+		if there {
+			r.kick(l, c)
+		}
+		found <- there
+	})
+	if !posted {
+		return false
+	}
+	select {
+	case there := <-found:
+		return there
+	case <-time.After(closeWait):
+		return false // the loop has stopped meanwhile
+	}
+}
+
+// closeWait bounds how long an API call waits for the loop that owns a connection.
+const closeWait = 5 * time.Second
+
+// kick ends a connection because an operator asked for it.
+func (r *reactor) kick(l *netpoll.Loop, c *netpoll.Conn) {
+	switch role := c.Role(); {
+	case r.endpoint(role) != nil:
+		r.endpoint(role).Kick(l, c)
+	case role == roleSSE:
+		r.sse.Kick(l, c)
+	default:
+		l.Close(c, netpoll.ReasonAdmin)
+	}
+}
+
+// Drain starts a drain and returns at once.
+func (n node) Drain() error {
+	n.beginDrain()
+	return nil
+}
+
+// Ready is nil while new connections are wanted.
+func (n node) Ready() error {
+	if n.draining.Load() {
+		return errDraining
+	}
+	return nil
+}
+
+// Stats reads the node.
+func (n node) Stats() admin.Stats {
+	build := version.Get()
+	s := admin.Stats{
+		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
+		Started: n.started, UptimeSeconds: time.Since(n.started).Seconds(),
+		IO: n.io, Draining: n.draining.Load(),
+		Connections: admin.Connections{
+			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
+		},
+		HandshakesRejected: n.rejected.snapshot(),
+		Topics:             len(n.hub.Topics("")),
+	}
+	n.readTransports(&s.Connections)
+	n.readHub(&s)
+	for i, r := range n.reactors {
+		n.readLoop(&s, i, r)
+	}
+	return s
+}
+
+func (n node) readTransports(c *admin.Connections) {
+	for t := range n.transports {
+		name, count := transportNames[t], &n.transports[t]
+		c.Opened[name] = count.opened.Load()
+		c.Open[name] = count.open()
+		c.Closed[name] = map[string]uint64{}
+		for reason := range count.closed {
+			if v := count.closed[reason].Load(); v > 0 {
+				c.Closed[name][netpoll.Reason(reason).String()] = v
+			}
+		}
+	}
+}
+
+func (n node) readHub(s *admin.Stats) {
+	c := n.hub.Counters()
+	s.Queues.PendingBytes = c.PendingBytes
+	s.SlowConsumers = map[string]uint64{
+		"disconnect": c.Disconnects, "drop_oldest": c.DroppedOldest, "drop_newest": c.DroppedNewest,
+		"refuse_publish": c.Refused,
+	}
+}
+
+func (n node) readLoop(s *admin.Stats, i int, r *reactor) {
+	loop := r.loop.Stats()
+	s.Connections.Total += loop.Connections
+	s.Loops = append(s.Loops, admin.Loop{
+		Loop: i, Connections: loop.Connections, Turns: loop.Turns, BusySeconds: loop.Busy.Seconds(),
+		Mailbox: loop.Mailbox, IO: r.loop.Kernel(),
+	})
+	s.Bytes.Received += loop.BytesReceived
+	s.Bytes.Sent += loop.BytesSent
+	s.Queues.OutboxBytes += loop.OutboxBytes
+	s.Messages.Received += r.messagesReceived.Load()
+	s.Messages.Sent += r.messagesSent.Load()
+	s.FanoutSeconds.Add(r.fanout.Snapshot())
+	s.TurnSeconds.Add(turnSnapshot(&loop))
+}
+
+// turnSnapshot puts a loop's own buckets into the API's words.
+func turnSnapshot(loop *netpoll.Stats) admin.HistogramSnapshot {
+	h := admin.HistogramSnapshot{Counts: loop.TurnBuckets[:], Sum: loop.Busy.Seconds()}
+	for _, bound := range netpoll.TurnBounds() {
+		h.Bounds = append(h.Bounds, bound.Seconds())
+	}
+	return h
+}
