@@ -1,0 +1,117 @@
+// Package prototest runs protocol handlers over a faked kernel and clock, from readable transcripts: what each client sends, what it
+// must get, and prose between. For tests only.
+package prototest
+
+import (
+	"testing"
+
+	"c100k/broadcast"
+	"c100k/netpoll"
+	"c100k/netpoll/netpolltest"
+)
+
+// Options say what a Node is made of.
+type Options struct {
+	Seed           uint64 // of the faked kernel's chaos; 0 for none
+	Encoders       []broadcast.Encoder
+	Policy         broadcast.Policy
+	OutboxBytesMax int
+
+	// TopicsPerMemberMax is that of the hub; 0 for its default.
+	TopicsPerMemberMax int
+
+	// Gap appends the announcement of a gap in form f, or nothing.
+	Gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
+
+	// Handlers makes the handlers, for the shard and sink of the node.
+	Handlers func(n *Node) [netpoll.RolesMax]netpoll.Handler
+}
+
+// Node is one loop with its shard of a hub, as the server puts them together.
+type Node struct {
+	*netpolltest.Loop
+	Hub   *broadcast.Hub
+	Shard *broadcast.Shard
+	Sink  broadcast.Sink
+
+	// Reasons are those of the connections that ended, in their order.
+	Reasons []netpoll.Reason
+}
+
+// NewNode makes a node.
+func NewNode(t testing.TB, o Options) *Node {
+	t.Helper()
+	n := &Node{}
+	n.Hub = broadcast.NewHub(broadcast.Options{
+		Shards: 1, Encoders: o.Encoders, Policy: o.Policy, OutboxBytesMax: o.OutboxBytesMax,
+		TopicsPerMemberMax: o.TopicsPerMemberMax,
+	})
+	n.Shard = n.Hub.Shard(0)
+	s := &sink{gap: o.Gap}
+	n.Sink = s
+	lo := netpolltest.Options{
+		Seed:      o.Seed,
+		Deliver:   func(_ *netpoll.Loop, members int) bool { return n.Shard.Deliver(s, members) },
+		OnRelease: func(_ uint32, r netpoll.Reason) { n.Reasons = append(n.Reasons, r) },
+	}
+	lo.Handlers = o.Handlers(n)
+	for i, h := range lo.Handlers {
+		if h == nil {
+			lo.Handlers[i] = absent{}
+		}
+	}
+	s.handlers = lo.Handlers
+	n.Loop = netpolltest.New(t, lo)
+	s.loop = n.Loop.Loop
+	return n
+}
+
+// Do runs f for the peer's connection on the loop, and settles.
+func (n *Node) Do(p *netpolltest.Peer, f func(l *netpoll.Loop, c *netpoll.Conn)) {
+	n.Remote().PostTo(p.ID(), f)
+	n.Settle()
+}
+
+// sink is the way from a shard to its members.
+type sink struct {
+	loop     *netpoll.Loop
+	handlers [netpoll.RolesMax]netpoll.Handler
+	gap      func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
+}
+
+func (s *sink) Pending(member uint32) int { return s.loop.ConnAt(member).Pending() }
+
+func (s *sink) Send(member uint32, p []byte, mark, n uint32) {
+	s.loop.SendMessages(s.loop.ConnAt(member), p, mark, n)
+}
+
+func (s *sink) DropOldest(member uint32, need int, dropped func(mark, n uint32)) int {
+	return s.loop.DropOldest(s.loop.ConnAt(member), need, dropped)
+}
+
+func (s *sink) Gap(member uint32, f broadcast.Form, topic string, mark, missed uint32, first bool) {
+	p := s.gap(nil, f, topic, missed)
+	switch c := s.loop.ConnAt(member); {
+	case len(p) == 0:
+	case first:
+		s.loop.SendFirst(c, p, mark, missed)
+	default:
+		s.loop.SendMessages(c, p, mark, missed)
+	}
+}
+
+func (s *sink) Slow(member uint32) {
+	c := s.loop.ConnAt(member)
+	s.handlers[c.Role()].(interface {
+		Slow(l *netpoll.Loop, c *netpoll.Conn)
+	}).Slow(s.loop, c)
+}
+
+// absent is the handler of roles that a test has no use for.
+type absent struct{}
+
+func (absent) OnOpen(*netpoll.Loop, *netpoll.Conn)                  {}
+func (absent) OnData(*netpoll.Loop, *netpoll.Conn, []byte)          {}
+func (absent) OnTimer(*netpoll.Loop, *netpoll.Conn)                 {}
+func (absent) OnWritable(*netpoll.Loop, *netpoll.Conn)              {}
+func (absent) OnClose(*netpoll.Loop, *netpoll.Conn, netpoll.Reason) {}
