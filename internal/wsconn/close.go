@@ -1,0 +1,78 @@
+// The ways a WebSocket connection ends, and the close code of each.
+
+package wsconn
+
+import (
+	"errors"
+	"math"
+
+	"c100k/frame"
+	"c100k/netpoll"
+)
+
+// End closes c with a close frame: what is owed is sent, then the frame, then input is discarded until the peer is gone or CloseLinger
+// has passed (RFC 6455, 7.1.1). reason is for the figures, code and text are for the peer. A connection that is closing stays as it is.
+func (e *Endpoint) End(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, code uint16, text string) {
+	e.scratch = frame.AppendClose(e.scratch[:0], code, text)
+	e.finish(l, c, reason)
+}
+
+// finish sends the close frame in e.scratch and ends c.
+func (e *Endpoint) finish(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason) {
+	if c.Closing() {
+		return
+	}
+	l.Send(c, e.scratch)
+	e.leave(c)
+	l.Finish(c, reason, CloseLinger)
+}
+
+// Abort ends c because the node failed it: a handler panicked, or a promise cannot be kept.
+func (e *Endpoint) Abort(l *netpoll.Loop, c *netpoll.Conn, code uint16, text string) {
+	e.End(l, c, netpoll.ReasonPanic, code, text)
+}
+
+// Drain ends c because the node goes down.
+func (e *Endpoint) Drain(l *netpoll.Loop, c *netpoll.Conn) {
+	e.End(l, c, netpoll.ReasonDrain, frame.CodeRestart, "service restart")
+}
+
+// Kick ends c because an operator asked for it.
+func (e *Endpoint) Kick(l *netpoll.Loop, c *netpoll.Conn) {
+	e.End(l, c, netpoll.ReasonAdmin, frame.CodePolicy, "closed by operator")
+}
+
+// Slow ends c because it takes its messages too slowly. Those it has not begun to get are given up, so that the close frame has a
+// chance to arrive.
+func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
+	if !c.Closing() {
+		l.DropOldest(c, math.MaxInt, func(_, _ uint32) {})
+	}
+	e.End(l, c, netpoll.ReasonSlow, frame.CodeTryLater, "slow consumer")
+}
+
+// closed answers the peer's close frame.
+func (e *Endpoint) closed(l *netpoll.Loop, c *netpoll.Conn, payload []byte) {
+	code, _, err := frame.ParseClose(payload)
+	if err != nil {
+		e.fail(l, c, err)
+		return
+	}
+	// RFC 6455, 5.5.1: the endpoint typically echos the status code it received. Without one the answer has none either.
+	e.scratch = frame.AppendClose(e.scratch[:0], code, "")
+	e.finish(l, c, netpoll.ReasonPeer)
+}
+
+// fail ends c because of its illegal input.
+func (e *Endpoint) fail(l *netpoll.Loop, c *netpoll.Conn, err error) {
+	var bad *frame.Error
+	if !errors.As(err, &bad) {
+		e.Abort(l, c, frame.CodeInternal, "internal error")
+		return
+	}
+	reason := netpoll.ReasonProtocol
+	if bad.Code == frame.CodeTooBig {
+		reason = netpoll.ReasonTooBig
+	}
+	e.End(l, c, reason, bad.Code, bad.Reason)
+}

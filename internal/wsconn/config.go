@@ -1,0 +1,53 @@
+// The settings of an endpoint, and what it counts.
+
+package wsconn
+
+import (
+	"time"
+
+	"c100k/broadcast"
+)
+
+// Config holds the settings of an Endpoint; immutable once it runs.
+type Config struct {
+	// MessageBytesMax bounds one message, in bytes after inflating; beyond it the connection is closed with 1009. Required.
+	MessageBytesMax int
+
+	// OutboxBytesMax bounds what a connection may lag behind. From half of it on the connection is not read until it has caught
+	// up, and replies to what one read brought may not exceed it: beyond that it is closed with 1013. Required.
+	OutboxBytesMax int
+
+	// PingInterval is how long a connection may be silent before it is pinged; 0 turns the heartbeat off.
+	PingInterval time.Duration
+
+	// PingTimeout is how long a pinged connection may stay silent before it is closed. Required with PingInterval.
+	PingTimeout time.Duration
+
+	// Rate is how many data messages a second a connection may send; beyond it, it is closed with 1008. 0 is no limit.
+	Rate int
+
+	// RateBurst is how many may come at once; 0 is Rate.
+	RateBurst int
+
+	// Shard is the loop's part of the topics: a connection leaves it, under its slot as member number, when nothing more can be
+	// sent to it. Nil for a protocol without topics.
+	Shard *broadcast.Shard
+
+	// Sink is where the shard's members are: a connection that has caught up is told through it what it missed. Required with
+	// Shard.
+	Sink broadcast.Sink
+
+	// Seed makes the spread of the heartbeats repeatable in tests.
+	Seed uint64
+
+	// Counters are added to, if not nil. Several endpoints of one loop may share them.
+	Counters *Counters
+}
+
+// Counters count what an endpoint's connections send and get. They belong to the loop: another goroutine reads what the loop
+// publishes of them.
+type Counters struct {
+	MessagesReceived uint64 // whole data messages
+	BytesReceived    uint64 // their payloads, inflated
+	MessagesSent     uint64 // replies and echoes; broadcasts are counted where they are delivered
+}

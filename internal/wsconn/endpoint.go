@@ -1,0 +1,227 @@
+// From bytes to messages: the netpoll.Handler of every WebSocket role.
+
+package wsconn
+
+import (
+	"c100k/frame"
+	"c100k/internal/jitter"
+	"c100k/netpoll"
+)
+
+// Protocol is what an Endpoint serves: the part in which WebSocket protocols differ. All methods run on the loop.
+type Protocol interface {
+	// State gives the endpoint's part of c's session record.
+	State(c *netpoll.Conn) *State
+
+	// Message is called for each data message, complete, inflated, and UTF-8 where it is text. m.Payload and m.Head may be
+	// changed in place and are valid during the call; with m.Head not nil they are a slice of the read arena, and live until the
+	// end of the turn. m.Op is frame.OpText or frame.OpBinary.
+	Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message)
+
+	// Free takes back c's session record. It is the last call for c.
+	Free(c *netpoll.Conn)
+}
+
+// State is the endpoint's part of a session record. The zero value is right for a connection that Start is about to be called for.
+type State struct {
+	partial uint32 // index in Endpoint.partials while a frame or message is incomplete, else 0
+	budget  uint32 // index in Endpoint.budgets once a message was counted against the rate, else 0
+	flags   stateFlags
+}
+
+type stateFlags uint8
+
+const (
+	flagDeflate stateFlags = 1 << iota // permessage-deflate was negotiated
+	flagFresh                          // no heartbeat yet: the first one is spread over half the interval
+	flagPinged                         // a ping is out, and nothing has come since
+)
+
+// Deflate tells whether the connection negotiated permessage-deflate.
+func (s *State) Deflate() bool { return s.flags&flagDeflate != 0 }
+
+// Endpoint serves the connections of one WebSocket role on one loop.
+type Endpoint struct {
+	cfg      Config
+	protocol Protocol
+	plain    frame.Options
+	deflated frame.Options
+
+	partials netpoll.Slab[frame.Reader]
+	budgets  netpoll.Slab[budget]
+	jitter   jitter.Source
+
+	reader  frame.Reader // for whoever has no partial; idle between calls
+	scratch []byte       // for control frames
+	ping    []byte       // payload of the ping to be answered
+	pinged  bool         // ping is to be answered
+}
+
+// New returns an endpoint for protocol.
+func New(cfg Config, protocol Protocol) *Endpoint {
+	if cfg.RateBurst == 0 {
+		cfg.RateBurst = cfg.Rate
+	}
+	if cfg.Counters == nil {
+		cfg.Counters = new(Counters)
+	}
+	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
+	e.plain = frame.Options{MessageBytesMax: cfg.MessageBytesMax}
+	e.deflated = frame.Options{MessageBytesMax: cfg.MessageBytesMax, Deflate: true}
+	return e
+}
+
+// Start begins the life of a connection whose session record is in place; deflate tells whether permessage-deflate was negotiated.
+func (e *Endpoint) Start(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
+	s := e.protocol.State(c)
+	s.flags |= flagFresh
+	if deflate {
+		s.flags |= flagDeflate
+	}
+	if e.cfg.PingInterval > 0 {
+		l.Arm(c, e.firstPing())
+	}
+}
+
+// OnOpen does nothing: the protocol's own Open makes the session and calls Start.
+func (e *Endpoint) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
+
+// OnWritable is called when c has caught up.
+func (e *Endpoint) OnWritable(_ *netpoll.Loop, c *netpoll.Conn) {
+	if e.cfg.Shard != nil {
+		e.cfg.Shard.Drained(e.cfg.Sink, c.Slot())
+	}
+}
+
+// OnData takes p apart.
+func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	s := e.protocol.State(c)
+	s.flags &^= flagPinged // any byte is a sign of life
+	owed := c.Pending()
+	r := e.attach(s)
+	options := &e.plain
+	if s.Deflate() {
+		options = &e.deflated
+	}
+	for len(p) > 0 && !c.Closing() {
+		m, rest, err := r.Next(options, p)
+		if err != nil {
+			e.fail(l, c, err)
+			break
+		}
+		if !m.Complete {
+			break
+		}
+		p = rest
+		e.take(l, c, s, m)
+		if c.Pending()-owed > e.cfg.OutboxBytesMax {
+			e.Slow(l, c)
+		}
+	}
+	if c.Closing() {
+		r.Release()
+		e.drop(s)
+		return
+	}
+	e.keep(s, r)
+	e.pong(l, c)
+	if c.Pending() > e.cfg.OutboxBytesMax/2 {
+		l.PauseRead(c)
+	}
+}
+
+// attach returns the parser that stands where the connection's input stopped.
+func (e *Endpoint) attach(s *State) *frame.Reader {
+	e.pinged = false
+	if s.partial != 0 {
+		return e.partials.At(s.partial)
+	}
+	if !e.reader.Idle() {
+		e.reader.Release() // a handler panicked in the middle of a read
+	}
+	return &e.reader
+}
+
+// keep stores the parser if it holds something, and otherwise gives it back.
+func (e *Endpoint) keep(s *State, r *frame.Reader) {
+	switch idle := r.Idle(); {
+	case s.partial == 0 && !idle:
+		i, p := e.partials.Alloc()
+		*p, e.reader = e.reader, frame.Reader{}
+		s.partial = i
+	case s.partial != 0 && idle:
+		e.drop(s)
+	}
+}
+
+func (e *Endpoint) drop(s *State) {
+	if s.partial != 0 {
+		e.partials.At(s.partial).Release()
+		e.partials.Free(s.partial)
+		s.partial = 0
+	}
+}
+
+// take handles one message or control frame.
+func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m frame.Message) {
+	switch m.Op {
+	case frame.OpPing:
+		// RFC 6455, 5.5.3: of several pings only the latest need be answered. It keeps a flood of them from filling the outbox.
+		e.ping, e.pinged = append(e.ping[:0], m.Payload...), true
+	case frame.OpPong:
+	case frame.OpClose:
+		e.closed(l, c, m.Payload)
+	default:
+		e.pong(l, c) // in the order of what they answer
+		if !e.within(l, s) {
+			e.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "rate limit exceeded")
+			return
+		}
+		e.cfg.Counters.MessagesReceived++
+		e.cfg.Counters.BytesReceived += uint64(len(m.Payload))
+		e.protocol.Message(l, c, m)
+	}
+}
+
+// pong answers the latest ping, if that has not been done.
+func (e *Endpoint) pong(l *netpoll.Loop, c *netpoll.Conn) {
+	if e.pinged {
+		e.pinged = false
+		e.scratch = frame.AppendFrame(e.scratch[:0], frame.OpPong, e.ping)
+		l.Send(c, e.scratch)
+	}
+}
+
+// Reply sends one message to c alone: a whole frame, copied.
+func (e *Endpoint) Reply(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	e.cfg.Counters.MessagesSent++
+	l.Send(c, p)
+}
+
+// ReplyTurn is Reply without a copy: p must not change until the turn ends.
+func (e *Endpoint) ReplyTurn(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	e.cfg.Counters.MessagesSent++
+	l.SendTurn(c, p)
+}
+
+// OnClose frees all that the connection had.
+func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
+	if c.Session() == 0 {
+		return // gone before the protocol opened it
+	}
+	s := e.protocol.State(c)
+	e.leave(c)
+	e.drop(s)
+	if s.budget != 0 {
+		e.budgets.Free(s.budget)
+	}
+	e.protocol.Free(c)
+	c.SetSession(0)
+}
+
+// leave makes c no member of any topic; for one that is none already it does nothing.
+func (e *Endpoint) leave(c *netpoll.Conn) {
+	if e.cfg.Shard != nil {
+		e.cfg.Shard.Leave(c.Slot())
+	}
+}

@@ -1,0 +1,44 @@
+// Heartbeats: a silent connection is pinged, and closed if it stays silent.
+
+package wsconn
+
+import (
+	"time"
+
+	"c100k/frame"
+	"c100k/netpoll"
+)
+
+// pingFrame is an empty ping (RFC 6455, 5.5.2); one for all, for ever.
+var pingFrame = []byte{0x89, 0x00}
+
+// OnTimer is the heartbeat. A connection that speaks does not re-arm its deadline: the deadline looks, when it fires, how long ago
+// that was.
+func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
+	s := e.protocol.State(c)
+	e.forgetBudget(l, s)
+	idle := l.Now() - l.Seen(c)
+	due := e.cfg.PingInterval - e.cfg.PingInterval/HeartbeatSpread
+	first := s.flags&flagFresh != 0 && idle >= e.cfg.PingInterval/2
+	s.flags &^= flagFresh
+	switch {
+	case s.flags&flagPinged != 0 && idle >= e.cfg.PingTimeout:
+		e.End(l, c, netpoll.ReasonTimeout, frame.CodePolicy, "ping timeout")
+	case s.flags&flagPinged != 0:
+		// Nothing was heard, but the peer takes what it is owed: the ping is still on its way.
+		l.Arm(c, e.cfg.PingTimeout-idle)
+	case first || idle >= due:
+		s.flags |= flagPinged
+		l.SendShared(c, pingFrame)
+		l.Arm(c, e.cfg.PingTimeout)
+	default:
+		l.Arm(c, due+e.jitter.Under(e.cfg.PingInterval/HeartbeatSpread)-idle)
+	}
+}
+
+// firstPing is when a new connection is pinged at the latest: connections that come in a burst, as after a restart, are spread over
+// half an interval and stay so.
+func (e *Endpoint) firstPing() time.Duration {
+	half := e.cfg.PingInterval / 2
+	return half + e.jitter.Under(half)
+}

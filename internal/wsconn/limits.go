@@ -1,0 +1,16 @@
+// The bounds that no setting moves, with unit and reason. Those that an operator may set are in Config.
+
+package wsconn
+
+import "time"
+
+const (
+	// CloseLinger bounds how long a connection stays after our close frame: time for what is owed to get out and for the peer's
+	// half of the handshake. Without it a peer that never answers keeps its descriptor.
+	CloseLinger = 5 * time.Second
+
+	// HeartbeatSpread is the part of the ping interval over which pings are spread, as a divisor: a ping is due between 7/8 of
+	// the interval and the whole. Without it clients that were active at the same moment (a broadcast that all of them answer)
+	// would be pinged at the same moment ever after.
+	HeartbeatSpread = 8
+)
