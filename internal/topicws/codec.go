@@ -1,0 +1,143 @@
+// What a server of the topic protocol sends: each message as a whole WebSocket frame, appended to a buffer. Pure; any goroutine.
+
+package topicws
+
+import (
+	"encoding/base64"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"c100k/broadcast"
+	"c100k/frame"
+	"c100k/internal/jsontext"
+	"c100k/internal/wsconn"
+)
+
+// EncodeBare appends m as a bare frame: its payload and nothing around it; text if it was published as text or JSON, binary
+// otherwise. It is a broadcast.Encoder.
+func EncodeBare(dst []byte, m *broadcast.Message) []byte {
+	return frame.AppendFrame(dst, opOf(m.Kind), m.Payload)
+}
+
+// EncodeBareDeflated is EncodeBare for connections that negotiated permessage-deflate. A payload that is
+// small, or that deflate does not shrink, goes as it is.
+func EncodeBareDeflated(dst []byte, m *broadcast.Message) []byte {
+	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload)
+}
+
+// EncodeEnvelope appends m as a c100k.v1 message. It is a broadcast.Encoder.
+func EncodeEnvelope(dst []byte, m *broadcast.Message) []byte {
+	at := len(dst)
+	return closeText(appendEnvelope(openText(dst), m), at)
+}
+
+// envelopes holds buffers for envelopes that are to be compressed: they are needed for the length of one call.
+var envelopes = sync.Pool{New: func() any { return new([]byte) }}
+
+// EncodeEnvelopeDeflated is EncodeEnvelope for connections that negotiated permessage-deflate; see EncodeBareDeflated.
+func EncodeEnvelopeDeflated(dst []byte, m *broadcast.Message) []byte {
+	b := envelopes.Get().(*[]byte)
+	*b = appendEnvelope((*b)[:0], m)
+	dst = wsconn.AppendDeflated(dst, frame.OpText, *b)
+	envelopes.Put(b)
+	return dst
+}
+
+func opOf(k broadcast.Kind) frame.OpCode {
+	if k == broadcast.Binary {
+		return frame.OpBinary
+	}
+	return frame.OpText
+}
+
+func openText(dst []byte) []byte { return wsconn.AppendRoom(dst) }
+
+// closeText completes the text message that was begun when dst had length at.
+func closeText(dst []byte, at int) []byte { return wsconn.Seal(dst, at, frame.OpText, false) }
+
+func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
+	dst = append(dst, `{"type":"message","topic":`...)
+	dst = jsontext.AppendString(dst, m.Topic)
+	switch m.Kind {
+	case broadcast.JSON:
+		dst = append(append(dst, `,"data":`...), m.Payload...)
+	case broadcast.Text:
+		dst = jsontext.AppendString(append(dst, `,"data":`...), m.Payload)
+	default:
+		dst = append(dst, `,"data_base64":"`...)
+		dst = append(base64.StdEncoding.AppendEncode(dst, m.Payload), '"')
+	}
+	return append(dst, '}')
+}
+
+// AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that the admin API takes.
+func AppendWelcome(dst []byte, conn string) []byte {
+	at := len(dst)
+	dst = append(openText(dst), `{"type":"welcome","conn":`...)
+	return closeText(append(jsontext.AppendString(dst, conn), '}'), at)
+}
+
+// AppendAck appends the answer to a subscribe or unsubscribe command. id is JSON text, nil for none.
+func AppendAck(dst, id []byte) []byte {
+	at := len(dst)
+	return closeText(append(appendID(append(openText(dst), `{"type":"ack"`...), id), '}'), at)
+}
+
+// AppendPublished appends the answer to a publish command.
+func AppendPublished(dst, id []byte, matched int) []byte {
+	at := len(dst)
+	dst = append(appendID(append(openText(dst), `{"type":"ack"`...), id), `,"matched":`...)
+	return closeText(append(strconv.AppendInt(dst, int64(matched), 10), '}'), at)
+}
+
+// AppendPong appends the answer to a ping command.
+func AppendPong(dst, id []byte) []byte {
+	at := len(dst)
+	return closeText(append(appendID(append(openText(dst), `{"type":"pong"`...), id), '}'), at)
+}
+
+// AppendGap appends the announcement that missed messages of a topic were dropped for this connection.
+func AppendGap(dst []byte, topic string, missed uint64) []byte {
+	at := len(dst)
+	dst = jsontext.AppendString(append(openText(dst), `{"type":"gap","topic":`...), topic)
+	dst = strconv.AppendUint(append(dst, `,"missed":`...), missed, 10)
+	return closeText(append(dst, '}'), at)
+}
+
+// AppendError appends the answer to a command that is refused.
+func AppendError(dst, id []byte, r Refusal) []byte {
+	at := len(dst)
+	dst = appendID(append(openText(dst), `{"type":"error"`...), id)
+	dst = append(append(append(dst, `,"code":"`...), r.Code...), `","message":"`...)
+	if r.At >= 0 {
+		dst = strconv.AppendInt(append(dst, "bad JSON at byte "...), int64(r.At), 10)
+		dst = append(dst, ": "...)
+	}
+	dst = jsontext.AppendEscaped(dst, r.Message)
+	if r.Detail != nil {
+		dst = append(dst, ` \"`...)
+		dst = jsontext.AppendEscaped(dst, cut(r.Detail, DetailBytesMax))
+		dst = append(dst, `\"`...)
+	}
+	return closeText(append(dst, `"}`...), at)
+}
+
+// appendID appends the id member, if there is one, behind a first member.
+func appendID(dst, id []byte) []byte {
+	if id == nil {
+		return dst
+	}
+	return append(append(dst, `,"id":`...), id...)
+}
+
+// cut shortens p to at most n bytes and does not split a character.
+func cut(p []byte, n int) []byte {
+	if len(p) <= n {
+		return p
+	}
+	for n > 0 && !utf8.RuneStart(p[n]) {
+		n--
+	}
+	return p[:n]
+}

@@ -1,0 +1,56 @@
+// What a handler is built from, and what the upgrade knows of a connection.
+
+package topicws
+
+import (
+	"c100k/broadcast"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// Config holds what a Handler needs of its node; immutable once it runs.
+type Config struct {
+	// WebSocket holds what all WebSocket protocols need; with Shard.
+	WebSocket wsconn.Config
+
+	// Publish sends a message to all subscribers of a topic, on this node and wherever else there are any. It must not block, and
+	// keeps payload. Required.
+	Publish func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
+
+	// MaySubscribe and MayPublish judge one topic for a connection that may subscribe or publish at all; nil allows every topic.
+	// They must not block.
+	MaySubscribe, MayPublish func(c *netpoll.Conn, topic string) bool
+
+	// Forms are the numbers under which the node registered the encoders of this package.
+	Forms Forms
+}
+
+// Forms number the wire forms of the topic protocol.
+type Forms struct {
+	Bare             broadcast.Form // EncodeBare
+	BareDeflated     broadcast.Form // EncodeBareDeflated
+	Envelope         broadcast.Form // EncodeEnvelope
+	EnvelopeDeflated broadcast.Form // EncodeEnvelopeDeflated
+}
+
+// of picks the form of a connection.
+func (f *Forms) of(p *Params) broadcast.Form {
+	switch {
+	case p.Bare && p.Deflate:
+		return f.BareDeflated
+	case p.Bare:
+		return f.Bare
+	case p.Deflate:
+		return f.EnvelopeDeflated
+	}
+	return f.Envelope
+}
+
+// Params are what the upgrade request said and was granted.
+type Params struct {
+	Bare         bool     // no subprotocol; otherwise c100k.v1
+	Topics       []string // to be subscribed at once: the query's; each was found valid, and allowed, before the upgrade
+	CanPublish   bool     // the connection may publish
+	CanSubscribe bool     // a c100k.v1 connection may subscribe to more topics
+	Deflate      bool     // permessage-deflate was negotiated
+}

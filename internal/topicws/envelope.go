@@ -1,0 +1,121 @@
+// The enveloped form: a c100k.v1 client's commands, and what each does.
+
+package topicws
+
+import (
+	"errors"
+	"slices"
+
+	"c100k/broadcast"
+	"c100k/netpoll"
+)
+
+// obey does what one command asks for, and answers it.
+func (h *Handler) obey(l *netpoll.Loop, c *netpoll.Conn, s *session, p []byte) {
+	cmd := &h.command
+	no := ParseCommand(p, cmd)
+	if no.Code == CodeNone {
+		switch cmd.Verb {
+		case VerbSubscribe:
+			no = h.subscribe(c, s, cmd)
+		case VerbUnsubscribe:
+			no = h.unsubscribe(c, cmd)
+		case VerbPublish:
+			no = h.publish(c, s, cmd)
+		case VerbPing:
+			h.reply = AppendPong(h.reply[:0], cmd.ID)
+		}
+	}
+	if no.Code != CodeNone {
+		h.reply = AppendError(h.reply[:0], cmd.ID, no)
+	}
+	h.Reply(l, c, h.reply)
+}
+
+// subscribe adds all topics of the command or none.
+func (h *Handler) subscribe(c *netpoll.Conn, s *session, cmd *Command) Refusal {
+	defer h.forgetNames()
+	if no := h.takeNames(cmd.Topics); no.Code != CodeNone {
+		return no
+	}
+	for _, topic := range h.names {
+		if !h.maySubscribe(c, s, topic) {
+			return refuse(CodeForbidden, "you may not subscribe to", []byte(topic))
+		}
+	}
+	fresh := h.names[:0] // those new to the connection; it overwrites only names that are done with
+	for _, topic := range h.names {
+		added, err := h.cfg.WebSocket.Shard.Subscribe(c.Slot(), s.form, topic)
+		if err != nil {
+			for _, topic := range fresh {
+				h.cfg.WebSocket.Shard.Unsubscribe(c.Slot(), topic)
+			}
+			return refusalOf(err)
+		}
+		if added {
+			fresh = append(fresh, topic)
+		}
+	}
+	h.reply = AppendAck(h.reply[:0], cmd.ID)
+	return Refusal{}
+}
+
+// refusalOf turns an error of broadcast.Shard.Subscribe into the answer.
+func refusalOf(err error) Refusal {
+	if errors.Is(err, broadcast.ErrTopicsPerMember) {
+		return refuse(CodeTooManyTopics, err.Error(), nil)
+	}
+	return refuse(CodeOverloaded, err.Error(), nil)
+}
+
+// unsubscribe takes topics away; one that the connection has not subscribed to is already as it should be.
+func (h *Handler) unsubscribe(c *netpoll.Conn, cmd *Command) Refusal {
+	defer h.forgetNames()
+	if no := h.takeNames(cmd.Topics); no.Code != CodeNone {
+		return no
+	}
+	for _, topic := range h.names {
+		h.cfg.WebSocket.Shard.Unsubscribe(c.Slot(), topic)
+	}
+	h.reply = AppendAck(h.reply[:0], cmd.ID)
+	return Refusal{}
+}
+
+// takeNames copies topic names out of the command into h.names, if all of them are valid.
+func (h *Handler) takeNames(topics [][]byte) Refusal {
+	for _, t := range topics {
+		name := string(t)
+		if err := broadcast.ValidTopic(name); err != nil {
+			return invalidTopic(err, t)
+		}
+		h.names = append(h.names, name)
+	}
+	return Refusal{}
+}
+
+// forgetNames keeps the array and not the strings.
+func (h *Handler) forgetNames() {
+	clear(h.names)
+	h.names = h.names[:0]
+}
+
+func invalidTopic(err error, topic []byte) Refusal {
+	return refuse(CodeInvalidTopic, err.Error(), topic)
+}
+
+// publish sends the command's data to the subscribers of its topic.
+func (h *Handler) publish(c *netpoll.Conn, s *session, cmd *Command) Refusal {
+	topic := string(cmd.Topic)
+	if err := broadcast.ValidTopic(topic); err != nil {
+		return invalidTopic(err, cmd.Topic)
+	}
+	if !h.mayPublish(c, s, topic) {
+		return refuse(CodeForbidden, "you may not publish to", cmd.Topic)
+	}
+	// Cloned, because the command lies in the read arena and subscribers that lag keep the message for long.
+	result, no := h.send(topic, broadcast.JSON, slices.Clone(cmd.Data))
+	if no.Code == CodeNone {
+		h.reply = AppendPublished(h.reply[:0], cmd.ID, result.Matched)
+	}
+	return no
+}

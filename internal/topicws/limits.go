@@ -1,0 +1,21 @@
+// Every bound of the topic protocol, with its unit and its reason.
+
+package topicws
+
+const (
+	// TopicsPerConnectionMax bounds the topics one connection may be subscribed to: the node gives it to its hub, and holds the
+	// topics of an upgrade request to it. A look-up goes through the topics that a connection has, so without it one client could
+	// make its commands slow for everybody; and a topic that nobody else has costs the node some hundred bytes.
+	TopicsPerConnectionMax = 256
+
+	// TopicsPerCommandMax bounds the topics of one subscribe or unsubscribe, because each is a look-up on the loop: a hundred are
+	// some tens of microseconds during which nobody else is served.
+	TopicsPerCommandMax = 100
+
+	// IDBytesMax bounds the JSON text of a command's id (a UUID string takes 38): it is echoed, and a reply should not be longer
+	// than what asked for it.
+	IDBytesMax = 64
+
+	// DetailBytesMax bounds how much of the client's own input an error message quotes.
+	DetailBytesMax = 64
+)

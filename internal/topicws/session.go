@@ -1,0 +1,146 @@
+// One connection's life in the topic protocol: what is common to both forms, and the bare form.
+
+package topicws
+
+import (
+	"c100k/broadcast"
+	"c100k/frame"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// session is all that an idle connection owns here: 16 bytes, and no pointer in them.
+type session struct {
+	wsconn.State
+	form  broadcast.Form
+	flags sessionFlags
+}
+
+type sessionFlags uint8
+
+const (
+	flagBare sessionFlags = 1 << iota
+	flagOne               // subscribed to exactly one topic; of a bare connection, whose topics never change
+	flagPublish
+	flagSubscribe
+)
+
+// Handler serves the topic protocol's connections of one loop. It is the netpoll.Handler of their role; loop only.
+type Handler struct {
+	*wsconn.Endpoint
+	cfg      Config
+	sessions netpoll.Slab[session]
+
+	// Used by one call at a time, and kept to be used again.
+	command Command
+	reply   []byte
+	names   []string
+	only    string
+	setOnly func(topic string)
+}
+
+// NewHandler returns the handler of a role on one loop.
+func NewHandler(cfg Config) *Handler {
+	h := &Handler{cfg: cfg}
+	h.Endpoint = wsconn.New(cfg.WebSocket, h)
+	h.setOnly = func(topic string) { h.only = topic }
+	return h
+}
+
+// Open begins a session on c, which has just become this role: it subscribes to the topics of the upgrade request and, in the
+// enveloped form, says welcome.
+func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
+	i, s := h.sessions.Alloc()
+	c.SetSession(i)
+	s.form = h.cfg.Forms.of(&p)
+	s.flags = flagsOf(&p)
+	h.Start(l, c, p.Deflate)
+	if !p.Bare {
+		h.reply = AppendWelcome(h.reply[:0], c.ID().String())
+		h.Reply(l, c, h.reply)
+	}
+	topics := 0
+	for _, topic := range p.Topics {
+		added, err := h.cfg.WebSocket.Shard.Subscribe(c.Slot(), s.form, topic)
+		if err != nil {
+			h.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, "cannot subscribe: "+err.Error())
+			return
+		}
+		if added {
+			topics++
+		}
+	}
+	if topics == 1 {
+		s.flags |= flagOne
+	}
+}
+
+func flagsOf(p *Params) (f sessionFlags) {
+	if p.Bare {
+		f |= flagBare
+	}
+	if p.CanPublish {
+		f |= flagPublish
+	}
+	if p.CanSubscribe {
+		f |= flagSubscribe
+	}
+	return f
+}
+
+// State implements wsconn.Protocol.
+func (h *Handler) State(c *netpoll.Conn) *wsconn.State { return &h.sessions.At(c.Session()).State }
+
+// Free implements wsconn.Protocol.
+func (h *Handler) Free(c *netpoll.Conn) { h.sessions.Free(c.Session()) }
+
+// Message implements wsconn.Protocol.
+func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
+	s := h.sessions.At(c.Session())
+	switch {
+	case s.flags&flagBare != 0:
+		h.publishBare(l, c, s, m)
+	case m.Op != frame.OpText:
+		// RFC 6455, 7.4.1: 1003, a type of data it cannot accept.
+		h.End(l, c, netpoll.ReasonProtocol, frame.CodeUnsupported, "c100k.v1 takes text messages only")
+	default:
+		h.obey(l, c, s, m.Payload)
+	}
+}
+
+// publishBare publishes a message of a bare connection to its topic. There is no way to say no but to close.
+func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m frame.Message) {
+	if s.flags&flagOne == 0 {
+		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing without an envelope needs exactly one topic")
+		return
+	}
+	h.cfg.WebSocket.Shard.Topics(c.Slot(), h.setOnly)
+	if !h.mayPublish(c, s, h.only) {
+		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing is not allowed on this connection")
+		return
+	}
+	kind, payload := wsconn.Published(m)
+	if _, no := h.send(h.only, kind, payload); no.Code != CodeNone {
+		h.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, no.Message)
+	}
+}
+
+// send publishes. payload is kept.
+func (h *Handler) send(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, Refusal) {
+	result, err := h.cfg.Publish(topic, kind, payload)
+	switch {
+	case err != nil:
+		return result, refuse(CodeUnavailable, "the message could not be published", nil)
+	case result.Dropped > 0 && result.Queued == 0:
+		return result, refuse(CodeOverloaded, "the node has too much to deliver", nil)
+	}
+	return result, Refusal{}
+}
+
+func (h *Handler) mayPublish(c *netpoll.Conn, s *session, topic string) bool {
+	return s.flags&flagPublish != 0 && (h.cfg.MayPublish == nil || h.cfg.MayPublish(c, topic))
+}
+
+func (h *Handler) maySubscribe(c *netpoll.Conn, s *session, topic string) bool {
+	return s.flags&flagSubscribe != 0 && (h.cfg.MaySubscribe == nil || h.cfg.MaySubscribe(c, topic))
+}

@@ -1,0 +1,184 @@
+package topicws
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"c100k/broadcast"
+	"c100k/internal/prototest"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+	"c100k/netpoll/netpolltest"
+)
+
+const (
+	formBare broadcast.Form = iota
+	formBareDeflated
+	formEnvelope
+	formEnvelopeDeflated
+)
+
+func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int) (*prototest.Node, *Handler) {
+	var h *Handler
+	n := prototest.NewNode(t, prototest.Options{
+		Seed:               seed,
+		Encoders:           []broadcast.Encoder{EncodeBare, EncodeBareDeflated, EncodeEnvelope, EncodeEnvelopeDeflated},
+		Policy:             policy,
+		OutboxBytesMax:     outbox,
+		TopicsPerMemberMax: 3,
+		Gap: func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+			if f == formEnvelope || f == formEnvelopeDeflated {
+				return AppendGap(dst, topic, uint64(missed))
+			}
+			return dst
+		},
+		Handlers: func(n *prototest.Node) (hs [netpoll.RolesMax]netpoll.Handler) {
+			h = NewHandler(Config{
+				WebSocket: wsconn.Config{
+					MessageBytesMax: 64 << 10, OutboxBytesMax: outbox,
+					PingInterval: 30 * time.Second, PingTimeout: 10 * time.Second,
+					Shard: n.Shard, Sink: n.Sink,
+				},
+				Publish:      publisher(n.Hub),
+				MaySubscribe: func(_ *netpoll.Conn, topic string) bool { return topic != "secret" },
+				Forms:        Forms{formBare, formBareDeflated, formEnvelope, formEnvelopeDeflated},
+			})
+			hs[1] = h
+			return hs
+		},
+	})
+	return n, h
+}
+
+// publisher publishes to the hub, but to two topics that stand for a node in trouble.
+func publisher(hub *broadcast.Hub) func(string, broadcast.Kind, []byte) (broadcast.Result, error) {
+	return func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
+		switch topic {
+		case "full":
+			return broadcast.Result{Matched: 5, Dropped: 5}, nil
+		case "down":
+			return broadcast.Result{}, errors.New("nats: no route to host")
+		}
+		return hub.Publish(topic, kind, payload)
+	}
+}
+
+func params(args []string) (p Params) {
+	for _, a := range args {
+		switch name, value, _ := strings.Cut(a, "="); name {
+		case "bare":
+			p.Bare = true
+		case "topic":
+			p.Topics = append(p.Topics, value)
+		case "publish":
+			p.CanPublish = true
+		case "subscribe":
+			p.CanSubscribe = true
+		case "deflate":
+			p.Deflate = true
+		}
+	}
+	return p
+}
+
+func cast(seed uint64, policy broadcast.Policy, outbox int) func(t *testing.T) prototest.Cast {
+	return func(t *testing.T) prototest.Cast {
+		n, h := node(t, seed, policy, outbox)
+		return prototest.Cast{
+			Node: n, Role: 1,
+			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { h.Open(l, c, params(args)) },
+			Do: func(word, rest string, client func(string) *netpolltest.Peer) bool {
+				return perform(t, n, h, word, rest, client)
+			},
+		}
+	}
+}
+
+// perform is what these transcripts can do beside sending and getting.
+func perform(t *testing.T, n *prototest.Node, h *Handler, word, rest string, client func(string) *netpolltest.Peer) bool {
+	switch word {
+	case "publish": // TOPIC KIND PAYLOAD
+		topic, rest := prototest.Word(rest)
+		kind, payload := prototest.Word(rest)
+		kinds := map[string]broadcast.Kind{"text": broadcast.Text, "json": broadcast.JSON, "binary": broadcast.Binary}
+		if kind != "json" {
+			payload, _ = prototest.Word(payload)
+		}
+		if _, err := n.Hub.Publish(topic, kinds[kind], []byte(payload)); err != nil {
+			t.Fatal(err)
+		}
+	case "drain":
+		n.Do(client(rest), h.Drain)
+	case "kick":
+		n.Do(client(rest), h.Kick)
+	case "window": // NAME BYTES
+		name, bytes := prototest.Word(rest)
+		client(name).SetWindow(prototest.Int(t, bytes))
+	default:
+		return false
+	}
+	return true
+}
+
+func TestTranscripts(t *testing.T) {
+	prototest.Run(t, "testdata/*.txt", cast(0, broadcast.Disconnect, 1<<20))
+}
+
+// What the kernel does with reads and writes must not show.
+func TestTranscriptsUnderChaos(t *testing.T) {
+	for seed := uint64(1); seed <= 20; seed++ {
+		prototest.Run(t, "testdata/enveloped.txt", cast(seed, broadcast.Disconnect, 1<<20))
+		prototest.Run(t, "testdata/refused.txt", cast(seed, broadcast.Disconnect, 1<<20))
+	}
+}
+
+func TestGaps(t *testing.T) {
+	prototest.Run(t, "testdata/slow/newest.txt", cast(0, broadcast.DropNewest, 200))
+	prototest.Run(t, "testdata/slow/oldest.txt", cast(0, broadcast.DropOldest, 200))
+	prototest.Run(t, "testdata/slow/disconnect.txt", cast(0, broadcast.Disconnect, 200))
+}
+
+func TestSessionIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(session{}); n > 16 {
+		t.Errorf("a session has %d bytes", n)
+	}
+}
+
+// A closed connection leaves nothing behind: no session, no subscription.
+func TestNothingIsLeft(t *testing.T) {
+	n, h := node(t, 3, broadcast.Disconnect, 1<<20)
+	var peers []*netpolltest.Peer
+	for i := range 50 {
+		p := n.Connect(1)
+		n.Do(p, func(l *netpoll.Loop, c *netpoll.Conn) {
+			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, CanPublish: true, CanSubscribe: true})
+		})
+		p.Write([]byte{0x81, 0xfe, 0x10}) // the beginning of a frame
+		peers = append(peers, p)
+	}
+	n.Settle()
+	if info, _ := n.Hub.Topic("a"); info.Members != 50 || h.sessions.Len() != 50 {
+		t.Fatalf("%d members, %d sessions", info.Members, h.sessions.Len())
+	}
+	for i, p := range peers {
+		switch i % 3 {
+		case 0:
+			p.Reset()
+		case 1:
+			p.CloseWrite()
+		case 2:
+			n.Do(p, h.Kick)
+		}
+	}
+	n.Settle()
+	if info, ok := n.Hub.Topic("a"); ok {
+		t.Errorf("%d members are left", info.Members)
+	}
+	n.Advance(wsconn.CloseLinger + time.Second)
+	if h.sessions.Len() != 0 || len(n.Reasons) != 50 {
+		t.Errorf("%d sessions are left, %d connections ended", h.sessions.Len(), len(n.Reasons))
+	}
+}
