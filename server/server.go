@@ -155,7 +155,7 @@ const userTimeoutMax = 2 * time.Minute
 // ListenAndServe opens the ports of the configuration and serves until ctx ends; then it drains and returns nil. Another stop
 // (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a port wrap ErrListen.
 func (s *Server) ListenAndServe(ctx context.Context) error {
-	ln, err := net.Listen("tcp", s.cfg.Listen)
+	ln, err := listen(ctx, s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("%w on %s: %w", ErrListen, s.cfg.Listen, err)
 	}
@@ -170,6 +170,14 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// listen opens the public port as plain TCP: a multipath socket, which is net's default, costs more a connection and knows no
+// TCP_USER_TIMEOUT.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	return lc.Listen(ctx, "tcp", addr)
 }
 
 // Serve serves the connections of ln, which must be a TCP listener, and opens the admin port if the configuration has one. It
