@@ -1,0 +1,52 @@
+# c100k: `make help` lists what there is.
+
+GO      ?= go
+BIN     := bin/c100k
+REV     := $(shell git rev-parse HEAD 2>/dev/null)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X c100k/internal/version.revision=$(REV) -X c100k/internal/version.version=$(VERSION)
+FUZZTIME ?= 10m
+# Everything but the bench, whose runs are targets of their own.
+PACKAGES := ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-setup race fuzz bench bench-quick micro lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build the node and run it on this laptop: demo page, echo, topics open to all
+	$(BIN) serve --dev
+
+build: ## build bin/c100k
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/c100k
+
+test: test-setup build ## run all tests, real clients included; installs what they need
+	$(GO) vet $(PACKAGES)
+	$(GO) test -timeout 20m $(PACKAGES)
+
+test-setup: ## install what the tests need: Node packages, and Chromium where it is missing
+	./internal/e2e/setup.sh
+
+race: test-setup build ## run all tests under the race detector
+	$(GO) test -race -timeout 30m $(PACKAGES)
+
+fuzz: ## run every fuzz target for FUZZTIME (10m), one after the other
+	./internal/tidy/fuzz.sh $(FUZZTIME)
+
+bench: build ## print the figures of the speed and memory goals, ours beside the floor, from one run (about 20 minutes, alone on the box)
+	$(GO) run ./bench --c100k $(BIN) $(BENCHFLAGS)
+
+bench-quick: build ## the same, short and rough
+	$(GO) run ./bench --c100k $(BIN) --quick $(BENCHFLAGS)
+
+micro: ## run the micro-benchmarks beside the code
+	$(GO) test -run '^$$' -bench . -benchmem ./netpoll/... ./frame/... ./broadcast/... ./internal/...
+
+lint: ## gofmt, vet, and staticcheck through the module proxy
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PACKAGES)
+
+clean: ## remove what was built
+	rm -rf bin bench/floor/bin
