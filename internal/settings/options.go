@@ -1,0 +1,55 @@
+// Options: all that the settings fill.
+
+package settings
+
+import "c100k/server"
+
+// Options is what a command runs with. Each command reads its own part.
+type Options struct {
+	Node       server.Config // serve, config check, config show
+	LogFormat  string        // "auto", "text", "json"
+	LogLevel   string        // "debug", "info", "warn", "error"
+	ConfigFile string        // path of the YAML file; empty: none
+
+	URL      string // WebSocket address of a node: sub
+	AdminURL string // address of a node's admin port: pub
+
+	Pub     PubOptions
+	Sub     SubOptions
+	Doctor  DoctorOptions
+	Version struct{ JSON bool }
+	Init    struct{ Force bool }
+}
+
+// PubOptions are the options of `c100k pub` alone.
+type PubOptions struct {
+	JSON, Text, Binary bool    // how the payload is sent; none: text if it is UTF-8, binary otherwise
+	Repeat             int     // how often; 0: until interrupted
+	Rate               float64 // messages a second; 0: as fast as they are answered
+}
+
+// SubOptions are the options of `c100k sub` alone.
+type SubOptions struct {
+	JSON        bool // print envelopes
+	Count       int  // end after so many messages; 0: never
+	NoReconnect bool
+}
+
+// DoctorOptions are the options of `c100k doctor`.
+type DoctorOptions struct {
+	Conns int // connections that are wanted
+	JSON  bool
+}
+
+// defaults are the values that hold where nothing was said.
+func defaults() *Options {
+	return &Options{
+		Node:      server.Defaults(),
+		LogFormat: "auto",
+		LogLevel:  "info",
+		URL:       "ws://127.0.0.1:8080/ws",
+		AdminURL:  "http://127.0.0.1:9100",
+		Pub:       PubOptions{Repeat: 1},
+		Doctor:    DoctorOptions{Conns: 100_000},
+	}
+}

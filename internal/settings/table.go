@@ -1,0 +1,143 @@
+// The table of settings. Flags, variables, keys of the file, help, `config init` and `config show` all come from it.
+
+package settings
+
+import "c100k/server"
+
+// Commands that share settings.
+var (
+	nodeCommands = []string{"serve", "config check", "config show"}
+	pubCommand   = []string{"pub"}
+	subCommand   = []string{"sub"}
+)
+
+// Table returns the rows in the order of help, bound to the fields of o.
+func Table(o *Options) []Setting {
+	var rows []Setting
+	for _, group := range [][]Setting{publicRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), wiringRows(&o.Node)} {
+		for _, row := range group {
+			row.Commands, row.File = nodeCommands, true
+			if row.Name == "api-key" || row.Name == "api-key-file" {
+				row.Commands = append([]string{"pub"}, nodeCommands...)
+			}
+			rows = append(rows, row)
+		}
+	}
+	rows = append(rows, logRows(o)...)
+	return append(rows, commandRows(o)...)
+}
+
+func publicRows(n *server.Config) []Setting {
+	return []Setting{
+		{Name: "dev", Field: "Dev", Value: toggle(&n.Dev),
+			Help: "for a laptop: on loopback, anyone may subscribe and publish; /echo, /broadcast and the demo page are on"},
+		{Name: "listen", Field: "Listen", Arg: "HOST:PORT", Value: text(&n.Listen, "HOST:PORT"), Default: ":8080, with --dev 127.0.0.1:8080",
+			Example: `":8080"`, Help: "the public port: every transport and plain HTTP"},
+		{Name: "admin", Field: "Admin", Value: text(&n.Admin, "HOST:PORT"),
+			Help: "health, metrics and the publish API; empty turns it off"},
+		{Name: "workers", Field: "Workers", Value: countOrAuto(&n.Workers, server.WorkersAuto), Unit: "processes",
+			Help: "processes that share the public port; only 1 is built yet"},
+		{Name: "loops", Field: "Loops", Value: countOrAuto(&n.Loops, 0), Unit: "event loops", Default: "auto: the cores",
+			Help: "event loops in a process"},
+	}
+}
+
+func limitRows(n *server.Config) []Setting {
+	return []Setting{
+		{Name: "max-conns", Field: "MaxConns", Value: countOrAuto(&n.MaxConns, 0), Unit: "connections",
+			Default: "auto: what the limit on open files allows", Help: "beyond it new connections get 503 and Retry-After"},
+		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
+			Help: "connections one address may hold; beyond it 429"},
+		{Name: "max-message", Field: "MaxMessage", Value: size(&n.MaxMessage), Unit: "bytes",
+			Help: "largest message a client may send; larger: close 1009, and never more memory than that"},
+		{Name: "rate", Field: "Rate", Value: rate(&n.Rate), Unit: "messages a second",
+			Help: "what a connection may send on average; beyond it close 1008"},
+		{Name: "rate-burst", Field: "RateBurst", Value: countOrAuto(&n.RateBurst, 0), Unit: "messages", Default: "auto: one second of --rate",
+			Help: "what a connection may send at once before --rate counts"},
+		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
+			Help: "what a connection may lag behind"},
+		{Name: "slow-consumer", Field: "SlowConsumer", Value: choice(&n.SlowConsumer, server.SlowDisconnect, server.SlowDropOldest, server.SlowDropNewest),
+			Arg: "POLICY", Help: "beyond --outbox: disconnect, drop-oldest or drop-newest; always counted, never silent"},
+	}
+}
+
+func timeRows(n *server.Config) []Setting {
+	return []Setting{
+		{Name: "handshake-timeout", Field: "HandshakeTimeout", Value: duration(&n.HandshakeTimeout),
+			Help: "from accept to the end of the request head"},
+		{Name: "ping-interval", Field: "PingInterval", Value: durationOrOff(&n.PingInterval, "off"),
+			Help: "heartbeat of a quiet connection; off: none"},
+		{Name: "ping-timeout", Field: "PingTimeout", Value: duration(&n.PingTimeout),
+			Help: "a peer that has not answered a heartbeat by then is closed"},
+		{Name: "drain", Field: "Drain", Value: durationOrOff(&n.Drain, "0s"),
+			Help: "time over which connections are let go of, spread evenly, at a stop; 0s: at once"},
+	}
+}
+
+func accessRows(n *server.Config) []Setting {
+	return []Setting{
+		{Name: "trusted-proxies", Field: "TrustedProxies", Value: networks(&n.TrustedProxies), Example: "[10.0.0.0/8, 127.0.0.1]",
+			Help: "networks whose X-Forwarded-For is believed"},
+		{Name: "origin", Field: "Origins", Value: texts(&n.Origins, "ORIGIN,..."), Default: "none: the host of the request", Example: "[https://example.com]",
+			Help: "allowed Origin values, for WebSocket and for HTTP; * allows all"},
+		{Name: "public-topics", Field: "PublicTopics", Value: texts(&n.PublicTopics, "PATTERN,..."), Example: `[news, "chat.*"]`,
+			Help: "topics that need no token; * in a pattern stands for any characters"},
+		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",
+			Help: "bearer key of the publish API; seen by everybody who can list processes, so better --api-key-file"},
+		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",
+			Help: "file with the bearer key of the publish API"},
+		{Name: "demo-endpoints", Field: "DemoEndpoints", Value: toggle(&n.DemoEndpoints), Default: "off, with --dev on",
+			Help: "turns /echo and /broadcast on"},
+	}
+}
+
+func wiringRows(n *server.Config) []Setting {
+	return []Setting{
+		{Name: "compress", Field: "Compress", Value: onOff(&n.Compress),
+			Help: "permessage-deflate without context takeover, each broadcast compressed once"},
+		{Name: "io", Field: "IO", Value: choice(&n.IO, server.IOAuto, server.IOUring, server.IOSyscall),
+			Help: "how a turn's reads and writes reach the kernel; auto takes io_uring where it is allowed"},
+		{Name: "upstream", Field: "Upstream", Value: text(&n.Upstream, "URL"), Example: "http://127.0.0.1:3000",
+			Help: "server that gets every HTTP request that is not ours, as behind a reverse proxy"},
+		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
+			Help: "directory whose files answer every HTTP request that is not ours"},
+		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"),
+			Help: "what joins nodes; only memory, a node alone, is built yet"},
+	}
+}
+
+func logRows(o *Options) []Setting {
+	return []Setting{
+		{Name: "log-format", Value: choice(&o.LogFormat, "auto", "text", "json"), Default: "auto: text on a terminal, JSON otherwise",
+			Help: "form of the log lines", Commands: nodeCommands, File: true},
+		{Name: "log-level", Value: choice(&o.LogLevel, "debug", "info", "warn", "error"),
+			Help: "least level that is logged", Commands: nodeCommands, File: true},
+		{Name: "config", Value: text(&o.ConfigFile, "FILE"),
+			Help: "YAML file with settings; environment and flags go above it", Commands: nodeCommands},
+	}
+}
+
+func commandRows(o *Options) []Setting {
+	pub, sub := &o.Pub, &o.Sub
+	return []Setting{
+		{Name: "admin-url", Commands: pubCommand, Value: text(&o.AdminURL, "URL"), Help: "admin port of the node"},
+		{Name: "json", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.JSON), Help: "DATA is JSON"},
+		{Name: "text", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.Text), Help: "DATA is text",
+			Default: "on if DATA is UTF-8"},
+		{Name: "binary", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.Binary), Help: "DATA is bytes",
+			Default: "on if DATA is not UTF-8"},
+		{Name: "repeat", Scope: "pub", Commands: pubCommand, Value: count(&pub.Repeat), Unit: "times", Help: "publish it so often; 0: until interrupted"},
+		{Name: "rate", Scope: "pub", Commands: pubCommand, Value: rate(&pub.Rate), Unit: "messages a second",
+			Default: "off: as fast as they are answered", Help: "pace of --repeat"},
+
+		{Name: "url", Commands: subCommand, Value: text(&o.URL, "URL"), Help: "WebSocket address of the node"},
+		{Name: "json", Scope: "sub", Commands: subCommand, Value: toggle(&sub.JSON), Help: "print each message as JSON, with its topic, on one line"},
+		{Name: "count", Scope: "sub", Commands: subCommand, Value: count(&sub.Count), Unit: "messages", Default: "0: no end", Help: "end after so many messages"},
+		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "end with 1 when the connection is lost"},
+
+		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections the box should hold"},
+		{Name: "json", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.JSON), Help: "print the report as JSON"},
+		{Name: "json", Scope: "version", Commands: []string{"version"}, Value: toggle(&o.Version.JSON), Help: "print it as JSON"},
+		{Name: "force", Scope: "config-init", Commands: []string{"config init"}, Value: toggle(&o.Init.Force), Help: "write over a file that is there"},
+	}
+}

@@ -1,0 +1,126 @@
+// What the table looks like in help, as a configuration file, and as the effective configuration.
+
+package settings
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// WriteHelp writes the command's flags, two or three lines each: the flag, what it does, its default, unit and variable.
+func WriteHelp(w io.Writer, command string) {
+	for _, row := range Table(defaults()) {
+		if !row.On(command) {
+			continue
+		}
+		fmt.Fprintf(w, "  %s\n      %s\n      %s\n", strings.TrimSpace(row.Flag()+" "+row.ArgText()), row.Help, row.facts(row.Env()))
+	}
+}
+
+// facts is the line with default, unit and the given places.
+func (s *Setting) facts(places ...string) string {
+	facts := []string{"default " + s.DefaultText()}
+	if s.Unit != "" {
+		facts = append(facts, "unit "+s.Unit)
+	}
+	return strings.Join(append(facts, places...), " | ")
+}
+
+// Flagged returns the names of the command's flags, for the nearest to one that is not known.
+func Flagged(command string) []string {
+	var names []string
+	for _, row := range Table(defaults()) {
+		if row.On(command) {
+			names = append(names, row.Flag())
+		}
+	}
+	return names
+}
+
+// Choices returns the words a flag of the command can be, or nil: shells complete them.
+func Choices(command, name string) []string {
+	for _, row := range Table(defaults()) {
+		if row.Name == name && row.On(command) {
+			return row.Value.Choices()
+		}
+	}
+	return nil
+}
+
+// WriteFile writes a configuration file with every setting in it, commented out, at its default.
+func WriteFile(w io.Writer) error {
+	text := strings.Builder{}
+	text.WriteString(`# Configuration of a c100k node: c100k serve --config FILE
+#
+# Every setting stands here at its default, or with an example where the default is
+# none. Take the # off those you change. C100K_ variables and flags go above this file;
+# "c100k config check FILE" checks it, "c100k config show --config FILE" prints what holds.
+`)
+	for _, row := range Table(defaults()) {
+		if !row.File {
+			continue
+		}
+		value, err := row.example()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&text, "\n# %s\n# %s\n#%s: %s\n", row.Help, row.facts(row.Env(), row.Flag()), row.Name, value)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func (s *Setting) example() (string, error) {
+	if s.Example != "" {
+		return s.Example, nil
+	}
+	return s.yaml()
+}
+
+// yaml writes the value as YAML, on one line.
+func (s *Setting) yaml() (string, error) {
+	out, err := yaml.MarshalWithOptions(s.Value.Native(), yaml.Flow(true))
+	if err != nil {
+		return "", fmt.Errorf("write %s as YAML: %w", s.Name, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// WriteEffective writes the settings of a node as they hold, defaults filled in, as YAML with the source of each in a
+// comment. Secrets are left out, and said to be set.
+func (l *Loaded) WriteEffective(w io.Writer) error {
+	options := *l.Options
+	options.Node = options.Node.WithDefaults()
+	text := strings.Builder{}
+	for _, row := range Table(&options) {
+		if !row.File {
+			continue
+		}
+		value, err := row.yaml()
+		if err != nil {
+			return err
+		}
+		line := row.Name + ": " + value
+		if row.Secret && row.Value.String() != "" {
+			line = "# " + row.Name + " is set"
+		}
+		fmt.Fprintf(&text, "%-44s # %s\n", line, l.Source(row.Name).describe())
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// describe is the source with the word for its layer.
+func (s Source) describe() string {
+	switch s.Layer {
+	case Env:
+		return "environment " + s.Name
+	case Flag:
+		return "flag " + s.Name
+	default:
+		return s.String()
+	}
+}
