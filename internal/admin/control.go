@@ -15,6 +15,7 @@ func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 	s := a.node.Stats()
 	a.process(&s)
+	s.fillEmpty()
 	writeJSON(w, http.StatusOK, s)
 }
 

@@ -314,6 +314,15 @@ func TestStats(t *testing.T) {
 	golden(t, "stats.json", got.body)
 }
 
+// What a node leaves out is empty in the document, not null.
+func TestStatsOfZero(t *testing.T) {
+	var s Stats
+	s.fillEmpty()
+	if document := string(mustJSON(s)); strings.Contains(document, "null") {
+		t.Error(document)
+	}
+}
+
 func TestReadyz(t *testing.T) {
 	ts, node := newAPIServer(t, Config{})
 	node.readyErr = errors.New("draining")

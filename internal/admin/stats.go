@@ -41,6 +41,29 @@ type Stats struct {
 	Files      Files  `json:"files"`
 }
 
+// fillEmpty makes the document say {} and [] where the node had nothing to say,
+// so that who reads it never meets a null.
+func (s *Stats) fillEmpty() {
+	c := &s.Connections
+	c.Open, c.Opened, c.Closed = orEmpty(c.Open), orEmpty(c.Opened), orEmpty(c.Closed)
+	s.HandshakesRejected, s.SlowConsumers = orEmpty(s.HandshakesRejected), orEmpty(s.SlowConsumers)
+	if s.Loops == nil {
+		s.Loops = []Loop{}
+	}
+	for _, h := range []*HistogramSnapshot{&s.FanoutSeconds, &s.TurnSeconds} {
+		if h.Counts == nil {
+			h.Bounds, h.Counts = []float64{}, []uint64{0}
+		}
+	}
+}
+
+func orEmpty[V any](m map[string]V) map[string]V {
+	if m == nil {
+		m = map[string]V{}
+	}
+	return m
+}
+
 // Connections counts connections by transport.
 type Connections struct {
 	Total  int               `json:"total"`
