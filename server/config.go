@@ -113,8 +113,9 @@ type Config struct {
 	// Off: all at once.
 	Drain time.Duration
 
-	// Origins are the Origin values allowed, for WebSocket and for HTTP: "https://example.com", a host without a
-	// scheme, or "*" for all. Default: only the host the request was sent to.
+	// Origins are the Origin values allowed, for WebSocket and for HTTP: "https://example.com", "https://example.com:*"
+	// for any port, "*.example.com" for its subdomains by http and https, "same-host", "null", or "*" for all. Default:
+	// only the host the request was sent to.
 	Origins []string
 	// PublicTopics are the topics that need no token: names, or patterns in which "*" stands for any run of
 	// characters. Default none.

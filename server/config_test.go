@@ -74,8 +74,8 @@ func TestValidateRefuses(t *testing.T) {
 		{"Listen", `is ":65536"`, Config{Listen: ":65536"}},
 		{"Admin", `is "localhost"`, Config{Admin: "localhost"}},
 		{"Admin", "it is the public address too", Config{Listen: ":80", Admin: ":80"}},
-		{"Origins", `is "https://a/b"; allowed are * or an origin`, Config{Origins: []string{"https://a/b"}}},
-		{"Origins", `is ""`, Config{Origins: []string{""}}},
+		{"Origins", `is "https://a/b"; an origin ends with its host and port`, Config{Origins: []string{"https://a/b"}}},
+		{"Origins", `is ""; the host is missing: allowed are *, https://example.com`, Config{Origins: []string{""}}},
 		{"Origins", `is "https://u:p@a"`, Config{Origins: []string{"https://u:p@a"}}},
 		{"Upstream", `is "127.0.0.1:3000"; allowed is a URL`, Config{Upstream: "127.0.0.1:3000"}},
 		{"Upstream", `is "ftp://a"`, Config{Upstream: "ftp://a"}},
@@ -122,7 +122,7 @@ func TestValidateNamesRealFields(t *testing.T) {
 func TestValidateAccepts(t *testing.T) {
 	for i, c := range []Config{
 		{Listen: "[::1]:0", Admin: "[::1]:0"},
-		{Origins: []string{"*", "https://example.com", "http://localhost:3000", "example.com", "example.com:8443", "*.example.com"}},
+		{Origins: []string{"*", "https://example.com", "http://localhost:3000", "example.com", "example.com:8443", "*.example.com", "http://localhost:*", "same-host", "null"}},
 		{PublicTopics: []string{"news", "chat.*", "ü"}, Upstream: "https://user:pass@host:1/base"},
 		{Drain: Off, PingInterval: Off, Rate: 0.1, RateBurst: 3, APIKey: "12345678"},
 	} {

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"c100k/internal/edge"
 )
 
 // FieldError is one field of a Config with a value it cannot have.
@@ -137,7 +139,12 @@ func (c *Config) validateHTTP(v *validator) {
 		v.refuse("Admin", strconv.Quote(c.Admin), "it is the public address too, and needs one of its own")
 	}
 	for _, origin := range c.Origins {
-		v.origin(origin)
+		if _, err := edge.ParseOriginRules([]string{origin}); err != nil {
+			if cause := errors.Unwrap(err); cause != nil {
+				err = cause // the value is named already
+			}
+			v.refuse("Origins", strconv.Quote(origin), err.Error()+": allowed are *, https://example.com, *.example.com, same-host")
+		}
 	}
 	if c.Upstream != "" {
 		u, err := url.Parse(c.Upstream)
@@ -163,21 +170,6 @@ func (v *validator) address(field, given string) {
 		}
 	}
 	v.refuse(field, strconv.Quote(given), "allowed is HOST:PORT with a port of 0 to 65535, such as :8080 or 127.0.0.1:8080")
-}
-
-// origin accepts "*", a host with or without a port, and a serialised origin (RFC 6454, 6.2): scheme, host, port, no path.
-func (v *validator) origin(given string) {
-	if given == "*" {
-		return
-	}
-	text := given
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || text != u.Scheme+"://"+u.Host {
-		v.refuse("Origins", strconv.Quote(given), "allowed are * or an origin such as https://example.com, without a path")
-	}
 }
 
 // redacted hides the password of a URL.
