@@ -79,7 +79,7 @@ func accessRows(n *server.Config) []Setting {
 		{Name: "trusted-proxies", Field: "TrustedProxies", Value: networks(&n.TrustedProxies), Example: "[10.0.0.0/8, 127.0.0.1]",
 			Help: "networks whose X-Forwarded-For is believed"},
 		{Name: "origin", Field: "Origins", Value: texts(&n.Origins, "ORIGIN,..."), Default: "none: the host of the request", Example: "[https://example.com]",
-			Help: "allowed Origin values, for WebSocket and for HTTP; * allows all"},
+			Help: "allowed Origin values, for WebSocket and for HTTP: https://example.com, *.example.com, same-host, * for all"},
 		{Name: "public-topics", Field: "PublicTopics", Value: texts(&n.PublicTopics, "PATTERN,..."), Example: `[news, "chat.*"]`,
 			Help: "topics that need no token; * in a pattern stands for any characters"},
 		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",
