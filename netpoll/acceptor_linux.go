@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,8 +38,9 @@ type AcceptorOptions struct {
 	// when the process has no descriptor left.
 	Busy []byte
 
-	// OnExhausted hears, at most once a pause, that descriptors ran out. It may
-	// be nil. The acceptor's goroutine calls it.
+	// OnExhausted hears, at most once a pause, that a listener cannot accept for
+	// now: in practice, that descriptors ran out. It may be nil. The acceptor's
+	// goroutine calls it, so it must not call Close.
 	OnExhausted func(err error)
 }
 
@@ -57,6 +59,7 @@ type Acceptor struct {
 	paused    map[int]*time.Timer
 	spare     int
 	closed    bool
+	unread    [4 << 10]byte
 }
 
 // NewAcceptor makes an acceptor without listeners.
@@ -65,13 +68,30 @@ func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	epoll, err := easygo.EpollCreate(&easygo.EpollConfig{OnWaitError: func(error) {}})
+	epoll, err := createEpoll()
 	if err != nil {
 		unix.Close(spare)
 		return nil, os.NewSyscallError("epoll_create", err)
 	}
 	return &Acceptor{opt: opt, epoll: epoll, spare: spare,
 		listeners: map[int]*os.File{}, paused: map[int]*time.Timer{}}, nil
+}
+
+// createEpoll sees to it that no process which ours starts inherits easygo's two
+// descriptors: it makes them without close-on-exec and keeps them to itself.
+func createEpoll() (*easygo.Epoll, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	epoll, err := easygo.EpollCreate(&easygo.EpollConfig{OnWaitError: func(error) {}})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"fd", "eventFd"} {
+		if f := reflect.ValueOf(epoll).Elem().FieldByName(name); f.CanInt() {
+			unix.CloseOnExec(int(f.Int()))
+		}
+	}
+	return epoll, nil
 }
 
 // openSpare opens the descriptor that is given up to answer somebody when there
@@ -85,7 +105,8 @@ func openSpare() (int, error) {
 }
 
 // Listen adds a listener: from here on its connections are the loops'. ln itself
-// may be closed; the acceptor works on a duplicate. Connections inherit
+// may be closed; the acceptor works on a duplicate. It must not be of Multipath
+// TCP, see net.ListenConfig.SetMultipathTCP. Connections inherit
 // TCP_NODELAY, TCP_USER_TIMEOUT and keep-alive from the listener.
 func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error {
 	file, err := ln.File()
@@ -103,8 +124,13 @@ func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error 
 		file.Close()
 		return net.ErrClosed
 	}
+	if err := a.watch(fd); err != nil {
+		_ = a.epoll.Del(fd)
+		file.Close()
+		return err
+	}
 	a.listeners[fd] = file
-	return a.watch(fd)
+	return nil
 }
 
 func prepareListener(fd int, userTimeout time.Duration) error {
@@ -113,7 +139,12 @@ func prepareListener(fd int, userTimeout time.Duration) error {
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout / time.Millisecond)},
 	} {
-		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+		err := unix.SetsockoptInt(fd, o.level, o.name, o.value)
+		if err == unix.ENOPROTOOPT || err == unix.EOPNOTSUPP {
+			// Go listens with it by itself, unless told otherwise.
+			return fmt.Errorf("netpoll: a listener of Multipath TCP has no user timeout: make it with SetMultipathTCP(false): %w", err)
+		}
+		if err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
@@ -137,14 +168,15 @@ func (a *Acceptor) ready(fd int) {
 			a.deal(batches, conn, peer)
 			continue
 		}
-		if exhausted(errno) {
-			a.rest(fd, errno)
-		}
-		// EAGAIN: nobody waits. What else accept may say (ECONNABORTED, EINTR,
-		// errors of the network) is over with this one connection.
-		if errno == unix.EAGAIN || exhausted(errno) {
+		if errno == unix.EAGAIN { // nobody waits
 			break
 		}
+		if lasting(errno) {
+			a.rest(fd, errno)
+			break
+		}
+		// What else accept may say (ECONNABORTED, EINTR, errors of the network)
+		// is over with this one connection.
 	}
 	for i, batch := range batches {
 		if len(batch) > 0 {
@@ -199,25 +231,39 @@ func (a *Acceptor) hand(l *Loop, batch []arrival) {
 	}
 }
 
+// exhausted tells whether the process or the system has run out of something.
 func exhausted(errno syscall.Errno) bool {
 	return errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOBUFS || errno == unix.ENOMEM
 }
 
-// rest is for when no descriptor is left: some of those that wait are told so
+// lasting tells whether the next accept would say the same. EINVAL is what a
+// listener says that somebody has shut down.
+func lasting(errno syscall.Errno) bool {
+	return exhausted(errno) || errno == unix.EINVAL || errno == unix.EBADF
+}
+
+// rest is for when accepting has no sense for a while. When no descriptor is
+// left, some of those that wait are told so
 // with the spare one, and the listener pauses. Readiness is level-triggered;
 // without the pause it would spin, without the listener it would be deaf.
 func (a *Acceptor) rest(fd int, errno syscall.Errno) {
+	if a.pause(fd, errno) && a.opt.OnExhausted != nil {
+		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
+	}
+}
+
+func (a *Acceptor) pause(fd int, errno syscall.Errno) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || a.paused[fd] != nil {
-		return
+		return false
 	}
-	a.turnAway(fd)
+	if exhausted(errno) {
+		a.turnAway(fd)
+	}
 	_ = a.epoll.Del(fd)
 	a.paused[fd] = time.AfterFunc(acceptPause, func() { a.resume(fd) })
-	if a.opt.OnExhausted != nil {
-		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
-	}
+	return true
 }
 
 func (a *Acceptor) turnAway(listener int) {
@@ -235,6 +281,9 @@ func (a *Acceptor) turnAway(listener int) {
 			_, _ = unix.Write(fd, a.opt.Busy)
 		}
 		_ = unix.Shutdown(fd, unix.SHUT_WR)
+		// Bytes that nobody has read turn the close into a reset, which would
+		// overtake the answer.
+		_, _ = unix.Read(fd, a.unread[:])
 		unix.Close(fd)
 	}
 	a.spare, _ = openSpare()

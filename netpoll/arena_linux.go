@@ -11,6 +11,8 @@ func newArena(n int) []byte {
 	if err != nil {
 		return make([]byte, n)
 	}
+	// A huge page for each first touch would make the arena resident as a whole.
+	_ = unix.Madvise(p, unix.MADV_NOHUGEPAGE)
 	return p
 }
 

@@ -5,6 +5,7 @@ package netpoll
 import (
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,13 +22,15 @@ const wakeToken = ^uint64(0)
 // processor, the second costs a trip through the scheduler and keeps nothing.
 type poller struct {
 	fd      int
-	wakeFD  int
 	file    *os.File
 	raw     syscall.RawConn
 	events  [eventsPerTurnMax]unix.EpollEvent
 	got     int
 	tryWait func(fd uintptr) bool // made once: a closure a wait would be garbage a turn
 	woken   atomic.Bool
+
+	mu     sync.Mutex // guards the field below against its end
+	wakeFD int        // -1 when closed
 }
 
 func newPoller() (*poller, error) {
@@ -42,7 +45,11 @@ func newPoller() (*poller, error) {
 	}
 	p := &poller{fd: fd, wakeFD: wakeFD}
 	if err := p.wrap(); err != nil {
-		unix.Close(fd)
+		if p.file == nil {
+			unix.Close(fd)
+		} else {
+			p.file.Close() // and fd with it
+		}
 		unix.Close(wakeFD)
 		return nil, err
 	}
@@ -160,7 +167,13 @@ func (p *poller) Wake() {
 		return
 	}
 	one := [8]byte{1}
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&one[0])), 8)
+	// Who posted just before the loop ended may come here after close, when the
+	// descriptor's number is already somebody else's.
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wakeFD >= 0 {
+		unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&one[0])), 8)
+	}
 }
 
 const epollRead = unix.EPOLLIN | unix.EPOLLRDHUP
@@ -198,5 +211,8 @@ func (p *poller) Remove(fd int32) { p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
 func (p *poller) close() {
 	p.file.Close() // closes fd
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	unix.Close(p.wakeFD)
+	p.wakeFD = -1
 }

@@ -66,6 +66,7 @@ func writeOne(op *IO, scratch *[writeVecMax]unix.Iovec) {
 	n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(op.FD), uintptr(unsafe.Pointer(&msg)),
 		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	setResult(op, n, errno)
+	clear(scratch[:len(op.Vec)]) // keeps nothing alive
 }
 
 func setMessage(msg *unix.Msghdr, iov []unix.Iovec, vec [][]byte) {

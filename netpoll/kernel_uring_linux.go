@@ -4,7 +4,10 @@
 package netpoll
 
 import (
+	"fmt"
+	"os"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +24,7 @@ type uringKernel struct {
 	iovs []unix.Iovec
 	ops  []IO // the batch under way, for the callbacks below
 	fds  []int32
-	// Made once: a closure a batch would be garbage a turn.
+	// Made by bind.
 	prepareRead, prepareWrite, prepareClose func(*ringSQE, int)
 	done, ignore                            func(int, int32)
 	plainWrite                              func(*IO)
@@ -37,7 +40,45 @@ func newUringKernel() (Kernel, error) {
 		r.close()
 		return nil, err
 	}
-	return &uringKernel{poller: p, ring: r}, nil
+	k := &uringKernel{poller: p, ring: r}
+	k.bind()
+	if err := k.probe(); err != nil {
+		k.Release()
+		return nil, err
+	}
+	return k, nil
+}
+
+// ProbeUring tells whether this process may use io_uring as a loop needs it. Any
+// goroutine.
+func ProbeUring() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	k, err := newUringKernel()
+	if err == nil {
+		k.Release()
+	}
+	return err
+}
+
+// probe runs a send and a receive through the ring: there are sandboxes that
+// make a ring and refuse what is put in it.
+func (k *uringKernel) probe() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	send := []IO{{FD: int32(pair[0]), Buf: []byte("?")}}
+	if n := k.tryRing(send, k.prepareWrite); n != 1 || send[0].N != 1 {
+		return fmt.Errorf("io_uring send: %w", syscall.Errno(-min(send[0].N, 0)))
+	}
+	receive := []IO{{FD: int32(pair[1]), Buf: make([]byte, 1)}}
+	if n := k.tryRing(receive, k.prepareRead); n != 1 || receive[0].N != 1 {
+		return fmt.Errorf("io_uring receive: %w", syscall.Errno(-min(receive[0].N, 0)))
+	}
+	return nil
 }
 
 func (k *uringKernel) Name() string { return string(IOUring) }
@@ -65,24 +106,31 @@ func (k *uringKernel) Write(ops []IO) {
 }
 
 func (k *uringKernel) readRing(ops []IO) {
-	if k.prepareRead == nil {
-		k.prepareRead = func(sqe *ringSQE, i int) {
-			op := &k.ops[i]
-			sqe.opcode, sqe.fd, sqe.opFlags = opRecv, op.FD, unix.MSG_DONTWAIT
-			sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&op.Buf[0]))), uint32(len(op.Buf))
-		}
-	}
 	k.runOps(ops, k.prepareRead, readOne)
 }
 
 func (k *uringKernel) writeRing(ops []IO) {
-	if k.prepareWrite == nil {
-		k.prepareWrite = k.prepareSend
-		k.plainWrite = func(op *IO) { writeOne(op, &k.vec) }
-	}
 	k.gather(ops)
 	k.runOps(ops, k.prepareWrite, k.plainWrite)
+	clear(k.msgs) // both keep nothing alive
+	clear(k.iovs)
 }
+
+// bind makes the callbacks, once: a closure a batch would be garbage a turn.
+func (k *uringKernel) bind() {
+	k.prepareRead, k.prepareWrite, k.prepareClose = k.prepareRecv, k.prepareSend, k.prepareShut
+	k.plainWrite = func(op *IO) { writeOne(op, &k.vec) }
+	k.done = func(i int, res int32) { k.ops[i].N = res }
+	k.ignore = func(int, int32) {}
+}
+
+func (k *uringKernel) prepareRecv(sqe *ringSQE, i int) {
+	op := &k.ops[i]
+	sqe.opcode, sqe.fd, sqe.opFlags = opRecv, op.FD, unix.MSG_DONTWAIT
+	sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&op.Buf[0]))), uint32(len(op.Buf))
+}
+
+func (k *uringKernel) prepareShut(sqe *ringSQE, i int) { sqe.opcode, sqe.fd = opClose, k.fds[i] }
 
 func (k *uringKernel) prepareSend(sqe *ringSQE, i int) {
 	op := &k.ops[i]
@@ -130,25 +178,23 @@ func (k *uringKernel) gather(ops []IO) {
 // runOps runs one batch. What the kernel refuses to take is done by plain
 // system calls: a full ring must not look like a full socket.
 func (k *uringKernel) runOps(ops []IO, prepare func(*ringSQE, int), plain func(*IO)) {
-	if k.done == nil {
-		k.done = func(i int, res int32) { k.ops[i].N = res }
-	}
-	k.ops = ops
-	n := k.ring.run(len(ops), prepare, k.done)
-	runtime.KeepAlive(ops)
-	for i := n; i < len(ops); i++ {
+	for i := k.tryRing(ops, prepare); i < len(ops); i++ {
 		plain(&ops[i])
 	}
+}
+
+// tryRing returns how many operations the ring has done, the first ones.
+func (k *uringKernel) tryRing(ops []IO, prepare func(*ringSQE, int)) int {
+	k.ops = ops
+	n := k.ring.run(len(ops), prepare, k.done)
+	runtime.KeepAlive(ops) // the entries hold its buffers as numbers only
 	k.ops = nil
+	return n
 }
 
 func (k *uringKernel) ShutdownWrite(fd int32) { shutdownWrite(fd) }
 
 func (k *uringKernel) Close(fds []int32) {
-	if k.prepareClose == nil {
-		k.prepareClose = func(sqe *ringSQE, i int) { sqe.opcode, sqe.fd = opClose, k.fds[i] }
-		k.ignore = func(int, int32) {}
-	}
 	for len(fds) >= uringOpsMin {
 		n := min(len(fds), int(k.ring.entries))
 		k.fds = fds[:n]
@@ -158,6 +204,7 @@ func (k *uringKernel) Close(fds []int32) {
 			break
 		}
 	}
+	k.fds = nil
 	for _, fd := range fds {
 		closeOne(fd)
 	}

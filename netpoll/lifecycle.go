@@ -2,14 +2,12 @@
 
 package netpoll
 
-import (
-	"time"
-)
+import "time"
 
 // Adopt makes a socket a connection of this loop. fd must be a connected
 // non-blocking stream socket; from here on it is the loop's to close, also when
 // nil is returned because the slab or epoll is full. first, which may be nil,
-// goes to OnData after OnOpen.
+// goes to OnData after OnOpen. What is returned may be Closing by then.
 func (l *Loop) Adopt(fd int, role Role, tag uint32, first []byte) *Conn {
 	c := l.conns.alloc()
 	if c == nil {
@@ -42,8 +40,7 @@ func (l *Loop) reject(fd int, tag uint32) {
 func (l *Loop) open(c *Conn, first []byte) {
 	was := l.current
 	defer func() { l.current = was }()
-	resumed := 0
-	defer l.contain(&resumed)
+	defer l.contain()
 	l.current = c
 	l.opt.Handlers[c.role].OnOpen(l, c)
 	l.Redeliver(c, first)
@@ -57,28 +54,10 @@ func (l *Loop) Become(c *Conn, r Role) {
 	}
 	l.wheel.Disarm(c)
 	c.role, c.session = r, 0
+	was := l.current
+	l.current = c // a panic is c's, and then current stays for contain
 	l.opt.Handlers[r].OnOpen(l, c)
-}
-
-// Arm sets c's one deadline: OnTimer is called d from now, up to 64 ms late and
-// never early. It replaces an earlier deadline.
-func (l *Loop) Arm(c *Conn, d time.Duration) {
-	if c.Closing() {
-		return
-	}
-	l.arm(c, d)
-}
-
-func (l *Loop) arm(c *Conn, d time.Duration) {
-	// A tick fires when it is over; rounding up keeps the promise "never early".
-	l.wheel.Arm(c, tickOf(l.now+max(d, 0)+tickLength-1))
-}
-
-// Disarm removes c's deadline.
-func (l *Loop) Disarm(c *Conn) {
-	if !c.Closing() {
-		l.wheel.Disarm(c)
-	}
+	l.current = was
 }
 
 // Close ends c at once: what it is still owed is lost. OnClose runs at the end
@@ -115,16 +94,20 @@ func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
 }
 
 // Detach takes c's socket out of the loop and returns its descriptor, which is
-// now the caller's. OnClose is called at once, with ReasonDetached; what c was
-// owed is lost, so it should be nothing.
+// now the caller's; -1 when c is closed already. OnClose is called at once, with
+// ReasonDetached. What c was owed is lost, and so is what came in with this very
+// turn unless it was c's own callback that detached it.
 func (l *Loop) Detach(c *Conn) (fd int) {
+	if c.flags&flagDead != 0 {
+		return -1
+	}
 	fd = int(c.fd)
 	l.kernel.Remove(c.fd)
-	l.opt.Handlers[c.role].OnClose(l, c, ReasonDetached)
 	l.wheel.Disarm(c)
 	c.reason = ReasonDetached
 	c.flags |= flagDead
 	l.releasing = append(l.releasing, c.Slot())
+	l.leave(c)
 	return fd
 }
 
@@ -132,7 +115,7 @@ func (l *Loop) Detach(c *Conn) (fd int) {
 // that was closed earlier in the turn keeps its generation, so an event or a
 // task for it still finds a dead connection rather than somebody else's.
 func (l *Loop) release() {
-	for i := 0; i < len(l.releasing); {
+	for i := 0; i < len(l.releasing); { // OnClose may close others
 		i = l.serveReleases(i)
 	}
 	if len(l.releasing) > 0 {
@@ -147,32 +130,33 @@ func (l *Loop) release() {
 }
 
 func (l *Loop) serveReleases(i int) (next int) {
-	defer l.contain(&next)
+	defer l.contain()
 	for ; i < len(l.releasing); i++ {
 		next = i + 1
 		c := l.conns.at(l.releasing[i])
-		reason, tag, fd := c.reason, c.tag, c.fd
-		handler := l.opt.Handlers[c.role]
+		reason, tag := c.reason, c.tag
 		if c.flags&flagBacklog != 0 {
 			l.outboxBytes -= int64(c.pending) // all of it is in the outbox
 			l.outboxes.Free(c.out)
 			c.flags &^= flagBacklog
 		}
 		if reason != ReasonDetached {
-			l.closing = append(l.closing, fd)
-			l.leave(handler, c, reason)
-			if l.opt.OnRelease != nil {
-				l.opt.OnRelease(tag, reason)
-			}
+			l.closing = append(l.closing, c.fd)
+			l.leave(c)
 		}
 		l.conns.release(c)
+		if reason != ReasonDetached && l.opt.OnRelease != nil {
+			l.opt.OnRelease(tag, reason)
+		}
 	}
 	return next
 }
 
 // leave calls OnClose; its panic must not keep the record from being freed.
-func (l *Loop) leave(h Handler, c *Conn, r Reason) {
-	resumed := 0
-	defer l.contain(&resumed)
-	h.OnClose(l, c, r)
+func (l *Loop) leave(c *Conn) {
+	was := l.current
+	defer func() { l.current = was }()
+	defer l.contain()
+	l.current = c
+	l.opt.Handlers[c.role].OnClose(l, c, c.reason)
 }

@@ -6,7 +6,7 @@ import "sync/atomic"
 
 // Remote is the any-goroutine face of a loop. It may be kept.
 type Remote struct {
-	tasks    atomic.Pointer[task] // newest first
+	tasks    atomic.Pointer[task] // newest first; &closedMailbox when the loop has ended
 	depth    atomic.Int32
 	asleep   atomic.Bool // the loop is about to block, or blocks
 	wanted   atomic.Bool // Wake was called since the last turn began
@@ -22,24 +22,31 @@ type task struct {
 	with func(*Loop, *Conn)
 }
 
-// Post runs f on the loop, in the order of posting. It is false when the loop
-// is stopping or its mailbox is full; f will then not run. It costs one atomic
-// exchange, and one system call only when the loop sleeps.
+// closedMailbox stands where no task may be put any more.
+var closedMailbox task
+
+// Post runs f on the loop, in the order of posting. True means that f will run,
+// also if the loop is being stopped meanwhile; false that it will not, for the
+// loop is stopping or its mailbox is full. It costs one atomic exchange, and one
+// system call only when the loop sleeps. Any goroutine.
 func (r *Remote) Post(f func(*Loop)) bool { return r.push(&task{run: f}) }
 
 // PostTo runs f for a connection on its loop; if the connection is gone by
-// then, nothing happens. The Remote must be that of the ID's loop.
+// then, nothing happens. The Remote must be that of the ID's loop. Any
+// goroutine.
 func (r *Remote) PostTo(id ID, f func(*Loop, *Conn)) bool {
 	return r.push(&task{id: id, with: f})
 }
 
-// Wake makes a turn run soon, for work that was queued elsewhere (phase 6).
+// Wake makes a turn run soon, for work that was queued elsewhere (phase 6). Any
+// goroutine.
 func (r *Remote) Wake() {
 	r.wanted.Store(true)
 	r.rouse()
 }
 
 // Load is how many connections the loop has, those on their way to it included.
+// Any goroutine.
 func (r *Remote) Load() int { return int(r.load.Load()) }
 
 func (r *Remote) push(t *task) bool {
@@ -52,6 +59,10 @@ func (r *Remote) push(t *task) bool {
 	}
 	for {
 		t.next = r.tasks.Load()
+		if t.next == &closedMailbox { // stopped since we looked
+			r.depth.Add(-1)
+			return false
+		}
 		if r.tasks.CompareAndSwap(t.next, t) {
 			break
 		}
@@ -74,11 +85,30 @@ func (r *Remote) take() *task {
 	if r.tasks.Load() == nil {
 		return nil
 	}
-	var first *task
-	for t := r.tasks.Swap(nil); t != nil; {
+	return reverse(r.tasks.Swap(nil))
+}
+
+// close returns what take would, and lets nobody post any more. Loop only.
+func (r *Remote) close() *task { return reverse(r.tasks.Swap(&closedMailbox)) }
+
+func reverse(t *task) (first *task) {
+	for t != nil {
 		next := t.next
 		t.next = first
 		first, t = t, next
 	}
 	return first
+}
+
+// concat is a followed by b.
+func concat(a, b *task) *task {
+	if a == nil {
+		return b
+	}
+	last := a
+	for last.next != nil {
+		last = last.next
+	}
+	last.next = b
+	return a
 }

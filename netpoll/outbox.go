@@ -15,7 +15,7 @@ type piece struct {
 // backlog. Nearly always it is one piece; more pieces are chained in
 // Loop.pieces.
 type gather struct {
-	slot  uint32
+	id    ID // the slot may be another's when OnClose gathered it
 	first piece
 	more  int32 // index in Loop.pieces of the second piece, -1 for none
 	last  int32
@@ -53,6 +53,7 @@ func (o *outbox) vec(dst [][]byte) [][]byte {
 	for i := o.head; i < len(o.pieces) && len(dst) < writeVecMax && size < writeBytesMax; i++ {
 		b := o.pieces[i].p[off:]
 		off = 0
+		b = b[:min(len(b), writeBytesMax-size)]
 		dst = append(dst, b)
 		size += len(b)
 	}

@@ -5,7 +5,6 @@ package netpoll
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -25,7 +24,8 @@ const (
 	ringEnterGetEvents      = 1 << 0
 	ringEnterRegisteredRing = 1 << 4
 
-	ringRegisterRingFDs = 20
+	ringRegisterRingFDs   = 20
+	ringUnregisterRingFDs = 21
 
 	ringOffSQ   = 0
 	ringOffSQEs = 0x10000000
@@ -61,6 +61,12 @@ type ringCQE struct {
 	flags    uint32
 }
 
+// ringUpdate is io_uring_rsrc_update.
+type ringUpdate struct {
+	offset, resv uint32
+	data         uint64
+}
+
 // ring is one submission and one completion queue. With SINGLE_ISSUER and
 // DEFER_TASKRUN it belongs to the operating-system thread that made it: that
 // goroutine must be locked to its thread, and nobody else may touch the ring.
@@ -78,11 +84,11 @@ type ring struct {
 
 func newRing(entries uint32) (*ring, error) {
 	p := ringParams{flags: ringSetupClamp | ringSetupSubmitAll | ringSetupSingleIssuer | ringSetupDeferTaskrun}
+	// The descriptor is close-on-exec by itself.
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}
-	unix.CloseOnExec(int(fd))
 	r := &ring{fd: int(fd), enterFD: fd}
 	if err := r.mapQueues(&p); err != nil {
 		r.close()
@@ -121,10 +127,7 @@ func (r *ring) mapQueues(p *ringParams) (err error) {
 // registerSelf spares each enter the look-up of the descriptor. It is an
 // optimisation: where the kernel refuses it, the plain descriptor serves.
 func (r *ring) registerSelf() {
-	update := struct {
-		offset, resv uint32
-		data         uint64
-	}{offset: ^uint32(0), data: uint64(r.fd)}
+	update := ringUpdate{offset: ^uint32(0), data: uint64(r.fd)}
 	n, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ringRegisterRingFDs,
 		uintptr(unsafe.Pointer(&update)), 1, 0, 0)
 	if errno == 0 && n == 1 {
@@ -132,7 +135,14 @@ func (r *ring) registerSelf() {
 	}
 }
 
+// close gives the ring back. The registered index is a reference of its own,
+// held by the thread; on a thread that lives on it would keep the ring.
 func (r *ring) close() {
+	if r.enterFlags != 0 {
+		update := ringUpdate{offset: uint32(r.enterFD)}
+		unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ringUnregisterRingFDs,
+			uintptr(unsafe.Pointer(&update)), 1, 0, 0)
+	}
 	if r.memory != nil {
 		_ = unix.Munmap(r.memory)
 	}
@@ -192,34 +202,4 @@ func (r *ring) reap(done func(i int, res int32)) int {
 	}
 	atomic.StoreUint32(r.cqHead, head)
 	return n
-}
-
-// ProbeUring tells whether this process may use io_uring as the loop needs it:
-// it makes a ring and runs a send and a receive through it. Any goroutine.
-func ProbeUring() error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	r, err := newRing(8)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socketpair", err)
-	}
-	defer unix.Close(pair[0])
-	defer unix.Close(pair[1])
-	k := uringKernel{ring: r}
-	ops := []IO{{FD: int32(pair[0]), Buf: []byte("?")}}
-	k.writeRing(ops)
-	if ops[0].N != 1 {
-		return fmt.Errorf("io_uring send: %w", syscall.Errno(-ops[0].N))
-	}
-	ops = []IO{{FD: int32(pair[1]), Buf: make([]byte, 1)}}
-	k.readRing(ops)
-	if ops[0].N != 1 {
-		return fmt.Errorf("io_uring receive: %w", syscall.Errno(-ops[0].N))
-	}
-	return nil
 }

@@ -3,9 +3,7 @@
 
 package netpoll
 
-import (
-	"syscall"
-)
+import "syscall"
 
 // Send owes p to c; p is copied now. Loop only. On a connection that is
 // Closing it does nothing, like all sends.
@@ -20,30 +18,34 @@ func (l *Loop) Send(c *Conn, p []byte) {
 	start := l.arenaAppend(p)
 	// Replies to pipelined requests follow each other in the arena: they
 	// become one piece.
-	if last := l.lastPiece(c); last != nil && last.turn && last.n == 0 && l.endsAt(last.p, start) {
-		last.p = last.p[:len(last.p)+len(p)]
+	if last := l.lastPiece(c); last != nil && l.endsAt(last.p, start) && l.room(c, len(p)) {
+		from := start - len(last.p)
+		last.p = l.sendArena[from:len(l.sendArena):len(l.sendArena)]
 		c.pending += uint32(len(p))
 		return
 	}
 	l.owe(c, piece{p: l.sendArena[start:len(l.sendArena):len(l.sendArena)], turn: true})
 }
 
-// arenaAppend copies p to the send arena and returns where. A full arena is
-// replaced by a larger one; pieces that point into the old one keep it alive
-// until the end of the turn.
+// arenaAppend copies p to the send arena and returns where.
 func (l *Loop) arenaAppend(p []byte) int {
-	if len(l.sendArena)+len(p) > cap(l.sendArena) {
-		l.sendArena = make([]byte, 0, max(2*cap(l.sendArena), len(p), sendArenaBytesMin))
-	}
+	l.arenaReserve(len(p))
 	start := len(l.sendArena)
 	l.sendArena = append(l.sendArena, p...)
 	return start
 }
 
+// arenaReserve makes room for n bytes. A full arena is replaced by a larger
+// one; pieces that point into the old one keep it alive until the turn ends.
+func (l *Loop) arenaReserve(n int) {
+	if len(l.sendArena)+n > cap(l.sendArena) {
+		l.sendArena = make([]byte, 0, max(2*cap(l.sendArena), n, sendArenaBytesMin))
+	}
+}
+
 // endsAt tells whether p lies in the arena and ends at start.
 func (l *Loop) endsAt(p []byte, start int) bool {
-	return start >= len(p) && len(p) > 0 && start < cap(l.sendArena) &&
-		&p[0] == &l.sendArena[start-len(p)]
+	return start >= len(p) && &p[0] == &l.sendArena[start-len(p)]
 }
 
 // SendTurn owes p to c without a copy: p must not change until the turn ends.
@@ -70,11 +72,15 @@ func (l *Loop) SendMessages(c *Conn, p []byte, mark, n uint32) {
 	}
 }
 
-// SendFirst is SendMessages, but in front of everything not yet begun: it
-// announces what DropOldest took out there, and stands for n messages.
+// SendFirst is SendMessages, but in front of everything in the outbox that is
+// not begun: it announces what DropOldest took out there, and stands for n
+// messages. Without an outbox there is nothing to go in front of.
 func (l *Loop) SendFirst(c *Conn, p []byte, mark, n uint32) {
-	if c.flags&flagBacklog == 0 || c.Closing() {
+	if c.flags&flagBacklog == 0 {
 		l.SendMessages(c, p, mark, n)
+		return
+	}
+	if len(p) == 0 || c.Closing() || !l.room(c, len(p)) {
 		return
 	}
 	l.outboxes.At(c.out).insert(piece{p: p, mark: mark, n: n})
@@ -83,7 +89,8 @@ func (l *Loop) SendFirst(c *Conn, p []byte, mark, n uint32) {
 }
 
 // DropOldest takes whole unsent marked pieces out of c's outbox, oldest first,
-// until need bytes are freed or none is left; dropped hears of each.
+// until need bytes are freed or none is left; dropped hears of each. What this
+// turn gathered for a connection without an outbox is not dropped.
 func (l *Loop) DropOldest(c *Conn, need int, dropped func(mark, n uint32)) (freed int) {
 	if c.flags&flagBacklog == 0 {
 		return 0
@@ -94,8 +101,21 @@ func (l *Loop) DropOldest(c *Conn, need int, dropped func(mark, n uint32)) (free
 	return freed
 }
 
+// room tells whether n more bytes may be owed to c. If not, c is closed: no
+// protocol's own budget is as large, so it has none.
+func (l *Loop) room(c *Conn, n int) bool {
+	if n <= pendingBytesMax-int(c.pending) {
+		return true
+	}
+	l.Close(c, ReasonSlow)
+	return false
+}
+
 // owe adds one piece to what c will get.
 func (l *Loop) owe(c *Conn, p piece) {
+	if !l.room(c, len(p.p)) {
+		return
+	}
 	c.pending += uint32(len(p.p))
 	if c.flags&flagBacklog != 0 {
 		if p.turn {
@@ -106,7 +126,7 @@ func (l *Loop) owe(c *Conn, p piece) {
 		return
 	}
 	if c.out == 0 {
-		l.gathers = append(l.gathers, gather{slot: c.Slot(), first: p, more: -1, last: -1, count: 1})
+		l.gathers = append(l.gathers, gather{id: c.ID(), first: p, more: -1, last: -1, count: 1})
 		c.out = uint32(len(l.gathers))
 		return
 	}
@@ -143,6 +163,7 @@ func (l *Loop) flush() {
 }
 
 func (l *Loop) writeAll() {
+	l.busy()
 	l.writes = l.writes[:0]
 	l.vecs = l.vecs[:0]
 	l.planGathers()
@@ -169,8 +190,8 @@ func (l *Loop) writeAll() {
 func (l *Loop) planGathers() {
 	for i := range l.gathers {
 		g := &l.gathers[i]
-		c := l.conns.at(g.slot)
-		if c.flags&flagDead != 0 {
+		c := l.Lookup(g.id)
+		if c == nil { // closed since
 			continue
 		}
 		op := IO{FD: c.fd, Buf: g.first.p}
@@ -185,19 +206,15 @@ func (l *Loop) planGathers() {
 // planPieces joins several small pieces, for one send of few bytes costs less
 // than a vector; large ones go out as a vector, as many as one write may carry.
 func (l *Loop) planPieces(c *Conn, g *gather) IO {
-	if c.pending <= joinBytesMax {
-		start := l.arenaAppend(g.first.p)
-		arena := l.sendArena
-		for i := g.more; i >= 0; i = l.pieces[i].next {
-			if len(l.sendArena)+len(l.pieces[i].p) > cap(l.sendArena) {
-				return l.planVec(c, g)
-			}
-			l.sendArena = append(l.sendArena, l.pieces[i].p...)
-			arena = l.sendArena
-		}
-		return IO{FD: c.fd, Buf: arena[start:]}
+	if c.pending > joinBytesMax {
+		return l.planVec(c, g)
 	}
-	return l.planVec(c, g)
+	l.arenaReserve(int(c.pending))
+	start := l.arenaAppend(g.first.p)
+	for i := g.more; i >= 0; i = l.pieces[i].next {
+		l.arenaAppend(l.pieces[i].p)
+	}
+	return IO{FD: c.fd, Buf: l.sendArena[start:]}
 }
 
 func (l *Loop) planVec(c *Conn, g *gather) IO {
@@ -241,7 +258,7 @@ func (l *Loop) planOutboxes() {
 
 // wroteGather takes the result of a connection's first write in this turn.
 func (l *Loop) wroteGather(g *gather, n int) {
-	c := l.conns.at(g.slot)
+	c := l.conns.at(g.id.Slot())
 	c.out = 0
 	if n < 0 {
 		if n != -int(syscall.EAGAIN) && n != -int(syscall.EINTR) {
@@ -355,9 +372,18 @@ func (l *Loop) finishAll() {
 	l.pausing = l.pausing[:0]
 	for _, id := range l.finishing {
 		if c := l.Lookup(id); c != nil && c.flags&flagBacklog == 0 {
-			c.flags |= flagLinger
-			l.kernel.ShutdownWrite(c.fd)
+			l.sayGoodbye(c)
 		}
 	}
 	l.finishing = l.finishing[:0]
+}
+
+// sayGoodbye sends c's FIN. If the peer's has come already, see hungUp, nobody
+// is left to wait for.
+func (l *Loop) sayGoodbye(c *Conn) {
+	c.flags |= flagLinger
+	l.kernel.ShutdownWrite(c.fd)
+	if c.interest&interestRead == 0 {
+		l.Close(c, c.reason)
+	}
 }

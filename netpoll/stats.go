@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -29,8 +30,6 @@ type Stats struct {
 	// TurnBuckets counts turns by length: bucket i holds those of at most
 	// TurnBounds[i], the last one all longer ones.
 	TurnBuckets [len(turnBounds) + 1]uint64
-
-	lastBusy time.Duration // when something last happened
 }
 
 var turnBounds = [...]time.Duration{
@@ -40,7 +39,7 @@ var turnBounds = [...]time.Duration{
 }
 
 // TurnBounds are the upper bounds of Stats.TurnBuckets.
-func TurnBounds() []time.Duration { return turnBounds[:] }
+func TurnBounds() []time.Duration { return slices.Clone(turnBounds[:]) }
 
 // publishedStats is the copy that any goroutine may read. The loop is the only
 // writer and uses plain atomic stores: readers may see figures of two turns

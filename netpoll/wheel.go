@@ -8,13 +8,11 @@ import (
 )
 
 // Tick is a point in the loop's time, in units of 32 ms since its start. It
-// wraps after four years; differences are taken as signed numbers.
+// wraps after four years; differences are taken as signed numbers, so that
+// deadlines and readings may be up to two years apart.
 type Tick uint32
 
 func tickOf(d time.Duration) Tick { return Tick(d / tickLength) }
-
-// Duration is the tick as a time on the loop's clock.
-func (t Tick) Duration() time.Duration { return time.Duration(t) * tickLength }
 
 func (t Tick) after(u Tick) bool { return int32(t-u) > 0 }
 
@@ -95,9 +93,10 @@ func (w *Wheel) unlinkDue(c *Conn) {
 	}
 }
 
-// Advance moves the wheel to now and fires at most limit deadlines, oldest
-// tick first; it tells whether more are due. fire may arm and disarm any
-// connection: those due sit in a list of their own, taken one at a time.
+// Advance moves the wheel to now and fires at most limit deadlines; it tells
+// whether more are due. They come oldest tick first, unless a whole round or
+// more has gone by since the last call. fire may arm and disarm any connection:
+// those due sit in a list of their own, taken one at a time.
 func (w *Wheel) Advance(now Tick, limit int, fire func(*Conn)) (more bool) {
 	w.collect(now)
 	for w.due != 0 {

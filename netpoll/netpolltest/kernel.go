@@ -84,7 +84,7 @@ func (s *socket) ready() (r netpoll.Ready) {
 	if !s.added || s.closed {
 		return 0
 	}
-	if s.reset {
+	if s.reset || s.fin && s.loopFin {
 		r |= netpoll.ReadyError
 	}
 	if s.read && (len(s.toLoop) > 0 || s.fin || s.reset) {

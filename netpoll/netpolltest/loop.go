@@ -15,6 +15,9 @@ type Options struct {
 	// through whole and events come in order.
 	Seed uint64
 
+	// Start is what the clock stands at; 0 means one hour.
+	Start time.Duration
+
 	Handlers   [netpoll.RolesMax]netpoll.Handler
 	Deliver    func(l *netpoll.Loop, members int) bool
 	AfterFlush func(l *netpoll.Loop)
@@ -30,10 +33,14 @@ type Loop struct {
 	now    time.Duration
 }
 
-// New makes a loop; its clock stands at one hour.
+// New makes a loop; its clock stands at one hour. When the test ends, so does
+// the loop, and its handlers hear of it by OnClose.
 func New(t testing.TB, o Options) *Loop {
 	t.Helper()
-	l := &Loop{t: t, kernel: newKernel(o.Seed, o.Seed != 0), now: time.Hour}
+	l := &Loop{t: t, kernel: newKernel(o.Seed, o.Seed != 0), now: o.Start}
+	if l.now == 0 {
+		l.now = time.Hour
+	}
 	nl, err := netpoll.NewLoop(netpoll.Options{
 		Handlers: o.Handlers, Deliver: o.Deliver, AfterFlush: o.AfterFlush, OnRelease: o.OnRelease, OnPanic: o.OnPanic,
 		Kernel: l.kernel, Clock: func() time.Duration { return l.now },
@@ -42,6 +49,7 @@ func New(t testing.TB, o Options) *Loop {
 		t.Fatal(err)
 	}
 	l.Loop = nl
+	t.Cleanup(nl.Stop)
 	if o.Seed != 0 {
 		t.Cleanup(func() {
 			if t.Failed() {

@@ -1,0 +1,88 @@
+// What a loop is made of, and which kernel it gets.
+
+package netpoll
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Options says what a loop is made of.
+type Options struct {
+	// Index is the loop's number, below LoopsMax; it is part of every ID.
+	Index int
+
+	// IO chooses the kernel; empty means IOAuto.
+	IO IOMode
+
+	// Handlers is the protocol of each role. A connection may only get a role
+	// that has one.
+	Handlers [RolesMax]Handler
+
+	// Deliver is phase 6: deliver to at most members members, and tell whether
+	// there is more to do. Nil means there is never anything.
+	Deliver func(l *Loop, members int) (more bool)
+
+	// AfterFlush runs between phases 7 and 8: what phase 6 delivered has been
+	// written. It may be nil.
+	AfterFlush func(l *Loop)
+
+	// OnRelease hears of each tag whose connection has left the loop by
+	// closing (not by Detach). It may be nil.
+	OnRelease func(tag uint32, r Reason)
+
+	// OnPanic hears of a handler's panic before its connection is closed, on
+	// the loop; it may send a last word and call Finish. It may be nil.
+	OnPanic func(l *Loop, c *Conn)
+
+	// Logger gets panics with their stacks; nil discards.
+	Logger *slog.Logger
+
+	// Kernel and Clock replace the real ones in tests.
+	Kernel Kernel
+	Clock  func() time.Duration
+}
+
+// complete fills in what was left empty, and refuses what makes no loop.
+func (o *Options) complete() error {
+	if o.Index < 0 || o.Index >= LoopsMax {
+		return fmt.Errorf("netpoll: loop index %d: want 0 to %d", o.Index, LoopsMax-1)
+	}
+	switch o.IO {
+	case "", IOAuto, IOUring, IOSyscall:
+	default:
+		return fmt.Errorf("netpoll: I/O mode %q: want auto, uring or syscall", o.IO)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = monotonic
+	}
+	return nil
+}
+
+var processStart = time.Now()
+
+// monotonic is the time since the process started; it never goes back.
+func monotonic() time.Duration { return time.Since(processStart) }
+
+// Monotonic is the clock of all loops that were not given another: the time
+// since the process started. Any goroutine.
+func Monotonic() time.Duration { return monotonic() }
+
+// openKernel takes io_uring where it is asked for or allowed.
+func openKernel(mode IOMode) (Kernel, error) {
+	if mode == IOSyscall {
+		return newSyscallKernel()
+	}
+	k, err := newUringKernel()
+	if err != nil && mode != IOUring {
+		return newSyscallKernel()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netpoll: io_uring is not to be had here: %w", err)
+	}
+	return k, nil
+}

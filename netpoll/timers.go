@@ -1,0 +1,60 @@
+// Phase 5, and the deadlines that lead to it.
+
+package netpoll
+
+import "time"
+
+// Arm sets c's one deadline: OnTimer is called d from now, never early, and
+// late by at most 32 ms and what the turns under way take. It replaces an
+// earlier deadline. A d of more than a year is a year.
+func (l *Loop) Arm(c *Conn, d time.Duration) {
+	if !c.Closing() {
+		l.arm(c, d)
+	}
+}
+
+func (l *Loop) arm(c *Conn, d time.Duration) {
+	// Tick t begins at t*tickLength and fires then; rounding up keeps the
+	// promise "never early".
+	l.wheel.Arm(c, tickOf(l.now+min(max(d, 0), armMax)+tickLength-1))
+}
+
+// Disarm removes c's deadline.
+func (l *Loop) Disarm(c *Conn) {
+	if !c.Closing() {
+		l.wheel.Disarm(c)
+	}
+}
+
+// until is how long from now the tick t begins; negative when it has begun.
+func (l *Loop) until(t Tick) time.Duration {
+	return time.Duration(int32(t-l.tick))*tickLength - l.now%tickLength
+}
+
+// fireTimers is phase 5. A panic cuts a round short; the next one goes on, with
+// what is left of the turn's limit.
+func (l *Loop) fireTimers() {
+	limit := l.stats.Timers + timersPerTurnMax
+	for l.serveTimers(int(limit - l.stats.Timers)) {
+	}
+}
+
+// serveTimers fires what is due; true means that a panic cut it short.
+func (l *Loop) serveTimers(limit int) (cut bool) {
+	cut = true
+	defer l.contain()
+	more := l.wheel.Advance(l.tick, limit, l.fire)
+	l.again = l.again || more
+	return false
+}
+
+func (l *Loop) fire(c *Conn) {
+	l.stats.Timers++
+	if c.flags&flagFinish != 0 { // the linger is over
+		l.Close(c, c.reason)
+		return
+	}
+	l.current = c
+	l.opt.Handlers[c.role].OnTimer(l, c)
+	l.current = nil
+}
