@@ -1,0 +1,213 @@
+// The hub: publishing, from any goroutine, to the shards that have members of the topic.
+
+package broadcast
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Hub is all topics of a process. Its methods may be called on any goroutine and never block.
+type Hub struct {
+	// Immutable.
+	encoders        []Encoder
+	wake            func(shard int)
+	done            func(shard int, m *Message)
+	now             func() time.Duration
+	policy          Policy
+	outboxBytes     int
+	pendingBytesMax int64
+	topicsPerMember int
+	runBytes        int
+	shards          []*Shard
+
+	// Any goroutine.
+	topics    sync.Map // string to *topic; only topics with an attached shard, or just over
+	pending   atomic.Int64
+	published atomic.Uint64
+	refused   atomic.Uint64
+}
+
+// NewHub returns a hub. It panics if o is not valid (Options.Validate).
+func NewHub(o Options) *Hub {
+	if err := o.Validate(); err != nil {
+		panic(err)
+	}
+	h := &Hub{
+		encoders:        slices.Clone(o.Encoders),
+		wake:            o.Wake,
+		done:            o.Done,
+		now:             o.Now,
+		policy:          o.Policy,
+		outboxBytes:     orDefault(o.OutboxBytesMax, OutboxBytesDefault),
+		pendingBytesMax: int64(orDefault(o.PendingBytesMax, PendingBytesDefault)),
+		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
+	}
+	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)
+	if h.now == nil {
+		start := time.Now()
+		h.now = func() time.Duration { return time.Since(start) }
+	}
+	if h.wake == nil {
+		h.wake = func(int) {}
+	}
+	for i := range o.Shards {
+		h.shards = append(h.shards, newShard(h, i))
+	}
+	return h
+}
+
+// Shard returns shard i. Its methods belong to loop i.
+func (h *Hub) Shard(i int) *Shard { return h.shards[i] }
+
+// Result says what became of one publish.
+type Result struct {
+	Matched int // members of the topic over all shards at that moment
+	Queued  int // members that the message is on its way to: Matched, or 0 if it was dropped
+	Dropped int // members that do not get it because Options.PendingBytesMax was reached: Matched, or 0
+}
+
+// Publish sends payload to everybody who is subscribed to topic. Everyone whose Subscribe has returned
+// before gets it, and all of them get the messages of a topic in one order. The payload is kept: nobody may
+// change it any more. The error is one of ValidTopic. Any goroutine.
+func (h *Hub) Publish(topic string, kind Kind, payload []byte) (Result, error) {
+	if err := ValidTopic(topic); err != nil {
+		return Result{}, err
+	}
+	h.published.Add(1)
+	t := h.lookup(topic)
+	if t == nil {
+		return Result{}, nil
+	}
+	matched := t.members.sum()
+	if matched == 0 {
+		return Result{}, nil
+	}
+	// The first look spares a hub in trouble the encoding; the second, with the true cost, is the bound.
+	if h.pending.Load() >= h.pendingBytesMax {
+		return h.refuse(matched), nil
+	}
+	m := &Message{Topic: t.name, Payload: payload, Kind: kind, Published: h.now(), hub: h}
+	m.encodeNeeded(&t.members)
+	if h.pending.Add(m.cost) > h.pendingBytesMax {
+		h.pending.Add(-m.cost)
+		return h.refuse(matched), nil
+	}
+	if !t.append(m) {
+		h.pending.Add(-m.cost)
+		return Result{}, nil
+	}
+	for i := range t.rosters {
+		if r := t.rosters[i].Load(); r != nil {
+			h.shards[i].mark(r)
+		}
+	}
+	return Result{Matched: matched, Queued: matched}, nil
+}
+
+func (h *Hub) refuse(matched int) Result {
+	h.refused.Add(1)
+	return Result{Matched: matched, Dropped: matched}
+}
+
+// settle is called by a shard that has ended its pass over n's message.
+func (h *Hub) settle(shard int, n *node) {
+	m := n.message
+	if m.left.Add(-1) > 0 {
+		return
+	}
+	n.message = nil
+	h.pending.Add(-m.cost)
+	if h.done != nil {
+		h.done(shard, m)
+	}
+}
+
+// lookup returns the topic of that name, which may be over, or nil.
+func (h *Hub) lookup(name string) *topic {
+	if t, ok := h.topics.Load(name); ok {
+		return t.(*topic)
+	}
+	return nil
+}
+
+// enter attaches a new roster of the shard to the topic of that name, which is made if it is not there.
+// Loop of the shard.
+func (h *Hub) enter(shard int, name string) *roster {
+	t := h.lookup(name)
+	for {
+		r := &roster{shard: shard}
+		if t == nil {
+			// The name may be a part of something big.
+			name = strings.Clone(name)
+			fresh := newTopic(name, len(h.shards), r)
+			found, loaded := h.topics.LoadOrStore(name, fresh)
+			if !loaded {
+				return r
+			}
+			t = found.(*topic)
+		}
+		if t.attach(r) {
+			return r
+		}
+		h.forget(t)
+		t = nil
+	}
+}
+
+// leave detaches r, if its shard has passed over all messages of the topic. Loop of the shard.
+func (h *Hub) leave(r *roster) bool {
+	done, over := r.topic.detach(r)
+	if over {
+		h.forget(r.topic)
+	}
+	return done
+}
+
+// forget removes t, which is over, from the registry, unless somebody has, and perhaps put a new topic of
+// that name in its place (topic, 6).
+func (h *Hub) forget(t *topic) { h.topics.CompareAndDelete(t.name, t) }
+
+// TopicInfo is a topic as seen from outside.
+type TopicInfo struct {
+	Name    string
+	Members int           // over all shards
+	ByForm  [FormsMax]int // the same, by form
+}
+
+func (t *topic) info() TopicInfo {
+	i := TopicInfo{Name: t.name}
+	for f := range t.members {
+		n := int(t.members[f].Load())
+		i.ByForm[f] = n
+		i.Members += n
+	}
+	return i
+}
+
+// Topic returns the topic of that name; ok is false if it has no members. Any goroutine.
+func (h *Hub) Topic(name string) (info TopicInfo, ok bool) {
+	if t := h.lookup(name); t != nil {
+		info = t.info()
+	}
+	return info, info.Members > 0
+}
+
+// Topics returns the topics with members whose names begin with prefix, by name. It looks at every topic of
+// the hub. Any goroutine, but not one that must be quick.
+func (h *Hub) Topics(prefix string) []TopicInfo {
+	var list []TopicInfo
+	h.topics.Range(func(name, t any) bool {
+		if strings.HasPrefix(name.(string), prefix) {
+			if i := t.(*topic).info(); i.Members > 0 {
+				list = append(list, i)
+			}
+		}
+		return true
+	})
+	slices.SortFunc(list, func(a, b TopicInfo) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}

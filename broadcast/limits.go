@@ -1,0 +1,69 @@
+// Limits of the package in one place: each with its unit and the reason for it.
+
+package broadcast
+
+const (
+	// TopicBytesMax bounds a topic name, in bytes; without it a name could cost more than a message.
+	TopicBytesMax = 255
+
+	// FormsMax bounds the wire forms of a hub; a seat has three bits for its form.
+	FormsMax = 8
+
+	// ShardsMax bounds the shards of a hub; a topic has one pointer for each.
+	ShardsMax = 256
+
+	// MembersMax bounds member numbers (0 to MembersMax-1); a seat has 24 bits for its member.
+	MembersMax = 1 << 24
+
+	// TopicsPerShardMax bounds the topics with members in one shard; a mark has 24 bits for the topic.
+	TopicsPerShardMax = 1<<24 - 1
+
+	// SubscriptionsPerShardMax bounds the second and later subscriptions of all members of a shard, so
+	// that their numbers stay clear of 32 bits.
+	SubscriptionsPerShardMax = 1 << 30
+
+	// TopicsPerMemberDefault is what Options.TopicsPerMemberMax = 0 means. Subscribe looks through the
+	// topics that the member has; without a bound one client could make that slow for everybody.
+	TopicsPerMemberDefault = 1024
+
+	// OutboxBytesDefault is what Options.OutboxBytesMax = 0 means: bytes that one member may lag behind.
+	OutboxBytesDefault = 1 << 20
+
+	// PendingBytesDefault is what Options.PendingBytesMax = 0 means: bytes published and not yet
+	// delivered over the hub. Without a bound a publisher faster than the loops fills the memory.
+	PendingBytesDefault = 256 << 20
+
+	// RunMessagesMax bounds the messages of one pass; without it one busy topic builds runs without end
+	// while the other topics wait.
+	RunMessagesMax = 1024
+
+	// RunBytesMax bounds the bytes of one pass when it has more than one message: a run is a copy of its
+	// messages, and all of it is owed by every member that lags.
+	RunBytesMax = 256 << 10
+
+	// runsPerOutboxMin is how many runs an outbox has room for: a run has at most that part of
+	// Options.OutboxBytesMax (if it has more than one message). Without it a burst on a topic would by
+	// itself look like a slow member.
+	runsPerOutboxMin = 4
+
+	// runBytesPerVisit is how many bytes of a run are put together in about the time of a visit; Deliver
+	// counts them as one. Without it many long runs for few members each would make a turn long.
+	runBytesPerVisit = 16 << 10
+
+	// idlePassesMax bounds the passes that a shard keeps for later, some 10 KiB each after a long run.
+	idlePassesMax = 16
+
+	// messageOverheadBytes is what a pending message costs beside its bytes: the Message, its node and
+	// the headers of its forms. It bounds the number of pending messages that are empty.
+	messageOverheadBytes = 256
+
+	// encodedSlackBytes is the room given to an Encoder beside the payload, enough for a frame header or
+	// a short envelope: most forms are then made with one allocation.
+	encodedSlackBytes = 32
+
+	// chunkLen is the number of records in a chunk of the shard's arrays. They grow by whole chunks, so
+	// nothing big is ever copied or doubled, and at most one chunk of each array is partly used.
+	chunkLen = 1 << chunkBits
+
+	chunkBits = 8
+)

@@ -1,0 +1,107 @@
+// What a hub is made with.
+
+package broadcast
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Policy says what happens to a member whose outbox has no room for what it should get.
+type Policy uint8
+
+const (
+	// Disconnect closes the member. One that is owed nothing is not slow and gets even a message that is
+	// larger than its outbox.
+	Disconnect Policy = iota
+	// DropOldest drops messages that wait in the outbox, oldest first, and announces a gap in front.
+	DropOldest
+	// DropNewest leaves out the messages that do not fit and announces a gap before the next that does.
+	DropNewest
+)
+
+var policyNames = [...]string{Disconnect: "disconnect", DropOldest: "drop-oldest", DropNewest: "drop-newest"}
+
+// String returns "disconnect", "drop-oldest" or "drop-newest".
+func (p Policy) String() string {
+	if int(p) < len(policyNames) {
+		return policyNames[p]
+	}
+	return "unknown"
+}
+
+// ParsePolicy is the inverse of Policy.String.
+func ParsePolicy(name string) (Policy, error) {
+	for p, n := range policyNames {
+		if n == name {
+			return Policy(p), nil
+		}
+	}
+	return 0, fmt.Errorf("slow-consumer policy %q: want disconnect, drop-oldest or drop-newest", name)
+}
+
+// Options configure a Hub.
+type Options struct {
+	// Shards is the number of loops, 1 to ShardsMax. No default.
+	Shards int
+
+	// Encoders make the wire forms: Encoders[f] is for Form f. 1 to FormsMax, none of them nil. No default.
+	Encoders []Encoder
+
+	// Wake makes a turn of loop i run soon, so that Deliver is called on it. Called on any goroutine, must
+	// not block. Nil: somebody calls Deliver by the clock.
+	Wake func(shard int)
+
+	// Policy is for members that are slow; default Disconnect.
+	Policy Policy
+
+	// OutboxBytesMax bounds what one member may be owed, in bytes, shared ones too; 0 means
+	// OutboxBytesDefault.
+	OutboxBytesMax int
+
+	// PendingBytesMax bounds messages published and not yet delivered over the hub, in bytes of payloads
+	// and forms and a fixed sum for each message; beyond it Publish drops. 0 means PendingBytesDefault.
+	PendingBytesMax int
+
+	// TopicsPerMemberMax bounds the topics of one member; 0 means TopicsPerMemberDefault.
+	TopicsPerMemberMax int
+
+	// Now reads the clock for Message.Published; nil means monotonic time since NewHub.
+	Now func() time.Duration
+
+	// Done is called once for every queued message when the last shard has ended its pass over it, on that
+	// shard's loop. It must not block. Nil: nobody wants to know.
+	Done func(shard int, m *Message)
+}
+
+// Validate returns an error that names each field that is out of its bounds, or nil.
+func (o *Options) Validate() error {
+	var errs []error
+	bounds := func(name string, v, low, high int) {
+		if v < low || v > high {
+			errs = append(errs, fmt.Errorf("broadcast: %s is %d, want %d to %d", name, v, low, high))
+		}
+	}
+	const most = 1 << 40
+	bounds("Shards", o.Shards, 1, ShardsMax)
+	bounds("len(Encoders)", len(o.Encoders), 1, FormsMax)
+	bounds("Policy", int(o.Policy), 0, len(policyNames)-1)
+	bounds("OutboxBytesMax", o.OutboxBytesMax, 0, most)
+	bounds("PendingBytesMax", o.PendingBytesMax, 0, most)
+	bounds("TopicsPerMemberMax", o.TopicsPerMemberMax, 0, TopicsPerShardMax)
+	for f, e := range o.Encoders {
+		if e == nil {
+			errs = append(errs, fmt.Errorf("broadcast: Encoders[%d] is nil", f))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// orDefault returns v, or def when v is zero.
+func orDefault(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}

@@ -1,0 +1,116 @@
+// A pass: one walk over a topic's members with all messages that were pending when it began.
+
+package broadcast
+
+import "sort"
+
+// pass is the state of a walk, which may take several Deliver calls.
+type pass struct {
+	run   []*node // the messages, oldest first
+	size  int     // their bytes in the largest form
+	at    uint32  // seats before it have been visited
+	forms [FormsMax]runForm
+}
+
+// runForm is the run in one form, made when the first member needs it.
+type runForm struct {
+	made  bool
+	bytes []byte // the messages one behind the other; immutable, shared by all members' outboxes
+	ends  []int  // ends[k] is the length of the first k messages
+}
+
+// begin starts a pass over r's pending messages; false if there are none.
+func (s *Shard) begin(r *roster) bool {
+	n := r.cursor.next.Load()
+	if n == nil {
+		return false
+	}
+	p := s.newPass()
+	for ; n != nil && len(p.run) < RunMessagesMax; n = n.next.Load() {
+		size := p.size + n.message.size
+		if size > s.hub.runBytes && len(p.run) > 0 {
+			break
+		}
+		p.run, p.size = append(p.run, n), size
+	}
+	r.pass = p
+	return true
+}
+
+// end ends r's pass: the cursor moves on, and each message is counted down.
+func (s *Shard) end(r *roster) {
+	p := r.pass
+	r.pass = nil
+	r.passed(p.run[len(p.run)-1])
+	for _, n := range p.run {
+		s.hub.settle(s.index, n)
+	}
+	p.reset()
+	if len(s.idle) < idlePassesMax {
+		s.idle = append(s.idle, p)
+	}
+}
+
+func (s *Shard) newPass() *pass {
+	k := len(s.idle) - 1
+	if k < 0 {
+		return new(pass)
+	}
+	p := s.idle[k]
+	s.idle = s.idle[:k]
+	return p
+}
+
+// reset lets go of everything but the arrays.
+func (p *pass) reset() {
+	clear(p.run)
+	p.run, p.size, p.at = p.run[:0], 0, 0
+	for f := range p.forms {
+		p.forms[f] = runForm{ends: p.forms[f].ends[:0]}
+	}
+}
+
+// form returns the run in form f.
+func (p *pass) form(f Form) *runForm {
+	rf := &p.forms[f]
+	if !rf.made {
+		rf.make(p.run, f)
+	}
+	return rf
+}
+
+func (rf *runForm) make(run []*node, f Form) {
+	rf.made = true
+	size := 0
+	rf.ends = append(rf.ends, 0)
+	for _, n := range run {
+		size += len(n.message.Encoded(f))
+		rf.ends = append(rf.ends, size)
+	}
+	if len(run) == 1 {
+		rf.bytes = run[0].message.Encoded(f)
+		return
+	}
+	rf.bytes = make([]byte, 0, size)
+	for _, n := range run {
+		rf.bytes = append(rf.bytes, n.message.Encoded(f)...)
+	}
+}
+
+// slice returns messages i to j-1.
+func (rf *runForm) slice(i, j int) []byte { return rf.bytes[rf.ends[i]:rf.ends[j]:rf.ends[j]] }
+
+// size returns the bytes of messages i to j-1.
+func (rf *runForm) size(i, j int) int { return rf.ends[j] - rf.ends[i] }
+
+// fitting returns the greatest j such that messages i to j-1 have at most room bytes; i if not even one.
+func (rf *runForm) fitting(i, room int) int {
+	rest := rf.ends[i+1:]
+	return i + sort.Search(len(rest), func(k int) bool { return rest[k]-rf.ends[i] > room })
+}
+
+// newest returns the least i, at least low, such that messages i to j-1 have at most room bytes; j if not
+// even one.
+func (rf *runForm) newest(low, j, room int) int {
+	return low + sort.Search(j-low, func(k int) bool { return rf.size(low+k, j) <= room })
+}
