@@ -3,7 +3,7 @@
 // There are only a few types:
 //
 //   - Admission counts connections, in all and by address. The acceptor asks it, whoever ends a connection tells it.
-//   - Session is the netpoll.Handler of the head role. It reads one request head on the loop, under a deadline that
+//   - HeadHandler is the netpoll.Handler of the head role. It reads one request head on the loop, under a deadline that
 //     trickling does not extend, and has Config.Route decide: another role on the same socket, or over to net/http.
 //   - Head is one parsed request head, judged by RFC 9112 strictly. A Refusal is why one was not let through: a status
 //     and a reason that a person can read.
@@ -11,6 +11,6 @@
 //   - Conn is such a connection. It judges every later head on it by the same parser before net/http sees it, and gives
 //     the socket back to a loop when a handler hijacks it (TakeOver).
 //
-// Head, Upgrade, OriginRules and the query functions are pure: they work on bytes, know no connection and may be used
-// by any goroutine.
+// Head with CheckUpgrade and SelectProtocol, OriginRules and the query functions are pure: they work on bytes, know no
+// connection, and may be used by any goroutine.
 package edge

@@ -1,0 +1,90 @@
+// Tests of the limits on connections.
+
+package edge
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+)
+
+func TestAdmissionTotal(t *testing.T) {
+	a := Admission{Max: 2, RefusalsMax: 1}
+	addr := netip.MustParseAddr("192.0.2.1")
+	for range 2 {
+		if tag, ok := a.Admit(addr); !ok || tag != 0 {
+			t.Fatalf("tag %d, %t", tag, ok)
+		}
+	}
+	told, ok := a.Admit(addr)
+	if !ok || tagRefusal(told) != RefuseOverCapacity {
+		t.Fatalf("tag %x, %t", told, ok)
+	}
+	if _, ok := a.Admit(addr); ok {
+		t.Error("more are told than may be")
+	}
+	a.Release(told)
+	if told, ok = a.Admit(addr); !ok || tagRefusal(told) != RefuseOverCapacity {
+		t.Errorf("tag %x, %t: room to be told came back, but no room", told, ok)
+	}
+	a.Release(0)
+	if tag, ok := a.Admit(addr); !ok || tagRefusal(tag) != nil {
+		t.Errorf("tag %x, %t: room came back", tag, ok)
+	}
+	over, perAddr, closed := a.Refused()
+	if a.Open() != 2 || over != 3 || perAddr != 0 || closed != 1 {
+		t.Errorf("open %d, refused %d, %d, %d", a.Open(), over, perAddr, closed)
+	}
+}
+
+func TestAdmissionPerAddr(t *testing.T) {
+	a := Admission{MaxPerAddr: 1}
+	admit := func(addr string, want *Refusal) uint32 {
+		t.Helper()
+		tag, ok := a.Admit(netip.MustParseAddr(addr))
+		if got := tagRefusal(tag); !ok || got != want {
+			t.Errorf("%s: %v, want %v", addr, got, want)
+		}
+		return tag
+	}
+	one := admit("192.0.2.1", nil)
+	admit("192.0.2.1", RefusePerAddr)
+	admit("::ffff:192.0.2.1", RefusePerAddr)
+	two := admit("192.0.2.2", nil)
+	six := admit("2001:db8:0:1::1", nil)
+	admit("2001:db8:0:1:ffff::2", RefusePerAddr)
+	admit("2001:db8:0:2::1", nil)
+	admit("::", nil)
+	if one == 0 || one == two || two == six {
+		t.Errorf("tags %d, %d, %d", one, two, six)
+	}
+	a.Release(one)
+	again := admit("192.0.2.1", nil)
+	if again != one {
+		t.Errorf("the record of an address that left was not used again: %d, %d", one, again)
+	}
+	a.Release(two)
+	a.Release(six)
+	if len(a.index) != 3 {
+		t.Errorf("%d addresses are known, 3 are connected", len(a.index))
+	}
+}
+
+func TestAdmissionFromManyGoroutines(t *testing.T) {
+	a := Admission{Max: 8, MaxPerAddr: 4}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(i % 3)})
+			for range 500 {
+				if tag, ok := a.Admit(addr); ok {
+					a.Release(tag)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if a.Open() != 0 || a.told.Load() != 0 || len(a.index) != 0 {
+		t.Errorf("open %d, told %d, addresses %d", a.Open(), a.told.Load(), len(a.index))
+	}
+}
