@@ -8,7 +8,6 @@ package netpolltest
 import (
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +22,7 @@ type socket struct {
 	read    bool // interest
 	write   bool
 	toLoop  []byte // sent by the peer, not read
+	written []byte // toLoop with what was read already, to use its room again
 	toPeer  []byte // sent by the loop, not read
 	fin     bool   // the peer has closed its side
 	reset   bool
@@ -38,7 +38,7 @@ type kernel struct {
 	sockets map[int32]*socket
 	stale   []netpoll.Event
 	nextFD  int32
-	woken   atomic.Bool
+	fds     []int32 // scratch
 }
 
 func newKernel(seed uint64, chaos bool) *kernel {
@@ -57,11 +57,11 @@ func (k *kernel) open() *socket {
 // Wait reports what is ready at once; it never blocks, for nothing could happen
 // meanwhile.
 func (k *kernel) Wait(ev []netpoll.Event, _ time.Duration) int {
-	k.woken.Store(false)
-	fds := make([]int32, 0, len(k.sockets))
+	fds := k.fds[:0]
 	for fd := range k.sockets {
 		fds = append(fds, fd)
 	}
+	k.fds = fds
 	slices.Sort(fds) // map order is not the seed's
 	if k.chaos {
 		k.rng.Shuffle(len(fds), func(i, j int) { fds[i], fds[j] = fds[j], fds[i] })
@@ -96,7 +96,8 @@ func (s *socket) ready() (r netpoll.Ready) {
 	return r
 }
 
-func (k *kernel) Wake() { k.woken.Store(true) }
+// Wake does nothing: Wait never sleeps.
+func (k *kernel) Wake() {}
 
 func (k *kernel) Add(fd int32, token uint64) error {
 	s := k.sockets[fd]

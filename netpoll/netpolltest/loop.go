@@ -126,13 +126,25 @@ func (p *Peer) ID() netpoll.ID { return p.id }
 func (p *Peer) Conn() *netpoll.Conn { return p.loop.Lookup(p.id) }
 
 // Write sends bytes to the loop; they arrive with its next turn.
-func (p *Peer) Write(b []byte) { p.sock.toLoop = append(p.sock.toLoop, b...) }
+func (p *Peer) Write(b []byte) {
+	p.sock.toLoop = append(p.sock.toLoop, b...)
+	p.sock.written = p.sock.toLoop
+}
 
 // Read takes all that the loop has sent so far.
 func (p *Peer) Read() []byte {
 	b := p.sock.toPeer
 	p.sock.toPeer = nil
 	return b
+}
+
+// Discard forgets all that the loop has sent so far; unlike Read it lets the
+// buffers be used again, for tests that count allocations.
+func (p *Peer) Discard() {
+	p.sock.toPeer = p.sock.toPeer[:0]
+	if len(p.sock.toLoop) == 0 {
+		p.sock.toLoop = p.sock.written[:0]
+	}
 }
 
 // CloseWrite sends a FIN behind what was written.
