@@ -1,0 +1,113 @@
+// The program as a value: where its input comes from, where its output goes, and what it is made of. Tests make their own.
+
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"c100k/internal/doctor"
+	"c100k/internal/settings"
+)
+
+// app is one run of the program.
+type app struct {
+	args           []string // without the program's name
+	environ        []string // "NAME=value"
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	terminal       func(stream any) bool
+	signals        func(...os.Signal) (ch <-chan os.Signal, stop func())
+	newNode        nodeMaker
+	host           func() doctor.Host
+	pause          func(context.Context, time.Duration) error // sleeps, or returns the context's error
+}
+
+// run executes the command line and returns the exit code.
+func (a *app) run(ctx context.Context) int {
+	root := a.root()
+	root.SetArgs(a.args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	return a.exitCode(root.ExecuteContext(ctx))
+}
+
+// verb is a command that does something.
+type verb struct {
+	path     string // "config show"
+	use      string // "show [flags]"
+	short    string // one line of purpose
+	long     string // what there is to know beyond the flags; may be empty
+	examples []string
+	args     cobra.PositionalArgs
+	file     func(settings.Flags, []string) // takes flags from the arguments; nil: there are none in them
+	words    []string                       // what shells complete as an argument
+	run      func(context.Context, call) error
+}
+
+// call is one execution of a verb.
+type call struct {
+	*settings.Loaded
+	args []string
+	load func() (*settings.Loaded, error) // loads the settings again, from all their places as they are now
+}
+
+// command makes the cobra command of a verb, with the flags that the table of settings has for it.
+func (a *app) command(v verb) *cobra.Command {
+	c := &cobra.Command{Use: v.use, Short: v.short, Long: v.long, Args: v.args, ValidArgs: v.words,
+		Example: strings.Join(v.examples, "\n"), Annotations: map[string]string{pathKey: v.path}}
+	flags := settings.AddFlags(c.Flags(), v.path)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		this := call{args: args, load: func() (*settings.Loaded, error) {
+			return settings.Load(settings.Input{Command: v.path, Flags: flags, Environ: a.environ, ReadFile: os.ReadFile})
+		}}
+		if v.file != nil {
+			v.file(flags, args)
+		}
+		var err error
+		if this.Loaded, err = this.load(); err != nil {
+			return misconfigured(err)
+		}
+		return failed(v.run(c.Context(), this))
+	}
+	completeChoices(c, v.path)
+	return c
+}
+
+// pathKey is the annotation under which a command keeps its name in the table of settings.
+const pathKey = "c100k_path"
+
+// completeChoices lets shells complete the words that a flag can be.
+func completeChoices(c *cobra.Command, path string) {
+	c.Flags().VisitAll(func(flag *pflag.Flag) {
+		if words := settings.Choices(path, flag.Name); words != nil {
+			// It fails only for a flag that is not there or was registered twice.
+			_ = c.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	})
+}
+
+func catch(which ...os.Signal) (<-chan os.Signal, func()) {
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, which...)
+	return ch, func() { signal.Stop(ch) }
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

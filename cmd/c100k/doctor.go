@@ -1,0 +1,38 @@
+// `c100k doctor`: can this box hold the connections?
+
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"c100k/internal/doctor"
+)
+
+func (a *app) doctor() *cobra.Command {
+	return a.command(verb{
+		path: "doctor", use: "doctor", short: "Says whether this box can hold a number of connections, and what to change if not",
+		long: "Each limit, its value, what is needed, and the command or unit line that lifts it.\nExit code 1 when the connections do not fit.",
+		examples: []string{
+			"c100k doctor",
+			"c100k doctor --conns 15000",
+			"c100k doctor --conns 50000 --json | jq '.holds, .limited_by'",
+		},
+		args: arguments(0, 0, "no arguments"),
+		run: func(_ context.Context, c call) error {
+			report := doctor.Examine(a.host(), int64(c.Options.Doctor.Conns))
+			write := func() error { return report.Write(a.stdout) }
+			if c.Options.Doctor.JSON {
+				write = func() error { return a.writeJSON(report) }
+			}
+			if err := write(); err != nil {
+				return err
+			}
+			if !report.Able {
+				return &exit{code: exitFailure}
+			}
+			return nil
+		},
+	})
+}

@@ -1,0 +1,57 @@
+// Help: purpose first, then examples, usage, commands and flags.
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"c100k/internal/settings"
+)
+
+func writeHelp(w io.Writer, c *cobra.Command) {
+	text := &strings.Builder{}
+	fmt.Fprintf(text, "%s\n\nExamples:\n", c.Short)
+	for line := range strings.SplitSeq(c.Example, "\n") {
+		fmt.Fprintf(text, "  %s\n", line)
+	}
+	if c.Long != "" {
+		fmt.Fprintf(text, "\n%s\n", c.Long)
+	}
+	path, named := c.Annotations[pathKey]
+	use := c.UseLine()
+	if named {
+		use = strings.TrimSuffix(use, " [flags]") + " [flags]"
+	}
+	if c.HasAvailableSubCommands() {
+		use = c.CommandPath() + " COMMAND"
+	}
+	fmt.Fprintf(text, "\nUsage:\n  %s\n", use)
+	if c.HasAvailableSubCommands() {
+		text.WriteString("\nCommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				fmt.Fprintf(text, "  %-12s %s\n", sub.Name(), sub.Short)
+			}
+		}
+		fmt.Fprintf(text, "\n%s COMMAND --help says more.\n", c.CommandPath())
+	}
+	if named {
+		text.WriteString("\nFlags (the last line of each: default, unit, environment variable):\n")
+		settings.WriteHelp(text, path)
+	}
+	// A terminal that went away is nobody to tell.
+	_, _ = io.WriteString(w, text.String())
+}
+
+// writeJSON prints a value as indented JSON.
+func (a *app) writeJSON(v any) error {
+	out := json.NewEncoder(a.stdout)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}

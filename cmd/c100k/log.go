@@ -1,0 +1,27 @@
+// The log of a node: text for people, JSON for machines.
+
+package main
+
+import (
+	"io"
+	"log/slog"
+)
+
+// newLogger logs to w; format is "text", "json", or "auto": text on a terminal, JSON otherwise. level may be changed
+// while it runs.
+func newLogger(w io.Writer, terminal bool, format string, level *slog.LevelVar) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "text" || format == "auto" && terminal {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// levelOf translates the word of --log-level; the table of settings admits no other words.
+func levelOf(word string) slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(word)); err != nil {
+		return slog.LevelInfo
+	}
+	return level
+}

@@ -1,0 +1,37 @@
+// Command c100k runs and talks to a push node.
+package main
+
+import (
+	"context"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"c100k/internal/doctor"
+)
+
+func main() {
+	a := app{
+		args:     os.Args[1:],
+		environ:  os.Environ(),
+		stdin:    os.Stdin,
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		terminal: isTerminal,
+		signals:  catch,
+		newNode:  newNode,
+		host:     doctor.ThisHost,
+		pause:    pause,
+	}
+	os.Exit(a.run(context.Background()))
+}
+
+// isTerminal says whether a stream is a terminal: an *os.File that knows terminal attributes.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,176 @@
+// `c100k serve`: runs a node until a signal stops it.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"c100k/internal/version"
+	"c100k/server"
+)
+
+func (a *app) serve() *cobra.Command {
+	return a.command(verb{
+		path: "serve", use: "serve", short: "Runs a node: WebSocket, Server-Sent Events and plain HTTP on one port",
+		examples: []string{
+			"c100k serve --dev                                       # everything open, on this laptop only",
+			"c100k serve --public-topics 'news.*' --origin https://example.com",
+			"c100k serve --config /etc/c100k.yaml --log-level debug",
+			"c100k serve --upstream http://127.0.0.1:3000            # in front of an application",
+			"C100K_API_KEY_FILE=/run/secrets/key c100k serve --admin 0.0.0.0:9100",
+		},
+		long: `Nothing is open that was not configured open. Settings come from defaults < --config FILE < environment < flags.
+
+Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the configuration, all or nothing.
+Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen, 78 invalid configuration.`,
+		args: arguments(0, 0, "no arguments"),
+		run:  func(ctx context.Context, c call) error { return (&serving{app: a, call: c}).run(ctx) },
+	})
+}
+
+// serving is a node that runs, and what it takes to stop and to reload it.
+type serving struct {
+	*app
+	call
+	level slog.LevelVar
+	log   *slog.Logger
+	node  node
+}
+
+func (s *serving) run(ctx context.Context) error {
+	s.level.Set(levelOf(s.Options.LogLevel))
+	s.log = newLogger(s.stderr, s.terminal(s.stderr), s.Options.LogFormat, &s.level)
+	slog.SetDefault(s.log)
+	config, err := s.nodeConfig(s.call)
+	if err != nil {
+		return err
+	}
+	// Without a limit to be found there is nothing to set, and nothing to say.
+	if _, err := memlimit.Set(); err != nil {
+		s.log.Debug("memory limit not set", "err", err)
+	}
+	// Signals from here on: a TERM during the start must not be lost.
+	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	if s.node, err = s.newNode(config); err != nil {
+		return s.explain(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.node.ListenAndServe(ctx) }()
+	return s.supervise(ctx, signals, ended)
+}
+
+// nodeConfig completes and checks the node's part of the settings.
+func (s *serving) nodeConfig(c call) (server.Config, error) {
+	if err := validate(c.Loaded); err != nil {
+		return server.Config{}, err
+	}
+	config := c.Options.Node.WithDefaults()
+	if err := c.Explain(config.FitsMachine()); err != nil {
+		return server.Config{}, misconfigured(err)
+	}
+	config.Logger = s.log
+	config.OnListen = func(public, admin net.Addr) {
+		if s.terminal(s.stdout) {
+			// A terminal that went away is nobody to greet.
+			_, _ = fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin))
+		}
+		notify(daemon.SdNotifyReady)
+	}
+	return config, nil
+}
+
+// supervise waits for the end of the node, and does what signals ask for.
+func (s *serving) supervise(ctx context.Context, signals <-chan os.Signal, ended <-chan error) error {
+	ctx, stopNow := context.WithCancel(ctx)
+	defer stopNow()
+	var drained chan error // nil until the first signal
+	for {
+		select {
+		case err := <-ended:
+			if drained == nil {
+				// A node that could not listen still has its loops; with nothing left to wait for, this ends them.
+				stopNow()
+				_ = s.node.Shutdown(ctx)
+				return s.explain(err)
+			}
+			ended = nil // Shutdown tells how it went
+		case err := <-drained:
+			return s.explain(err)
+		case signal := <-signals:
+			switch {
+			case signal == syscall.SIGHUP:
+				s.reload()
+			case drained == nil:
+				s.log.Info("stopping; a second signal stops at once", "signal", signal.String())
+				notify(daemon.SdNotifyStopping)
+				drained = make(chan error, 1)
+				go func() { drained <- s.node.Shutdown(ctx) }()
+			default:
+				return &exit{exitFailure, errors.New("stopped at once by a second signal: connections were cut")}
+			}
+		}
+	}
+}
+
+// explain gives an error of the node its exit code.
+func (s *serving) explain(err error) error {
+	var field *server.FieldError
+	switch {
+	case err == nil, errors.Is(err, server.ErrServerClosed):
+		return nil
+	case errors.Is(err, server.ErrListen):
+		return &exit{exitListen, err}
+	case errors.As(err, &field):
+		return misconfigured(s.Explain(err))
+	}
+	return &exit{exitFailure, err}
+}
+
+// reload gives the node the settings as they are now in file and environment. Either everything changes or nothing.
+func (s *serving) reload() {
+	notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	defer notify(daemon.SdNotifyReady)
+	if err := s.tryReload(); err != nil {
+		s.log.Error("configuration not reloaded; the old one stays", "err", err)
+		return
+	}
+	s.log.Info("configuration reloaded")
+}
+
+func (s *serving) tryReload() error {
+	again := s.call
+	var err error
+	if again.Loaded, err = s.load(); err != nil {
+		return err
+	}
+	if again.Options.LogFormat != s.Options.LogFormat {
+		return errors.New("log-format has changed, and needs a restart")
+	}
+	config, err := s.nodeConfig(again)
+	if err != nil {
+		return err
+	}
+	if err := s.node.Reload(config); err != nil {
+		return again.Explain(err)
+	}
+	s.level.Set(levelOf(again.Options.LogLevel))
+	s.call = again
+	return nil
+}
+
+// notify tells systemd, where it started us and wants to know (NOTIFY_SOCKET).
+func notify(state string) {
+	// A manager that does not listen is no failure of the node.
+	_, _ = daemon.SdNotify(false, state)
+}
