@@ -87,10 +87,6 @@ func (s *Shard) rest(r *roster) {
 	if r.len == 0 && s.leave(r) {
 		return
 	}
-	if r.cursor.next.Load() != nil {
-		s.queue.push(r)
-		return
-	}
 	// 1. A publisher links its message, then looks at ready.
 	// 2. The shard clears ready, then looks for a message.
 	// 3. So one of them sees the other: either the publisher turns ready to true, or the shard does, here.

@@ -126,6 +126,26 @@ func TestDeliverIsBounded(t *testing.T) {
 	}
 }
 
+// Putting long runs together takes time, however few members there are.
+func TestDeliverIsBoundedByBytes(t *testing.T) {
+	h, s, sink := one(t, Options{})
+	payload := string(make([]byte, RunBytesMax/2-10))
+	const topics = 10
+	for i := range topics {
+		name := fmt.Sprint(i)
+		subscribe(t, s, uint32(i), 0, name)
+		publish(t, h, name, payload)
+		publish(t, h, name, payload)
+	}
+	if more := s.Deliver(sink, 1+RunBytesMax/runBytesPerVisit); !more || sink.sends > 2 {
+		t.Errorf("more %v, %d sends in one call", more, sink.sends)
+	}
+	settleDown(h, sink)
+	if sink.sends != topics {
+		t.Errorf("%d sends at the end", sink.sends)
+	}
+}
+
 // A small topic waits for one slice of a big one, not for its whole pass, and a topic that never runs dry
 // does not hold up the others or the call.
 func TestTopicsTakeTurns(t *testing.T) {

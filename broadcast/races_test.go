@@ -99,18 +99,43 @@ func TestHalfAppended(t *testing.T) {
 	}
 }
 
-// A publisher holds a roster that is detached before it is marked.
+// A publisher holds a roster that is detached before it is marked. The topic lives on in another shard, and
+// its messages are none of the old roster's.
 func TestMarkAfterDetach(t *testing.T) {
-	h := NewHub(Options{Shards: 1, Encoders: []Encoder{plain}})
-	s, sink := h.Shard(0), newFakeSink()
+	done := 0
+	h := NewHub(Options{Shards: 2, Encoders: []Encoder{plain}, Done: func(int, *Message) { done++ }})
+	s, a, b := h.Shard(0), newFakeSink(), newFakeSink()
+	subscribe(t, h.Shard(1), 1, 0, "t")
 	subscribe(t, s, 1, 0, "t")
 	r := s.roster("t")
 	s.Leave(1)
-	subscribe(t, s, 1, 0, "t")
-	s.mark(r)
 	publish(t, h, "t", "x")
-	settleDown(h, sink)
-	if got := sink.got(1); got != "[x]" || !s.queue.empty() {
-		t.Errorf("got %q", got)
+	s.mark(r)
+	settleDown(h, a)
+	subscribe(t, s, 1, 0, "t")
+	publish(t, h, "t", "y")
+	if done != 0 {
+		t.Error("a message is done that shard 1 has not passed over")
+	}
+	settleDown(h, a, b)
+	if one, two := a.got(1), b.got(1); one != "[y]" || two != "[x][y]" || done != 2 || !s.queue.empty() {
+		t.Errorf("got %q and %q, %d done", one, two, done)
+	}
+}
+
+// Two shards make the same form at once: all share what the first has stored.
+func TestEncodedByTwoAtOnce(t *testing.T) {
+	inner := false
+	var other []byte
+	h := NewHub(Options{Shards: 1, Encoders: []Encoder{func(dst []byte, m *Message) []byte {
+		if !inner {
+			inner = true
+			other = m.Encoded(0) // another shard begins and ends while this one encodes
+		}
+		return append(dst, m.Payload...)
+	}}})
+	m := &Message{Payload: []byte("x"), hub: h}
+	if mine := m.Encoded(0); &mine[0] != &other[0] || &mine[0] != &m.Encoded(0)[0] {
+		t.Error("not shared")
 	}
 }
