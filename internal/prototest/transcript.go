@@ -43,6 +43,7 @@ type Cast struct {
 //	NAME eof                the client closes its side
 //	NAME gone REASON        the connection must have ended, for that reason, "-" for any
 //	NAME finished           the server must have closed its side
+//	skip NAME               what the client has got so far does not matter
 //	advance DURATION        time passes
 //
 // A FRAME is one of
@@ -50,6 +51,7 @@ type Cast struct {
 //	text PAYLOAD      binary HEX      ping TEXT      pong TEXT      close [CODE [REASON]]
 //	frame FIRST TEXT  with FIRST the first byte of the header in hex: fragments
 //	hex HEX           bytes as they are            raw "STRING"     the same, as a Go string
+//	line TEXT         TEXT and LF                  crlf TEXT        TEXT and CR LF
 //
 // where PAYLOAD is the rest of the line, or a Go string if it begins with a quote that ends the line.
 func Run(t *testing.T, pattern string, cast func(t *testing.T) Cast) {
@@ -114,6 +116,8 @@ func (p *play) perform(line string) {
 	}
 	p.settle()
 	switch {
+	case word == "skip":
+		p.client(rest).got = nil
 	case word == "open":
 		p.checkSilent()
 		p.open(strings.Fields(rest))
@@ -228,6 +232,10 @@ func (p *play) frame(words string, masked bool) []byte {
 		return p.hex(rest)
 	case "raw":
 		return payload
+	case "line":
+		return append(payload, '\n')
+	case "crlf":
+		return append(payload, "\r\n"...)
 	default:
 		p.fatalf("what is %q?", words)
 	}
