@@ -27,11 +27,6 @@ func (e *Endpoint) finish(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reaso
 	l.Finish(c, reason, CloseLinger)
 }
 
-// Abort ends c because the node failed it: a handler panicked, or a promise cannot be kept.
-func (e *Endpoint) Abort(l *netpoll.Loop, c *netpoll.Conn, code uint16, text string) {
-	e.End(l, c, netpoll.ReasonPanic, code, text)
-}
-
 // Drain ends c because the node goes down.
 func (e *Endpoint) Drain(l *netpoll.Loop, c *netpoll.Conn) {
 	e.End(l, c, netpoll.ReasonDrain, frame.CodeRestart, "service restart")
@@ -67,7 +62,7 @@ func (e *Endpoint) closed(l *netpoll.Loop, c *netpoll.Conn, payload []byte) {
 func (e *Endpoint) fail(l *netpoll.Loop, c *netpoll.Conn, err error) {
 	var bad *frame.Error
 	if !errors.As(err, &bad) {
-		e.Abort(l, c, frame.CodeInternal, "internal error")
+		e.End(l, c, netpoll.ReasonPanic, frame.CodeInternal, "internal error")
 		return
 	}
 	reason := netpoll.ReasonProtocol

@@ -13,8 +13,9 @@ type Config struct {
 	// MessageBytesMax bounds one message, in bytes after inflating; beyond it the connection is closed with 1009. Required.
 	MessageBytesMax int
 
-	// OutboxBytesMax bounds what a connection may lag behind. From half of it on the connection is not read until it has caught
-	// up, and replies to what one read brought may not exceed it: beyond that it is closed with 1013. Required.
+	// OutboxBytesMax bounds what a connection may lag behind, in bytes. A quarter beyond it, the connection is not read until
+	// it has caught up; replies to what one read brought may not exceed it (but see RepliesBytesMin): beyond that the connection is
+	// closed with 1013. Required.
 	OutboxBytesMax int
 
 	// PingInterval is how long a connection may be silent before it is pinged; 0 turns the heartbeat off.

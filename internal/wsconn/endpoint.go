@@ -47,6 +47,9 @@ type Endpoint struct {
 	plain    frame.Options
 	deflated frame.Options
 
+	repliesBytesMax int // to one read
+	unreadBytesMax  int // owed, beyond which nothing more is read
+
 	partials netpoll.Slab[frame.Reader]
 	budgets  netpoll.Slab[budget]
 	jitter   jitter.Source
@@ -66,6 +69,9 @@ func New(cfg Config, protocol Protocol) *Endpoint {
 		cfg.Counters = new(Counters)
 	}
 	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
+	e.repliesBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.MessageBytesMax
+	// Broadcasts alone stay within the outbox, and who lags behind them must still be heard: how else should it unsubscribe?
+	e.unreadBytesMax = cfg.OutboxBytesMax + cfg.OutboxBytesMax/4
 	e.plain = frame.Options{MessageBytesMax: cfg.MessageBytesMax}
 	e.deflated = frame.Options{MessageBytesMax: cfg.MessageBytesMax, Deflate: true}
 	return e
@@ -114,7 +120,7 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 		}
 		p = rest
 		e.take(l, c, s, m)
-		if c.Pending()-owed > e.cfg.OutboxBytesMax {
+		if c.Pending()-owed > e.repliesBytesMax {
 			e.Slow(l, c)
 		}
 	}
@@ -125,7 +131,7 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 	e.keep(s, r)
 	e.pong(l, c)
-	if c.Pending() > e.cfg.OutboxBytesMax/2 {
+	if c.Pending() > e.unreadBytesMax {
 		l.PauseRead(c)
 	}
 }
