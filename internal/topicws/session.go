@@ -3,6 +3,8 @@
 package topicws
 
 import (
+	"errors"
+
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/wsconn"
@@ -63,7 +65,11 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	for _, topic := range p.Topics {
 		added, err := h.cfg.WebSocket.Shard.Subscribe(c.Slot(), s.form, topic)
 		if err != nil {
-			h.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, "cannot subscribe: "+err.Error())
+			code := frame.CodeTryLater
+			if errors.Is(err, broadcast.ErrTopicsPerMember) {
+				code = frame.CodePolicy // coming back will not help
+			}
+			h.End(l, c, netpoll.ReasonPolicy, code, err.Error())
 			return
 		}
 		if added {
