@@ -1,0 +1,40 @@
+// What a handler is built from, and what the request says.
+
+package sse
+
+import (
+	"time"
+
+	"c100k/broadcast"
+)
+
+// Config holds what a Handler needs of its node; immutable once it runs.
+type Config struct {
+	// Shard is the loop's part of the topics. Required.
+	Shard *broadcast.Shard
+
+	// Sink is where the shard's members are: who has caught up is told through it what it missed. Required.
+	Sink broadcast.Sink
+
+	// Form is the number under which the node registered an encoder of NewEncoder.
+	Form broadcast.Form
+
+	// PingInterval is how often a comment is sent; 0 is never.
+	PingInterval time.Duration
+
+	// PingTimeout is how long a client that has not taken all it was sent by a heartbeat may go on taking nothing.
+	PingTimeout time.Duration
+
+	// Seed makes the spread of heartbeats and returns repeatable in tests.
+	Seed uint64
+
+	// Date is the wall clock of the Date header; nil is time.Now.
+	Date func() time.Time
+}
+
+// Params are what the request said and was granted.
+type Params struct {
+	Topics           []string // each was found valid, and allowed
+	AllowOrigin      string   // the request's Origin if it is another and allowed, or "*"; empty without CORS
+	AllowCredentials bool     // a browser may use cookies across origins
+}

@@ -1,0 +1,143 @@
+// One stream's life: the answer, heartbeats, and the end.
+
+package sse
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/jitter"
+	"c100k/netpoll"
+)
+
+// session is all that an idle stream owns here.
+type session struct {
+	input   uint16 // bytes that the client sent behind its request
+	stalled bool   // it had not taken everything when the last heartbeat was due
+}
+
+// Handler serves the streams of one loop. It is the netpoll.Handler of their role; loop only.
+type Handler struct {
+	cfg      Config
+	sessions netpoll.Slab[session]
+	jitter   jitter.Source
+	scratch  []byte
+}
+
+// NewHandler returns the handler of a role on one loop.
+func NewHandler(cfg Config) *Handler {
+	if cfg.Date == nil {
+		cfg.Date = time.Now
+	}
+	return &Handler{cfg: cfg, jitter: jitter.New(cfg.Seed)}
+}
+
+// Open begins a stream on c, which has just become this role: it subscribes to the topics and answers the request.
+func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
+	i, _ := h.sessions.Alloc()
+	c.SetSession(i)
+	for _, topic := range p.Topics {
+		if _, err := h.cfg.Shard.Subscribe(c.Slot(), h.cfg.Form, topic); err != nil {
+			status := "503 Service Unavailable\r\nRetry-After: 5"
+			if errors.Is(err, broadcast.ErrTopicsPerMember) {
+				status = "400 Bad Request" // coming back will not help
+			}
+			h.scratch = appendRefusal(h.scratch[:0], h.cfg.Date(), status, err.Error())
+			h.end(l, c, netpoll.ReasonRefused)
+			return
+		}
+	}
+	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, h.retry())
+	l.Send(c, h.scratch)
+	if h.cfg.PingInterval > 0 {
+		half := h.cfg.PingInterval / 2
+		l.Arm(c, half+h.jitter.Under(half)) // streams that begin together are not to be pinged together
+	}
+}
+
+// OnOpen does nothing: Open makes the session.
+func (h *Handler) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
+
+// OnData throws away what a client says that has nothing to say.
+func (h *Handler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	s := h.sessions.At(c.Session())
+	if len(p) > InputBytesMax-int(s.input) {
+		l.Close(c, netpoll.ReasonProtocol)
+		return
+	}
+	s.input += uint16(len(p))
+}
+
+// OnTimer is the heartbeat. A comment tells the client, and what lies between, that the stream lives. To a client that has not taken
+// all it was sent none is added; it is watched, and closed if it takes nothing.
+func (h *Handler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
+	s := h.sessions.At(c.Session())
+	if c.Pending() == 0 {
+		s.stalled = false
+		l.SendShared(c, heartbeat)
+		l.Arm(c, h.cfg.PingInterval)
+		return
+	}
+	idle := l.Now() - l.Seen(c)
+	switch {
+	case !s.stalled:
+		s.stalled = true // the backlog may be a moment old: it has PingTimeout from now
+		idle = 0
+	case idle >= h.cfg.PingTimeout:
+		l.Close(c, netpoll.ReasonTimeout)
+		return
+	}
+	l.Arm(c, h.cfg.PingTimeout-idle)
+}
+
+// OnWritable is called when c has caught up: now it learns what it missed.
+func (h *Handler) OnWritable(_ *netpoll.Loop, c *netpoll.Conn) {
+	h.cfg.Shard.Drained(h.cfg.Sink, c.Slot())
+}
+
+// OnClose frees all that the stream had.
+func (h *Handler) OnClose(_ *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
+	if c.Session() == 0 {
+		return // gone before it was opened
+	}
+	h.cfg.Shard.Leave(c.Slot())
+	h.sessions.Free(c.Session())
+	c.SetSession(0)
+}
+
+// end sends the scratch buffer as the last bytes of c.
+func (h *Handler) end(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason) {
+	if c.Closing() {
+		return
+	}
+	l.Send(c, h.scratch)
+	h.cfg.Shard.Leave(c.Slot())
+	l.Finish(c, reason, CloseLinger)
+}
+
+// Drain ends c because the node goes down, and tells it when to come back.
+func (h *Handler) Drain(l *netpoll.Loop, c *netpoll.Conn) {
+	h.scratch = append(AppendRetry(h.scratch[:0], h.retry()), byeRestart...)
+	h.end(l, c, netpoll.ReasonDrain)
+}
+
+// Kick ends c because an operator asked for it. An EventSource comes back nevertheless.
+func (h *Handler) Kick(l *netpoll.Loop, c *netpoll.Conn) {
+	h.scratch = append(h.scratch[:0], byeAdmin...)
+	h.end(l, c, netpoll.ReasonAdmin)
+}
+
+// Slow ends c because it takes its events too slowly; those it has not begun to get are given up.
+func (h *Handler) Slow(l *netpoll.Loop, c *netpoll.Conn) {
+	if c.Closing() {
+		return
+	}
+	l.DropOldest(c, math.MaxInt, func(_, _ uint32) {})
+	h.scratch = append(h.scratch[:0], byeSlow...)
+	h.end(l, c, netpoll.ReasonSlow)
+}
+
+// retry draws the time after which a client is to come back.
+func (h *Handler) retry() time.Duration { return RetryMin + h.jitter.Under(RetryMax-RetryMin) }
