@@ -190,8 +190,10 @@ func (h *Head) finishCodings() *Refusal {
 		return badCodingOrder
 	case h.flags&flagCoding != 0:
 		return badCoding // 6.1: a coding not understood: SHOULD respond with 501
-	case h.flags&flagChunked == 0:
-		return badCodingOrder // an empty list
+	case !h.only(kindTransferEncoding) || !equalFold(h.first(kindTransferEncoding), "chunked"):
+		// An empty list, or chunked among empty elements. The grammar lets those pass, but who else reads this message may
+		// not find the chunks.
+		return badCodingOrder
 	}
 	return h.finishTrailer()
 }

@@ -154,6 +154,8 @@ var refusedHeads = []struct {
 	{"chunked is not in the last field", framed("Transfer-Encoding: chunked", "Transfer-Encoding: gzip"), badCodingOrder},
 	{"empty Transfer-Encoding", framed("Transfer-Encoding:"), badCodingOrder},
 	{"Transfer-Encoding of commas", framed("Transfer-Encoding: , ,"), badCodingOrder},
+	{"chunked among commas", framed("Transfer-Encoding: ,chunked"), badCodingOrder},
+	{"chunked and an empty field", framed("Transfer-Encoding: chunked", "Transfer-Encoding:"), badCodingOrder},
 	{"gzip, chunked", framed("Transfer-Encoding: gzip, chunked"), badCoding},
 	{"identity", framed("Transfer-Encoding: identity"), badCoding},
 	{"xchunked", framed("Transfer-Encoding: xchunked"), badCoding},
