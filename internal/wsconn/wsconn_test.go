@@ -80,7 +80,9 @@ func TestTranscripts(t *testing.T) {
 				Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { p.open(l, c, len(args) > 0) },
 				Do: func(word, rest string, client func(string) *netpolltest.Peer) bool {
 					if word == "abort" {
-						n.Do(client(rest), func(l *netpoll.Loop, c *netpoll.Conn) { p.End(l, c, netpoll.ReasonPanic, frame.CodeInternal, "internal error") })
+						n.Do(client(rest), func(l *netpoll.Loop, c *netpoll.Conn) {
+							p.End(l, c, netpoll.ReasonPanic, frame.CodeInternal, "internal error")
+						})
 					}
 					return word == "abort"
 				},
