@@ -147,7 +147,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Registry is where the node's metrics are registered and what /metrics shows. Nil: a registry of its own.
 	Registry Registry
-	// OnListen is called once, when the ports are open and before the first connection is served. admin is nil when
+	// OnListen is called by Serve when the ports are open; connections may be served already. admin is nil when
 	// there is no admin port. Nil: nobody is told.
 	OnListen func(public, admin net.Addr)
 }

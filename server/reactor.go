@@ -32,6 +32,7 @@ type reactor struct {
 	// Loop only.
 	counters wsconn.Counters
 	ended    []time.Duration // when the messages were published whose last pass ended in this turn
+	drained  int             // streams that were there when the drain began
 	topicBuf []string        // the topics of the request in hand
 	answer   []byte          // the answer to it
 

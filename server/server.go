@@ -18,6 +18,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/edge"
+	"c100k/internal/topicws"
 	"c100k/netpoll"
 )
 
@@ -93,6 +94,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if err := s.startLoops(); err != nil {
+		_ = s.http.Close() // and with it the goroutine that serves it
 		s.stopLoops()
 		return nil, err
 	}
@@ -112,9 +114,10 @@ func (s *Server) makeHub() {
 	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has seen it
 	s.hub = broadcast.NewHub(broadcast.Options{
 		Shards: s.cfg.Loops, Encoders: encoders(strconv.FormatUint(s.seed, 36)), Policy: policy, OutboxBytesMax: s.cfg.Outbox,
-		Wake: func(shard int) { s.reactors[shard].loop.Remote().Wake() },
-		Now:  netpoll.Monotonic,
-		Done: func(shard int, m *broadcast.Message) { s.reactors[shard].passed(m) },
+		TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
+		Wake:               func(shard int) { s.reactors[shard].loop.Remote().Wake() },
+		Now:                netpoll.Monotonic,
+		Done:               func(shard int, m *broadcast.Message) { s.reactors[shard].passed(m) },
 	})
 }
 
@@ -191,6 +194,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		ln.Close()
 		return err
 	}
+	if s.cfg.OnListen != nil {
+		s.cfg.OnListen(s.Addr(), s.AdminAddr()) // without the lock: it may want to ask the Server for more
+	}
 	<-s.stopped
 	return ErrServerClosed
 }
@@ -212,13 +218,6 @@ func (s *Server) open(ln *net.TCPListener) error {
 	s.closers = append(s.closers, ln)
 	s.log.Info("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.io, "max_conns", s.cfg.MaxConns)
-	if s.cfg.OnListen != nil {
-		var a net.Addr
-		if s.adminLn != nil {
-			a = s.adminLn.Addr()
-		}
-		s.cfg.OnListen(ln.Addr(), a)
-	}
 	return nil
 }
 

@@ -51,6 +51,8 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 		tag, ok = s.admission.Admit(peer.Addr())
 	}
 	if !ok {
+		// Beyond what may be told in turn: as much as the socket takes, without waiting.
+		_, _ = unix.Write(taken.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true))
 		unix.Close(taken.FD)
 		return
 	}
