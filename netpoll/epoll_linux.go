@@ -5,6 +5,7 @@ package netpoll
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,6 +27,7 @@ type poller struct {
 	raw     syscall.RawConn
 	events  [eventsPerTurnMax]unix.EpollEvent
 	got     int
+	hold    time.Duration
 	tryWait func(fd uintptr) bool // made once: a closure a wait would be garbage a turn
 	woken   atomic.Bool
 
@@ -43,7 +45,10 @@ func newPoller() (*poller, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	p := &poller{fd: fd, wakeFD: wakeFD}
+	p := &poller{fd: fd, wakeFD: wakeFD, hold: holdFor}
+	if runtime.GOMAXPROCS(0) == 1 {
+		p.hold = 0 // a raw wait would keep everybody else from the only processor
+	}
 	if err := p.wrap(); err != nil {
 		if p.file == nil {
 			unix.Close(fd)
@@ -106,8 +111,8 @@ func (p *poller) Wait(out []Event, timeout time.Duration) int {
 		p.got = p.wait(0)
 		return p.translate(out)
 	}
-	p.got = p.wait(holdFor)
-	if p.got == 0 && (timeout < 0 || timeout > holdFor) {
+	p.got = p.wait(p.hold)
+	if p.got == 0 && (timeout < 0 || timeout > p.hold) {
 		p.park(timeout)
 	}
 	return p.translate(out)
@@ -116,7 +121,7 @@ func (p *poller) Wait(out []Event, timeout time.Duration) int {
 func (p *poller) park(timeout time.Duration) {
 	var deadline time.Time
 	if timeout > 0 {
-		deadline = time.Now().Add(timeout - holdFor)
+		deadline = time.Now().Add(timeout - p.hold)
 	}
 	if p.file.SetReadDeadline(deadline) != nil {
 		return
