@@ -364,3 +364,24 @@ func TestSendFromOnClose(t *testing.T) {
 		t.Errorf("the second got %q", got)
 	}
 }
+
+// TestOweTooMuch: whoever is owed more than a record can count is closed.
+func TestOweTooMuch(t *testing.T) {
+	reason := netpoll.ReasonNone
+	h := &script{closed: func(_ *netpoll.Loop, _ *netpoll.Conn, r netpoll.Reason) { reason = r }}
+	l := netpolltest.New(t, netpolltest.Options{Handlers: handlers(h)})
+	p := l.Connect(0)
+	p.SetWindow(0)
+	shared := make([]byte, 64<<20)
+	for i := range 17 {
+		if c := p.Conn(); c != nil {
+			l.SendShared(c, shared)
+		} else {
+			t.Fatalf("closed after %d sends", i)
+		}
+		l.Turn()
+	}
+	if p.Conn() != nil || reason != netpoll.ReasonSlow || l.Stats().OutboxBytes != 0 {
+		t.Errorf("reason %v, OutboxBytes %d", reason, l.Stats().OutboxBytes)
+	}
+}
