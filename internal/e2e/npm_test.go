@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -28,18 +27,7 @@ func script(t *testing.T, n *node, name string, args ...string) {
 	out, err := run.Output()
 	complete := false
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
-		line := lines.Text()
-		switch bad, isBad := strings.CutPrefix(line, "not ok "); {
-		case line == "end":
-			complete = true
-		case isBad:
-			what, why, _ := strings.Cut(bad, ": ")
-			t.Run(what, func(t *testing.T) { t.Error(why) })
-		case strings.HasPrefix(line, "ok "):
-			t.Run(strings.TrimPrefix(line, "ok "), func(*testing.T) {})
-		default:
-			t.Log(line)
-		}
+		complete = report(t, lines.Text()) || complete
 	}
 	if err != nil || !complete {
 		t.Errorf("%s.mjs did not come to its end: %v\n%s", name, err, stderr.String())

@@ -47,6 +47,17 @@ func tryDial(address string) (*peer, error) {
 	return &peer{Conn: c, in: bufio.NewReader(c)}, nil
 }
 
+// freePort is an address that nobody listens at, for where the port must be known before. Port 0 is better wherever it will do.
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
 // handshakeKey and handshakeAccept are those of RFC 6455, 1.3.
 const (
 	handshakeKey    = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -214,7 +225,9 @@ func (p *peer) reset() {
 }
 
 // isReset tells a connection that was cut.
-func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) }
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
 
 // echo proves that a connection to /echo works.
 func (p *peer) echo(s string) {

@@ -1,0 +1,75 @@
+// Chromium as the client: node/browser.mjs drives it, and says when the node is to be restarted.
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestBrowser needs Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots of the demo page there.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("node/node_modules"); err != nil {
+		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")
+	}
+	if _, err := exec.LookPath("chromium"); err != nil {
+		t.Skip("chromium is not there: run internal/e2e/setup.sh")
+	}
+	args := []string{"--dev", "--compress", "on"}
+	// The page's addresses must not change over the restart, and it shows the admin port as it was configured.
+	public, admin := freePort(t), freePort(t)
+	args = append(args, "--listen", public, "--admin", admin)
+	n := serve(t, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	run := exec.CommandContext(ctx, "node", "node/browser.mjs", "ws://"+n.public, "http://"+n.admin, t.TempDir())
+	var stderr bytes.Buffer
+	run.Stderr = &stderr
+	out, err := run.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	complete := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		line := lines.Text()
+		if line == "restart" {
+			n.signal(syscall.SIGTERM)
+			if code := n.wait(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			n = serve(t, args...)
+			continue
+		}
+		complete = report(t, line) || complete
+	}
+	if err := run.Wait(); err != nil || !complete {
+		t.Errorf("browser.mjs did not come to its end: %v\n%s", err, stderr.String())
+	}
+}
+
+// report makes a subtest of a line that a script wrote, and tells whether it was the last one.
+func report(t *testing.T, line string) (end bool) {
+	switch bad, isBad := strings.CutPrefix(line, "not ok "); {
+	case line == "end":
+		return true
+	case isBad:
+		what, why, _ := strings.Cut(bad, ": ")
+		t.Run(what, func(t *testing.T) { t.Error(why) })
+	case strings.HasPrefix(line, "ok "):
+		t.Run(strings.TrimPrefix(line, "ok "), func(*testing.T) {})
+	default:
+		t.Log(line)
+	}
+	return false
+}
