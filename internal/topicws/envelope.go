@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"c100k/broadcast"
+	"c100k/internal/jsontext"
 	"c100k/netpoll"
 )
 
@@ -112,10 +113,25 @@ func (h *Handler) publish(c *netpoll.Conn, s *session, cmd *Command) Refusal {
 	if !h.mayPublish(c, s, topic) {
 		return refuse(CodeForbidden, "you may not publish to", cmd.Topic)
 	}
-	// Cloned, because the command lies in the read arena and subscribers that lag keep the message for long.
-	result, no := h.send(topic, broadcast.JSON, slices.Clone(cmd.Data))
+	kind, payload, fault := published(cmd.Data)
+	if fault != "" {
+		return refuse(CodeBadRequest, "data: "+string(fault), nil)
+	}
+	result, no := h.send(topic, kind, payload)
 	if no.Code == CodeNone {
 		h.reply = AppendPublished(h.reply[:0], cmd.ID, result.Matched)
 	}
 	return no
+}
+
+// published is what a JSON value is published as, in memory of its own: the command lies in the read arena, and subscribers that
+// lag keep the message for long. A string is text, the same as the API makes of it: to those who get no envelope it comes without
+// its quotes. Everything else stays the JSON that it is.
+func published(data []byte) (broadcast.Kind, []byte, jsontext.Fault) {
+	payload := slices.Clone(data)
+	if payload[0] != '"' {
+		return broadcast.JSON, payload, ""
+	}
+	text, fault := jsontext.Unescape(payload[1 : len(payload)-1])
+	return broadcast.Text, text, fault
 }
