@@ -1,0 +1,140 @@
+// The documents: what they say of the Makefile and of the turn is so, and their links lead somewhere.
+
+package tidy
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):.*## \S`)
+
+// listed are the targets that `make help` lists.
+func listed(t *testing.T) (names []string) {
+	t.Helper()
+	for _, match := range makeTarget.FindAllStringSubmatch(document(t, "Makefile"), -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+func TestMakeHelpListsTheTargets(t *testing.T) {
+	have := listed(t)
+	for _, want := range []string{"run", "build", "test", "race", "fuzz", "bench", "lint"} {
+		if !slices.Contains(have, want) {
+			t.Errorf("make help does not list %s", want)
+		}
+	}
+}
+
+var makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+
+// TestDocumentsNameRealTargets: every make command of the documents is a target, and the two of the README are there.
+func TestDocumentsNameRealTargets(t *testing.T) {
+	have := listed(t)
+	for _, name := range documents(t) {
+		var used []string
+		for _, match := range makeCommand.FindAllStringSubmatch(document(t, name), -1) {
+			used = append(used, match[1])
+			if !slices.Contains(have, match[1]) {
+				t.Errorf("%s: the Makefile has no target %s", name, match[1])
+			}
+		}
+		if name == "README.md" && (!slices.Contains(used, "run") || !slices.Contains(used, "test")) {
+			t.Errorf("README.md must show make run and make test")
+		}
+	}
+}
+
+// phase is a line of the list of phases, with the comment signs of code before it.
+var phase = regexp.MustCompile(`(?m)^(?:.*//[ \t]?|[ \t]*)([1-9]) ([a-z]+) {2,}\S`)
+
+// TestPhasesAgree: the turn is told in three places, and they tell the same.
+func TestPhasesAgree(t *testing.T) {
+	want := []string{"wait", "clock", "read", "tasks", "timers", "deliver", "flush", "release", "publish"}
+	turn := document(t, "netpoll/loop.go")
+	_, turn, found := strings.Cut(turn, "\nfunc (l *Loop) Turn() {\n")
+	if !found {
+		t.Fatal("netpoll/loop.go has no Loop.Turn")
+	}
+	turn, _, _ = strings.Cut(turn, "\n}\n")
+	for where, text := range map[string]string{
+		"Loop.Turn": turn, "netpoll/doc.go": document(t, "netpoll/doc.go"), "ARCHITECTURE.md": document(t, "ARCHITECTURE.md"),
+	} {
+		var got []string
+		for i, match := range phase.FindAllStringSubmatch(text, -1) {
+			if match[1] != string(rune('1'+i)) {
+				t.Errorf("%s: phase %s has number %s", where, match[2], match[1])
+			}
+			got = append(got, match[2])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: the phases are %v, want %v", where, got, want)
+		}
+	}
+}
+
+// documents are the Markdown files of the root, of docs and of bench.
+func documents(t *testing.T) (names []string) {
+	t.Helper()
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md", "bench/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range found {
+			rel, err := filepath.Rel(root, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, filepath.ToSlash(rel))
+		}
+	}
+	return names
+}
+
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, name := range documents(t) {
+		for _, match := range link.FindAllStringSubmatch(document(t, name), -1) {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			full := path.Join(path.Dir(name), target)
+			if target == "" {
+				full = name
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(full))); err != nil {
+				t.Errorf("%s: there is no %s", name, match[1])
+				continue
+			}
+			if anchor != "" && !hasHeading(document(t, full), anchor) {
+				t.Errorf("%s: %s has no heading #%s", name, full, anchor)
+			}
+		}
+	}
+}
+
+var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+
+// hasHeading tells whether a Markdown text has a heading whose anchor, as forges make it, is the one given.
+func hasHeading(text, anchor string) bool {
+	for line := range strings.Lines(text) {
+		title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if !ok || !strings.HasPrefix(line, "#") {
+			continue
+		}
+		made := notInAnchor.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), "")
+		if strings.ReplaceAll(made, " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
