@@ -5,6 +5,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"c100k/internal/admin"
@@ -125,7 +127,24 @@ func static(dir string) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Static: %w", err)
 	}
-	return http.FileServerFS(root.FS()), nil
+	return http.FileServerFS(confined{root.FS()}), nil
+}
+
+// confined puts errors into words that http.FileServerFS has an answer for; others it takes for ours, and answers 500.
+type confined struct{ fs.FS }
+
+// Open opens a file for reading.
+func (c confined) Open(name string) (fs.File, error) {
+	file, err := c.FS.Open(name)
+	var path *fs.PathError
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR):
+		return nil, fs.ErrNotExist // a name that no file can have
+	case errors.As(err, &path) && !errors.As(path.Err, &errno):
+		return nil, fs.ErrPermission // os.Root has refused, not the system: a link that leads outside
+	}
+	return file, err
 }
 
 // upstream is a reverse proxy. Requests from trusted proxies keep what those say of the client.
