@@ -209,7 +209,10 @@ func (p *peer) closeFrame() (ws.StatusCode, string, error) {
 		if f.Header.OpCode != ws.OpClose {
 			continue
 		}
-		code, reason := ws.ParseCloseFrameData(f.Payload)
+		code, reason := ws.StatusNoStatusRcvd, ""
+		if len(f.Payload) > 0 {
+			code, reason = ws.ParseCloseFrameData(f.Payload)
+		}
 		// The node may be gone already; its frame is what counts.
 		_ = p.tryFrame(true, ws.OpClose, f.Payload)
 		return code, reason, nil
