@@ -102,7 +102,7 @@ func undocumentedSpecs(d *ast.GenDecl) (names []*ast.Ident) {
 			}
 		case *ast.ValueSpec:
 			// The first of an enumeration names its type, and the comment stands there.
-			enumerated := i > 0 && s.Values == nil || s.Type != nil && d.Lparen.IsValid()
+			enumerated := i > 0 && s.Values == nil
 			if s.Names[0].IsExported() && s.Doc.Text() == "" && s.Comment.Text() == "" && !enumerated {
 				names = append(names, s.Names[0])
 			}
