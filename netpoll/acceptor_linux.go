@@ -51,6 +51,8 @@ type Acceptor struct {
 	opt   AcceptorOptions
 	epoll *easygo.Epoll
 
+	lastBatch time.Duration // the epoll goroutine's: when ready last ended
+
 	accepted  atomic.Uint64
 	turnedOff atomic.Uint64 // refused for want of a descriptor
 
@@ -183,6 +185,20 @@ func (a *Acceptor) ready(fd int) {
 			a.hand(a.opt.Loops[i], batch)
 		}
 	}
+	a.moderate()
+}
+
+// moderate keeps a crowd of connections from costing two changes of thread each:
+// when one batch follows another closely, the next is given time to gather. Who
+// comes alone never waits.
+func (a *Acceptor) moderate() {
+	now := monotonic()
+	crowd := now-a.lastBatch < acceptCrowd
+	if crowd {
+		time.Sleep(acceptGather)
+		now += acceptGather
+	}
+	a.lastBatch = now
 }
 
 type arrival struct {

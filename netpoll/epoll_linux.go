@@ -18,12 +18,18 @@ import (
 const wakeToken = ^uint64(0)
 
 // poller waits for readiness. Waiting is a raw epoll_wait of at most holdFor
-// first, then parking on Go's own poller, to which the epoll descriptor is
-// just another file: the first is the cheapest wait there is but keeps the
-// processor, the second costs a trip through the scheduler and keeps nothing.
+// first, then parking on Go's own poller, to which an epoll descriptor is just
+// another file: the first is the cheapest wait there is but keeps the processor,
+// the second costs a trip through the scheduler and keeps nothing.
+//
+// Go's poller does not watch fd itself but gate, a second epoll descriptor that
+// watches fd only while the loop is parked. Were fd always watched, each event
+// on any connection would also wake the thread that sits in Go's poller, for
+// nothing: a change of thread for every packet.
 type poller struct {
 	fd      int
-	file    *os.File
+	gate    int
+	file    *os.File // gate, as Go's poller has it
 	raw     syscall.RawConn
 	events  [eventsPerTurnMax]unix.EpollEvent
 	got     int
@@ -35,27 +41,26 @@ type poller struct {
 	wakeFD int        // -1 when closed
 }
 
-func newPoller() (*poller, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+func newPoller() (_ *poller, err error) {
+	p := &poller{fd: -1, gate: -1, wakeFD: -1, hold: holdFor}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	wakeFD, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
-		unix.Close(fd)
+	if p.gate, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if p.wakeFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	p := &poller{fd: fd, wakeFD: wakeFD, hold: holdFor}
 	if runtime.GOMAXPROCS(0) == 1 {
 		p.hold = 0 // a raw wait would keep everybody else from the only processor
 	}
 	if err := p.wrap(); err != nil {
-		if p.file == nil {
-			unix.Close(fd)
-		} else {
-			p.file.Close() // and fd with it
-		}
-		unix.Close(wakeFD)
 		return nil, err
 	}
 	p.tryWait = func(uintptr) bool {
@@ -66,16 +71,17 @@ func newPoller() (*poller, error) {
 }
 
 func (p *poller) wrap() error {
-	ev := unix.EpollEvent{Events: unix.EPOLLIN}
-	setToken(&ev, wakeToken)
-	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, p.wakeFD, &ev); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
+	if errno := control(p.fd, unix.EPOLL_CTL_ADD, p.wakeFD, wakeToken, unix.EPOLLIN); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	if errno := control(p.gate, unix.EPOLL_CTL_ADD, p.fd, 0, 0); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
 	}
 	// NewFile gives only non-blocking descriptors to the runtime's poller.
-	if err := unix.SetNonblock(p.fd, true); err != nil {
+	if err := unix.SetNonblock(p.gate, true); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	p.file = os.NewFile(uintptr(p.fd), "epoll")
+	p.file = os.NewFile(uintptr(p.gate), "epoll")
 	raw, err := p.file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("epoll descriptor: %w", err)
@@ -126,9 +132,13 @@ func (p *poller) park(timeout time.Duration) {
 	if p.file.SetReadDeadline(deadline) != nil {
 		return
 	}
+	// Opening the gate looks at fd too, and Read calls tryWait before it blocks:
+	// whatever has happened since the last wait is seen by one of the two.
+	control(p.gate, unix.EPOLL_CTL_MOD, p.fd, 0, unix.EPOLLIN)
 	// The error is the deadline's; there is nothing else that it can be, for
 	// only the loop closes the file.
 	_ = p.raw.Read(p.tryWait)
+	control(p.gate, unix.EPOLL_CTL_MOD, p.fd, 0, 0)
 }
 
 func (p *poller) translate(out []Event) int {
@@ -183,16 +193,16 @@ func (p *poller) Wake() {
 
 const epollRead = unix.EPOLLIN | unix.EPOLLRDHUP
 
-func (p *poller) control(op uintptr, fd int32, token uint64, events uint32) syscall.Errno {
+func control(epoll int, op uintptr, fd int, token uint64, events uint32) syscall.Errno {
 	ev := unix.EpollEvent{Events: events}
 	setToken(&ev, token)
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), op, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), op, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return errno
 }
 
 // Add is Kernel.Add.
 func (p *poller) Add(fd int32, token uint64) error {
-	if errno := p.control(unix.EPOLL_CTL_ADD, fd, token, epollRead); errno != 0 {
+	if errno := control(p.fd, unix.EPOLL_CTL_ADD, int(fd), token, epollRead); errno != 0 {
 		return os.NewSyscallError("epoll_ctl", errno)
 	}
 	return nil
@@ -208,16 +218,26 @@ func (p *poller) Modify(fd int32, token uint64, read, write bool) {
 	if write {
 		events |= unix.EPOLLOUT
 	}
-	p.control(unix.EPOLL_CTL_MOD, fd, token, events)
+	control(p.fd, unix.EPOLL_CTL_MOD, int(fd), token, events)
 }
 
 // Remove is Kernel.Remove.
-func (p *poller) Remove(fd int32) { p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
+func (p *poller) Remove(fd int32) { control(p.fd, unix.EPOLL_CTL_DEL, int(fd), 0, 0) }
 
+// close closes what newPoller has opened so far.
 func (p *poller) close() {
-	p.file.Close() // closes fd
+	if p.file != nil {
+		p.file.Close() // and gate with it
+	} else if p.gate >= 0 {
+		unix.Close(p.gate)
+	}
+	if p.fd >= 0 {
+		unix.Close(p.fd)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	unix.Close(p.wakeFD)
-	p.wakeFD = -1
+	if p.wakeFD >= 0 {
+		unix.Close(p.wakeFD)
+		p.wakeFD = -1
+	}
 }

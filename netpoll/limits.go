@@ -81,6 +81,13 @@ const (
 	// listener takes, so that a connect storm does not keep the others waiting.
 	acceptsPerEventMax = 256
 
+	// acceptCrowd is how closely two batches of connections follow each other
+	// when there is a crowd at the door, and acceptGather how long the acceptor
+	// then lets the next batch gather: what a connection waits at most, and what
+	// makes ten of them share one wake-up of the acceptor and one of a loop.
+	acceptCrowd  = 2 * time.Millisecond
+	acceptGather = 500 * time.Microsecond
+
 	// acceptPause is how long a listener rests when the process has no
 	// descriptor left: long enough not to spin, short enough not to be felt.
 	acceptPause = 100 * time.Millisecond

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -62,6 +63,9 @@ func (s *serving) run(ctx context.Context) error {
 	// Signals from here on: a TERM during the start must not be lost.
 	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
+	// One processor more than loops: a loop that waits briefly keeps its own, and the acceptor, HTTP and the collector must not
+	// have to wait with it.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), config.Loops+1))
 	if s.node, err = s.newNode(config); err != nil {
 		return s.explain(err)
 	}
