@@ -10,11 +10,19 @@ import (
 // newLogger logs to w; format is "text", "json", or "auto": text on a terminal, JSON otherwise. level may be changed
 // while it runs.
 func newLogger(w io.Writer, terminal bool, format string, level *slog.LevelVar) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: durationsAsText}
 	if format == "text" || format == "auto" && terminal {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// durationsAsText writes 30s, where JSON would have a bare number of nanoseconds.
+func durationsAsText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // levelOf translates the word of --log-level; the table of settings admits no other words.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"c100k/server"
 )
@@ -188,7 +189,7 @@ func TestServeLogs(t *testing.T) {
 		terminal bool
 		want     string
 	}{
-		{nil, false, `"level":"INFO","msg":"hello"`},
+		{nil, false, `"level":"INFO","msg":"hello","in":"1m30s"`},
 		{nil, true, `level=INFO msg=hello`},
 		{[]string{"--log-format", "text"}, false, `level=INFO msg=hello`},
 		{[]string{"--log-format", "json"}, true, `"msg":"hello"`},
@@ -198,7 +199,7 @@ func TestServeLogs(t *testing.T) {
 		p.terminal = func(any) bool { return test.terminal }
 		made := p.newNode
 		p.newNode = func(c server.Config) (node, error) {
-			c.Logger.Info("hello")
+			c.Logger.Info("hello", "in", 90*time.Second)
 			return made(c)
 		}
 		n.end <- nil
