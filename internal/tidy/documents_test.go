@@ -3,6 +3,7 @@
 package tidy
 
 import (
+	"go/ast"
 	"os"
 	"path"
 	"path/filepath"
@@ -75,6 +76,29 @@ func TestPhasesAgree(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: the phases are %v, want %v", where, got, want)
+		}
+	}
+}
+
+// code is a name of the code in a document: one with a dot, or with a capital behind a small letter.
+var code = regexp.MustCompile("`((?:[a-z]+\\.)?[A-Za-z]+(?:\\.[A-Za-z]+|[a-z][A-Z][A-Za-z]*))`")
+
+// TestArchitectureNamesRealCode: a function that is renamed must be renamed there too.
+func TestArchitectureNamesRealCode(t *testing.T) {
+	known := map[string]bool{}
+	theModule(t).each(func(f *file) {
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				known[id.Name] = true
+			}
+			return true
+		})
+	})
+	for _, match := range code.FindAllStringSubmatch(document(t, "ARCHITECTURE.md"), -1) {
+		for name := range strings.SplitSeq(match[1], ".") {
+			if !known[name] && name != "go" && name != "md" {
+				t.Errorf("ARCHITECTURE.md: there is no %s in the code (%s)", match[1], name)
+			}
 		}
 	}
 }
