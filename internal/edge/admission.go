@@ -9,9 +9,17 @@ import (
 	"sync/atomic"
 )
 
-// Tags from tagRefusals on are not records of addresses: they say why the connection is refused, and to the head role
-// that it has nothing to do but to say so.
+// Tags from tagNoRecord on are not records of addresses. The first two are connections of trusted proxies, counted in
+// the total only. Those from tagRefusals on say why the connection is refused, and to the head role that it has nothing
+// to do but to say so.
 const (
+	tagNoRecord uint32 = 1<<32 - 32
+
+	// tagProxy: nothing was read yet, so a PROXY header may come.
+	tagProxy = tagNoRecord
+	// tagForwarded: no PROXY header can come any more, and X-Forwarded-For is believed.
+	tagForwarded = tagNoRecord + 1
+
 	tagRefusals     uint32 = 1<<32 - 16
 	tagOverCapacity        = tagRefusals
 	tagPerAddr             = tagRefusals + 1
@@ -27,6 +35,9 @@ type Admission struct {
 	MaxPerAddr int
 	// RefusalsMax is the number of connections over a limit that are told so at one time; 0 means the default, 256.
 	RefusalsMax int
+	// Trusted are the proxies that speak for their clients. A connection from there is not held against its peer's
+	// address, but against its client's as soon as the client is known.
+	Trusted Networks
 
 	open    atomic.Int64
 	told    atomic.Int64 // refused connections that are being told so
@@ -65,7 +76,10 @@ func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 		a.refused[countOverCapacity].Add(1)
 		return a.tell(tagOverCapacity)
 	}
-	if a.MaxPerAddr <= 0 {
+	switch {
+	case a.Trusted.Contains(addr):
+		return tagProxy, true
+	case a.MaxPerAddr <= 0:
 		return 0, true
 	}
 	if tag, ok = a.enter(keyOf(addr)); !ok {
@@ -75,9 +89,44 @@ func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 	return tag, true
 }
 
+// AdmitRequest is Admit for a connection on which a request was read already, so that a PROXY header is none any more.
+func (a *Admission) AdmitRequest(addr netip.Addr) (tag uint32, ok bool) {
+	tag, ok = a.Admit(addr)
+	if tag == tagProxy {
+		tag = tagForwarded
+	}
+	return tag, ok
+}
+
+// identify is for a trusted proxy's connection whose client has become known: the tag is to replace the one that it has.
+// ok false means that the client is over its limit, that too many hear that already, and that the connection is to be
+// closed with the tag that it has.
+func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
+	if a.MaxPerAddr <= 0 {
+		return 0, true
+	}
+	if tag, ok = a.enter(keyOf(client)); ok {
+		return tag, true
+	}
+	a.refused[countPerAddr].Add(1)
+	if !a.mayTell() {
+		return 0, false
+	}
+	a.open.Add(-1)
+	return tagPerAddr, true
+}
+
 // tell takes a connection out of the count and makes it one that is told why it may not stay.
 func (a *Admission) tell(tag uint32) (uint32, bool) {
 	a.open.Add(-1)
+	if !a.mayTell() {
+		return 0, false
+	}
+	return tag, true
+}
+
+// mayTell counts one more that is being told, if there may be one more.
+func (a *Admission) mayTell() bool {
 	toldMax := a.RefusalsMax
 	if toldMax <= 0 {
 		toldMax = RefusalsMax
@@ -85,9 +134,9 @@ func (a *Admission) tell(tag uint32) (uint32, bool) {
 	if a.told.Add(1) > int64(toldMax) {
 		a.told.Add(-1)
 		a.refused[countClosed].Add(1)
-		return 0, false
+		return false
 	}
-	return tag, true
+	return true
 }
 
 // Release takes back what Admit gave, once.
@@ -96,7 +145,7 @@ func (a *Admission) Release(tag uint32) {
 		a.told.Add(-1)
 		return
 	}
-	if tag != 0 {
+	if tag != 0 && tag < tagNoRecord {
 		a.leave(tag)
 	}
 	a.open.Add(-1)

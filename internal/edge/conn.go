@@ -27,6 +27,7 @@ type Conn struct {
 	// immutable
 	listener *Listener
 	tag      uint32
+	client   net.Addr // as a PROXY header named it, or nil
 
 	// owned by who reads
 	guard  guard
@@ -53,6 +54,14 @@ func newConn(socket net.Conn, l *Listener, tag uint32, first []byte) *Conn {
 
 // Tag is what Admission.Admit gave to the connection.
 func (c *Conn) Tag() uint32 { return c.tag }
+
+// RemoteAddr is the client's address: what a trusted proxy said of it in a PROXY header, or else the peer's.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.client != nil {
+		return c.client
+	}
+	return c.Conn.RemoteAddr()
+}
 
 // Hijacked ends the judging: from here on the connection is the plain socket, beginning with what was read and not
 // delivered. The ConnState hook calls it; no Read may be running.

@@ -48,6 +48,14 @@ const (
 	// lingerBytesMax bounds what is read and thrown away after a refusal on a net/http connection, in bytes.
 	lingerBytesMax = 256 << 10
 
+	// proxyTextBytesMax bounds a PROXY header of version 1 in bytes, with its CRLF: two full IPv6 addresses and ports, or
+	// UNKNOWN with them, fit by the count of the specification.
+	proxyTextBytesMax = 107
+
+	// proxyBinaryBytesMax bounds what follows the 16 fixed bytes of a PROXY header of version 2, in bytes. Without it a
+	// header could make a loop hold 64 KiB; the specification asks senders to stay below 536 in all.
+	proxyBinaryBytesMax = 536
+
 	// FallbackQueueMax bounds the connections on their way to net/http; each holds a descriptor and its first bytes.
 	FallbackQueueMax = 1024
 

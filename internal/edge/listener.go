@@ -5,6 +5,7 @@ package edge
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,8 @@ type delivery struct {
 	fd    int
 	first []byte
 	tag   uint32
+
+	client netip.AddrPort // if it is not the peer
 }
 
 // NewListener makes an open Listener.
@@ -67,7 +70,7 @@ func (l *Listener) Deliver(fd int, first []byte, tag uint32) bool {
 	if !l.reserve() {
 		return false
 	}
-	l.put(delivery{fd, first, tag})
+	l.put(delivery{fd: fd, first: first, tag: tag})
 	return true
 }
 
@@ -102,7 +105,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 		case d := <-l.queue:
 			l.waiting.Add(-1)
 			if socket := l.open(d); socket != nil {
-				return newConn(socket, l, d.tag, d.first), nil
+				c := newConn(socket, l, d.tag, d.first)
+				if d.client.IsValid() {
+					c.client = net.TCPAddrFromAddrPort(d.client)
+				}
+				return c, nil
 			}
 		}
 	}

@@ -33,6 +33,7 @@ var (
 	badAsterisk    = &Refusal{Status: 400, Label: "bad_request", Reason: "only OPTIONS may have the target *"}
 	noConnect      = &Refusal{Status: 501, Label: "bad_request", Reason: "CONNECT is not supported"}
 	badVersion     = &Refusal{Status: 505, Label: "bad_request", Reason: "only HTTP/1.1 and HTTP/1.0 are spoken here"}
+	badProxy       = &Refusal{Status: 400, Label: "bad_request", Reason: "the PROXY header is malformed or too long"}
 
 	badFold       = &Refusal{Status: 400, Label: "bad_request", Reason: "a header field begins with white space (obsolete line folding)"}
 	badNoColon    = &Refusal{Status: 400, Label: "bad_request", Reason: "a header field without a colon"}

@@ -4,6 +4,7 @@ package edge
 
 import (
 	"bytes"
+	"net/netip"
 	"time"
 
 	"c100k/netpoll"
@@ -25,6 +26,9 @@ type Config struct {
 	// Fallback takes what Route does not.
 	Fallback *Listener
 
+	// Admission is what gave the connections their tags. It may be nil where nobody is trusted.
+	Admission *Admission
+
 	// Draining says whether the node is going down: then no connection may be upgraded. Nil means never. It is called on
 	// the loop.
 	Draining func() bool
@@ -41,9 +45,12 @@ type HeadHandler struct {
 	partials netpoll.Slab[partial]
 }
 
-// partial is the beginning of a head. Its buffer is not used again: what is behind the head may be owed to the peer
-// until the end of the turn.
-type partial struct{ buf []byte }
+// partial is the beginning of a head, or of a PROXY header. Its buffer is not used again: what is behind the head may be
+// owed to the peer until the end of the turn.
+type partial struct {
+	buf    []byte
+	client netip.AddrPort // as a PROXY header named it
+}
 
 // NewHeadHandler makes the handler of one loop.
 func NewHeadHandler(cfg *Config) *HeadHandler { return &HeadHandler{cfg: cfg} }
@@ -62,8 +69,8 @@ func (s *HeadHandler) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 
 // OnData parses what is there of the head.
 func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
-	if refusal := tagRefusal(c.Tag()); refusal != nil {
-		s.cfg.refuse(l, c, p, refusal)
+	if c.Tag() >= tagNoRecord && c.Tag() != tagForwarded {
+		s.beforeHead(l, c, p)
 		return
 	}
 	if i := c.Session(); i != 0 {
@@ -83,8 +90,8 @@ func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	case n == 0:
 		s.keep(c, p)
 	default:
-		s.forget(c)
-		s.route(l, c, p, n)
+		client := s.forget(c)
+		s.route(l, c, p, n, client)
 	}
 }
 
@@ -97,15 +104,18 @@ func (s *HeadHandler) keep(c *netpoll.Conn, p []byte) {
 	}
 }
 
-func (s *HeadHandler) forget(c *netpoll.Conn) {
+// forget gives the partial back, and what it knew of the client.
+func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 	if i := c.Session(); i != 0 {
+		client = s.partials.At(i).client
 		s.partials.Free(i)
 		c.SetSession(0)
 	}
+	return client
 }
 
 // route gives a connection with a whole head of n bytes to its owner.
-func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int) {
+func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort) {
 	if s.cfg.Draining != nil && s.head.UpgradeRequested() && s.cfg.Draining() {
 		s.cfg.Refuse(l, c, &s.head, RefuseDraining)
 		return
@@ -114,10 +124,14 @@ func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int) {
 		return
 	}
 	if !s.cfg.Fallback.reserve() {
-		s.cfg.Refuse(l, c, &s.head, RefuseOverCapacity)
+		refusal := RefuseOverCapacity
+		if s.cfg.Draining != nil && s.cfg.Draining() {
+			refusal = RefuseDraining // net/http has closed its end
+		}
+		s.cfg.Refuse(l, c, &s.head, refusal)
 		return
 	}
-	d := delivery{first: bytes.Clone(p), tag: c.Tag()}
+	d := delivery{first: bytes.Clone(p), tag: c.Tag(), client: client}
 	d.fd = l.Detach(c)
 	s.cfg.Fallback.put(d)
 }

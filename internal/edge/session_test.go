@@ -36,6 +36,8 @@ type node struct {
 	refused  []*Refusal
 	released []string
 	draining bool
+
+	onRelease func(tag uint32) // may be nil
 }
 
 func newNode(t testing.TB, seed uint64) *node {
@@ -50,7 +52,12 @@ func newNode(t testing.TB, seed uint64) *node {
 	var handlers [netpoll.RolesMax]netpoll.Handler
 	handlers[headRole], handlers[echoRole] = n.heads, &echoHandler{}
 	n.Loop = netpolltest.New(t, netpolltest.Options{Seed: seed, Handlers: handlers,
-		OnRelease: func(tag uint32, r netpoll.Reason) { n.released = append(n.released, fmt.Sprintf("%d %s", tag, r)) }})
+		OnRelease: func(tag uint32, r netpoll.Reason) {
+			n.released = append(n.released, fmt.Sprintf("%d %s", tag, r))
+			if n.onRelease != nil {
+				n.onRelease(tag)
+			}
+		}})
 	return n
 }
 
