@@ -4,13 +4,14 @@ package server
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"c100k/netpoll"
 )
 
 const (
-	// drainStep is how often a drain lets go of the next few connections.
+	// drainStep is how often a drain lets go of the next connections.
 	drainStep = 50 * time.Millisecond
 
 	// drainGrace is how long the last connections have for their farewell once the drain's own time is over.
@@ -60,14 +61,18 @@ func (s *Server) drain() {
 		defer close(httpDone)
 		_ = s.http.Shutdown(ctx) // open requests end in their own time; ctx bounds it
 	}()
-	steps := max(int(max(s.cfg.Drain, 0)/drainStep), 1)
 	tick := time.NewTicker(drainStep)
 	defer tick.Stop()
-	for left := steps; left > 0; left-- {
-		for _, r := range s.reactors {
-			r.letGo(left, steps)
+	for begun, over := time.Now(), max(s.cfg.Drain, 0); ; {
+		// By the clock and not by steps: a machine that is busy loses some of those.
+		left := 0.0
+		if gone := time.Since(begun) + drainStep; gone < over {
+			left = float64(over-gone) / float64(over)
 		}
-		if s.connections() == 0 {
+		for _, r := range s.reactors {
+			r.letGo(left)
+		}
+		if left == 0 || s.connections() == 0 {
 			break
 		}
 		if !s.pause(tick) {
@@ -77,6 +82,9 @@ func (s *Server) drain() {
 	for s.connections() > 0 && ctx.Err() == nil {
 		if !s.pause(tick) {
 			return
+		}
+		for _, r := range s.reactors {
+			r.letGo(0) // whoever a full mailbox has kept from hearing it
 		}
 	}
 	<-httpDone
@@ -92,10 +100,9 @@ func (s *Server) pause(tick *time.Ticker) bool {
 	}
 }
 
-// letGo says goodbye to as many as have to go now, so that an even share of those who were there at the first step goes in each;
-// left of steps are left, this one included. A share may be less than one connection a step: with two of them and 600 steps one goes
-// after a quarter of the time, and one after three. Any goroutine.
-func (r *reactor) letGo(left, steps int) {
+// letGo says goodbye to as many as have to go for the share left of those who were there at the first call to stay. Who came in
+// meanwhile, on the way from net/http, goes first. Any goroutine.
+func (r *reactor) letGo(left float64) {
 	r.loop.Remote().Post(func(l *netpoll.Loop) {
 		staying := 0
 		l.Each(func(c *netpoll.Conn) bool {
@@ -105,10 +112,9 @@ func (r *reactor) letGo(left, steps int) {
 			return true
 		})
 		if r.drained == 0 {
-			r.drained = staying * steps / left
+			r.drained = staying
 		}
-		// Rounded to the nearest, and to nobody at the last step. Who came in meanwhile, from net/http, goes with the next.
-		quota := staying - (r.drained*(left-1)+steps/2)/steps
+		quota := staying - int(math.Round(float64(r.drained)*left))
 		l.Each(func(c *netpoll.Conn) bool {
 			if quota > 0 && stays(c) {
 				r.farewell(l, c)
