@@ -58,6 +58,16 @@ func freePort(t *testing.T) string {
 	return ln.Addr().String()
 }
 
+// newPeer makes a peer of a connection that the caller closes.
+func newPeer(t *testing.T, c net.Conn) *peer { return &peer{Conn: c, t: t, in: bufio.NewReader(c)} }
+
+// CloseWrite sends a FIN.
+func (p *peer) CloseWrite() {
+	if c, ok := p.Conn.(*net.TCPConn); ok {
+		_ = c.CloseWrite() // fails only where the connection is gone already
+	}
+}
+
 // handshakeKey and handshakeAccept are those of RFC 6455, 1.3.
 const (
 	handshakeKey    = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -133,13 +143,14 @@ func (p *peer) expectAnswer(status int) (http.Header, string) {
 	return r.Header, string(body)
 }
 
-// expectEnd wants the connection to end in good order: no further byte, no reset.
+// expectEnd wants the connection to end in good order, no further byte, no reset, and ends it on our side.
 func (p *peer) expectEnd() {
 	p.t.Helper()
 	rest, err := io.ReadAll(p.in)
 	if err != nil || len(rest) > 0 {
 		p.t.Fatalf("want the end of the connection, got %q, %v", rest, err)
 	}
+	p.Close()
 }
 
 // expectRefusal wants one answer with a reason that a person can read, and then the end.

@@ -52,6 +52,21 @@ func serveArgs(args []string) []string {
 func serveWith(t *testing.T, cmd *exec.Cmd) *node {
 	t.Helper()
 	n := launch(t, cmd)
+	n.awaitServing()
+	t.Cleanup(n.finish)
+	return n
+}
+
+// launchServing is serve for a node that is to end in another way than well.
+func launchServing(t *testing.T, args ...string) *node {
+	t.Helper()
+	n := launch(t, exec.Command(binary, serveArgs(args)...))
+	n.awaitServing()
+	return n
+}
+
+func (n *node) awaitServing() {
+	n.t.Helper()
 	n.eventually("serving", func() error {
 		for _, line := range n.log() {
 			if line.Msg == "serving" {
@@ -66,8 +81,6 @@ func serveWith(t *testing.T, cmd *exec.Cmd) *node {
 		}
 		return errors.New("not yet")
 	})
-	t.Cleanup(n.finish)
-	return n
 }
 
 // launch starts the command and reads its log. Whoever calls it sees to its end.
