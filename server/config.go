@@ -83,9 +83,12 @@ type Config struct {
 	// MaxConns is how many connections are held at once; beyond it new ones get 503. Default: what the process's limit
 	// on open files allows, less a reserve.
 	MaxConns int
-	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. Zero: no limit.
+	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. A /64 of IPv6 is one address. The
+	// connections of TrustedProxies count for their clients. Zero: no limit.
 	MaxConnsPerIP int
-	// TrustedProxies are the networks whose X-Forwarded-For is believed. Default none: the peer's address counts.
+	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For is believed, and who
+	// may begin a connection with a PROXY header, version 1 or 2. Do not list a proxy that passes on bytes without such a
+	// header: its clients could send one. Default none: the peer's address counts.
 	TrustedProxies []netip.Prefix
 
 	// MaxMessage is the largest message a client may send, in bytes, 1 to 1 GiB; larger: close 1009. Default 64 KiB.

@@ -72,7 +72,7 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 func (s *Server) public(other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case s.ours(r.URL.Path):
+		case s.ours(r.URL.EscapedPath()): // as route sees it, or the two would hand the request to each other for ever
 			s.takeOver(w, r)
 		case strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "":
 			s.api.ServeHTTP(w, r)

@@ -35,9 +35,10 @@ func (s *Server) headHandler(r *reactor) netpoll.Handler {
 		Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
 			return s.route(r, l, c, h, rest)
 		},
-		Fallback: s.fallback,
-		Draining: s.draining.Load,
-		Refused:  s.refused,
+		Fallback:  s.fallback,
+		Admission: s.admission,
+		Draining:  s.draining.Load,
+		Refused:   s.refused,
 	}
 	return edge.NewHeadHandler(r.edge)
 }
@@ -65,6 +66,9 @@ func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Hea
 	}
 	refusal := s.judge(h)
 	if refusal == nil {
+		if !r.edge.AdmitClient(l, c, h) {
+			return true
+		}
 		switch string(h.Path()) {
 		case "/ws":
 			refusal = s.beginTopics(r, l, c, h, rest)

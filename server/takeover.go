@@ -20,7 +20,7 @@ import (
 // HTTP/1.1 without TLS; other connections get 505 or 501. The node's loops serve it whether or not Serve was called.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.ours(r.URL.Path) {
+		if !s.ours(r.URL.EscapedPath()) {
 			http.NotFound(w, r)
 			return
 		}
@@ -48,7 +48,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 	tag, ok := taken.Tag, true
 	if !taken.Admitted {
 		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-		tag, ok = s.admission.Admit(peer.Addr())
+		tag, ok = s.admission.AdmitRequest(peer.Addr())
 	}
 	if !ok {
 		// Beyond what may be told in turn: as much as the socket takes, without waiting.

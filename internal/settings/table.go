@@ -77,7 +77,7 @@ func timeRows(n *server.Config) []Setting {
 func accessRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "trusted-proxies", Field: "TrustedProxies", Value: networks(&n.TrustedProxies), Example: "[10.0.0.0/8, 127.0.0.1]",
-			Help: "networks whose X-Forwarded-For is believed"},
+			Help: "networks whose X-Forwarded-For and PROXY header are believed"},
 		{Name: "origin", Field: "Origins", Value: texts(&n.Origins, "ORIGIN,..."), Default: "none: the host of the request", Example: "[https://example.com]",
 			Help: "allowed Origin values, for WebSocket and for HTTP: https://example.com, *.example.com, same-host, * for all"},
 		{Name: "public-topics", Field: "PublicTopics", Value: texts(&n.PublicTopics, "PATTERN,..."), Example: `[news, "chat.*"]`,
