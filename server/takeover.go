@@ -5,6 +5,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/netip"
 	"sort"
@@ -31,7 +32,11 @@ func (s *Server) Handler() http.Handler {
 // takeOver moves a request's connection to a loop.
 func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 	head, refusal := headOf(r)
-	if refusal == nil && s.draining.Load() {
+	switch {
+	case refusal != nil:
+	case r.TLS != nil:
+		refusal = edge.RefuseNoSocket // the bytes on the socket are net/http's to encrypt
+	case s.draining.Load():
 		refusal = edge.RefuseDraining
 	}
 	if refusal != nil {
@@ -41,8 +46,10 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 	}
 	taken, err := edge.TakeOver(w)
 	if err != nil {
-		// Nothing was sent, so the answer may still arrive: the client sees why.
-		http.Error(w, err.Error(), http.StatusNotImplemented)
+		s.refused(edge.RefuseNoSocket)
+		if errors.Is(err, http.ErrNotSupported) {
+			edge.RefuseNoSocket.ServeHTTP(w, r) // it is still net/http's; otherwise TakeOver has said it
+		}
 		return
 	}
 	tag, ok := taken.Tag, true

@@ -94,6 +94,8 @@ var (
 	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", retryAfter: 5, Reason: "too many connections from this address"}
 	// RefuseDraining answers a new stream on a node that is going down.
 	RefuseDraining = &Refusal{Status: 503, Label: "draining", retryAfter: 1, Reason: "this node is shutting down"}
+	// RefuseNoSocket answers a request for a stream on a connection whose socket cannot be taken over from net/http.
+	RefuseNoSocket = &Refusal{Status: 501, Label: "bad_handshake", Reason: "streams are not served over this server's own TLS, nor over a connection that is no plain TCP socket"}
 	// RefuseTimeout answers a head that was not complete in time.
 	RefuseTimeout = &Refusal{Status: 408, Label: "timeout", Reason: "the request head did not arrive in time"}
 )

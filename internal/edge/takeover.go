@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,9 +24,10 @@ type Taken struct {
 	Admitted bool
 }
 
-// TakeOver takes the socket of a request away from net/http, inside its handler. It fails, and the handler may still
-// answer, where there is no socket to take: HTTP/2, TLS that net/http does itself, a ResponseWriter that cannot be
-// hijacked. Where it fails later the connection is closed.
+// TakeOver takes the socket of a request away from net/http, inside its handler. It fails with http.ErrNotSupported, and
+// the handler has to answer, where the ResponseWriter cannot be hijacked, as with HTTP/2. Where it turns out later that
+// there is no socket to take (TLS that net/http does itself, a net.Conn that wraps another), the client has been told so
+// with RefuseNoSocket, and the connection is closed.
 func TakeOver(w http.ResponseWriter) (Taken, error) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -39,6 +41,9 @@ func TakeOver(w http.ResponseWriter) (Taken, error) {
 			return taken, nil
 		}
 	}
+	// If the peer does not take the answer, there is nobody left to tell.
+	_ = conn.SetWriteDeadline(time.Now().Add(refusalLinger))
+	_, _ = conn.Write(AppendRefusal(nil, RefuseNoSocket, true))
 	conn.Close()
 	return Taken{}, fmt.Errorf("edge: take over: %w", err)
 }

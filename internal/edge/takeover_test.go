@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,11 +25,12 @@ func upgrader(taken chan<- Taken) http.Handler {
 	mux.HandleFunc("/quiet", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, _ *http.Request) {
 		got, err := TakeOver(w)
-		if err != nil {
+		switch {
+		case err == nil:
+			taken <- got
+		case errors.Is(err, http.ErrNotSupported):
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
 		}
-		taken <- got
 	})
 	return mux
 }
@@ -137,8 +139,12 @@ func TestTakeOverFails(t *testing.T) {
 	}
 	server := httptest.NewTLSServer(upgrader(nil))
 	defer server.Close()
-	if res, err := server.Client().Get(server.URL + "/ws"); err == nil {
-		res.Body.Close()
+	res, err := server.Client().Get(server.URL + "/ws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusNotImplemented {
 		t.Errorf("%s: a TLS connection was taken over without its TLS", res.Status)
 	}
 }
