@@ -3,6 +3,8 @@
 // There are only a few types:
 //
 //   - Admission counts connections, in all and by address. The acceptor asks it, whoever ends a connection tells it.
+//     The connections of its Trusted proxies count for the client that a PROXY header or X-Forwarded-For names; until
+//     then, and where nobody is named, they have a tag without a record and count in the total only.
 //   - HeadHandler is the netpoll.Handler of the head role. It reads one request head on the loop, under a deadline that
 //     trickling does not extend, and has Config.Route decide: another role on the same socket, or over to net/http.
 //   - Head is one parsed request head, judged by RFC 9112 strictly. A Refusal is why one was not let through: a status
