@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -187,8 +188,8 @@ func (c *Config) fill() {
 // from other fields. It does not validate.
 func (c Config) WithDefaults() Config {
 	c.fill()
-	orDefault(&c.Loops, min(runtime.GOMAXPROCS(0), loopsMax))
-	orDefault(&c.MaxConns, connsAllowed())
+	orDefault(&c.Loops, loopsDefault())
+	orDefault(&c.MaxConns, connsDefault())
 	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")
@@ -216,5 +217,12 @@ func OpenFiles() int {
 	}
 	return int(min(limit.Cur, connsMax))
 }
+
+// What the machine has is asked for once: limits may change under a running process (the runtime follows those of a cgroup), and a
+// reload must not take that for a setting that changed.
+var (
+	loopsDefault = sync.OnceValue(func() int { return min(runtime.GOMAXPROCS(0), loopsMax) })
+	connsDefault = sync.OnceValue(connsAllowed)
+)
 
 func connsAllowed() int { return max(1, min(OpenFiles()-reservedFiles, connsMax)) }

@@ -125,7 +125,7 @@ func (s *Server) otherHandler() (http.Handler, error) {
 func static(dir string) (http.Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("Static: %w", err)
+		return nil, fmt.Errorf("field Static: %w", err)
 	}
 	return http.FileServerFS(confined{root.FS()}), nil
 }
@@ -151,7 +151,7 @@ func (c confined) Open(name string) (fs.File, error) {
 func (s *Server) upstream() (http.Handler, error) {
 	target, err := url.Parse(s.cfg.Upstream)
 	if err != nil {
-		return nil, fmt.Errorf("Upstream: %w", err)
+		return nil, fmt.Errorf("field Upstream: %w", err)
 	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -182,7 +182,7 @@ func (s *Server) adminHandler() (http.Handler, error) {
 	err := registry.Register(admin.NewCollector(node{s}.Stats))
 	var twice prometheus.AlreadyRegisteredError
 	if err != nil && !errors.As(err, &twice) {
-		return nil, fmt.Errorf("Registry: %w", err)
+		return nil, fmt.Errorf("field Registry: %w", err)
 	}
 	c := s.apiConfig()
 	c.Metrics = registry

@@ -3,24 +3,24 @@
 package server
 
 import (
-	"fmt"
+	"errors"
 	"reflect"
 	"slices"
-	"strings"
 )
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.
 var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile"}
 
 // Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in APIKeyFile. Subscriptions that exist
-// stay. The error names what is wrong with c, or the fields that differ and need a restart; then nothing has changed.
+// stay. The error, an errors.Join of *FieldError as a rule,
+// names what is wrong with c, or the fields that differ and need a restart; then nothing has changed.
 func (s *Server) Reload(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
 	c = c.WithDefaults()
-	if fixed := s.differing(&c); len(fixed) > 0 {
-		return fmt.Errorf("these settings changed and need a restart: %s", strings.Join(fixed, ", "))
+	if err := s.differing(&c); err != nil {
+		return err
 	}
 	l, err := newLive(&c)
 	if err != nil {
@@ -30,9 +30,10 @@ func (s *Server) Reload(c Config) error {
 	return nil
 }
 
-// differing names the fields that Reload cannot change and that differ. Functions and interfaces are the program's, not the
-// configuration file's, and are not compared.
-func (s *Server) differing(c *Config) (names []string) {
+// differing says which fields differ that Reload cannot change: an errors.Join of *FieldError, or nil. Functions and interfaces
+// are the program's, not the configuration file's, and are not compared.
+func (s *Server) differing(c *Config) error {
+	var errs []error
 	old, now := reflect.ValueOf(s.cfg), reflect.ValueOf(*c)
 	for i := range old.NumField() {
 		name := old.Type().Field(i).Name
@@ -41,8 +42,8 @@ func (s *Server) differing(c *Config) (names []string) {
 			continue
 		}
 		if !slices.Contains(reloadable, name) && !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
-			names = append(names, name)
+			errs = append(errs, &FieldError{Field: name, Given: "changed", Allowed: "a running node keeps what it was started with: restart it"})
 		}
 	}
-	return names
+	return errors.Join(errs...)
 }

@@ -16,8 +16,6 @@ const (
 	roleEcho
 	roleBroadcast
 	roleSSE
-
-	rolesUsed
 )
 
 // transport is a connection's label in the metrics. A connection whose request head has not been judged has none yet: it shows

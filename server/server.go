@@ -58,7 +58,6 @@ type Server struct {
 	addr     net.Addr   // of the public port
 	adminLn  net.Listener
 	closers  []net.Listener
-	running  bool
 	stopped  chan struct{} // closed when the loops have ended
 	stopOnce sync.Once
 }
@@ -86,7 +85,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.live.Store(l)
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
-		return nil, fmt.Errorf("Origins: %w", err)
+		return nil, fmt.Errorf("field Origins: %w", err)
 	}
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies}
 	s.makeHub()
@@ -156,10 +155,12 @@ const refusalsMax = 64
 const userTimeoutMax = 2 * time.Minute
 
 // ListenAndServe opens the ports of the configuration and serves until ctx ends; then it drains and returns nil. Another stop
-// (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a port wrap ErrListen.
+// (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a port wrap ErrListen,
+// and end the Server.
 func (s *Server) ListenAndServe(ctx context.Context) error {
 	ln, err := listen(ctx, s.cfg.Listen)
 	if err != nil {
+		_ = s.Close()
 		return fmt.Errorf("%w on %s: %w", ErrListen, s.cfg.Listen, err)
 	}
 	stop := context.AfterFunc(ctx, func() {
@@ -192,6 +193,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	if err := s.open(tcp); err != nil {
 		ln.Close()
+		if !errors.Is(err, ErrServerClosed) {
+			_ = s.Close() // a node that cannot open its ports is of no use, and its loops would stay
+		}
 		return err
 	}
 	if s.cfg.OnListen != nil {

@@ -95,10 +95,35 @@ func completeChoices(c *cobra.Command, path string) {
 	})
 }
 
-func catch(which ...os.Signal) (<-chan os.Signal, func()) {
-	ch := make(chan os.Signal, 4)
-	signal.Notify(ch, which...)
-	return ch, func() { signal.Stop(ch) }
+// echoOfSignal is how soon after a signal the same one again is its echo: who signals a process and its group, as timeout(1) does,
+// delivers it twice.
+const echoOfSignal = 100 * time.Millisecond
+
+// catch delivers signals, without their echoes, until stop is called.
+func catch(which ...os.Signal) (signals <-chan os.Signal, stop func()) {
+	raw, ch, end := make(chan os.Signal, 4), make(chan os.Signal), make(chan struct{})
+	signal.Notify(raw, which...)
+	go func() {
+		var last os.Signal
+		var at time.Time
+		for {
+			select {
+			case <-end:
+				return
+			case s := <-raw:
+				if s == last && time.Since(at) < echoOfSignal {
+					continue
+				}
+				last, at = s, time.Now()
+				select {
+				case ch <- s:
+				case <-end:
+					return
+				}
+			}
+		}
+	}()
+	return ch, func() { signal.Stop(raw); close(end) }
 }
 
 func pause(ctx context.Context, d time.Duration) error {
