@@ -3,6 +3,7 @@
 package frame
 
 import (
+	stdflate "compress/flate"
 	"io"
 	"slices"
 	"sync"
@@ -103,11 +104,11 @@ func (f *inflater) open(payload []byte) {
 // reset starts a stream at the current position, with an empty window.
 func (f *inflater) reset() {
 	if f.stream == nil {
-		f.stream = flate.NewReader(f)
+		f.stream = stdflate.NewReader(f)
 		return
 	}
 	// Reset only fails without a reader.
-	_ = f.stream.(flate.Resetter).Reset(f, nil)
+	_ = f.stream.(stdflate.Resetter).Reset(f, nil)
 }
 
 func (f *inflater) free() {
