@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,7 +112,8 @@ func catch(which ...os.Signal) (signals <-chan os.Signal, stop func()) {
 			case <-end:
 				return
 			case s := <-raw:
-				if s == last && time.Since(at) < echoOfSignal {
+				// Of HUP none is dropped: the second one may be for a file that changed after the first was read.
+				if s == last && s != syscall.SIGHUP && time.Since(at) < echoOfSignal {
 					continue
 				}
 				last, at = s, time.Now()
