@@ -85,6 +85,7 @@ func TestSameConnection(t *testing.T) {
 		p.echo("three")
 	})
 	t.Run("SSE", func(t *testing.T) {
+		n := n.in(t)
 		p := dial(t, n.public)
 		p.send(get)
 		p.expectAnswer(200)
@@ -210,6 +211,7 @@ func TestUpstream(t *testing.T) {
 		p.expectText("app: early")
 	})
 	t.Run("ours stay ours", func(t *testing.T) {
+		n := n.in(t)
 		p := n.upgrade(t, "/ws?topic=x")
 		n.publish("x", "hello")
 		p.expectText("hello")

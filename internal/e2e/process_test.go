@@ -19,9 +19,17 @@ import (
 	"time"
 )
 
-// node is a running `c100k serve`.
+// node is a running `c100k serve`, as a test sees it.
 type node struct {
-	t             *testing.T
+	*process
+	t *testing.T // which fails where the node does not do what it has to
+}
+
+// in is the node for a subtest.
+func (n *node) in(t *testing.T) *node { return &node{n.process, t} }
+
+// process is what all tests of one node share.
+type process struct {
 	cmd           *exec.Cmd
 	public, admin string        // host:port
 	exited        chan struct{} // closed when the process has ended
@@ -86,7 +94,7 @@ func (n *node) awaitServing() {
 // launch starts the command and reads its log. Whoever calls it sees to its end.
 func launch(t *testing.T, cmd *exec.Cmd) *node {
 	t.Helper()
-	n := &node{t: t, cmd: cmd, exited: make(chan struct{})}
+	n := &node{&process{cmd: cmd, exited: make(chan struct{})}, t}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -80,6 +80,7 @@ func TestHeartbeat(t *testing.T) {
 	})
 	t.Run("a peer that does not answer is closed", func(t *testing.T) {
 		t.Parallel()
+		n := n.in(t)
 		for _, path := range []string{"/echo", "/ws?topic=quiet", "/broadcast"} {
 			p := n.upgrade(t, path)
 			f, err := p.next()
@@ -92,7 +93,7 @@ func TestHeartbeat(t *testing.T) {
 			p.expectEnd()
 		}
 		n.eventually("the reason in the figures", func() error {
-			if got := n.closedFor("websocket", "timeout"); got != 3 {
+			if got := n.closedFor("websocket", "timeout"); got < 3 { // a test beside this one may have another
 				return fmt.Errorf("%d", got)
 			}
 			return nil
@@ -492,8 +493,8 @@ func TestFragments(t *testing.T) {
 func TestFirehose(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--loops", "1")
-	hose := n.upgrade(t, "/ws?topic=flood")
-	batch := []byte(strings.Repeat(maskedText("drop"), 2000))
+	hose := n.upgrade(t, "/echo")
+	batch := []byte(strings.Repeat(maskedText("water"), 2000))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -504,16 +505,23 @@ func TestFirehose(t *testing.T) {
 			default:
 			}
 			if _, err := hose.Write(batch); err != nil {
-				t.Errorf("the firehose: %v", err)
+				select {
+				case <-stop: // it was cut in the middle
+				default:
+					t.Errorf("the firehose: %v", err)
+				}
 				return
 			}
 		}
 	})
 	wg.Go(func() {
-		buf := make([]byte, 64<<10)
 		for {
-			if _, err := hose.in.Read(buf); err != nil {
+			f, err := hose.next()
+			if err != nil {
 				return // closed below
+			}
+			if f.Header.OpCode != ws.OpText {
+				t.Errorf("the firehose hears %+v %q", f.Header, f.Payload)
 			}
 		}
 	})
