@@ -17,7 +17,7 @@ import (
 
 const wakeToken = ^uint64(0)
 
-// poller waits for readiness. Waiting is a raw epoll_wait of at most holdFor
+// poller waits for readiness. Waiting is a raw epoll_wait of at most hold
 // first, then parking on Go's own poller, to which an epoll descriptor is just
 // another file: the first is the cheapest wait there is but keeps the processor,
 // the second costs a trip through the scheduler and keeps nothing.
@@ -41,8 +41,8 @@ type poller struct {
 	wakeFD int        // -1 when closed
 }
 
-func newPoller() (_ *poller, err error) {
-	p := &poller{fd: -1, gate: -1, wakeFD: -1, hold: holdFor}
+func newPoller(hold time.Duration) (_ *poller, err error) {
+	p := &poller{fd: -1, gate: -1, wakeFD: -1, hold: hold}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -101,7 +101,8 @@ func tokenOf(ev *unix.EpollEvent) uint64 {
 	return uint64(uint32(ev.Pad))<<32 | uint64(uint32(ev.Fd))
 }
 
-// wait is epoll_wait without telling the scheduler, for at most holdFor.
+// wait is epoll_wait without telling the scheduler, for at most timeout, in
+// whole milliseconds.
 func (p *poller) wait(timeout time.Duration) int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
 		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(timeout/time.Millisecond), 0, 0)
@@ -111,23 +112,28 @@ func (p *poller) wait(timeout time.Duration) int {
 	return int(n)
 }
 
-// Wait is Kernel.Wait. A timeout below holdFor is rounded up to it.
+// Wait is Kernel.Wait. A timeout is rounded up to milliseconds.
 func (p *poller) Wait(out []Event, timeout time.Duration) int {
 	if timeout == 0 {
 		p.got = p.wait(0)
 		return p.translate(out)
 	}
-	p.got = p.wait(p.hold)
-	if p.got == 0 && (timeout < 0 || timeout > p.hold) {
-		p.park(timeout)
+	hold := p.hold
+	if timeout > 0 {
+		hold = min(hold, (timeout + time.Millisecond - 1).Truncate(time.Millisecond))
+	}
+	p.got = p.wait(hold)
+	if p.got == 0 && (timeout < 0 || timeout > hold) {
+		p.park(timeout, hold)
 	}
 	return p.translate(out)
 }
 
-func (p *poller) park(timeout time.Duration) {
+// park waits on Go's poller; of timeout, hold is over already.
+func (p *poller) park(timeout, hold time.Duration) {
 	var deadline time.Time
 	if timeout > 0 {
-		deadline = time.Now().Add(timeout - p.hold)
+		deadline = time.Now().Add(timeout - hold)
 	}
 	if p.file.SetReadDeadline(deadline) != nil {
 		return

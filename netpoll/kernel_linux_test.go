@@ -19,7 +19,7 @@ func onKernels(t *testing.T, f func(t *testing.T, k Kernel)) {
 		t.Run(string(mode), func(t *testing.T) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			k, err := openKernel(mode)
+			k, err := openKernel(mode, HoldDefault)
 			if err != nil {
 				t.Skip(err)
 			}

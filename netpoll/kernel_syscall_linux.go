@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +17,8 @@ type syscallKernel struct {
 	vec [writeVecMax]unix.Iovec
 }
 
-func newSyscallKernel() (Kernel, error) {
-	p, err := newPoller()
+func newSyscallKernel(hold time.Duration) (Kernel, error) {
+	p, err := newPoller(hold)
 	if err != nil {
 		return nil, err
 	}

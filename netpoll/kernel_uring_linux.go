@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,12 +31,12 @@ type uringKernel struct {
 	plainWrite                              func(*IO)
 }
 
-func newUringKernel() (Kernel, error) {
+func newUringKernel(hold time.Duration) (Kernel, error) {
 	r, err := newRing(uringEntries)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPoller()
+	p, err := newPoller(hold)
 	if err != nil {
 		r.close()
 		return nil, err
@@ -54,7 +55,7 @@ func newUringKernel() (Kernel, error) {
 func ProbeUring() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	k, err := newUringKernel()
+	k, err := newUringKernel(HoldDefault)
 	if err == nil {
 		k.Release()
 	}

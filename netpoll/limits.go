@@ -96,10 +96,16 @@ const (
 	// the spare descriptor before each pause.
 	acceptRefusalsMax = 64
 
-	// holdFor is how long a turn waits in a raw epoll_wait before it parks on
-	// Go's poller. A raw wait keeps its processor, so this is also what a
-	// collection may have to wait; the turn saves the scheduler's round trip.
-	holdFor = time.Millisecond
+	// HoldDefault is how long a turn waits in a raw epoll_wait before it parks on
+	// Go's poller, where Options say nothing: the turn saves the scheduler's round
+	// trip, and keeps its processor so long from goroutines that want it.
+	HoldDefault = time.Millisecond
+
+	// HoldSpare is the same where every loop has a processor of its own and one
+	// is left over. A hold that is longer than the system's own tick does not set
+	// the processor's timer; setting it costs microseconds on a virtual machine.
+	// A collection does not wait for it: its signal ends the wait.
+	HoldSpare = 8 * time.Millisecond
 
 	// trimAfter is how long after their first use the arenas are given back to
 	// the system, when the loop is about to block. Without it one burst of reads

@@ -36,6 +36,10 @@ type Options struct {
 	// the loop; it may send a last word and call Finish. It may be nil.
 	OnPanic func(l *Loop, c *Conn)
 
+	// Hold is how long a turn waits without giving its processor back, in whole
+	// milliseconds; 0 means HoldDefault. See HoldSpare.
+	Hold time.Duration
+
 	// Logger gets panics with their stacks; nil discards.
 	Logger *slog.Logger
 
@@ -57,6 +61,9 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Hold == 0 {
+		o.Hold = HoldDefault
+	}
 	if o.Clock == nil {
 		o.Clock = monotonic
 	}
@@ -73,13 +80,13 @@ func monotonic() time.Duration { return time.Since(processStart) }
 func Monotonic() time.Duration { return monotonic() }
 
 // openKernel takes io_uring where it is asked for or allowed.
-func openKernel(mode IOMode) (Kernel, error) {
+func openKernel(mode IOMode, hold time.Duration) (Kernel, error) {
 	if mode == IOSyscall {
-		return newSyscallKernel()
+		return newSyscallKernel(hold)
 	}
-	k, err := newUringKernel()
+	k, err := newUringKernel(hold)
 	if err != nil && mode != IOUring {
-		return newSyscallKernel()
+		return newSyscallKernel(hold)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("netpoll: io_uring is not to be had here: %w", err)

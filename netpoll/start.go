@@ -28,7 +28,7 @@ func (l *Loop) ensureKernel() error {
 	if l.kernel != nil {
 		return nil // a test's
 	}
-	k, err := openKernel(l.opt.IO)
+	k, err := openKernel(l.opt.IO, l.opt.Hold)
 	if err == nil {
 		l.setKernel(k)
 	}

@@ -4,6 +4,7 @@ package server
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,7 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 		AfterFlush: r.afterFlush,
 		OnRelease:  func(tag uint32, _ netpoll.Reason) { s.admission.Release(tag) },
 		OnPanic:    r.panicked,
+		Hold:       hold(s.cfg.Loops),
 		Logger:     s.log,
 	}
 	opt.Handlers[roleHead] = s.headHandler(r)
@@ -66,6 +68,14 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 	}
 	r.loop, r.sink.loop, r.sink.reactor = loop, loop, r
 	return r, nil
+}
+
+// hold is how long a loop may keep its processor while it waits: longer where one is left for everybody else.
+func hold(loops int) time.Duration {
+	if runtime.GOMAXPROCS(0) > loops {
+		return netpoll.HoldSpare
+	}
+	return netpoll.HoldDefault
 }
 
 // makeHandlers makes the protocols of loop i.
