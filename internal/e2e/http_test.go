@@ -143,7 +143,7 @@ func application(t *testing.T) *httptest.Server {
 		}
 		defer c.Close()
 		for {
-			f, err := ws.ReadFrame(rw)
+			f, err := readFrame(rw)
 			if err != nil {
 				return
 			}

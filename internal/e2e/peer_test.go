@@ -4,13 +4,11 @@ package e2e
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -181,7 +179,22 @@ func (p *peer) tryFrame(fin bool, op ws.OpCode, payload []byte) error {
 func (p *peer) text(s string) { p.t.Helper(); p.frame(true, ws.OpText, []byte(s)) }
 
 // next reads one frame.
-func (p *peer) next() (ws.Frame, error) { return ws.ReadFrame(p.in) }
+func (p *peer) next() (ws.Frame, error) { return readFrame(p.in) }
+
+// frameBytesMax bounds the payload of a frame that a test reads, in bytes: a broken length must not fill the memory.
+const frameBytesMax = 16 << 20
+
+func readFrame(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err != nil {
+		return f, err
+	}
+	if f.Header.Length > frameBytesMax {
+		return f, fmt.Errorf("a frame of %d bytes", f.Header.Length)
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(r, f.Payload)
+	return f, err
+}
 
 // expectFrame reads one frame and compares it.
 func (p *peer) expectFrame(op ws.OpCode, payload string) {
@@ -236,11 +249,6 @@ func (p *peer) reset() {
 		_ = c.SetLinger(0) // without it the peer sees a FIN, and the test proves nothing; it shows in the counts
 	}
 	p.Close()
-}
-
-// isReset tells a connection that was cut.
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // echo proves that a connection to /echo works.
