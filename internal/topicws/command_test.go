@@ -204,6 +204,7 @@ func oracle(in []byte) (*Command, error) {
 func flat(in []byte) (map[string]json.RawMessage, error) {
 	depth, deepest := 0, 0
 	d := json.NewDecoder(bytes.NewReader(in))
+	d.UseNumber() // a number need not fit a float64
 	for {
 		tok, err := d.Token()
 		if err == io.EOF {
