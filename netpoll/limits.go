@@ -56,12 +56,16 @@ const (
 	// timersPerTurnMax bounds phase 5; what is due beyond it fires next turn.
 	timersPerTurnMax = 2048
 
-	// deliverMembersQuiet and deliverMembersBusy bound phase 6: how many
-	// members one turn may visit when nobody else wants the loop, and when
-	// reads are waiting too. The first is a full batch, the second keeps what
-	// an echo waits for a fan-out under a millisecond.
+	// deliverMembersQuiet and deliverMembersBusy bound phase 6: how many members
+	// one turn may visit when nobody else has wanted the loop for deliverCalm, and
+	// when somebody has. The first is a full batch, the second keeps what an echo
+	// waits for a fan-out at a few hundred microseconds. The calm must be long
+	// against the time between two reads at light load: were a turn without a
+	// read enough, one in fifty echoes would wait for a full batch, and that is
+	// the p99.
 	deliverMembersQuiet = 512
-	deliverMembersBusy  = 128
+	deliverMembersBusy  = 64
+	deliverCalm         = 5 * time.Millisecond
 
 	// writeBytesMax bounds what one connection may send from its outbox in one
 	// turn, and writeVecMax the pieces of it.

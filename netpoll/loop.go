@@ -28,6 +28,7 @@ type Loop struct {
 	// loop-owned: this turn
 	now       time.Duration
 	tick      Tick
+	lastEvent time.Duration // when a turn last had an event
 	woke      time.Duration // when phase 1 ended
 	current   *Conn         // whom a panic would close
 	events    [eventsPerTurnMax]Event
@@ -313,15 +314,18 @@ func (l *Loop) queueWrite(c *Conn) {
 	}
 }
 
-// deliver is phase 6. The slice is small when reads came in too: they wait for
-// this turn's flush.
+// deliver is phase 6. The slice is small while reads come in too: they wait for
+// this turn's flush, and the next for the next one's.
 func (l *Loop) deliver(events int) {
 	if l.opt.Deliver == nil {
 		return
 	}
 	defer l.contain()
-	members := deliverMembersQuiet
 	if events > 0 {
+		l.lastEvent = l.now
+	}
+	members := deliverMembersQuiet
+	if l.now-l.lastEvent < deliverCalm {
 		members = deliverMembersBusy
 	}
 	if l.opt.Deliver(l, members) {

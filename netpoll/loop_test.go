@@ -205,8 +205,8 @@ func TestManyReady(t *testing.T) {
 	}
 }
 
-// TestDeliverSlices: phase 6 gets a smaller slice while reads come in, and a
-// turn at once while it says that there is more.
+// TestDeliverSlices: phase 6 gets a smaller slice from a read on until the loop
+// has been calm for a while, and a turn at once while it says that there is more.
 func TestDeliverSlices(t *testing.T) {
 	var slices []int
 	left := 5
@@ -219,8 +219,12 @@ func TestDeliverSlices(t *testing.T) {
 	p.Write([]byte("x"))
 	l.Turn()
 	l.Turn()
-	if len(slices) != 3 || slices[0] != slices[2] || slices[1] >= slices[0] || slices[1] == 0 {
-		t.Errorf("slices %v", slices)
+	if len(slices) != 3 || slices[1] != slices[2] || slices[1] >= slices[0] || slices[1] == 0 {
+		t.Fatalf("slices %v", slices)
+	}
+	l.Advance(20 * time.Millisecond)
+	if last := slices[len(slices)-1]; last != slices[0] {
+		t.Errorf("a calm loop's slice is %d, want %d", last, slices[0])
 	}
 }
 
