@@ -45,10 +45,9 @@ func TurnBounds() []time.Duration { return slices.Clone(turnBounds[:]) }
 // writer and uses plain atomic stores: readers may see figures of two turns
 // mixed, never a torn one.
 type publishedStats struct {
-	connections, outboxBytes                     atomic.Int64
+	connections, outboxBytes, busy               atomic.Uint64
 	opened, closed, turns, reads, writes         atomic.Uint64
 	received, sent, tasks, timers, stale, panics atomic.Uint64
-	busy                                         atomic.Int64
 	buckets                                      [len(turnBounds) + 1]atomic.Uint64
 }
 
@@ -65,27 +64,35 @@ func (l *Loop) publish() {
 	}
 	s.TurnBuckets[b]++
 	p.buckets[b].Store(s.TurnBuckets[b])
-	p.connections.Store(int64(l.conns.live))
-	p.outboxBytes.Store(l.outboxBytes)
-	p.opened.Store(s.Opened)
-	p.closed.Store(s.Closed)
-	p.turns.Store(s.Turns)
-	p.reads.Store(s.Reads)
-	p.writes.Store(s.Writes)
-	p.received.Store(s.BytesReceived)
-	p.sent.Store(s.BytesSent)
-	p.tasks.Store(s.Tasks)
-	p.timers.Store(s.Timers)
-	p.stale.Store(s.StaleEvents)
-	p.panics.Store(s.Panics)
-	p.busy.Store(int64(s.Busy))
+	store(&p.connections, uint64(l.conns.live))
+	store(&p.outboxBytes, uint64(l.outboxBytes))
+	store(&p.opened, s.Opened)
+	store(&p.closed, s.Closed)
+	store(&p.turns, s.Turns)
+	store(&p.reads, s.Reads)
+	store(&p.writes, s.Writes)
+	store(&p.received, s.BytesReceived)
+	store(&p.sent, s.BytesSent)
+	store(&p.tasks, s.Tasks)
+	store(&p.timers, s.Timers)
+	store(&p.stale, s.StaleEvents)
+	store(&p.panics, s.Panics)
+	store(&p.busy, uint64(s.Busy))
+}
+
+// store publishes a figure that only the loop writes. A store locks the bus, a
+// load does not, and most turns change few figures.
+func store(to *atomic.Uint64, v uint64) {
+	if to.Load() != v {
+		to.Store(v)
+	}
 }
 
 // Stats are the figures as of the last turn. Any goroutine.
 func (l *Loop) Stats() Stats {
 	p := &l.published
 	s := Stats{
-		Connections: int(p.connections.Load()), OutboxBytes: p.outboxBytes.Load(), Mailbox: int(l.remote.depth.Load()),
+		Connections: int(p.connections.Load()), OutboxBytes: int64(p.outboxBytes.Load()), Mailbox: int(l.remote.depth.Load()),
 		Opened: p.opened.Load(), Closed: p.closed.Load(), Turns: p.turns.Load(),
 		Reads: p.reads.Load(), Writes: p.writes.Load(),
 		BytesReceived: p.received.Load(), BytesSent: p.sent.Load(),
