@@ -4,6 +4,7 @@ package server
 
 import (
 	"bytes"
+	"strings"
 
 	"c100k/broadcast"
 	"c100k/frame"
@@ -86,7 +87,8 @@ func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Hea
 
 // judge holds for all our paths: a node that goes down takes nobody in, and a page of another origin must have been allowed.
 func (s *Server) judge(h *edge.Head) *edge.Refusal {
-	if s.draining.Load() {
+	accept, _ := h.Get("accept")
+	if s.draining.Load() && !isEventSource(string(h.Path()), string(accept)) {
 		return edge.RefuseDraining
 	}
 	return s.origins.Check(h)
@@ -185,5 +187,14 @@ func (s *Server) beginSSE(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.
 	}
 	l.Become(c, roleSSE)
 	r.sse.Open(l, c, p)
+	if s.draining.Load() {
+		r.sse.Drain(l, c)
+	}
 	return nil
+}
+
+// isEventSource tells whether a request is that of an EventSource. For it any status but 200 is final (WHATWG HTML, 9.2.3), and it
+// would never come back from a restart; so a node that goes down answers it with a stream that ends at once and says when to return.
+func isEventSource(path, accept string) bool {
+	return path == "/sse" && strings.Contains(accept, "text/event-stream")
 }

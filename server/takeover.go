@@ -36,7 +36,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 	case refusal != nil:
 	case r.TLS != nil:
 		refusal = edge.RefuseNoSocket // the bytes on the socket are net/http's to encrypt
-	case s.draining.Load():
+	case s.draining.Load() && !isEventSource(r.URL.Path, r.Header.Get("Accept")):
 		refusal = edge.RefuseDraining
 	}
 	if refusal != nil {
