@@ -112,6 +112,12 @@ func TestDrain(t *testing.T) {
 					t.Errorf("%.20q: %v %s", request, header, body)
 				}
 			}
+			// An EventSource takes any status but 200 for final: it is told when to come back.
+			again := n.stream(t, "/sse?topic=t")
+			if text, err := io.ReadAll(again.body.r); err != nil || !strings.HasSuffix(string(text), ":service restart\n\n") {
+				t.Errorf("a stream of events in the drain: %q, %v", text, err)
+			}
+			again.Close()
 			text, err := io.ReadAll(events.body.r)
 			if err != nil || !strings.HasSuffix(string(text), ":service restart\n\n") || strings.Count(string(text), "retry: ") != 2 {
 				t.Errorf("the stream of events ends with %q, %v", text, err)

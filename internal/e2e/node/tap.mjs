@@ -5,7 +5,7 @@ import http from 'node:http';
 export const [, , base, admin, ...rest] = process.argv; // ws://host:port, http://host:port
 const tests = [];
 export const test = (name, f) => tests.push([name, f]);
-const PATIENCE = 20000; // ms
+const PATIENCE = 45000; // ms
 
 export async function run() {
   for (const [name, f] of tests) {
