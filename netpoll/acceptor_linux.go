@@ -164,10 +164,12 @@ func (a *Acceptor) watch(fd int) error {
 // with one post a loop.
 func (a *Acceptor) ready(fd int) {
 	batches := make([][]arrival, len(a.opt.Loops))
+	taken := 0
 	for range acceptsPerEventMax {
 		conn, peer, errno := accept(fd)
 		if errno == 0 {
 			a.deal(batches, conn, peer)
+			taken++
 			continue
 		}
 		if errno == unix.EAGAIN { // nobody waits
@@ -185,16 +187,15 @@ func (a *Acceptor) ready(fd int) {
 			a.hand(a.opt.Loops[i], batch)
 		}
 	}
-	a.moderate()
+	a.moderate(taken)
 }
 
 // moderate keeps a crowd of connections from costing two changes of thread each:
-// when one batch follows another closely, the next is given time to gather. Who
-// comes alone never waits.
-func (a *Acceptor) moderate() {
+// when a small batch follows another closely, the next is given time to gather.
+// Who comes alone never waits.
+func (a *Acceptor) moderate(taken int) {
 	now := monotonic()
-	crowd := now-a.lastBatch < acceptCrowd
-	if crowd {
+	if now-a.lastBatch < acceptCrowd && taken < acceptBatch {
 		time.Sleep(acceptGather)
 		now += acceptGather
 	}
