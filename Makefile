@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build the node and run it on this laptop: demo page, echo, topics open to all
-	$(BIN) serve --dev
+	$(BIN) serve --dev --drain 1s
 
 build: ## build bin/c100k
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/c100k

@@ -24,8 +24,8 @@ type AcceptorOptions struct {
 	Loops []*Loop
 
 	// Admit judges each connection by its peer's address, on the acceptor's
-	// goroutine. The tag goes into the record; not ok means: close at once. Nil
-	// admits everybody with tag 0.
+	// goroutine. The tag goes into the record; not ok means: dismiss it with
+	// the Busy answer. Nil admits everybody with tag 0.
 	Admit func(peer netip.Addr) (tag uint32, ok bool)
 
 	// Discard hears of an admitted connection that no loop took. It may be nil.
@@ -34,8 +34,8 @@ type AcceptorOptions struct {
 	// Role is what the connections begin as.
 	Role Role
 
-	// Busy is sent, as far as the socket takes it, to connections that arrive
-	// when the process has no descriptor left.
+	// Busy is sent, as far as the socket takes it, to connections that are
+	// dismissed, or arrive when the process has no descriptor left.
 	Busy []byte
 
 	// OnExhausted hears, at most once a pause, that a listener cannot accept for
@@ -214,7 +214,7 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 		tag, ok = a.opt.Admit(peer)
 	}
 	if !ok {
-		unix.Close(fd)
+		a.dismiss(fd)
 		return
 	}
 	least := 0
@@ -294,16 +294,21 @@ func (a *Acceptor) turnAway(listener int) {
 			break
 		}
 		a.turnedOff.Add(1)
-		if len(a.opt.Busy) > 0 {
-			_, _ = unix.Write(fd, a.opt.Busy)
-		}
-		_ = unix.Shutdown(fd, unix.SHUT_WR)
-		// Bytes that nobody has read turn the close into a reset, which would
-		// overtake the answer.
-		_, _ = unix.Read(fd, a.unread[:])
-		unix.Close(fd)
+		a.dismiss(fd)
 	}
 	a.spare, _ = openSpare()
+}
+
+// dismiss closes a connection that no loop gets, with the Busy answer.
+func (a *Acceptor) dismiss(fd int) {
+	if len(a.opt.Busy) > 0 {
+		_, _ = unix.Write(fd, a.opt.Busy)
+	}
+	_ = unix.Shutdown(fd, unix.SHUT_WR)
+	// Bytes that nobody has read turn the close into a reset, which would
+	// overtake the answer.
+	_, _ = unix.Read(fd, a.unread[:])
+	unix.Close(fd)
 }
 
 func (a *Acceptor) resume(fd int) {

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -83,7 +82,7 @@ func (r *reactor) makeHandlers(s *Server, i int) {
 	ws := wsconn.Config{
 		MessageBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
-		Rate: int(math.Ceil(s.cfg.Rate)), RateBurst: s.cfg.RateBurst,
+		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
 		Shard: r.shard, Sink: &r.sink, Seed: s.seed + uint64(i), Counters: &r.counters,
 	}
 	r.topics = topicws.NewHandler(topicws.Config{

@@ -25,9 +25,9 @@ type Config struct {
 	PingTimeout time.Duration
 
 	// Rate is how many data messages a second a connection may send; beyond it, it is closed with 1008. 0 is no limit.
-	Rate int
+	Rate float64
 
-	// RateBurst is how many may come at once; 0 is Rate.
+	// RateBurst is how many may come at once; 0 is one second of Rate, at least 1.
 	RateBurst int
 
 	// Shard is the loop's part of the topics: a connection leaves it, under its slot as member number, when nothing more can be

@@ -3,6 +3,9 @@
 package wsconn
 
 import (
+	"math"
+	"time"
+
 	"c100k/frame"
 	"c100k/internal/jitter"
 	"c100k/netpoll"
@@ -53,6 +56,8 @@ type Endpoint struct {
 	partials netpoll.Slab[frame.Reader]
 	budgets  netpoll.Slab[budget]
 	jitter   jitter.Source
+	period   time.Duration // between two tokens of the rate
+	window   time.Duration // that all but one of the burst's tokens take to come back
 
 	reader  frame.Reader // for whoever has no partial; idle between calls
 	scratch []byte       // for control frames
@@ -63,12 +68,13 @@ type Endpoint struct {
 // New returns an endpoint for protocol.
 func New(cfg Config, protocol Protocol) *Endpoint {
 	if cfg.RateBurst == 0 {
-		cfg.RateBurst = cfg.Rate
+		cfg.RateBurst = max(1, int(min(cfg.Rate, math.MaxInt32)))
 	}
 	if cfg.Counters == nil {
 		cfg.Counters = new(Counters)
 	}
 	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
+	e.period, e.window = tokens(cfg.Rate, cfg.RateBurst)
 	e.repliesBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.MessageBytesMax
 	// Broadcasts alone stay within the outbox, and who lags behind them must still be heard: how else should it unsubscribe?
 	e.unreadBytesMax = cfg.OutboxBytesMax + cfg.OutboxBytesMax/4

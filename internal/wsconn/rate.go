@@ -11,10 +11,10 @@ import (
 // budget is a token bucket as the time at which it is full again (GCRA): one integer, no clock of its own, no rounding that adds up.
 type budget struct{ full time.Duration }
 
-// spend takes one message's token: one comes back every period, and burst of them fit in.
-func (b *budget) spend(now, period time.Duration, burst int) bool {
+// spend takes one message's token: one comes back every period, and those of window fit in beside it.
+func (b *budget) spend(now, period, window time.Duration) bool {
 	full := max(b.full, now)
-	if full-now > time.Duration(burst-1)*period {
+	if full-now > window {
 		return false
 	}
 	b.full = full + period
@@ -29,7 +29,17 @@ func (e *Endpoint) within(l *netpoll.Loop, s *State) bool {
 	if s.budget == 0 {
 		s.budget, _ = e.budgets.Alloc()
 	}
-	return e.budgets.At(s.budget).spend(l.Now(), time.Second/time.Duration(e.cfg.Rate), e.cfg.RateBurst)
+	return e.budgets.At(s.budget).spend(l.Now(), e.period, e.window)
+}
+
+// tokens turns a rate and a burst into the time between two tokens and the time that all but one of the burst take to come back.
+func tokens(rate float64, burst int) (period, window time.Duration) {
+	if rate <= 0 {
+		return 0, 0
+	}
+	const longest = float64(1000 * time.Hour) // what is longer than a connection lives makes no difference, and does not overflow
+	each := min(float64(time.Second)/rate, longest)
+	return time.Duration(each), time.Duration(min(each*float64(burst-1), longest))
 }
 
 // forgetBudget frees a budget that is full: it says no more than none at all.

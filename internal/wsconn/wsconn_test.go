@@ -263,11 +263,11 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	const period, burst = 100 * time.Millisecond, 5
+	period, window := tokens(10, 5)
 	var b budget
 	now := time.Hour
 	spend := func() (n int) {
-		for b.spend(now, period, burst) {
+		for b.spend(now, period, window) {
 			n++
 		}
 		return n
@@ -279,6 +279,24 @@ func TestBudget(t *testing.T) {
 		now += step.wait
 		if got := spend(); got != step.want {
 			t.Errorf("%v later there are %d tokens, want %d", step.wait, got, step.want)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for _, tt := range []struct {
+		rate           float64
+		burst          int
+		period, window time.Duration
+	}{
+		{0, 0, 0, 0},
+		{10, 5, 100 * time.Millisecond, 400 * time.Millisecond},
+		{0.5, 1, 2 * time.Second, 0},
+		{1e9, 1, 1, 0},
+		{1e-9, 1 << 24, 1000 * time.Hour, 1000 * time.Hour},
+	} {
+		if period, window := tokens(tt.rate, tt.burst); period != tt.period || window != tt.window {
+			t.Errorf("%v/s, %d: %v and %v, want %v and %v", tt.rate, tt.burst, period, window, tt.period, tt.window)
 		}
 	}
 }
