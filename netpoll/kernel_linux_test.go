@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -17,8 +16,6 @@ import (
 func onKernels(t *testing.T, f func(t *testing.T, k Kernel)) {
 	for _, mode := range []IOMode{IOSyscall, IOUring} {
 		t.Run(string(mode), func(t *testing.T) {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
 			k, err := openKernel(mode, HoldDefault)
 			if err != nil {
 				t.Skip(err)

@@ -53,8 +53,6 @@ func newUringKernel(hold time.Duration) (Kernel, error) {
 // ProbeUring tells whether this process may use io_uring as a loop needs it. Any
 // goroutine.
 func ProbeUring() error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	k, err := newUringKernel(HoldDefault)
 	if err == nil {
 		k.Release()

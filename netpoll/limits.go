@@ -64,7 +64,7 @@ const (
 	// read enough, one in fifty echoes would wait for a full batch, and that is
 	// the p99.
 	deliverMembersQuiet = 512
-	deliverMembersBusy  = 64
+	deliverMembersBusy  = 32
 	deliverCalm         = 5 * time.Millisecond
 
 	// writeBytesMax bounds what one connection may send from its outbox in one

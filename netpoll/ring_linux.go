@@ -14,18 +14,12 @@ import (
 
 // Numbers of include/uapi/linux/io_uring.h.
 const (
-	ringSetupClamp        = 1 << 4
-	ringSetupSubmitAll    = 1 << 7
-	ringSetupSingleIssuer = 1 << 12
-	ringSetupDeferTaskrun = 1 << 13
+	ringSetupClamp     = 1 << 4
+	ringSetupSubmitAll = 1 << 7
 
 	ringFeatSingleMmap = 1 << 0
 
-	ringEnterGetEvents      = 1 << 0
-	ringEnterRegisteredRing = 1 << 4
-
-	ringRegisterRingFDs   = 20
-	ringUnregisterRingFDs = 21
+	ringEnterGetEvents = 1 << 0
 
 	ringOffSQ   = 0
 	ringOffSQEs = 0x10000000
@@ -67,13 +61,13 @@ type ringUpdate struct {
 	data         uint64
 }
 
-// ring is one submission and one completion queue. With SINGLE_ISSUER and
-// DEFER_TASKRUN it belongs to the operating-system thread that made it: that
-// goroutine must be locked to its thread, and nobody else may touch the ring.
+// ring is one submission and one completion queue. One goroutine uses it, on
+// whatever thread it happens to run: the flags that would bind the ring to one
+// thread (SINGLE_ISSUER, DEFER_TASKRUN) only serve operations that complete
+// later, and ours complete inside their own enter. A goroutine bound to its
+// thread would cost two changes of thread each time it is preempted or parked.
 type ring struct {
 	fd                     int
-	enterFD                uintptr // the registered index, where the kernel has it
-	enterFlags             uintptr
 	memory, sqeMemory      []byte
 	sqTail, cqHead, cqTail *uint32
 	sqMask, cqMask         uint32
@@ -83,18 +77,17 @@ type ring struct {
 }
 
 func newRing(entries uint32) (*ring, error) {
-	p := ringParams{flags: ringSetupClamp | ringSetupSubmitAll | ringSetupSingleIssuer | ringSetupDeferTaskrun}
+	p := ringParams{flags: ringSetupClamp | ringSetupSubmitAll}
 	// The descriptor is close-on-exec by itself.
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}
-	r := &ring{fd: int(fd), enterFD: fd}
+	r := &ring{fd: int(fd)}
 	if err := r.mapQueues(&p); err != nil {
 		r.close()
 		return nil, err
 	}
-	r.registerSelf()
 	return r, nil
 }
 
@@ -124,25 +117,8 @@ func (r *ring) mapQueues(p *ringParams) (err error) {
 	return nil
 }
 
-// registerSelf spares each enter the look-up of the descriptor. It is an
-// optimisation: where the kernel refuses it, the plain descriptor serves.
-func (r *ring) registerSelf() {
-	update := ringUpdate{offset: ^uint32(0), data: uint64(r.fd)}
-	n, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ringRegisterRingFDs,
-		uintptr(unsafe.Pointer(&update)), 1, 0, 0)
-	if errno == 0 && n == 1 {
-		r.enterFD, r.enterFlags = uintptr(update.offset), ringEnterRegisteredRing
-	}
-}
-
-// close gives the ring back. The registered index is a reference of its own,
-// held by the thread; on a thread that lives on it would keep the ring.
+// close gives the ring back.
 func (r *ring) close() {
-	if r.enterFlags != 0 {
-		update := ringUpdate{offset: uint32(r.enterFD)}
-		unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ringUnregisterRingFDs,
-			uintptr(unsafe.Pointer(&update)), 1, 0, 0)
-	}
 	if r.memory != nil {
 		_ = unix.Munmap(r.memory)
 	}
@@ -181,12 +157,11 @@ func (r *ring) run(n int, prepare func(sqe *ringSQE, i int), done func(i int, re
 }
 
 func (r *ring) enter(submit, complete int) (int, syscall.Errno) {
-	flags := ringEnterGetEvents | r.enterFlags
 	call := unix.RawSyscall6
 	if submit >= uringReleaseMin {
 		call = unix.Syscall6
 	}
-	got, _, errno := call(unix.SYS_IO_URING_ENTER, r.enterFD, uintptr(submit), uintptr(complete), flags, 0, 0)
+	got, _, errno := call(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(complete), ringEnterGetEvents, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -2,8 +2,6 @@
 
 package netpoll
 
-import "runtime"
-
 // NewLoop makes a loop that Start sets going. A loop that was made must be
 // stopped, also when it never started: it owns memory that is not the
 // collector's.
@@ -40,15 +38,12 @@ func (l *Loop) setKernel(k Kernel) {
 	l.remote.wake = k.Wake
 }
 
-// Start runs the loop in a goroutine of its own, locked to its thread, and
-// returns when it is ready to be posted to, or with the reason why not. It is
+// Start runs the loop in a goroutine of its own and returns when it is ready to be posted to, or with the reason why not. It is
 // called once.
 func (l *Loop) Start() error {
 	l.started.Store(true)
 	ready := make(chan error, 1)
 	go func() {
-		// Never unlocked: the ring belongs to this thread, which ends with us.
-		runtime.LockOSThread()
 		defer close(l.stopped)
 		if err := l.ensureKernel(); err != nil {
 			l.shutdown()
