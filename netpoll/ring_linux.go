@@ -55,12 +55,6 @@ type ringCQE struct {
 	flags    uint32
 }
 
-// ringUpdate is io_uring_rsrc_update.
-type ringUpdate struct {
-	offset, resv uint32
-	data         uint64
-}
-
 // ring is one submission and one completion queue. One goroutine uses it, on
 // whatever thread it happens to run: the flags that would bind the ring to one
 // thread (SINGLE_ISSUER, DEFER_TASKRUN) only serve operations that complete
