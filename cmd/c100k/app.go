@@ -96,6 +96,20 @@ func completeChoices(c *cobra.Command, path string) {
 	})
 }
 
+// interruptible gives a context that INT and TERM end too; stop gives back what it holds.
+func (a *app) interruptible(ctx context.Context) (_ context.Context, stop func()) {
+	signals, forget := a.signals(syscall.SIGINT, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); forget() }
+}
+
 // echoOfSignal is how soon after a signal the same one again is its echo: who signals a process and its group, as timeout(1) does,
 // delivers it twice.
 const echoOfSignal = 100 * time.Millisecond

@@ -144,17 +144,8 @@ func mediaType(o *settings.PubOptions, payload []byte) (string, error) {
 
 // run publishes as often as it was asked to, at the pace it was asked for. An interrupt ends it in good order.
 func (p *publisher) run(ctx context.Context) error {
-	signals, stop := p.signals(syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := p.interruptible(ctx)
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	start := time.Now()
 	for p.options.Pub.Repeat == 0 || p.sent < p.options.Pub.Repeat {
 		if err := p.wait(ctx, start); err != nil {

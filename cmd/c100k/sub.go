@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,17 +70,8 @@ func (p permanent) Unwrap() error { return p.error }
 
 // run connects until it is interrupted, has printed enough, or cannot go on.
 func (s *subscriber) run(ctx context.Context) error {
-	signals, stop := s.signals(syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := s.interruptible(ctx)
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	var ever bool
 	backoff := backoffMin
 	for {
