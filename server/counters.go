@@ -3,7 +3,6 @@
 package server
 
 import (
-	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -41,23 +40,23 @@ func (h *counted) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	h.Handler.OnClose(l, c, r)
 }
 
-// rejections count refused handshakes by reason. A handful of reasons, each counted from then on: a map is enough.
-type rejections struct {
-	mu     sync.Mutex // guards the field below
-	counts map[string]uint64
-}
+// rejections count refused handshakes by reason. The reasons are a handful of static labels; one that is known costs no lock, for
+// loops count here too.
+type rejections struct{ counts sync.Map } // label to *atomic.Uint64
 
 func (r *rejections) add(reason string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.counts == nil {
-		r.counts = map[string]uint64{}
+	n, ok := r.counts.Load(reason)
+	if !ok {
+		n, _ = r.counts.LoadOrStore(reason, new(atomic.Uint64))
 	}
-	r.counts[reason]++
+	n.(*atomic.Uint64).Add(1)
 }
 
 func (r *rejections) snapshot() map[string]uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return maps.Clone(r.counts)
+	counts := map[string]uint64{}
+	r.counts.Range(func(reason, n any) bool {
+		counts[reason.(string)] = n.(*atomic.Uint64).Load()
+		return true
+	})
+	return counts
 }
