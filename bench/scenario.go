@@ -85,7 +85,7 @@ func scenarios(sz size) []scenario {
 		{name: "memory", repsMax: 2, admin: true, run: runMemory, figures: []figure{
 			{key: "bytes", title: fmt.Sprintf("idle memory, %d subscribed connections: private bytes each", sz.idleConns), goals: []goal{atMost(256)}},
 			{key: "goroutines", title: fmt.Sprintf("goroutines with %d connections", sz.idleConns), goals: []goal{atMost(100)}},
-			{key: "cpu", title: fmt.Sprintf("CPU with %d connections and nothing but heartbeats, %%", sz.idleConns), decimals: 2},
+			{key: "cpu", title: fmt.Sprintf("CPU in ten quiet seconds with %d connections, before their first heartbeat, %%", sz.idleConns), decimals: 2},
 		}},
 		{name: "idle", repsMax: 2, run: runIdle, figures: []figure{
 			{key: "cpu", title: "CPU when nothing happens, %", decimals: 3, goals: []goal{atMost(0.05)}},
