@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -74,10 +75,15 @@ func newProgram(args ...string) *program {
 		terminal: func(any) bool { return false },
 		signals:  func(...os.Signal) (<-chan os.Signal, func()) { return p.signal, func() {} },
 		newNode:  func(server.Config) (node, error) { panic("this test starts no node") },
-		host:     func() doctor.Host { panic("this test examines no host") },
+		host:     bareHost,
 		pause:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 	return p
+}
+
+// bareHost is a machine without a limit that could be seen.
+func bareHost() doctor.Host {
+	return doctor.Host{Root: fstest.MapFS{}, OpenFiles: func() (int64, int64) { return -1, -1 }, Uring: func() error { return nil }, PageSize: 4096}
 }
 
 func (p *program) exec(t *testing.T) (code int, out, err string) {
@@ -257,8 +263,7 @@ func TestEveryFlagIsExplained(t *testing.T) {
 
 func TestDoctor(t *testing.T) {
 	host := func() doctor.Host {
-		h := doctor.ThisHost()
-		h.Root = os.DirFS(t.TempDir())
+		h := bareHost()
 		h.OpenFiles = func() (int64, int64) { return 1024, 20128 }
 		return h
 	}
@@ -267,10 +272,13 @@ func TestDoctor(t *testing.T) {
 		code int
 		want string
 	}{
-		{"doctor --conns 20000", 0, "holds 20000 connections; what limits it is: open files of the process. 20000 fit."},
-		{"doctor --conns 20001", 1, "20001 do not fit."},
-		{"doctor", 1, "100000 do not fit."},
-		{"doctor --conns 20001 --json", 1, `"holds": 20000,`},
+		{"doctor --conns 20000 --workers 1", 0, "holds 20000 connections; what limits it is: open files of the process. 20000 fit."},
+		{"doctor --conns 20001 --workers 1", 1, "20001 do not fit."},
+		{"doctor --conns 20001 --workers 1 --json", 1, `"holds": 20000,`},
+		{"doctor --conns 20001", 0, "20001 fit, in 2 workers, since one process may have 20000 open:\n    c100k serve --workers auto --max-conns 20001\n"},
+		{"doctor", 0, "100000 fit, in 6 workers"},
+		{"doctor --json", 0, `"workers": 6,`},
+		{"doctor --with-load --json", 0, `"needed": "201536"`},
 	} {
 		p := newProgram(strings.Fields(test.args)...)
 		p.host = host
@@ -290,7 +298,7 @@ func TestDoctorAgreesWithServer(t *testing.T) {
 		t.Skip("no limit on open files to agree on")
 	}
 	host.OpenFiles = func() (int64, int64) { return hard, int64(server.OpenFiles()) }
-	if got, want := doctor.Examine(host, 1).Holds, int64(server.Config{}.WithDefaults().MaxConns); got != want {
+	if got, want := doctor.Examine(host, doctor.Want{Conns: 1, Workers: 1, Node: true}).Holds, int64(server.Config{}.WithDefaults().MaxConns); got != want {
 		t.Errorf("doctor: %d, server: %d", got, want)
 	}
 }

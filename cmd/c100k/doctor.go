@@ -13,17 +13,21 @@ import (
 func (a *app) doctor() *cobra.Command {
 	return a.command(verb{
 		path: "doctor", use: "doctor", short: "Says whether this box can hold a number of connections, and what to change if not",
-		long: "Each limit, its value, what is needed, and the command or unit line that lifts it.\nExit code 1 when the connections do not fit.",
+		long: "Each limit, its value, what is needed, and the command or unit line that lifts it.\n" +
+			"Where one process may not open enough files it reckons with several workers, and says how many.\nExit code 1 when the connections do not fit.",
 		examples: []string{
 			"c100k doctor",
 			"c100k doctor --conns 15000",
-			"c100k doctor --conns 50000 --json | jq '.holds, .limited_by'",
+			"c100k doctor --conns 100000 --workers 1                # in a single process",
+			"c100k doctor --conns 100000 --with-load                # and c100k load beside it",
+			"c100k doctor --conns 50000 --json | jq '.holds, .limited_by, .workers'",
 		},
 		args: arguments(0, 0, "no arguments"),
 		run: func(_ context.Context, c call) error {
-			report := doctor.Examine(a.host(), int64(c.Options.Doctor.Conns))
+			o := &c.Options.Doctor
+			report := doctor.Examine(a.host(), doctor.Want{Conns: int64(o.Conns), Workers: int64(o.Workers), Node: true, Load: o.WithLoad})
 			write := func() error { return report.Write(a.stdout) }
-			if c.Options.Doctor.JSON {
+			if o.JSON {
 				write = func() error { return a.writeJSON(report) }
 			}
 			if err := write(); err != nil {

@@ -56,6 +56,7 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.warnOfLimits()
 	// Without a limit to be found there is nothing to set, and nothing to say.
 	if _, err := memlimit.Set(); err != nil {
 		s.log.Debug("memory limit not set", "err", err)

@@ -14,8 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
+	"c100k/internal/doctor"
 	"c100k/server"
 )
 
@@ -83,6 +85,42 @@ func TestServeDrains(t *testing.T) {
 	n.drained <- nil
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d: %s", got, p.err)
+	}
+}
+
+// What the box lacks is said once and in one line each, and never keeps a node from serving.
+func TestServeWarnsOfLimits(t *testing.T) {
+	host := func() doctor.Host {
+		h := bareHost()
+		h.Root = fstest.MapFS{
+			"proc/sys/net/core/somaxconn":             {Data: []byte("128\n")},
+			"proc/sys/net/netfilter/nf_conntrack_max": {Data: []byte("100\n")},
+		}
+		h.Uring = func() error { return syscall.EPERM }
+		return h
+	}
+	const queue = `msg="a limit of this box is low" limit=net.core.somaxconn value=128 needed=4096 lift="sysctl -w net.core.somaxconn=4096"`
+	const tracked = `limit=nf_conntrack_max value="100, 0 in use" needed=101 lift="sysctl -w net.netfilter.nf_conntrack_max=101"`
+	for _, test := range []struct {
+		args string
+		want []string
+	}{
+		{"", []string{queue, "limit=io_uring"}},
+		{"--max-conns 101", []string{tracked, queue, "limit=io_uring"}},
+		{"--max-conns 101 --io syscall", []string{tracked, queue}},
+		{"--max-conns 100 --io syscall", []string{queue}},
+	} {
+		p, n := pretend(append(strings.Fields(test.args), "--log-format", "text")...)
+		p.host, n.listen = host, server.ErrServerClosed
+		code, _, log := p.exec(t)
+		if got := strings.Count(log, "level=WARN"); code != 0 || got != len(test.want) {
+			t.Errorf("%q: exit code %d, %d warnings, want %d\n%s", test.args, code, got, len(test.want), log)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(log, want) {
+				t.Errorf("%q: no %s in\n%s", test.args, want, log)
+			}
+		}
 	}
 }
 

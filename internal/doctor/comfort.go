@@ -10,12 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func acceptBacklog(h Host, _ int64) Check {
+func acceptBacklog(h Host, _ plan) Check {
 	return h.queue("net.core.somaxconn", "proc/sys/net/core/somaxconn", "connections that wait to be accepted")
 }
 
-func synBacklog(h Host, _ int64) Check {
-	return h.queue("net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", "handshakes that are half done")
+// synBacklog looks at the SYN cookies first: with them the queue is as long as the accept queue, and who does not fit gets a cookie. The
+// kernel asks for tcp_max_syn_backlog only without (tcp_conn_request in net/ipv4/tcp_input.c).
+func synBacklog(h Host, _ plan) Check {
+	c := h.queue("net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", "handshakes that are half done, where there are no SYN cookies")
+	if cookies, _ := h.number("proc/sys/net/ipv4/tcp_syncookies", 0); cookies != 0 && c.Verdict != Unknown {
+		c.Verdict, c.Lift, c.Needed = OK, "", "not looked at: tcp_syncookies is on"
+	}
+	return c
 }
 
 func (h Host) queue(name, path, note string) Check {
@@ -33,8 +39,8 @@ func (h Host) queue(name, path, note string) Check {
 
 // tcpMemory compares where the kernel begins to shrink buffers with one full page for every connection: what a
 // broadcast to all of them takes for a moment.
-func tcpMemory(h Host, conns int64) Check {
-	needed := conns * tcpBytesPerConn / h.PageSize
+func tcpMemory(h Host, p plan) Check {
+	needed := p.Conns * tcpBytesPerConn / h.PageSize
 	c := Check{Name: "net.ipv4.tcp_mem", Needed: fmt.Sprintf("pressure from %d pages", needed), Verdict: OK, holds: noBound,
 		Note: "data in the queues of all sockets; idle connections take none"}
 	least, _ := h.number("proc/sys/net/ipv4/tcp_mem", 0)
@@ -51,25 +57,40 @@ func tcpMemory(h Host, conns int64) Check {
 	return c
 }
 
-func localPorts(h Host, conns int64) Check {
-	needed := min(conns, localPortsMax)
-	c := Check{Name: "net.ipv4.ip_local_port_range", Needed: fmt.Sprintf("%d ports", needed), Verdict: OK, holds: noBound,
-		Note: "outgoing connections only: a load generator on this box, an upstream"}
+// localPorts bound the outgoing connections from one address of ours to one address and port of theirs. `c100k load` takes as many
+// addresses of 127.0.0.0/8 as it needs, and one address to anywhere else.
+func localPorts(h Host, p plan) Check {
+	c := Check{Name: "net.ipv4.ip_local_port_range", Needed: "none: a node's connections come in", Verdict: OK, holds: noBound,
+		Note: "outgoing connections from one address to one address and port: a load generator, a proxy on this box, an upstream"}
 	low, _ := h.number("proc/sys/net/ipv4/ip_local_port_range", 0)
 	high, known := h.number("proc/sys/net/ipv4/ip_local_port_range", 1)
 	if !known {
 		return unknown(c)
 	}
-	c.Value = fmt.Sprintf("%d to %d, %d ports", low, high, high-low+1)
-	if high-low+1 < needed {
-		c.Verdict, c.Lift = Warn, "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
+	ports := max(1, high-low+1)
+	c.Value = fmt.Sprintf("%d to %d, %d ports", low, high, ports)
+	switch {
+	case p.Load && p.Node:
+		c.Needed = fmt.Sprintf("%d, from %d addresses of 127.0.0.0/8", p.Conns, max(1, divideUp(p.Conns, ports)))
+	case p.Load:
+		c.Needed, c.holds = text(p.Conns), ports
+		if ports < p.Conns {
+			c.Verdict, c.Lift = Fail, "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
+			if p.Conns > localPortsMax {
+				c.Lift += fmt.Sprintf("; and %d boxes to share the load", divideUp(p.Conns, localPortsMax))
+			}
+		}
 	}
 	return c
 }
 
-func ioUring(h Host, _ int64) Check {
+func ioUring(h Host, p plan) Check {
 	c := Check{Name: "io_uring", Value: "works", Needed: "works", Verdict: OK, holds: noBound,
 		Note: "one system call for many reads or writes; without it --io syscall, at about twice the cost a delivery"}
+	if p.Plain {
+		c.Value, c.Needed = "not tried", "none: --io syscall"
+		return c
+	}
 	disabled, _ := h.number("proc/sys/kernel/io_uring_disabled", 0)
 	err := h.Uring()
 	if err == nil {
@@ -88,7 +109,7 @@ func ioUring(h Host, _ int64) Check {
 	return c
 }
 
-func hugePages(h Host, _ int64) Check {
+func hugePages(h Host, _ plan) Check {
 	c := Check{Name: "transparent huge pages", Needed: "madvise or never", Verdict: OK, holds: noBound,
 		Note: "always: memory that was given back is taken again in pieces of 2 MiB"}
 	for _, word := range h.words("sys/kernel/mm/transparent_hugepage/enabled") {

@@ -1,11 +1,13 @@
 // Package doctor says whether this box can hold a number of connections, which limit is in the way, and how to lift it.
 //
 // A Host is where the facts come from: the file tree of the machine, the process's limit on open files, an attempt to
-// set io_uring up. Examine asks one small function a limit, and each makes one Check; none of them knows the others.
-// A Report is the checks, the number of connections the box holds in one process, and the limit that sets it.
+// set io_uring up. A Want is what the box is asked to hold. Examine asks one small function a limit, and each makes one Check; none of
+// them knows the others. A Report is the checks, the number of connections the box holds, the limit that sets it, and how
+// many processes it takes.
 package doctor
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -67,23 +69,45 @@ type Check struct {
 // noBound is what a check holds that does not count connections.
 const noBound = int64(-1)
 
-// Report is what a machine can do.
-type Report struct {
-	Conns     int64   `json:"conns"`                // wanted
-	Holds     int64   `json:"holds"`                // what fits in one process here
-	LimitedBy string  `json:"limited_by,omitempty"` // the check that sets Holds
-	Able      bool    `json:"able"`                 // no check failed
-	Checks    []Check `json:"checks"`
+// String is the check in one line, as a warning has it.
+func (c Check) String() string {
+	text := fmt.Sprintf("%s is %s (needed: %s)", c.Name, c.Value, c.Needed)
+	if c.Lift != "" {
+		text += ": " + c.Lift
+	}
+	return text
 }
 
-// Examine checks every limit for the given number of connections in one process.
-func Examine(h Host, conns int64) Report {
-	report := Report{Conns: conns, Holds: noBound, Able: true}
-	for _, check := range []func(Host, int64) Check{
-		processFiles, filesCeiling, systemFiles, memory, connectionTracking, tasks,
-		acceptBacklog, synBacklog, tcpMemory, localPorts, ioUring, hugePages,
-	} {
-		c := check(h, conns)
+// Report is what a machine can do.
+type Report struct {
+	Conns      int64   `json:"conns"`                // wanted
+	Workers    int64   `json:"workers,omitempty"`    // processes of the node that hold them
+	PerProcess int64   `json:"per_process"`          // connections that one process may have open
+	Holds      int64   `json:"holds"`                // what fits here, in as many processes as were asked for; -1: no bound can be seen
+	LimitedBy  string  `json:"limited_by,omitempty"` // the check that sets Holds
+	Able       bool    `json:"able"`                 // no check failed
+	Serve      string  `json:"serve,omitempty"`      // the command that holds them, where it takes several workers
+	Checks     []Check `json:"checks"`
+}
+
+// checks are all limits, in the order of the report.
+var checks = []struct {
+	node bool // matters only where the node is
+	ask  func(Host, plan) Check
+}{
+	{true, processFiles}, {true, filesCeiling}, {false, systemFiles}, {false, memory}, {false, epollWatches}, {false, connectionTracking}, {false, tasks},
+	{true, acceptBacklog}, {true, synBacklog}, {false, tcpMemory}, {false, localPorts}, {false, ioUring}, {true, hugePages},
+}
+
+// Examine checks every limit for what is wanted.
+func Examine(h Host, want Want) Report {
+	p := h.plan(want)
+	report := Report{Conns: p.Conns, Workers: p.workers, Holds: noBound, Able: true, PerProcess: h.filesRoom()}
+	for _, check := range checks {
+		if check.node && !want.Node {
+			continue
+		}
+		c := check.ask(h, p)
 		if c.Verdict == Fail {
 			report.Able = false
 		}
@@ -92,5 +116,16 @@ func Examine(h Host, conns int64) Report {
 		}
 		report.Checks = append(report.Checks, c)
 	}
+	if report.Able && p.workers > 1 {
+		report.Serve = serveCommand(want)
+	}
 	return report
+}
+
+func serveCommand(want Want) string {
+	workers := "auto"
+	if want.Workers != 0 {
+		workers = text(want.Workers)
+	}
+	return fmt.Sprintf("c100k serve --workers %s --max-conns %d", workers, want.Conns)
 }

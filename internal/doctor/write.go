@@ -33,10 +33,13 @@ func (r Report) Write(w io.Writer) error {
 func (r Report) conclusion() string {
 	holds := "This box sets no bound that can be seen from here."
 	if r.Holds != noBound {
-		holds = fmt.Sprintf("This box, in one process, holds %d connections; what limits it is: %s.", r.Holds, r.LimitedBy)
+		holds = fmt.Sprintf("This box holds %d connections; what limits it is: %s.", r.Holds, r.LimitedBy)
 	}
-	if r.Able {
-		return fmt.Sprintf("%s %d fit.", holds, r.Conns)
+	switch {
+	case !r.Able:
+		return fmt.Sprintf("%s %d do not fit.", holds, r.Conns)
+	case r.Workers > 1:
+		return fmt.Sprintf("%s %d fit, in %d workers, since one process may have %d open:\n    %s", holds, r.Conns, r.Workers, r.PerProcess, r.Serve)
 	}
-	return fmt.Sprintf("%s %d do not fit.", holds, r.Conns)
+	return fmt.Sprintf("%s %d fit.", holds, r.Conns)
 }

@@ -37,8 +37,10 @@ type SubOptions struct {
 
 // DoctorOptions are the options of `c100k doctor`.
 type DoctorOptions struct {
-	Conns int // connections that are wanted
-	JSON  bool
+	Conns    int  // connections that are wanted
+	Workers  int  // processes of the node; 0: as many as they need
+	WithLoad bool // the load generator is on the same box
+	JSON     bool
 }
 
 // defaults are the values that hold where nothing was said.

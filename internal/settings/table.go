@@ -136,6 +136,10 @@ func commandRows(o *Options) []Setting {
 		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "end with 1 when the connection is lost"},
 
 		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections the box should hold"},
+		{Name: "workers", Scope: "doctor", Commands: []string{"doctor"}, Value: countOrAuto(&o.Doctor.Workers, 0), Unit: "processes",
+			Default: "auto: as many as the limit on open files asks for", Help: "processes of the node that share the port, as in serve"},
+		{Name: "with-load", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.WithLoad),
+			Help: "the load generator runs on the same box: both ends of each connection are reckoned with"},
 		{Name: "json", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.JSON), Help: "print the report as JSON"},
 		{Name: "json", Scope: "version", Commands: []string{"version"}, Value: toggle(&o.Version.JSON), Help: "print it as JSON"},
 		{Name: "force", Scope: "config-init", Commands: []string{"config init"}, Value: toggle(&o.Init.Force), Help: "write over a file that is there"},
