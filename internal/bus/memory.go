@@ -90,14 +90,14 @@ func (n *memoryNode) Ask(ctx context.Context, m Message, done func(Answer)) erro
 	if err := n.mayPublish(ctx); err != nil {
 		return err
 	}
-	q := &question{node: n, done: done, waiting: 1} // for the asker itself, so that it does not end before all are asked
+	q := &question{node: n, done: done}
 	if !n.remember(q) {
 		n.unsent.Add(1)
 		return ErrFull
 	}
 	n.put(q, m)
 	n.sent.Add(1)
-	q.begun() // without the network's lock: it may call done
+	q.begin() // without the network's lock: it may call done
 	return nil
 }
 
@@ -173,9 +173,10 @@ type question struct {
 	done func(Answer)
 
 	mu      sync.Mutex // guards the fields below
-	waiting int        // nodes that have not answered, and the asker until all have been asked
+	waiting int        // nodes that have been asked and have not answered
+	begun   bool       // all have been asked
 	answer  Answer
-	timer   *time.Timer // from begun on
+	timer   *time.Timer // while it waits
 	over    bool
 }
 
@@ -189,39 +190,37 @@ func (q *question) asked() {
 // answered takes one node's answer.
 func (q *question) answered(t Tally) {
 	q.mu.Lock()
-	if q.over {
-		q.mu.Unlock()
-		return
-	}
+	q.waiting--
 	q.answer.Add(t)
 	q.answer.Nodes++
-	q.passed()
+	q.endIfLast()
 }
 
 // lost notes that a node had no room for the message.
 func (q *question) lost() {
 	q.mu.Lock()
+	q.waiting--
 	q.answer.Silent++
-	q.passed()
+	q.endIfLast()
 }
 
-// passed ends the question if nobody is left to wait for. It is called with the lock, and gives it back.
-func (q *question) passed() {
-	q.waiting--
-	last := q.waiting == 0
+// begin is called when all nodes have been asked.
+func (q *question) begin() {
+	q.mu.Lock()
+	q.begun = true
+	if q.waiting > 0 && !q.over {
+		q.timer = time.AfterFunc(AskTimeout, q.end)
+	}
+	q.endIfLast()
+}
+
+// endIfLast ends the question if nobody is left to wait for. It is called with the lock, and gives it back.
+func (q *question) endIfLast() {
+	last := q.begun && q.waiting == 0
 	q.mu.Unlock()
 	if last {
 		q.end()
 	}
-}
-
-// begun is called when all nodes have been asked.
-func (q *question) begun() {
-	q.mu.Lock()
-	if q.waiting > 1 && !q.over {
-		q.timer = time.AfterFunc(AskTimeout, q.end)
-	}
-	q.passed()
 }
 
 // end calls done, the first time.
