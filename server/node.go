@@ -17,8 +17,8 @@ type node struct{ *Server }
 
 var errDraining = errors.New("draining")
 
-// Topics lists the topics with subscribers.
-func (n node) Topics(prefix string) []admin.Topic {
+// Topics lists the topics with subscribers, all of them.
+func (n node) Topics(prefix, _ string, _ int) []admin.Topic {
 	infos := n.hub.Topics(prefix)
 	list := make([]admin.Topic, len(infos))
 	for i := range infos {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,7 +74,7 @@ func newProgram(args ...string) *program {
 		args: args, stdin: strings.NewReader(""), stdout: p.out, stderr: p.err,
 		terminal: func(any) bool { return false },
 		signals:  func(...os.Signal) (<-chan os.Signal, func()) { return p.signal, func() {} },
-		newNode:  func(server.Config) (node, error) { panic("this test starts no node") },
+		newNode:  func(server.Config, string, *slog.LevelVar) (node, error) { panic("this test starts no node") },
 		host:     func() doctor.Host { panic("this test examines no host") },
 		pause:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}

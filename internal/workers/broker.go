@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"c100k/internal/bus/natsbus"
 )
 
 // broker is an embedded NATS server on loopback.
@@ -24,7 +26,7 @@ type broker struct {
 // nobody in without the secret, which is made here and goes to the workers over their links.
 func startBroker(messageBytesMax int, log *slog.Logger) (*broker, error) {
 	secret := rand.Text()
-	payload := messageBytesMax + brokerHeadBytes
+	payload := max(messageBytesMax, natsbus.PacketBytesMax) + brokerHeadBytes
 	nats, err := server.NewServer(&server.Options{
 		ServerName: "c100k", Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: secret,
 		MaxPayload: int32(payload), MaxPending: max(brokerPendingMin, 4*int64(payload)),

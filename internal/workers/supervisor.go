@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"c100k/internal/admin"
-	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 	"c100k/server"
 )
