@@ -76,16 +76,18 @@ type Config struct {
 	// the zero value; Defaults has "127.0.0.1:9100".
 	Admin string
 
-	// Workers is how many processes share the public port. Default 1. WorkersAuto derives it. More than one is not built yet.
+	// Workers is how many processes share the public port, 1 to 64. Default 1. WorkersAuto derives it from MaxConns and the
+	// limit on open files. A Server is one of them: `c100k serve` starts the others, and New refuses more than 1.
 	Workers int
-	// Loops is how many event loops run in the process, 1 to 256. Default: the cores (GOMAXPROCS).
+	// Loops is how many event loops run in each process, 1 to 256, and at most 256 over all workers. Default: the cores
+	// (GOMAXPROCS), dealt out to the workers, at least 1 for each.
 	Loops int
 
-	// MaxConns is how many connections are held at once; beyond it new ones get 503. Default: what the process's limit
-	// on open files allows, less a reserve.
+	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones get 503. Default: what
+	// the process's limit on open files allows, less a reserve, for each worker.
 	MaxConns int
 	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. A /64 of IPv6 is one address. The
-	// connections of TrustedProxies count for their clients. Zero: no limit.
+	// connections of TrustedProxies count for their clients. Each worker counts its own. Zero: no limit.
 	MaxConnsPerIP int
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For is believed, and who
 	// may begin a connection with a PROXY header, version 1 or 2. Do not list a proxy that passes on bytes without such a
@@ -146,14 +148,16 @@ type Config struct {
 	DemoEndpoints bool
 
 	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev ask for.
-	Handler http.Handler
+	Handler http.Handler `json:"-"`
 	// Logger gets the node's log. Nil: nothing is logged.
-	Logger *slog.Logger
+	Logger *slog.Logger `json:"-"`
 	// Registry is where the node's metrics are registered and what /metrics shows. Nil: a registry of its own.
-	Registry Registry
+	Registry Registry `json:"-"`
 	// OnListen is called by Serve when the ports are open; connections may be served already. admin is nil when
 	// there is no admin port. Nil: nobody is told.
-	OnListen func(public, admin net.Addr)
+	OnListen func(public, admin net.Addr) `json:"-"`
+	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
+	Worker *Worker `json:"-"`
 }
 
 // Registry is both sides of a Prometheus registry; a *prometheus.Registry is one.
@@ -188,8 +192,11 @@ func (c *Config) fill() {
 // from other fields. It does not validate.
 func (c Config) WithDefaults() Config {
 	c.fill()
-	orDefault(&c.Loops, loopsDefault())
-	orDefault(&c.MaxConns, connsDefault())
+	if c.Workers == WorkersAuto {
+		c.Workers = workersFor(c.MaxConns, connsDefault())
+	}
+	orDefault(&c.Loops, max(1, loopsDefault()/c.Workers))
+	orDefault(&c.MaxConns, min(connsDefault()*c.Workers, connsMax))
 	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")

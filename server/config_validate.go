@@ -46,12 +46,17 @@ func (c *Config) Validate() error {
 // FitsMachine says whether this process can hold what the configuration asks of it: a *FieldError, or nil.
 func (c *Config) FitsMachine() error {
 	allowed := connsAllowed()
-	if c.MaxConns <= allowed {
+	workers := max(1, c.Workers)
+	if c.MaxConns <= allowed*workers {
 		return nil
 	}
+	processes := "this process may open"
+	if workers > 1 {
+		processes = fmt.Sprintf("each of the %d workers may open", workers)
+	}
 	return &FieldError{Field: "MaxConns", Given: strconv.Itoa(c.MaxConns), Allowed: fmt.Sprintf(
-		"this process may open %d files, which is %d connections (%d are kept for other uses): raise the limit to %d with ulimit -n or LimitNOFILE=, or leave it out",
-		OpenFiles(), allowed, reservedFiles, c.MaxConns+reservedFiles)}
+		"%s %d files, which is %d connections (%d are kept for other uses): raise the limit to %d with ulimit -n or LimitNOFILE=, take %d workers, or leave it out",
+		processes, OpenFiles(), allowed, reservedFiles, (c.MaxConns+workers-1)/workers+reservedFiles, workersFor(c.MaxConns, allowed))}
 }
 
 type validator struct{ errs []error }
@@ -76,13 +81,7 @@ func (v *validator) oneOf(field, given string, allowed ...string) {
 }
 
 func (c *Config) validateNumbers(v *validator) {
-	if c.Workers != 1 {
-		given := strconv.Itoa(c.Workers)
-		if c.Workers == WorkersAuto {
-			given = "auto"
-		}
-		v.refuse("Workers", given, "not built yet: several workers; allowed is 1")
-	}
+	c.validateWorkers(v)
 	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
 	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
 	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")

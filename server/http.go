@@ -37,7 +37,11 @@ func (s *Server) makeHTTP() error {
 	if err != nil {
 		return err
 	}
-	s.api = s.crossOrigin(admin.NewPublic(s.apiConfig()))
+	s.api = admin.NewPublic(s.apiConfig())
+	if s.cfg.Worker != nil {
+		s.api = s.cfg.Worker.API
+	}
+	s.api = s.crossOrigin(s.api)
 	s.fallback = edge.NewListener(edge.ListenerOptions{
 		HeadTimeout: httpHeaderTimeout, Release: s.admission.Release, Refused: s.refused,
 	})
@@ -171,8 +175,10 @@ func (s *Server) upstream() (http.Handler, error) {
 	}, nil
 }
 
-// adminHandler is the admin port.
-func (s *Server) adminHandler() (http.Handler, error) {
+// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs that serve it on a listener of
+// their own, with a server as careful as admin ports need. Who comes over a unix socket counts as on this machine. The error is
+// that of registering the node's metrics.
+func (s *Server) AdminHandler() (http.Handler, error) {
 	registry := s.cfg.Registry
 	if registry == nil {
 		own := prometheus.NewRegistry()

@@ -17,8 +17,8 @@ type node struct{ *Server }
 
 var errDraining = errors.New("draining")
 
-// Topics lists the topics with subscribers.
-func (n node) Topics(prefix string) []admin.Topic {
+// Topics lists the topics with subscribers, all of them.
+func (n node) Topics(prefix, _ string, _ int) []admin.Topic {
 	infos := n.hub.Topics(prefix)
 	list := make([]admin.Topic, len(infos))
 	for i := range infos {
@@ -48,10 +48,11 @@ func topicOf(info *broadcast.TopicInfo) admin.Topic {
 
 // CloseConnection closes the connection, and says whether there was one.
 func (n node) CloseConnection(id netpoll.ID) bool {
-	if id.Loop() >= len(n.reactors) {
+	i := id.Loop() - n.loopBase()
+	if i < 0 || i >= len(n.reactors) {
 		return false
 	}
-	r := n.reactors[id.Loop()]
+	r := n.reactors[i]
 	found := make(chan bool, 1)
 	posted := r.loop.Remote().Post(func(l *netpoll.Loop) {
 		c := l.Lookup(id)
@@ -149,7 +150,7 @@ func (n node) readLoop(s *admin.Stats, i int, r *reactor) {
 	loop := r.loop.Stats()
 	s.Connections.Total += loop.Connections
 	s.Loops = append(s.Loops, admin.Loop{
-		Loop: i, Connections: loop.Connections, Turns: loop.Turns, BusySeconds: loop.Busy.Seconds(),
+		Loop: n.loopBase() + i, Connections: loop.Connections, Turns: loop.Turns, BusySeconds: loop.Busy.Seconds(),
 		Mailbox: loop.Mailbox, IO: r.loop.Kernel(),
 	})
 	s.Bytes.Received += loop.BytesReceived

@@ -47,7 +47,7 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 	r := &reactor{shard: s.hub.Shard(i)}
 	r.makeHandlers(s, i)
 	opt := netpoll.Options{
-		Index:      i,
+		Index:      s.loopBase() + i,
 		IO:         netpoll.IOMode(s.cfg.IO),
 		Deliver:    func(_ *netpoll.Loop, members int) bool { return r.shard.Deliver(&r.sink, members) },
 		AfterFlush: r.afterFlush,

@@ -19,7 +19,7 @@ func (s *Server) Reload(c Config) error {
 		return err
 	}
 	c = c.WithDefaults()
-	if err := s.differing(&c); err != nil {
+	if err := s.cfg.Reloadable(&c); err != nil {
 		return err
 	}
 	l, err := newLive(&c)
@@ -30,11 +30,12 @@ func (s *Server) Reload(c Config) error {
 	return nil
 }
 
-// differing says which fields differ that Reload cannot change: an errors.Join of *FieldError, or nil. Functions and interfaces
-// are the program's, not the configuration file's, and are not compared.
-func (s *Server) differing(c *Config) error {
+// Reloadable says which fields of next differ that Reload cannot change in a node that runs with c: an errors.Join of *FieldError,
+// or nil. Both must have their defaults. Functions, interfaces and pointers are the program's, not the configuration file's, and
+// are not compared.
+func (c *Config) Reloadable(next *Config) error {
 	var errs []error
-	old, now := reflect.ValueOf(s.cfg), reflect.ValueOf(*c)
+	old, now := reflect.ValueOf(*c), reflect.ValueOf(*next)
 	for i := range old.NumField() {
 		name := old.Type().Field(i).Name
 		switch old.Field(i).Kind() {

@@ -75,6 +75,9 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	c = c.WithDefaults()
+	if err := c.oneProcess(); err != nil {
+		return nil, err
+	}
 	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -226,7 +229,7 @@ func (s *Server) open(ln *net.TCPListener) error {
 }
 
 func (s *Server) openAdmin() error {
-	if s.cfg.Admin == "" || s.adminLn != nil {
+	if s.cfg.Admin == "" || s.adminLn != nil || s.cfg.Worker != nil {
 		return nil
 	}
 	ln, err := net.Listen("tcp", s.cfg.Admin)
@@ -234,7 +237,7 @@ func (s *Server) openAdmin() error {
 		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
 	}
 	s.adminLn = ln
-	handler, err := s.adminHandler()
+	handler, err := s.AdminHandler()
 	if err != nil {
 		ln.Close()
 		return err

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,7 +75,7 @@ func newProgram(args ...string) *program {
 		args: args, stdin: strings.NewReader(""), stdout: p.out, stderr: p.err,
 		terminal: func(any) bool { return false },
 		signals:  func(...os.Signal) (<-chan os.Signal, func()) { return p.signal, func() {} },
-		newNode:  func(server.Config) (node, error) { panic("this test starts no node") },
+		newNode:  func(server.Config, string, *slog.LevelVar) (node, error) { panic("this test starts no node") },
 		host:     bareHost,
 		pause:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
@@ -300,5 +301,16 @@ func TestDoctorAgreesWithServer(t *testing.T) {
 	host.OpenFiles = func() (int64, int64) { return hard, int64(server.OpenFiles()) }
 	if got, want := doctor.Examine(host, doctor.Want{Conns: 1, Workers: 1, Node: true}).Holds, int64(server.Config{}.WithDefaults().MaxConns); got != want {
 		t.Errorf("doctor: %d, server: %d", got, want)
+	}
+	room := server.Config{}.WithDefaults().MaxConns
+	for _, conns := range []int{1, room, room + 1, 2 * room, 5 * room, 5*room + 1, 100_000, 115_000} {
+		got := doctor.WorkersFor(int64(conns), int64(room))
+		want := server.Config{Workers: server.WorkersAuto, MaxConns: conns}.WithDefaults().Workers
+		if got != int64(want) && want <= server.WorkersMax {
+			t.Errorf("%d connections: doctor: %d workers, server: %d", conns, got, want)
+		}
+	}
+	if doctor.WorkersMax != server.WorkersMax {
+		t.Errorf("at most: doctor: %d, server: %d", doctor.WorkersMax, server.WorkersMax)
 	}
 }

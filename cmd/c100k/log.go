@@ -7,11 +7,21 @@ import (
 	"log/slog"
 )
 
-// newLogger logs to w; format is "text", "json", or "auto": text on a terminal, JSON otherwise. level may be changed
-// while it runs.
-func newLogger(w io.Writer, terminal bool, format string, level *slog.LevelVar) *slog.Logger {
+// logFormat decides what "auto" is: text on a terminal, JSON otherwise.
+func logFormat(format string, terminal bool) string {
+	switch {
+	case format != "auto":
+		return format
+	case terminal:
+		return "text"
+	}
+	return "json"
+}
+
+// newLogger logs to w; format is "text" or "json". level may be changed while it runs.
+func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: durationsAsText}
-	if format == "text" || format == "auto" && terminal {
+	if format == "text" {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))

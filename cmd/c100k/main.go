@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"c100k/internal/doctor"
+	"c100k/internal/workers"
 )
 
 func main() {
@@ -22,6 +23,13 @@ func main() {
 		newNode:  newNode,
 		host:     doctor.ThisHost,
 		pause:    pause,
+	}
+	link, err := workers.Inherited()
+	switch {
+	case err != nil:
+		os.Exit(a.exitCode(&exit{exitUsage, err}))
+	case link != nil:
+		os.Exit(a.work(link))
 	}
 	os.Exit(a.run(context.Background()))
 }

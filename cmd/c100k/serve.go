@@ -11,12 +11,14 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"c100k/internal/version"
+	"c100k/internal/workers"
 	"c100k/server"
 )
 
@@ -43,14 +45,16 @@ Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen, 78 invalid config
 type serving struct {
 	*app
 	call
-	level slog.LevelVar
-	log   *slog.Logger
-	node  node
+	level  slog.LevelVar
+	format string // of the log: "text" or "json"
+	log    *slog.Logger
+	node   node
 }
 
 func (s *serving) run(ctx context.Context) error {
 	s.level.Set(levelOf(s.Options.LogLevel))
-	s.log = newLogger(s.stderr, s.terminal(s.stderr), s.Options.LogFormat, &s.level)
+	s.format = logFormat(s.Options.LogFormat, s.terminal(s.stderr))
+	s.log = newLogger(s.stderr, s.format, &s.level)
 	slog.SetDefault(s.log)
 	config, err := s.nodeConfig(s.call)
 	if err != nil {
@@ -58,7 +62,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	s.warnOfLimits()
 	// Without a limit to be found there is nothing to set, and nothing to say.
-	if _, err := memlimit.Set(); err != nil {
+	if _, err := memlimit.Set(memlimit.WithRatio(workers.MemoryRatio(config.Workers))); err != nil {
 		s.log.Debug("memory limit not set", "err", err)
 	}
 	// Signals from here on: a TERM during the start must not be lost.
@@ -66,8 +70,10 @@ func (s *serving) run(ctx context.Context) error {
 	defer stop()
 	// One processor more than loops: a loop that waits briefly keeps its own, and the acceptor, HTTP and the collector must not
 	// have to wait with it.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), config.Loops+1))
-	if s.node, err = s.newNode(config); err != nil {
+	if config.Workers == 1 {
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), config.Loops+1))
+	}
+	if s.node, err = s.newNode(config, s.format, &s.level); err != nil {
 		return s.explain(err)
 	}
 	ended := make(chan error, 1)
@@ -122,11 +128,19 @@ func (s *serving) supervise(ctx context.Context, signals <-chan os.Signal, ended
 				drained = make(chan error, 1)
 				go func() { drained <- s.node.Shutdown(ctx) }()
 			default:
+				stopNow()
+				select { // other processes of the node must not outlive this one
+				case <-drained:
+				case <-time.After(stopNowMax):
+				}
 				return &exit{exitFailure, errors.New("stopped at once by a second signal: connections were cut")}
 			}
 		}
 	}
 }
+
+// stopNowMax bounds how long a second signal waits for the node to stop at once.
+const stopNowMax = 3 * time.Second
 
 // explain gives an error of the node its exit code.
 func (s *serving) explain(err error) error {
@@ -166,10 +180,12 @@ func (s *serving) tryReload() error {
 	if err != nil {
 		return err
 	}
+	before := s.level.Level()
+	s.level.Set(levelOf(again.Options.LogLevel)) // before the reload, for workers get it with that
 	if err := s.node.Reload(config); err != nil {
+		s.level.Set(before)
 		return again.Explain(err)
 	}
-	s.level.Set(levelOf(again.Options.LogLevel))
 	s.call = again
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -60,7 +61,7 @@ func (p *pretender) Reload(c server.Config) error {
 func pretend(args ...string) (*program, *pretender) {
 	p := newProgram(append([]string{"serve"}, args...)...)
 	n := &pretender{draining: make(chan struct{}), drained: make(chan error, 1), end: make(chan error, 1)}
-	p.newNode = func(c server.Config) (node, error) {
+	p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
 		n.config = c
 		return n, nil
 	}
@@ -158,7 +159,7 @@ func TestServeEnds(t *testing.T) {
 		}
 	}
 	p, _ := pretend("--api-key-file", "/nonexistent")
-	p.newNode = func(server.Config) (node, error) {
+	p.newNode = func(server.Config, string, *slog.LevelVar) (node, error) {
 		return nil, &server.FieldError{Field: "APIKeyFile", Given: `"/nonexistent"`, Allowed: "no such file"}
 	}
 	if code, _, got := p.exec(t); code != 2 || !strings.Contains(got, `--api-key-file: "/nonexistent" is refused; no such file`) {
@@ -236,9 +237,9 @@ func TestServeLogs(t *testing.T) {
 		p, n := pretend(test.args...)
 		p.terminal = func(any) bool { return test.terminal }
 		made := p.newNode
-		p.newNode = func(c server.Config) (node, error) {
+		p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
 			c.Logger.Info("hello", "in", 90*time.Second)
-			return made(c)
+			return made(c, format, level)
 		}
 		n.end <- nil
 		if code, _, got := p.exec(t); code != 0 || !strings.Contains(got, test.want) || test.want == "" && got != "" {
@@ -252,14 +253,14 @@ func TestRealNode(t *testing.T) {
 	p := newProgram("serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "0s", "--max-conns", "100")
 	var public, admin string
 	up := make(chan struct{})
-	p.newNode = func(c server.Config) (node, error) {
+	p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
 		tell := c.OnListen
 		c.OnListen = func(pub, adm net.Addr) {
 			tell(pub, adm)
 			public, admin = pub.String(), adm.String()
 			close(up)
 		}
-		return newNode(c)
+		return newNode(c, format, level)
 	}
 	served := p.start(t)
 	<-up

@@ -63,12 +63,14 @@ func keyMatches(key string, r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// loopbackPeer says whether the request was made on this machine. One that a
-// proxy on this machine passes on was not.
+// loopbackPeer says whether the request was made on this machine: over
+// loopback, or over a unix socket. One that a proxy on this machine passes on was not.
 func loopbackPeer(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() {
-		return false
+	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); !unix {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !peer.Addr().Unmap().IsLoopback() {
+			return false
+		}
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
 		if len(r.Header.Values(name)) > 0 {

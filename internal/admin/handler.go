@@ -32,9 +32,13 @@ type Config struct {
 	// runtime and of the process.
 	Metrics prometheus.Gatherer
 
-	// Process reads the process's own figures into the document of /v1/stats.
+	// Process adds the process's own figures to the document of /v1/stats.
 	// Nil: those of this process.
 	Process func(*Stats)
+
+	// Pprof returns the handler of profiles that a request wants; no handler and
+	// no problem is those of this process, as is a nil Pprof.
+	Pprof func(*http.Request) (http.Handler, *Problem)
 
 	// Logger hears of drains and of connections that were closed on demand.
 	// Nil: nobody does.
@@ -49,6 +53,7 @@ type api struct {
 	messageBytesMax int
 	publishBytesMax int
 	process         func(*Stats)
+	pprof           func(*http.Request) (http.Handler, *Problem)
 	log             *slog.Logger
 }
 
@@ -72,7 +77,7 @@ func New(c Config) http.Handler {
 		route{pattern: path("readyz"), get: a.readyz, open: true},
 		route{pattern: path("metrics"), get: serveMetrics(c)},
 		route{pattern: path("debug/pprof"), get: redirectPprof},
-		route{pattern: path("debug/pprof/*"), get: servePprof, post: servePprof},
+		route{pattern: path("debug/pprof/*"), get: a.servePprof, post: a.servePprof},
 	)
 	return a
 }
@@ -97,6 +102,7 @@ func newAPI(c Config, loopback bool) *api {
 		access:          newAccess(c, loopback),
 		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
 		process:         c.Process,
+		pprof:           c.Pprof,
 		log:             c.Logger,
 	}
 	a.publishBytesMax = max(PublishBytesMax, 2*a.messageBytesMax)

@@ -17,15 +17,16 @@ type Node interface {
 	// present; its text goes to the caller, with status 503.
 	Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
 
-	// Topics lists the topics that have a subscriber and whose names begin
-	// with prefix, in any order.
-	Topics(prefix string) []Topic
+	// Topics lists the topics that have a subscriber, whose names begin with
+	// prefix and come behind after, which may be empty: the first most of them
+	// by name at least, in any order. There may be others among them.
+	Topics(prefix, after string, most int) []Topic
 
 	// Topic is one topic, and false where it has no subscriber.
 	Topic(name string) (Topic, bool)
 
-	// Stats reads the node. The fields Memory, Goroutines, Files and PID are
-	// left alone: the handler fills them.
+	// Stats reads the node. Memory, CPUSeconds, Goroutines and Files are those
+	// of its other processes, if it has some: the handler adds its own, and PID.
 	Stats() Stats
 
 	// CloseConnection closes the connection with netpoll.ReasonAdmin, and

@@ -56,7 +56,7 @@ func (n *fakeNode) take() []sent {
 	return s
 }
 
-func (n *fakeNode) Topics(prefix string) []Topic {
+func (n *fakeNode) Topics(prefix, _ string, _ int) []Topic {
 	var topics []Topic
 	for _, name := range []string{"news.sport", "a/b", "news", "chat"} {
 		if strings.HasPrefix(name, prefix) {

@@ -7,9 +7,26 @@ import (
 	"net/http/pprof"
 )
 
-// servePprof is what the init function of net/http/pprof mounts on
+// servePprof serves the profiles of this process, or of that which the request
+// asks for.
+func (a *api) servePprof(w http.ResponseWriter, r *http.Request, profile string) {
+	if a.pprof != nil {
+		handler, problem := a.pprof(r)
+		if problem != nil {
+			problem.Write(w)
+			return
+		}
+		if handler != nil {
+			handler.ServeHTTP(w, r)
+			return
+		}
+	}
+	ownPprof(w, r, profile)
+}
+
+// ownPprof is what the init function of net/http/pprof mounts on
 // http.DefaultServeMux, which nothing of ours serves.
-func servePprof(w http.ResponseWriter, r *http.Request, profile string) {
+func ownPprof(w http.ResponseWriter, r *http.Request, profile string) {
 	w.Header().Del("X-Content-Type-Options") // pprof's own pages and errors set what they need
 	switch profile {
 	case "cmdline":

@@ -26,7 +26,7 @@ type process struct {
 
 func newProcess() *process { return &process{base: privateBytes()} }
 
-// read fills the fields of s that are the process's rather than the node's.
+// read adds this process's figures to those that the node has of others.
 func (p *process) read(s *Stats) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,8 +36,13 @@ func (p *process) read(s *Stats) {
 		p.last.Files = Files{Open: openFiles(), Limit: filesLimit()}
 	}
 	s.PID = os.Getpid()
-	s.Memory, s.Files = p.last.Memory, p.last.Files
-	s.Goroutines = runtime.NumGoroutine()
+	s.Memory.PrivateBytes += p.last.Memory.PrivateBytes
+	s.Memory.BaseBytes += p.last.Memory.BaseBytes
+	s.Memory.HeapBytes += p.last.Memory.HeapBytes
+	s.Files.Open += p.last.Files.Open
+	s.Files.Limit += p.last.Files.Limit
+	s.Goroutines += runtime.NumGoroutine()
+	s.CPUSeconds += cpuSeconds()
 	if s.Connections.Total > 0 {
 		grown := s.Memory.PrivateBytes - s.Memory.BaseBytes
 		s.Memory.PerConnectionBytes = max(grown, 0) / int64(s.Connections.Total)
@@ -61,6 +66,15 @@ func privateBytes() int64 {
 		}
 	}
 	return kib << 10
+}
+
+// cpuSeconds is the time that this process has run, in user and kernel mode.
+func cpuSeconds() float64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
 func heapBytes() int64 {

@@ -36,10 +36,42 @@ type Stats struct {
 	// loops together.
 	TurnSeconds HistogramSnapshot `json:"loop_turn_seconds"`
 
-	Memory     Memory `json:"memory"`
-	Goroutines int    `json:"goroutines"`
-	Files      Files  `json:"files"`
+	// Memory, CPUSeconds, Goroutines and Files are sums over the processes of
+	// the node: the handler adds its own.
+	Memory     Memory  `json:"memory"`
+	CPUSeconds float64 `json:"cpu_seconds_total"` // user and system time
+	Goroutines int     `json:"goroutines"`
+	Files      Files   `json:"files"`
+
+	// Workers are the processes that share the public port; absent where the
+	// node is one process.
+	Workers []Worker `json:"workers,omitempty"`
 }
+
+// Worker is one of several processes behind one port.
+type Worker struct {
+	Worker       int     `json:"worker"` // its number, from 0; one that is started again keeps it
+	PID          int     `json:"pid"`    // 0 while there is no process
+	State        string  `json:"state"`  // one of the states below
+	Restarts     uint64  `json:"restarts_total"`
+	Uptime       float64 `json:"uptime_seconds"`
+	Connections  int     `json:"connections"`
+	MessagesSent uint64  `json:"messages_sent_total"` // with those that earlier processes sent
+	CPUSeconds   float64 `json:"cpu_seconds_total"`   // likewise
+	PrivateBytes int64   `json:"private_bytes"`
+	OpenFiles    int     `json:"open_files"`
+	Note         string  `json:"note,omitempty"` // what is not well, in words
+}
+
+// The states of a worker. Of one that is silent, what is counted up is from
+// its last answer, and all else is zero.
+const (
+	WorkerStarting   = "starting"
+	WorkerServing    = "serving"
+	WorkerSilent     = "silent" // it is there and does not answer
+	WorkerDraining   = "draining"
+	WorkerRestarting = "restarting" // it has died, and the next is not there yet
+)
 
 // fillEmpty makes the document say {} and [] where the node had nothing to say,
 // so that who reads it never meets a null.

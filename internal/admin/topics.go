@@ -30,8 +30,9 @@ func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
-	topics := a.node.Topics(params["prefix"])
-	if cursor, ok := params["cursor"]; ok {
+	cursor, ok := params["cursor"]
+	topics := a.node.Topics(params["prefix"], cursor, limit+1) // one more tells whether there is a next page
+	if ok {
 		topics = slices.DeleteFunc(topics, func(t Topic) bool { return t.Name <= cursor })
 	}
 	slices.SortFunc(topics, func(x, y Topic) int { return strings.Compare(x.Name, y.Name) })

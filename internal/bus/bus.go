@@ -1,16 +1,20 @@
 // Package bus is what goes between processes and machines: a node publishes, the others hear.
 //
-// There are only two types: a [Bus] is one node's connection to the others, and a [Message] is what one of
-// them has published. A bus knows nothing of members: each node fans out to its own. Adapters to brokers
-// are packages beside it; all of them pass the same test (bustest). [Memory] joins nodes of one process.
+// There are only a few types: a [Bus] is one node's connection to the others, a [Message] is what one of them
+// has published, a [Tally] is what a node did with it, and an [Answer] is the sum over the nodes that were
+// asked. A bus knows nothing of members: each node fans out to its own. Adapters to brokers are packages
+// beside it; all of them pass the same test (bustest). [Memory] joins nodes of one process.
 //
 // What every Bus keeps to:
 //
-//   - A message reaches each other node that runs at that time, at most once; lost connections lose
-//     messages. It does not come back to the node that published it, which has delivered it already.
-//   - Messages of one node arrive in the order of its Publish calls. There is no order between nodes.
+//   - A message reaches each other node that runs at that time, at most once, and exactly once while nothing
+//     is lost. It does not come back to the node that published it, which has delivered it already.
+//   - What is lost is counted: each node numbers its messages, and whoever hears the others knows by the
+//     numbers what it has not heard ([Health].Missed), at the latest a heartbeat later.
+//   - Messages of one node arrive in the order of its Publish and Ask calls. There is no order between nodes.
 //   - Topics and payloads arrive byte for byte. A topic is any topic of package broadcast: nothing in it is
 //     a wildcard.
+//   - An Ask comes to an end: when each node known has answered, or after [AskTimeout] with what has come.
 package bus
 
 import (
@@ -19,13 +23,18 @@ import (
 )
 
 var (
-	// ErrClosed is returned by Publish and Run after Close.
+	// ErrClosed is returned by Publish, Ask and Run after Close.
 	ErrClosed = errors.New("bus: closed")
 	// ErrRunning is returned by a second Run while the first has not ended.
 	ErrRunning = errors.New("bus: already running")
-	// ErrFull is returned by Publish when the message was not taken, or not for all, because what waits for
-	// a slow node or broker has reached its limit.
+	// ErrFull is returned by Publish and Ask when the message was not taken, or not for all, because what
+	// waits for a slow node or broker, or the questions that wait for answers, have reached their limit.
 	ErrFull = errors.New("bus: full")
+	// ErrDisconnected is returned by Publish and Ask while there is no connection to the broker; the message
+	// was not taken.
+	ErrDisconnected = errors.New("bus: disconnected")
+	// ErrTooLarge is wrapped by what Publish and Ask return for a message larger than the broker takes.
+	ErrTooLarge = errors.New("bus: message too large")
 )
 
 // Message is one published message on its way between nodes.
@@ -35,17 +44,62 @@ type Message struct {
 	Payload []byte
 }
 
-// Bus is one node's connection to the others. Its methods may be called on any goroutine.
+// Tally is what became of a message: on one node, or the sum over several.
+type Tally struct {
+	Matched int // members of the topic
+	Queued  int // members that the message is on its way to
+	Dropped int // members that do not get it, because the node had too much to deliver
+}
+
+// Add adds what another node did.
+func (t *Tally) Add(other Tally) {
+	t.Matched += other.Matched
+	t.Queued += other.Queued
+	t.Dropped += other.Dropped
+}
+
+// Answer is what the other nodes did with a message.
+type Answer struct {
+	Tally
+	Nodes  int // that have said what they did
+	Silent int // that were known when the message was sent, and have not, or had lost it
+}
+
+// Health is a bus as an operator sees it. The counters begin with the Bus and do not go back.
+type Health struct {
+	Connected bool
+	Reason    string // why not, in words; empty while connected
+	Sent      uint64 // own messages that were handed to the broker or the other nodes
+	Received  uint64 // messages of other nodes that were delivered
+	Missed    uint64 // messages of other nodes that are known to have been lost on the way here
+	Unsent    uint64 // own messages that the bus did not take, or could not hand on, for all
+	Peers     int    // other nodes that are there
+}
+
+// Bus is one node's connection to the others. Its methods may be called on any goroutine; all but Run and
+// Close are quick, and may be called on event loops.
 type Bus interface {
-	// Publish sends m to the other nodes. It does not wait for them: it is called on event loops. The
-	// payload is kept: nobody may change it any more.
+	// Publish sends m to the other nodes. It does not wait for them, nor for a slow broker: beyond a bound it
+	// returns ErrFull. The payload is kept: nobody may change it any more.
 	Publish(ctx context.Context, m Message) error
 
-	// Run calls deliver for each message of the other nodes, one at a time, until ctx is done or the bus is
-	// closed; it then returns nil. Any other end is an error that says why. What deliver gets is its own to
-	// keep; the payload may be shared, so it must not change it. One Run at a time.
-	Run(ctx context.Context, deliver func(Message)) error
+	// Ask is Publish, and then done is called, exactly once, with what the other nodes did with m: when each
+	// that is known has said so, or after AskTimeout with what has come. done runs on any goroutine, perhaps
+	// before Ask returns, and must not block. If Ask returns an error, done is not called. A node that had no
+	// room for the message is a silent one.
+	Ask(ctx context.Context, m Message, done func(Answer)) error
 
-	// Close ends Run and frees what the bus holds. Closing again does nothing.
+	// Run calls deliver for each message of the other nodes, one at a time, until ctx is done or the bus is
+	// closed; it then returns nil. Any other end is an error that says why. deliver returns what the node did
+	// with the message. What it gets is its own to keep; the payload may be shared, so it must not change it.
+	// A deliver that is too slow loses messages, and they are counted. One Run at a time; a node that does
+	// not run hears nothing, and answers that it did nothing.
+	Run(ctx context.Context, deliver func(Message) Tally) error
+
+	// Health tells how the bus is.
+	Health() Health
+
+	// Close says goodbye, ends Run and frees what the bus holds; questions that wait end with what has come.
+	// It may take a second or two where a broker is slow. Closing again does nothing.
 	Close() error
 }

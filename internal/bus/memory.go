@@ -6,6 +6,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Memory is a network of nodes in one process. The zero value is ready to use.
@@ -16,7 +18,7 @@ type Memory struct {
 
 // Join adds a node and returns its Bus. Any goroutine.
 func (m *Memory) Join() Bus {
-	n := &memoryNode{network: m, closed: make(chan struct{}), arrived: make(chan struct{}, 1)}
+	n := &memoryNode{network: m, inbox: NewInbox(), questions: make(map[*question]struct{})}
 	m.mu.Lock()
 	m.nodes = append(m.nodes, n)
 	m.mu.Unlock()
@@ -33,127 +35,214 @@ func (m *Memory) leave(n *memoryNode) {
 // memoryNode is one node's Bus.
 type memoryNode struct {
 	network *Memory
-	closed  chan struct{} // closed by Close
-	arrived chan struct{} // holds a token when the queue may have something for Run
-	once    sync.Once
+	inbox   *Inbox
 
-	mu      sync.Mutex // guards the fields below
-	running bool
-	queue   []Message // for Run; nothing is queued while nobody runs
-	bytes   int       // in the queue, and not over QueueBytesMax
+	sent, received, missed, unsent atomic.Uint64
+
+	mu        sync.Mutex // guards the fields below
+	questions map[*question]struct{}
 }
 
-func (n *memoryNode) isClosed() bool {
-	select {
-	case <-n.closed:
-		return true
-	default:
-		return false
-	}
-}
-
-// Publish puts m in the queue of each other node that runs. It returns ErrFull if one of them had no room;
+// Publish puts m in the inbox of each other node that runs. It returns ErrFull if one of them had no room;
 // the others have it then.
 func (n *memoryNode) Publish(ctx context.Context, m Message) error {
-	if err := ctx.Err(); err != nil {
+	if err := n.mayPublish(ctx); err != nil {
 		return err
-	}
-	if n.isClosed() {
-		return ErrClosed
 	}
 	n.network.mu.RLock()
 	defer n.network.mu.RUnlock()
 	full := false
 	for _, other := range n.network.nodes {
-		if other != n && !other.enqueue(m) {
+		if other != n && !other.hear(Arrival{Message: m}) {
 			full = true
 		}
 	}
 	if full {
+		n.unsent.Add(1)
 		return ErrFull
 	}
+	n.sent.Add(1)
 	return nil
 }
 
-func cost(m Message) int { return len(m.Topic) + len(m.Payload) + messageOverheadBytes }
+func (n *memoryNode) mayPublish(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil && n.inbox.IsClosed() {
+		err = ErrClosed
+	}
+	if err != nil {
+		n.unsent.Add(1)
+	}
+	return err
+}
 
-// enqueue returns false if there is no room.
-func (n *memoryNode) enqueue(m Message) bool {
+// hear returns false if there is no room.
+func (n *memoryNode) hear(a Arrival) bool {
+	if n.inbox.Put([]Arrival{a}) == 0 {
+		return true
+	}
+	n.missed.Add(1)
+	return false
+}
+
+// Ask implements Bus.
+func (n *memoryNode) Ask(ctx context.Context, m Message, done func(Answer)) error {
+	if err := n.mayPublish(ctx); err != nil {
+		return err
+	}
+	q := &question{node: n, done: done}
+	if !n.remember(q) {
+		n.unsent.Add(1)
+		return ErrFull
+	}
+	n.put(q, m)
+	n.sent.Add(1)
+	q.begin() // without the network's lock: it may call done
+	return nil
+}
+
+// put asks each other node.
+func (n *memoryNode) put(q *question, m Message) {
+	n.network.mu.RLock()
+	defer n.network.mu.RUnlock()
+	for _, other := range n.network.nodes {
+		if other == n {
+			continue
+		}
+		q.asked()
+		if !other.hear(Arrival{Message: m, Answered: q.answered}) {
+			q.lost()
+		}
+	}
+}
+
+// remember returns false if too many questions wait, or the node has been closed meanwhile.
+func (n *memoryNode) remember(q *question) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.running {
-		return true // a node that does not run hears nothing
-	}
-	if n.bytes+cost(m) > QueueBytesMax {
+	if n.questions == nil || len(n.questions) >= AsksMax {
 		return false
 	}
-	n.bytes += cost(m)
-	n.queue = append(n.queue, m)
-	select {
-	case n.arrived <- struct{}{}:
-	default:
-	}
+	n.questions[q] = struct{}{}
 	return true
-}
-
-// take empties the queue into the returned slice.
-func (n *memoryNode) take() []Message {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	batch := n.queue
-	n.queue, n.bytes = nil, 0
-	return batch
-}
-
-// setRunning returns false if the node runs already.
-func (n *memoryNode) setRunning() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.running {
-		return false
-	}
-	n.running = true
-	return true
-}
-
-// stop forgets what has not been delivered.
-func (n *memoryNode) stop() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.running, n.queue, n.bytes = false, nil, 0
 }
 
 // Run implements Bus.
-func (n *memoryNode) Run(ctx context.Context, deliver func(Message)) error {
-	if n.isClosed() {
-		return ErrClosed
+func (n *memoryNode) Run(ctx context.Context, deliver func(Message) Tally) error {
+	return n.inbox.Run(ctx, func(m Message) Tally {
+		n.received.Add(1)
+		return deliver(m)
+	})
+}
+
+// Health implements Bus.
+func (n *memoryNode) Health() Health {
+	h := Health{
+		Connected: !n.inbox.IsClosed(),
+		Sent:      n.sent.Load(), Received: n.received.Load(), Missed: n.missed.Load(), Unsent: n.unsent.Load(),
 	}
-	if !n.setRunning() {
-		return ErrRunning
+	if !h.Connected {
+		h.Reason = "closed"
+		return h
 	}
-	defer n.stop()
-	for {
-		for _, m := range n.take() {
-			if ctx.Err() != nil || n.isClosed() {
-				return nil
-			}
-			deliver(m)
-		}
-		select {
-		case <-n.arrived:
-		case <-ctx.Done():
-			return nil
-		case <-n.closed:
-			return nil
-		}
-	}
+	n.network.mu.RLock()
+	defer n.network.mu.RUnlock()
+	h.Peers = len(n.network.nodes) - 1
+	return h
 }
 
 // Close implements Bus.
 func (n *memoryNode) Close() error {
-	n.once.Do(func() {
-		close(n.closed)
-		n.network.leave(n)
-	})
+	if !n.inbox.Close() {
+		return nil
+	}
+	n.network.leave(n)
+	n.mu.Lock()
+	questions := n.questions
+	n.questions = nil
+	n.mu.Unlock()
+	for q := range questions {
+		q.end()
+	}
 	return nil
+}
+
+// question is an Ask that waits for its answers.
+type question struct {
+	node *memoryNode
+	done func(Answer)
+
+	mu      sync.Mutex // guards the fields below
+	waiting int        // nodes that have been asked and have not answered
+	begun   bool       // all have been asked
+	answer  Answer
+	timer   *time.Timer // while it waits
+	over    bool
+}
+
+// asked notes that one node more is to answer.
+func (q *question) asked() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting++
+}
+
+// answered takes one node's answer.
+func (q *question) answered(t Tally) {
+	q.mu.Lock()
+	q.waiting--
+	q.answer.Add(t)
+	q.answer.Nodes++
+	q.endIfLast()
+}
+
+// lost notes that a node had no room for the message.
+func (q *question) lost() {
+	q.mu.Lock()
+	q.waiting--
+	q.answer.Silent++
+	q.endIfLast()
+}
+
+// begin is called when all nodes have been asked.
+func (q *question) begin() {
+	q.mu.Lock()
+	q.begun = true
+	if q.waiting > 0 && !q.over {
+		q.timer = time.AfterFunc(AskTimeout, q.end)
+	}
+	q.endIfLast()
+}
+
+// endIfLast ends the question if nobody is left to wait for. It is called with the lock, and gives it back.
+func (q *question) endIfLast() {
+	last := q.begun && q.waiting == 0
+	q.mu.Unlock()
+	if last {
+		q.end()
+	}
+}
+
+// end calls done, the first time.
+func (q *question) end() {
+	q.mu.Lock()
+	if q.over {
+		q.mu.Unlock()
+		return
+	}
+	q.over = true
+	q.answer.Silent += q.waiting
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	answer := q.answer
+	q.mu.Unlock()
+	q.node.forget(q)
+	q.done(answer)
+}
+
+func (n *memoryNode) forget(q *question) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.questions, q)
 }

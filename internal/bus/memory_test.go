@@ -29,11 +29,12 @@ func TestMemoryFull(t *testing.T) {
 	ended := make(chan error, 1)
 	heard := 0
 	go func() {
-		ended <- b.Run(context.Background(), func(bus.Message) {
+		ended <- b.Run(context.Background(), func(bus.Message) bus.Tally {
 			if heard++; heard == 1 {
 				close(inside)
 				<-release
 			}
+			return bus.Tally{}
 		})
 	}()
 	for begun := false; !begun; { // until b runs, nobody hears
@@ -56,7 +57,7 @@ func TestMemoryFull(t *testing.T) {
 			break
 		}
 	}
-	if sent > bus.QueueBytesMax/len(m.Payload) {
+	if sent > bus.InboxBytesMax/len(m.Payload) {
 		t.Errorf("%d messages of %d bytes were taken", sent, len(m.Payload))
 	}
 	close(release)
@@ -75,11 +76,12 @@ func ExampleMemory() {
 	heard := make(chan bus.Message, 1)
 	ended := make(chan error)
 	go func() {
-		ended <- b.Run(ctx, func(m bus.Message) {
+		ended <- b.Run(ctx, func(m bus.Message) bus.Tally {
 			select {
 			case heard <- m:
 			default:
 			}
+			return bus.Tally{}
 		})
 	}()
 	for { // a node hears what is published while it runs

@@ -51,6 +51,7 @@ type node struct {
 	probed chan string // names of nodes whose probe has been heard
 	cancel context.CancelFunc
 	ended  chan error
+	did    bus.Tally // what deliver returns
 }
 
 // start joins n nodes and returns when each of them hears each other.
@@ -75,12 +76,13 @@ func run(t *testing.T, b bus.Bus, name string) *node {
 	n := &node{t: t, bus: b, name: name, cancel: cancel, ended: make(chan error, 1),
 		heard: make(chan bus.Message, 10000), probed: make(chan string, 10000)}
 	go func() {
-		n.ended <- b.Run(ctx, func(m bus.Message) {
+		n.ended <- b.Run(ctx, func(m bus.Message) bus.Tally {
 			if m.Topic == probe {
 				n.probed <- string(m.Payload)
-				return
+				return bus.Tally{}
 			}
 			n.heard <- m
+			return n.did
 		})
 	}()
 	t.Cleanup(func() {
@@ -255,13 +257,14 @@ func oneDeliveryAtATime(t *testing.T, join func() bus.Bus) {
 	arrived := make(chan struct{}, 10000)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- b.Run(ctx, func(bus.Message) {
+		ended <- b.Run(ctx, func(bus.Message) bus.Tally {
 			if !busy.TryLock() {
 				t.Error("two deliveries at once")
-				return
+				return bus.Tally{}
 			}
 			defer busy.Unlock()
 			arrived <- struct{}{}
+			return bus.Tally{}
 		})
 	}()
 	giveUp := time.After(patience)
@@ -309,7 +312,10 @@ func runEndsWithClose(t *testing.T, join func() bus.Bus) {
 
 func oneRunAtATime(t *testing.T, join func() bus.Bus) {
 	nodes := start(t, join, 2)
-	err := nodes[0].bus.Run(t.Context(), func(bus.Message) { t.Error("the second Run hears something") })
+	err := nodes[0].bus.Run(t.Context(), func(bus.Message) bus.Tally {
+		t.Error("the second Run hears something")
+		return bus.Tally{}
+	})
 	if !errors.Is(err, bus.ErrRunning) {
 		t.Errorf("second Run: %v", err)
 	}
@@ -326,7 +332,7 @@ func afterClose(t *testing.T, join func() bus.Bus) {
 	if err := b.Publish(t.Context(), bus.Message{Topic: "t"}); !errors.Is(err, bus.ErrClosed) {
 		t.Errorf("Publish: %v", err)
 	}
-	if err := b.Run(t.Context(), func(bus.Message) {}); !errors.Is(err, bus.ErrClosed) {
+	if err := b.Run(t.Context(), func(bus.Message) bus.Tally { return bus.Tally{} }); !errors.Is(err, bus.ErrClosed) {
 		t.Errorf("Run: %v", err)
 	}
 }

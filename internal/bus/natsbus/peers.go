@@ -1,0 +1,146 @@
+// The other nodes: who is there, and what has been heard of each.
+
+package natsbus
+
+import (
+	"sync"
+	"time"
+)
+
+// peer is another node, in one life of it: one that starts anew has another id.
+type peer struct {
+	id     uint64
+	name   string // empty until it has said so
+	heard  time.Time
+	there  bool   // heard in time, and not dead
+	dead   bool   // somebody saw it die; what of it is still on the way brings it back to nobody
+	synced bool   // latest means something
+	latest uint64 // number of its latest message that is accounted for
+}
+
+// peers are the nodes that are known. Any goroutine.
+type peers struct {
+	mu   sync.Mutex // guards the fields below
+	byID map[uint64]*peer
+}
+
+// hear notes a sign of life of a node. It returns nil if the node is new and there are too many; changed tells
+// whether it is there and was not before.
+func (ps *peers) hear(id uint64, now time.Time) (p *peer, changed bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p = ps.byID[id]
+	if p == nil {
+		if len(ps.byID) >= PeersMax {
+			ps.forgetSilent(now)
+		}
+		if len(ps.byID) >= PeersMax {
+			return nil, false
+		}
+		p = &peer{id: id}
+		ps.byID[id] = p
+	}
+	p.heard = now
+	changed = !p.there && !p.dead
+	p.there = !p.dead
+	return p, changed
+}
+
+// forgetSilent forgets the nodes that are not there.
+func (ps *peers) forgetSilent(before time.Time) {
+	for id, p := range ps.byID {
+		if !p.there && !p.heard.After(before) {
+			delete(ps.byID, id)
+		}
+	}
+}
+
+// message notes that message number n of p has come. It returns how many were lost before it, and whether it is
+// new: nothing is heard twice.
+func (ps *peers) message(p *peer, n uint64) (missed uint64, fresh bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if !p.synced {
+		p.synced, p.latest = true, n-1
+	}
+	if n <= p.latest {
+		return 0, false
+	}
+	missed = n - p.latest - 1
+	p.latest = n
+	return missed, true
+}
+
+// presence notes what p says of itself: its name, and the number of its latest message. It returns how many are
+// missing.
+func (ps *peers) presence(p *peer, name []byte, latest uint64) (missed uint64) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p.name == "" {
+		p.name = string(name)
+	}
+	if p.synced && latest > p.latest {
+		missed = latest - p.latest
+	}
+	if !p.synced || latest > p.latest {
+		p.synced, p.latest = true, latest
+	}
+	return missed
+}
+
+// bye forgets a node that has left.
+func (ps *peers) bye(id uint64) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	delete(ps.byID, id)
+}
+
+// gone marks the nodes of that name as dead, and tells whether one of them was there.
+func (ps *peers) gone(name string) (changed bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.byID {
+		if p.name == name {
+			changed = changed || p.there
+			p.there, p.dead = false, true
+		}
+	}
+	return changed
+}
+
+// expire marks the nodes that have been silent for too long, and tells whether there was one.
+func (ps *peers) expire(now time.Time) (changed bool) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.byID {
+		if p.there && now.Sub(p.heard) > PeerTimeout {
+			p.there, changed = false, true
+		}
+	}
+	ps.forgetSilent(now.Add(-PeerMemory))
+	return changed
+}
+
+// excuse gives everybody new time: it was we who could not hear.
+func (ps *peers) excuse(now time.Time) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.byID {
+		if p.there {
+			p.heard = now
+		}
+	}
+}
+
+// there returns the ids of the nodes that are there.
+func (ps *peers) there() []uint64 {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ids := make([]uint64, 0, len(ps.byID))
+	for id, p := range ps.byID {
+		if p.there {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

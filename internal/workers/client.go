@@ -1,0 +1,82 @@
+// The HTTP client of the other side of a link.
+
+package workers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"c100k/internal/admin"
+)
+
+// client asks the other side of a link. Any goroutine.
+type client struct{ http *http.Client }
+
+func newClient(link *Link) *client {
+	return &client{&http.Client{Transport: &http.Transport{
+		DialContext:     link.DialContext,
+		MaxConnsPerHost: linkConnsMax, MaxIdleConnsPerHost: linkConnsMax, IdleConnTimeout: admin.IdleTimeout / 2,
+		DisableCompression: true,
+	}}}
+}
+
+// close lets go of idle connections.
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// problem is an answer that is none: its status, and what the other side said.
+type problem struct {
+	status int
+	text   string
+}
+
+func (p *problem) Error() string { return p.text }
+
+// do sends a document, nil for none, and reads the answer into out, nil where the status is all there is to know. An answer that
+// says no is a *problem.
+func (c *client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	// The host is a name of loopback, for the other side asks who its peer is talking to.
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return problemOf(response)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(io.LimitReader(response.Body, documentBytesMax)).Decode(out)
+}
+
+func problemOf(response *http.Response) error {
+	text, err := io.ReadAll(io.LimitReader(response.Body, documentBytesMax))
+	if err != nil {
+		return err
+	}
+	var told admin.Problem
+	if json.Unmarshal(text, &told) == nil && told.Detail != "" {
+		return &problem{response.StatusCode, told.Detail}
+	}
+	return &problem{response.StatusCode, fmt.Sprintf("%s: %s", response.Status, strings.TrimSpace(string(text)))}
+}

@@ -1,0 +1,121 @@
+// One worker process, as the parent sees it: from its start to its end.
+
+package workers
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"c100k/internal/admin"
+)
+
+// process is a worker's process. Any goroutine.
+type process struct {
+	// immutable after startProcess
+	cmd     *exec.Cmd
+	client  *client
+	started time.Time
+	serving chan struct{} // closed when the worker has said that it serves
+	ended   chan struct{} // closed when the process has ended
+
+	once sync.Once // for serving
+
+	mu      sync.Mutex // guards the field below
+	failure *Failure   // what the worker has said of its end
+}
+
+// startProcess starts a worker that gets its orders and says what it has to say over its link; handler answers everything else
+// that it asks for.
+func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http.Handler) (*process, error) {
+	link, theirs, err := newPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	cmd.ExtraFiles = []*os.File{theirs} // the first of them is descriptor 3
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
+	cmd.Env = append(cmd.Env, linkVariable+"=3")
+	if err := s.start(cmd); err != nil {
+		link.Close()
+		return nil, fmt.Errorf("start a worker: %w", err)
+	}
+	p := &process{cmd: cmd, client: newClient(link), started: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
+	private := admin.Server(p.handler(orders, handler))
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = private.Serve(link) // it ends with the link
+	}()
+	go func() {
+		_ = cmd.Wait() // the state of the process tells how it ended
+		_ = link.Close()
+		<-served
+		_ = private.Close()
+		p.client.close()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// handler answers the worker.
+func (p *process) handler(orders func() *Orders, other http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /worker/orders", func(rw http.ResponseWriter, _ *http.Request) { writeDocument(rw, orders()) })
+	mux.HandleFunc("POST /worker/serving", func(http.ResponseWriter, *http.Request) {
+		p.once.Do(func() { close(p.serving) })
+	})
+	mux.HandleFunc("POST /worker/failed", func(rw http.ResponseWriter, r *http.Request) {
+		failure := new(Failure)
+		if err := readDocument(r.Body, failure); err != nil {
+			admin.NewProblem(http.StatusBadRequest, "bad_failure", err.Error()).Write(rw)
+			return
+		}
+		p.mu.Lock()
+		p.failure = failure
+		p.mu.Unlock()
+	})
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		// Not all in one mux, which would redirect the topic ".." away.
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(rw, r)
+			return
+		}
+		other.ServeHTTP(rw, r)
+	})
+}
+
+// signal sends a signal to the process. One that has ended gets none.
+func (p *process) signal(s syscall.Signal) {
+	_ = p.cmd.Process.Signal(s) // it fails only for one that has ended
+}
+
+// failed is what the worker has said of its end, nil where it said nothing.
+func (p *process) failed() *Failure {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failure
+}
+
+// serves tells whether the worker has said so, and is there.
+func (p *process) serves() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+	}
+	select {
+	case <-p.serving:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }

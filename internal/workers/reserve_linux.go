@@ -1,0 +1,140 @@
+// The public port of several processes: reserved by the parent, listened on by each worker.
+
+package workers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// reservation is a public port that is ours, bound and not listened on: as long as it is there, nobody else can listen on the port,
+// and no connection is ever dealt to the process that holds it.
+type reservation struct {
+	file *os.File
+	addr *net.TCPAddr
+}
+
+// reserve binds the address; port 0 takes a free one. It fails where anybody listens on it, another node of several workers
+// included.
+func reserve(address string) (*reservation, error) {
+	addr, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := boundSocket(addr)
+	if err != nil {
+		return nil, err
+	}
+	r := &reservation{file: os.NewFile(uintptr(fd), "reservation")}
+	if r.addr, err = boundAddr(fd, addr); err != nil {
+		r.file.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// boundSocket binds as net.Listen would: an address without a host is of both families where there are both.
+func boundSocket(addr *net.TCPAddr) (int, error) {
+	if addr.IP == nil || addr.IP.IsUnspecified() {
+		fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port})
+		if err == nil || err == unix.EADDRINUSE || err == unix.EACCES {
+			return fd, os.NewSyscallError("bind", err)
+		}
+		addr = &net.TCPAddr{IP: net.IPv4zero, Port: addr.Port} // a kernel without IPv6
+	}
+	if ip := addr.IP.To4(); ip != nil {
+		fd, err := bindTo(unix.AF_INET, &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(ip)})
+		return fd, os.NewSyscallError("bind", err)
+	}
+	zone, err := zoneID(addr.Zone)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port, ZoneId: zone, Addr: [16]byte(addr.IP.To16())})
+	return fd, os.NewSyscallError("bind", err)
+}
+
+// zoneID is the number of an interface; "" is none.
+func zoneID(zone string) (uint32, error) {
+	if zone == "" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n), nil
+	}
+	face, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0, fmt.Errorf("zone %q: %w", zone, err)
+	}
+	return uint32(face.Index), nil
+}
+
+// bindTo binds first and shares the port after. While a socket does not share, binding it fails if anybody listens on the port,
+// also those who would share it with us: another node of the same user.
+func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil { // connections of a node that was here before
+		return -1, err
+	}
+	if family == unix.AF_INET6 {
+		only := 1
+		if a := to.(*unix.SockaddrInet6).Addr; a == [16]byte{} {
+			only = 0
+		}
+		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return -1, err
+		}
+	}
+	if err = unix.Bind(fd, to); err != nil {
+		return -1, err
+	}
+	return fd, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+}
+
+// boundAddr is the address with the port that the kernel has chosen.
+func boundAddr(fd int, wanted *net.TCPAddr) (*net.TCPAddr, error) {
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return nil, os.NewSyscallError("getsockname", err)
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}, nil
+	case *unix.SockaddrInet6:
+		return &net.TCPAddr{IP: a.Addr[:], Port: a.Port, Zone: wanted.Zone}, nil
+	}
+	return nil, fmt.Errorf("bound to a %T", name)
+}
+
+// Close gives the port up.
+func (r *reservation) Close() error { return r.file.Close() }
+
+// listenShared listens on a reserved address, beside others of the same user. It is plain TCP: netpoll's acceptor wants no
+// multipath socket.
+func listenShared(ctx context.Context, address string) (net.Listener, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if failed := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		}); failed != nil {
+			return failed
+		}
+		return os.NewSyscallError("setsockopt", err)
+	}}
+	lc.SetMultipathTCP(false)
+	return lc.Listen(ctx, "tcp", address)
+}

@@ -1,0 +1,114 @@
+// The place of one worker: it is filled again when the process in it has died.
+
+package workers
+
+import (
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"c100k/internal/admin"
+)
+
+// slot is the place of one worker.
+type slot struct {
+	number int // immutable
+	s      *Supervisor
+
+	mu       sync.Mutex // guards the fields below
+	now      *process   // nil: none
+	restarts uint64
+	waiting  time.Duration // how long the place stays empty, where it is
+	past     admin.Stats   // what processes that have ended had counted
+	last     admin.Stats   // the last reading of the present one
+}
+
+// run fills the place until the node stops. It returns an error where the worker cannot serve and the node has never served.
+func (p *slot) run() error {
+	var pause backoff
+	for {
+		began := time.Now()
+		err := p.live()
+		if p.s.draining.Load() {
+			return nil
+		}
+		if err != nil && !p.s.up.Load() {
+			return err
+		}
+		delay := pause.after(time.Since(began))
+		p.s.log.Error("worker ended; it is started again", "worker", p.number, "err", err, "after", delay)
+		p.mu.Lock()
+		p.restarts++
+		p.waiting = delay
+		p.mu.Unlock()
+		select {
+		case <-time.After(delay):
+		case <-p.s.stop:
+			return nil
+		}
+	}
+}
+
+// live starts a process and waits for its end. The error is nil where it died without a word before it served.
+func (p *slot) live() error {
+	process, err := startProcess(p.s.starter, p.s.opt.Command(), func() *Orders { return p.s.orders(p.number) }, p.s.public)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.now = process
+	p.mu.Unlock()
+	if p.s.draining.Load() {
+		process.signal(syscall.SIGTERM) // the drain may have looked before this one was there
+	}
+	p.await(process)
+	p.leave(process)
+	if failure := process.failed(); failure != nil {
+		return failure
+	}
+	return nil
+}
+
+// await waits for the end of a process, and ends one that does not come to serve.
+func (p *slot) await(process *process) {
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	for serving := process.serving; ; {
+		select {
+		case <-process.ended:
+			return
+		case <-timeout.C:
+			p.s.log.Error("worker does not come to serve and is killed", "worker", p.number, "pid", process.pid(), "after", startTimeout)
+			process.signal(syscall.SIGKILL)
+		case <-serving:
+			serving = nil
+			timeout.Stop()
+			p.s.served(p.number, process)
+		}
+	}
+}
+
+// leave empties the place, and keeps what the process had counted.
+func (p *slot) leave(process *process) {
+	p.s.gone(process)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = nil
+	addTotals(&p.past, lost(&p.last))
+	p.last = admin.Stats{}
+	if !p.s.draining.Load() {
+		p.s.log.Warn("worker ended", "worker", p.number, "pid", process.pid(), "state", process.cmd.ProcessState.String(),
+			"lived", time.Since(process.started).Round(time.Millisecond))
+	}
+}
+
+// process is the present one, nil where the place is empty.
+func (p *slot) process() *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+// label names the worker in texts.
+func (p *slot) label() string { return fmt.Sprintf("worker %d", p.number) }

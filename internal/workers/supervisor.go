@@ -1,0 +1,333 @@
+// The supervisor: the parent process of a node of several workers.
+
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"c100k/internal/admin"
+	"c100k/internal/bus/natsbus"
+	"c100k/server"
+)
+
+// Options are what a supervisor is made of.
+type Options struct {
+	// Config is that of the node, with its defaults; Workers is at least 2.
+	Config server.Config
+	// LogFormat is "text" or "json": how workers log.
+	LogFormat string
+	// LogLevel is the level at which workers log, read when one starts and at a reload.
+	LogLevel *slog.LevelVar
+	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil: this program, with its own
+	// arguments and environment.
+	Command func() *exec.Cmd
+}
+
+// Supervisor runs a node of several processes. Any goroutine.
+type Supervisor struct {
+	// immutable after New
+	opt     Options
+	log     *slog.Logger
+	slots   []*slot
+	fleet   *fleet
+	starter *starter
+	public  http.Handler // the API behind the key, for workers whose clients ask for it
+
+	// immutable after open
+	port   *reservation
+	admin  net.Listener
+	api    *http.Server
+	broker *broker
+	bus    *natsbus.Bus
+	url    string // of the bus, with its secret
+
+	// any goroutine
+	up       atomic.Bool // all workers have served at the same time, once
+	draining atomic.Bool
+	began    time.Time
+	stop     chan struct{} // closed when a drain begins
+	stopped  chan struct{} // closed when everything has ended
+	config   atomic.Pointer[server.Config]
+	key      atomic.Pointer[string]
+	reloads  sync.Mutex // one reload at a time
+}
+
+// New makes a node of several processes that does not run yet. The error names the field of the configuration that is wrong.
+func New(opt Options) (*Supervisor, error) {
+	c := opt.Config
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	key, err := c.ReadAPIKey()
+	if err != nil {
+		return nil, err
+	}
+	s := &Supervisor{opt: opt, log: c.Logger, starter: newStarter(), stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.opt.Command == nil {
+		s.opt.Command = thisProgram
+	}
+	s.config.Store(&c)
+	s.key.Store(&key)
+	for i := range c.Workers {
+		s.slots = append(s.slots, &slot{number: i, s: s})
+	}
+	s.fleet = &fleet{s}
+	s.public = admin.NewPublic(s.apiConfig())
+	return s, nil
+}
+
+// thisProgram runs this program again. Standard input is the parent's alone.
+func thisProgram() *exec.Cmd {
+	path, err := os.Executable()
+	if err != nil {
+		path = os.Args[0]
+	}
+	cmd := exec.Command(path, os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
+
+// ListenAndServe starts everything and returns when it has ended: nil if because ctx has, server.ErrServerClosed after another
+// stop. Errors of opening a port, or of a worker that could not listen at the first start, wrap server.ErrListen. Call it once.
+func (s *Supervisor) ListenAndServe(ctx context.Context) error {
+	defer close(s.stopped)
+	defer s.starter.stop()
+	defer s.shut()
+	if err := s.open(); err != nil {
+		return err
+	}
+	drain := context.AfterFunc(ctx, s.beginDrain)
+	defer drain()
+	err := s.run()
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return nil
+	}
+	return server.ErrServerClosed
+}
+
+// open takes the ports and starts the bus.
+func (s *Supervisor) open() error {
+	c := s.config.Load()
+	var err error
+	if s.port, err = reserve(c.Listen); err != nil {
+		return fmt.Errorf("%w on %s: %w", server.ErrListen, c.Listen, err)
+	}
+	if c.Admin != "" {
+		if s.admin, err = net.Listen("tcp", c.Admin); err != nil {
+			return fmt.Errorf("%w on %s (admin): %w", server.ErrListen, c.Admin, err)
+		}
+	}
+	s.url = c.Bus
+	if c.Bus == server.BusMemory {
+		if s.broker, err = startBroker(c.MaxMessage, s.log); err != nil {
+			return fmt.Errorf("%w: %w", server.ErrListen, err)
+		}
+		s.url = s.broker.url
+	}
+	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	if err != nil {
+		return fmt.Errorf("%w: %w", server.ErrListen, err)
+	}
+	if s.admin != nil {
+		s.api = admin.Server(s.adminHandler())
+		go s.serveAdmin()
+	}
+	return nil
+}
+
+func (s *Supervisor) serveAdmin() {
+	if err := s.api.Serve(s.admin); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("HTTP server ended", "port", "admin", "err", err)
+	}
+}
+
+// run fills all places, and waits until they are empty for good.
+func (s *Supervisor) run() error {
+	reading, stopReading := context.WithCancel(context.Background())
+	defer stopReading()
+	go s.fleet.keepReading(reading)
+	failed := make(chan error, len(s.slots))
+	var all sync.WaitGroup
+	for _, p := range s.slots {
+		all.Go(func() {
+			if err := p.run(); err != nil {
+				failed <- fmt.Errorf("%s: %w", p.label(), err)
+			}
+		})
+	}
+	empty := make(chan struct{})
+	go func() { all.Wait(); close(empty) }()
+	select {
+	case err := <-failed:
+		// What keeps one from serving keeps the others as well, and one message is enough.
+		s.beginDrain()
+		s.kill()
+		<-empty
+		return err
+	case <-empty:
+		return nil
+	}
+}
+
+// shut closes what open has opened. No worker is left.
+func (s *Supervisor) shut() {
+	if s.api != nil {
+		_ = s.api.Close()
+	} else if s.admin != nil {
+		_ = s.admin.Close()
+	}
+	if s.bus != nil {
+		_ = s.bus.Close()
+	}
+	if s.broker != nil {
+		s.broker.close()
+	}
+	if s.port != nil {
+		_ = s.port.Close()
+		s.log.Info("stopped", "uptime", time.Since(s.began).Round(time.Millisecond))
+	}
+}
+
+// orders are those of a worker, as things stand.
+func (s *Supervisor) orders(number int) *Orders {
+	c := s.config.Load()
+	return &Orders{
+		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
+		Config: s.share(c), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+	}
+}
+
+// share is a worker's part of the configuration. The key is read here, so that all have the same.
+func (s *Supervisor) share(c *server.Config) server.Config {
+	part := c.Share()
+	part.Listen, part.Bus = s.port.addr.String(), s.url
+	part.APIKey, part.APIKeyFile = *s.key.Load(), ""
+	if s.admin != nil {
+		part.Admin = s.admin.Addr().String() // for the demo page
+	}
+	return part
+}
+
+// served hears that a worker serves. When all do for the first time, the node is up.
+func (s *Supervisor) served(number int, p *process) {
+	s.log.Debug("worker serves", "worker", number, "pid", p.pid(), "after", time.Since(p.started).Round(time.Millisecond))
+	for _, slot := range s.slots {
+		if now := slot.process(); now == nil || !now.serves() {
+			return
+		}
+	}
+	if s.up.Swap(true) {
+		return
+	}
+	c := s.config.Load()
+	s.log.Info("serving", "listen", s.port.addr.String(), "admin", addrText(s.admin), "workers", c.Workers, "loops", c.Loops, "max_conns", c.MaxConns)
+	if c.OnListen != nil {
+		c.OnListen(s.port.addr, addrOf(s.admin))
+	}
+}
+
+func addrOf(ln net.Listener) net.Addr {
+	if ln == nil {
+		return nil
+	}
+	return ln.Addr()
+}
+
+func addrText(ln net.Listener) string {
+	if ln == nil {
+		return "off"
+	}
+	return ln.Addr().String()
+}
+
+// gone tells the bus that a process has ended, so that nobody waits for its answers.
+func (s *Supervisor) gone(p *process) {
+	if err := s.bus.Gone(natsbus.NodeName(p.pid())); err != nil {
+		s.log.Warn("the bus does not hear that a worker is gone", "pid", p.pid(), "err", err)
+	}
+}
+
+// Shutdown drains all workers together and returns when everything has ended. When ctx ends first, they are killed, and the error
+// is ctx's. A second Shutdown waits for the first.
+func (s *Supervisor) Shutdown(ctx context.Context) error {
+	s.beginDrain()
+	select {
+	case <-s.stopped:
+		return nil
+	case <-ctx.Done():
+		s.kill()
+		<-s.stopped
+		return ctx.Err()
+	}
+}
+
+// beginDrain tells all workers to drain, if it has not, and returns at once.
+func (s *Supervisor) beginDrain() {
+	if s.draining.Swap(true) {
+		return
+	}
+	c := s.config.Load()
+	s.log.Info("draining", "workers", len(s.slots), "over", max(c.Drain, 0))
+	close(s.stop)
+	s.signal(syscall.SIGTERM)
+	late := time.AfterFunc(max(c.Drain, 0)+stopGrace, func() {
+		s.log.Error("workers have not drained in time and are killed")
+		s.kill()
+	})
+	go func() {
+		<-s.stopped
+		late.Stop()
+	}()
+}
+
+func (s *Supervisor) kill() { s.signal(syscall.SIGKILL) }
+
+// signal sends a signal to all workers that are there.
+func (s *Supervisor) signal(sig syscall.Signal) {
+	for _, slot := range s.slots {
+		if p := slot.process(); p != nil {
+			p.signal(sig)
+		}
+	}
+}
+
+// Reload applies c to the running node: it is checked here, and only if it can be applied do the workers get it. The error names
+// what is wrong with c, or the fields that differ and need a restart; then nothing has changed.
+func (s *Supervisor) Reload(c server.Config) error {
+	s.reloads.Lock()
+	defer s.reloads.Unlock()
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	c = c.WithDefaults()
+	old := s.config.Load()
+	if err := old.Reloadable(&c); err != nil {
+		return err
+	}
+	key, err := c.ReadAPIKey()
+	if err != nil {
+		return err
+	}
+	// From here on a worker that starts gets the new one.
+	s.config.Store(&c)
+	s.key.Store(&key)
+	return s.fleet.reload(&Change{Config: s.share(&c), Level: s.opt.LogLevel.Level()})
+}
