@@ -18,13 +18,13 @@ type node struct{ *Server }
 var errDraining = errors.New("draining")
 
 // Topics lists the topics with subscribers, all of them.
-func (n node) Topics(prefix, _ string, _ int) []admin.Topic {
+func (n node) Topics(prefix, _ string, _ int) (list []admin.Topic, missing []string) {
 	infos := n.hub.Topics(prefix)
-	list := make([]admin.Topic, len(infos))
+	list = make([]admin.Topic, len(infos))
 	for i := range infos {
 		list[i] = topicOf(&infos[i])
 	}
-	return list
+	return list, nil
 }
 
 // Topic is one topic, if it has a subscriber.
@@ -95,11 +95,11 @@ func (n node) Drain() error {
 }
 
 // Ready is nil while new connections are wanted.
-func (n node) Ready() error {
+func (n node) Ready() (remarks []string, err error) {
 	if n.draining.Load() {
-		return errDraining
+		return nil, errDraining
 	}
-	return nil
+	return nil, nil
 }
 
 // Stats reads the node.

@@ -223,7 +223,7 @@ func (s *Server) open(ln *net.TCPListener) error {
 	}
 	s.addr = ln.Addr()
 	s.closers = append(s.closers, ln)
-	s.log.Info("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
+	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.io, "max_conns", s.cfg.MaxConns)
 	return nil
 }

@@ -19,10 +19,12 @@ type Node interface {
 
 	// Topics lists the topics that have a subscriber, whose names begin with
 	// prefix and come behind after, which may be empty: the first most of them
-	// by name at least, in any order. There may be others among them.
-	Topics(prefix, after string, most int) []Topic
+	// by name at least, in any order. There may be others among them. missing
+	// says whose part is not in the list, in words.
+	Topics(prefix, after string, most int) (list []Topic, missing []string)
 
-	// Topic is one topic, and false where it has no subscriber.
+	// Topic is one topic, and false where it has no subscriber; Missing is set
+	// in either case.
 	Topic(name string) (Topic, bool)
 
 	// Stats reads the node. Memory, CPUSeconds, Goroutines and Files are those
@@ -38,8 +40,9 @@ type Node interface {
 	Drain() error
 
 	// Ready is nil while the node wants new connections. Otherwise its text,
-	// such as "draining", goes to whoever asks /readyz, without any key.
-	Ready() error
+	// such as "draining", goes to whoever asks /readyz, without any key; and so
+	// do remarks on parts of the node that are not well while it is ready.
+	Ready() (remarks []string, err error)
 }
 
 // Topic is one topic's subscribers.
@@ -47,4 +50,6 @@ type Topic struct {
 	Name        string         `json:"topic"`
 	Subscribers int            `json:"subscribers"`
 	Transports  map[string]int `json:"transports"` // subscribers by transport: "websocket", "sse", …
+	// Missing says who is not counted, in words; absent where all are.
+	Missing []string `json:"missing,omitempty"`
 }

@@ -35,6 +35,7 @@ type fakeNode struct {
 	drains     int
 	publishErr map[string]error // by topic
 	drainErr   error
+	remarks    []string
 	readyErr   error
 }
 
@@ -56,14 +57,14 @@ func (n *fakeNode) take() []sent {
 	return s
 }
 
-func (n *fakeNode) Topics(prefix, _ string, _ int) []Topic {
+func (n *fakeNode) Topics(prefix, _ string, _ int) (list []Topic, missing []string) {
 	var topics []Topic
 	for _, name := range []string{"news.sport", "a/b", "news", "chat"} {
 		if strings.HasPrefix(name, prefix) {
 			topics = append(topics, fakeTopic(name))
 		}
 	}
-	return topics
+	return topics, nil
 }
 
 func fakeTopic(name string) Topic {
@@ -93,10 +94,10 @@ func (n *fakeNode) Drain() error {
 	return n.drainErr
 }
 
-func (n *fakeNode) Ready() error {
+func (n *fakeNode) Ready() (remarks []string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.readyErr
+	return n.remarks, n.readyErr
 }
 
 func someStats() Stats {

@@ -43,7 +43,7 @@ func (p *slot) addTo(sum *admin.Stats, err error) admin.Worker {
 		row.State = admin.WorkerStarting
 		return row
 	case err != nil:
-		row.State, row.Note = admin.WorkerSilent, err.Error()
+		row.State, row.Note = admin.WorkerSilent, words(err)
 		return row
 	case p.last.Draining:
 		row.State = admin.WorkerDraining
