@@ -17,6 +17,11 @@ type node struct{ *Server }
 
 var errDraining = errors.New("draining")
 
+// PublishLater publishes on all nodes.
+func (n node) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
+	return n.publishLater(topic, kind, payload, done)
+}
+
 // Topics lists the topics with subscribers.
 func (n node) Topics(prefix string) []admin.Topic {
 	infos := n.hub.Topics(prefix)
@@ -93,12 +98,12 @@ func (n node) Drain() error {
 	return nil
 }
 
-// Ready is nil while new connections are wanted.
+// Ready is nil while new connections are wanted: a node that has lost the bus serves those it has, but others serve better.
 func (n node) Ready() error {
 	if n.draining.Load() {
 		return errDraining
 	}
-	return nil
+	return n.busReady()
 }
 
 // Stats reads the node.
@@ -113,6 +118,7 @@ func (n node) Stats() admin.Stats {
 		},
 		HandshakesRejected: n.rejected.snapshot(),
 		Topics:             len(n.hub.Topics("")),
+		Bus:                n.readBus(),
 	}
 	n.readTransports(&s.Connections)
 	n.readHub(&s)

@@ -28,6 +28,12 @@ var (
 	descSlow        = desc("c100k_slow_consumer_total", "What was done about clients that lag behind, by action.", "action")
 	descBusy        = desc("c100k_loop_busy_seconds_total", "Time a loop has spent working, waiting not counted.", "loop")
 	descTurn        = desc("c100k_loop_turn_seconds", "Time a turn of a loop took, waiting not counted.")
+	descBusUp       = desc("c100k_bus_connected", "1 while the bus to other nodes is connected, which a node alone always is; else 0.")
+	descBusPeers    = desc("c100k_bus_peers", "Other nodes on the bus.")
+	descBusSent     = desc("c100k_bus_sent_total", "Messages sent to the other nodes.")
+	descBusReceived = desc("c100k_bus_received_total", "Messages of other nodes that were delivered here.")
+	descBusMissed   = desc("c100k_bus_missed_total", "Messages of other nodes that are known to have been lost on the way here.")
+	descBusUnsent   = desc("c100k_bus_unsent_total", "Messages of this node that the bus did not take, or could not hand on.")
 	descBuild       = desc("c100k_build_info", "Always 1; the labels say which build this is.", "version", "revision", "goversion")
 )
 
@@ -47,6 +53,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descConnections, descOpened, descClosed, descRejected, descMsgReceived, descMsgSent, descReceived,
 		descSent, descFanout, descOutbox, descSlow, descBusy, descTurn, descBuild,
+		descBusUp, descBusPeers, descBusSent, descBusReceived, descBusMissed, descBusUnsent,
 	} {
 		out <- d
 	}
@@ -93,6 +100,16 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter(descBusy, loop.BusySeconds, strconv.Itoa(loop.Loop))
 	}
 	histogram(descTurn, s.TurnSeconds)
+	connected := 0.0
+	if s.Bus.Connected {
+		connected = 1
+	}
+	gauge(descBusUp, connected)
+	gauge(descBusPeers, float64(s.Bus.Peers))
+	counter(descBusSent, float64(s.Bus.Sent))
+	counter(descBusReceived, float64(s.Bus.Received))
+	counter(descBusMissed, float64(s.Bus.Missed))
+	counter(descBusUnsent, float64(s.Bus.Unsent))
 }
 
 // serveMetrics answers GET /metrics from the caller's gatherer, or from a registry
