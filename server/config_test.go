@@ -47,7 +47,11 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		{"Workers", "is 2; not built yet", Config{Workers: 2}},
 		{"Workers", "is auto; not built yet", Config{Workers: WorkersAuto}},
-		{"Bus", `is "nats://:xxxxx@h"; not built yet`, Config{Bus: "nats://:secret@h"}},
+		{"Bus", `is "redis://:xxxxx@h"; not built yet: Redis; allowed are memory and nats://HOST:PORT`, Config{Bus: "redis://:secret@h"}},
+		{"Bus", `is "nats://:xxxxx@h"; no user stands before the @: allowed are`, Config{Bus: "nats://:secret@h"}},
+		{"Bus", `is "kafka://xxxxx@h"; not of the form nats://HOST:PORT`, Config{Bus: "kafka://secret@h"}},
+		{"Bus", `is "nats://h/x"; something stands behind the port`, Config{Bus: "nats://h/x"}},
+		{"Bus", `is "(not a URL)"; not a URL`, Config{Bus: "nats://secret@[h"}},
 		{"Loops", "is 257; allowed are 0 to 256", Config{Loops: 257}},
 		{"Loops", "is -1;", Config{Loops: -1}},
 		{"MaxConns", "is 16777217; allowed are 0 to 16777216", Config{MaxConns: 1<<24 + 1}},

@@ -150,6 +150,7 @@ func (s *Server) stop() {
 	_ = s.http.Close()
 	s.fallback.Close()
 	s.stopLoops()
+	s.leaveBus()
 	if s.admin != nil {
 		_ = s.admin.Close()
 	}

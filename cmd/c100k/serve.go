@@ -35,7 +35,7 @@ func (a *app) serve() *cobra.Command {
 		long: `Nothing is open that was not configured open. Settings come from defaults < --config FILE < environment < flags.
 
 Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the configuration, all or nothing.
-Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen, 78 invalid configuration.`,
+Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus, 78 invalid configuration.`,
 		args: arguments(0, 0, "no arguments"),
 		run:  func(ctx context.Context, c call) error { return (&serving{app: a, call: c}).run(ctx) },
 	})
@@ -147,7 +147,7 @@ func (s *serving) explain(err error) error {
 	switch {
 	case err == nil, errors.Is(err, server.ErrServerClosed):
 		return nil
-	case errors.Is(err, server.ErrListen):
+	case errors.Is(err, server.ErrListen), errors.Is(err, server.ErrBus):
 		return &exit{exitListen, err}
 	case errors.As(err, &field):
 		return misconfigured(s.Explain(err))

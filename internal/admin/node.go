@@ -45,6 +45,16 @@ type Node interface {
 	Ready() (remarks []string, err error)
 }
 
+// LatePublisher is a Node that has to ask others for the counts of a publish.
+// The API uses PublishLater where it is there, so that an array of messages is
+// on its way as a whole before the first count is waited for.
+type LatePublisher interface {
+	// PublishLater is Publish, and calls done once with the result: on any
+	// goroutine, perhaps before it returns, and within a bounded time. With an
+	// error, done is not called.
+	PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
+}
+
 // Topic is one topic's subscribers.
 type Topic struct {
 	Name        string         `json:"topic"`

@@ -124,6 +124,7 @@ func someStats() Stats {
 			{Loop: 0, Connections: 2, Turns: 1000, BusySeconds: 1.5, Mailbox: 1, IO: "uring"},
 			{Loop: 1, Connections: 1, Turns: 1, BusySeconds: 0.25, IO: "uring"},
 		},
+		Bus:           Bus{Kind: "nats", Connected: true, Peers: 2, Sent: 7, Received: 8, Missed: 9, Unsent: 10},
 		FanoutSeconds: fanout.Snapshot(),
 		TurnSeconds:   turns.Snapshot(),
 	}

@@ -101,8 +101,8 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "server that gets every HTTP request that is not ours, as behind a reverse proxy"},
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
 			Help: "directory whose files answer every HTTP request that is not ours"},
-		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"),
-			Help: "what joins nodes; only memory, a node alone, is built yet"},
+		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
+			Help: "what joins nodes: memory, a node alone, or nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST"},
 	}
 }
 

@@ -50,6 +50,9 @@ func (p *slot) addTo(sum *admin.Stats, err error) admin.Worker {
 	default:
 		row.State = admin.WorkerServing
 	}
+	if !p.last.Bus.Connected {
+		row.Note = "bus: " + p.last.Bus.Reason
+	}
 	addPresent(sum, &p.last)
 	sum.IO = p.last.IO
 	row.Connections, row.PrivateBytes, row.OpenFiles = p.last.Connections.Total, p.last.Memory.PrivateBytes, p.last.Files.Open

@@ -226,12 +226,22 @@ func (f *fleet) Stats() admin.Stats {
 	s := admin.Stats{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
 		Started: f.s.began, UptimeSeconds: time.Since(f.s.began).Seconds(), Draining: f.s.draining.Load(),
+		Bus: f.bus(),
 	}
 	for i, p := range f.s.slots {
 		s.Workers = append(s.Workers, p.addTo(&s, fresh[i]))
 	}
 	slices.SortFunc(s.Loops, func(x, y admin.Loop) int { return x.Loop - y.Loop })
 	return s
+}
+
+// bus is the parent's own part of the bus.
+func (f *fleet) bus() admin.Bus {
+	h := f.s.bus.Health()
+	return admin.Bus{
+		Kind: "nats", Connected: h.Connected, Reason: h.Reason, Peers: h.Peers,
+		Sent: h.Sent, Received: h.Received, Missed: h.Missed, Unsent: h.Unsent,
+	}
 }
 
 // read reads the figures of all workers, and says what went wrong with each.
