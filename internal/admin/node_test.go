@@ -127,13 +127,17 @@ func someStats() Stats {
 		Bus:           Bus{Kind: "nats", Connected: true, Peers: 2, Sent: 7, Received: 8, Missed: 9, Unsent: 10},
 		FanoutSeconds: fanout.Snapshot(),
 		TurnSeconds:   turns.Snapshot(),
+		Workers: []Worker{
+			{Worker: 0, PID: 4712, State: WorkerServing, Uptime: 60, Connections: 3, MessagesSent: 50, CPUSeconds: 1.25, PrivateBytes: 10 << 20, OpenFiles: 20},
+			{Worker: 1, State: WorkerRestarting, Restarts: 2, Note: "it has died young, and waits 250ms for its next start"},
+		},
 	}
 }
 
 func fakeProcess(s *Stats) {
 	s.PID = 4711
 	s.Memory = Memory{PrivateBytes: 30 << 20, BaseBytes: 20 << 20, HeapBytes: 8 << 20, PerConnectionBytes: 10 << 20 / 3}
-	s.Goroutines = 12
+	s.Goroutines, s.CPUSeconds = 12, 1.5
 	s.Files = Files{Open: 30, Limit: 20000}
 }
 
