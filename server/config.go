@@ -137,7 +137,9 @@ type Config struct {
 	Upstream string
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes Upstream and Handler.
 	Static string
-	// Bus joins nodes: "memory" (default) is a node alone. Other buses are not built yet.
+	// Bus joins nodes: "memory" (default) is a node alone, nats://HOST:PORT the nodes at that NATS server, with TOKEN@ or
+	// USER:PASSWORD@ before HOST where it asks for one. New fails with ErrBus if it cannot be reached; when it is lost later, the
+	// node goes on and comes back by itself.
 	Bus string
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none. Excludes APIKeyFile.

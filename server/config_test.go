@@ -45,9 +45,14 @@ func TestValidateRefuses(t *testing.T) {
 		field, want string // the error must begin with the field and contain want
 		config      Config
 	}{
-		{"Workers", "is 2; not built yet", Config{Workers: 2}},
-		{"Workers", "is auto; not built yet", Config{Workers: WorkersAuto}},
-		{"Bus", `is "nats://:xxxxx@h"; not built yet`, Config{Bus: "nats://:secret@h"}},
+		{"Workers", "is 65; allowed are 1 to 64, or auto", Config{Workers: 65}},
+		{"Workers", "is -2;", Config{Workers: -2}},
+		{"Loops", "is 13; allowed are 256 over all 20 workers", Config{Workers: 20, Loops: 13}},
+		{"Bus", `is "redis://:xxxxx@h"; not built yet: Redis; allowed are memory and nats://HOST:PORT`, Config{Bus: "redis://:secret@h"}},
+		{"Bus", `is "nats://:xxxxx@h"; no user stands before the @: allowed are`, Config{Bus: "nats://:secret@h"}},
+		{"Bus", `is "kafka://xxxxx@h"; not of the form nats://HOST:PORT`, Config{Bus: "kafka://secret@h"}},
+		{"Bus", `is "nats://h/x"; something stands behind the port`, Config{Bus: "nats://h/x"}},
+		{"Bus", `is "(not a URL)"; not a URL`, Config{Bus: "nats://secret@[h"}},
 		{"Loops", "is 257; allowed are 0 to 256", Config{Loops: 257}},
 		{"Loops", "is -1;", Config{Loops: -1}},
 		{"MaxConns", "is 16777217; allowed are 0 to 16777216", Config{MaxConns: 1<<24 + 1}},
@@ -103,7 +108,7 @@ func TestValidateRefuses(t *testing.T) {
 }
 
 func TestValidateNamesRealFields(t *testing.T) {
-	bad := Config{Workers: 9, Loops: -1, Rate: -1, IO: "x", Bus: "x", Listen: "x", Drain: -5}
+	bad := Config{Workers: 99, Loops: -1, Rate: -1, IO: "x", Bus: "x", Listen: "x", Drain: -5}
 	joined, ok := bad.Validate().(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 7 {
 		t.Fatalf("want all 7 errors at once, got: %v", bad.Validate())

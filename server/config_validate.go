@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"c100k/internal/bus/natsbus"
 	"c100k/internal/edge"
 )
 
@@ -117,12 +118,23 @@ func (c *Config) validateTimes(v *validator) {
 func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
-	if c.Bus != BusMemory {
-		v.refuse("Bus", strconv.Quote(redacted(c.Bus)), "not built yet: buses between nodes; allowed is memory")
-	}
+	c.validateBus(v)
 	for _, pattern := range c.PublicTopics {
 		if pattern == "" || len(pattern) > 255 || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, unicode.IsControl) {
 			v.refuse("PublicTopics", strconv.Quote(pattern), "a topic is 1 to 255 bytes of UTF-8 without control characters")
+		}
+	}
+}
+
+func (c *Config) validateBus(v *validator) {
+	given := strconv.Quote(natsbus.RedactedURL(c.Bus))
+	switch {
+	case c.Bus == BusMemory:
+	case strings.HasPrefix(c.Bus, "redis:"), strings.HasPrefix(c.Bus, "rediss:"):
+		v.refuse("Bus", given, "not built yet: Redis; allowed are memory and nats://HOST:PORT")
+	default:
+		if err := natsbus.CheckURL(c.Bus); err != nil {
+			v.refuse("Bus", given, err.Error()+": allowed are memory and nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST")
 		}
 	}
 }

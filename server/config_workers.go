@@ -3,7 +3,9 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 )
@@ -68,6 +70,15 @@ func (c *Config) oneProcess() error {
 			Allowed: fmt.Sprintf("it needs an API, and loops within 0 to %d", loopsMax-1)}
 	}
 	return nil
+}
+
+// logLife logs a step in the node's life. Of one worker of several it is a detail: the parent says it for all.
+func (s *Server) logLife(msg string, args ...any) {
+	level := slog.LevelInfo
+	if s.cfg.Worker != nil {
+		level = slog.LevelDebug
+	}
+	s.log.Log(context.Background(), level, msg, args...)
 }
 
 // loopBase is the number of the first loop.

@@ -45,7 +45,7 @@ func (s *Server) beginDrain() {
 	if s.draining.Swap(true) {
 		return
 	}
-	s.log.Info("draining", "connections", s.connections(), "over", max(s.cfg.Drain, 0))
+	s.logLife("draining", "connections", s.connections(), "over", max(s.cfg.Drain, 0))
 	go func() {
 		s.drain()
 		s.stopOnce.Do(s.stop)
@@ -150,10 +150,11 @@ func (s *Server) stop() {
 	_ = s.http.Close()
 	s.fallback.Close()
 	s.stopLoops()
+	s.leaveBus()
 	if s.admin != nil {
 		_ = s.admin.Close()
 	}
-	s.log.Info("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
+	s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	close(s.stopped)
 }
 

@@ -17,14 +17,19 @@ type node struct{ *Server }
 
 var errDraining = errors.New("draining")
 
+// PublishLater publishes on all nodes.
+func (n node) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
+	return n.publishLater(topic, kind, payload, done)
+}
+
 // Topics lists the topics with subscribers, all of them.
-func (n node) Topics(prefix, _ string, _ int) []admin.Topic {
+func (n node) Topics(prefix, _ string, _ int) (list []admin.Topic, missing []string) {
 	infos := n.hub.Topics(prefix)
-	list := make([]admin.Topic, len(infos))
+	list = make([]admin.Topic, len(infos))
 	for i := range infos {
 		list[i] = topicOf(&infos[i])
 	}
-	return list
+	return list, nil
 }
 
 // Topic is one topic, if it has a subscriber.
@@ -94,12 +99,12 @@ func (n node) Drain() error {
 	return nil
 }
 
-// Ready is nil while new connections are wanted.
-func (n node) Ready() error {
+// Ready is nil while new connections are wanted: a node that has lost the bus serves those it has, but others serve better.
+func (n node) Ready() (remarks []string, err error) {
 	if n.draining.Load() {
-		return errDraining
+		return nil, errDraining
 	}
-	return nil
+	return nil, n.busReady()
 }
 
 // Stats reads the node.
@@ -114,6 +119,7 @@ func (n node) Stats() admin.Stats {
 		},
 		HandshakesRejected: n.rejected.snapshot(),
 		Topics:             len(n.hub.Topics("")),
+		Bus:                n.readBus(),
 	}
 	n.readTransports(&s.Connections)
 	n.readHub(&s)

@@ -49,7 +49,7 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 	opt := netpoll.Options{
 		Index:      s.loopBase() + i,
 		IO:         netpoll.IOMode(s.cfg.IO),
-		Deliver:    func(_ *netpoll.Loop, members int) bool { return r.shard.Deliver(&r.sink, members) },
+		Deliver:    r.deliver,
 		AfterFlush: r.afterFlush,
 		OnRelease:  func(tag uint32, _ netpoll.Reason) { s.admission.Release(tag) },
 		OnPanic:    r.panicked,
@@ -69,6 +69,12 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 	return r, nil
 }
 
+// deliver is phase 6: acks for publishes that other nodes have counted, and messages.
+func (r *reactor) deliver(l *netpoll.Loop, members int) (more bool) {
+	r.topics.Acknowledge(l)
+	return r.shard.Deliver(&r.sink, members)
+}
+
 // hold is how long a loop may keep its processor while it waits: longer where one is left for everybody else.
 func hold(loops int) time.Duration {
 	if runtime.GOMAXPROCS(0) > loops {
@@ -85,8 +91,12 @@ func (r *reactor) makeHandlers(s *Server, i int) {
 		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
 		Shard: r.shard, Sink: &r.sink, Seed: s.seed + uint64(i), Counters: &r.counters,
 	}
+	var ask func(string, broadcast.Kind, []byte, func(broadcast.Result)) error
+	if s.cfg.Bus != BusMemory {
+		ask = s.publishLater
+	}
 	r.topics = topicws.NewHandler(topicws.Config{
-		WebSocket: ws, Publish: s.Publish, Forms: topicForms,
+		WebSocket: ws, Publish: s.Publish, Ask: ask, Forms: topicForms,
 		MaySubscribe: func(_ *netpoll.Conn, topic string) bool { return s.maySubscribe(topic) },
 	})
 	r.chat = echo.NewBroadcast(echo.BroadcastConfig{

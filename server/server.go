@@ -44,6 +44,7 @@ type Server struct {
 	fallback  *edge.Listener
 	http      *http.Server
 	admin     *http.Server
+	others    *neighbours // nil for a node alone
 	io        string
 	seed      uint64
 
@@ -68,8 +69,8 @@ type live struct {
 	public topicPatterns
 }
 
-// New makes a node from c; its loops run from here on, and its ports open with Serve. The error names the field of c that is
-// wrong, or what the machine refuses.
+// New makes a node from c; its loops run and it hears the others from here on, and its ports open with Serve. The error names the
+// field of c that is wrong, or what the machine refuses; one of a bus that cannot be reached wraps ErrBus.
 func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -95,12 +96,24 @@ func New(c Config) (*Server, error) {
 	if err := s.makeHTTP(); err != nil {
 		return nil, err
 	}
-	if err := s.startLoops(); err != nil {
-		_ = s.http.Close() // and with it the goroutine that serves it
-		s.stopLoops()
+	err = s.startLoops()
+	if err == nil {
+		err = s.joinBus()
+	}
+	if err != nil {
+		s.abandon()
 		return nil, err
 	}
 	return s, nil
+}
+
+// abandon ends what runs of a node that could not be made.
+func (s *Server) abandon() {
+	_ = s.http.Close() // and with it the goroutine that serves it
+	if s.acceptor != nil {
+		_ = s.acceptor.Close()
+	}
+	s.stopLoops()
 }
 
 // newLive reads what Reload may change.
@@ -223,7 +236,7 @@ func (s *Server) open(ln *net.TCPListener) error {
 	}
 	s.addr = ln.Addr()
 	s.closers = append(s.closers, ln)
-	s.log.Info("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
+	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.io, "max_conns", s.cfg.MaxConns)
 	return nil
 }
@@ -267,12 +280,6 @@ func (s *Server) userTimeout() time.Duration {
 		return userTimeoutMax
 	}
 	return min(s.cfg.PingInterval+s.cfg.PingTimeout, userTimeoutMax)
-}
-
-// Publish sends payload to everybody subscribed to topic, on every transport. The payload is kept: nobody may change it after. A
-// Text payload must be valid UTF-8 and a JSON payload one valid JSON value; the publisher vouches for it.
-func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
-	return s.hub.Publish(topic, kind, payload)
 }
 
 // Addr is the public port's address, nil before Serve has opened it.

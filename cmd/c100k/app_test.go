@@ -113,7 +113,7 @@ func TestCommandLines(t *testing.T) {
 	good := write("good.yaml", "rate: 20/s\norigin: [https://example.com]\n")
 	typo := write("typo.yaml", "listen: :8080\nmax-mesage: 1MiB\n")
 	bad := write("bad.yaml", "max-message: banana\n")
-	workers := write("workers.yaml", "workers: 4\n")
+	workers := write("workers.yaml", "workers: 99\n")
 	tests := []struct {
 		args string // split at spaces
 		env  string
@@ -158,16 +158,17 @@ func TestCommandLines(t *testing.T) {
 		{"__complete serve --slow-consumer drop", "", 0, "drop-oldest"},
 
 		{"serve --max-message banana", "", 2, `--max-message: "banana" is not a size`},
-		{"serve --workers 2", "", 2, "--workers: 2 is refused; not built yet: several workers"},
-		{"serve --workers auto", "", 2, "--workers: auto is refused; not built yet"},
-		{"serve --bus nats://user:secret@h", "", 2, `--bus: "nats://user:xxxxx@h" is refused; not built yet`},
+		{"serve --workers 65", "", 2, "--workers: 65 is refused; allowed are 1 to 64, or auto"},
+		{"serve --workers 20 --loops 13", "", 2, "--loops: 13 is refused; allowed are 256 over all 20 workers"},
+		{"serve --bus redis://user:secret@h", "", 2, `--bus: "redis://user:xxxxx@h" is refused; not built yet`},
+		{"serve --bus natss://secret@h", "", 2, `--bus: "natss://xxxxx@h" is refused; not of the form nats://HOST:PORT`},
 		{"serve --bus redis://h", "C100K_DRAIN=x", 78, `C100K_DRAIN: "x" is not a duration`},
-		{"serve", "C100K_WORKERS=2", 78, "C100K_WORKERS: 2 is refused; not built yet"},
-		{"serve --workers 3", "C100K_BUS=nats://h", 78, "--workers: 3 is refused"},
+		{"serve", "C100K_WORKERS=0x", 78, `C100K_WORKERS: "0x" is not`},
+		{"serve --workers 99", "C100K_BUS=redis://h", 78, "--workers: 99 is refused"},
 		{"serve", "C100K_MAX_MESAGE=1", 78, "C100K_MAX_MESAGE: there is no such setting; did you mean C100K_MAX_MESSAGE?"},
 		{"serve --config " + typo, "", 78, typo + `:2: there is no setting "max-mesage"; did you mean max-message?`},
 		{"serve", "C100K_CONFIG=" + bad, 78, bad + `:1: max-message: "banana" is not a size`},
-		{"serve --config " + workers, "", 78, workers + ":1: workers: 4 is refused; not built yet"},
+		{"serve --config " + workers, "", 78, workers + ":1: workers: 99 is refused; allowed are 1 to 64"},
 		{"serve --config " + dir + "/none", "", 78, "none: cannot be read: no such file or directory (named by --config)"},
 		{"serve --max-conns 16000000", "", 2, "raise the limit to 16000128"},
 		{"serve --listen nowhere", "", 2, `--listen: "nowhere" is refused; allowed is HOST:PORT`},
@@ -194,7 +195,9 @@ func TestCommandLines(t *testing.T) {
 		{"config show --config " + good + " --dev", "C100K_DRAIN=5s", 0, "drain: 5s                                    # environment C100K_DRAIN\n"},
 		{"config show --dev", "", 0, "listen: \"127.0.0.1:8080\"                     # default\n"},
 		{"config show --config " + good, "", 0, "rate: 20/s                                   # " + good + ":1\n"},
-		{"config show --workers 2", "", 2, "--workers: 2 is refused"},
+		{"config show --workers 2", "", 0, "workers: 2 "},
+		{"config show --workers auto --max-conns 10", "", 0, "workers: 1 "},
+		{"config show --workers 99", "", 2, "--workers: 99 is refused"},
 		{"config init", "", 0, "#max-message: 64KiB\n"},
 		{"config init " + good, "", 1, "is there already; --force writes over it"},
 		{"config init " + dir + "/new.yaml", "", 0, ""},

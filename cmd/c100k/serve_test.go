@@ -197,7 +197,7 @@ func TestServeReloads(t *testing.T) {
 	}{
 		{"public-topics: [a, b]\nlog-level: debug\n", nil, `"msg":"configuration reloaded"`},
 		{"public-topcis: [c]\n", nil, `there is no setting \"public-topcis\"; did you mean public-topics?`},
-		{"workers: 2\n", nil, `workers: 2 is refused; not built yet`},
+		{"workers: 99\n", nil, `workers: 99 is refused; allowed are 1 to 64`},
 		{"log-format: text\nmax-message: x\n", nil, `\"x\" is not a size`},
 		{"loops: 7\n", errors.New("Loops needs a restart"), `"err":"Loops needs a restart"`},
 		{"max-conns: 16000000\n", nil, `raise the limit to`},

@@ -37,10 +37,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
-	answers := make([]any, len(p.items))
-	for i := range p.items {
-		answers[i] = a.publishItem(&p.items[i])
-	}
+	answers := a.publishItems(p.items)
 	if p.array {
 		writeJSON(w, http.StatusOK, answers)
 		return
@@ -68,24 +65,42 @@ func jsonBody(r *http.Request) *Problem {
 	return NewProblem(http.StatusUnsupportedMediaType, "content_type", "the body has to be application/json, not "+quoted(value))
 }
 
-// publishItem publishes an item to each of its topics, in their order.
-func (a *api) publishItem(it *item) any {
-	if it.problem != nil {
-		return failed{it.problem}
+// publishItems publishes all items, in their order, and returns an answer for
+// each when all of them are known.
+func (a *api) publishItems(items []item) []any {
+	counts := make([]count, len(items))
+	answers := make([]any, len(items))
+	for i := range items {
+		if problem := a.publishItem(&items[i], &counts[i]); problem != nil {
+			answers[i] = failed{problem}
+		}
 	}
-	var sum published
+	for i := range answers {
+		if answers[i] == nil {
+			answers[i] = counts[i].wait()
+		}
+	}
+	return answers
+}
+
+// publishItem publishes an item to each of its topics, in their order. The
+// problem says why it did not.
+func (a *api) publishItem(it *item, c *count) *Problem {
+	if it.problem != nil {
+		return it.problem
+	}
 	for i, topic := range it.topics {
-		result, err := a.node.Publish(topic, it.kind, it.payload)
-		if err != nil {
+		c.waiting.Add(1)
+		if err := a.publishLater(topic, it.kind, it.payload, c.add); err != nil {
+			c.waiting.Done()
 			problem := unavailable(err)
 			if i > 0 {
 				problem.Detail += fmt.Sprintf("; it was published to the first %d of %d topics", i, len(it.topics))
 			}
-			return failed{problem}
+			return problem
 		}
-		sum.add(result)
 	}
-	return sum
+	return nil
 }
 
 // publication is a parsed body of POST /v1/publish.

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"net/http"
+	"strings"
 
 	"c100k/netpoll"
 )
@@ -50,10 +51,12 @@ func (a *api) healthz(w http.ResponseWriter, _ *http.Request, _ string) {
 	writeBody(w, "text/plain; charset=utf-8", http.StatusOK, []byte("ok\n"))
 }
 
-func (a *api) readyz(w http.ResponseWriter, r *http.Request, arg string) {
-	if err := a.node.Ready(); err != nil {
+func (a *api) readyz(w http.ResponseWriter, _ *http.Request, _ string) {
+	remarks, err := a.node.Ready()
+	if err != nil {
 		NewProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).Write(w)
 		return
 	}
-	a.healthz(w, r, arg)
+	text := strings.Join(append([]string{"ok"}, remarks...), "\n") + "\n"
+	writeBody(w, "text/plain; charset=utf-8", http.StatusOK, []byte(text))
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"c100k/broadcast"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -48,6 +50,7 @@ type Config struct {
 // api is a handler. Immutable after newAPI.
 type api struct {
 	node            Node
+	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
 	access          access
 	routes          []route
 	messageBytesMax int
@@ -99,6 +102,7 @@ func NewPublic(c Config) http.Handler {
 func newAPI(c Config, loopback bool) *api {
 	a := &api{
 		node:            c.Node,
+		publishLater:    later(c.Node),
 		access:          newAccess(c, loopback),
 		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
 		process:         c.Process,

@@ -330,6 +330,10 @@ func TestReadyz(t *testing.T) {
 	if p.Detail != "draining" {
 		t.Errorf("detail = %q", p.Detail)
 	}
+	node.readyErr, node.remarks = nil, []string{"worker 1: does not answer"}
+	if got := do(t, ts, request{method: "GET", path: "/readyz"}); got.status != 200 || got.body != "ok\nworker 1: does not answer\n" {
+		t.Errorf("readyz of a node that is ready, and not whole: %d %q", got.status, got.body)
+	}
 	if got := do(t, ts, request{method: "GET", path: "/healthz"}); got.status != 200 {
 		t.Errorf("healthz while draining = %d", got.status)
 	}

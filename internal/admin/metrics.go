@@ -15,27 +15,26 @@ import (
 // The metrics. None has a topic or a user as a label: their number must not
 // grow with the users'.
 var (
-	descConnections    = desc("c100k_connections", "Open connections.", "transport")
-	descOpened         = desc("c100k_connections_opened_total", "Connections that were opened.", "transport")
-	descClosed         = desc("c100k_connections_closed_total", "Connections that were closed, by why.", "transport", "reason")
-	descRejected       = desc("c100k_handshakes_rejected_total", "Handshakes that were answered with an error.", "reason")
-	descMsgReceived    = desc("c100k_messages_received_total", "Messages received from clients.")
-	descMsgSent        = desc("c100k_messages_sent_total", "Messages sent to clients.")
-	descReceived       = desc("c100k_received_bytes_total", "Bytes read from clients' sockets.")
-	descSent           = desc("c100k_sent_bytes_total", "Bytes written to clients' sockets.")
-	descFanout         = desc("c100k_publish_fanout_seconds", "Time from a publish to its last socket write.")
-	descOutbox         = desc("c100k_outbox_bytes", "Bytes owed to clients whose sockets do not take them.")
-	descSlow           = desc("c100k_slow_consumer_total", "What was done about clients that lag behind, by action.", "action")
-	descBusy           = desc("c100k_loop_busy_seconds_total", "Time a loop has spent working, waiting not counted.", "loop")
-	descTurn           = desc("c100k_loop_turn_seconds", "Time a turn of a loop took, waiting not counted.")
-	descWorkerUp       = desc("c100k_worker_up", "1 while the worker serves and answers, else 0.", "worker")
-	descWorkerConns    = desc("c100k_worker_connections", "Open connections of the worker.", "worker")
-	descWorkerRestarts = desc("c100k_worker_restarts_total", "How often the worker was started again.", "worker")
-	descWorkerCPU      = desc("c100k_worker_cpu_seconds_total", "CPU time of the worker and of those before it, user and system.", "worker")
-	descWorkerMemory   = desc("c100k_worker_private_bytes", "Private memory of the worker.", "worker")
-	descWorkerSent     = desc("c100k_worker_messages_sent_total", "Messages that the worker, and those before it, sent to clients.", "worker")
-
-	descBuild = desc("c100k_build_info", "Always 1; the labels say which build this is.", "version", "revision", "goversion")
+	descConnections = desc("c100k_connections", "Open connections.", "transport")
+	descOpened      = desc("c100k_connections_opened_total", "Connections that were opened.", "transport")
+	descClosed      = desc("c100k_connections_closed_total", "Connections that were closed, by why.", "transport", "reason")
+	descRejected    = desc("c100k_handshakes_rejected_total", "Handshakes that were answered with an error.", "reason")
+	descMsgReceived = desc("c100k_messages_received_total", "Messages received from clients.")
+	descMsgSent     = desc("c100k_messages_sent_total", "Messages sent to clients.")
+	descReceived    = desc("c100k_received_bytes_total", "Bytes read from clients' sockets.")
+	descSent        = desc("c100k_sent_bytes_total", "Bytes written to clients' sockets.")
+	descFanout      = desc("c100k_publish_fanout_seconds", "Time from a publish to its last socket write.")
+	descOutbox      = desc("c100k_outbox_bytes", "Bytes owed to clients whose sockets do not take them.")
+	descSlow        = desc("c100k_slow_consumer_total", "What was done about clients that lag behind, by action.", "action")
+	descBusy        = desc("c100k_loop_busy_seconds_total", "Time a loop has spent working, waiting not counted.", "loop")
+	descTurn        = desc("c100k_loop_turn_seconds", "Time a turn of a loop took, waiting not counted.")
+	descBusUp       = desc("c100k_bus_connected", "1 while the bus to other nodes is connected, which a node alone always is; else 0.")
+	descBusPeers    = desc("c100k_bus_peers", "Other nodes on the bus.")
+	descBusSent     = desc("c100k_bus_sent_total", "Messages sent to the other nodes.")
+	descBusReceived = desc("c100k_bus_received_total", "Messages of other nodes that were delivered here.")
+	descBusMissed   = desc("c100k_bus_missed_total", "Messages of other nodes that are known to have been lost on the way here.")
+	descBusUnsent   = desc("c100k_bus_unsent_total", "Messages of this node that the bus did not take, or could not hand on.")
+	descBuild       = desc("c100k_build_info", "Always 1; the labels say which build this is.", "version", "revision", "goversion")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -51,11 +50,11 @@ func NewCollector(read func() Stats) prometheus.Collector { return collector{rea
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
+	for _, d := range append([]*prometheus.Desc{
 		descConnections, descOpened, descClosed, descRejected, descMsgReceived, descMsgSent, descReceived,
 		descSent, descFanout, descOutbox, descSlow, descBusy, descTurn, descBuild,
-		descWorkerUp, descWorkerConns, descWorkerRestarts, descWorkerCPU, descWorkerMemory, descWorkerSent,
-	} {
+		descBusUp, descBusPeers, descBusSent, descBusReceived, descBusMissed, descBusUnsent,
+	}, descsOfWorkers...) {
 		out <- d
 	}
 }
@@ -101,19 +100,17 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter(descBusy, loop.BusySeconds, strconv.Itoa(loop.Loop))
 	}
 	histogram(descTurn, s.TurnSeconds)
-	for i := range s.Workers {
-		w := &s.Workers[i]
-		name, up := strconv.Itoa(w.Worker), 0.0
-		if w.State == WorkerServing {
-			up = 1
-		}
-		gauge(descWorkerUp, up, name)
-		gauge(descWorkerConns, float64(w.Connections), name)
-		counter(descWorkerRestarts, float64(w.Restarts), name)
-		counter(descWorkerCPU, w.CPUSeconds, name)
-		gauge(descWorkerMemory, float64(w.PrivateBytes), name)
-		counter(descWorkerSent, float64(w.MessagesSent), name)
+	connected := 0.0
+	if s.Bus.Connected {
+		connected = 1
 	}
+	gauge(descBusUp, connected)
+	gauge(descBusPeers, float64(s.Bus.Peers))
+	counter(descBusSent, float64(s.Bus.Sent))
+	counter(descBusReceived, float64(s.Bus.Received))
+	counter(descBusMissed, float64(s.Bus.Missed))
+	counter(descBusUnsent, float64(s.Bus.Unsent))
+	collectWorkers(s.Workers, counter, gauge)
 }
 
 // serveMetrics answers GET /metrics from the caller's gatherer, or from a registry

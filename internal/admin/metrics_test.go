@@ -54,7 +54,8 @@ func TestMetricsEndpoint(t *testing.T) {
 		"c100k_handshakes_rejected_total counter", "c100k_messages_received_total counter", "c100k_messages_sent_total counter",
 		"c100k_received_bytes_total counter", "c100k_sent_bytes_total counter", "c100k_publish_fanout_seconds histogram",
 		"c100k_outbox_bytes gauge", "c100k_slow_consumer_total counter", "c100k_loop_busy_seconds_total counter",
-		"c100k_loop_turn_seconds histogram", "c100k_build_info gauge", "go_goroutines gauge", "process_open_fds gauge",
+		"c100k_loop_turn_seconds histogram", "c100k_build_info gauge", "c100k_bus_connected gauge", "c100k_bus_peers gauge", "c100k_bus_sent_total counter",
+		"c100k_bus_received_total counter", "c100k_bus_missed_total counter", "c100k_bus_unsent_total counter", "go_goroutines gauge", "process_open_fds gauge",
 	} {
 		if !slices.Contains(have, want) {
 			t.Errorf("no %s", want)

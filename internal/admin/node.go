@@ -19,10 +19,12 @@ type Node interface {
 
 	// Topics lists the topics that have a subscriber, whose names begin with
 	// prefix and come behind after, which may be empty: the first most of them
-	// by name at least, in any order. There may be others among them.
-	Topics(prefix, after string, most int) []Topic
+	// by name at least, in any order. There may be others among them. missing
+	// says whose part is not in the list, in words.
+	Topics(prefix, after string, most int) (list []Topic, missing []string)
 
-	// Topic is one topic, and false where it has no subscriber.
+	// Topic is one topic, and false where it has no subscriber; Missing is set
+	// in either case.
 	Topic(name string) (Topic, bool)
 
 	// Stats reads the node. Memory, CPUSeconds, Goroutines and Files are those
@@ -38,8 +40,19 @@ type Node interface {
 	Drain() error
 
 	// Ready is nil while the node wants new connections. Otherwise its text,
-	// such as "draining", goes to whoever asks /readyz, without any key.
-	Ready() error
+	// such as "draining", goes to whoever asks /readyz, without any key; and so
+	// do remarks on parts of the node that are not well while it is ready.
+	Ready() (remarks []string, err error)
+}
+
+// LatePublisher is a Node that has to ask others for the counts of a publish.
+// The API uses PublishLater where it is there, so that an array of messages is
+// on its way as a whole before the first count is waited for.
+type LatePublisher interface {
+	// PublishLater is Publish, and calls done once with the result: on any
+	// goroutine, perhaps before it returns, and within a bounded time. With an
+	// error, done is not called.
+	PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
 }
 
 // Topic is one topic's subscribers.
@@ -47,4 +60,6 @@ type Topic struct {
 	Name        string         `json:"topic"`
 	Subscribers int            `json:"subscribers"`
 	Transports  map[string]int `json:"transports"` // subscribers by transport: "websocket", "sse", …
+	// Missing says who is not counted, in words; absent where all are.
+	Missing []string `json:"missing,omitempty"`
 }

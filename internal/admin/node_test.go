@@ -35,6 +35,7 @@ type fakeNode struct {
 	drains     int
 	publishErr map[string]error // by topic
 	drainErr   error
+	remarks    []string
 	readyErr   error
 }
 
@@ -56,14 +57,14 @@ func (n *fakeNode) take() []sent {
 	return s
 }
 
-func (n *fakeNode) Topics(prefix, _ string, _ int) []Topic {
+func (n *fakeNode) Topics(prefix, _ string, _ int) (list []Topic, missing []string) {
 	var topics []Topic
 	for _, name := range []string{"news.sport", "a/b", "news", "chat"} {
 		if strings.HasPrefix(name, prefix) {
 			topics = append(topics, fakeTopic(name))
 		}
 	}
-	return topics
+	return topics, nil
 }
 
 func fakeTopic(name string) Topic {
@@ -93,10 +94,10 @@ func (n *fakeNode) Drain() error {
 	return n.drainErr
 }
 
-func (n *fakeNode) Ready() error {
+func (n *fakeNode) Ready() (remarks []string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.readyErr
+	return n.remarks, n.readyErr
 }
 
 func someStats() Stats {
@@ -123,15 +124,20 @@ func someStats() Stats {
 			{Loop: 0, Connections: 2, Turns: 1000, BusySeconds: 1.5, Mailbox: 1, IO: "uring"},
 			{Loop: 1, Connections: 1, Turns: 1, BusySeconds: 0.25, IO: "uring"},
 		},
+		Bus:           Bus{Kind: "nats", Connected: true, Peers: 2, Sent: 7, Received: 8, Missed: 9, Unsent: 10},
 		FanoutSeconds: fanout.Snapshot(),
 		TurnSeconds:   turns.Snapshot(),
+		Workers: []Worker{
+			{Worker: 0, PID: 4712, State: WorkerServing, Uptime: 60, Connections: 3, MessagesSent: 50, CPUSeconds: 1.25, PrivateBytes: 10 << 20, OpenFiles: 20},
+			{Worker: 1, State: WorkerRestarting, Restarts: 2, Note: "it has died young, and waits 250ms for its next start"},
+		},
 	}
 }
 
 func fakeProcess(s *Stats) {
 	s.PID = 4711
 	s.Memory = Memory{PrivateBytes: 30 << 20, BaseBytes: 20 << 20, HeapBytes: 8 << 20, PerConnectionBytes: 10 << 20 / 3}
-	s.Goroutines = 12
+	s.Goroutines, s.CPUSeconds = 12, 1.5
 	s.Files = Files{Open: 30, Limit: 20000}
 }
 

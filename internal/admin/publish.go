@@ -20,12 +20,6 @@ type published struct {
 	Dropped int `json:"dropped"` // of them, those it was dropped for
 }
 
-func (p *published) add(r broadcast.Result) {
-	p.Matched += r.Matched
-	p.Queued += r.Queued
-	p.Dropped += r.Dropped
-}
-
 func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string) {
 	if problem := checkTopic(topic); problem != nil {
 		problem.Write(w)
@@ -46,12 +40,13 @@ func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string)
 		problem.Write(w)
 		return
 	}
-	result, err := a.node.Publish(topic, kind, bytes.Clone(body.Bytes()))
-	if err != nil {
-		unavailable(err).Write(w)
+	it := item{topics: []string{topic}, kind: kind, payload: bytes.Clone(body.Bytes())}
+	var c count
+	if problem := a.publishItem(&it, &c); problem != nil {
+		problem.Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, published{Matched: result.Matched, Queued: result.Queued, Dropped: result.Dropped})
+	writeJSON(w, http.StatusOK, c.wait())
 }
 
 func checkTopic(topic string) *Problem {

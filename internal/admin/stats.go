@@ -30,6 +30,8 @@ type Stats struct {
 	Queues        Queues            `json:"queues"`
 	Loops         []Loop            `json:"loops"`
 
+	Bus Bus `json:"bus"`
+
 	// FanoutSeconds is the time from a publish to its last socket write.
 	FanoutSeconds HistogramSnapshot `json:"publish_fanout_seconds"`
 	// TurnSeconds is how long a turn of a loop took, waiting not counted, all
@@ -115,6 +117,18 @@ type Traffic struct {
 type Queues struct {
 	PendingBytes int64 `json:"pending_bytes"` // published, and not yet delivered by every loop
 	OutboxBytes  int64 `json:"outbox_bytes"`  // delivered, and not yet taken by the peers' sockets
+}
+
+// Bus is the node's connection to other nodes.
+type Bus struct {
+	Kind      string `json:"kind"` // "memory": the node is alone; "nats"
+	Connected bool   `json:"connected"`
+	Reason    string `json:"reason"` // why it is not connected
+	Peers     int    `json:"peers"`  // other nodes that are there
+	Sent      uint64 `json:"sent_total"`
+	Received  uint64 `json:"received_total"`
+	Missed    uint64 `json:"missed_total"` // messages of other nodes that are known to have been lost on the way here
+	Unsent    uint64 `json:"unsent_total"` // messages of this node that the others, or some of them, did not get
 }
 
 // Loop is one event loop.

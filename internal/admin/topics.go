@@ -15,6 +15,8 @@ type topicPage struct {
 	Topics []Topic `json:"topics"`
 	// Next is the cursor of the next page; absent on the last one.
 	Next string `json:"next,omitempty"`
+	// Missing says whose topics are not in it, in words; absent where all are.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // listTopics lists topics by name. The cursor is the name of the last topic of
@@ -31,12 +33,12 @@ func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	cursor, ok := params["cursor"]
-	topics := a.node.Topics(params["prefix"], cursor, limit+1) // one more tells whether there is a next page
+	topics, missing := a.node.Topics(params["prefix"], cursor, limit+1) // one more tells whether there is a next page
 	if ok {
 		topics = slices.DeleteFunc(topics, func(t Topic) bool { return t.Name <= cursor })
 	}
 	slices.SortFunc(topics, func(x, y Topic) int { return strings.Compare(x.Name, y.Name) })
-	page := topicPage{Topics: topics}
+	page := topicPage{Topics: topics, Missing: missing}
 	if len(topics) > limit {
 		page.Topics = topics[:limit]
 		page.Next = topics[limit-1].Name
@@ -70,7 +72,11 @@ func (a *api) showTopic(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	topic, ok := a.node.Topic(name)
 	if !ok {
-		NewProblem(http.StatusNotFound, "no_subscribers", "nobody is subscribed to "+quoted(name)).Write(w)
+		detail := "nobody is subscribed to " + quoted(name)
+		if len(topic.Missing) > 0 {
+			detail += ", but not all were asked: " + strings.Join(topic.Missing, "; ")
+		}
+		NewProblem(http.StatusNotFound, "no_subscribers", detail).Write(w)
 		return
 	}
 	writeJSON(w, http.StatusOK, topic)

@@ -106,7 +106,7 @@ func (f *fileReader) excerpt(at *token.Token) string {
 			}
 		}
 	}
-	return strings.Join(lines, "\n")
+	return withoutUsers(strings.Join(lines, "\n"))
 }
 
 func (f *fileReader) syntax(err error) {

@@ -36,18 +36,19 @@ func publicRows(n *server.Config) []Setting {
 		{Name: "admin", Field: "Admin", Value: text(&n.Admin, "HOST:PORT"),
 			Help: "health, metrics and the publish API; empty turns it off"},
 		{Name: "workers", Field: "Workers", Value: countOrAuto(&n.Workers, server.WorkersAuto), Unit: "processes",
-			Help: "processes that share the public port; only 1 is built yet"},
-		{Name: "loops", Field: "Loops", Value: countOrAuto(&n.Loops, 0), Unit: "event loops", Default: "auto: the cores",
-			Help: "event loops in a process"},
+			Help: "processes that share the public port; auto: as many as --max-conns needs, where one may not open enough files"},
+		{Name: "loops", Field: "Loops", Value: countOrAuto(&n.Loops, 0), Unit: "event loops", Default: "auto: the cores, dealt out to the workers",
+			Help: "event loops in each worker"},
 	}
 }
 
 func limitRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "max-conns", Field: "MaxConns", Value: countOrAuto(&n.MaxConns, 0), Unit: "connections",
-			Default: "auto: what the limit on open files allows", Help: "beyond it new connections get 503 and Retry-After"},
+			Default: "auto: what the limit on open files allows, for each worker",
+			Help:    "connections of all workers together; beyond it new ones get 503 and Retry-After"},
 		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
-			Help: "connections one address may hold; beyond it 429"},
+			Help: "connections one address may hold, in each worker; beyond it 429"},
 		{Name: "max-message", Field: "MaxMessage", Value: size(&n.MaxMessage), Unit: "bytes",
 			Help: "largest message a client may send; larger: close 1009, and never more memory than that"},
 		{Name: "rate", Field: "Rate", Value: rate(&n.Rate), Unit: "messages a second",
@@ -101,8 +102,8 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "server that gets every HTTP request that is not ours, as behind a reverse proxy"},
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
 			Help: "directory whose files answer every HTTP request that is not ours"},
-		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"),
-			Help: "what joins nodes; only memory, a node alone, is built yet"},
+		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
+			Help: "what joins nodes: memory, a node alone, or nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST"},
 	}
 }
 

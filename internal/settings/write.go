@@ -5,6 +5,7 @@ package settings
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -90,7 +91,7 @@ func (s *Setting) yaml() (string, error) {
 }
 
 // WriteEffective writes the settings of a node as they hold, defaults filled in, as YAML with the source of each in a
-// comment. Secrets are left out, and said to be set.
+// comment. Secrets are left out, and said to be set; users and passwords of URLs are hidden.
 func (l *Loaded) WriteEffective(w io.Writer) error {
 	options := *l.Options
 	options.Node = options.Node.WithDefaults()
@@ -103,7 +104,7 @@ func (l *Loaded) WriteEffective(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		line := row.Name + ": " + value
+		line := row.Name + ": " + withoutUsers(value)
 		if row.Secret && row.Value.String() != "" {
 			line = "# " + row.Name + " is set"
 		}
@@ -112,6 +113,12 @@ func (l *Loaded) WriteEffective(w io.Writer) error {
 	_, err := io.WriteString(w, text.String())
 	return err
 }
+
+// userOfURL is what stands before the @ of a URL: a user, a password, a token.
+var userOfURL = regexp.MustCompile(`://[^/@\s]+@`)
+
+// withoutUsers hides who logs in at URLs, and with what.
+func withoutUsers(text string) string { return userOfURL.ReplaceAllString(text, "://xxxxx@") }
 
 // describe is the source with the word for its layer.
 func (s Source) describe() string {

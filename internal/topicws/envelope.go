@@ -22,7 +22,10 @@ func (h *Handler) obey(l *netpoll.Loop, c *netpoll.Conn, s *session, p []byte) {
 		case VerbUnsubscribe:
 			no = h.unsubscribe(c, cmd)
 		case VerbPublish:
-			no = h.publish(c, s, cmd)
+			var later bool
+			if no, later = h.publish(l, c, s, cmd); later {
+				return
+			}
 		case VerbPing:
 			h.reply = AppendPong(h.reply[:0], cmd.ID)
 		}
@@ -104,24 +107,29 @@ func invalidTopic(err error, topic []byte) Refusal {
 	return refuse(CodeInvalidTopic, err.Error(), topic)
 }
 
-// publish sends the command's data to the subscribers of its topic.
-func (h *Handler) publish(c *netpoll.Conn, s *session, cmd *Command) Refusal {
+// publish sends the command's data to the subscribers of its topic. later tells that the answer comes when other nodes have
+// counted theirs; who gave no id does not look at the count, and need not wait.
+func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Command) (no Refusal, later bool) {
 	topic := string(cmd.Topic)
 	if err := broadcast.ValidTopic(topic); err != nil {
-		return invalidTopic(err, cmd.Topic)
+		return invalidTopic(err, cmd.Topic), false
 	}
 	if !h.mayPublish(c, s, topic) {
-		return refuse(CodeForbidden, "you may not publish to", cmd.Topic)
+		return refuse(CodeForbidden, "you may not publish to", cmd.Topic), false
 	}
 	kind, payload, fault := published(cmd.Data)
 	if fault != "" {
-		return refuse(CodeBadRequest, "data: "+string(fault), nil)
+		return refuse(CodeBadRequest, "data: "+string(fault), nil), false
+	}
+	if h.cfg.Ask != nil && cmd.ID != nil {
+		no = h.ask(l, c, s, cmd.ID, topic, kind, payload)
+		return no, no.Code == CodeNone
 	}
 	result, no := h.send(topic, kind, payload)
 	if no.Code == CodeNone {
 		h.reply = AppendPublished(h.reply[:0], cmd.ID, result.Matched)
 	}
-	return no
+	return no, false
 }
 
 // published is what a JSON value is published as, in memory of its own: the command lies in the read arena, and subscribers that

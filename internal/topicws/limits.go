@@ -16,6 +16,11 @@ const (
 	// than what asked for it.
 	IDBytesMax = 64
 
+	// UnansweredMax bounds the publishes of one connection that wait for their acks, where other nodes have to be asked for the
+	// count: without it one client could use up the questions that a node may have open. A client that waits for each ack has one,
+	// and one that does not look at acks gives no id.
+	UnansweredMax = 256
+
 	// DetailBytesMax bounds how much of the client's own input an error message quotes.
 	DetailBytesMax = 64
 )

@@ -14,8 +14,9 @@ import (
 // session is all that an idle connection owns here: 16 bytes, and no pointer in them.
 type session struct {
 	wsconn.State
-	form  broadcast.Form
-	flags sessionFlags
+	form       broadcast.Form
+	flags      sessionFlags
+	unanswered uint16 // publishes whose ack has to wait for other nodes; at most UnansweredMax
 }
 
 type sessionFlags uint8
@@ -32,6 +33,7 @@ type Handler struct {
 	*wsconn.Endpoint
 	cfg      Config
 	sessions netpoll.Slab[session]
+	acks     acks
 
 	// Used by one call at a time, and kept to be used again.
 	command Command
@@ -39,6 +41,8 @@ type Handler struct {
 	names   []string
 	only    string
 	setOnly func(topic string)
+
+	spareAcks []ack
 }
 
 // NewHandler returns the handler of a role on one loop.
@@ -134,13 +138,18 @@ func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m fr
 // send publishes. payload is kept.
 func (h *Handler) send(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, Refusal) {
 	result, err := h.cfg.Publish(topic, kind, payload)
-	switch {
-	case err != nil:
+	if err != nil {
 		return result, refuse(CodeUnavailable, "the message could not be published", nil)
-	case result.Dropped > 0 && result.Queued == 0:
-		return result, refuse(CodeOverloaded, "the node has too much to deliver", nil)
 	}
-	return result, Refusal{}
+	return result, overload(result)
+}
+
+// overload refuses what nobody gets because there is too much to deliver.
+func overload(r broadcast.Result) Refusal {
+	if r.Dropped > 0 && r.Queued == 0 {
+		return refuse(CodeOverloaded, "the node has too much to deliver", nil)
+	}
+	return Refusal{}
 }
 
 func (h *Handler) mayPublish(c *netpoll.Conn, s *session, topic string) bool {

@@ -50,6 +50,9 @@ func (s *Supervisor) pprofOf(r *http.Request) (http.Handler, *admin.Problem) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "localhost"})
 			r.Out.Host = "localhost"
+			for _, asked := range []string{"Authorization", "Origin", "Sec-Fetch-Site"} { // here, and answered
+				r.Out.Header.Del(asked)
+			}
 			query.Del("worker")
 			r.Out.URL.RawQuery = query.Encode()
 		},

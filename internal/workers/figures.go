@@ -43,12 +43,15 @@ func (p *slot) addTo(sum *admin.Stats, err error) admin.Worker {
 		row.State = admin.WorkerStarting
 		return row
 	case err != nil:
-		row.State, row.Note = admin.WorkerSilent, err.Error()
+		row.State, row.Note = admin.WorkerSilent, words(err)
 		return row
 	case p.last.Draining:
 		row.State = admin.WorkerDraining
 	default:
 		row.State = admin.WorkerServing
+	}
+	if !p.last.Bus.Connected {
+		row.Note = "bus: " + p.last.Bus.Reason
 	}
 	addPresent(sum, &p.last)
 	sum.IO = p.last.IO

@@ -27,8 +27,6 @@ type fleet struct{ s *Supervisor }
 
 var (
 	errDraining  = errors.New("draining")
-	errNobody    = errors.New("no worker serves")
-	errUnheard   = errors.New("the bus does not answer")
 	errNotServed = errors.New("does not serve at present")
 )
 
@@ -52,19 +50,21 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 	return errs
 }
 
-// Publish sends a message to the subscribers of all workers, over the bus.
+// Publish sends a message to the subscribers of all workers, over the bus, and waits until they have been counted.
 func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
-	answered := make(chan bus.Answer, 1)
-	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
-	if err := f.s.bus.Ask(context.Background(), m, func(a bus.Answer) { answered <- a }); err != nil {
+	counted := make(chan broadcast.Result, 1)
+	if err := f.PublishLater(topic, kind, payload, func(r broadcast.Result) { counted <- r }); err != nil {
 		return broadcast.Result{}, err
 	}
-	select {
-	case a := <-answered:
-		return broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped}, nil
-	case <-time.After(2 * bus.AskTimeout):
-		return broadcast.Result{}, errUnheard // the bus promises an end before that
-	}
+	return <-counted, nil // an Ask comes to an end
+}
+
+// PublishLater is Publish for whoever must not wait.
+func (f *fleet) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
+	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
+	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {
+		done(broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped})
+	})
 }
 
 // page is the answer of a worker's GET /v1/topics.
@@ -74,13 +74,13 @@ type page struct {
 }
 
 // Topics merges the workers' lists.
-func (f *fleet) Topics(prefix, after string, most int) []admin.Topic {
+func (f *fleet) Topics(prefix, after string, most int) (list []admin.Topic, missing []string) {
 	lists := make([][]admin.Topic, len(f.s.slots))
-	f.each(askTimeout, func(ctx context.Context, p *slot, c *client) (err error) {
+	errs := f.each(askTimeout, func(ctx context.Context, p *slot, c *client) (err error) {
 		lists[p.number], err = topicsOf(ctx, c, prefix, after, most)
 		return err
 	})
-	return mergeTopics(lists)
+	return mergeTopics(lists), f.unwell(errs)
 }
 
 // topicsOf reads as many topics of a worker as are asked for, page by page.
@@ -120,18 +120,23 @@ func mergeTopics(lists [][]admin.Topic) []admin.Topic {
 // Topic is one topic over all workers.
 func (f *fleet) Topic(name string) (admin.Topic, bool) {
 	lists := make([][]admin.Topic, len(f.s.slots))
-	f.each(askTimeout, func(ctx context.Context, p *slot, c *client) error {
+	errs := f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
 		var t admin.Topic
-		if err := c.do(ctx, http.MethodGet, "/v1/topics/"+segment(name), nil, &t); err != nil {
-			return err // also a 404: nobody there is subscribed
+		err := c.do(ctx, http.MethodGet, "/v1/topics/"+segment(name), nil, &t)
+		var told *problem
+		switch {
+		case err == nil:
+			lists[p.number] = []admin.Topic{t}
+		case errors.As(err, &told) && told.status == http.StatusNotFound:
+			return nil // nobody there is subscribed
 		}
-		lists[p.number] = []admin.Topic{t}
-		return nil
+		return err
 	})
 	merged := mergeTopics(lists)
 	if len(merged) == 0 {
-		return admin.Topic{}, false
+		return admin.Topic{Missing: f.unwell(errs)}, false
 	}
+	merged[0].Missing = f.unwell(errs)
 	return merged[0], true
 }
 
@@ -159,17 +164,40 @@ func (f *fleet) Drain() error {
 	return nil
 }
 
-// Ready is nil while one worker at least serves and none drains.
-func (f *fleet) Ready() error {
+// Ready is nil while the node does not drain and one worker at least is ready; what is not well with others is then a remark.
+func (f *fleet) Ready() (remarks []string, err error) {
 	if f.s.draining.Load() {
-		return errDraining
+		return nil, errDraining
 	}
-	for _, p := range f.s.slots {
-		if process := p.process(); process != nil && process.serves() {
-			return nil
+	remarks = f.unwell(f.each(partTimeout, func(ctx context.Context, _ *slot, c *client) error {
+		return c.do(ctx, http.MethodGet, "/readyz", nil, nil)
+	}))
+	if len(remarks) == len(f.s.slots) {
+		return nil, errors.New(strings.Join(remarks, "; "))
+	}
+	return remarks, nil
+}
+
+// unwell puts what went wrong into words, one sentence a worker.
+func (f *fleet) unwell(errs []error) (remarks []string) {
+	for i, err := range errs {
+		if err != nil {
+			remarks = append(remarks, f.s.slots[i].label()+": "+words(err))
 		}
 	}
-	return errNobody
+	return remarks
+}
+
+// words says what is wrong without the details of how it was asked.
+func words(err error) string {
+	var request *url.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "does not answer"
+	case errors.As(err, &request):
+		return request.Err.Error()
+	}
+	return err.Error()
 }
 
 // reload gives all workers a change, and says in the log what each has answered. The error names those that did not take it.
@@ -198,12 +226,22 @@ func (f *fleet) Stats() admin.Stats {
 	s := admin.Stats{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
 		Started: f.s.began, UptimeSeconds: time.Since(f.s.began).Seconds(), Draining: f.s.draining.Load(),
+		Bus: f.bus(),
 	}
 	for i, p := range f.s.slots {
 		s.Workers = append(s.Workers, p.addTo(&s, fresh[i]))
 	}
 	slices.SortFunc(s.Loops, func(x, y admin.Loop) int { return x.Loop - y.Loop })
 	return s
+}
+
+// bus is the parent's own part of the bus.
+func (f *fleet) bus() admin.Bus {
+	h := f.s.bus.Health()
+	return admin.Bus{
+		Kind: "nats", Connected: h.Connected, Reason: h.Reason, Peers: h.Peers,
+		Sent: h.Sent, Received: h.Received, Missed: h.Missed, Unsent: h.Unsent,
+	}
 }
 
 // read reads the figures of all workers, and says what went wrong with each.

@@ -38,13 +38,14 @@ type Change struct {
 // Failure is a worker's word that it cannot serve.
 type Failure struct {
 	Text   string             `json:"text"`
-	Listen bool               `json:"listen"`          // the port, or the bus, could not be reached
+	Listen bool               `json:"listen"`          // the port could not be opened
+	Bus    bool               `json:"bus"`             // the bus could not be reached
 	Field  *server.FieldError `json:"field,omitempty"` // a field of the configuration is to blame
 }
 
 // failureOf puts an error into words that go over the link.
 func failureOf(err error) Failure {
-	f := Failure{Text: err.Error(), Listen: errors.Is(err, server.ErrListen)}
+	f := Failure{Text: err.Error(), Listen: errors.Is(err, server.ErrListen), Bus: errors.Is(err, server.ErrBus)}
 	errors.As(err, &f.Field)
 	return f
 }
@@ -59,6 +60,8 @@ func (f *Failure) Unwrap() error {
 		return f.Field
 	case f.Listen:
 		return server.ErrListen
+	case f.Bus:
+		return server.ErrBus
 	}
 	return nil
 }

@@ -76,7 +76,8 @@ func zoneID(zone string) (uint32, error) {
 }
 
 // bindTo binds first and shares the port after. While a socket does not share, binding it fails if anybody listens on the port,
-// also those who would share it with us: another node of the same user.
+// also those who would share it with us: another node of the same user. It is bound beside connections that an earlier node has
+// left behind, and then takes that permission back: with it, anybody could listen on the port as long as no worker does.
 func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -87,7 +88,7 @@ func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
 			unix.Close(fd)
 		}
 	}()
-	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil { // connections of a node that was here before
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return -1, err
 	}
 	if family == unix.AF_INET6 {
@@ -100,6 +101,9 @@ func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
 		}
 	}
 	if err = unix.Bind(fd, to); err != nil {
+		return -1, err
+	}
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
 		return -1, err
 	}
 	return fd, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)

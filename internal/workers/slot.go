@@ -29,15 +29,17 @@ func (p *slot) run() error {
 	var pause backoff
 	for {
 		began := time.Now()
-		err := p.live()
+		how, err := p.live()
 		if p.s.draining.Load() {
 			return nil
 		}
 		if err != nil && !p.s.up.Load() {
 			return err
 		}
-		delay := pause.after(time.Since(began))
-		p.s.log.Error("worker ended; it is started again", "worker", p.number, "err", err, "after", delay)
+		lived := time.Since(began)
+		delay := pause.after(lived)
+		p.s.log.Error("worker ended; it is started again", "worker", p.number, "how", how, "err", err,
+			"lived", lived.Round(time.Millisecond), "after", delay)
 		p.mu.Lock()
 		p.restarts++
 		p.waiting = delay
@@ -50,24 +52,26 @@ func (p *slot) run() error {
 	}
 }
 
-// live starts a process and waits for its end. The error is nil where it died without a word before it served.
-func (p *slot) live() error {
+// live starts a process, waits for its end, and tells how it ended. The error is what kept it from serving, as far as somebody
+// has said so.
+func (p *slot) live() (how string, err error) {
 	process, err := startProcess(p.s.starter, p.s.opt.Command(), func() *Orders { return p.s.orders(p.number) }, p.s.public)
 	if err != nil {
-		return err
+		return "not started", err
 	}
 	p.mu.Lock()
-	p.now = process
+	p.now, p.waiting = process, 0
 	p.mu.Unlock()
 	if p.s.draining.Load() {
 		process.signal(syscall.SIGTERM) // the drain may have looked before this one was there
 	}
 	p.await(process)
-	p.leave(process)
+	p.s.gone(process)
+	p.empty()
 	if failure := process.failed(); failure != nil {
-		return failure
+		err = failure
 	}
-	return nil
+	return process.cmd.ProcessState.String(), err
 }
 
 // await waits for the end of a process, and ends one that does not come to serve.
@@ -89,18 +93,13 @@ func (p *slot) await(process *process) {
 	}
 }
 
-// leave empties the place, and keeps what the process had counted.
-func (p *slot) leave(process *process) {
-	p.s.gone(process)
+// empty empties the place, and keeps what the process had counted.
+func (p *slot) empty() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = nil
 	addTotals(&p.past, lost(&p.last))
 	p.last = admin.Stats{}
-	if !p.s.draining.Load() {
-		p.s.log.Warn("worker ended", "worker", p.number, "pid", process.pid(), "state", process.cmd.ProcessState.String(),
-			"lived", time.Since(process.started).Round(time.Millisecond))
-	}
 }
 
 // process is the present one, nil where the place is empty.

@@ -23,6 +23,7 @@ func addTotals(to *admin.Stats, from *admin.Stats) {
 	addCounts(&to.SlowConsumers, from.SlowConsumers)
 	addTraffic(&to.Messages, from.Messages)
 	addTraffic(&to.Bytes, from.Bytes)
+	addBus(&to.Bus, from.Bus)
 	addHistogram(&to.FanoutSeconds, from.FanoutSeconds)
 	addHistogram(&to.TurnSeconds, from.TurnSeconds)
 	to.CPUSeconds += from.CPUSeconds
@@ -84,6 +85,13 @@ func loopOf(s *admin.Stats, number int) *admin.Loop {
 	}
 	s.Loops = append(s.Loops, admin.Loop{Loop: number})
 	return &s.Loops[len(s.Loops)-1]
+}
+
+func addBus(to *admin.Bus, from admin.Bus) {
+	to.Sent += from.Sent
+	to.Received += from.Received
+	to.Missed += from.Missed
+	to.Unsent += from.Unsent
 }
 
 func addTraffic(to *admin.Traffic, from admin.Traffic) {

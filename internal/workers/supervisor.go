@@ -103,7 +103,8 @@ func thisProgram() *exec.Cmd {
 }
 
 // ListenAndServe starts everything and returns when it has ended: nil if because ctx has, server.ErrServerClosed after another
-// stop. Errors of opening a port, or of a worker that could not listen at the first start, wrap server.ErrListen. Call it once.
+// stop. Errors of opening a port wrap server.ErrListen, those of the bus server.ErrBus, also where it was a worker that could
+// not, at its first start. Call it once.
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
 	defer s.starter.stop()
@@ -138,13 +139,13 @@ func (s *Supervisor) open() error {
 	s.url = c.Bus
 	if c.Bus == server.BusMemory {
 		if s.broker, err = startBroker(c.MaxMessage, s.log); err != nil {
-			return fmt.Errorf("%w: %w", server.ErrListen, err)
+			return fmt.Errorf("%w: %w", server.ErrBus, err)
 		}
 		s.url = s.broker.url
 	}
 	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
-		return fmt.Errorf("%w: %w", server.ErrListen, err)
+		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())

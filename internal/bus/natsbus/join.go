@@ -47,6 +47,8 @@ func CheckURL(text string) error {
 		return fmt.Errorf("not a URL")
 	case u.Scheme != "nats" || u.Host == "" || u.Hostname() == "":
 		return fmt.Errorf("not of the form nats://HOST:PORT")
+	case u.User != nil && u.User.Username() == "":
+		return fmt.Errorf("no user stands before the @")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("something stands behind the port")
 	}

@@ -1,0 +1,158 @@
+// The other nodes: what is published here goes to them, and what they publish comes here.
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"c100k/broadcast"
+	"c100k/internal/admin"
+	"c100k/internal/bus"
+	"c100k/internal/bus/natsbus"
+)
+
+// ErrBus wraps the error of a bus that could not be reached when the node was made.
+var ErrBus = errors.New("cannot reach the bus")
+
+// neighbours are the node's connection to the others; a node alone has none.
+type neighbours struct {
+	bus   bus.Bus
+	leave context.CancelFunc
+	ended chan struct{} // closed when nothing is heard any more
+}
+
+// joinBus joins the bus of the configuration, if it has one, and begins to hear the others. The loops run already.
+func (s *Server) joinBus() error {
+	if s.cfg.Bus == BusMemory {
+		return nil
+	}
+	b, err := natsbus.Join(context.Background(), natsbus.Options{
+		URL: s.cfg.Bus, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBus, err)
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	s.others = &neighbours{bus: b, leave: leave, ended: make(chan struct{})}
+	go func() {
+		defer close(s.others.ended)
+		if err := b.Run(ctx, s.hear); err != nil {
+			s.log.Error("the bus ended", "err", err)
+		}
+	}()
+	s.log.Info("on the bus", "url", natsbus.RedactedURL(s.cfg.Bus), "peers", b.Health().Peers)
+	return nil
+}
+
+// leaveBus says goodbye to the others.
+func (s *Server) leaveBus() {
+	if s.others == nil {
+		return
+	}
+	s.others.leave()
+	<-s.others.ended
+	if err := s.others.bus.Close(); err != nil {
+		s.log.Warn("the bus was not left in order", "err", err)
+	}
+}
+
+// hear delivers what another node has published. The fan-out of a message is timed from here on: clocks of two nodes do not agree.
+func (s *Server) hear(m bus.Message) bus.Tally {
+	if m.Kind > uint8(broadcast.Binary) {
+		return bus.Tally{} // of a later version, and nobody here could be told what it is
+	}
+	r, err := s.hub.Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
+	if err != nil {
+		return bus.Tally{}
+	}
+	return bus.Tally{Matched: r.Matched, Queued: r.Queued, Dropped: r.Dropped}
+}
+
+// Publish sends payload to everybody subscribed to topic, on every transport and every node. It does not wait: the result counts
+// the subscribers of this node. Where the bus does not take the message, it reaches those of this node only, and
+// c100k_bus_unsent_total counts it. The payload is kept: nobody may change it after. A Text payload must be valid UTF-8 and a JSON
+// payload one valid JSON value; the publisher vouches for it.
+func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
+	r, err := s.hub.Publish(topic, kind, payload)
+	if err != nil || s.others == nil {
+		return r, err
+	}
+	// The bus counts what it does not take.
+	_ = s.others.bus.Publish(context.Background(), bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload})
+	return r, nil
+}
+
+// PublishAll is Publish, and waits for the other nodes: the result counts the subscribers of all of them. A node that does not
+// answer within a second, or that the bus cannot reach, is not counted. When ctx ends earlier, the result counts those of this node
+// and the error is ctx's; the message is on its way all the same. Not for event loops.
+func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
+	if s.others == nil {
+		return s.hub.Publish(topic, kind, payload)
+	}
+	all := make(chan broadcast.Result, 1)
+	here, err := s.publish(topic, kind, payload, func(r broadcast.Result) { all <- r })
+	if err != nil {
+		return here, err
+	}
+	select {
+	case r := <-all:
+		return r, nil
+	case <-ctx.Done():
+		return here, ctx.Err()
+	}
+}
+
+// publishLater is PublishAll for whoever must not wait: done is called once with the result, on any goroutine, perhaps before it
+// returns. With an error, done is not called.
+func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
+	_, err := s.publish(topic, kind, payload, done)
+	return err
+}
+
+// publish is publishLater; it returns what this node did.
+func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) (here broadcast.Result, err error) {
+	here, err = s.hub.Publish(topic, kind, payload)
+	if err != nil {
+		return here, err
+	}
+	if s.others == nil {
+		done(here)
+		return here, nil
+	}
+	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
+	err = s.others.bus.Ask(context.Background(), m, func(a bus.Answer) {
+		done(broadcast.Result{
+			Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped,
+		})
+	})
+	if err != nil {
+		done(here) // nobody else can be reached, and the bus has counted it
+	}
+	return here, nil
+}
+
+// readBus says how the bus is.
+func (s *Server) readBus() admin.Bus {
+	if s.others == nil {
+		return admin.Bus{Kind: "memory", Connected: true}
+	}
+	h := s.others.bus.Health()
+	return admin.Bus{
+		Kind: "nats", Connected: h.Connected, Reason: h.Reason, Peers: h.Peers,
+		Sent: h.Sent, Received: h.Received, Missed: h.Missed, Unsent: h.Unsent,
+	}
+}
+
+// busReady is nil while the node hears the others.
+func (s *Server) busReady() error {
+	if s.others == nil {
+		return nil
+	}
+	if h := s.others.bus.Health(); !h.Connected {
+		return fmt.Errorf("bus: %s", h.Reason)
+	}
+	return nil
+}
