@@ -2,27 +2,28 @@
 
 package netpoll
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // nap is how long phase 1 sleeps before it looks; negative means that it waits
 // for readiness instead.
 func (l *Loop) nap() time.Duration {
-	most, left := napMax, napUntilTurn
-	if l.opt.Nap > 0 {
-		most = l.opt.Nap
+	nap, left := l.opt.Nap, time.Duration(math.MaxInt64)
+	if nap == 0 {
+		nap = napMax
 	}
 	if l.turnAt >= 0 {
 		left = max(l.turnAt-l.ended, 0)
 	}
-	switch {
-	case l.opt.Nap > 0 && l.ended-l.lastBusy < napCalm:
-		if !l.few {
-			return 0
-		}
-	case left >= napUntilTurn:
-		return -1
+	switch busy := l.opt.Nap > 0 && l.ended-l.lastBusy < napCalm; {
+	case busy && !l.few:
+		return 0
+	case busy, left < napUntilTurn:
+		return min(nap, left)
 	}
-	return min(most, left)
+	return -1
 }
 
 // doze is phase 1 of a loop that naps. Who posts to it meanwhile need not wake
