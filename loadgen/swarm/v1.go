@@ -149,7 +149,9 @@ func (s *Swarm) takeV1(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 // acknowledged is for the answer to a publish that was due at a time.
 func (s *Swarm) acknowledged(l *netpoll.Loop, c *netpoll.Conn, i uint32, due time.Duration) {
 	now := s.at(l)
-	if due >= s.begun && due <= now {
+	if cl := &s.clients[i]; due >= s.begun && due <= now && cl.track.next < cl.sent {
+		cl.track.next++
+		s.tally.heard++
 		record(s.measured.latency, now-due)
 	}
 	if s.spec.InFlight > 0 && s.clients[i].state == open {
