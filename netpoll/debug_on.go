@@ -33,8 +33,8 @@ func (l *Loop) verify() {
 func (l *Loop) verifyFlags(c *Conn) {
 	f := c.flags
 	queued := false
-	for _, slot := range l.releasing {
-		queued = queued || slot == c.Slot()
+	for _, leaving := range l.releasing {
+		queued = queued || leaving.slot == c.Slot()
 	}
 	check(f&flagDead == 0 || queued, c, "dead and not about to be released")
 	check(f&flagLinger == 0 || f&flagFinish != 0, c, "lingers without Finish")

@@ -33,6 +33,14 @@
 // is sent behind phase 7, by OnClose or AfterFlush, goes out in the next turn,
 // which then follows at once.
 //
+// # Clients
+//
+// [Connect] makes a socket that Adopt takes while it still connects. What a
+// client does by the clock, such as a schedule of sends, is OnTurn's in
+// [Options]: called once a turn, behind phase 5. A loop with a Nap does not
+// block in phase 1 while it is busy, but sleeps a little and looks: the server
+// on the other end then does not pay for waking it.
+//
 // # Who may touch what
 //
 // Owner is whoever holds the loop. A handler gets the *Loop and the *Conn as

@@ -147,6 +147,16 @@ func (p *poller) park(timeout, hold time.Duration) {
 	control(p.gate, unix.EPOLL_CTL_MOD, p.fd, 0, 0)
 }
 
+// Nap is Kernel.Nap. A signal cuts it short, and the scheduler, which does not
+// hear of it, may need that: it sends one to collect garbage.
+func (p *poller) Nap(d time.Duration) {
+	// The kernel may be late by the thread's slack, by default half of a usual
+	// nap. It is set each time because the loop may be on another thread by now.
+	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0)
+	t := unix.NsecToTimespec(int64(d))
+	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
+}
+
 func (p *poller) translate(out []Event) int {
 	n := 0
 	for i := range min(p.got, len(out)) {

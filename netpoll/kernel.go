@@ -2,7 +2,10 @@
 
 package netpoll
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // Event is one ready connection: the token it was added with and what it is
 // ready for.
@@ -42,10 +45,13 @@ type IO struct {
 //   - Read and Write attempt each operation once, never block, and have let go
 //     of every buffer when they return.
 //   - Close also removes the descriptors from the set waited on.
+//   - Nap sleeps for about d, whatever becomes ready meanwhile.
+//   - Error takes the error that a socket holds, 0 if it holds none.
 //   - Wake makes a Wait under way, or the next one, return. Any goroutine.
 type Kernel interface {
 	Name() string
 	Wait(ev []Event, timeout time.Duration) int
+	Nap(d time.Duration)
 	Wake()
 	Add(fd int32, token uint64) error // read readiness is on
 	Modify(fd int32, token uint64, read, write bool)
@@ -53,6 +59,7 @@ type Kernel interface {
 	Read(ops []IO)
 	Write(ops []IO)
 	ShutdownWrite(fd int32)
+	Error(fd int32) syscall.Errno
 	Close(fds []int32)
 	Release() // closes what the kernel itself holds
 }

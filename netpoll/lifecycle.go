@@ -2,7 +2,10 @@
 
 package netpoll
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // Adopt makes a socket a connection of this loop. fd must be a connected
 // non-blocking stream socket; from here on it is the loop's to close, also when
@@ -69,10 +72,38 @@ func (l *Loop) Close(c *Conn, r Reason) {
 	if c.flags&flagFinish == 0 {
 		c.reason = r
 	}
+	l.bury(c, 0)
+}
+
+// fail ends c because of an error of its socket, which OnClose can ask for.
+func (l *Loop) fail(c *Conn, errno syscall.Errno) {
+	if c.flags&flagDead != 0 {
+		return
+	}
+	if c.flags&flagFinish == 0 {
+		c.reason = ReasonReset
+	}
+	l.bury(c, errno)
+}
+
+// bury makes c one that phase 8 releases.
+func (l *Loop) bury(c *Conn, errno syscall.Errno) {
 	c.flags |= flagDead
 	l.wheel.Disarm(c)
-	l.releasing = append(l.releasing, c.Slot())
+	l.releasing = append(l.releasing, leaver{c.Slot(), errno})
 }
+
+// leaver is a connection that phase 8 releases, and the error that ended it, if
+// it was one.
+type leaver struct {
+	slot  uint32
+	errno syscall.Errno
+}
+
+// Errno is the error of the socket that ended the connection which OnClose is
+// being called for; 0 if it was none. With ReasonReset it tells a refused
+// connect from a reset and from an unreachable host.
+func (l *Loop) Errno() syscall.Errno { return l.errno }
 
 // Finish ends c in good order: what it is owed is sent, then a FIN, and input is
 // discarded until the peer's FIN or until linger is over, counted from now. So
@@ -83,10 +114,8 @@ func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
 	}
 	c.reason = r
 	c.flags |= flagFinish
-	if c.flags&flagPaused != 0 {
-		c.flags &^= flagPaused
-		l.setInterest(c, c.interest|interestRead)
-	}
+	c.flags &^= flagPaused
+	l.setInterest(c, c.interest|interestRead)
 	l.arm(c, linger)
 	if c.flags&flagBacklog == 0 {
 		l.finishing = append(l.finishing, c.ID())
@@ -103,11 +132,9 @@ func (l *Loop) Detach(c *Conn) (fd int) {
 	}
 	fd = int(c.fd)
 	l.kernel.Remove(c.fd)
-	l.wheel.Disarm(c)
 	c.reason = ReasonDetached
-	c.flags |= flagDead
-	l.releasing = append(l.releasing, c.Slot())
-	l.leave(c)
+	l.bury(c, 0)
+	l.leave(c, 0)
 	return fd
 }
 
@@ -133,7 +160,7 @@ func (l *Loop) serveReleases(i int) (next int) {
 	defer l.contain()
 	for ; i < len(l.releasing); i++ {
 		next = i + 1
-		c := l.conns.at(l.releasing[i])
+		c := l.conns.at(l.releasing[i].slot)
 		reason, tag := c.reason, c.tag
 		if c.flags&flagBacklog != 0 {
 			l.outboxBytes -= int64(c.pending) // all of it is in the outbox
@@ -142,7 +169,7 @@ func (l *Loop) serveReleases(i int) (next int) {
 		}
 		if reason != ReasonDetached {
 			l.closing = append(l.closing, c.fd)
-			l.leave(c)
+			l.leave(c, l.releasing[i].errno)
 		}
 		l.conns.release(c)
 		if reason != ReasonDetached && l.opt.OnRelease != nil {
@@ -153,10 +180,10 @@ func (l *Loop) serveReleases(i int) (next int) {
 }
 
 // leave calls OnClose; its panic must not keep the record from being freed.
-func (l *Loop) leave(c *Conn) {
+func (l *Loop) leave(c *Conn, errno syscall.Errno) {
 	was := l.current
-	defer func() { l.current = was }()
+	defer func() { l.current, l.errno = was, 0 }()
 	defer l.contain()
-	l.current = c
+	l.current, l.errno = c, errno
 	l.opt.Handlers[c.role].OnClose(l, c, c.reason)
 }

@@ -114,6 +114,23 @@ const (
 	// A collection does not wait for it: its signal ends the wait.
 	HoldSpare = 8 * time.Millisecond
 
+	// napBelow is from how many ready connections on a loop with a Nap looks again
+	// without sleeping: fewer are worth gathering some more.
+	napBelow = 64
+
+	// napCalm is how long such a loop goes on napping when nothing happens. Were
+	// it shorter than a round trip under load, the answer would find it waiting,
+	// and be charged for waking it; while it lasts, the loop takes a few percent
+	// of a processor.
+	napCalm = 10 * time.Millisecond
+
+	// napUntilTurn is from when on a loop naps until OnTurn wants to be called,
+	// with a Nap or without: a wait ends up to a millisecond late.
+	napUntilTurn = 2 * time.Millisecond
+
+	// napMax bounds such a nap where Options say nothing.
+	napMax = 100 * time.Microsecond
+
 	// trimAfter is how long after their first use the arenas are given back to
 	// the system, when the loop is about to block. Without it one burst of reads
 	// would stay resident for good; once a second it costs nothing measurable.

@@ -30,6 +30,10 @@ type Loop struct {
 	tick      Tick
 	lastEvent time.Duration // when a turn last had an event
 	woke      time.Duration // when phase 1 ended
+	ended     time.Duration // when phase 9 did
+	lastBusy  time.Duration // when a turn last had a read, a task or a write
+	turnAt    time.Duration // when OnTurn wants to be called, negative: whenever
+	few       bool          // phase 1 brought fewer than napBelow
 	current   *Conn         // whom a panic would close
 	events    [eventsPerTurnMax]Event
 	reads     []IO
@@ -45,7 +49,8 @@ type Loop struct {
 	finishing []ID
 	pausing   []ID
 	relieved  []ID
-	releasing []uint32
+	releasing []leaver
+	errno     syscall.Errno // of the connection that OnClose is being called for
 	closing   []int32
 	tasks     *task
 	again     bool // something is left over for the next turn
@@ -64,6 +69,7 @@ func (l *Loop) Turn() {
 	l.read(n)      // 3 read     all ready connections, one batch
 	l.runTasks()   // 4 tasks    mailbox, a bounded number
 	l.fireTimers() // 5 timers   the wheel, up to now
+	l.onTurn()     //
 	l.deliver(n)   // 6 deliver  topics with pending messages, a bounded slice
 	l.flush()      // 7 flush    the dirty connections, one batch
 	l.afterFlush() //
@@ -99,6 +105,9 @@ func (l *Loop) Lookup(id ID) *Conn {
 	return c
 }
 
+// LastTurn is how long the turn before this one worked, waiting not counted.
+func (l *Loop) LastTurn() time.Duration { return l.ended - l.woke }
+
 // ConnAt finds the connection in a slot, nil if there is none.
 func (l *Loop) ConnAt(slot uint32) *Conn {
 	c := l.conns.get(slot)
@@ -127,6 +136,9 @@ func (l *Loop) wait() int {
 	if l.again || l.tasks != nil {
 		return l.kernel.Wait(l.events[:], 0)
 	}
+	if nap := l.nap(); nap >= 0 {
+		return l.doze(nap)
+	}
 	timeout := l.patience()
 	// Announce the sleep first and look once more second: see rouse.
 	l.remote.asleep.Store(true)
@@ -143,6 +155,12 @@ func (l *Loop) patience() time.Duration {
 	timeout := time.Duration(-1)
 	if next, ok := l.wheel.Next(); ok {
 		timeout = max(l.until(next), 0)
+	}
+	if l.turnAt >= 0 { // the kernel rounds up to whole milliseconds: be early, and let nap do the rest
+		left := max(l.turnAt-l.ended-napUntilTurn/2, 0)
+		if timeout < 0 || timeout > left {
+			timeout = left
+		}
 	}
 	if l.trimmed {
 		return timeout
@@ -161,6 +179,7 @@ func (l *Loop) patience() time.Duration {
 // busy is called where a turn begins to use the arenas; trim is due trimAfter
 // from the first use.
 func (l *Loop) busy() {
+	l.lastBusy = l.now
 	if l.trimmed {
 		l.trimmed, l.trimAt = false, l.now+trimAfter
 	}
@@ -190,6 +209,7 @@ func (l *Loop) clock() {
 
 // read is phase 3.
 func (l *Loop) read(n int) {
+	l.few = n < napBelow
 	if n == 0 {
 		return
 	}
@@ -221,7 +241,7 @@ func (l *Loop) planReads(n int) {
 		}
 		if c.interest&interestRead == 0 {
 			if ev.Ready&ReadyError != 0 { // nobody reads, so nobody else would find out
-				l.Close(c, ReasonReset)
+				l.fail(c, l.kernel.Error(c.fd))
 			}
 			continue
 		}
@@ -269,7 +289,7 @@ func (l *Loop) serveReads(i int) (next int) {
 			l.hungUp(c)
 		case op.N == -int32(syscall.EAGAIN), op.N == -int32(syscall.EINTR):
 		default:
-			l.Close(c, ReasonReset)
+			l.fail(c, syscall.Errno(-op.N))
 		}
 	}
 	return next

@@ -36,6 +36,19 @@ type Options struct {
 	// the loop; it may send a last word and call Finish. It may be nil.
 	OnPanic func(l *Loop, c *Conn)
 
+	// OnTurn is called once a turn, behind the timers, with the loop's time in
+	// Now, and says at what time it wants to be called again at the latest;
+	// negative means that any turn will do. It is for what is finer than the
+	// wheel's ticks, and for no single connection: the schedule of a client. It
+	// may be nil.
+	OnTurn func(l *Loop) (at time.Duration)
+
+	// Nap makes a loop that is a client: while it is busy, it does not wait for
+	// readiness but sleeps so long between two looks, a little more where the
+	// system's timers are coarse. A server's send then wakes nobody, which it
+	// would have to pay for. 0 means that the loop always waits.
+	Nap time.Duration
+
 	// Hold is how long a turn waits without giving its processor back, in whole
 	// milliseconds; 0 means HoldDefault. See HoldSpare.
 	Hold time.Duration
@@ -43,9 +56,12 @@ type Options struct {
 	// Logger gets panics with their stacks; nil discards.
 	Logger *slog.Logger
 
-	// Kernel and Clock replace the real ones in tests.
+	// Kernel replaces the real one in tests.
 	Kernel Kernel
-	Clock  func() time.Duration
+
+	// Clock replaces Monotonic in tests, and where a loop must go by a clock
+	// that other processes have too. It must not go back.
+	Clock func() time.Duration
 }
 
 // complete fills in what was left empty, and refuses what makes no loop.

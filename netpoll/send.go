@@ -263,7 +263,7 @@ func (l *Loop) wroteGather(g *gather, n int) {
 	if n < 0 {
 		if n != -int(syscall.EAGAIN) && n != -int(syscall.EINTR) {
 			c.pending = 0
-			l.Close(c, ReasonReset)
+			l.fail(c, syscall.Errno(-n))
 			return
 		}
 		n = 0
@@ -308,7 +308,7 @@ func (l *Loop) beginBacklog(c *Conn, g *gather, sent int) {
 func (l *Loop) wroteOutbox(c *Conn, n int) {
 	if n < 0 {
 		if n != -int(syscall.EAGAIN) && n != -int(syscall.EINTR) {
-			l.Close(c, ReasonReset)
+			l.fail(c, syscall.Errno(-n))
 		}
 		return
 	}
@@ -359,12 +359,30 @@ func (l *Loop) PauseRead(c *Conn) {
 	}
 }
 
+// StopRead stops reading from c, whatever it is owed, until StartRead: so a
+// client plays one that hangs. What has come in with this turn may still reach
+// OnData; the peer's FIN does not, an error ends the connection as always.
+func (l *Loop) StopRead(c *Conn) {
+	if !c.Closing() {
+		c.flags &^= flagPaused
+		l.setInterest(c, c.interest&^interestRead)
+	}
+}
+
+// StartRead ends what StopRead or PauseRead began.
+func (l *Loop) StartRead(c *Conn) {
+	if !c.Closing() {
+		c.flags &^= flagPaused
+		l.setInterest(c, c.interest|interestRead)
+	}
+}
+
 // finishAll sends the FIN of those whose last byte is out, and stops reading
 // from those that asked for it and do have a backlog. Who is finishing with a
 // backlog comes back here from drained.
 func (l *Loop) finishAll() {
 	for _, id := range l.pausing {
-		if c := l.Lookup(id); c != nil && c.flags&flagBacklog != 0 && c.flags&flagFinish == 0 {
+		if c := l.Lookup(id); c != nil && c.flags&flagBacklog != 0 && c.flags&flagFinish == 0 && c.interest&interestRead != 0 {
 			c.flags |= flagPaused
 			l.setInterest(c, c.interest&^interestRead)
 		}

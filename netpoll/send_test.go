@@ -385,3 +385,42 @@ func TestOweTooMuch(t *testing.T) {
 		t.Errorf("reason %v, OutboxBytes %d", reason, l.Stats().OutboxBytes)
 	}
 }
+
+// TestStopRead: who does not read gets nothing until it reads again; what it is owed goes out all the same, and an error ends it.
+func TestStopRead(t *testing.T) {
+	heard := ""
+	closed := netpoll.ReasonNone
+	h := &script{
+		data:   func(_ *netpoll.Loop, _ *netpoll.Conn, p []byte) { heard += string(p) },
+		closed: func(_ *netpoll.Loop, _ *netpoll.Conn, r netpoll.Reason) { closed = r },
+	}
+	l := netpolltest.New(t, netpolltest.Options{Handlers: handlers(h)})
+	p := l.Connect(0)
+	l.StopRead(p.Conn())
+	p.Write([]byte("unheard"))
+	p.SetWindow(3)
+	l.Send(p.Conn(), []byte("answer"))
+	l.PauseRead(p.Conn())
+	l.Settle()
+	p.SetWindow(-1)
+	l.Settle()
+	if got := string(p.Read()); heard != "" || got != "answer" {
+		t.Errorf("heard %q, sent %q", heard, got)
+	}
+	l.StartRead(p.Conn())
+	l.Settle()
+	if heard != "unheard" {
+		t.Errorf("heard %q", heard)
+	}
+	l.StopRead(p.Conn())
+	p.CloseWrite()
+	l.Settle()
+	if closed != netpoll.ReasonNone {
+		t.Error("closed by a FIN that it did not read")
+	}
+	p.Reset()
+	l.Settle()
+	if closed != netpoll.ReasonReset {
+		t.Errorf("closed by %v", closed)
+	}
+}

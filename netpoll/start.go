@@ -9,10 +9,11 @@ func NewLoop(opt Options) (*Loop, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
 	}
-	l := &Loop{opt: opt, stopped: make(chan struct{}), trimmed: true}
+	l := &Loop{opt: opt, stopped: make(chan struct{}), trimmed: true, turnAt: -1}
 	l.conns.loop = uint8(opt.Index)
 	l.wheel.conns = &l.conns
 	l.now = opt.Clock()
+	l.lastBusy, l.ended, l.woke = l.now-napCalm, l.now, l.now
 	l.tick = tickOf(l.now)
 	l.wheel.now = l.tick
 	l.readArena = newArena(readArenaBytes)

@@ -55,7 +55,8 @@ type publishedStats struct {
 // what clock began.
 func (l *Loop) publish() {
 	s, p := &l.stats, &l.published
-	length := l.opt.Clock() - l.woke
+	l.ended = l.opt.Clock()
+	length := l.ended - l.woke
 	s.Turns++
 	s.Busy += length
 	b := 0

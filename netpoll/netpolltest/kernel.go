@@ -96,6 +96,9 @@ func (s *socket) ready() (r netpoll.Ready) {
 	return r
 }
 
+// Nap does nothing: time stands still.
+func (k *kernel) Nap(time.Duration) {}
+
 // Wake does nothing: Wait never sleeps.
 func (k *kernel) Wake() {}
 
@@ -185,6 +188,13 @@ func (k *kernel) ShutdownWrite(fd int32) {
 	if s := k.sockets[fd]; s != nil {
 		s.loopFin = true
 	}
+}
+
+func (k *kernel) Error(fd int32) syscall.Errno {
+	if s := k.sockets[fd]; s != nil && s.reset {
+		return syscall.ECONNRESET
+	}
+	return 0
 }
 
 func (k *kernel) Close(fds []int32) {

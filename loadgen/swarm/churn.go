@@ -1,0 +1,102 @@
+// Modes that close: churn, and the storm.
+
+package swarm
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"c100k/netpoll"
+)
+
+// again opens the next connection of a churn, if there is a client that has none.
+func (s *Swarm) again() {
+	if s.free.empty() {
+		s.tally.unsent++
+		return
+	}
+	i := s.free.pop(s.clients)
+	s.clients[i].state = waiting
+	s.ready.push(s.clients, i)
+}
+
+// churn says one thing, where the protocol allows it, and closes.
+func (s *Swarm) churn(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
+	if s.spec.Protocol == Raw || s.spec.Protocol == SocketIO || s.spec.Protocol == V1 && len(s.spec.Topics) > 0 {
+		s.emit(l, c, i, l.Now())
+	}
+	s.sayClose(l, c, i)
+}
+
+// dropping is a storm under way.
+type dropping struct {
+	reset bool
+	next  uint32
+}
+
+// beginDrop makes the next turns close every connection.
+func (s *Swarm) beginDrop(d Drop) {
+	s.dropping = &dropping{reset: d.Reset}
+	s.rush, s.connectedAt = true, 0
+}
+
+// drop closes some more.
+func (s *Swarm) drop(l *netpoll.Loop) {
+	d := s.dropping
+	if d == nil {
+		return
+	}
+	for n := 0; n < closesPerTurnMax && int(d.next) < len(s.clients); d.next++ {
+		cl := &s.clients[d.next]
+		c := l.Lookup(cl.conn)
+		if c == nil || cl.state != open {
+			s.abandon(l, c, cl)
+			continue
+		}
+		n++
+		if d.reset {
+			s.reset(l, c)
+		} else {
+			s.sayClose(l, c, d.next)
+			l.Finish(c, netpoll.ReasonLocal, closeLinger)
+		}
+	}
+	if int(d.next) == len(s.clients) {
+		s.dropping = nil
+	}
+}
+
+// abandon ends a connection that is not open yet, when everything is to end.
+func (s *Swarm) abandon(l *netpoll.Loop, c *netpoll.Conn, cl *client) {
+	if c != nil && s.ending > 0 && cl.state == connecting {
+		cl.flags |= flagOurs
+		l.Close(c, netpoll.ReasonLocal)
+	}
+}
+
+// reset ends a connection with an RST.
+func (s *Swarm) reset(l *netpoll.Loop, c *netpoll.Conn) {
+	s.clients[c.Tag()-1].flags |= flagOurs
+	fd := l.Detach(c) // OnClose takes note of it
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	unix.Close(fd)
+}
+
+// end makes the next turns close everything, and the swarm stop when that is done, at the latest after a while.
+func (s *Swarm) end(l *netpoll.Loop, within time.Duration) {
+	if s.ending > 0 {
+		s.ending = min(s.ending, l.Now()+within)
+		return
+	}
+	s.ending = l.Now() + max(within, 1)
+	s.dropping = &dropping{}
+}
+
+// finishEnd gives the last Sample when everything is closed.
+func (s *Swarm) finishEnd(l *netpoll.Loop, now time.Duration) {
+	if s.ending > 0 && !s.ended && (now >= s.ending || s.dropping == nil && l.Len() == 0) {
+		s.ended = true
+		s.owes |= readingLast
+	}
+}

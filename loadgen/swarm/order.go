@@ -1,0 +1,110 @@
+// What the coordinator asks for.
+
+package swarm
+
+import (
+	"time"
+
+	"c100k/netpoll"
+)
+
+// obey does what an Order says.
+func (s *Swarm) obey(l *netpoll.Loop, o Order) {
+	now := l.Now()
+	switch {
+	case o.Begin != nil:
+		s.begin(l, now, *o.Begin)
+	case o.Rate != nil:
+		s.schedule.restart(now, max(*o.Rate, 0))
+	case o.Drop != nil:
+		s.beginDrop(*o.Drop)
+	case o.Settle != nil:
+		s.beginSettle(now, *o.Settle)
+	case o.End:
+		s.end(l, endWithin)
+	}
+}
+
+// begin forgets what was counted. The Sample of before goes out first, so that what it holds is not lost.
+func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
+	s.owes |= readingPeriodic
+	s.report(l, now)
+	// What this turn has sent already is of the time before; and tokens tell the time in microseconds.
+	s.begun = Clock().Truncate(time.Microsecond) + time.Microsecond
+	s.measured.reset()
+	stats := l.Stats()
+	s.tally = newTally()
+	s.tally.bytesSent, s.tally.bytesReceived = stats.BytesSent, stats.BytesReceived
+	clear(s.first)
+	copy(s.first, b.First)
+	for i := range s.clients {
+		cl := &s.clients[i]
+		if !s.listens {
+			cl.track.begin(cl.sent)
+			continue
+		}
+		cl.track.begin(s.first[s.topic(uint32(i))])
+		if cl.flags &^= flagJoined; cl.state != open {
+			cl.flags |= flagJoined
+		}
+	}
+	s.schedule.restart(s.begun, s.schedule.rate)
+	s.owes |= readingPeriodic
+}
+
+// settling is the wait for what is under way.
+type settling struct {
+	until     time.Duration
+	looked    time.Duration
+	published []uint64
+	done      bool
+}
+
+func (s *Swarm) beginSettle(now time.Duration, o Settle) {
+	s.settling = &settling{until: now + o.Within, published: o.Published}
+}
+
+// settle looks, from time to time, whether everything has come.
+func (s *Swarm) settle(now time.Duration) {
+	d := s.settling
+	if d == nil || d.done || now < d.looked+settleLook && now < d.until {
+		return
+	}
+	d.looked = now
+	if expected, _ := s.balance(d.published); s.tally.heard < expected && now < d.until {
+		return
+	}
+	d.done = true
+	s.owes |= readingSettled
+}
+
+// balance is what all clients together should have heard, and what was sent while they were away.
+func (s *Swarm) balance(published []uint64) (expected, away uint64) {
+	away = s.tally.missedAway
+	if !s.listens {
+		if !s.answered() {
+			return 0, 0
+		}
+		return s.tally.sent - min(away, s.tally.sent), away
+	}
+	var all uint64
+	for i := range s.clients {
+		sender := s.topic(uint32(i))
+		if sender >= len(published) || published[sender] <= s.first[sender] || s.slow(uint32(i)) {
+			continue
+		}
+		n := published[sender] - s.first[sender]
+		all += n
+		away += s.absent(&s.clients[i], published[sender])
+	}
+	return all - min(away, all), away
+}
+
+// absent is how many of a sender's messages a client has not heard because it was away, and has not come back to hear any since.
+func (s *Swarm) absent(cl *client, published uint64) uint64 {
+	missing := published - min(cl.track.next, published)
+	if cl.state != open || cl.flags&flagJoined != 0 && missing <= 1 {
+		return missing
+	}
+	return 0
+}

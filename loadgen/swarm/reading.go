@@ -1,0 +1,78 @@
+// Taking a Sample: on the loop as little as can be, the rest elsewhere.
+
+package swarm
+
+import (
+	"maps"
+	"time"
+
+	"c100k/netpoll"
+)
+
+// readingKind is why a reading is taken; a set.
+type readingKind uint8
+
+const (
+	readingPeriodic readingKind = 1 << iota
+	readingSettled
+	readingLast
+)
+
+// reading is what the loop hands over for one Sample. Its histograms are the receiver's until giveBack.
+type reading struct {
+	Sample
+	measured *histograms
+}
+
+// report hands a reading over if one is owed and somebody takes them.
+func (s *Swarm) report(l *netpoll.Loop, now time.Duration) {
+	if s.owes == 0 || len(s.readings) == cap(s.readings) {
+		return
+	}
+	// Only the loop puts readings in: there is room.
+	s.readings <- s.read(l, now)
+	s.owes = 0
+}
+
+func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
+	stats, t := l.Stats(), &s.tally
+	r := reading{measured: s.measured, Sample: Sample{
+		Process: s.spec.Process, At: now, Begun: s.begun > 0,
+		Settled: s.owes&readingSettled != 0, Last: s.owes&readingLast != 0,
+		Open: s.open, Connecting: s.connecting, Down: len(s.clients) - s.open - s.connecting, ConnectedAt: s.connectedAt,
+		Opened: t.opened, Reconnected: t.reconnected, Failed: maps.Clone(t.failed), Lost: maps.Clone(t.lost),
+		Sent: t.sent, Received: t.received, Foreign: t.foreign,
+		BytesSent: stats.BytesSent - t.bytesSent, BytesReceived: stats.BytesReceived - t.bytesReceived,
+		MissedAway: t.missedAway, Duplicated: t.duplicated, Reordered: t.reordered, Corrupted: t.corrupted, Gaps: t.gaps, Unsent: t.unsent,
+		Self: Self{Busy: stats.Busy, Loops: 1},
+	}}
+	if d := s.settling; d != nil && d.done {
+		r.Expected, r.MissedAway = s.balance(d.published)
+		r.Missing = r.Expected - min(t.heard, r.Expected)
+	}
+	select {
+	case s.measured = <-s.spares:
+	default:
+		s.measured = newHistograms()
+	}
+	return r
+}
+
+// sample is the Sample of a reading. Not for the loop: it compresses.
+func (r *reading) sample(self *self) (sample Sample, err error) {
+	sample = r.Sample
+	sample.Self.CPU, sample.Self.Memory = self.cpu(), self.memory()
+	sample.Spreads = r.measured.spreads.all()
+	h := r.measured
+	if sample.Connect, err = encode(h.connect); err != nil {
+		return sample, err
+	}
+	if sample.Latency, err = encode(h.latency); err != nil {
+		return sample, err
+	}
+	if sample.Self.Slip, err = encode(h.slip); err != nil {
+		return sample, err
+	}
+	sample.Self.Turn, err = encode(h.turn)
+	return sample, err
+}

@@ -1,0 +1,87 @@
+// What comes in: which message it is, and whether it should have come now.
+
+package swarm
+
+import "c100k/netpoll"
+
+// receive takes what a server has delivered: one message, whose token stands anywhere in p.
+func (s *Swarm) receive(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
+	t, at := FindToken(p)
+	if at < 0 || t.Run != s.spec.Run || t.Sender != s.expects(i) {
+		s.tally.foreign++
+		return
+	}
+	cl := &s.clients[i]
+	if cl.state != open || cl.flags&flagSlow != 0 {
+		return // we are leaving, or play dead
+	}
+	if s.spec.Mode == Echo && s.spec.InFlight > 0 {
+		s.emit(l, c, i, s.at(l))
+	}
+	if s.listens && t.Seq < s.first[t.Sender] || !s.listens && t.Sent < s.begun {
+		return // of the time before Begin
+	}
+	if !whole(p[at:], t, s.spec.Size) || s.spec.Protocol == Raw && len(p) != s.spec.Size {
+		s.tally.corrupted++
+		return
+	}
+	s.tally.received++
+	if s.spec.Mode == Publish {
+		return // its latency is that of the answers
+	}
+	s.order(cl, t.Seq)
+	now := s.at(l)
+	if s.listens {
+		s.measured.spreads.hear(t, now)
+	}
+	record(s.measured.latency, now-t.Sent)
+}
+
+// expects is the one sender whose messages a client follows: itself with Echo and Publish, else that of its topic. Others' messages are
+// Foreign: to follow them too would take a track for each pair.
+func (s *Swarm) expects(i uint32) uint32 {
+	if s.listens {
+		return uint32(s.topic(i))
+	}
+	return s.number(i)
+}
+
+// order counts a message as what it is in its sender's sequence.
+func (s *Swarm) order(cl *client, seq uint64) {
+	if cl.flags&flagJoined != 0 {
+		cl.flags &^= flagJoined
+		s.joined(cl, seq)
+	}
+	switch v, _ := cl.track.hear(seq); v {
+	case inOrder:
+		s.tally.heard++
+	case late:
+		s.tally.heard++
+		s.tally.reordered++
+	case duplicate:
+		s.tally.duplicated++
+	}
+}
+
+// joined is for the first message that a client hears after it was away: what lies between was sent meanwhile.
+func (s *Swarm) joined(cl *client, seq uint64) {
+	if seq > cl.track.next {
+		s.tally.missedAway += seq - cl.track.next
+		cl.track.begin(seq)
+	}
+}
+
+// answered tells whether each message of a client is answered, by its echo or an acknowledgement.
+func (s *Swarm) answered() bool {
+	return s.spec.Mode == Echo || s.spec.Mode == Publish && s.spec.Protocol == V1
+}
+
+// away is for an open client that is going: of its own messages, those that are under way will not be answered.
+func (s *Swarm) away(i uint32) {
+	cl := &s.clients[i]
+	if !s.answered() || cl.sent <= cl.track.next {
+		return
+	}
+	s.tally.missedAway += cl.sent - cl.track.next
+	cl.track.begin(cl.sent)
+}

@@ -1,0 +1,149 @@
+// The head of the answer to the request, as RFC 9112 has it, strictly.
+
+package swarm
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// response is what a client wants to know of the answer. Its slices are of the text that was parsed.
+type response struct {
+	status      int
+	upgrade     []byte
+	connection  []byte
+	accept      []byte
+	protocol    []byte
+	extensions  []byte
+	contentType []byte
+	chunked     bool
+	length      int64 // of the body; negative where it is not said
+	retryAfter  time.Duration
+}
+
+var errHead = errors.New("not the head of an HTTP response")
+
+// parseResponse reads the head that p begins with; size is 0 while bytes are missing. It judges what there is of it, so that what is no
+// HTTP fails at once.
+func parseResponse(p []byte) (r response, size int, err error) {
+	r.length = -1
+	const version = "HTTP/1.1 "
+	if n := min(len(p), len(version)); string(p[:n]) != version[:n] && (n < 8 || string(p[:7])+string(p[8:n]) != version[:7]+version[8:n] || p[7] != '0') {
+		return r, 0, errHead
+	}
+	end := bytes.Index(p[:min(len(p), headBytesMax)], []byte("\r\n\r\n"))
+	if end < 0 {
+		if len(p) >= headBytesMax {
+			return r, 0, errHead
+		}
+		return r, 0, nil
+	}
+	size = end + 4
+	line, rest, _ := bytes.Cut(p[:end+2], []byte("\r\n"))
+	if r.status, err = parseStatus(line[len(version):]); err != nil {
+		return r, 0, err
+	}
+	for len(rest) > 0 {
+		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
+		if err := r.field(line); err != nil {
+			return r, 0, err
+		}
+	}
+	return r, size, nil
+}
+
+// parseStatus reads the code, and passes over its phrase.
+func parseStatus(p []byte) (int, error) {
+	if len(p) < 3 || len(p) > 3 && p[3] != ' ' {
+		return 0, errHead
+	}
+	code, err := strconv.ParseUint(string(p[:3]), 10, 16)
+	if err != nil || code < 100 || bytes.IndexByte(p, '\n') >= 0 {
+		return 0, errHead
+	}
+	return int(code), nil
+}
+
+// field takes one header line.
+func (r *response) field(line []byte) error {
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	// RFC 9112, 5.1: no white space is allowed between the name and the colon.
+	if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t\r\n") || bytes.ContainsAny(value, "\r\n\x00") {
+		return errHead
+	}
+	value = bytes.Trim(value, " \t")
+	switch string(lower(name)) {
+	case "upgrade":
+		return once(&r.upgrade, value)
+	case "connection":
+		r.connection = value
+	case "sec-websocket-accept":
+		return once(&r.accept, value)
+	case "sec-websocket-protocol":
+		return once(&r.protocol, value)
+	case "sec-websocket-extensions":
+		r.extensions = value
+	case "content-type":
+		return once(&r.contentType, value)
+	case "transfer-encoding":
+		// RFC 9112, 6.1: a client that did not offer other codings need not know any.
+		if r.chunked || !bytes.EqualFold(value, []byte("chunked")) {
+			return errHead
+		}
+		r.chunked = true
+	case "content-length":
+		n, err := strconv.ParseUint(string(value), 10, 62)
+		if err != nil || r.length >= 0 && r.length != int64(n) {
+			return errHead
+		}
+		r.length = int64(n)
+	case "retry-after": // in seconds; a date is for patient people
+		if n, err := strconv.ParseUint(string(value), 10, 16); err == nil {
+			r.retryAfter = min(time.Duration(n)*time.Second, retryAfterMax)
+		}
+	}
+	return nil
+}
+
+// once keeps the value of a field that may stand in a head once only.
+func once(to *[]byte, value []byte) error {
+	if *to != nil {
+		return errHead
+	}
+	*to = value
+	return nil
+}
+
+// lower is a field's name in lower case; a long one is none that we know.
+func lower(name []byte) []byte {
+	var b [32]byte
+	if len(name) > len(b) {
+		return nil
+	}
+	return append(b[:0], bytes.ToLower(name)...)
+}
+
+// switches tells whether the answer is the right 101 (RFC 6455, 4.1).
+func (r *response) switches() bool {
+	return r.status == 101 && bytes.EqualFold(r.upgrade, []byte("websocket")) && hasToken(r.connection, "upgrade")
+}
+
+// hasToken tells whether a comma-separated list has a token.
+func hasToken(list []byte, token string) bool {
+	for len(list) > 0 {
+		var one []byte
+		one, list, _ = bytes.Cut(list, []byte(","))
+		if bytes.EqualFold(bytes.Trim(one, " \t"), []byte(token)) {
+			return true
+		}
+	}
+	return false
+}
+
+// streams tells whether the answer is an event stream.
+func (r *response) streams() bool {
+	kind, _, _ := bytes.Cut(r.contentType, []byte(";"))
+	return r.status == 200 && bytes.EqualFold(bytes.TrimSpace(kind), []byte("text/event-stream"))
+}

@@ -1,0 +1,72 @@
+// What makes a Spec one that can be run.
+
+package swarm
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// validate names the first field that is wrong.
+func (p *Spec) validate() error {
+	switch {
+	case p.Conns < 1:
+		return fmt.Errorf("conns %d: at least 1", p.Conns)
+	case p.FirstConn < 0 || p.AllConns < p.FirstConn+p.Conns:
+		return fmt.Errorf("all_conns %d: connections %d to %d are not among them", p.AllConns, p.FirstConn, p.FirstConn+p.Conns-1)
+	case p.Size < TokenBytes || p.Size > MessageBytesMax:
+		return fmt.Errorf("size %d: %d to %d bytes", p.Size, TokenBytes, MessageBytesMax)
+	case p.ConnectRate < 0 || p.Rate < 0 || p.InFlight < 0:
+		return fmt.Errorf("a rate or in_flight is negative")
+	case p.Rate > 0 && p.InFlight > 0:
+		return fmt.Errorf("rate and in_flight exclude each other: an open schedule or a closed loop")
+	case p.SlowShare < 0 || p.SlowShare > 1:
+		return fmt.Errorf("slow_share %v: 0 to 1", p.SlowShare)
+	case p.Timeout <= 0 || p.Timeout > time.Hour:
+		return fmt.Errorf("timeout %v: above 0, at most an hour", p.Timeout)
+	case p.Nap < 0:
+		return fmt.Errorf("nap %v is negative", p.Nap)
+	case !p.Target.IsValid() || p.Target.Port() == 0:
+		return fmt.Errorf("target %v: an address and a port", p.Target)
+	}
+	for _, source := range p.Sources {
+		if source.Unmap().Is4() != p.Target.Addr().Unmap().Is4() {
+			return fmt.Errorf("source %v cannot reach target %v", source, p.Target)
+		}
+	}
+	for _, line := range p.Header {
+		if line[0] == "" || strings.ContainsAny(line[0]+line[1], "\r\n\x00") || strings.ContainsAny(line[0], ": \t") {
+			return fmt.Errorf("header %q: %q: not a header line", line[0], line[1])
+		}
+	}
+	return p.validateMode()
+}
+
+// validateMode holds the mode against the protocol.
+func (p *Spec) validateMode() error {
+	switch p.Protocol {
+	case Raw, V1, SocketIO, SSE:
+	default:
+		return fmt.Errorf("protocol %q: raw, c100k.v1, socketio or sse", p.Protocol)
+	}
+	speaks := false
+	switch p.Mode {
+	case Echo, Publish:
+		speaks = true
+	case Idle, Subscribe, Churn, SlowReader, Storm:
+	default:
+		return fmt.Errorf("mode %q: echo, idle, subscribe, publish, churn, slow-reader or storm", p.Mode)
+	}
+	switch {
+	case speaks && p.Protocol == SSE:
+		return fmt.Errorf("mode %s: a client of sse says nothing", p.Mode)
+	case speaks && p.Protocol == V1 && len(p.Topics) == 0:
+		return fmt.Errorf("mode %s: %s needs topics", p.Mode, V1)
+	case p.InFlight > 0 && p.Mode != Echo && !(p.Mode == Publish && p.Protocol == V1):
+		return fmt.Errorf("in_flight: in mode %s, %s has no answer to wait for", p.Mode, p.Protocol)
+	case p.Binary && (p.Protocol == V1 || p.Protocol == SSE):
+		return fmt.Errorf("binary: %s has no binary messages", p.Protocol)
+	}
+	return nil
+}
