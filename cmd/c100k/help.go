@@ -25,9 +25,12 @@ func writeHelp(w io.Writer, c *cobra.Command) {
 	path, named := c.Annotations[pathKey]
 	use := c.UseLine()
 	if named {
-		use = strings.TrimSuffix(use, " [flags]") + " [flags]"
+		use = strings.TrimSuffix(use, " [flags]")
+		if len(settings.Flagged(path)) > 0 {
+			use += " [flags]"
+		}
 	}
-	if c.HasAvailableSubCommands() {
+	if c.HasAvailableSubCommands() && !named {
 		use = c.CommandPath() + " COMMAND"
 	}
 	fmt.Fprintf(text, "\nUsage:\n  %s\n", use)
@@ -40,7 +43,7 @@ func writeHelp(w io.Writer, c *cobra.Command) {
 		}
 		fmt.Fprintf(text, "\n%s COMMAND --help says more.\n", c.CommandPath())
 	}
-	if named {
+	if named && len(settings.Flagged(path)) > 0 {
 		text.WriteString("\nFlags (the last line of each: default, unit, environment variable):\n")
 		settings.WriteHelp(text, path)
 	}

@@ -2,7 +2,10 @@
 
 package settings
 
-import "c100k/server"
+import (
+	"c100k/loadgen"
+	"c100k/server"
+)
 
 // Options is what a command runs with. Each command reads its own part.
 type Options struct {
@@ -17,6 +20,7 @@ type Options struct {
 	Pub     PubOptions
 	Sub     SubOptions
 	Doctor  DoctorOptions
+	Load    LoadOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
 }
@@ -43,6 +47,14 @@ type DoctorOptions struct {
 	JSON     bool
 }
 
+// LoadOptions are the options of `c100k load`.
+type LoadOptions struct {
+	Run   loadgen.Options // but its URL, which is an argument
+	JSON  string          // files of the results; empty: none
+	HDR   string
+	Plain bool // no live view, even on a terminal
+}
+
 // defaults are the values that hold where nothing was said.
 func defaults() *Options {
 	return &Options{
@@ -53,5 +65,6 @@ func defaults() *Options {
 		AdminURL:  "http://127.0.0.1:9100",
 		Pub:       PubOptions{Repeat: 1},
 		Doctor:    DoctorOptions{Conns: 100_000},
+		Load:      LoadOptions{Run: loadgen.DefaultOptions()},
 	}
 }

@@ -24,7 +24,8 @@ func Table(o *Options) []Setting {
 		}
 	}
 	rows = append(rows, logRows(o)...)
-	return append(rows, commandRows(o)...)
+	rows = append(rows, commandRows(o)...)
+	return append(rows, loadRows(&o.Load)...)
 }
 
 func publicRows(n *server.Config) []Setting {

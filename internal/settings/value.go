@@ -66,6 +66,7 @@ type many[T any] struct {
 	kind     string
 	parse    func(text string) (T, error)
 	format   func(T) string
+	whole    bool // a comma is part of an item: the flag is given once for each
 }
 
 func (v many[T]) Set(texts []string) error {
@@ -84,7 +85,7 @@ func (v many[T]) Set(texts []string) error {
 func (v many[T]) String() string    { return strings.Join(v.items(), ",") }
 func (v many[T]) Native() any       { return v.items() }
 func (v many[T]) Type() string      { return v.kind }
-func (v many[T]) List() bool        { return true }
+func (v many[T]) List() bool        { return !v.whole }
 func (v many[T]) Choices() []string { return nil }
 
 func (v many[T]) items() []string {

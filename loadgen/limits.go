@@ -1,0 +1,78 @@
+// What bounds a run. Every queue, every wait and every read of foreign bytes has its limit here.
+
+package loadgen
+
+import "time"
+
+const (
+	// ConnsMax bounds the connections of a run: the ports of all loopback addresses that are dealt out would last for more, the memory of a box hardly.
+	ConnsMax = 2_000_000
+	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a record.
+	TopicsMax = 100_000
+	// SizeMax bounds a message, in bytes.
+	SizeMax = 1 << 20
+
+	// filesReserve is how many descriptors a process keeps for what is no connection of the load: loops, rings, pipes, binaries, DNS.
+	filesReserve = 256
+	// portsShare is which part of the ephemeral ports one source address is given connections for: the kernel searches long for the last ones.
+	portsShare = 0.7
+	// sourcesMax bounds the loopback addresses that connections come from.
+	sourcesMax = 1024
+	// processesMax bounds the processes of a run: more are a sign of a limit on open files that nobody wants to work around.
+	processesMax = 256
+
+	// probeTimeout bounds finding out whether the target is there and what it speaks.
+	probeTimeout = 10 * time.Second
+	// welcomeWithin is how long a server that selected c100k.v1 has for its welcome: npm ws selects whatever is offered first.
+	welcomeWithin = time.Second
+	// probeBytesMax bounds what is read of the target's first answer.
+	probeBytesMax = 64 << 10
+
+	// rampSlack and rampPerConn bound the time until all connections are up, beside what --connect-rate asks for: slow machines make
+	// some hundred TLS handshakes a second.
+	rampSlack   = 30 * time.Second
+	rampPerConn = 5 * time.Millisecond
+	// rampStall is for how long no connection need open, while some are missing, until the run goes on with those it has.
+	rampStall = 10 * time.Second
+	// stormBack bounds the wait until all are back after a storm.
+	stormBack = 120 * time.Second
+
+	// lookEvery is how often a run looks at what it waits for, when nobody says anything.
+	lookEvery = 250 * time.Millisecond
+	// silenceMax is how long a process may say nothing; it speaks once a second.
+	silenceMax = 20 * time.Second
+	// beginWithin, settleSlack and endWithin bound the answers to an Order.
+	beginWithin = 20 * time.Second
+	settleSlack = 10 * time.Second
+	endWithin   = 20 * time.Second
+	// hurriedSettle bounds the wait for what is on its way when the run is interrupted.
+	hurriedSettle = 2 * time.Second
+	// orderWithin bounds handing an order to a process: it reads at once unless it hangs.
+	orderWithin = 10 * time.Second
+
+	// sampleBytesMax bounds one line of a process: histograms of some kilobytes, and up to the spreads of a second.
+	sampleBytesMax = 64 << 20
+	// stderrBytesMax bounds what is kept of a process's last words.
+	stderrBytesMax = 4 << 10
+	// inboxSamples bounds the samples that wait for the coordinator.
+	inboxSamples = 256
+
+	// spreadPatience is how long after its sending a publish may still be heard of by further processes.
+	spreadPatience = 30 * time.Second
+	// spreadsMax bounds the publishes that are kept until then.
+	spreadsMax = 1_000_000
+
+	// lanesMax bounds the connections of a publisher that serves many topics, laneQueue the messages that wait on each: beyond it they
+	// are counted as unsent.
+	lanesMax  = 64
+	laneQueue = 4096
+	// publishTimeout bounds one publish.
+	publishTimeout = 30 * time.Second
+	// publishRetry is the pause of a lane whose connection was lost.
+	publishRetry = 250 * time.Millisecond
+	// answerBytesMax bounds what is read of the answer to a publish.
+	answerBytesMax = 64 << 10
+
+	// secondsMax bounds the series of a run, a day of it: longer runs get coarser.
+	secondsMax = 86_400
+)

@@ -1,0 +1,176 @@
+// The phases of a run.
+
+package loadgen
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"c100k/loadgen/swarm"
+)
+
+// ramp waits until all are connected. It goes on without those that do not open, once nothing has moved for a while.
+func (r *Run) ramp() error {
+	if r.options.Mode == swarm.Churn {
+		return nil // they come and go all the time
+	}
+	within := rampSlack + time.Duration(r.options.Conns)*rampPerConn
+	if r.options.ConnectRate > 0 {
+		within += time.Duration(float64(r.options.Conns) / r.options.ConnectRate * float64(time.Second))
+	}
+	most, moved := -1, time.Now()
+	err := r.await(within, func() bool {
+		all := r.tally.sum()
+		if all.Open > most {
+			most, moved = all.Open, time.Now()
+		}
+		given := r.options.NoReconnect && all.Connecting == 0 && all.Open+int(count(all.Failed)+count(all.Lost)) >= r.options.Conns
+		return r.stopping() || given || time.Since(moved) > rampStall || r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 })
+	})
+	all, took := r.tally.sum(), swarm.Clock()-r.started
+	if r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 }) {
+		took = all.ConnectedAt - r.started // we have heard of it later
+	}
+	r.result.Ramp = Millis(took)
+	r.result.Connections.Open = all.Open
+	r.result.Connections.PerSecond = perSecond(all.Opened, took)
+	switch {
+	case err != nil:
+		return err
+	case all.Open == 0 && !r.interrupted:
+		return &UnreachableError{r.options.URL, fmt.Errorf("%w: %s", ErrNobodyConnected, wordReasons(all.Failed))}
+	}
+	return nil
+}
+
+// wordReasons lists reasons with their counts, the most frequent first.
+func wordReasons(reasons map[string]uint64) string {
+	if len(reasons) == 0 {
+		return "none failed either"
+	}
+	names := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
+		if reasons[a] != reasons[b] {
+			return int(reasons[b]) - int(reasons[a])
+		}
+		return strings.Compare(a, b)
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s (%d)", name, reasons[name])
+	}
+	return strings.Join(names, ", ")
+}
+
+// measure begins to count, publishes where somebody is to, and waits.
+func (r *Run) measure() error {
+	if r.server != nil {
+		r.server.opened()
+	}
+	if err := r.tellAll(swarm.Order{Begin: &swarm.Begin{}}); err != nil {
+		return err
+	}
+	begun := func(s *swarm.Sample) bool { return s.Begun }
+	if err := r.await(beginWithin, func() bool { return r.tally.all(begun) }); err != nil {
+		return err
+	}
+	if !r.tally.all(begun) {
+		return fmt.Errorf("the processes of the load did not begin within %v", beginWithin)
+	}
+	r.phase = Measure
+	r.series.measure(r)
+	if r.server != nil {
+		r.server.begin()
+	}
+	if r.publisher != nil {
+		r.publisher.start()
+	}
+	var err error
+	if r.options.Mode == swarm.Storm {
+		err = r.storms()
+	} else {
+		err = r.await(r.options.For, r.stopping)
+	}
+	r.result.Connections.OpenAtEnd = r.tally.sum().Open
+	r.series.measured(r)
+	if r.server != nil {
+		r.server.measured()
+	}
+	return err
+}
+
+// storms drops all connections at once, waits until they are back, and again.
+func (r *Run) storms() error {
+	begin := time.Now()
+	for n := range r.options.Storms {
+		// The first has a second of calm before it; the next come at their time, or when all are back.
+		calm := time.Until(begin.Add(time.Second + time.Duration(n)*r.options.StormEvery))
+		if err := r.await(max(calm, 0), r.stopping); err != nil || r.stopping() {
+			return err
+		}
+		s := Storm{At: Millis(time.Since(begin)), Dropped: r.tally.sum().Open}
+		at := swarm.Clock()
+		if err := r.tellAll(swarm.Order{Drop: &swarm.Drop{Reset: true}}); err != nil {
+			return err
+		}
+		back := func() bool { return r.tally.all(func(p *swarm.Sample) bool { return p.ConnectedAt > at }) }
+		if err := r.await(stormBack, func() bool { return r.stopping() || back() }); err != nil {
+			return err
+		}
+		all := r.tally.sum()
+		s.Back, s.All, s.After = all.Open, back(), Millis(swarm.Clock()-at)
+		if s.All {
+			s.After = Millis(all.ConnectedAt - at)
+		}
+		r.result.Back = append(r.result.Back, s)
+	}
+	return r.await(time.Until(begin.Add(r.options.For)), r.stopping)
+}
+
+// settle stops the sending and waits for what is on its way.
+func (r *Run) settle() error {
+	r.phase = Settling
+	begin := time.Now()
+	within := r.options.Settle
+	if r.interrupted {
+		within = min(within, hurriedSettle)
+	}
+	settle := &swarm.Settle{Within: within}
+	if r.publisher != nil {
+		r.publisher.stop(within)
+		settle.Published = r.publisher.published()
+	}
+	if err := r.tellAll(swarm.Order{Settle: settle}); err != nil {
+		return err
+	}
+	settled := func() bool { return r.tally.all(func(s *swarm.Sample) bool { return s.Settled }) }
+	if err := r.await(within+settleSlack, settled); err != nil {
+		return err
+	}
+	if !settled() {
+		return fmt.Errorf("the processes of the load did not settle within %v", within+settleSlack)
+	}
+	r.result.Settled = Millis(time.Since(begin))
+	r.series.settled(r)
+	if r.server != nil {
+		r.server.settled()
+	}
+	return nil
+}
+
+// end has the processes close everything and say their last.
+func (r *Run) end() error {
+	r.phase = Ending
+	if err := r.tellAll(swarm.Order{End: true}); err != nil {
+		return err
+	}
+	if err := r.await(endWithin, func() bool { return r.ended == len(r.processes) }); err != nil {
+		return err
+	}
+	if r.ended < len(r.processes) {
+		return errors.New("a process of the load did not end in time")
+	}
+	return nil
+}

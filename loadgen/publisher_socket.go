@@ -1,0 +1,251 @@
+// Publishing over WebSockets: a frame is a message, or a command of c100k.v1.
+
+package loadgen
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"c100k/frame"
+	"c100k/loadgen/swarm"
+)
+
+// socketLane is one WebSocket. publish and close are called by one goroutine; hear is another, which answers pings and, with c100k.v1, collects
+// the answers.
+type socketLane struct {
+	probe  probe
+	names  []string // topics, in quotes, as JSON has them; nil: a frame is the payload
+	op     frame.OpCode
+	id     uint64
+	socket *socket // nil: lost
+	buffer []byte
+}
+
+// socket is a connection of a lane.
+type socket struct {
+	conn    net.Conn
+	answers chan commandAnswer // closed when the connection has ended
+	mu      sync.Mutex         // guards writing
+}
+
+// commandAnswer is what c100k.v1 says to a command.
+type commandAnswer struct {
+	Type string `json:"type"`
+	ID   uint64 `json:"id"`
+	Code string `json:"code"`
+}
+
+// openSocketLanes finds out what is spoken, and connects.
+func openSocketLanes(ctx context.Context, o *Options, target *url.URL, topics []string) ([]lane, error) {
+	at, err := resolve(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	marked := strings.Contains(o.PublishURL, topicMark)
+	var names []string
+	if len(topics) > 0 && !marked && o.Protocol != swarm.Raw {
+		first := probe{url: target, target: at, header: o.PublishHeader, insecure: o.Insecure}
+		welcomed, err := first.envelope(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if welcomed {
+			for _, topic := range topics {
+				quoted, err := json.Marshal(topic)
+				if err != nil {
+					return nil, err
+				}
+				names = append(names, string(quoted))
+			}
+		}
+	}
+	count := max(1, len(topics))
+	switch {
+	case names != nil:
+		count = min(count, lanesMax)
+	case count > 1 && !marked:
+		return nil, topicsWithoutMark(o)
+	case count > lanesMax:
+		return nil, usagef("--publish %s takes a connection for each topic, and there are --topics %d; allowed are %d, or publish by HTTP", o.PublishURL, count, lanesMax)
+	}
+	op := frame.OpCode(frame.OpText)
+	if o.Binary {
+		op = frame.OpBinary
+	}
+	var lanes []lane
+	for i := range count {
+		u := *target
+		if marked {
+			parsed, err := url.Parse(fill(o.PublishURL, topics[i], i))
+			if err != nil {
+				return nil, err
+			}
+			u = *parsed
+		}
+		l := &socketLane{probe: probe{url: &u, target: at, header: o.PublishHeader, insecure: o.Insecure}, names: names, op: op}
+		lanes = append(lanes, l)
+		if err := l.connect(ctx); err != nil {
+			for _, opened := range lanes {
+				opened.close()
+			}
+			return nil, err
+		}
+	}
+	return lanes, nil
+}
+
+func (l *socketLane) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var protocols []string
+	if l.names != nil {
+		protocols = []string{string(swarm.V1)}
+	}
+	conn, early, _, err := l.probe.dial(ctx, protocols)
+	if err != nil {
+		return err
+	}
+	l.socket = &socket{conn: conn, answers: make(chan commandAnswer, 16)}
+	go l.socket.hear(early, l.names != nil)
+	return nil
+}
+
+func (l *socketLane) publish(ctx context.Context, topic int, payload []byte) (fate, error) {
+	if l.socket == nil {
+		if err := l.connect(ctx); err != nil {
+			pauseUnless(ctx, publishRetry)
+			return refused, errors.New("connection lost")
+		}
+	}
+	message := payload
+	if l.names != nil {
+		l.id++
+		// A payload is printable and has nothing in it that JSON would write otherwise.
+		l.buffer = fmt.Appendf(l.buffer[:0], `{"type":"publish","topic":%s,"data":"%s","id":%d}`, l.names[topic], payload, l.id)
+		message = l.buffer
+	}
+	if err := l.socket.write(l.op, message); err != nil {
+		l.close()
+		return lost, errors.New("connection lost")
+	}
+	if l.names == nil {
+		return accepted, nil
+	}
+	return l.await(ctx)
+}
+
+// await waits for the answer to the command that was sent last.
+func (l *socketLane) await(ctx context.Context) (fate, error) {
+	timer := time.NewTimer(publishTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case answer, open := <-l.socket.answers:
+			switch {
+			case !open:
+				l.close()
+				return lost, errors.New("connection lost")
+			case answer.ID != l.id:
+			case answer.Type == "ack":
+				return accepted, nil
+			default:
+				return refused, fmt.Errorf("error %s", answer.Code)
+			}
+		case <-timer.C:
+			l.close()
+			return lost, errors.New("timeout")
+		case <-ctx.Done():
+			return lost, errors.New("interrupted")
+		}
+	}
+}
+
+func (l *socketLane) close() {
+	if l.socket != nil {
+		l.socket.close()
+		l.socket = nil
+	}
+}
+
+func (s *socket) close() {
+	// The farewell is a courtesy: it may find the socket gone, or full.
+	_ = s.write(frame.OpClose, frame.AppendCloseBody(nil, frame.CodeNormal, ""))
+	s.conn.Close()
+}
+
+func (s *socket) write(op frame.OpCode, payload []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.conn.SetWriteDeadline(time.Now().Add(publishTimeout)); err != nil {
+		return err
+	}
+	var mask [4]byte
+	for i, random := 0, rand.Uint32(); i < 4; i++ {
+		mask[i] = byte(random >> (8 * i))
+	}
+	_, err := s.conn.Write(frame.AppendMasked(nil, op, true, mask, payload))
+	return err
+}
+
+// hear reads to the end of the connection.
+func (s *socket) hear(early *bufio.Reader, answers bool) {
+	defer close(s.answers)
+	defer s.conn.Close()
+	var source io.Reader = s.conn
+	if early != nil {
+		source = early
+	}
+	reader, options := frame.Reader{}, frame.Options{Client: true, MessageBytesMax: SizeMax * 2}
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := source.Read(buffer)
+		for rest := buffer[:n]; ; {
+			message, left, bad := reader.Next(&options, rest)
+			if bad != nil {
+				return
+			}
+			if !message.Complete {
+				break
+			}
+			rest = left
+			if !s.heard(message, answers) {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// heard takes one message; false ends the connection.
+func (s *socket) heard(m frame.Message, answers bool) bool {
+	switch {
+	case m.Op == frame.OpPing:
+		return s.write(frame.OpPong, m.Payload) == nil
+	case m.Op == frame.OpClose:
+		return false
+	case m.Op == frame.OpPong || !answers:
+		return true
+	}
+	var answer commandAnswer
+	if json.Unmarshal(m.Payload, &answer) != nil || answer.Type != "ack" && answer.Type != "error" {
+		return true
+	}
+	select {
+	case s.answers <- answer:
+		return true
+	default:
+		return false // nobody waits for so many answers
+	}
+}

@@ -1,0 +1,295 @@
+// A run: the coordinator, from the first look at the target to the result.
+
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"c100k/loadgen/swarm"
+)
+
+// ErrNobodyConnected says that the target is there, and that no connection opened all the same. Wrapped in an UnreachableError.
+var ErrNobodyConnected = errors.New("no connection opened")
+
+// ErrInterrupted says that the run was interrupted before there was anything to report.
+var ErrInterrupted = errors.New("interrupted before anything was measured")
+
+// Run is one load run. The methods say who may call them; all state is the goroutine's that calls Do.
+type Run struct {
+	options  Options
+	commands chan command
+	progress chan Progress
+
+	protocol  swarm.Protocol
+	specs     []swarm.Spec
+	processes []*process
+	inbox     chan report
+	over      chan struct{} // closed when nobody reads inbox any more
+	ended     int           // processes that have
+	tally     *tally
+	publisher *publisher
+	server    *watch
+	series    series
+
+	phase       Phase
+	phaseEnd    time.Time // when it is expected to end; zero: not known
+	begun       time.Time
+	started     time.Duration // swarm.Clock when the processes were
+	rate        float64       // target, of the connections
+	finish      bool          // somebody wants it to end early
+	interrupted bool
+	done        <-chan struct{} // of the context; nil once it has been heard
+	result      Result
+}
+
+// command is something that somebody wants of a run that goes on.
+type command struct {
+	scale  float64 // times the rate; 0: nothing
+	finish bool
+}
+
+// New completes and checks the options. The error is a *UsageError.
+func New(o Options) (*Run, error) {
+	if o.Protocol == "" {
+		o.Protocol = swarm.Auto
+	}
+	if _, err := o.complete(); err != nil {
+		return nil, err
+	}
+	if len(o.Command) == 0 {
+		program, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		o.Command = append([]string{program}, ProcessArguments...)
+	}
+	return &Run{options: o, commands: make(chan command, 16), progress: make(chan Progress, 1), over: make(chan struct{}), phase: Finding, rate: o.Rate}, nil
+}
+
+// Options are the options of the run as they hold. Any goroutine.
+func (r *Run) Options() Options { return r.options }
+
+// Watch is a channel with the newest look at the run, closed when it has ended; older ones that nobody took are lost. Any goroutine.
+func (r *Run) Watch() <-chan Progress { return r.progress }
+
+// Scale multiplies the rate. Any goroutine; it does not block, and does nothing when the run does not listen.
+func (r *Run) Scale(factor float64) { r.tell(command{scale: factor}) }
+
+// Finish ends the measured part early: what is on its way is waited for, and the result is whole. Any goroutine.
+func (r *Run) Finish() { r.tell(command{finish: true}) }
+
+func (r *Run) tell(c command) {
+	select {
+	case r.commands <- c:
+	default:
+	}
+}
+
+// Do runs it. When the context ends the run is interrupted: it settles in a hurry, and the partial result has Interrupted set. The result is nil
+// where nothing was measured. Errors are a *UsageError, an *UnreachableError, ErrInterrupted, or what went wrong. Called once.
+func (r *Run) Do(ctx context.Context) (*Result, error) {
+	defer close(r.progress)
+	defer close(r.over)
+	r.done = ctx.Done()
+	r.begun = time.Now()
+	r.result = Result{URL: r.options.URL, Mode: r.options.Mode, Publisher: r.options.PublishURL, Size: r.options.Size, Started: r.begun.UTC()}
+	defer r.close()
+	for _, prepare := range []func(context.Context) error{r.find, r.start} {
+		err := prepare(ctx)
+		if ctx.Err() != nil {
+			return nil, ErrInterrupted
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, phase := range []func() error{r.ramp, r.measure, r.settle, r.end} {
+		if err := phase(); err != nil {
+			return nil, err
+		}
+	}
+	return r.finishResult(), nil
+}
+
+// find resolves the target and finds out what it speaks.
+func (r *Run) find(ctx context.Context) error {
+	target, err := parseTarget(r.options.URL)
+	if err != nil {
+		return err
+	}
+	if r.options.Topic != "" {
+		target, err = target.Parse(fill(r.options.URL, r.options.topics()[0], 0))
+		if err != nil {
+			return usagef("%q is refused: %v", r.options.URL, err)
+		}
+	}
+	at, err := resolve(ctx, target)
+	if err != nil {
+		return err
+	}
+	// The server is looked at before it has met any client of ours.
+	if r.options.ServerPID > 0 {
+		r.server = watchServer(r.options.ServerPID)
+	}
+	asker := probe{url: target, target: at, header: r.options.Header, insecure: r.options.Insecure}
+	if r.protocol, err = asker.protocol(ctx, &r.options); err != nil {
+		return err
+	}
+	r.specs, err = thisBox().plan(&r.options, r.protocol, at)
+	if err != nil {
+		return err
+	}
+	r.result.Protocol, r.result.Topics = r.protocol, len(r.options.topics())
+	r.result.Connections.Wanted = r.options.Conns
+	if r.server != nil {
+		r.server.bothEnds = at.Addr().IsLoopback()
+	}
+	return nil
+}
+
+// start launches the processes, which begin to connect.
+func (r *Run) start(ctx context.Context) error {
+	if r.options.PublishURL != "" {
+		var err error
+		if r.publisher, err = newPublisher(ctx, &r.options, r.specs[0].Run); err != nil {
+			return err
+		}
+	}
+	r.tally, r.inbox = newTally(len(r.specs)), make(chan report, inboxSamples)
+	r.phase = Ramp
+	r.series.begin(r)
+	r.started = swarm.Clock()
+	for _, spec := range r.specs {
+		p, err := start(r.options.Command, spec, r.inbox, r.over)
+		if p != nil {
+			r.processes = append(r.processes, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close ends everything that still runs.
+func (r *Run) close() {
+	if r.publisher != nil {
+		r.publisher.stop(0)
+		r.publisher.close()
+	}
+	within, cancel := context.WithTimeout(context.Background(), hurriedSettle)
+	defer cancel()
+	// Whoever has more to say must not wait for a reader.
+	go func() {
+		for {
+			select {
+			case <-r.inbox:
+			case <-r.over:
+				return
+			}
+		}
+	}()
+	for _, p := range r.processes {
+		p.stop(within)
+	}
+}
+
+// stopping tells whether the run is to come to its end before its time.
+func (r *Run) stopping() bool { return r.finish || r.interrupted }
+
+// await handles what comes until done says so, or the time is over, which is no error.
+func (r *Run) await(within time.Duration, done func() bool) error {
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	r.phaseEnd = time.Now().Add(within)
+	for !done() {
+		select {
+		case <-deadline.C:
+			return nil
+		case got := <-r.inbox:
+			if err := r.take(got); err != nil {
+				return err
+			}
+		case <-look.C:
+		case c := <-r.commands:
+			if err := r.obey(c); err != nil {
+				return err
+			}
+		case <-r.done:
+			r.interrupted, r.done = true, nil
+		}
+		if r.series.due(r.tally) {
+			if err := r.second(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Run) take(got report) error {
+	if got.ended {
+		r.ended++
+		if got.err != nil {
+			return got.err
+		}
+		if r.phase != Ending {
+			return fmt.Errorf("process %d of the load ended before it should", got.process)
+		}
+		return nil
+	}
+	return r.tally.take(got.process, got.sample)
+}
+
+// second closes a second of the series and tells whoever watches.
+func (r *Run) second() error {
+	if silent := r.tally.silent(); silent >= 0 {
+		return fmt.Errorf("process %d of the load has said nothing for %v", silent, silenceMax)
+	}
+	r.tally.spreads.close(swarm.Clock() - spreadPatience)
+	r.series.add(r)
+	p := r.look()
+	select {
+	case <-r.progress: // nobody took the last one
+	default:
+	}
+	r.progress <- p
+	return nil
+}
+
+func (r *Run) obey(c command) error {
+	r.finish = r.finish || c.finish
+	if c.scale == 0 {
+		return nil
+	}
+	if r.publisher != nil {
+		r.publisher.setRate(r.publisher.rateNow() * c.scale)
+	}
+	if r.rate == 0 {
+		return nil
+	}
+	r.rate *= c.scale
+	for i, p := range r.processes {
+		rate := share(r.rate, r.specs[i].Conns, r.options.Conns)
+		if err := p.order(swarm.Order{Rate: &rate}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellAll gives the same order to every process.
+func (r *Run) tellAll(o swarm.Order) error {
+	for _, p := range r.processes {
+		if err := p.order(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+// Where the target is.
+
+package loadgen
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Marks in a URL that stand for a connection's topic and for its number.
+const (
+	topicMark = "{topic}"
+	indexMark = "{i}"
+)
+
+// schemePort are the schemes of a target, with the port of each.
+var schemePort = map[string]string{"ws": "80", "http": "80", "wss": "443", "https": "443"}
+
+// UnreachableError says that the target is not there, or refuses everybody.
+type UnreachableError struct {
+	Address string
+	Err     error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("cannot reach %s: %v", e.Address, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// parseTarget takes the URL of a target, marks and all.
+func parseTarget(address string) (*url.URL, error) {
+	target, err := url.Parse(fill(address, "topic", 0))
+	if err != nil || target.Host == "" || schemePort[target.Scheme] == "" {
+		return nil, usagef("%q is refused; allowed is a URL such as ws://127.0.0.1:8080/echo, wss://…, or http:// and https:// for Server-Sent Events", address)
+	}
+	if strings.Contains(target.Hostname(), "{") {
+		return nil, usagef("%q is refused: marks are for the path and the query, not for the host", address)
+	}
+	return target, nil
+}
+
+// fill puts a topic and a number into a URL. The topic is escaped so that it is right in a path and in a query.
+func fill(address, topic string, i int) string {
+	address = strings.ReplaceAll(address, topicMark, escapeTopic(topic))
+	return strings.ReplaceAll(address, indexMark, fmt.Sprint(i))
+}
+
+// escapeTopic escapes a topic for a path and a query alike; "." and ".." would be directories in a path.
+func escapeTopic(topic string) string {
+	if topic == "." || topic == ".." {
+		return strings.ReplaceAll(topic, ".", "%2E")
+	}
+	return strings.ReplaceAll(url.QueryEscape(topic), "+", "%20")
+}
+
+// socketIOPath tells whether a URL is that of a Socket.IO server.
+func socketIOPath(target *url.URL) bool { return strings.Contains(target.Path+"/", "/socket.io/") }
+
+// resolve finds the address of the target: the first of its host's that takes a connection. Of a host that is on this machine under both
+// versions of IP, as "localhost" is, the IPv4 address comes first: only there are source addresses in any number.
+func resolve(ctx context.Context, target *url.URL) (netip.AddrPort, error) {
+	port := target.Port()
+	if port == "" {
+		port = schemePort[target.Scheme]
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
+		return netip.AddrPort{}, usagef("port %s of the URL is refused; allowed are 1 to 65535", port)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", target.Hostname())
+	if err != nil {
+		return netip.AddrPort{}, &UnreachableError{target.Host, wordLookup(err)}
+	}
+	slices.SortStableFunc(addresses, func(a, b netip.Addr) int {
+		return cmp.Compare(loopbackRank(a), loopbackRank(b))
+	})
+	err = errors.New("it has no address")
+	for _, address := range addresses {
+		found := netip.AddrPortFrom(address.Unmap(), uint16(number))
+		var conn net.Conn
+		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", found.String()); err == nil {
+			conn.Close()
+			return found, nil
+		}
+	}
+	return netip.AddrPort{}, &UnreachableError{target.Host, wordDial(err)}
+}
+
+func loopbackRank(a netip.Addr) int {
+	if a.IsLoopback() && a.Unmap().Is4() {
+		return 0
+	}
+	return 1
+}
+
+func wordLookup(err error) error {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return errors.New("there is no host of that name")
+	}
+	return err
+}
+
+// wordDial shortens what package net says.
+func wordDial(err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("nobody listens there")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer within %v", probeTimeout)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}

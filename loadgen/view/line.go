@@ -1,0 +1,49 @@
+// One line a second, for logs and pipes.
+
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"c100k/loadgen"
+)
+
+// Line is one look at a run as a line of text.
+func Line(p loadgen.Progress) string {
+	s := &p.Second
+	text := fmt.Sprintf("%6s %-8s %d/%d open", p.Elapsed.Round(time.Second), p.Phase, s.Open, p.Wanted)
+	if n := total(p.Failed); n > 0 {
+		text += fmt.Sprintf(", %d failed", n)
+	}
+	if n := total(p.Lost); n > 0 {
+		text += fmt.Sprintf(", %d dropped", n)
+	}
+	if p.Phase == loadgen.Ramp {
+		return text + fmt.Sprintf(", %.0f/s", s.Opened)
+	}
+	if s.Target > 0 {
+		text += fmt.Sprintf(" | sent %.0f of %.0f/s", s.Sent, s.Target)
+	} else if s.Sent > 0 {
+		text += fmt.Sprintf(" | sent %.0f/s", s.Sent)
+	}
+	if s.Received > 0 {
+		text += fmt.Sprintf(", received %.0f/s", s.Received)
+	}
+	if l := s.Latency; l != nil {
+		text += fmt.Sprintf(" | p50 %v p99 %v max %v", l.P50, l.P99, l.Max)
+	}
+	text += fmt.Sprintf(" | generator %.0f %%", s.Busy*100)
+	if p.Server != nil {
+		text += fmt.Sprintf(", server %.2f CPU", s.Cores)
+	}
+	return strings.TrimSpace(text)
+}
+
+func total(by map[string]uint64) (n uint64) {
+	for _, c := range by {
+		n += c
+	}
+	return n
+}
