@@ -6,11 +6,12 @@ REV     := $(shell git rev-parse HEAD 2>/dev/null)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X c100k/internal/version.revision=$(REV) -X c100k/internal/version.version=$(VERSION)
 FUZZTIME ?= 10m
+SOAK     ?= 1h
 # Everything but the bench, whose runs are targets of their own.
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race fuzz bench bench-quick micro lint clean
+.PHONY: help run build test test-setup race fuzz bench bench-quick demo-100k demo-kill soak tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,18 @@ bench: build ## print the figures of the speed and memory goals, ours beside the
 
 bench-quick: build ## the same, short and rough
 	$(GO) run ./bench --c100k $(BIN) --quick $(BENCHFLAGS)
+
+demo-100k: build ## 100,000 connections on this box: held, fed, dropped; a table of goals (under ten minutes, alone on the box)
+	$(GO) run ./bench/crowd --c100k $(BIN) $(CROWDFLAGS)
+
+demo-kill: build ## the same crowd, and one worker killed under load
+	$(GO) run ./bench/crowd --c100k $(BIN) --only kill $(CROWDFLAGS)
+
+soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
+	$(GO) run ./bench/crowd --c100k $(BIN) --only soak --soak $(SOAK) $(CROWDFLAGS)
+
+tuning: build ## what the settings of tuning.md are worth on this box (about ten minutes, alone on it; some need root)
+	$(GO) run ./bench/tuning --c100k $(BIN) $(TUNINGFLAGS)
 
 micro: ## run the micro-benchmarks beside the code
 	$(GO) test -run '^$$' -bench . -benchmem ./netpoll/... ./frame/... ./broadcast/... ./internal/...

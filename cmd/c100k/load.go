@@ -99,6 +99,7 @@ func (l *loading) run(ctx context.Context) error {
 	if err != nil {
 		return l.word(err)
 	}
+	l.warnOfLimits(&options)
 	if err := l.open(); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -268,12 +267,14 @@ func TestForLoad(t *testing.T) {
 		want         []string
 	}{
 		{"this box: several addresses, and its accept queue", "127.0.0.1", 50_000, []string{queue}},
-		{"the same by its other names", "::ffff:127.0.0.1", 50_000, []string{queue}},
+		{"the same by its other address", "::ffff:127.0.0.1", 50_000, []string{queue}},
+		{"by name", "localhost", 50_000, []string{queue}},
+		{"elsewhere by name", "example.com", 50_000, []string{ports}},
 		{"elsewhere: one address", "192.0.2.1", 50_000, []string{ports}},
 		{"elsewhere, few", "192.0.2.1", 20_000, nil},
 		{"elsewhere, more than ports there are", "2001:db8::1", 100_000, []string{strings.Replace(ports, "50000", "100000", 1) + "; and 2 boxes to share the load"}},
 	} {
-		got := ForLoad(machine(narrow, 1024, 20000, nil), netip.MustParseAddr(test.target), test.conns)
+		got := ForLoad(machine(narrow, 1024, 20000, nil), test.target, test.conns)
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q", test.name, got)
 		}

@@ -1,0 +1,68 @@
+// How large everything is.
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+type options struct {
+	binary, workers, only, out, name string
+	conns                            int
+	soak                             time.Duration
+	quick                            bool
+}
+
+const (
+	messageBytes = 128
+	topicCount   = 20
+	// spareShare is what a node of as many workers as it takes may hold beyond the connections that come.
+	spareShare = 0.15
+	// smallShare is the crowd that the large one is compared with.
+	smallShare = 0.1
+)
+
+// durations of the measured parts, in full and in quick runs.
+func (o options) span(full, quick time.Duration) string {
+	if o.quick {
+		return quick.String()
+	}
+	return full.String()
+}
+
+// hold is longer than two heartbeats, so that every connection has answered at least one.
+func (o options) hold() string       { return o.span(65*time.Second, 2*time.Second) }
+func (o options) publishFor() string { return o.span(24*time.Second, 2*time.Second) }
+func (o options) topicsFor() string  { return o.span(time.Minute, 2*time.Second) }
+func (o options) stormFor() string   { return o.span(10*time.Second, 2*time.Second) }
+func (o options) killFor() string    { return o.span(30*time.Second, 6*time.Second) }
+func (o options) soakFor() string    { return o.span(o.soak, min(o.soak, 2*time.Second)) }
+
+// killAfter is how long a worker works before it is killed.
+func (o options) killAfter() time.Duration {
+	if o.quick {
+		return time.Second
+	}
+	return 5 * time.Second
+}
+
+// publishRate gives every crowd the same number of deliveries a second, a publish to the whole one every four seconds.
+func (o options) publishRate(conns int) string {
+	every := 0.25
+	if o.quick {
+		every = 1
+	}
+	return fmt.Sprintf("%.4g/s", every*float64(o.conns)/float64(conns))
+}
+
+func (o options) small() int { return max(topicCount, int(float64(o.conns)*smallShare)) }
+
+// maxConns leaves room for the clients of one worker with the others, until it is back: a worker takes its even share and little more.
+func (o options) maxConns() int {
+	if workers, err := strconv.Atoi(o.workers); err == nil && workers > 1 {
+		return o.conns * workers / (workers - 1)
+	}
+	return o.conns + int(float64(o.conns)*spareShare)
+}

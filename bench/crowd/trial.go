@@ -1,0 +1,77 @@
+// One step as it is done: its node, its load, what it notes.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"c100k/bench/rig"
+)
+
+// trial is a step that is being done.
+type trial struct {
+	options
+	*section
+	step    string
+	workers []int // of the node that was started last
+}
+
+// node starts a fresh node: none inherits another's heap.
+func (t *trial) node(args ...string) (*rig.Node, error) {
+	node, err := rig.Start(t.binary, rig.Environment{}, append([]string{"--workers", t.options.workers, "--max-conns", fmt.Sprint(t.maxConns()),
+		"--public-topics", "*", "--drain", "1s"}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	t.workers = node.Workers()
+	t.Workers = len(t.workers)
+	return node, nil
+}
+
+// load runs the generator with subscribers, and keeps what it writes.
+func (t *trial) load(ctx context.Context, node *rig.Node, name string, conns int, args ...string) (*rig.Load, error) {
+	base := filepath.Join(t.out, t.name+"-"+name)
+	topic := "crowd"
+	if strings.Contains(strings.Join(args, " "), "--topic ") {
+		topic = "{topic}"
+	}
+	load, err := rig.Run(ctx, t.binary, base, os.Stderr, append([]string{"ws://" + node.Public + "/ws?topic=" + topic,
+		"--conns", fmt.Sprint(conns), "--size", fmt.Sprint(messageBytes), "--server-pid", fmt.Sprint(node.PID())}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	t.Runs = append(t.Runs, filepath.Base(load.JSON))
+	if load.Void {
+		t.Void = true
+	}
+	return load, nil
+}
+
+// replaced is how many workers are others than at the start.
+func (t *trial) replaced(node *rig.Node) (n int) {
+	was := map[int]bool{}
+	for _, pid := range t.workers {
+		was[pid] = true
+	}
+	for _, pid := range node.Workers() {
+		if !was[pid] {
+			n++
+		}
+	}
+	return n
+}
+
+// sound notes whether the node is as it was: the same processes, and nothing in its log that should not be there.
+func (t *trial) sound(node *rig.Node) error {
+	t.note("workers that were started anew", float64(t.replaced(node)), "").none()
+	errors := node.Errors()
+	t.note("errors in the log of the node", float64(len(errors)), "").none()
+	for _, line := range errors {
+		fmt.Fprintln(os.Stderr, "  the node logged:", line)
+	}
+	return nil
+}
