@@ -10,7 +10,7 @@ FUZZTIME ?= 10m
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race fuzz bench bench-quick peers micro lint clean
+.PHONY: help run build test test-setup race fuzz bench bench-quick peers peers-test micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,13 @@ bench: build ## print the figures of the speed and memory goals, ours beside the
 bench-quick: build ## the same, short and rough
 	$(GO) run ./bench --c100k $(BIN) --quick $(BENCHFLAGS)
 
-peers: ## build the rival servers of the bench into bench/peers/bin
-	$(GO) build -C bench/peers -trimpath -o bin/ ./...
+# The tags are those that gnet's documentation advises for very many connections.
+peers: ## build the rival servers of the bench into bench/peers/bin, and install those on Node
+	$(GO) build -C bench/peers -trimpath -tags poll_opt,gc_opt -o bin/ ./...
+	cd bench/peers/node && npm ci --no-fund --no-audit --loglevel=error
+
+peers-test: peers ## test that all rivals do the same work
+	cd bench/peers && $(GO) vet ./... && $(GO) test -count 1 -timeout 5m .
 
 micro: ## run the micro-benchmarks beside the code
 	$(GO) test -run '^$$' -bench . -benchmem ./netpoll/... ./frame/... ./broadcast/... ./internal/...

@@ -26,20 +26,20 @@ const (
 	// WriteWait is how long one blocking write may last before its reader counts as gone.
 	WriteWait = 10 * time.Second
 
-	// headWait is from accept to the end of the request head; without it a silent client would hold a goroutine for ever.
-	headWait = 5 * time.Second
+	// HeadWait is from accept to the end of the request head; without it a silent client would hold a goroutine for ever.
+	HeadWait = 5 * time.Second
 )
 
 // Options are the flags that every rival has.
 type Options struct {
-	Listen string // address to listen on; port 0 takes a free one
-	Loops  int    // threads that run Go code, and event loops where the library has them; at least 1
+	Addr  string // address to listen on; port 0 takes a free one
+	Loops int    // threads that run Go code, and event loops where the library has them; at least 1
 }
 
 // Parse reads the flags and sets GOMAXPROCS to --loops. Bad flags end the program with status 2.
 func Parse() Options {
 	var o Options
-	flag.StringVar(&o.Listen, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
+	flag.StringVar(&o.Addr, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
 	flag.IntVar(&o.Loops, "loops", 0, "GOMAXPROCS, and the number of event loops where there are any; 0 means the cores")
 	flag.Parse()
 	if flag.NArg() > 0 || o.Loops < 0 {
@@ -53,9 +53,9 @@ func Parse() Options {
 
 // Serve runs a rival that lives in net/http: it listens, says so, and ends the program at TERM.
 func (o Options) Serve(handler http.Handler) {
-	l, err := net.Listen("tcp", o.Listen)
+	l, err := o.Listen()
 	Check(err)
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: headWait}
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: HeadWait}
 	go func() { Check(s.Serve(l)) }()
 	Ready(l.Addr())
 	AwaitTerm()
