@@ -12,6 +12,7 @@ package main
 import (
 	"flag"
 	"net"
+	"sync"
 
 	"c100k-peers/peer"
 	"c100k-peers/wire"
@@ -47,7 +48,7 @@ func main() {
 			conn.Close()
 		}
 	})
-	peer.AwaitTerm()
+	o.AwaitTerm()
 }
 
 // pool starts n goroutines and returns how to give them work. It waits when all of them are busy, as the recipe's does.
@@ -78,8 +79,12 @@ func serve(conn *net.TCPConn, poller *netpoll.Epoll, run func(task func())) erro
 		poller.Del(fd) // before the number can go to another connection
 		conn.Close()
 	}
+	var mu sync.Mutex // one at a time anyway; it tells Go so, which does not see what epoll orders
 	turn := func() {
-		if c.Turn(false) {
+		mu.Lock()
+		alive := c.Turn(false)
+		mu.Unlock()
+		if alive {
 			c.WhenDrained(again)
 		} else {
 			c.WhenDrained(end)

@@ -26,7 +26,7 @@ func main() {
 	go func() {
 		peer.Check(gnet.Run(&server{loops: o.Loops}, "tcp://"+o.Addr, gnet.WithNumEventLoop(o.Loops), gnet.WithLogger(silent{})))
 	}()
-	peer.AwaitTerm()
+	o.AwaitTerm()
 }
 
 type server struct {

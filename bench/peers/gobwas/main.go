@@ -27,7 +27,7 @@ func main() {
 	peer.Check(err)
 	peer.Ready(l.Addr())
 	go peer.Accept(l, func(conn *net.TCPConn) { go serve(conn) })
-	peer.AwaitTerm()
+	o.AwaitTerm()
 }
 
 func serve(conn *net.TCPConn) {

@@ -47,7 +47,7 @@ func main() {
 	}
 	peer.Ready(l.Addr())
 	go func() { peer.Check(server.RunListener(headListener{l})) }()
-	peer.AwaitTerm()
+	o.AwaitTerm()
 }
 
 // headListener gives a connection its time for the request head. The upgrade takes the deadline away.

@@ -54,7 +54,7 @@ func main() {
 	engine.Handler = mux
 	peer.Check(engine.Start())
 	peer.Ready(addr)
-	peer.AwaitTerm()
+	o.AwaitTerm()
 }
 
 func newUpgrader(engine *nbhttp.Engine, message func(*websocket.Conn, websocket.MessageType, []byte)) *websocket.Upgrader {

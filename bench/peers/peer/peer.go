@@ -34,11 +34,14 @@ const (
 type Options struct {
 	Addr  string // address to listen on; port 0 takes a free one
 	Loops int    // threads that run Go code, and event loops where the library has them; at least 1
+
+	end chan os.Signal
 }
 
-// Parse reads the flags and sets GOMAXPROCS to --loops. Bad flags end the program with status 2.
+// Parse reads the flags, sets GOMAXPROCS to --loops, and listens for TERM from now on. Bad flags end the program with status 2.
 func Parse() Options {
-	var o Options
+	o := Options{end: make(chan os.Signal, 1)}
+	signal.Notify(o.end, syscall.SIGTERM, syscall.SIGINT)
 	flag.StringVar(&o.Addr, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
 	flag.IntVar(&o.Loops, "loops", 0, "GOMAXPROCS, and the number of event loops where there are any; 0 means the cores")
 	flag.Parse()
@@ -58,7 +61,7 @@ func (o Options) Serve(handler http.Handler) {
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: HeadWait}
 	go func() { Check(s.Serve(l)) }()
 	Ready(l.Addr())
-	AwaitTerm()
+	o.AwaitTerm()
 }
 
 // Ready says on standard output that connections to addr are accepted from now on.
@@ -67,10 +70,8 @@ func Ready(addr net.Addr) {
 }
 
 // AwaitTerm returns when the process is told to end. There is no drain: a run is over by then.
-func AwaitTerm() {
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
-	<-end
+func (o Options) AwaitTerm() {
+	<-o.end
 }
 
 // Check ends the program when err is not nil: a rival either runs as it should or not at all.
