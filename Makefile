@@ -46,7 +46,7 @@ peers: ## build the rival servers of the bench into bench/peers/bin, and install
 	cd bench/peers/node && npm ci --no-fund --no-audit --loglevel=error
 
 peers-test: peers ## test that all rivals do the same work
-	cd bench/peers && $(GO) vet ./... && $(GO) test -count 1 -timeout 5m .
+	$(GO) test -C bench/peers -count 1 -timeout 5m .
 
 micro: ## run the micro-benchmarks beside the code
 	$(GO) test -run '^$$' -bench . -benchmem ./netpoll/... ./frame/... ./broadcast/... ./internal/...
@@ -55,6 +55,8 @@ lint: ## gofmt, vet, and staticcheck through the module proxy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) vet $(PACKAGES)
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PACKAGES)
+	$(GO) vet -C bench/peers ./...
+	$(GO) run -C bench/peers honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean: ## remove what was built
-	rm -rf bin bench/floor/bin
+	rm -rf bin bench/floor/bin bench/peers/bin

@@ -6,7 +6,7 @@
 //   - 128 goroutines in the pool, as in the authors' example. --workers 0 answers on the poller's goroutine: that is faster for work as small as this, and
 //     no longer the recipe;
 //   - --loops pollers, connections dealt out in turn;
-//   - handshake, frames and broadcast as in command gobwas, by the same package wire.
+//   - handshake, frames, broadcast and --each as in command gobwas, by the same package wire.
 package main
 
 import (

@@ -2,7 +2,8 @@
 //
 //   - --loops event loops, level-triggered as by default; everything happens on the loop that has the connection;
 //   - the build tags poll_opt and gc_opt that its documentation advises for very many connections are set by the Makefile;
-//   - handshake and frames as in command gobwas, by the same package wire: all frames of a read are answered by one Write;
+//   - handshake and frames as in command gobwas, by the same package wire: all frames of a read are answered by one Write, or with --each by one for every
+//     message, as the example has it;
 //   - a broadcast is encoded once. With one loop it is a Write to each connection; with several it is AsyncWrite, which is how one loop may write to
 //     another's connections. A connection that owes more than LagBytesMax is closed: gnet's buffers have no bound of their own;
 //   - gnet has no deadlines: a client that never ends its request head keeps its record.
@@ -90,27 +91,30 @@ func (s *server) OnTraffic(c gnet.Conn) gnet.Action {
 		out = new(wire.Output)
 	}
 	defer s.outputs.Put(out)
-	out.Reset()
-	st := c.Context().(*state)
+	out.Begin(func() { s.send(c, out) })
 	p, err := c.Next(-1)
 	if err != nil {
 		return gnet.Close
 	}
-	st.session.Take(p, out)
+	c.Context().(*state).session.Take(p, out)
+	if out.End {
+		return gnet.Close // it sends what is left first
+	}
+	return gnet.None
+}
+
+func (s *server) send(c gnet.Conn, out *wire.Output) {
 	if len(out.Reply) > 0 {
 		c.Write(out.Reply)
 		closeIfSlow(c, nil)
 	}
 	if out.Joined {
-		s.join(c, st)
+		s.join(c)
 	}
 	if len(out.Everyone) > 0 {
 		s.broadcast(out.Everyone)
 	}
-	if out.End {
-		return gnet.Close // it sends what is left first
-	}
-	return gnet.None
+	out.Sent()
 }
 
 func (s *server) broadcast(p []byte) {
@@ -139,9 +143,13 @@ func closeIfSlow(c gnet.Conn, err error) error {
 	return nil
 }
 
-func (s *server) join(c gnet.Conn, st *state) {
+func (s *server) join(c gnet.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st, ok := c.Context().(*state)
+	if !ok {
+		return // the answer to the handshake could not be written
+	}
 	st.place = len(s.members)
 	s.members = append(s.members, c)
 }

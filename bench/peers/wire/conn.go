@@ -103,21 +103,24 @@ func (c *Conn) readOnce(fd uintptr) bool {
 
 // answer tells whether the connection goes on.
 func (c *Conn) answer(t *turn) bool {
-	t.out.Reset()
-	wasOpen := c.session.open
+	t.out.Begin(func() { c.send(&t.out) })
 	c.session.Take(t.in[:c.n], &t.out)
-	if !wasOpen && c.session.open {
+	if c.session.open {
 		c.head.Stop()
 	}
-	if t.out.Joined {
-		c.room.join(c, t.out.Reply)
-	} else {
-		c.Send(t.out.Reply)
-	}
-	if len(t.out.Everyone) > 0 {
-		c.room.Broadcast(t.out.Everyone)
-	}
 	return !t.out.End
+}
+
+func (c *Conn) send(out *Output) {
+	if out.Joined {
+		c.room.join(c, out.Reply)
+	} else {
+		c.Send(out.Reply)
+	}
+	if len(out.Everyone) > 0 {
+		c.room.Broadcast(out.Everyone)
+	}
+	out.Sent()
 }
 
 // Send writes p at once, without waiting. What the socket does not take is copied, and written by a goroutine that lives as long as there is a backlog; a

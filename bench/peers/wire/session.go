@@ -4,11 +4,14 @@ package wire
 
 import (
 	"bytes"
+	"flag"
 
 	"c100k-peers/peer"
 
 	"github.com/gobwas/ws"
 )
+
+var each = flag.Bool("each", false, "write each message by itself, as the simplest examples of the library do, and not all that one read has brought at once")
 
 // Session is the protocol state of one connection. The zero value awaits the handshake. It is not safe for concurrent use.
 type Session struct {
@@ -27,18 +30,27 @@ type Output struct {
 	Everyone []byte // to the room
 	Joined   bool   // the handshake to the room is done
 	End      bool   // the connection ends when Reply has been sent
+
+	send func()
 }
 
-// Reset empties the output.
-func (o *Output) Reset() {
-	*o = Output{Reply: o.Reply[:0], Everyone: o.Everyone[:0]}
+// Begin makes the output ready for a read. Send is to send what the output has and to call Sent; Take calls it where it must not wait for more.
+func (o *Output) Begin(send func()) {
+	*o = Output{Reply: o.Reply[:0], Everyone: o.Everyone[:0], send: send}
 }
 
-// Take reads all that p completes, which may be many frames, so that they are answered by one write. It unmasks in p and keeps nothing of it.
+// Sent empties the output.
+func (o *Output) Sent() {
+	o.Reply, o.Everyone, o.Joined = o.Reply[:0], o.Everyone[:0], false
+}
+
+// Take reads all that p completes, which may be many frames, so that they are answered by one write; with --each by one for each message. It unmasks in p and
+// keeps nothing of it. What it asks for has been sent when it returns.
 func (s *Session) Take(p []byte, out *Output) {
 	if s.closed {
 		return
 	}
+	defer out.send()
 	if s.held != nil {
 		s.held = append(s.held, p...)
 		p = s.held
@@ -145,6 +157,9 @@ func (s *Session) message(op ws.OpCode, payload []byte, out *Output) {
 		out.Everyone = appendFrame(out.Everyone, op, payload)
 	} else {
 		out.Reply = appendFrame(out.Reply, op, payload)
+	}
+	if *each {
+		out.send()
 	}
 }
 
