@@ -6,6 +6,8 @@ REV     := $(shell git rev-parse HEAD 2>/dev/null)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X c100k/internal/version.revision=$(REV) -X c100k/internal/version.version=$(VERSION)
 FUZZTIME ?= 10m
+MICROFLAGS ?= -count 6 -benchtime 0.2s
+BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 # Everything but the bench, whose runs are targets of their own.
 PACKAGES := ./...
 
@@ -48,8 +50,11 @@ peers: ## build the rival servers of the bench into bench/peers/bin, and install
 peers-test: peers ## test that all rivals do the same work
 	$(GO) test -C bench/peers -count 1 -timeout 5m .
 
-micro: ## run the micro-benchmarks beside the code
-	$(GO) test -run '^$$' -bench . -benchmem ./netpoll/... ./frame/... ./broadcast/... ./internal/...
+# To compare two revisions, give each a file and read them together: benchstat old.txt new.txt.
+micro: ## run the micro-benchmarks beside the code and read them with benchstat; raw figures in bin/micro.txt (MICROFLAGS)
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench . -benchmem $(MICROFLAGS) ./netpoll/... ./frame/... ./broadcast/... ./internal/... > bin/micro.txt || { cat bin/micro.txt; exit 1; }
+	$(GO) run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) bin/micro.txt
 
 lint: ## gofmt, vet, and staticcheck through the module proxy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
