@@ -3,7 +3,6 @@
 package loadgen
 
 import (
-	"maps"
 	"time"
 
 	"c100k/loadgen/swarm"
@@ -14,9 +13,15 @@ func (r *Run) look() Progress {
 	all := r.tally.whole()
 	p := Progress{URL: r.options.URL, Mode: r.options.Mode, Protocol: r.protocol, Phase: r.phase, Elapsed: time.Since(r.begun), Wanted: r.options.Conns,
 		Opened: all.Opened, Failed: all.Failed, Lost: all.Lost, Sent: all.Sent, Received: all.Received, Processes: len(r.processes),
-		Latency: latencies(r.tally.latency, false), Connect: latencies(r.tally.connect, false), Slip: latencies(r.tally.slip, false)}
+		Latency: latencies(r.tally.latency, false), Connect: latencies(r.tally.connect, false)}
 	if n := len(r.series.seconds); n > 0 {
 		p.Second = r.series.seconds[n-1]
+	}
+	switch {
+	case r.publisher != nil:
+		p.Late = r.publisher.late()
+	case sends(r.options.Mode) && r.rate > 0:
+		p.Late = latencies(r.tally.slip, false)
 	}
 	if r.phase == Measure {
 		p.Left = max(0, time.Until(r.phaseEnd))
@@ -75,9 +80,7 @@ func (r *Run) countMessages() {
 	if p := r.publisher; p != nil {
 		r.result.Messages.Published = p.sent.Load()
 		r.result.Messages.Unsent += p.unsent.Load()
-		p.mu.Lock()
-		r.result.Messages.Refused = maps.Clone(p.failed)
-		p.mu.Unlock()
+		r.result.Messages.Refused = p.failures()
 	}
 }
 
@@ -114,9 +117,7 @@ func (r *Run) distribute() {
 	x.Spread, x.Last = latencies(t.spreads.spread, true), latencies(t.spreads.last, true)
 	x.Generator.Slip, x.Generator.Turn = latencies(t.slip, false), latencies(t.turn, false)
 	if p := r.publisher; p != nil {
-		p.mu.Lock()
-		x.Ack, x.Generator.Publisher = latencies(p.answer, true), latencies(p.slip, false)
-		p.mu.Unlock()
+		x.Ack, x.Generator.Publisher = p.answers(), p.late()
 	}
 }
 

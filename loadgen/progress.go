@@ -38,7 +38,7 @@ type Progress struct {
 	Received  uint64
 	Latency   *Latencies // of the measured part so far
 	Connect   *Latencies
-	Slip      *Latencies
+	Late      *Latencies     // how late messages leave; nil where nobody sends on a schedule
 	Server    *ServerReading // nil: not watched
 	CPUShare  float64        // of the machine
 	Processes int

@@ -5,6 +5,7 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
 	"strings"
@@ -123,6 +124,27 @@ func (p *publisher) close() {
 
 func (p *publisher) setRate(perSecond float64) { p.rate.Store(math.Float64bits(perSecond)) }
 func (p *publisher) rateNow() float64          { return math.Float64frombits(p.rate.Load()) }
+
+// late is how late the schedule ran.
+func (p *publisher) late() *Latencies {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return latencies(p.slip, false)
+}
+
+// answers is how long publishes took to be answered.
+func (p *publisher) answers() *Latencies {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return latencies(p.answer, true)
+}
+
+// failures are the publishes that failed, by reason.
+func (p *publisher) failures() map[string]uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.failed)
+}
 
 // published is how many messages of each sender went out.
 func (p *publisher) published() []uint64 {

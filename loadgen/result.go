@@ -180,3 +180,14 @@ func (r *Result) Latency() *Latencies {
 	}
 	return r.Connect
 }
+
+// Schedule is how late messages left: those of the connections, or of the publisher; nil where nobody sends on a schedule.
+func (r *Result) Schedule() *Latencies {
+	switch {
+	case sends(r.Mode) && r.Rate.Target > 0:
+		return r.Generator.Slip
+	case hears(r.Mode):
+		return r.Generator.Publisher
+	}
+	return nil
+}

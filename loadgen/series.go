@@ -61,12 +61,11 @@ const (
 
 // due tells whether a second is over.
 func (s *series) due(t *tally) bool {
-	over := time.Since(s.at)
-	if over < secondLeast || over > secondMost {
+	if over := time.Since(s.at); over < secondLeast || over > secondMost {
 		return over > secondMost
 	}
 	for i := range t.latest {
-		if t.latest[i].At == s.last[i].at {
+		if t.latest[i].At-s.last[i].at < secondLeast {
 			return false
 		}
 	}
@@ -91,7 +90,7 @@ func (r *Run) target() float64 {
 // add closes a second.
 func (s *series) add(r *Run) {
 	now, fresh := time.Now(), readings(r.tally)
-	over := s.between(fresh, now)
+	wall, over := now.Sub(s.at), s.between(fresh, now)
 	all := r.tally.whole()
 	x := Second{At: Millis(now.Sub(r.begun)), Phase: r.phase, Open: all.Open, Connecting: all.Connecting, Busy: busiest(fresh, s.last),
 		Opened: perSecond(since(all.Opened, s.before.Opened), over), Failed: perSecond(since(count(all.Failed), count(s.before.Failed)), over),
@@ -99,24 +98,24 @@ func (s *series) add(r *Run) {
 		Connect: brief(r.tally.now.connect), Latency: brief(r.tally.now.latency)}
 	if r.phase == Measure {
 		x.Target = r.target()
-		s.targetArea += x.Target * over.Seconds()
-		s.targetSeconds += over.Seconds()
+		s.targetArea += x.Target * wall.Seconds()
+		s.targetSeconds += wall.Seconds()
 	}
 	if r.publisher != nil {
 		sent := r.publisher.sent.Load()
-		x.Sent += perSecond(since(sent, s.sent), over)
+		x.Sent += perSecond(since(sent, s.sent), wall)
 		s.sent = sent
 	}
 	if r.server != nil {
 		cpu := r.server.now().CPU
-		x.Cores, s.cpu = shareOfTime(cpu-s.cpu, over, 1), cpu
+		x.Cores, s.cpu = shareOfTime(cpu-s.cpu, wall, 1), cpu
 	}
 	s.keepIntervals(r, now)
 	s.at, s.last, s.before = now, fresh, all
 	r.tally.now.connect.Reset()
 	r.tally.now.latency.Reset()
 	r.tally.now.slip.Reset()
-	if len(s.seconds) < secondsMax {
+	if len(s.seconds) < secondsMax && r.phase != Ending {
 		s.seconds = append(s.seconds, x)
 	}
 }

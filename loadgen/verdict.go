@@ -74,18 +74,11 @@ func tooBusy(r *Result) string {
 }
 
 func tooLate(r *Result) string {
-	slip, latency := r.Generator.Slip, r.Latency()
-	who := "connections"
-	if hears(r.Mode) {
-		slip, who = r.Generator.Publisher, "publisher"
-	}
-	if !sends(r.Mode) && !hears(r.Mode) { // what is measured there does not begin with a schedule
-		return ""
-	}
+	slip, latency := r.Schedule(), r.Latency()
 	if slip == nil || latency == nil || slip.P99 < slipFloor || float64(slip.P99) <= slipShare*float64(latency.P99) {
 		return ""
 	}
-	return fmt.Sprintf("the schedule of the %s ran late by %v at p99, which is most of the measured p99 of %v", who, slip.P99, latency.P99)
+	return fmt.Sprintf("messages left %v late at p99, which is most of the measured p99 of %v", slip.P99, latency.P99)
 }
 
 func turnsTooLong(r *Result) string {

@@ -41,7 +41,7 @@ Exit codes: 0, 1 failure, 2 usage, 3 target unreachable, 4 the generator was the
 			"c100k load 'ws://127.0.0.1:8080/ws?topic={topic}' --topic news --conns 5000 --publish http://127.0.0.1:9100/v1/topics/news --publish-rate 20/s",
 			"c100k load 'ws://127.0.0.1:8080/ws?topic=news' --mode idle --conns 15000 --server-pid $(pgrep -o c100k) --for 1m",
 			"c100k load 'http://127.0.0.1:8080/sse?topic=news' --publish http://127.0.0.1:9100/v1/topics/news --fail-if 'deliver.p99 > 250ms' --fail-if 'lost > 0'",
-			"c100k load http://127.0.0.1:3000/socket.io/ --topic news --json now.json",
+			"c100k load http://127.0.0.1:3000/socket.io/ --topic news --json now.json --report now.html",
 			"c100k load compare before.json now.json",
 		},
 		args: arguments(1, 1, "one URL"),
@@ -152,12 +152,12 @@ func (l *loading) word(err error) error {
 func (l *loading) open() error {
 	l.targets = map[string]io.Writer{}
 	o := &l.Options.Load
-	for _, path := range []string{o.JSON, o.HDR} {
+	for _, path := range []string{o.JSON, o.Report, o.HDR} {
 		switch {
 		case path == "":
 			continue
 		case l.targets[path] != nil:
-			return usage("--json and --hdr cannot write to the same file, %s", path)
+			return usage("--json, --report and --hdr cannot write to the same file, %s", path)
 		case path == "-":
 			l.targets[path] = l.stdout
 			continue
@@ -188,7 +188,7 @@ func (l *loading) write(result *loadgen.Result) error {
 	for _, output := range []struct {
 		path  string
 		write func(io.Writer) error
-	}{{o.JSON, document.WriteJSON}, {o.HDR, document.WriteHDR}} {
+	}{{o.JSON, document.WriteJSON}, {o.Report, document.WriteHTML}, {o.HDR, document.WriteHDR}} {
 		if output.path == "" {
 			continue
 		}

@@ -49,10 +49,11 @@ type DoctorOptions struct {
 
 // LoadOptions are the options of `c100k load`.
 type LoadOptions struct {
-	Run   loadgen.Options // but its URL, which is an argument
-	JSON  string          // files of the results; empty: none
-	HDR   string
-	Plain bool // no live view, even on a terminal
+	Run    loadgen.Options // but its URL, which is an argument
+	JSON   string          // files of the results; empty: none
+	Report string
+	HDR    string
+	Plain  bool // no live view, even on a terminal
 }
 
 // defaults are the values that hold where nothing was said.

@@ -80,6 +80,7 @@ func loadOutcomeRows(l *LoadOptions) []Setting {
 			Help: "sample this process and all it started: CPU a message, memory a connection"},
 		{Name: "fail-if", Arg: "'FIGURE > BOUND'", Value: thresholds(&l.Run.Thresholds), Help: "end with 99 if it holds, such as 'deliver.p99 > 250ms'; may be given several times"},
 		{Name: "json", Value: text(&l.JSON, "FILE"), Help: "write the result as JSON; - is standard output"},
+		{Name: "report", Value: text(&l.Report, "FILE.html"), Help: "write a page with charts that needs no network"},
 		{Name: "hdr", Value: text(&l.HDR, "FILE"), Help: "write the histograms of every second as an HdrHistogram log"},
 		{Name: "plain", Value: toggle(&l.Plain), Default: "off, and on where there is no terminal", Help: "one line a second instead of the live view"},
 	}

@@ -81,12 +81,9 @@ func writeMessages(w *strings.Builder, r *loadgen.Result) {
 func writeLatencies(w *strings.Builder, r *loadgen.Result) {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "\t\tp50\tp90\tp99\tp99.9\tmax\tcount\t\n")
-	for _, row := range []struct {
-		name string
-		of   *loadgen.Latencies
-	}{{"connect", r.Connect}, {"echo", r.Echo}, {"deliver", r.Deliver}, {"spread", r.Spread}, {"to the last", r.Last}, {"publish", r.Ack}} {
-		if l := row.of; l != nil {
-			fmt.Fprintf(table, "\t%s\t%v\t%v\t%v\t%v\t%v\t%s\t\n", row.name, l.P50, l.P90, l.P99, l.P999, l.Max, number(uint64(l.Count)))
+	for _, row := range distributions(r) {
+		if l := row.Latencies; l != nil {
+			fmt.Fprintf(table, "\t%s\t%v\t%v\t%v\t%v\t%v\t%s\t\n", row.Name, l.P50, l.P90, l.P99, l.P999, l.Max, number(uint64(l.Count)))
 		}
 	}
 	w.WriteString("\n")
@@ -125,8 +122,12 @@ func writeServer(w *strings.Builder, r *loadgen.Result) {
 	if s.BothEnds {
 		ends = ", both ends of it"
 	}
-	line(w, "", "%s a connection (%s private in %d processes); kernel %s a connection%s", loadgen.FormatBytes(s.PerConn), loadgen.FormatBytes(float64(s.MemoryOpen)),
-		s.Processes, loadgen.FormatBytes(s.KernelPerConn), ends)
+	memory := "nothing more"
+	if s.PerConn > 0 {
+		memory = loadgen.FormatBytes(s.PerConn)
+	}
+	line(w, "", "%s a connection (%s private in %d %s); kernel %s a connection%s", memory, loadgen.FormatBytes(float64(s.MemoryOpen)),
+		s.Processes, plural(s.Processes, "process", "processes"), loadgen.FormatBytes(s.KernelPerConn), ends)
 }
 
 func writeGenerator(w *strings.Builder, r *loadgen.Result) {
@@ -135,8 +136,8 @@ func writeGenerator(w *strings.Builder, r *loadgen.Result) {
 	if g.PerMessage > 0 {
 		text += fmt.Sprintf(", %v a message received", g.PerMessage)
 	}
-	if g.Slip != nil {
-		text += fmt.Sprintf(", schedule late by %v at p99", g.Slip.P99)
+	if late := r.Schedule(); late != nil {
+		text += fmt.Sprintf(", schedule late by %v at p99", late.P99)
 	}
 	line(w, "generator", "%s", text)
 }

@@ -166,8 +166,8 @@ func (m *model) renderHealth(p *page) {
 		style = bad
 	}
 	text := style.Render(busy) + fmt.Sprintf(", machine %.0f %%", x.CPUShare*100)
-	if x.Slip != nil {
-		text += fmt.Sprintf(", late by %v at p99", x.Slip.P99)
+	if x.Late != nil {
+		text += fmt.Sprintf(", late by %v at p99", x.Late.P99)
 	}
 	p.line("generator", "%s", text)
 	if x.Server != nil {

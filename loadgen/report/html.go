@@ -1,0 +1,118 @@
+// The page: one file with everything in it.
+
+package report
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"c100k/loadgen"
+)
+
+//go:embed page uplot
+var files embed.FS
+
+// pageFunctions are what the template says things with.
+var pageFunctions = template.FuncMap{
+	"number":  func(n any) string { return number(asUint(n)) },
+	"figure":  figure,
+	"bytes":   loadgen.FormatBytes,
+	"float":   func(n int64) float64 { return float64(n) },
+	"percent": func(share float64) string { return fmt.Sprintf("%.0f %%", share*100) },
+	"cores":   func(f float64) string { return fmt.Sprintf("%.2f", f) },
+	"style": func(name string) (template.CSS, error) {
+		text, err := files.ReadFile(name)
+		return template.CSS(text), err
+	},
+	"script": func(name string) (template.JS, error) {
+		text, err := files.ReadFile(name)
+		return template.JS(text), err
+	},
+	"shell": shellLine,
+}
+
+func asUint(n any) uint64 {
+	switch n := n.(type) {
+	case int:
+		return uint64(max(n, 0))
+	case int64:
+		return uint64(max(n, 0))
+	case uint64:
+		return n
+	}
+	return 0
+}
+
+var page = template.Must(template.New("page.html").Funcs(pageFunctions).ParseFS(files, "page/page.html"))
+
+// distribution is a row of the table of latencies, and a line of the percentile curve.
+type distribution struct {
+	Name string
+	*loadgen.Latencies
+}
+
+// view is what the template sees.
+type view struct {
+	*Document
+	Distributions []distribution
+	Charts        charts
+}
+
+// charts is the data of the page's script.
+type charts struct {
+	Series    []loadgen.Second `json:"series"` // connecting and the measured part
+	Curves    []curve          `json:"curves"`
+	Server    bool             `json:"server"`
+	Publisher bool             `json:"publisher"`
+}
+
+type curve struct {
+	Name   string               `json:"name"`
+	Points []loadgen.Percentile `json:"points"`
+}
+
+// WriteHTML writes the page. All text in it is escaped by html/template, the data of the charts included.
+func (d *Document) WriteHTML(w io.Writer) error {
+	r := d.Result
+	v := view{Document: d, Charts: charts{Series: []loadgen.Second{}, Curves: []curve{}, Server: r.Server != nil, Publisher: r.Publisher != ""}}
+	for _, second := range r.Series {
+		if second.Phase == loadgen.Ramp || second.Phase == loadgen.Measure {
+			v.Charts.Series = append(v.Charts.Series, second)
+		}
+	}
+	for _, row := range distributions(r) {
+		if row.Latencies == nil {
+			continue
+		}
+		v.Distributions = append(v.Distributions, row)
+		if row.Name != distributionPublish {
+			v.Charts.Curves = append(v.Charts.Curves, curve{row.Name, row.Percentiles})
+		}
+	}
+	return page.Execute(w, v)
+}
+
+// distributionPublish is the name of the only one that says nothing of the connections.
+const distributionPublish = "publish"
+
+// distributions are those of a result, with the names that people read; nil where there is none.
+func distributions(r *loadgen.Result) []distribution {
+	return []distribution{{"connect", r.Connect}, {"echo", r.Echo}, {"deliver", r.Deliver}, {"spread", r.Spread}, {"to the last", r.Last}, {distributionPublish, r.Ack}}
+}
+
+// shellLine writes a command line so that a shell takes it back.
+func shellLine(arguments []string) string {
+	words := []string{"c100k"}
+	for _, a := range arguments {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=:/.,@%+", r))
+		}) {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
