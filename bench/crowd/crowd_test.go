@@ -41,7 +41,7 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		for _, run := range s.Runs {
-			for _, file := range []string{run} {
+			for _, file := range []string{run, strings.TrimSuffix(run, ".json") + ".html"} {
 				if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Size() == 0 {
 					t.Errorf("%s: %v", file, err)
 				}

@@ -19,16 +19,16 @@ const exitBottleneck = 4
 
 // Load is one run that has ended.
 type Load struct {
-	Result *loadgen.Result
-	Void   bool   // the generator says that it was the bottleneck itself: its times count for nothing, its counts do
-	JSON   string // document it wrote
+	Result       *loadgen.Result
+	Void         bool   // the generator says that it was the bottleneck itself: its times count for nothing, its counts do
+	JSON, Report string // files it wrote
 }
 
-// Run runs `binary load` with the arguments given, and has it write base.json. What it says meanwhile goes to progress. When ctx
+// Run runs `binary load` with the arguments given, and has it write base.json and base.html. What it says meanwhile goes to progress. When ctx
 // ends, it is interrupted, and its partial result is an error.
 func Run(ctx context.Context, binary, base string, progress io.Writer, args ...string) (*Load, error) {
-	load := &Load{JSON: base + ".json"}
-	cmd := exec.CommandContext(ctx, binary, append(append([]string{"load"}, args...), "--json", load.JSON)...)
+	load := &Load{JSON: base + ".json", Report: base + ".html"}
+	cmd := exec.CommandContext(ctx, binary, append(append([]string{"load"}, args...), "--json", load.JSON, "--report", load.Report)...)
 	cmd.Stdout, cmd.Stderr = progress, progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = interruptTimeout
