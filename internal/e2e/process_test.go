@@ -52,15 +52,15 @@ func serve(t *testing.T, args ...string) *node {
 	return serveWith(t, exec.Command(binary, serveArgs(args)...))
 }
 
-// workersVariable makes all tests run with nodes of so many workers; those of what each process counts for itself are left out. To
-// whoever connects it must make no difference.
+// workersVariable makes all tests run with nodes of so many workers: to whoever connects it must make no difference. Those of what each
+// process counts for itself are left out, and those of the order of acknowledgements, which wait for other workers.
 const workersVariable = "E2E_WORKERS"
 
 // oneProcess leaves a test out where nodes have several workers.
 func oneProcess(t *testing.T) {
 	t.Helper()
 	if os.Getenv(workersVariable) != "" {
-		t.Skip("it is about what each process counts for itself")
+		t.Skip("it is about a node of one process")
 	}
 }
 
