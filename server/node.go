@@ -118,7 +118,7 @@ func (n node) Stats() admin.Stats {
 			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
 		},
 		HandshakesRejected: n.rejected.snapshot(),
-		Topics:             len(n.hub.Topics("")),
+		Topics:             n.hub.TopicCount(),
 		Bus:                n.readBus(),
 	}
 	n.readTransports(&s.Connections)

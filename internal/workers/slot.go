@@ -27,7 +27,7 @@ type slot struct {
 // run fills the place until the node stops. It returns an error where the worker cannot serve and the node has never served.
 func (p *slot) run() error {
 	var pause backoff
-	for {
+	for !p.s.draining.Load() {
 		began := time.Now()
 		how, err := p.live()
 		if p.s.draining.Load() {
@@ -47,9 +47,9 @@ func (p *slot) run() error {
 		select {
 		case <-time.After(delay):
 		case <-p.s.stop:
-			return nil
 		}
 	}
+	return nil
 }
 
 // live starts a process, waits for its end, and tells how it ended. The error is what kept it from serving, as far as somebody

@@ -37,20 +37,20 @@ type Options struct {
 // Supervisor runs a node of several processes. Any goroutine.
 type Supervisor struct {
 	// immutable after New
-	opt     Options
-	log     *slog.Logger
-	slots   []*slot
-	fleet   *fleet
-	starter *starter
-	public  http.Handler // the API behind the key, for workers whose clients ask for it
+	opt    Options
+	log    *slog.Logger
+	slots  []*slot
+	fleet  *fleet
+	public http.Handler // the API behind the key, for workers whose clients ask for it
 
 	// immutable after open
-	port   *reservation
-	admin  net.Listener
-	api    *http.Server
-	broker *broker
-	bus    *natsbus.Bus
-	url    string // of the bus, with its secret
+	port    *reservation
+	admin   net.Listener
+	api     *http.Server
+	broker  *broker
+	bus     *natsbus.Bus
+	url     string // of the bus, with its secret
+	starter *starter
 
 	// any goroutine
 	up       atomic.Bool // all workers have served at the same time, once
@@ -73,7 +73,7 @@ func New(opt Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{opt: opt, log: c.Logger, starter: newStarter(), stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
+	s := &Supervisor{opt: opt, log: c.Logger, stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -90,13 +90,10 @@ func New(opt Options) (*Supervisor, error) {
 	return s, nil
 }
 
-// thisProgram runs this program again. Standard input is the parent's alone.
+// thisProgram runs this program again: the very file that runs, also when another has been put in its place meanwhile, for parent
+// and workers must be of one build. Standard input is the parent's alone.
 func thisProgram() *exec.Cmd {
-	path, err := os.Executable()
-	if err != nil {
-		path = os.Args[0]
-	}
-	cmd := exec.Command(path, os.Args[1:]...)
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd
@@ -107,7 +104,6 @@ func thisProgram() *exec.Cmd {
 // not, at its first start. Call it once.
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
-	defer s.starter.stop()
 	defer s.shut()
 	if err := s.open(); err != nil {
 		return err
@@ -147,6 +143,7 @@ func (s *Supervisor) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	s.starter = newStarter()
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())
 		go s.serveAdmin()
@@ -190,6 +187,9 @@ func (s *Supervisor) run() error {
 
 // shut closes what open has opened. No worker is left.
 func (s *Supervisor) shut() {
+	if s.starter != nil {
+		s.starter.stop()
+	}
 	if s.api != nil {
 		_ = s.api.Close()
 	} else if s.admin != nil {

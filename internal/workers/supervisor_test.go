@@ -165,7 +165,9 @@ func (r *running) listen(topic string) *listener {
 	})
 	go func() {
 		defer close(l.lines)
-		for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
+		scanner := bufio.NewScanner(response.Body)
+		scanner.Buffer(nil, 16<<20)
+		for scanner.Scan() {
 			if data, ok := strings.CutPrefix(scanner.Text(), "data: "); ok {
 				l.lines <- data
 			}

@@ -58,7 +58,7 @@ const (
 
 	// writeTimeout bounds one write to the socket. It is what the writer, and Close, wait for a server that does
 	// not read.
-	writeTimeout = time.Second
+	writeTimeout = 2 * time.Second
 
 	// pingInterval and pingsOutMax find a server that is gone without a word within three seconds.
 	pingInterval = time.Second
