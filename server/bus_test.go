@@ -212,6 +212,24 @@ func TestNodesAreJoined(t *testing.T) {
 	}
 }
 
+// The room of /broadcast is one for all nodes.
+func TestBroadcastRoomIsShared(t *testing.T) {
+	n := startNATS(t, 0)
+	pair := startPair(t, busURL(n))
+	var room []net.Conn
+	for _, s := range pair {
+		c := dialWS(t, s.Addr().String(), "/broadcast")
+		say(t, c, "here") // it comes back when it is in the room
+		expectText(t, c, "here")
+		room = append(room, c)
+	}
+	expectText(t, room[0], "here")
+	say(t, room[1], "hello")
+	for _, c := range room {
+		expectText(t, c, "hello")
+	}
+}
+
 func post(t *testing.T, s *Server, path, contentType, body string) string {
 	t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
