@@ -78,8 +78,11 @@ func counts(t *testing.T, b *Bus, n int) {
 // A first Ask counts everybody: Join has waited for them.
 func TestFirstAsk(t *testing.T) {
 	s := startServer(t, 0, nil)
-	run(t, join(t, s.ClientURL(), "a"))
-	run(t, join(t, s.ClientURL(), "b"))
+	a, b := join(t, s.ClientURL(), "a"), join(t, s.ClientURL(), "b")
+	run(t, a)
+	run(t, b)
+	counts(t, a, 1)
+	counts(t, b, 1)
 	if got := asked(t, join(t, s.ClientURL(), "c")); got.Nodes != 2 || got.Matched != 2 {
 		t.Errorf("%+v", got)
 	}
@@ -253,6 +256,10 @@ func TestMissedWhileCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	eventually(t, "sent", func() bool { return a.Health().Sent == latest(a) })
+	if err := a.conn.FlushTimeout(patience); err != nil { // the server has them all, before b is back
+		t.Fatal(err)
+	}
 	p.bar(false)
 	eventually(t, "missed is known", func() bool { return b.Health().Missed > 0 })
 	if h := b.Health(); h.Missed != lost || heard.Load() != before {
@@ -388,6 +395,7 @@ func TestPeerDies(t *testing.T) {
 			if got := asked(t, a); got != (bus.Answer{}) {
 				t.Errorf("%+v, after it was said to be gone", got)
 			}
+			b.Close() // or it would come back
 			continue
 		}
 		if got := asked(t, a); got != (bus.Answer{Silent: 1}) {
