@@ -12,8 +12,8 @@ import (
 type client struct {
 	conn    netpoll.ID    // its socket; 0 while it has none
 	began   time.Duration // when it began to connect; when a closed one must be gone
-	track   track         // of the one sender that it expects to hear
-	sent    uint64        // the number of its own next message
+	track   track         // of the one sender that it expects to hear; with Publish, next is how many of sent were acknowledged
+	sent    uint64        // how many messages it has sent
 	partial uint32        // index of what its parser holds, 0: nothing
 	next    uint32        // 1 + index of who waits behind it
 	code    uint16        // of the close frame that it got

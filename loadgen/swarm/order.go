@@ -82,7 +82,7 @@ func (s *Swarm) settle(now time.Duration) {
 func (s *Swarm) balance(published []uint64) (expected, away uint64) {
 	away = s.tally.missedAway
 	if !s.listens {
-		if s.spec.Mode != Echo {
+		if !s.answered() {
 			return 0, 0
 		}
 		return s.tally.sent - min(away, s.tally.sent), away

@@ -71,10 +71,15 @@ func (s *Swarm) joined(cl *client, seq uint64) {
 	}
 }
 
-// away is for an open client that is going: of its own messages, those that are under way will not come back to it.
+// answered tells whether each message of a client is answered, by its echo or an acknowledgement.
+func (s *Swarm) answered() bool {
+	return s.spec.Mode == Echo || s.spec.Mode == Publish && s.spec.Protocol == V1
+}
+
+// away is for an open client that is going: of its own messages, those that are under way will not be answered.
 func (s *Swarm) away(i uint32) {
 	cl := &s.clients[i]
-	if s.spec.Mode != Echo || cl.sent <= cl.track.next {
+	if !s.answered() || cl.sent <= cl.track.next {
 		return
 	}
 	s.tally.missedAway += cl.sent - cl.track.next

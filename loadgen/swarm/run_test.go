@@ -23,13 +23,27 @@ const testRun = 0xc100c
 // node is a c100k server that allows everything.
 func node(t testing.TB) (s *server.Server, addr string) {
 	t.Helper()
-	s, err := server.New(server.Config{Dev: true, Loops: 1, Drain: server.Off})
+	ln := listen(t, "127.0.0.1:0")
+	return serve(t, ln), ln.Addr().String()
+}
+
+// nodeAt is node at an address that another has left.
+func nodeAt(t testing.TB, addr string) *server.Server { return serve(t, listen(t, addr)) }
+
+func listen(t testing.TB, addr string) net.Listener {
+	t.Helper()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	return ln
+}
+
+func serve(t testing.TB, ln net.Listener) *server.Server {
+	t.Helper()
+	s, err := server.New(server.Config{Dev: true, Loops: 1, Drain: server.Off})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +53,7 @@ func node(t testing.TB) (s *server.Server, addr string) {
 		s.Close()
 		<-served
 	})
-	return s, ln.Addr().String()
+	return s
 }
 
 // run is a swarm under way.
@@ -69,6 +83,7 @@ func begin(t testing.TB, addr string, spec swarm.Spec) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.SampleEvery(50 * time.Millisecond)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{t: t, orders: make(chan swarm.Order), samples: make(chan swarm.Sample, 1000), done: make(chan error, 1), cancel: cancel}
 	go func() {

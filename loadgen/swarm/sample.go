@@ -31,7 +31,7 @@ type Sample struct {
 	Foreign       uint64 `json:"foreign"`  // other messages: a welcome, somebody else's
 	BytesSent     uint64 `json:"bytes_sent"`
 	BytesReceived uint64 `json:"bytes_received"`
-	Expected      uint64 `json:"expected"`    // known when Settled: messages that the connections should have received
+	Expected      uint64 `json:"expected"`    // known when Settled: messages (with publish: answers) that the connections should have received
 	Missing       uint64 `json:"missing"`     // known when Settled: of them, those that never came
 	MissedAway    uint64 `json:"missed_away"` // sent while a connection was down, and so nobody's fault
 	Duplicated    uint64 `json:"duplicated"`

@@ -120,14 +120,14 @@ func (s *Swarm) emit(l *netpoll.Loop, c *netpoll.Conn, i uint32, due time.Durati
 		return
 	}
 	s.handled = true
-	t := Token{Run: s.spec.Run, Sender: s.number(i), Sent: max(due.Truncate(time.Microsecond), s.begun)}
-	seq := &s.clients[i].sent
+	cl := &s.clients[i]
+	t := Token{Run: s.spec.Run, Sender: s.number(i), Seq: cl.sent, Sent: max(due.Truncate(time.Microsecond), s.begun)}
 	if s.spec.Mode == Publish && len(s.spec.Topics) > 0 {
 		t.Sender = uint32(s.topic(i))
-		seq = &s.own[t.Sender]
+		t.Seq = s.own[t.Sender]
+		s.own[t.Sender]++
 	}
-	t.Seq = *seq
-	*seq++
+	cl.sent++
 	s.tally.sent++
 	s.payload = AppendMessage(s.payload[:0], t, s.spec.Size)
 	s.say(l, c, i, t)

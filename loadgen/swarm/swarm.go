@@ -22,6 +22,7 @@ type Swarm struct {
 	join     template
 	quoted   []string // topics as JSON strings
 	options  frame.Options
+	every    time.Duration // between two Samples
 	readings chan reading
 	spares   chan *histograms
 
@@ -80,6 +81,7 @@ func New(spec Spec) (*Swarm, error) {
 		spec:     spec,
 		listens:  spec.Mode != Echo && spec.Mode != Publish,
 		options:  frame.Options{Client: true, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
+		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
 		spares:   make(chan *histograms, 2),
 		clients:  make([]client, spec.Conns),
@@ -123,7 +125,7 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 	}
 	remote := loop.Remote()
 	remote.Post(s.start)
-	every := time.NewTicker(sampleEvery)
+	every := time.NewTicker(s.every)
 	defer every.Stop()
 	self := newSelf()
 	done := ctx.Done()

@@ -1,0 +1,170 @@
+// The modes that open and close, against a real node.
+
+package swarm_test
+
+import (
+	"testing"
+	"time"
+
+	"c100k/loadgen/swarm"
+)
+
+func totalOf(m map[string]uint64) (n uint64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// TestPublish: the latency of a publish is that of its acknowledgement.
+func TestPublish(t *testing.T) {
+	for _, spec := range []swarm.Spec{{Rate: 1000}, {InFlight: 2}} {
+		_, addr := node(t)
+		spec.URL, spec.Protocol, spec.Mode, spec.Conns, spec.Topics, spec.Size = "ws://HOST/ws", swarm.V1, swarm.Publish, 4, []string{"a", "b"}, 64
+		r := begin(t, addr, spec)
+		r.open(4)
+		r.begin(swarm.Begin{})
+		s := r.until("some are sent", func(s swarm.Sample) bool { return s.Sent >= 500 })
+		s = r.settle()
+		r.end()
+		// A publisher hears its own topic too; nothing is expected of that.
+		if got := r.count(latency); got < int64(s.Sent) || s.Expected != s.Sent || s.Missing != 0 {
+			t.Errorf("%d latencies, %+v", got, s)
+		}
+	}
+}
+
+func TestChurn(t *testing.T) {
+	for _, tt := range []struct {
+		url      string
+		protocol swarm.Protocol
+		rate     float64
+	}{
+		{"ws://HOST/echo", swarm.Raw, 0}, {"ws://HOST/echo", swarm.Raw, 500}, {"ws://HOST/ws", swarm.V1, 0}, {"http://HOST/sse?topic=t", swarm.SSE, 0},
+	} {
+		_, addr := node(t)
+		r := begin(t, addr, swarm.Spec{URL: tt.url, Protocol: tt.protocol, Mode: swarm.Churn, Conns: 10, Rate: tt.rate, Topics: []string{"t"}})
+		s := r.until("many have come and gone", func(s swarm.Sample) bool { return s.Opened >= 700 })
+		if len(s.Failed)+len(s.Lost) > 0 || s.Reconnected < s.Opened-10 {
+			t.Errorf("%s: %+v", tt.url, s)
+		}
+		if tt.rate > 0 && (s.Opened > 1500 || s.At-r.all[0].At > 4*time.Second) {
+			t.Errorf("%d opened", s.Opened)
+		}
+		if s := r.end(); s.Open+s.Connecting > 0 {
+			t.Errorf("%s: %+v", tt.url, s)
+		}
+	}
+}
+
+func TestStorm(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		s, addr := node(t)
+		r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Storm, Conns: 300, ConnectRate: 1000})
+		first := r.open(300)
+		r.begin(swarm.Begin{})
+		publish(t, s, "t", 0, 0, 3, swarm.TokenBytes)
+		r.until("all have heard", func(s swarm.Sample) bool { return s.Received == 900 })
+		r.orders <- swarm.Order{Drop: &swarm.Drop{Reset: reset}}
+		back := r.until("all are back", func(s swarm.Sample) bool { return s.Open == 300 && s.Reconnected == 300 })
+		if back.ConnectedAt <= first.ConnectedAt || len(back.Lost)+len(back.Failed) > 0 {
+			t.Errorf("%+v", back)
+		}
+		publish(t, s, "t", 0, 3, 5, swarm.TokenBytes)
+		got := r.settle(5)
+		if got.Expected != 1500 || got.Received != 1500 || got.Missing+got.MissedAway+got.Duplicated > 0 {
+			t.Errorf("%+v", got)
+		}
+		r.end()
+	}
+}
+
+// TestSlowReader: who does not read is not expected to hear, and the others do not notice.
+func TestSlowReader(t *testing.T) {
+	s, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.SlowReader, Conns: 20, SlowShare: 0.25, Size: 8000})
+	r.open(20)
+	r.begin(swarm.Begin{})
+	publish(t, s, "t", 0, 0, 600, 8000)
+	got := r.settle(600)
+	if want := uint64(15 * 600); got.Expected != want || got.Received != want || got.Missing+got.MissedAway > 0 {
+		t.Errorf("%+v", got)
+	}
+	r.end()
+}
+
+// TestLostAndBack: a server that restarts costs what was sent meanwhile, and nothing else.
+func TestLostAndBack(t *testing.T) {
+	s, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Subscribe, Conns: 30, Reconnect: true})
+	r.open(30)
+	r.begin(swarm.Begin{})
+	publish(t, s, "t", 0, 0, 10, swarm.TokenBytes)
+	r.until("all have heard", func(s swarm.Sample) bool { return s.Received == 300 })
+	s.Close()
+	lost := r.until("all are lost", func(s swarm.Sample) bool { return s.Open == 0 && totalOf(s.Failed) >= 30 })
+	if totalOf(lost.Lost) != 30 || lost.Failed["refused"] < 30 {
+		t.Errorf("lost %v, failed %v", lost.Lost, lost.Failed)
+	}
+	s = nodeAt(t, addr)
+	r.open(30)
+	publish(t, s, "t", 0, 17, 20, swarm.TokenBytes)
+	got := r.settle(20)
+	if got.Expected != 390 || got.Received != 390 || got.MissedAway != 210 || got.Missing > 0 || got.Reconnected != 30 {
+		t.Errorf("%+v", got)
+	}
+	r.end()
+}
+
+// TestNotAllInTime: a swarm that settles with something missing says so when its time is over.
+func TestNotAllInTime(t *testing.T) {
+	s, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Subscribe, Conns: 3, Size: 100})
+	r.open(3)
+	r.begin(swarm.Begin{})
+	publish(t, s, "t", 0, 0, 3, 100)
+	publish(t, s, "t", 0, 2, 3, 100)
+	publish(t, s, "t", 0, 5, 6, 100)
+	publish(t, s, "t", 0, 4, 5, 100)
+	publish(t, s, "t", 0, 6, 7, 99) // not what it should be
+	if _, err := s.Publish("t", 0, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{8}, Within: time.Second}}
+	got := r.until("settled", func(s swarm.Sample) bool { return s.Settled })
+	want := swarm.Sample{Expected: 24, Missing: 9, Received: 18, Duplicated: 3, Reordered: 3, Corrupted: 3, Foreign: 3}
+	if got.Expected != want.Expected || got.Missing != want.Missing || got.Received != want.Received || got.Duplicated != want.Duplicated ||
+		got.Reordered != want.Reordered || got.Corrupted != want.Corrupted || got.Foreign != want.Foreign {
+		t.Errorf("%+v", got)
+	}
+	r.end()
+}
+
+// TestAbort: the end of the context is the end of the run, and still gives a last Sample.
+func TestAbort(t *testing.T) {
+	_, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 3, InFlight: 1})
+	r.open(3)
+	r.cancel()
+	r.until("the last", func(s swarm.Sample) bool { return s.Last })
+	if err := <-r.done; err == nil {
+		t.Error("Run does not say that its context has ended")
+	}
+}
+
+// TestRate: a new rate counts from the order on.
+func TestRate(t *testing.T) {
+	_, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 10})
+	r.open(10)
+	r.begin(swarm.Begin{})
+	rate := 3000.0
+	r.orders <- swarm.Order{Rate: &rate}
+	r.until("it sends", func(s swarm.Sample) bool { return s.Received > 1000 })
+	rate2 := 0.0
+	r.orders <- swarm.Order{Rate: &rate2}
+	r.settle()
+	if s := r.end(); s.Missing+s.Unsent > 0 {
+		t.Errorf("%+v", s)
+	}
+}
