@@ -99,10 +99,10 @@ func (l *loading) run(ctx context.Context) error {
 	if err != nil {
 		return l.word(err)
 	}
+	defer l.close()
 	if err := l.open(); err != nil {
 		return err
 	}
-	defer l.close()
 	ctx, stop := l.interruptible(ctx)
 	defer stop()
 	result, err := l.show(ctx, run)
