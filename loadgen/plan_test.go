@@ -22,12 +22,13 @@ func TestPlan(t *testing.T) {
 		refused            string
 	}{
 		{"few", 100, 0, swarm.Echo, loopback, 1, 0, ""},
-		{"as many as fit", 19744, 0, swarm.Idle, loopback, 1, 0, ""},
-		{"one more", 19745, 0, swarm.Idle, loopback, 2, 0, ""},
-		{"more than one address has", 30000, 0, swarm.Idle, loopback, 2, 1, ""},
-		{"100,000", 100000, 0, swarm.Subscribe, loopback, 6, 1, ""},
+		{"as many as fit", 19744, 0, swarm.Idle, loopback, 1, 2, ""},
+		{"one more", 19745, 0, swarm.Idle, loopback, 2, 1, ""},
+		{"two for each", 30000, 0, swarm.Idle, loopback, 2, 2, ""},
+		{"as many as one address has", 13551, 0, swarm.Idle, loopback, 1, 0, ""},
+		{"100,000", 100000, 0, swarm.Subscribe, loopback, 6, 2, ""},
 		{"split by hand", 100, 30, swarm.Echo, loopback, 4, 0, ""},
-		{"storm", 19000, 0, swarm.Storm, loopback, 1, 2, ""},
+		{"storm", 19000, 0, swarm.Storm, loopback, 1, 3, ""},
 		{"churn", 100, 0, swarm.Churn, loopback, 1, 9, ""},
 		{"far away", 20000, 0, swarm.Idle, elsewhere, 2, 0, ""},
 		{"too many for far away", 30000, 0, swarm.Idle, elsewhere, 0, 0, "only for a target in 127.0.0.0/8"},
