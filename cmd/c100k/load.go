@@ -100,10 +100,10 @@ func (l *loading) run(ctx context.Context) error {
 		return l.word(err)
 	}
 	l.warnOfLimits(&options)
+	defer l.close()
 	if err := l.open(); err != nil {
 		return err
 	}
-	defer l.close()
 	ctx, stop := l.interruptible(ctx)
 	defer stop()
 	result, err := l.show(ctx, run)
