@@ -212,6 +212,28 @@ func TestNodesAreJoined(t *testing.T) {
 	}
 }
 
+// The room of /broadcast is one for all nodes.
+func TestBroadcastRoomIsShared(t *testing.T) {
+	n := startNATS(t, 0)
+	pair := startPair(t, busURL(n))
+	var room []net.Conn
+	for _, s := range pair {
+		c := dialWS(t, s.Addr().String(), "/broadcast")
+		say(t, c, "here") // it comes back when it is in the room
+		expectText(t, c, "here")
+		room = append(room, c)
+	}
+	say(t, room[1], "hello")
+	for _, c := range room {
+		for got := "here"; got != "hello"; { // of the other, too, if it came late enough or early enough
+			p, _, err := wsutil.ReadServerData(c)
+			if got = string(p); err != nil || got != "here" && got != "hello" {
+				t.Fatalf("%q %v", got, err)
+			}
+		}
+	}
+}
+
 func post(t *testing.T, s *Server, path, contentType, body string) string {
 	t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,13 +30,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// run runs b, and counts what it hears.
+// run runs b, and counts what it hears from now on.
 func run(t *testing.T, b *Bus) *atomic.Int64 {
 	t.Helper()
+	const probe = "does it run?"
 	var heard atomic.Int64
+	runs := make(chan struct{}, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- b.Run(context.Background(), func(bus.Message) bus.Tally {
+		ended <- b.Run(context.Background(), func(m bus.Message) bus.Tally {
+			if m.Topic == probe {
+				select {
+				case runs <- struct{}{}:
+				default:
+				}
+				return bus.Tally{}
+			}
 			heard.Add(1)
 			return bus.Tally{Matched: 1, Queued: 1}
 		})
@@ -46,6 +54,15 @@ func run(t *testing.T, b *Bus) *atomic.Int64 {
 		b.Close()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+	eventually(t, "runs", func() bool {
+		b.inbox.Put([]bus.Arrival{{Message: bus.Message{Topic: probe}}})
+		select {
+		case <-runs:
+			return true
+		default:
+			return false
 		}
 	})
 	return &heard
@@ -78,8 +95,11 @@ func counts(t *testing.T, b *Bus, n int) {
 // A first Ask counts everybody: Join has waited for them.
 func TestFirstAsk(t *testing.T) {
 	s := startServer(t, 0, nil)
-	run(t, join(t, s.ClientURL(), "a"))
-	run(t, join(t, s.ClientURL(), "b"))
+	a, b := join(t, s.ClientURL(), "a"), join(t, s.ClientURL(), "b")
+	run(t, a)
+	run(t, b)
+	counts(t, a, 1)
+	counts(t, b, 1)
 	if got := asked(t, join(t, s.ClientURL(), "c")); got.Nodes != 2 || got.Matched != 2 {
 		t.Errorf("%+v", got)
 	}
@@ -127,114 +147,6 @@ func latest(b *Bus) uint64 {
 	return b.out.next.latest
 }
 
-// proxy passes on what goes between clients and a server, while it is not stalled.
-type proxy struct {
-	ln     net.Listener
-	target string
-	wg     sync.WaitGroup
-
-	mu      sync.Mutex // guards the fields below
-	conns   []net.Conn
-	stalled chan struct{} // nil while bytes flow; closed when they flow again
-	refuse  bool
-}
-
-func startProxy(t *testing.T, s *server.Server) *proxy {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{ln: ln, target: s.Addr().String()}
-	p.wg.Go(p.accept)
-	t.Cleanup(func() {
-		ln.Close()
-		p.flow()
-		p.cut()
-		p.wg.Wait()
-	})
-	return p
-}
-
-func (p *proxy) url() string { return "nats://" + p.ln.Addr().String() }
-
-func (p *proxy) accept() {
-	for {
-		c, err := p.ln.Accept()
-		if err != nil {
-			return
-		}
-		out, err := net.Dial("tcp", p.target)
-		p.mu.Lock()
-		if err != nil || p.refuse {
-			c.Close()
-			if err == nil {
-				out.Close()
-			}
-			p.mu.Unlock()
-			continue
-		}
-		p.conns = append(p.conns, c, out)
-		p.mu.Unlock()
-		p.wg.Go(func() { p.pump(out, c) })
-		p.wg.Go(func() { p.pump(c, out) })
-	}
-}
-
-func (p *proxy) pump(to, from net.Conn) {
-	defer to.Close()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		p.mu.Lock()
-		stalled := p.stalled
-		p.mu.Unlock()
-		if stalled != nil {
-			<-stalled
-		}
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
-	}
-}
-
-// stall stops reading, on all connections.
-func (p *proxy) stall() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stalled = make(chan struct{})
-}
-
-// flow ends a stall.
-func (p *proxy) flow() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stalled != nil {
-		close(p.stalled)
-		p.stalled = nil
-	}
-}
-
-// cut closes all connections.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		c.Close()
-	}
-	p.conns = nil
-}
-
-// bar makes the proxy refuse connections, or take them again.
-func (p *proxy) bar(refuse bool) {
-	p.mu.Lock()
-	p.refuse = refuse
-	p.mu.Unlock()
-}
-
 // A node that is cut off misses what the others say meanwhile, and knows how much, though nothing follows.
 func TestMissedWhileCutOff(t *testing.T) {
 	s := startServer(t, 0, nil)
@@ -252,6 +164,10 @@ func TestMissedWhileCutOff(t *testing.T) {
 		if err := a.Publish(t.Context(), bus.Message{Topic: "t"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	eventually(t, "sent", func() bool { return a.Health().Sent == latest(a) })
+	if err := a.conn.FlushTimeout(patience); err != nil { // the server has them all, before b is back
+		t.Fatal(err)
 	}
 	p.bar(false)
 	eventually(t, "missed is known", func() bool { return b.Health().Missed > 0 })
@@ -388,6 +304,7 @@ func TestPeerDies(t *testing.T) {
 			if got := asked(t, a); got != (bus.Answer{}) {
 				t.Errorf("%+v, after it was said to be gone", got)
 			}
+			b.Close() // or it would come back
 			continue
 		}
 		if got := asked(t, a); got != (bus.Answer{Silent: 1}) {
@@ -506,8 +423,8 @@ func TestForeignPackets(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
-	if h := b.Health(); h.Received != 2 || h.Missed != 2 {
-		t.Errorf("%+v, want 2 heard, and 6 and 7 missed", h)
+	if h := b.Health(); heard.Load() != 2 || h.Missed != 2 {
+		t.Errorf("%d heard, %+v; want 2 heard, and 6 and 7 missed", heard.Load(), h)
 	}
 	if n := strings.Count(log.String(), "ignores a packet"); n != 1 {
 		t.Errorf("said %d times: %s", n, log.String())
