@@ -58,9 +58,14 @@ type Supervisor struct {
 	began    time.Time
 	stop     chan struct{} // closed when a drain begins
 	stopped  chan struct{} // closed when everything has ended
-	config   atomic.Pointer[server.Config]
-	key      atomic.Pointer[string]
+	setup    atomic.Pointer[setup]
 	reloads  sync.Mutex // one reload at a time
+}
+
+// setup is a configuration with what was read for it. It is replaced as a whole.
+type setup struct {
+	config server.Config
+	key    string // the API key, wherever it came from
 }
 
 // New makes a node of several processes that does not run yet. The error names the field of the configuration that is wrong.
@@ -80,10 +85,9 @@ func New(opt Options) (*Supervisor, error) {
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
 	}
-	s.config.Store(&c)
-	s.key.Store(&key)
+	s.setup.Store(&setup{c, key})
 	for i := range c.Workers {
-		s.slots = append(s.slots, &slot{number: i, s: s})
+		s.slots = append(s.slots, newSlot(s, i))
 	}
 	s.fleet = &fleet{s}
 	s.public = admin.NewPublic(s.apiConfig())
@@ -122,7 +126,7 @@ func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 
 // open takes the ports and starts the bus.
 func (s *Supervisor) open() error {
-	c := s.config.Load()
+	c := &s.setup.Load().config
 	var err error
 	if s.port, err = reserve(c.Listen); err != nil {
 		return fmt.Errorf("%w on %s: %w", server.ErrListen, c.Listen, err)
@@ -207,20 +211,20 @@ func (s *Supervisor) shut() {
 	}
 }
 
-// orders are those of a worker, as things stand.
-func (s *Supervisor) orders(number int) *Orders {
-	c := s.config.Load()
+// orders are those of a worker with the given setup.
+func (s *Supervisor) orders(number int, of *setup) *Orders {
+	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Config: s.share(c), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
 	}
 }
 
-// share is a worker's part of the configuration. The key is read here, so that all have the same.
-func (s *Supervisor) share(c *server.Config) server.Config {
-	part := c.Share()
+// share is a worker's part of the configuration. The key was read here, so that all have the same.
+func (s *Supervisor) share(of *setup) server.Config {
+	part := of.config.Share()
 	part.Listen, part.Bus = s.port.addr.String(), s.url
-	part.APIKey, part.APIKeyFile = *s.key.Load(), ""
+	part.APIKey, part.APIKeyFile = of.key, ""
 	if s.admin != nil {
 		part.Admin = s.admin.Addr().String() // for the demo page
 	}
@@ -238,7 +242,7 @@ func (s *Supervisor) served(number int, p *process) {
 	if s.up.Swap(true) {
 		return
 	}
-	c := s.config.Load()
+	c := &s.setup.Load().config
 	s.log.Info("serving", "listen", s.port.addr.String(), "admin", addrText(s.admin), "workers", c.Workers, "loops", c.Loops, "max_conns", c.MaxConns)
 	if c.OnListen != nil {
 		c.OnListen(s.port.addr, addrOf(s.admin))
@@ -285,7 +289,7 @@ func (s *Supervisor) beginDrain() {
 	if s.draining.Swap(true) {
 		return
 	}
-	c := s.config.Load()
+	c := &s.setup.Load().config
 	s.log.Info("draining", "workers", len(s.slots), "over", max(c.Drain, 0))
 	close(s.stop)
 	s.signal(syscall.SIGTERM)
@@ -319,16 +323,14 @@ func (s *Supervisor) Reload(c server.Config) error {
 		return err
 	}
 	c = c.WithDefaults()
-	old := s.config.Load()
-	if err := old.Reloadable(&c); err != nil {
+	if err := s.setup.Load().config.Reloadable(&c); err != nil {
 		return err
 	}
 	key, err := c.ReadAPIKey()
 	if err != nil {
 		return err
 	}
-	// From here on a worker that starts gets the new one.
-	s.config.Store(&c)
-	s.key.Store(&key)
-	return s.fleet.reload(&Change{Config: s.share(&c), Level: s.opt.LogLevel.Level()})
+	s.setup.Store(&setup{c, key}) // from here on a worker that starts gets it
+	s.fleet.reload()
+	return nil
 }
