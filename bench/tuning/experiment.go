@@ -98,12 +98,20 @@ func (e experiment) table(outcomes [][]outcome) string {
 		fmt.Fprintf(out, " %s |", f.title)
 	}
 	fmt.Fprintf(out, "\n|---|%s\n", strings.Repeat("---:|", len(e.figures)))
+	void := false
 	for i, v := range e.values {
-		fmt.Fprintf(out, "| %s |", v.label)
+		mark := ""
+		if slices.ContainsFunc(outcomes[i], func(o outcome) bool { return o.load.Void }) {
+			void, mark = true, " \\*"
+		}
+		fmt.Fprintf(out, "| %s%s |", v.label, mark)
 		for _, f := range e.figures {
 			fmt.Fprintf(out, " %s |", f.text(outcomes[i]))
 		}
 		fmt.Fprintln(out)
+	}
+	if void {
+		fmt.Fprintln(out, "\n\\* In at least one run the generator says that it was the bottleneck: times count for nothing.")
 	}
 	return out.String()
 }
@@ -111,13 +119,9 @@ func (e experiment) table(outcomes [][]outcome) string {
 // text is the median of a figure, with the least and the greatest where there are several.
 func (f figure) text(outcomes []outcome) string {
 	var values []float64
-	void := ""
 	for _, o := range outcomes {
 		if v, known := f.of(o); known {
 			values = append(values, v)
-		}
-		if o.load.Void {
-			void = " (the generator was the bottleneck)"
 		}
 	}
 	if len(values) == 0 {
@@ -126,9 +130,9 @@ func (f figure) text(outcomes []outcome) string {
 	slices.Sort(values)
 	median := values[len(values)/2]
 	if values[0] == values[len(values)-1] {
-		return number(median) + void
+		return number(median)
 	}
-	return fmt.Sprintf("%s (%s to %s)%s", number(median), number(values[0]), number(values[len(values)-1]), void)
+	return fmt.Sprintf("%s (%s to %s)", number(median), number(values[0]), number(values[len(values)-1]))
 }
 
 // number writes three significant digits.
