@@ -57,6 +57,7 @@ type Swarm struct {
 
 	begun    time.Duration // what was due before does not count; 0: no Begin yet
 	first    []uint64      // by sender: the first number that counts
+	heard    []uint64      // by sender: the lowest number above all that any client has heard
 	own      []uint64      // by sender: the number of our next message, where topics are the senders
 	schedule schedule
 	dropping *dropping
@@ -75,7 +76,11 @@ type Swarm struct {
 
 // New makes the clients of a process; Run sets them going. The error names what is wrong in the Spec.
 func New(spec Spec) (*Swarm, error) {
-	if spec.Nap == 0 {
+	listens := spec.Mode != Echo && spec.Mode != Publish
+	switch {
+	case spec.Nap == 0 && listens:
+		spec.Nap = NapListening
+	case spec.Nap == 0:
 		spec.Nap = NapDefault
 	}
 	if spec.Size == 0 {
@@ -86,7 +91,7 @@ func New(spec Spec) (*Swarm, error) {
 	}
 	s := &Swarm{
 		spec:     spec,
-		listens:  spec.Mode != Echo && spec.Mode != Publish,
+		listens:  listens,
 		options:  frame.Options{Client: true, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
 		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
@@ -94,6 +99,7 @@ func New(spec Spec) (*Swarm, error) {
 		clients:  make([]client, spec.Conns),
 		random:   *rand.NewPCG(rand.Uint64(), rand.Uint64()),
 		first:    make([]uint64, max(len(spec.Topics), 1)),
+		heard:    make([]uint64, max(len(spec.Topics), 1)),
 		own:      make([]uint64, max(len(spec.Topics), 1)),
 		tally:    newTally(),
 		measured: newHistograms(),
@@ -231,7 +237,7 @@ func (s *Swarm) next(now time.Duration) time.Duration {
 		sooner(s.connectAt)
 	}
 	if t, on := s.nextSend(); on {
-		sooner(t)
+		sooner(max(t, now+s.spec.Nap)) // what is due sooner goes out together
 	}
 	if s.dropping != nil {
 		sooner(now)
