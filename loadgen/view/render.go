@@ -124,7 +124,7 @@ func (m *model) renderReasons(p *page, label string, reasons map[string]uint64) 
 	})
 	for i, name := range names {
 		if i == reasonsShown {
-			p.line("", "%s", faint.Render(fmt.Sprintf("and %d more reasons", len(names)-i)))
+			p.line("", "%s", faint.Render(fmt.Sprintf("and %d more %s", len(names)-i, plural(len(names)-i, "reason", "reasons"))))
 			break
 		}
 		p.line(label, "%s  %s", bad.Render(fmt.Sprintf("%8d", reasons[name])), printable(name))
@@ -171,11 +171,18 @@ func (m *model) renderHealth(p *page) {
 	}
 	p.line("generator", "%s", text)
 	if x.Server != nil {
-		p.line("server", "%.2f processors, %d processes", x.Second.Cores, x.Server.Processes)
+		p.line("server", "%.2f processors in %d %s", x.Second.Cores, x.Server.Processes, plural(x.Server.Processes, "process", "processes"))
 	}
 	for _, remark := range x.Remarks {
 		p.line("note", "%s", remark)
 	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // printable is a text without what a terminal would obey.
