@@ -5,9 +5,6 @@ package loadgen
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"c100k/loadgen/swarm"
@@ -19,8 +16,11 @@ func (r *Run) ramp() error {
 		return nil // they come and go all the time
 	}
 	within := rampSlack + time.Duration(r.options.Conns)*rampPerConn
-	if r.options.ConnectRate > 0 {
-		within += time.Duration(float64(r.options.Conns) / r.options.ConnectRate * float64(time.Second))
+	stall := rampStall
+	if o := &r.options; o.ConnectRate > 0 {
+		pace := time.Duration(float64(time.Second) / o.ConnectRate)
+		within += time.Duration(o.Conns) * pace
+		stall = max(stall, 3*pace) // so slow a pace is no stall
 	}
 	most, moved := -1, time.Now()
 	err := r.await(within, func() bool {
@@ -28,8 +28,8 @@ func (r *Run) ramp() error {
 		if all.Open > most {
 			most, moved = all.Open, time.Now()
 		}
-		given := r.options.NoReconnect && all.Connecting == 0 && all.Open+int(count(all.Failed)+count(all.Lost)) >= r.options.Conns
-		return r.stopping() || given || time.Since(moved) > rampStall || r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 })
+		given := r.options.NoReconnect && all.Connecting == 0 && all.Open+int(Total(all.Failed)+Total(all.Lost)) >= r.options.Conns
+		return r.stopping() || given || time.Since(moved) > stall || r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 })
 	})
 	all, took := r.tally.sum(), swarm.Clock()-r.started
 	if r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 }) {
@@ -45,23 +45,6 @@ func (r *Run) ramp() error {
 		return &UnreachableError{r.options.URL, fmt.Errorf("%w: %s", ErrNobodyConnected, wordReasons(all.Failed))}
 	}
 	return nil
-}
-
-// wordReasons lists reasons with their counts, the most frequent first.
-func wordReasons(reasons map[string]uint64) string {
-	if len(reasons) == 0 {
-		return "none failed either"
-	}
-	names := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
-		if reasons[a] != reasons[b] {
-			return int(reasons[b]) - int(reasons[a])
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%s (%d)", name, reasons[name])
-	}
-	return strings.Join(names, ", ")
 }
 
 // measure begins to count, publishes where somebody is to, and waits.

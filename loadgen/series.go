@@ -93,7 +93,7 @@ func (s *series) add(r *Run) {
 	wall, over := now.Sub(s.at), s.between(fresh, now)
 	all := r.tally.whole()
 	x := Second{At: Millis(now.Sub(r.begun)), Phase: r.phase, Open: all.Open, Connecting: all.Connecting, Busy: busiest(fresh, s.last),
-		Opened: perSecond(since(all.Opened, s.before.Opened), over), Failed: perSecond(since(count(all.Failed), count(s.before.Failed)), over),
+		Opened: perSecond(since(all.Opened, s.before.Opened), over), Failed: perSecond(since(Total(all.Failed), Total(s.before.Failed)), over),
 		Sent: perSecond(since(all.Sent, s.before.Sent), over), Received: perSecond(since(all.Received, s.before.Received), over),
 		Connect: brief(r.tally.now.connect), Latency: brief(r.tally.now.latency)}
 	if r.phase == Measure {
