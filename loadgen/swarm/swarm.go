@@ -57,6 +57,7 @@ type Swarm struct {
 
 	begun    time.Duration // what was due before does not count; 0: no Begin yet
 	first    []uint64      // by sender: the first number that counts
+	heard    []uint64      // by sender: the lowest number above all that any client has heard
 	own      []uint64      // by sender: the number of our next message, where topics are the senders
 	schedule schedule
 	dropping *dropping
@@ -94,6 +95,7 @@ func New(spec Spec) (*Swarm, error) {
 		clients:  make([]client, spec.Conns),
 		random:   *rand.NewPCG(rand.Uint64(), rand.Uint64()),
 		first:    make([]uint64, max(len(spec.Topics), 1)),
+		heard:    make([]uint64, max(len(spec.Topics), 1)),
 		own:      make([]uint64, max(len(spec.Topics), 1)),
 		tally:    newTally(),
 		measured: newHistograms(),
