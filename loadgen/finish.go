@@ -30,8 +30,8 @@ func (r *Run) look() Progress {
 		p.Sent += r.publisher.sent.Load()
 	}
 	if r.server != nil {
-		now := r.server.now()
-		p.Server = &now
+		reading := r.series.server
+		p.Server = &reading
 	}
 	box := readBoxTime()
 	p.CPUShare, r.series.box = box.busyShare(r.series.box), box

@@ -22,7 +22,8 @@ func (r *Run) ramp() error {
 		within += time.Duration(o.Conns) * pace
 		stall = max(stall, 3*pace) // so slow a pace is no stall
 	}
-	most, moved := -1, time.Now()
+	begin := time.Now()
+	most, moved := 0, begin
 	err := r.await(within, func() bool {
 		all := r.tally.sum()
 		if all.Open > most {
@@ -31,7 +32,7 @@ func (r *Run) ramp() error {
 		given := r.options.NoReconnect && all.Connecting == 0 && all.Open+int(Total(all.Failed)+Total(all.Lost)) >= r.options.Conns
 		return r.stopping() || given || time.Since(moved) > stall || r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 })
 	})
-	all, took := r.tally.sum(), swarm.Clock()-r.started
+	all, took := r.tally.sum(), moved.Sub(begin) // of those that open at all, until the last of them did
 	if r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 }) {
 		took = all.ConnectedAt - r.started // we have heard of it later
 	}
