@@ -15,13 +15,7 @@ func (r *Run) ramp() error {
 	if r.options.Mode == swarm.Churn {
 		return nil // they come and go all the time
 	}
-	within := rampSlack + time.Duration(r.options.Conns)*rampPerConn
-	stall := rampStall
-	if o := &r.options; o.ConnectRate > 0 {
-		pace := time.Duration(float64(time.Second) / o.ConnectRate)
-		within += time.Duration(o.Conns) * pace
-		stall = max(stall, 3*pace) // so slow a pace is no stall
-	}
+	within, stall := r.rampBounds()
 	begin := time.Now()
 	most, moved := 0, begin
 	err := r.await(within, func() bool {
@@ -46,6 +40,17 @@ func (r *Run) ramp() error {
 		return &UnreachableError{r.options.URL, fmt.Errorf("%w: %s", ErrNobodyConnected, wordReasons(all.Failed))}
 	}
 	return nil
+}
+
+// rampBounds are how long the ramp may last, and for how long nothing may move.
+func (r *Run) rampBounds() (within, stall time.Duration) {
+	within, stall = rampSlack+time.Duration(r.options.Conns)*rampPerConn, rampStall
+	if rate := r.options.ConnectRate; rate > 0 {
+		pace := time.Duration(float64(time.Second) / rate)
+		within += time.Duration(r.options.Conns) * pace
+		stall = max(stall, 3*pace) // so slow a pace is no stall
+	}
+	return within, stall
 }
 
 // measure begins to count, publishes where somebody is to, and waits.
