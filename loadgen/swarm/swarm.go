@@ -76,7 +76,11 @@ type Swarm struct {
 
 // New makes the clients of a process; Run sets them going. The error names what is wrong in the Spec.
 func New(spec Spec) (*Swarm, error) {
-	if spec.Nap == 0 {
+	listens := spec.Mode != Echo && spec.Mode != Publish
+	switch {
+	case spec.Nap == 0 && listens:
+		spec.Nap = NapListening
+	case spec.Nap == 0:
 		spec.Nap = NapDefault
 	}
 	if spec.Size == 0 {
@@ -87,7 +91,7 @@ func New(spec Spec) (*Swarm, error) {
 	}
 	s := &Swarm{
 		spec:     spec,
-		listens:  spec.Mode != Echo && spec.Mode != Publish,
+		listens:  listens,
 		options:  frame.Options{Client: true, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
 		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
@@ -233,7 +237,7 @@ func (s *Swarm) next(now time.Duration) time.Duration {
 		sooner(s.connectAt)
 	}
 	if t, on := s.nextSend(); on {
-		sooner(t)
+		sooner(max(t, now+s.spec.Nap)) // what is due sooner goes out together
 	}
 	if s.dropping != nil {
 		sooner(now)
