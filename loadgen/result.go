@@ -146,7 +146,6 @@ type Second struct {
 	Connect    *Brief  `json:"connect,omitempty"`
 	Latency    *Brief  `json:"latency,omitempty"`
 	Cores      float64 `json:"server_cores,omitempty"`
-	Memory     int64   `json:"server_memory_bytes,omitempty"`
 }
 
 // Brief is a distribution in four figures.
