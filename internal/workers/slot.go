@@ -72,8 +72,12 @@ func (p *slot) live() (how string, err error) {
 	p.mu.Lock()
 	p.now, p.waiting = process, 0
 	p.mu.Unlock()
-	if p.s.draining.Load() {
-		process.signal(syscall.SIGTERM) // the drain may have looked before this one was there
+	// A drain, or its end, may have looked before this one was there.
+	switch {
+	case p.s.killing.Load():
+		process.signal(syscall.SIGKILL)
+	case p.s.draining.Load():
+		process.signal(syscall.SIGTERM)
 	}
 	p.await(process)
 	p.s.gone(process)

@@ -55,6 +55,7 @@ type Supervisor struct {
 	// any goroutine
 	up       atomic.Bool // all workers have served at the same time, once
 	draining atomic.Bool
+	killing  atomic.Bool // a drain is over before its time
 	began    time.Time
 	stop     chan struct{} // closed when a drain begins
 	stopped  chan struct{} // closed when everything has ended
@@ -303,7 +304,11 @@ func (s *Supervisor) beginDrain() {
 	}()
 }
 
-func (s *Supervisor) kill() { s.signal(syscall.SIGKILL) }
+// kill ends all workers at once; a drain has begun.
+func (s *Supervisor) kill() {
+	s.killing.Store(true)
+	s.signal(syscall.SIGKILL)
+}
 
 // signal sends a signal to all workers that are there.
 func (s *Supervisor) signal(sig syscall.Signal) {
