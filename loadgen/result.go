@@ -15,6 +15,7 @@ type Result struct {
 	Mode      swarm.Mode     `json:"mode"`
 	Protocol  swarm.Protocol `json:"protocol"`
 	Publisher string         `json:"publisher,omitempty"` // URL that was published to
+	Local     bool           `json:"local,omitempty"`     // the target is on this machine
 	Size      int            `json:"message_bytes"`
 	Topics    int            `json:"topics,omitempty"`
 
@@ -146,7 +147,6 @@ type Second struct {
 	Connect    *Brief  `json:"connect,omitempty"`
 	Latency    *Brief  `json:"latency,omitempty"`
 	Cores      float64 `json:"server_cores,omitempty"`
-	Memory     int64   `json:"server_memory_bytes,omitempty"`
 }
 
 // Brief is a distribution in four figures.

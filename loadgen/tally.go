@@ -146,11 +146,3 @@ func addCounts(to, from map[string]uint64) map[string]uint64 {
 	}
 	return to
 }
-
-// count is how many there are over all reasons.
-func count(byReason map[string]uint64) (n uint64) {
-	for _, c := range byReason {
-		n += c
-	}
-	return n
-}

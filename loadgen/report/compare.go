@@ -161,7 +161,7 @@ func differences(a, b *Document) (remarks []string) {
 func (c *Comparison) WriteText(w io.Writer) error {
 	text := &strings.Builder{}
 	for _, remark := range c.Remarks {
-		fmt.Fprintf(text, "note: %s\n", printable(remark))
+		fmt.Fprintf(text, "note: %s\n", loadgen.Printable(remark))
 	}
 	if len(c.Remarks) > 0 {
 		text.WriteByte('\n')

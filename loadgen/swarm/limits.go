@@ -5,9 +5,11 @@ package swarm
 import "time"
 
 const (
-	// NapDefault is how long a loop under load sleeps between two looks, where the Spec says nothing: what it adds to a latency is
-	// small against what a fan-out takes, and what it gathers saves the process half of its system calls.
-	NapDefault = 100 * time.Microsecond
+	// NapDefault is how long a loop under load sleeps between two looks, where the Spec says nothing and its clients wait for answers: half
+	// of it is what it adds to a latency. NapListening is the same for those that only listen, where it is small against what a fan-out
+	// takes: a nap costs some ten microseconds of a processor, whatever its length, and what it gathers is cheaper by the batch.
+	NapDefault   = 100 * time.Microsecond
+	NapListening = 300 * time.Microsecond
 
 	// MessageBytesMax bounds a message's payload, in bytes, sent and received; without the second a server decides how much memory
 	// a client takes.
@@ -34,6 +36,12 @@ const (
 	connectsPerTurnMax = 64
 	sendsPerTurnMax    = 512
 	closesPerTurnMax   = 512
+
+	// handshakersMax bounds the TLS handshakes that are made at a time. They are work for processors, of which a box has few.
+	handshakersMax = 16
+
+	// plainBytes is how much is decrypted at a time, in bytes: a record of TLS.
+	plainBytes = 16 << 10
 
 	// connectLag bounds how far the pace of connects may be behind and still catch up; without it a pause is followed by a burst.
 	connectLag = 100 * time.Millisecond
@@ -75,9 +83,11 @@ const (
 	reasonsMax = 64
 
 	// histogramMin, histogramMax and histogramDigits are what a Histogram tells apart: a microsecond to five minutes, to one in a thousand.
+	// selfDigits are enough for what the loop knows of itself: one in a hundred, an eighth of the memory.
 	histogramMin    = int64(time.Microsecond)
 	histogramMax    = int64(5 * time.Minute)
 	histogramDigits = 3
+	selfDigits      = 2
 
 	// attachmentsMax bounds the attachments of a Socket.IO packet, as the reference does.
 	attachmentsMax = 10

@@ -32,6 +32,7 @@ func (s *Swarm) receive(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	s.order(cl, t.Seq)
 	now := s.at(l)
 	if s.listens {
+		s.heard[t.Sender] = max(s.heard[t.Sender], t.Seq+1)
 		s.measured.spreads.hear(t, now)
 	}
 	record(s.measured.latency, now-t.Sent)
