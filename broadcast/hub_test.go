@@ -174,6 +174,9 @@ func TestTopicInfo(t *testing.T) {
 	if l := h.Topics("b."); len(l) != 2 || l[0].Name != "b.x" || l[1].Name != "b.y" {
 		t.Errorf("%+v", l)
 	}
+	if n := h.TopicCount(); n != 3 {
+		t.Errorf("%d topics", n)
+	}
 	if l := h.Topics(""); len(l) != 3 {
 		t.Errorf("%+v", l)
 	}

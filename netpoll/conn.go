@@ -86,6 +86,7 @@ type connSlab struct {
 	free   uint32 // 1 + slot of the first free record
 	live   int
 	loop   uint8
+	unused uint32 // the generation of a record that was never used
 }
 
 func (s *connSlab) at(slot uint32) *Conn { return &s.chunks[slot/connChunk][slot%connChunk] }
@@ -134,7 +135,7 @@ func (s *connSlab) grow() bool {
 	// Linked from the end, so that slots are handed out in rising order.
 	for i := connChunk - 1; i >= 0; i-- {
 		slot := first + uint32(i)
-		chunk[i] = Conn{where: uint32(s.loop)<<24 | slot, next: s.free}
+		chunk[i] = Conn{where: uint32(s.loop)<<24 | slot, gen: s.unused, next: s.free}
 		s.free = slot + 1
 	}
 	return true

@@ -22,7 +22,7 @@ func (id ID) Loop() int { return int(id >> 56) }
 // Slot is the index of the connection's record in its loop's slab.
 func (id ID) Slot() uint32 { return uint32(id>>32) & (SlotsMax - 1) }
 
-// Generation counts the uses of the slot; it starts at 1.
+// Generation counts the uses of the slot, from Options.Generation on; it is never 0.
 func (id ID) Generation() uint32 { return uint32(id) }
 
 // String is the form that users see and give back: 16 lower-case hex digits.

@@ -54,6 +54,18 @@ func TestConnSize(t *testing.T) {
 	}
 }
 
+// TestConnSlabBegins: a loop of a later process does not begin with the IDs of an earlier one.
+func TestConnSlabBegins(t *testing.T) {
+	for unused, want := range map[uint32]uint32{0: 1, 41: 42, ^uint32(0): 1} {
+		s := connSlab{unused: unused}
+		for range 2 * connChunk {
+			if c := s.alloc(); c.gen != want {
+				t.Fatalf("records that begin at %d: generation %d of slot %d, want %d", unused, c.gen, c.Slot(), want)
+			}
+		}
+	}
+}
+
 func TestConnSlabGenerations(t *testing.T) {
 	s := connSlab{loop: 9}
 	seen := map[ID]bool{}

@@ -13,6 +13,11 @@ type Options struct {
 	// Index is the loop's number, below LoopsMax; it is part of every ID.
 	Index int
 
+	// Generation is where the generations of slots begin: the first use of a
+	// slot has the next one. A random number keeps the IDs that an earlier
+	// process gave out from naming connections of this one.
+	Generation uint32
+
 	// IO chooses the kernel; empty means IOAuto.
 	IO IOMode
 

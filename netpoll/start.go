@@ -10,7 +10,7 @@ func NewLoop(opt Options) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{opt: opt, stopped: make(chan struct{}), trimmed: true, turnAt: -1}
-	l.conns.loop = uint8(opt.Index)
+	l.conns.loop, l.conns.unused = uint8(opt.Index), opt.Generation
 	l.wheel.conns = &l.conns
 	l.now = opt.Clock()
 	l.lastBusy, l.ended, l.woke = l.now-napCalm, l.now, l.now

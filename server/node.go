@@ -51,30 +51,32 @@ func topicOf(info *broadcast.TopicInfo) admin.Topic {
 	return t
 }
 
+var errLoopBusy = errors.New("the connection's loop does not answer")
+
 // CloseConnection closes the connection, and says whether there was one.
-func (n node) CloseConnection(id netpoll.ID) bool {
+func (n node) CloseConnection(id netpoll.ID) (found bool, err error) {
 	i := id.Loop() - n.loopBase()
 	if i < 0 || i >= len(n.reactors) {
-		return false
+		return false, nil
 	}
 	r := n.reactors[i]
-	found := make(chan bool, 1)
+	answer := make(chan bool, 1)
 	posted := r.loop.Remote().Post(func(l *netpoll.Loop) {
 		c := l.Lookup(id)
 		there := c != nil && !c.Closing()
 		if there {
 			r.kick(l, c)
 		}
-		found <- there
+		answer <- there
 	})
 	if !posted {
-		return false
+		return false, errLoopBusy
 	}
 	select {
-	case there := <-found:
-		return there
+	case there := <-answer:
+		return there, nil
 	case <-time.After(closeWait):
-		return false // the loop has stopped meanwhile
+		return false, errLoopBusy // or has stopped meanwhile
 	}
 }
 
@@ -118,7 +120,7 @@ func (n node) Stats() admin.Stats {
 			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
 		},
 		HandshakesRejected: n.rejected.snapshot(),
-		Topics:             len(n.hub.Topics("")),
+		Topics:             n.hub.TopicCount(),
 		Bus:                n.readBus(),
 	}
 	n.readTransports(&s.Connections)

@@ -48,6 +48,7 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 	r.makeHandlers(s, i)
 	opt := netpoll.Options{
 		Index:      s.loopBase() + i,
+		Generation: uint32(s.seed >> 32),
 		IO:         netpoll.IOMode(s.cfg.IO),
 		Deliver:    r.deliver,
 		AfterFlush: r.afterFlush,

@@ -26,7 +26,12 @@ func (a *api) closeConnection(w http.ResponseWriter, r *http.Request, arg string
 		NewProblem(http.StatusBadRequest, "bad_connection_id", "a connection's id is 16 hex digits, not "+quoted(arg)).Write(w)
 		return
 	}
-	if !a.node.CloseConnection(id) {
+	found, err := a.node.CloseConnection(id)
+	if err != nil {
+		unavailable(err).Write(w)
+		return
+	}
+	if !found {
 		NewProblem(http.StatusNotFound, "no_such_connection", "there is no connection "+id.String()+"; it may have closed").Write(w)
 		return
 	}

@@ -346,6 +346,8 @@ func TestDrainAndClose(t *testing.T) {
 	if node.drains != 1 || node.closed != 0x0100000100000002 {
 		t.Errorf("drains = %d, closed = %v", node.drains, node.closed)
 	}
+	node.closeErr = errors.New("worker 1 does not answer")
+	wantProblem(t, do(t, ts, request{method: "DELETE", path: "/v1/connections/0100000100000002"}), 503, "unavailable")
 	node.drainErr = errors.New("not running")
 	wantProblem(t, do(t, ts, request{method: "POST", path: "/v1/drain"}), 409, "cannot_drain")
 }

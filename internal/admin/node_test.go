@@ -35,6 +35,7 @@ type fakeNode struct {
 	drains     int
 	publishErr map[string]error // by topic
 	drainErr   error
+	closeErr   error
 	remarks    []string
 	readyErr   error
 }
@@ -80,11 +81,11 @@ func (n *fakeNode) Topic(name string) (Topic, bool) {
 
 func (n *fakeNode) Stats() Stats { return someStats() }
 
-func (n *fakeNode) CloseConnection(id netpoll.ID) bool {
+func (n *fakeNode) CloseConnection(id netpoll.ID) (found bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.closed = id
-	return id.Slot() == 1
+	return id.Slot() == 1, n.closeErr
 }
 
 func (n *fakeNode) Drain() error {

@@ -28,7 +28,7 @@ var (
 	// ErrRunning is returned by a second Run while the first has not ended.
 	ErrRunning = errors.New("bus: already running")
 	// ErrFull is returned by Publish and Ask when the message was not taken, or not for all, because what
-	// waits for a slow node or broker, or the questions that wait for answers, have reached their limit.
+	// waits for a slow node or broker has reached its limit.
 	ErrFull = errors.New("bus: full")
 	// ErrDisconnected is returned by Publish and Ask while there is no connection to the broker; the message
 	// was not taken.
@@ -86,7 +86,8 @@ type Bus interface {
 	// Ask is Publish, and then done is called, exactly once, with what the other nodes did with m: when each
 	// that is known has said so, or after AskTimeout with what has come. done runs on any goroutine, perhaps
 	// before Ask returns, and must not block. If Ask returns an error, done is not called. A node that had no
-	// room for the message is a silent one.
+	// room for the message is a silent one; while AsksMax questions wait, the message goes out as by Publish,
+	// and all nodes count as silent.
 	Ask(ctx context.Context, m Message, done func(Answer)) error
 
 	// Run calls deliver for each message of the other nodes, one at a time, until ctx is done or the bus is

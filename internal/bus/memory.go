@@ -91,17 +91,14 @@ func (n *memoryNode) Ask(ctx context.Context, m Message, done func(Answer)) erro
 		return err
 	}
 	q := &question{node: n, done: done}
-	if !n.remember(q) {
-		n.unsent.Add(1)
-		return ErrFull
-	}
+	q.deaf = !n.remember(q)
 	n.put(q, m)
 	n.sent.Add(1)
 	q.begin() // without the network's lock: it may call done
 	return nil
 }
 
-// put asks each other node.
+// put asks each other node, or only tells it.
 func (n *memoryNode) put(q *question, m Message) {
 	n.network.mu.RLock()
 	defer n.network.mu.RUnlock()
@@ -110,7 +107,11 @@ func (n *memoryNode) put(q *question, m Message) {
 			continue
 		}
 		q.asked()
-		if !other.hear(Arrival{Message: m, Answered: q.answered}) {
+		a := Arrival{Message: m, Answered: q.answered}
+		if q.deaf {
+			a.Answered = nil
+		}
+		if !other.hear(a) || q.deaf {
 			q.lost()
 		}
 	}
@@ -171,6 +172,7 @@ func (n *memoryNode) Close() error {
 type question struct {
 	node *memoryNode
 	done func(Answer)
+	deaf bool // nobody is asked, for too many questions wait
 
 	mu      sync.Mutex // guards the fields below
 	waiting int        // nodes that have been asked and have not answered

@@ -18,6 +18,7 @@ import (
 )
 
 func TestMaxConns(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args   []string
@@ -64,6 +65,7 @@ func TestMaxConns(t *testing.T) {
 
 // TestOverLimitStorm: many at once beyond the limit, and none of them is cut off without a word.
 func TestOverLimitStorm(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	n := serve(t, "--dev", "--max-conns", "3")
 	for range 3 {
@@ -91,6 +93,7 @@ func TestOverLimitStorm(t *testing.T) {
 // TestFileLimit takes the descriptors away from a node that runs: those who are there are served on, those who come are refused without
 // the node spinning, and it accepts again when there are descriptors.
 func TestFileLimit(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	n := serve(t, "--dev")
 	inside := n.upgrade(t, "/echo")
@@ -148,6 +151,7 @@ func TestFileLimit(t *testing.T) {
 
 // TestUlimit starts a node where hardly a file may be opened: it says what it can hold, and holds it.
 func TestUlimit(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	args := append([]string{"-c", `ulimit -n 140 && exec "$0" "$@"`, binary}, serveArgs([]string{"--dev"})...)
 	n := serveWith(t, exec.Command("sh", args...))

@@ -67,6 +67,7 @@ func TestClosing(t *testing.T) {
 }
 
 func TestTopics(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	n := serve(t, "--dev")
 	script(t, n, "topics")

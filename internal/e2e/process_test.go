@@ -52,7 +52,22 @@ func serve(t *testing.T, args ...string) *node {
 	return serveWith(t, exec.Command(binary, serveArgs(args)...))
 }
 
+// workersVariable makes all tests run with nodes of so many workers: to whoever connects it must make no difference. Those of what each
+// process counts for itself are left out, and those of the order of acknowledgements, which wait for other workers.
+const workersVariable = "E2E_WORKERS"
+
+// oneProcess leaves a test out where nodes have several workers.
+func oneProcess(t *testing.T) {
+	t.Helper()
+	if os.Getenv(workersVariable) != "" {
+		t.Skip("it is about a node of one process")
+	}
+}
+
 func serveArgs(args []string) []string {
+	if workers := os.Getenv(workersVariable); workers != "" {
+		args = append([]string{"--workers", workers}, args...)
+	}
 	return append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", "--drain", "0s"}, args...)
 }
 

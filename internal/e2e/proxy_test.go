@@ -7,6 +7,7 @@ import (
 )
 
 func TestTrustedProxy(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	n := serve(t, "--dev", "--trusted-proxies", "127.0.0.0/8", "--max-conns-per-ip", "2")
 	for _, client := range []string{"192.0.2.1", "192.0.2.2", "2001:db8::1"} {
@@ -31,6 +32,7 @@ func TestTrustedProxy(t *testing.T) {
 }
 
 func TestUntrustedProxy(t *testing.T) {
+	oneProcess(t)
 	t.Parallel()
 	n := serve(t, "--dev", "--max-conns-per-ip", "2")
 	for _, client := range []string{"192.0.2.1", "192.0.2.2"} {

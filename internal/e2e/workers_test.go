@@ -348,13 +348,16 @@ func TestWorkersDrain(t *testing.T) {
 	const drain = 3 * time.Second
 	n := serve(t, "--dev", "--workers", "2", "--drain", drain.String())
 	const count = 600
-	var all farewells
-	var start time.Time
+	var peers []*peer
 	for i := range count {
-		all.await(n.upgrade(t, []string{"/echo", "/ws?topic=t"}[i%2]), &start)
+		peers = append(peers, n.upgrade(t, []string{"/echo", "/ws?topic=t"}[i%2]))
 	}
 	rows := n.workers()
-	start = time.Now()
+	var all farewells
+	start := time.Now()
+	for _, p := range peers {
+		all.await(p, &start)
+	}
 	n.signal(syscall.SIGTERM)
 	n.eventually("readyz says so", func() error {
 		if status, body := n.call("GET", "/readyz", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(string(body), "draining") {

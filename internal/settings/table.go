@@ -104,7 +104,7 @@ func wiringRows(n *server.Config) []Setting {
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
 			Help: "directory whose files answer every HTTP request that is not ours"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
-			Help: "what joins nodes: memory, a node alone, or nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST"},
+			Help: "what joins nodes: memory, a node alone whose workers have a bus of their own, or nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST"},
 	}
 }
 

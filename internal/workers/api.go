@@ -16,7 +16,7 @@ import (
 
 func (s *Supervisor) apiConfig() admin.Config {
 	return admin.Config{
-		Node: s.fleet, APIKey: func() string { return *s.key.Load() },
+		Node: s.fleet, APIKey: func() string { return s.setup.Load().key },
 		MessageBytesMax: s.opt.Config.MaxMessage, Logger: s.log,
 	}
 }

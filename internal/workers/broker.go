@@ -3,6 +3,7 @@
 package workers
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -85,5 +86,5 @@ func (l natsLog) Debugf(format string, v ...any) { l.write(slog.LevelDebug, form
 func (l natsLog) Tracef(format string, v ...any) { l.write(slog.LevelDebug, format, v) }
 
 func (l natsLog) write(level slog.Level, format string, v []any) {
-	l.log.Log(nil, level, "bus of the workers: "+fmt.Sprintf(format, v...))
+	l.log.Log(context.Background(), level, "bus of the workers: "+fmt.Sprintf(format, v...))
 }

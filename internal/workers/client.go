@@ -39,16 +39,16 @@ func (p *problem) Error() string { return p.text }
 // do sends a document, nil for none, and reads the answer into out, nil where the status is all there is to know. An answer that
 // says no is a *problem.
 func (c *client) do(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
+	var sent io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
 		if err != nil {
 			return err
 		}
-		body = bytes.NewReader(text)
+		sent = bytes.NewReader(text)
 	}
 	// The host is a name of loopback, for the other side asks who its peer is talking to.
-	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, body)
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, sent)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,12 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	if out == nil {
 		return nil
 	}
-	return json.NewDecoder(io.LimitReader(response.Body, documentBytesMax)).Decode(out)
+	body := io.LimitReader(response.Body, documentBytesMax)
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, body) // to its end, or the connection could not be used again
+	return nil
 }
 
 func problemOf(response *http.Response) error {

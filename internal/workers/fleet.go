@@ -144,18 +144,26 @@ func (f *fleet) Topic(name string) (admin.Topic, bool) {
 func segment(name string) string { return strings.ReplaceAll(url.PathEscape(name), ".", "%2E") }
 
 // CloseConnection asks the worker whose loop the connection is on.
-func (f *fleet) CloseConnection(id netpoll.ID) bool {
-	number := id.Loop() / f.s.config.Load().Loops
+func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
+	number := id.Loop() / f.s.setup.Load().config.Loops
 	if number >= len(f.s.slots) {
-		return false
+		return false, nil
 	}
 	process := f.s.slots[number].process()
 	if process == nil {
-		return false
+		return false, nil // and neither is any of its connections
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
-	return process.client.do(ctx, http.MethodDelete, "/v1/connections/"+id.String(), nil, nil) == nil
+	err = process.client.do(ctx, http.MethodDelete, "/v1/connections/"+id.String(), nil, nil)
+	var told *problem
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &told) && told.status == http.StatusNotFound:
+		return false, nil
+	}
+	return false, fmt.Errorf("%s: %s", f.s.slots[number].label(), words(err))
 }
 
 // Drain drains all workers.
@@ -200,23 +208,34 @@ func words(err error) string {
 	return err.Error()
 }
 
-// reload gives all workers a change, and says in the log what each has answered. The error names those that did not take it.
-func (f *fleet) reload(change *Change) error {
-	errs := f.each(askTimeout, func(ctx context.Context, _ *slot, c *client) error {
-		return c.do(ctx, http.MethodPost, "/worker/reload", change, nil)
-	})
-	for i, err := range errs {
+// reload gives all workers the present setup.
+func (f *fleet) reload() {
+	for i, err := range f.catchUp() {
 		switch {
 		case errors.Is(err, errNotServed):
 			f.s.log.Info("worker starts with the new configuration", "worker", i)
-			errs[i] = nil
 		case err != nil:
-			errs[i] = fmt.Errorf("worker %d keeps the old configuration: %w", i, err)
+			f.s.log.Warn("worker has not taken the new configuration and is told again", "worker", i, "err", err)
 		default:
-			f.s.log.Debug("worker has the new configuration", "worker", i)
+			f.s.log.Info("worker has the new configuration", "worker", i)
 		}
 	}
-	return errors.Join(errs...)
+}
+
+// catchUp gives the present setup to those that have another: they were starting when it changed, or did not answer.
+func (f *fleet) catchUp() []error {
+	return f.each(askTimeout, func(ctx context.Context, p *slot, c *client) error {
+		now := f.s.setup.Load()
+		if p.given.Load() == now {
+			return nil
+		}
+		change := &Change{Config: f.s.share(now), Level: f.s.opt.LogLevel.Level()}
+		if err := c.do(ctx, http.MethodPost, "/worker/reload", change, nil); err != nil {
+			return err
+		}
+		p.given.Store(now)
+		return nil
+	})
 }
 
 // Stats adds the workers' figures up.
@@ -256,7 +275,7 @@ func (f *fleet) read() []error {
 	})
 }
 
-// keepReading reads from time to time, until ctx ends.
+// keepReading reads from time to time, until ctx ends, and sees to it that all have the same setup.
 func (f *fleet) keepReading(ctx context.Context) {
 	tick := time.NewTicker(readEvery)
 	defer tick.Stop()
@@ -264,6 +283,7 @@ func (f *fleet) keepReading(ctx context.Context) {
 		select {
 		case <-tick.C:
 			f.read()
+			f.catchUp()
 		case <-ctx.Done():
 			return
 		}

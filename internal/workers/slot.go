@@ -5,6 +5,7 @@ package workers
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 type slot struct {
 	number int // immutable
 	s      *Supervisor
+	life   func() (how string, err error) // live, or what a test has in its place
+
+	given atomic.Pointer[setup] // what the present process has
 
 	mu       sync.Mutex // guards the fields below
 	now      *process   // nil: none
@@ -24,12 +28,18 @@ type slot struct {
 	last     admin.Stats   // the last reading of the present one
 }
 
+func newSlot(s *Supervisor, number int) *slot {
+	p := &slot{number: number, s: s}
+	p.life = p.live
+	return p
+}
+
 // run fills the place until the node stops. It returns an error where the worker cannot serve and the node has never served.
 func (p *slot) run() error {
 	var pause backoff
-	for {
+	for !p.s.draining.Load() {
 		began := time.Now()
-		how, err := p.live()
+		how, err := p.life()
 		if p.s.draining.Load() {
 			return nil
 		}
@@ -47,23 +57,27 @@ func (p *slot) run() error {
 		select {
 		case <-time.After(delay):
 		case <-p.s.stop:
-			return nil
 		}
 	}
+	return nil
 }
 
 // live starts a process, waits for its end, and tells how it ended. The error is what kept it from serving, as far as somebody
 // has said so.
 func (p *slot) live() (how string, err error) {
-	process, err := startProcess(p.s.starter, p.s.opt.Command(), func() *Orders { return p.s.orders(p.number) }, p.s.public)
+	process, err := startProcess(p.s.starter, p.s.opt.Command(), p.orders, p.s.public)
 	if err != nil {
 		return "not started", err
 	}
 	p.mu.Lock()
 	p.now, p.waiting = process, 0
 	p.mu.Unlock()
-	if p.s.draining.Load() {
-		process.signal(syscall.SIGTERM) // the drain may have looked before this one was there
+	// A drain, or its end, may have looked before this one was there.
+	switch {
+	case p.s.killing.Load():
+		process.signal(syscall.SIGKILL)
+	case p.s.draining.Load():
+		process.signal(syscall.SIGTERM)
 	}
 	p.await(process)
 	p.s.gone(process)
@@ -72,6 +86,13 @@ func (p *slot) live() (how string, err error) {
 		err = failure
 	}
 	return process.cmd.ProcessState.String(), err
+}
+
+// orders are what the process gets, and it is noted which setup that is.
+func (p *slot) orders() *Orders {
+	of := p.s.setup.Load()
+	p.given.Store(of)
+	return p.s.orders(p.number, of)
 }
 
 // await waits for the end of a process, and ends one that does not come to serve.
@@ -89,6 +110,7 @@ func (p *slot) await(process *process) {
 			serving = nil
 			timeout.Stop()
 			p.s.served(p.number, process)
+			p.s.fleet.catchUp() // the setup may have changed since it got its orders
 		}
 	}
 }

@@ -87,7 +87,7 @@ func pretended(pid int) *process {
 
 // TestTotalsNeverGoBack plays a worker that is read, dies, is started again, is silent, and dies again.
 func TestTotalsNeverGoBack(t *testing.T) {
-	p := &slot{number: 0}
+	p := newSlot(nil, 0)
 	first, second := pretended(4711), pretended(4712)
 	before := admin.Stats{}
 	look := func(what string, err error) admin.Worker {

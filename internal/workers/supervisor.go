@@ -37,30 +37,36 @@ type Options struct {
 // Supervisor runs a node of several processes. Any goroutine.
 type Supervisor struct {
 	// immutable after New
-	opt     Options
-	log     *slog.Logger
-	slots   []*slot
-	fleet   *fleet
-	starter *starter
-	public  http.Handler // the API behind the key, for workers whose clients ask for it
+	opt    Options
+	log    *slog.Logger
+	slots  []*slot
+	fleet  *fleet
+	public http.Handler // the API behind the key, for workers whose clients ask for it
 
 	// immutable after open
-	port   *reservation
-	admin  net.Listener
-	api    *http.Server
-	broker *broker
-	bus    *natsbus.Bus
-	url    string // of the bus, with its secret
+	port    *reservation
+	admin   net.Listener
+	api     *http.Server
+	broker  *broker
+	bus     *natsbus.Bus
+	url     string // of the bus, with its secret
+	starter *starter
 
 	// any goroutine
 	up       atomic.Bool // all workers have served at the same time, once
 	draining atomic.Bool
+	killing  atomic.Bool // a drain is over before its time
 	began    time.Time
 	stop     chan struct{} // closed when a drain begins
 	stopped  chan struct{} // closed when everything has ended
-	config   atomic.Pointer[server.Config]
-	key      atomic.Pointer[string]
+	setup    atomic.Pointer[setup]
 	reloads  sync.Mutex // one reload at a time
+}
+
+// setup is a configuration with what was read for it. It is replaced as a whole.
+type setup struct {
+	config server.Config
+	key    string // the API key, wherever it came from
 }
 
 // New makes a node of several processes that does not run yet. The error names the field of the configuration that is wrong.
@@ -73,30 +79,26 @@ func New(opt Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{opt: opt, log: c.Logger, starter: newStarter(), stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
+	s := &Supervisor{opt: opt, log: c.Logger, stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
 	}
-	s.config.Store(&c)
-	s.key.Store(&key)
+	s.setup.Store(&setup{c, key})
 	for i := range c.Workers {
-		s.slots = append(s.slots, &slot{number: i, s: s})
+		s.slots = append(s.slots, newSlot(s, i))
 	}
 	s.fleet = &fleet{s}
 	s.public = admin.NewPublic(s.apiConfig())
 	return s, nil
 }
 
-// thisProgram runs this program again. Standard input is the parent's alone.
+// thisProgram runs this program again: the very file that runs, also when another has been put in its place meanwhile, for parent
+// and workers must be of one build. Standard input is the parent's alone.
 func thisProgram() *exec.Cmd {
-	path, err := os.Executable()
-	if err != nil {
-		path = os.Args[0]
-	}
-	cmd := exec.Command(path, os.Args[1:]...)
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd
@@ -107,7 +109,6 @@ func thisProgram() *exec.Cmd {
 // not, at its first start. Call it once.
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
-	defer s.starter.stop()
 	defer s.shut()
 	if err := s.open(); err != nil {
 		return err
@@ -126,7 +127,7 @@ func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 
 // open takes the ports and starts the bus.
 func (s *Supervisor) open() error {
-	c := s.config.Load()
+	c := &s.setup.Load().config
 	var err error
 	if s.port, err = reserve(c.Listen); err != nil {
 		return fmt.Errorf("%w on %s: %w", server.ErrListen, c.Listen, err)
@@ -147,6 +148,7 @@ func (s *Supervisor) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	s.starter = newStarter()
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())
 		go s.serveAdmin()
@@ -190,6 +192,9 @@ func (s *Supervisor) run() error {
 
 // shut closes what open has opened. No worker is left.
 func (s *Supervisor) shut() {
+	if s.starter != nil {
+		s.starter.stop()
+	}
 	if s.api != nil {
 		_ = s.api.Close()
 	} else if s.admin != nil {
@@ -207,20 +212,20 @@ func (s *Supervisor) shut() {
 	}
 }
 
-// orders are those of a worker, as things stand.
-func (s *Supervisor) orders(number int) *Orders {
-	c := s.config.Load()
+// orders are those of a worker with the given setup.
+func (s *Supervisor) orders(number int, of *setup) *Orders {
+	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Config: s.share(c), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
 	}
 }
 
-// share is a worker's part of the configuration. The key is read here, so that all have the same.
-func (s *Supervisor) share(c *server.Config) server.Config {
-	part := c.Share()
+// share is a worker's part of the configuration. The key was read here, so that all have the same.
+func (s *Supervisor) share(of *setup) server.Config {
+	part := of.config.Share()
 	part.Listen, part.Bus = s.port.addr.String(), s.url
-	part.APIKey, part.APIKeyFile = *s.key.Load(), ""
+	part.APIKey, part.APIKeyFile = of.key, ""
 	if s.admin != nil {
 		part.Admin = s.admin.Addr().String() // for the demo page
 	}
@@ -238,7 +243,7 @@ func (s *Supervisor) served(number int, p *process) {
 	if s.up.Swap(true) {
 		return
 	}
-	c := s.config.Load()
+	c := &s.setup.Load().config
 	s.log.Info("serving", "listen", s.port.addr.String(), "admin", addrText(s.admin), "workers", c.Workers, "loops", c.Loops, "max_conns", c.MaxConns)
 	if c.OnListen != nil {
 		c.OnListen(s.port.addr, addrOf(s.admin))
@@ -285,7 +290,7 @@ func (s *Supervisor) beginDrain() {
 	if s.draining.Swap(true) {
 		return
 	}
-	c := s.config.Load()
+	c := &s.setup.Load().config
 	s.log.Info("draining", "workers", len(s.slots), "over", max(c.Drain, 0))
 	close(s.stop)
 	s.signal(syscall.SIGTERM)
@@ -299,7 +304,11 @@ func (s *Supervisor) beginDrain() {
 	}()
 }
 
-func (s *Supervisor) kill() { s.signal(syscall.SIGKILL) }
+// kill ends all workers at once; a drain has begun.
+func (s *Supervisor) kill() {
+	s.killing.Store(true)
+	s.signal(syscall.SIGKILL)
+}
 
 // signal sends a signal to all workers that are there.
 func (s *Supervisor) signal(sig syscall.Signal) {
@@ -319,16 +328,14 @@ func (s *Supervisor) Reload(c server.Config) error {
 		return err
 	}
 	c = c.WithDefaults()
-	old := s.config.Load()
-	if err := old.Reloadable(&c); err != nil {
+	if err := s.setup.Load().config.Reloadable(&c); err != nil {
 		return err
 	}
 	key, err := c.ReadAPIKey()
 	if err != nil {
 		return err
 	}
-	// From here on a worker that starts gets the new one.
-	s.config.Store(&c)
-	s.key.Store(&key)
-	return s.fleet.reload(&Change{Config: s.share(&c), Level: s.opt.LogLevel.Level()})
+	s.setup.Store(&setup{c, key}) // from here on a worker that starts gets it
+	s.fleet.reload()
+	return nil
 }

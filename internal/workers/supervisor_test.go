@@ -165,7 +165,9 @@ func (r *running) listen(topic string) *listener {
 	})
 	go func() {
 		defer close(l.lines)
-		for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
+		scanner := bufio.NewScanner(response.Body)
+		scanner.Buffer(nil, 16<<20)
+		for scanner.Scan() {
 			if data, ok := strings.CutPrefix(scanner.Text(), "data: "); ok {
 				l.lines <- data
 			}
@@ -304,13 +306,26 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// hang stops a process, and waits until it has stopped: a signal takes its time.
+func (r *running) hang(pid int) {
+	r.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		r.t.Fatal(err)
+	}
+	r.eventually("stopped", func() error {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, state, _ := strings.Cut(string(stat), ") "); err != nil || !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("%s, %w", stat, err)
+		}
+		return nil
+	})
+}
+
 // TestHungWorker: what does not answer is left out, and said so; nothing waits for it for long.
 func TestHungWorker(t *testing.T) {
 	r := start(t, nil)
 	pid := r.stats().Workers[2].PID
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	r.hang(pid)
 	s := r.stats()
 	if w := s.Workers[2]; w.State != admin.WorkerSilent || w.Note != "does not answer" || s.Workers[0].State != admin.WorkerServing {
 		t.Errorf("%+v", s.Workers)
@@ -325,7 +340,7 @@ func TestHungWorker(t *testing.T) {
 	if status := r.ask("GET", "/v1/topics/a", "", &text); status != 404 || !strings.Contains(text, "not all were asked: worker 2: does not answer") {
 		t.Errorf("topic: %d %s", status, text)
 	}
-	if status := r.ask("DELETE", "/v1/connections/0200000100000001", "", &text); status != 404 {
+	if status := r.ask("DELETE", "/v1/connections/0200000100000001", "", &text); status != 503 || !strings.Contains(text, "worker 2: does not answer") {
 		t.Errorf("a connection of the hung worker: %d %s", status, text)
 	}
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
@@ -375,6 +390,24 @@ func TestReload(t *testing.T) {
 			t.Errorf("%v, want %q", err, what)
 		}
 	}
+	// One that hangs meanwhile has it when it answers again.
+	hung := r.stats().Workers[1].PID
+	r.hang(hung)
+	c.PublicTopics = []string{"d"}
+	if err := r.Reload(c); err != nil {
+		t.Error(err)
+	}
+	if err := syscall.Kill(hung, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("it catches up", func() error {
+		for range 20 {
+			if d := subscribe("d"); d != 200 {
+				return fmt.Errorf("topic d: %d", d)
+			}
+		}
+		return nil
+	})
 	// One that starts later has the new configuration too.
 	pid := r.stats().Workers[0].PID
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -387,8 +420,8 @@ func TestReload(t *testing.T) {
 		return nil
 	})
 	for range 20 {
-		if b, c := subscribe("b"), subscribe("c"); b != 200 || c != 403 {
-			t.Fatalf("after the bad reloads: b %d, c %d", b, c)
+		if d, c := subscribe("d"), subscribe("c"); d != 200 || c != 403 {
+			t.Fatalf("after the bad reloads: d %d, c %d", d, c)
 		}
 	}
 }
@@ -454,9 +487,7 @@ func TestNeverUp(t *testing.T) {
 func TestStopAtOnce(t *testing.T) {
 	r := start(t, func(o *Options) { o.Config.Drain = time.Hour })
 	l := r.listen("a")
-	if err := syscall.Kill(r.stats().Workers[0].PID, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	r.hang(r.stats().Workers[0].PID)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if err := r.Shutdown(ctx); !errors.Is(err, context.Canceled) {

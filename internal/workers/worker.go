@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 
@@ -91,6 +92,8 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	w.level.Set(w.orders.Log.Level)
 	w.log = opt.NewLogger(w.orders.Log.Format, &w.level).With("worker", w.orders.Worker)
 	slog.SetDefault(w.log)
+	// What ps and top show is the name of the file that was run, which for a worker is /proc/self/exe. Nothing hangs on it.
+	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
 	if _, err := memlimit.Set(memlimit.WithRatio(MemoryRatio(w.orders.Workers))); err != nil {
 		w.log.Debug("memory limit not set", "err", err)

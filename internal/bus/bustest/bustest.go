@@ -37,9 +37,20 @@ func Conformance(t *testing.T, network func(t *testing.T) (join func() bus.Bus))
 		{"OneRunAtATime", oneRunAtATime},
 		{"AfterClose", afterClose},
 		{"PublishWithContextDone", publishWithContextDone},
+		{"AskCountsAll", askCountsAll},
+		{"AskAlone", askAlone},
+		{"AskOfSilentNode", askOfSilentNode},
+		{"AskEndsWithClose", askEndsWithClose},
+		{"AskInOrder", askInOrder},
+		{"HealthCounts", healthCounts},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, network(t)) })
 	}
+}
+
+// did is what every node of the test says it did with a message: its topic's length, and what its payload says.
+func did(m bus.Message) bus.Tally {
+	return bus.Tally{Matched: len(m.Topic), Queued: len(m.Payload), Dropped: int(m.Kind)}
 }
 
 // node is a joined Bus that runs.
@@ -51,7 +62,6 @@ type node struct {
 	probed chan string // names of nodes whose probe has been heard
 	cancel context.CancelFunc
 	ended  chan error
-	did    bus.Tally // what deliver returns
 }
 
 // start joins n nodes and returns when each of them hears each other.
@@ -82,7 +92,7 @@ func run(t *testing.T, b bus.Bus, name string) *node {
 				return bus.Tally{}
 			}
 			n.heard <- m
-			return n.did
+			return did(m)
 		})
 	}()
 	t.Cleanup(func() {

@@ -25,31 +25,29 @@ type ask struct {
 // is never called under the lock.
 type asks struct {
 	mu         sync.Mutex // guards the fields below
-	closed     bool
-	nodes      []uint64 // replaced, never changed
+	nodes      []uint64   // replaced, never changed
 	bySequence map[uint64]*ask
 	queue      []*ask // by due; those that are over leave it when they are at the front
 }
 
-// begin adds a question. It returns false if too many wait. If no node is there, the question is over and
+// begin adds a question. If there is nobody to ask, or too many questions wait already, it is over at once: it is
 // returned, and the caller must call its done.
-func (a *asks) begin(sequence uint64, now time.Time, done func(bus.Answer)) (q *ask, ok bool) {
+func (a *asks) begin(sequence uint64, now time.Time, done func(bus.Answer)) (over *ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || len(a.bySequence) >= bus.AsksMax {
-		return nil, false
-	}
-	q = &ask{sequence: sequence, due: now.Add(bus.AskTimeout), left: slices.Clone(a.nodes), done: done}
-	if len(q.left) == 0 {
-		return q, true
+	q := &ask{sequence: sequence, due: now.Add(bus.AskTimeout), done: done}
+	if len(a.nodes) == 0 || len(a.bySequence) >= bus.AsksMax {
+		q.answer.Silent = len(a.nodes)
+		return q
 	}
 	if a.bySequence == nil {
 		a.bySequence = make(map[uint64]*ask)
 	}
+	q.left = slices.Clone(a.nodes)
 	a.bySequence[sequence] = q
 	a.dropOver()
 	a.queue = append(a.queue, q)
-	return nil, true
+	return nil
 }
 
 // dropOver takes questions that are over off the front of the queue.
@@ -125,11 +123,10 @@ func (a *asks) expire(now time.Time) (over []*ask) {
 	return over
 }
 
-// close returns all questions, and lets no other begin.
+// close returns all questions. The outbox, which lets no other begin, has been closed before.
 func (a *asks) close() (over []*ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.closed = true
 	for _, q := range a.bySequence {
 		a.finish(q)
 		over = append(over, q)

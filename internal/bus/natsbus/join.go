@@ -173,10 +173,13 @@ func (b *Bus) subscribe(timeout time.Duration) error {
 	return b.conn.FlushTimeout(timeout)
 }
 
+// MaxPayload is what a server's max_payload must be for payloads of up to messageBytesMax bytes.
+func MaxPayload(messageBytesMax int) int {
+	return packetHeaderBytes + messageBytes(&bus.Message{}) + topicBytesMax + messageBytesMax
+}
+
 func (b *Bus) warnOfSize(messageBytesMax int) {
-	// A topic, and the numbers around it.
-	need := int64(packetHeaderBytes + messageBytes(&bus.Message{}) + topicBytesMax + messageBytesMax)
-	if most := b.maxPayload.Load(); messageBytesMax > 0 && need > most {
+	if need, most := int64(MaxPayload(messageBytesMax)), b.maxPayload.Load(); messageBytesMax > 0 && need > most {
 		b.log.Warn("the NATS server takes smaller messages than the node: the larger ones stay here. Raise its max_payload",
 			"max_payload", most, "needed", need)
 	}

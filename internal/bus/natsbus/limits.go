@@ -47,8 +47,8 @@ const (
 
 	// helloQuiet is how long Join waits for one node more to answer its hello, and helloWait how long in all;
 	// the first Ask after it is to count everybody. Whoever is later is known by its next beat.
-	helloQuiet = 50 * time.Millisecond
-	helloWait  = 250 * time.Millisecond
+	helloQuiet = 100 * time.Millisecond
+	helloWait  = 500 * time.Millisecond
 
 	// connectTimeout bounds one attempt to connect: a server that is there answers in milliseconds.
 	connectTimeout = 5 * time.Second
@@ -58,7 +58,7 @@ const (
 
 	// writeTimeout bounds one write to the socket. It is what the writer, and Close, wait for a server that does
 	// not read.
-	writeTimeout = time.Second
+	writeTimeout = 2 * time.Second
 
 	// pingInterval and pingsOutMax find a server that is gone without a word within three seconds.
 	pingInterval = time.Second

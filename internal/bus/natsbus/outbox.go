@@ -56,7 +56,7 @@ type outbox struct {
 func (o *outbox) put(m bus.Message, a *asks, done func(bus.Answer)) (over *ask, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	out := outgoing{Message: m, sequence: o.next.latest + 1, question: done != nil}
+	out := outgoing{Message: m, sequence: o.next.latest + 1}
 	switch {
 	case o.closed:
 		return nil, bus.ErrClosed
@@ -64,10 +64,8 @@ func (o *outbox) put(m bus.Message, a *asks, done func(bus.Answer)) (over *ask, 
 		return nil, bus.ErrFull
 	}
 	if done != nil {
-		var ok bool
-		if over, ok = a.begin(out.sequence, time.Now(), done); !ok {
-			return nil, bus.ErrFull
-		}
+		over = a.begin(out.sequence, time.Now(), done)
+		out.question = over == nil
 	}
 	o.next.latest = out.sequence
 	o.bytes += out.cost()

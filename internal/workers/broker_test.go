@@ -1,0 +1,133 @@
+// The broker: who is let in, and what goes through it.
+
+package workers
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"c100k/internal/bus/natsbus"
+)
+
+func TestBroker(t *testing.T) {
+	log := new(logBuffer)
+	b, err := startBroker(64<<10, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	where, err := url.Parse(b.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host := where.Hostname(); !net.ParseIP(host).IsLoopback() {
+		t.Errorf("it listens on %s", host)
+	}
+	secret := where.User.Username()
+	if len(secret) < 26 {
+		t.Errorf("a secret of %d letters", len(secret))
+	}
+	join := func(user *url.Userinfo) error {
+		u := *where
+		u.User = user
+		joined, err := natsbus.Join(context.Background(), natsbus.Options{URL: u.String(), Name: "test"})
+		if err == nil {
+			joined.Close()
+		}
+		return err
+	}
+	if err := join(where.User); err != nil {
+		t.Errorf("with the secret: %v", err)
+	}
+	for name, user := range map[string]*url.Userinfo{"no secret": nil, "a wrong one": url.User("guess"), "a part of it": url.User(secret[1:])} {
+		if join(user) == nil {
+			t.Errorf("%s: let in", name)
+		}
+	}
+	if strings.Contains(log.String(), secret) {
+		t.Error("the secret is in the log")
+	}
+	again, err := startBroker(64<<10, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.close()
+	if strings.Contains(again.url, secret) {
+		t.Error("the same secret again")
+	}
+}
+
+// TestLargestMessage: what --max-message allows goes over the bus.
+func TestLargestMessage(t *testing.T) {
+	const size = 5 << 20
+	r := start(t, func(o *Options) {
+		o.Config.MaxMessage, o.Config.Outbox = size, 2*size
+	})
+	var streams []*listener
+	for range 12 {
+		streams = append(streams, r.listen("a"))
+	}
+	r.publish("a", strings.Repeat("x", size), len(streams))
+	r.publish("a", "and on", len(streams))
+	for _, l := range streams {
+		if got := r.next(l); len(got) != size {
+			t.Fatalf("%d bytes", len(got))
+		}
+		if got := r.next(l); got != "and on" {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
+// TestTwoNodes: workers of two nodes on one bus are one.
+func TestTwoNodes(t *testing.T) {
+	b, err := startBroker(64<<10, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	join := func(o *Options) { o.Config.Bus = b.url }
+	one, two := start(t, join), start(t, join)
+	var streams []*listener
+	for range 6 {
+		streams = append(streams, one.listen("a"), two.listen("a"))
+	}
+	two.publish("a", "hello", len(streams))
+	one.publish("a", "and back", len(streams))
+	for _, l := range streams {
+		if first, second := one.next(l), one.next(l); first != "hello" || second != "and back" {
+			t.Fatalf("got %q and %q", first, second)
+		}
+	}
+	// The bus goes on when one of the nodes has gone, in an order that the other does not choose.
+	if err := two.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	one.publish("a", "alone", len(streams)/2)
+}
+
+func TestBrokerLog(t *testing.T) {
+	log := new(logBuffer)
+	l := natsLog{slog.New(slog.NewTextHandler(log, nil))}
+	l.Noticef("started %d", 1)
+	l.Debugf("d")
+	l.Tracef("t")
+	l.Errorf("an error of %s", "a client")
+	l.Errorf("Slow Consumer Detected: %s", "x")
+	l.Warnf("w")
+	l.Fatalf("f")
+	text := log.String()
+	for _, want := range []string{`level=WARN msg="bus of the workers: an error of a client"`, `level=ERROR msg="bus of the workers: Slow Consumer Detected: x"`,
+		`level=WARN msg="bus of the workers: w"`, `level=ERROR msg="bus of the workers: f"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Count(text, "\n") != 4 {
+		t.Errorf("what is no concern of an operator is in the log:\n%s", text)
+	}
+}

@@ -1,0 +1,91 @@
+// The life of a place, in faked time.
+
+package workers
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pretender is a supervisor without processes.
+func pretender() *Supervisor {
+	return &Supervisor{log: slog.New(slog.DiscardHandler), stop: make(chan struct{})}
+}
+
+// TestPlaceIsFilledAgain: at once at first, then later and later, and at once again after a long life.
+func TestPlaceIsFilledAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := pretender()
+		s.up.Store(true)
+		p := newSlot(s, 0)
+		began := time.Now()
+		lives := []time.Duration{time.Hour, time.Second, time.Second, 0, 0, 0, 0, 0, 0, time.Minute, 0}
+		var starts []time.Duration
+		p.life = func() (string, error) {
+			lived := lives[len(starts)]
+			starts = append(starts, time.Since(began).Round(time.Millisecond))
+			if len(starts) == len(lives) {
+				s.draining.Store(true)
+				close(s.stop)
+			}
+			time.Sleep(lived)
+			return "exit status 1", errors.New("it cannot listen any more")
+		}
+		if err := p.run(); err != nil {
+			t.Error(err)
+		}
+		var pauses []time.Duration
+		for i := range starts[1:] {
+			pauses = append(pauses, starts[i+1]-starts[i]-lives[i])
+		}
+		want := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
+			8 * time.Second, restartDelayMax, restartDelayMax, 0}
+		if !slices.Equal(pauses, want) {
+			t.Errorf("pauses %v, want %v", pauses, want)
+		}
+		if p.restarts != uint64(len(lives)-1) {
+			t.Errorf("%d restarts", p.restarts)
+		}
+	})
+}
+
+// TestStopEndsThePause: a node that stops does not wait for a place to be filled again.
+func TestStopEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := pretender()
+		s.up.Store(true)
+		p := newSlot(s, 0)
+		p.life = func() (string, error) { return "killed", nil }
+		ended := make(chan error)
+		go func() { ended <- p.run() }()
+		time.Sleep(time.Hour)
+		began := time.Now()
+		s.draining.Store(true)
+		close(s.stop)
+		if err := <-ended; err != nil || time.Since(began) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// TestFirstStart: before the node has served, a worker's word ends it, and a death without a word does not.
+func TestFirstStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newSlot(pretender(), 0)
+		cause := errors.New("it cannot listen")
+		lives := 0
+		p.life = func() (string, error) {
+			if lives++; lives < 5 {
+				return "killed", nil
+			}
+			return "exit status 1", cause
+		}
+		if err := p.run(); !errors.Is(err, cause) || lives != 5 {
+			t.Errorf("%v after %d lives", err, lives)
+		}
+	})
+}
