@@ -77,11 +77,11 @@ type Swarm struct {
 // New makes the clients of a process; Run sets them going. The error names what is wrong in the Spec.
 func New(spec Spec) (*Swarm, error) {
 	listens := spec.Mode != Echo && spec.Mode != Publish
-	switch {
-	case spec.Nap == 0 && listens:
-		spec.Nap = NapListening
-	case spec.Nap == 0:
+	if spec.Nap == 0 {
 		spec.Nap = NapDefault
+		if listens {
+			spec.Nap = min(max(NapDefault, time.Duration(spec.Conns)*napPerListener), napListening)
+		}
 	}
 	if spec.Size == 0 {
 		spec.Size = TokenBytes
