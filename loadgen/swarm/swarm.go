@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -159,6 +160,7 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 	every := time.NewTicker(s.every)
 	defer every.Stop()
 	self := newSelf()
+	trimmed := time.Duration(0)
 	done := ctx.Done()
 	for {
 		select {
@@ -181,6 +183,10 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 			samples(sample)
 			if sample.Last {
 				return ctx.Err()
+			}
+			if sample.ConnectedAt > trimmed { // what connecting has left behind would stay for minutes
+				trimmed = sample.ConnectedAt
+				debug.FreeOSMemory()
 			}
 		}
 	}
