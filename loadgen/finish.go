@@ -137,5 +137,6 @@ func (r *Run) countCosts() {
 			opened = all.Opened
 		}
 		x.Server = r.server.cost(x.Connections.Open, opened, all.Received, churned)
+		x.Server.BothEnds = x.Local
 	}
 }

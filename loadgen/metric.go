@@ -79,13 +79,13 @@ func countMetrics() []metric {
 // longestStorm is not known where some were not back.
 func longestStorm(r *Result) (float64, bool) {
 	longest := Millis(0)
-	for _, s := range r.Back {
+	for _, s := range r.Storms {
 		if !s.All {
 			return 0, false
 		}
 		longest = max(longest, s.After)
 	}
-	return float64(longest) / 1e6, len(r.Back) > 0
+	return float64(longest) / 1e6, len(r.Storms) > 0
 }
 
 func costMetrics() []metric {

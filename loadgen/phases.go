@@ -113,7 +113,7 @@ func (r *Run) storms() error {
 		if s.All {
 			s.After = Millis(all.ConnectedAt - at)
 		}
-		r.result.Back = append(r.result.Back, s)
+		r.result.Storms = append(r.result.Storms, s)
 	}
 	return r.await(time.Until(begin.Add(r.options.For)), r.stopping)
 }

@@ -114,7 +114,6 @@ func (s *series) add(r *Run) {
 	s.at, s.last, s.before = now, fresh, all
 	r.tally.now.connect.Reset()
 	r.tally.now.latency.Reset()
-	r.tally.now.slip.Reset()
 	if len(s.seconds) < secondsMax && r.phase != Ending {
 		s.seconds = append(s.seconds, x)
 	}

@@ -172,10 +172,10 @@ func storm(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.opened(load.Result)
-	if len(load.Result.Back) == 0 {
+	if len(load.Result.Storms) == 0 {
 		return fmt.Errorf("the generator dropped nobody")
 	}
-	for _, s := range load.Result.Back {
+	for _, s := range load.Result.Storms {
 		t.note("connections that did not come back", float64(t.conns-s.Back), "").none()
 		t.note("time until all are back", seconds(s.After), "s").atMost(60)
 	}

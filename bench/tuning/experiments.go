@@ -148,7 +148,7 @@ func openConnections(o outcome) (float64, bool) { return float64(o.load.Result.C
 func ramp(o outcome) (float64, bool) { return time.Duration(o.load.Result.Ramp).Seconds(), true }
 
 func back(o outcome) (float64, bool) {
-	for _, s := range o.load.Result.Back {
+	for _, s := range o.load.Result.Storms {
 		return time.Duration(s.After).Seconds(), true
 	}
 	return 0, false

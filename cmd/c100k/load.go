@@ -99,8 +99,8 @@ func (l *loading) run(ctx context.Context) error {
 	if err != nil {
 		return l.word(err)
 	}
-	l.warnOfLimits(&options)
 	defer l.close()
+	l.warnOfLimits(&options)
 	if err := l.open(); err != nil {
 		return err
 	}

@@ -92,8 +92,8 @@ func TestLoadSocketIO(t *testing.T) {
 	}
 }
 
-// faultyHub is a server of our own making: WebSockets at /ws, event streams at /sse, and what is posted goes to all of them, or not.
-type faultyHub struct {
+// hall is a server of our own making: WebSockets at /ws, event streams at /sse, and what is posted goes to all of them, or not.
+type hall struct {
 	send func(number int, message string) []string // what becomes of the message of that number, from 0
 
 	mu      sync.Mutex // guards the fields below
@@ -101,7 +101,7 @@ type faultyHub struct {
 	members map[chan string]bool
 }
 
-func (c *faultyHub) join() chan string {
+func (c *hall) join() chan string {
 	m := make(chan string, 4096) // more than any test publishes
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,13 +109,13 @@ func (c *faultyHub) join() chan string {
 	return m
 }
 
-func (c *faultyHub) leave(m chan string) {
+func (c *hall) leave(m chan string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.members, m)
 }
 
-func (c *faultyHub) post(w http.ResponseWriter, r *http.Request) {
+func (c *hall) post(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +130,7 @@ func (c *faultyHub) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *faultyHub) stream(w http.ResponseWriter, r *http.Request) {
+func (c *hall) stream(w http.ResponseWriter, r *http.Request) {
 	m := c.join()
 	defer c.leave(m)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -146,7 +146,7 @@ func (c *faultyHub) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *faultyHub) socket(w http.ResponseWriter, r *http.Request) {
+func (c *hall) socket(w http.ResponseWriter, r *http.Request) {
 	conn, _, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
 		return
@@ -181,7 +181,7 @@ func serveCrowd(t *testing.T, send func(int, string) []string) (address string) 
 	if send == nil {
 		send = func(_ int, message string) []string { return []string{message} }
 	}
-	c := &faultyHub{send: send, members: map[chan string]bool{}}
+	c := &hall{send: send, members: map[chan string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /post", c.post)
 	mux.HandleFunc("GET /sse", c.stream)

@@ -167,9 +167,9 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		text.WriteByte('\n')
 	}
 	table := tabwriter.NewWriter(text, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "figure\tbefore\tafter\tratio\tp\t")
+	fmt.Fprintln(table, "figure\tbefore\tafter\tratio\tp")
 	for _, row := range c.Rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t\n", row.Name, row.Before, row.After, row.ratio(), row.p())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Before, row.After, row.ratio(), row.p())
 	}
 	// A strings.Builder takes everything.
 	_ = table.Flush()

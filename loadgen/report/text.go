@@ -91,7 +91,7 @@ func writeLatencies(w *strings.Builder, r *loadgen.Result) {
 }
 
 func writeStorms(w *strings.Builder, r *loadgen.Result) {
-	for i, s := range r.Back {
+	for i, s := range r.Storms {
 		outcome := "all back"
 		if !s.All {
 			outcome = fmt.Sprintf("%s back", number(uint64(s.Back)))

@@ -5,11 +5,14 @@ package swarm
 import "time"
 
 const (
-	// NapDefault is how long a loop under load sleeps between two looks, where the Spec says nothing and its clients wait for answers: half
-	// of it is what it adds to a latency. NapListening is the same for those that only listen, where it is small against what a fan-out
-	// takes: a nap costs some ten microseconds of a processor, whatever its length, and what it gathers is cheaper by the batch.
-	NapDefault   = 100 * time.Microsecond
-	NapListening = 300 * time.Microsecond
+	// NapDefault is how long a loop under load sleeps between two looks, where the Spec says nothing: half of it is what it adds to a
+	// latency.
+	NapDefault = 100 * time.Microsecond
+
+	// A nap costs ten to thirty microseconds of a processor, whatever its length. A crowd that only listens therefore naps for longer: for
+	// napPerListener a client, which is a hundredth of what a fan-out to all of them takes at best, up to napListening.
+	napPerListener = 50 * time.Nanosecond
+	napListening   = 500 * time.Microsecond
 
 	// MessageBytesMax bounds a message's payload, in bytes, sent and received; without the second a server decides how much memory
 	// a client takes.

@@ -208,3 +208,18 @@ func TestDeafAfterReturn(t *testing.T) {
 		r.end()
 	}
 }
+
+// TestBeginAgain: what is measured twice is counted from the second Begin on, and sending goes on.
+func TestBeginAgain(t *testing.T) {
+	_, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 4, Rate: 1000})
+	r.open(4)
+	for range 2 {
+		r.begin(swarm.Begin{})
+		r.until("some came back", func(s swarm.Sample) bool { return !s.Settled && s.Received >= 200 })
+		if s := r.settle(); s.Missing > 0 || s.Expected != s.Sent || s.Received != s.Sent || s.Duplicated+s.Reordered > 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	r.end()
+}

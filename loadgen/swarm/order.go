@@ -48,6 +48,7 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 			cl.flags |= flagJoined
 		}
 	}
+	s.settling = nil
 	s.schedule.restart(s.begun, s.schedule.rate)
 	s.owes |= readingPeriodic
 }

@@ -7,7 +7,16 @@ import "c100k/netpoll"
 // receive takes what a server has delivered: one message, whose token stands anywhere in p.
 func (s *Swarm) receive(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	t, at := FindToken(p)
-	if at < 0 || t.Run != s.spec.Run || t.Sender != s.expects(i) {
+	if at < 0 {
+		s.tally.foreign++
+		return
+	}
+	s.receiveToken(l, c, i, p, at, t)
+}
+
+// receiveToken takes a message p in which the token t begins at at.
+func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte, at int, t Token) {
+	if t.Run != s.spec.Run || t.Sender != s.expects(i) {
 		s.tally.foreign++
 		return
 	}

@@ -247,6 +247,11 @@ func TestRefusals(t *testing.T) {
 			text(c, `44{"message":"no"}`)
 			gone(c)
 		}), "connect error"},
+		{"no open packet", swarm.SocketIO, upgraded(gone), "timeout"},
+		{"no namespace", swarm.SocketIO, upgraded(func(c net.Conn) {
+			text(c, `0{"sid":"abc"}`)
+			gone(c)
+		}), "timeout"},
 		{"no Engine.IO", swarm.SocketIO, upgraded(func(c net.Conn) {
 			text(c, `hello`)
 			gone(c)

@@ -71,7 +71,7 @@ type Spec struct {
 	SlowShare float64       `json:"slow_share,omitempty"` // SlowReader: which part of the connections does not read
 	Reconnect bool          `json:"reconnect,omitempty"`  // a connection that is lost, or not made, is tried again with growing pauses
 	Timeout   time.Duration `json:"timeout"`              // for a connection to open
-	Nap       time.Duration `json:"nap,omitempty"`        // how long a loop under load sleeps between two looks; 0: NapDefault or NapListening
+	Nap       time.Duration `json:"nap,omitempty"`        // how long a loop under load sleeps between two looks; 0: NapDefault, or more where many only listen
 	IO        string        `json:"io,omitempty"`         // netpoll.IOMode
 }
 

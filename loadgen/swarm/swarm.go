@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,11 +78,11 @@ type Swarm struct {
 // New makes the clients of a process; Run sets them going. The error names what is wrong in the Spec.
 func New(spec Spec) (*Swarm, error) {
 	listens := spec.Mode != Echo && spec.Mode != Publish
-	switch {
-	case spec.Nap == 0 && listens:
-		spec.Nap = NapListening
-	case spec.Nap == 0:
+	if spec.Nap == 0 {
 		spec.Nap = NapDefault
+		if listens {
+			spec.Nap = min(max(NapDefault, time.Duration(spec.Conns)*napPerListener), napListening)
+		}
 	}
 	if spec.Size == 0 {
 		spec.Size = TokenBytes
@@ -159,6 +160,7 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 	every := time.NewTicker(s.every)
 	defer every.Stop()
 	self := newSelf()
+	trimmed := time.Duration(0)
 	done := ctx.Done()
 	for {
 		select {
@@ -181,6 +183,10 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 			samples(sample)
 			if sample.Last {
 				return ctx.Err()
+			}
+			if sample.ConnectedAt > trimmed { // what connecting has left behind would stay for minutes
+				trimmed = sample.ConnectedAt
+				debug.FreeOSMemory()
 			}
 		}
 	}
