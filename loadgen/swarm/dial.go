@@ -89,7 +89,7 @@ func (s *Swarm) opened(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 		l.StopRead(c)
 	case s.spec.Mode == Churn:
 		s.churn(l, c, i)
-	case s.sending():
+	case s.sending() && i < s.schedule.filled: // the others get theirs in turn
 		s.fill(l, c, i)
 	}
 }

@@ -62,7 +62,7 @@ func (s *Swarm) order(cl *client, seq uint64) {
 		cl.flags &^= flagJoined
 		s.joined(cl, seq)
 	}
-	switch v, _ := cl.track.hear(seq); v {
+	switch cl.track.hear(seq) {
 	case inOrder:
 		s.tally.heard++
 	case late:
