@@ -27,9 +27,8 @@ func kinds(t *testing.T) string {
 			}
 			t.Cleanup(func() { conn.Close() })
 			if text != "" {
-				if err := ws.WriteFrame(conn, ws.NewTextFrame([]byte(text))); err != nil {
-					t.Error(err)
-				}
+				// It fails where the probe has seen enough in the head and has gone.
+				_ = ws.WriteFrame(conn, ws.NewTextFrame([]byte(text)))
 			}
 		})
 	}
