@@ -123,11 +123,12 @@
   }
   all();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
-  let width = innerWidth, waiting = 0;
-  addEventListener("resize", () => {
-    if (innerWidth === width) return;
-    width = innerWidth;
+  // The body is watched and not the window: charts make the page long, and then its scroll bar takes some of their width.
+  let width = document.body.clientWidth, waiting = 0;
+  new ResizeObserver(() => {
+    if (document.body.clientWidth === width) return;
+    width = document.body.clientWidth;
     clearTimeout(waiting);
     waiting = setTimeout(all, 100);
-  });
+  }).observe(document.body);
 })();
