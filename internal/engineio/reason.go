@@ -1,0 +1,34 @@
+// Why a session ended.
+
+package engineio
+
+// Reason says why a session ended.
+type Reason uint8
+
+// The reasons, as far as this layer can tell.
+const (
+	ReasonTransportClose Reason = iota // the client closed the transport, or said that it does
+	ReasonTransportError               // the transport broke, or the client broke its rules
+	ReasonPingTimeout                  // the heartbeat was not answered, or did not come
+	ReasonParseError                   // something that is no packet arrived
+	ReasonForcedClose                  // Endpoint.Close: the layer above wanted it
+	ReasonShutdown                     // the node is going down
+	ReasonSlow                         // the client takes what it is sent too slowly
+	ReasonAdmin                        // an operator asked for it
+
+	reasonCount
+)
+
+var reasonNames = [reasonCount]string{
+	ReasonTransportClose: "transport close", ReasonTransportError: "transport error", ReasonPingTimeout: "ping timeout",
+	ReasonParseError: "parse error", ReasonForcedClose: "forced close", ReasonShutdown: "server shutting down",
+	ReasonSlow: "transport error", ReasonAdmin: "forced server close",
+}
+
+// String is the reason as Node's server names it to applications.
+func (r Reason) String() string {
+	if r < reasonCount {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
