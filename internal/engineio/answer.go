@@ -61,10 +61,11 @@ func (e *Endpoint) appendAnswer(dst []byte, l *netpoll.Loop, status, kind string
 	return append(append(dst, "\r\n"...), body...)
 }
 
-// respond answers a request that is not taken as an exchange. One whose body was not read ends the connection.
+// respond answers a request that is not taken as an exchange. One whose body is not here ends the connection.
 func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, body []byte) {
 	c := r.c
-	keep := e.keeps(r.h.KeepAlive() && !r.h.HasBody() && !r.h.UpgradeRequested())
+	rest, whole := r.behindBody()
+	keep := e.keeps(whole && r.h.KeepAlive() && !r.h.UpgradeRequested())
 	e.answer = e.appendAnswer(e.answer[:0], l, status, kind, keep, r.cors, body)
 	if string(r.h.Method()) == "HEAD" {
 		e.answer = e.answer[:len(e.answer)-len(body)]
@@ -74,9 +75,18 @@ func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, bod
 		l.Finish(c, netpoll.ReasonRefused, RefusalLinger)
 		return
 	}
-	rest := append([]byte(nil), r.rest...)
+	rest = append([]byte(nil), rest...) // the head role's buffer is not ours to keep
 	l.Become(c, e.cfg.Roles.Polling)
 	e.rest(l, c, rest)
+}
+
+// behindBody is what came behind the request's body; whole is false if not all of the body is here.
+func (r *arrival) behindBody() (rest []byte, whole bool) {
+	n := max(r.h.ContentLength(), 0)
+	if r.h.Chunked() || n > int64(len(r.rest)) {
+		return nil, false
+	}
+	return r.rest[n:], true
 }
 
 // keeps tells whether a connection that might be kept is: not on a node that goes down.

@@ -5,7 +5,6 @@ package engineio
 import (
 	"bytes"
 	"strconv"
-	"unicode/utf8"
 
 	"c100k/internal/edge"
 	"c100k/internal/jsontext"
@@ -46,7 +45,7 @@ func appendScriptString(dst, p []byte) []byte {
 }
 
 // formPayload takes the payload out of a form: the field d. Browsers turn line ends of a form into CRLF, so clients write LF as the two
-// characters \n, and those two as \\n.
+// characters \n, and those two as \\n. It may change form.
 func formPayload(form []byte) (payload []byte, ok bool) {
 	for q := edge.NewParams(form); ; {
 		name, value, more, refusal := q.Next()
@@ -54,7 +53,7 @@ func formPayload(form []byte) (payload []byte, ok bool) {
 		case refusal != nil || !more:
 			return nil, false
 		case string(name) == "d":
-			return unescapeLines(value), utf8.Valid(value)
+			return unescapeLines(value), true
 		}
 	}
 }
