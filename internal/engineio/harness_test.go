@@ -67,7 +67,9 @@ func newRig(t testing.TB, seed uint64, cfg Config) *rig {
 // members defers to the endpoint, which is made later.
 type members struct{ r *rig }
 
-func (m members) MemberPending(l *netpoll.Loop, c *netpoll.Conn) int { return m.r.e.MemberPending(l, c) }
+func (m members) MemberPending(l *netpoll.Loop, c *netpoll.Conn) int {
+	return m.r.e.MemberPending(l, c)
+}
 func (m members) MemberSend(l *netpoll.Loop, c *netpoll.Conn, p []byte, mark, n uint32) {
 	m.r.e.MemberSend(l, c, p, mark, n)
 }
