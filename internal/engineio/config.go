@@ -97,6 +97,9 @@ type Config struct {
 
 	// Seed makes the spread of the heartbeats repeatable in tests.
 	Seed uint64
+
+	// Date is the wall clock of Date headers and Request.Time; nil is time.Now.
+	Date func() time.Time
 }
 
 // CORS is what the answers to requests of other origins say beside their being allowed (Fetch standard, CORS protocol).
@@ -106,4 +109,28 @@ type CORS struct {
 	AllowedHeaders []string      // default: those that the page asks for
 	ExposedHeaders []string      // that the page may read
 	MaxAge         time.Duration // how long the browser may keep the answer to a preflight; 0: its own default
+}
+
+// setDefaults fills in what was left zero.
+func (cfg *Config) setDefaults() {
+	defaults := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	defaults(&cfg.PingInterval, PingIntervalDefault)
+	defaults(&cfg.PingTimeout, PingTimeoutDefault)
+	defaults(&cfg.UpgradeTimeout, UpgradeTimeoutDefault)
+	if cfg.PayloadBytesMax == 0 {
+		cfg.PayloadBytesMax = PayloadBytesMaxDefault
+	}
+	if cfg.OutboxBytesMax == 0 {
+		cfg.OutboxBytesMax = OutboxBytesMaxDefault
+	}
+	if cfg.Date == nil {
+		cfg.Date = time.Now
+	}
+	if cfg.Counters == nil {
+		cfg.Counters = new(wsconn.Counters)
+	}
 }

@@ -2,6 +2,8 @@
 
 package engineio
 
+import "c100k/netpoll"
+
 // Reason says why a session ended.
 type Reason uint8
 
@@ -31,4 +33,45 @@ func (r Reason) String() string {
 		return reasonNames[r]
 	}
 	return "unknown"
+}
+
+// ours tells whether the client has to be told: it did nothing wrong, and knows of nothing.
+func (r Reason) ours() bool {
+	return r == ReasonForcedClose || r == ReasonShutdown || r == ReasonSlow || r == ReasonAdmin
+}
+
+// netpoll is the reason as the reactor's figures have it.
+func (r Reason) netpoll() netpoll.Reason {
+	switch r {
+	case ReasonTransportClose:
+		return netpoll.ReasonPeer
+	case ReasonPingTimeout:
+		return netpoll.ReasonTimeout
+	case ReasonForcedClose:
+		return netpoll.ReasonLocal
+	case ReasonShutdown:
+		return netpoll.ReasonDrain
+	case ReasonSlow:
+		return netpoll.ReasonSlow
+	case ReasonAdmin:
+		return netpoll.ReasonAdmin
+	}
+	return netpoll.ReasonProtocol
+}
+
+// reasonOf is why a session ended whose transport ended for r.
+func reasonOf(r netpoll.Reason) Reason {
+	switch r {
+	case netpoll.ReasonPeer, netpoll.ReasonReset:
+		return ReasonTransportClose
+	case netpoll.ReasonTimeout:
+		return ReasonPingTimeout
+	case netpoll.ReasonDrain:
+		return ReasonShutdown
+	case netpoll.ReasonSlow:
+		return ReasonSlow
+	case netpoll.ReasonAdmin:
+		return ReasonAdmin
+	}
+	return ReasonTransportError
 }

@@ -3,6 +3,8 @@
 package engineio
 
 import (
+	"time"
+
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -19,6 +21,8 @@ type Session struct {
 	poll   netpoll.ID // the connection whose GET waits; 0: none
 	post   netpoll.ID // the connection whose POST is being read; 0: none
 	queue  uint32     // index in Endpoint.queues while it polls and is owed something, else 0
+
+	probeEnd time.Duration // when an upgrade that is under way is given up, on the loop's clock
 }
 
 type sessionFlags uint16

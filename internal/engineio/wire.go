@@ -52,3 +52,15 @@ func AppendBinary(dst []byte, f Form, data []byte) []byte {
 
 // roomBytes is what wsconn.AppendRoom appends.
 var roomBytes = len(wsconn.AppendRoom(nil))
+
+// The packets that all sessions get alike, as whole frames; one for all, for ever.
+var (
+	closeFrame = controlFrame(PacketClose)
+	pingFrame  = controlFrame(PacketPing)
+	pongFrame  = controlFrame(PacketPong)
+	noopFrame  = controlFrame(PacketNoop)
+)
+
+func controlFrame(t PacketType) []byte {
+	return frame.AppendFrame(nil, frame.OpText, []byte{'0' + byte(t)})
+}
