@@ -4,11 +4,7 @@
 package server
 
 import (
-	"bytes"
-	"errors"
 	"net/http"
-	"net/netip"
-	"sort"
 
 	"c100k/internal/edge"
 	"c100k/netpoll"
@@ -31,11 +27,10 @@ func (s *Server) Handler() http.Handler {
 
 // takeOver moves a request's connection to a loop.
 func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
-	head, refusal := headOf(r)
+	var refusal *edge.Refusal
 	switch {
-	case refusal != nil:
-	case r.TLS != nil:
-		refusal = edge.RefuseNoSocket // the bytes on the socket are net/http's to encrypt
+	case r.ContentLength > 0 || len(r.TransferEncoding) > 0:
+		refusal = refuseBody
 	case s.draining.Load() && !isEventSource(r.URL.Path, r.Header.Get("Accept")):
 		refusal = edge.RefuseDraining
 	}
@@ -44,26 +39,9 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 		refusal.ServeHTTP(w, r)
 		return
 	}
-	taken, err := edge.TakeOver(w)
-	if err != nil {
-		s.refused(edge.RefuseNoSocket)
-		if errors.Is(err, http.ErrNotSupported) {
-			edge.RefuseNoSocket.ServeHTTP(w, r) // it is still net/http's; otherwise TakeOver has said it
-		}
-		return
+	if fd, tag, first, ok := edge.TakeRequest(w, r, s.admission, s.refused); ok {
+		s.adopt(fd, tag, first)
 	}
-	tag, ok := taken.Tag, true
-	if !taken.Admitted {
-		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-		tag, ok = s.admission.AdmitRequest(peer.Addr())
-	}
-	if !ok {
-		// Beyond what may be told in turn: as much as the socket takes, without waiting.
-		_, _ = unix.Write(taken.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true))
-		unix.Close(taken.FD)
-		return
-	}
-	s.adopt(taken.FD, tag, append(head, taken.First...))
 }
 
 // adopt gives a socket to the loop with the fewest connections.
@@ -78,29 +56,4 @@ func (s *Server) adopt(fd int, tag uint32, first []byte) {
 		unix.Close(fd)
 		s.admission.Release(tag)
 	}
-}
-
-// headOf writes a parsed request's head again. It has passed net/http, and will pass our own parser on the loop: what that one
-// does not like is answered there.
-func headOf(r *http.Request) ([]byte, *edge.Refusal) {
-	if r.ProtoMajor != 1 {
-		return nil, refuseHTTP2
-	}
-	var b bytes.Buffer
-	b.WriteString(r.Method + " " + r.URL.RequestURI() + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
-	names := make([]string, 0, len(r.Header))
-	for name := range r.Header {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		for _, value := range r.Header[name] {
-			b.WriteString(name + ": " + value + "\r\n")
-		}
-	}
-	if r.ContentLength > 0 || len(r.TransferEncoding) > 0 {
-		return nil, refuseBody
-	}
-	b.WriteString("\r\n")
-	return b.Bytes(), nil
 }

@@ -51,7 +51,7 @@ func newReactor(io *Server, shard *broadcast.Shard, i int) *Reactor {
 
 // Attach makes the Engine.IO endpoint of the loop. cfg needs what belongs to the loop (Roles, Process, Loop, Move) and the limits; what
 // the Server's options say is filled in.
-func (r *Reactor) Attach(cfg engineio.Config, loop *netpoll.Loop) *engineio.Endpoint {
+func (r *Reactor) Attach(cfg engineio.Config) *engineio.Endpoint {
 	opt := &r.server.opt
 	cfg.App = app{r}
 	cfg.Shard, cfg.Sink = r.shard, &r.sink
