@@ -25,9 +25,6 @@ const noContent = "204 No Content"
 
 var okBody = []byte("ok")
 
-// scratchBytesMax bounds what buffers for answers are kept from one to the next, in bytes.
-const scratchBytesMax = 64 << 10
-
 // date is the line of the Date header, made once a second.
 type date struct {
 	line []byte
@@ -103,9 +100,7 @@ func (e *Endpoint) rest(l *netpoll.Loop, c *netpoll.Conn, early []byte) {
 
 // refuse answers a request with a code; message replaces the code's own if it is not empty.
 func (e *Endpoint) refuse(l *netpoll.Loop, r *arrival, code Code, message string) {
-	if e.cfg.Refused != nil {
-		e.cfg.Refused(code)
-	}
+	e.refused(code.Label())
 	if message == "" {
 		message = code.String()
 	}
@@ -120,8 +115,15 @@ func (e *Endpoint) refuse(l *netpoll.Loop, r *arrival, code Code, message string
 	e.respond(l, r, status, kindJSON, appendMessage(nil, code, message))
 }
 
+func (e *Endpoint) refused(label string) {
+	if e.cfg.Refused != nil {
+		e.cfg.Refused(label)
+	}
+}
+
 // refuseWhole answers a request as the edge would.
 func (e *Endpoint) refuseWhole(l *netpoll.Loop, r *arrival, refusal *edge.Refusal) {
+	e.refused(refusal.Label)
 	e.answer = edge.AppendRefusal(e.answer[:0], refusal, string(r.h.Method()) != "HEAD")
 	l.Send(r.c, e.answer)
 	l.Finish(r.c, netpoll.ReasonRefused, RefusalLinger)
@@ -129,19 +131,19 @@ func (e *Endpoint) refuseWhole(l *netpoll.Loop, r *arrival, refusal *edge.Refusa
 
 // answerPoll answers the poll of s that waits on c, with all that the session is owed and the frames of last.
 func (e *Endpoint) answerPoll(l *netpoll.Loop, c *netpoll.Conn, s *Session, last ...[]byte) {
-	runs := last
-	if s.queue != 0 {
-		runs = nil
-		for _, p := range e.queues.At(s.queue).pieces {
-			runs = append(runs, p.p)
-		}
-		runs = append(runs, last...)
-		e.forgetQueue(s)
+	if s.queue == 0 {
+		e.answerPollAlone(l, c, s, last...)
+		return
 	}
-	e.answerPollAlone(l, c, s, runs...)
-	if len(runs) > len(last) {
-		e.drained(s)
+	e.runs = e.runs[:0]
+	for _, p := range e.queues.At(s.queue).pieces {
+		e.runs = append(e.runs, p.p)
 	}
+	e.runs = append(e.runs, last...)
+	e.forgetQueue(s)
+	e.answerPollAlone(l, c, s, e.runs...)
+	clear(e.runs)
+	e.drained(s)
 }
 
 // answerPollAlone answers the poll of s that waits on c with the frames of runs, whatever the session is owed.

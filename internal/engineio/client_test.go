@@ -17,8 +17,6 @@ import (
 
 	"c100k/internal/edge"
 	"c100k/netpoll"
-
-	"golang.org/x/sys/unix"
 )
 
 // node is an Engine.IO server of two loops that echoes.
@@ -32,8 +30,9 @@ type node struct {
 
 func startNode(t *testing.T, cfg Config) *node {
 	n := &node{ended: make(chan Reason, 1024)}
+	loops := &Loops{Head: roleHead}
 	for i := range 2 {
-		cfg.Loop, cfg.Roles, cfg.App, cfg.Move = uint8(i), roles, &echoApp{n, i}, n.move
+		cfg.Loop, cfg.Roles, cfg.App, cfg.Move = uint8(i), roles, &echoApp{n, i}, loops.Move
 		e := New(cfg)
 		opt := netpoll.Options{Index: i, Deliver: func(l *netpoll.Loop, _ int) bool { e.Flush(l); return false }}
 		opt.Handlers[roleHead] = edge.NewHeadHandler(&edge.Config{Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
@@ -47,6 +46,7 @@ func startNode(t *testing.T, cfg Config) *node {
 		}
 		t.Cleanup(l.Stop)
 		n.loops, n.endpoints = append(n.loops, l), append(n.endpoints, e)
+		loops.Remotes = append(loops.Remotes, l.Remote())
 	}
 	for _, l := range n.loops {
 		if err := l.Start(); err != nil {
@@ -73,18 +73,6 @@ func (n *node) listen(t *testing.T) {
 	if err := n.acceptor.Listen(n.ln, 0); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// move is Config.Move for the loops of one process.
-func (n *node) move(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool {
-	if process != 0 || int(loop) >= len(n.loops) {
-		return false
-	}
-	tag, fd := c.Tag(), l.Detach(c)
-	if !n.loops[loop].Remote().Post(func(l *netpoll.Loop) { l.Adopt(fd, roleHead, tag, first) }) {
-		unix.Close(fd)
-	}
-	return true
 }
 
 // echoApp echoes; a text that begins with "!" is a command.

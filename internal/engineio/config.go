@@ -84,8 +84,9 @@ type Config struct {
 	// Draining says whether the node goes down: then handshakes are answered with 503. It may be nil.
 	Draining func() bool
 
-	// Refused hears of each request that was refused. It may be nil.
-	Refused func(code Code)
+	// Refused hears of each request that was refused, by a label of few values: Code.Label, or that of an edge.Refusal. It may be
+	// nil.
+	Refused func(label string)
 
 	// Shard is the loop's part of the rooms, Sink where its members are; a session that has ended leaves the shard, and one that has
 	// caught up is reported to it. They may be nil.

@@ -26,6 +26,7 @@ type Endpoint struct {
 	// Used by one call at a time, and kept to be used again.
 	request Request
 	frames  []byte
+	runs    [][]byte
 	payload []byte
 	answer  []byte
 	date    date
@@ -101,19 +102,21 @@ func (e *Endpoint) SendText(l *netpoll.Loop, s *Session, text []byte) { e.SendMe
 // SendMessage sends a text message and the binary messages that belong to it, with nothing in between. They are copied.
 func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachments ...[]byte) {
 	e.frames = AppendMessage(e.frames[:0], s.Form(), text, attachments...)
-	e.cfg.Counters.MessagesSent++
-	e.send(l, s, e.frames)
+	e.sendMessage(l, s)
 }
 
 // SendBinary sends a binary message, which is copied.
 func (e *Endpoint) SendBinary(l *netpoll.Loop, s *Session, data []byte) {
 	e.frames = AppendBinary(e.frames[:0], s.Form(), data)
-	e.cfg.Counters.MessagesSent++
-	e.send(l, s, e.frames)
+	e.sendMessage(l, s)
 }
 
-// send sends a run of frames, which is copied.
-func (e *Endpoint) send(l *netpoll.Loop, s *Session, p []byte) {
+// sendMessage sends a copy of the frames of one message, which are in e.frames.
+func (e *Endpoint) sendMessage(l *netpoll.Loop, s *Session) {
+	p := e.frames
+	if cap(p) > scratchBytesMax {
+		e.frames = nil
+	}
 	switch c := e.socket(l, s); {
 	case s.flags&flagClosed != 0:
 		return
@@ -122,6 +125,7 @@ func (e *Endpoint) send(l *netpoll.Loop, s *Session, p []byte) {
 	case s.flags&flagSocket == 0:
 		e.queueOf(l, s).add(p)
 	}
+	e.cfg.Counters.MessagesSent++
 	e.checkOwed(l, s)
 }
 

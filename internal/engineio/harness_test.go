@@ -3,6 +3,7 @@
 package engineio
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -134,7 +135,8 @@ func (r *rig) cast() prototest.Cast {
 //	then                      what was sent so far arrives before what follows
 //	heard WORDS               the App must have heard this next
 //	publish TOPIC TEXT        a broadcast, with an attachment
-//	drain NAME | kick NAME    ends the session of the slot NAME
+//	flood TOPIC SIZE          three broadcasts of that size
+//	drain SLOT | kick SLOT    ends the session whose anchor is in the slot
 func (r *rig) perform(word, rest string, client func(string) *netpolltest.Peer) bool {
 	switch word {
 	case "heard":
@@ -149,6 +151,14 @@ func (r *rig) perform(word, rest string, client func(string) *netpolltest.Peer) 
 		topic, text, _ := strings.Cut(rest, " ")
 		if _, err := r.Hub.Publish(topic, broadcast.Text, []byte(text)); err != nil {
 			r.t.Fatal(err)
+		}
+	case "flood": // more than an outbox has room for, in turns of their own
+		topic, size, _ := strings.Cut(rest, " ")
+		for range 3 {
+			if _, err := r.Hub.Publish(topic, broadcast.Text, bytes.Repeat([]byte("x"), prototest.Int(r.t, size))); err != nil {
+				r.t.Fatal(err)
+			}
+			r.Settle()
 		}
 	case "drain", "kick":
 		c := r.ConnAt(uint32(prototest.Int(r.t, rest)))
@@ -183,6 +193,7 @@ func expand(s string) string {
 //	get QUERY | upgrade QUERY | METHOD-LIKE-PUT QUERY      requests; further words are header fields, "Name:value"
 //	post QUERY BODY | octets QUERY HEX                     the same with a body
 //	answer BODY | script BODY | bytes HEX | ok             answers of polling
+//	handshake SLOT[|LINE]…                                 the answer that opens a session, with more header lines
 //	refused CODE MESSAGE | empty STATUS[|LINE] | switching
 //	sends TEXT                                             a frame with such names in it
 //	zeros N                                                N bytes
@@ -202,6 +213,12 @@ func (r *rig) frame(word, rest string) []byte {
 		return request("POST", first, "Content-Type:application/octet-stream Content-Length:"+strconv.Itoa(len(body)), body)
 	case "answer":
 		return reply("200 OK", kindText, unquote(expand(rest)))
+	case "handshake":
+		slot, lines, _ := strings.Cut(rest, "|")
+		if lines != "" {
+			lines = "|" + lines
+		}
+		return reply("200 OK"+lines, kindText, expand(`0{"sid":"$`+slot+`","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":2000}`))
 	case "script":
 		return reply("200 OK", kindScript, unquote(expand(rest)))
 	case "bytes":
@@ -272,7 +289,16 @@ func unhex(t testing.TB, s string) string {
 }
 
 func TestTranscripts(t *testing.T) {
-	for _, seed := range []uint64{0, 1, 2, 3, 4, 5} {
-		prototest.Run(t, "testdata/*.txt", func(t *testing.T) prototest.Cast { return newRig(t, seed, config).cast() })
+	cors := config
+	cors.Cookie = "io"
+	cors.CORS = CORS{Credentials: true, ExposedHeaders: []string{"X-B", "X-C"}, MaxAge: 10 * time.Minute}
+	var err error
+	if cors.Origins, err = edge.ParseOriginRules([]string{"https://shop.example"}); err != nil {
+		t.Fatal(err)
+	}
+	for dir, cfg := range map[string]Config{"": config, "cors/": cors, "rooms/": config, "plain/": {}} {
+		for _, seed := range []uint64{0, 1, 2, 3, 4, 5} {
+			prototest.Run(t, "testdata/"+dir+"*.txt", func(t *testing.T) prototest.Cast { return newRig(t, seed, cfg).cast() })
+		}
 	}
 }

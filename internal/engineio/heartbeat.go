@@ -12,6 +12,10 @@ import (
 func (e *Endpoint) heartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.sockets.ForgetBudget(l, &s.State)
 	if s.flags&(flagV3|flagPinged) != 0 {
+		if left := e.underWay(l, s); left > 0 {
+			l.Arm(c, left)
+			return
+		}
 		e.shut(l, s, ReasonPingTimeout, codeNone, "")
 		return
 	}
@@ -56,4 +60,14 @@ func (e *Endpoint) rearm(l *netpoll.Loop, s *Session, grace int) {
 	if anchor := l.Lookup(s.anchor); anchor != nil {
 		l.Arm(anchor, e.cfg.PingInterval+e.cfg.PingTimeout*time.Duration(grace))
 	}
+}
+
+// underWay is how long a session may still stay silent whose WebSocket takes what it is owed, if slowly: our ping, or our answer to the
+// client's, is behind that.
+func (e *Endpoint) underWay(l *netpoll.Loop, s *Session) time.Duration {
+	c := e.socket(l, s)
+	if c == nil || !c.Backlogged() {
+		return 0
+	}
+	return e.cfg.PingTimeout - (l.Now() - l.Seen(c))
 }

@@ -50,6 +50,10 @@ const (
 	// clients that came in a burst would be pinged in bursts.
 	HeartbeatSpread = 2
 
+	// scratchBytesMax bounds the buffers that are kept from one message to the next, in bytes. Without it one large message would
+	// stay resident on every loop.
+	scratchBytesMax = 64 << 10
+
 	// lengthDigitsMax bounds the digits of a packet's length in a payload of protocol 3. Without it there would be numbers that
 	// overflow.
 	lengthDigitsMax = 10

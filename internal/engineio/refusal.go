@@ -29,3 +29,16 @@ func (c Code) String() string {
 	}
 	return "Unknown error"
 }
+
+var codeLabels = [codeCount]string{
+	CodeUnknownTransport: "unknown_transport", CodeUnknownSession: "unknown_session", CodeBadMethod: "bad_handshake",
+	CodeBadRequest: "bad_handshake", CodeForbidden: "forbidden", CodeUnsupportedVersion: "unsupported_version",
+}
+
+// Label is the code as a label of metrics.
+func (c Code) Label() string {
+	if c < codeCount {
+		return codeLabels[c]
+	}
+	return "other"
+}
