@@ -226,11 +226,8 @@ func (a *alone) stop() error {
 		return nil
 	}
 	a.stopped = true
-	err := a.fallback.Close()
-	if e := a.http.Close(); err == nil {
-		err = e
-	}
+	err := a.http.Close()
+	_ = a.fallback.Close() // closed with the server, if that had begun
 	a.stopLoops(len(a.loops))
 	return err
 }
-

@@ -58,6 +58,10 @@ const (
 	// otherwise never be sent anything else.
 	heldTurnsMax = 2000
 
+	// roundsPerTurnMax bounds how often one turn goes back and forth between broadcasts and packets for single sockets, each time for a
+	// turn's worth of members.
+	roundsPerTurnMax = 8
+
 	// logBytesDefault is what Recovery.LogBytesMax = 0 means: packets kept for clients that are away, in bytes for each namespace.
 	logBytesDefault = 16 << 20
 

@@ -19,7 +19,7 @@ func meet(loops []*Reactor, f func()) error {
 	}
 	var failed error
 	for _, r := range loops {
-		if err := r.do(order{run: arrive}); err != nil {
+		if err := r.do(order{run: arrive, meets: true}); err != nil {
 			failed = err
 			arrive(nil) // that loop has stopped, or has too much to do: the others must not wait for it
 		}

@@ -13,7 +13,8 @@ import (
 
 // order is something to be done on a loop: a packet to be sent to a socket, or anything else.
 type order struct {
-	run func(l *netpoll.Loop)
+	run   func(l *netpoll.Loop)
+	meets bool // run is a broadcast's, which comes behind what is held for single sockets
 
 	socket   *Socket
 	out      *outgoing
@@ -49,13 +50,14 @@ func (r *Reactor) do(o order) error {
 	return nil
 }
 
-// drain executes what was ordered so far. Loop.
+// drain executes what was ordered so far, up to a broadcast that has to wait. Loop.
 func (r *Reactor) drain(l *netpoll.Loop) {
+	r.waits = false
 	for r.serve(l) {
 	}
 }
 
-// serve executes orders until there are none, or one has panicked; then more is true.
+// serve executes orders until there are none, or a broadcast has to wait for what is held; more is true when it must be called again.
 func (r *Reactor) serve(l *netpoll.Loop) (more bool) {
 	if r.next == len(r.taken) && !r.take() {
 		return false
@@ -69,6 +71,10 @@ func (r *Reactor) serve(l *netpoll.Loop) (more bool) {
 	}()
 	for r.next < len(r.taken) {
 		o := r.taken[r.next]
+		if o.meets && len(r.held) > 0 && !r.hasty {
+			r.waits = true
+			return false
+		}
 		r.taken[r.next] = order{}
 		r.next++
 		if o.run != nil {
@@ -88,6 +94,24 @@ func (r *Reactor) take() bool {
 	r.taken, r.orders = r.orders, r.taken[:0]
 	r.next, r.ordersBytes = 0, 0
 	return len(r.taken) > 0
+}
+
+// deliver does what was ordered, and what broadcasts have become of it, in the order of the orders: a packet for one socket comes behind
+// the broadcasts before it, and a broadcast behind the packets before it. A broadcast that many get takes more than one turn; who waited
+// for it in vain goes in front.
+func (r *Reactor) deliver(l *netpoll.Loop, members int) (more bool) {
+	for range roundsPerTurnMax {
+		r.drain(l)
+		more = r.shard.Deliver(&r.sink, members)
+		if r.release(l) {
+			more = true
+		}
+		r.hasty = len(r.held) > 0
+		if !r.waits {
+			return more
+		}
+	}
+	return true
 }
 
 // emit sends a packet to a socket, or holds it while the socket is owed a broadcast that was made before.

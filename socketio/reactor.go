@@ -36,6 +36,8 @@ type Reactor struct {
 	taken     []order // being worked off
 	next      int     // the first of them that is not done
 	held      []order // packets that wait for broadcasts to come first
+	waits     bool    // the next order is a broadcast that comes behind those
+	hasty     bool    // it need not: they have waited longer than a turn
 	joining   joining
 	deadlines deadlines
 	alarm     *time.Timer
@@ -77,11 +79,7 @@ func (r *Reactor) Endpoint() *engineio.Endpoint { return r.engine }
 // Deliver is the server's part of phase 6: it must be called in each turn, for at most so many members, and tells whether there is more to
 // do. Engine.IO's own part is done with it. Loop only.
 func (r *Reactor) Deliver(l *netpoll.Loop, members int) (more bool) {
-	r.drain(l)
-	more = r.shard.Deliver(&r.sink, members)
-	if r.release(l) {
-		more = true
-	}
+	more = r.deliver(l, members)
 	r.engine.Flush(l)
 	return more
 }
