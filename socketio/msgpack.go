@@ -4,6 +4,8 @@
 package socketio
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -44,6 +46,10 @@ func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
 		case "data":
 			if msgp.IsNil(p) {
 				p, err = msgp.ReadNilBytes(p)
+				break
+			}
+			if rest, is := bytes.CutPrefix(p, undefined); is {
+				p = rest
 				break
 			}
 			if p, bad = r.value(p, 0); bad != "" {
@@ -119,14 +125,39 @@ func (r *msgpackReader) value(p []byte, depth int) (rest []byte, bad fault) {
 	case msgp.TimeType:
 		var v time.Time
 		v, p, err = msgp.ReadTimeBytes(p)
-		r.json = jsontext.AppendString(r.json, v.UTC().Format("2006-01-02T15:04:05.000Z"))
+		r.time(v)
 	default:
-		return nil, faultMsgpack
+		return r.extension(p)
 	}
 	if err != nil {
 		return nil, faultMsgpack
 	}
 	return p, ""
+}
+
+// undefined is JavaScript's, as version 2 of npm notepack.io writes it, which the client's parser has.
+var undefined = []byte{0xd4, 0, 0}
+
+// extension reads what notepack.io 2 writes for undefined and for a Date: extensions of type 0, of one and of eight bytes.
+func (r *msgpackReader) extension(p []byte) (rest []byte, bad fault) {
+	if rest, is := bytes.CutPrefix(p, undefined); is {
+		r.json = append(r.json, "null"...) // as JSON.stringify does in an array
+		return rest, ""
+	}
+	if rest, is := bytes.CutPrefix(p, []byte{0xd7, 0}); is && len(rest) >= 8 {
+		r.time(time.UnixMilli(int64(binary.BigEndian.Uint64(rest))))
+		return rest[8:], ""
+	}
+	return nil, faultMsgpack
+}
+
+// time writes a date as JSON.stringify does.
+func (r *msgpackReader) time(t time.Time) {
+	if year := t.UTC().Year(); year < 0 || year > 9999 {
+		r.json = append(r.json, "null"...)
+		return
+	}
+	r.json = jsontext.AppendString(r.json, t.UTC().Format("2006-01-02T15:04:05.000Z"))
 }
 
 // float writes a number as JSON.stringify does: what JSON has no word for is null.
