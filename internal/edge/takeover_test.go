@@ -206,3 +206,52 @@ func TestUpgradeThroughAProxy(t *testing.T) {
 	}
 	c.wantEnd()
 }
+
+// A request that goes on to a loop is what it was, with its body still to be read.
+func TestAppendRequestHead(t *testing.T) {
+	type result struct {
+		head []byte
+		Taken
+	}
+	results := make(chan result, 1)
+	s := newSite(t, ListenerOptions{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := AppendRequestHead(nil, r)
+		taken, err := TakeOver(w)
+		if err != nil {
+			t.Error(err)
+		}
+		results <- result{head, taken}
+	}))
+	for _, tt := range []struct{ fields, body string }{
+		{"", ""},
+		{"Content-Length: 0\r\n", ""},
+		{"Content-Length: 5\r\nX-A: 1\r\nX-A: 2\r\n", "hello"},
+		{"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"},
+	} {
+		c := s.connect("POST /socket.io/?a=b%20c HTTP/1.1\r\nHost: node\r\n"+tt.fields+"\r\n"+tt.body, 1)
+		got := <-results
+		c.CloseWrite()
+		if rest := string(got.First) + drain(t, got.FD); rest != tt.body {
+			t.Errorf("%q: %q is left of the body", tt.fields, rest)
+		}
+		unix.Close(got.FD)
+		var want, have Head
+		if n, refusal := ParseHead(&have, got.head, Limits{}); n != len(got.head) || refusal != nil {
+			t.Fatalf("%q: %v", got.head, refusal)
+		}
+		again := "POST /socket.io/?a=b%20c HTTP/1.1\r\nHost: node\r\n" + tt.fields + "\r\n"
+		if _, refusal := ParseHead(&want, []byte(again), Limits{}); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if string(have.Target()) != string(want.Target()) || string(have.Host()) != "node" ||
+			have.Chunked() != want.Chunked() || max(have.ContentLength(), 0) != max(want.ContentLength(), 0) {
+			t.Errorf("%q became %q", again, got.head)
+		}
+		for _, name := range []string{"x-a", "expect"} {
+			a, _ := want.Get(name)
+			if b, _ := have.Get(name); string(a) != string(b) {
+				t.Errorf("%s: %q became %q", name, a, b)
+			}
+		}
+	}
+}
