@@ -4,9 +4,11 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/netip"
+	"sort"
 
 	"c100k/internal/edge"
 	"c100k/netpoll"
@@ -81,11 +83,24 @@ func (s *Server) adopt(fd int, tag uint32, first []byte) {
 // headOf writes a parsed request's head again. It has passed net/http, and will pass our own parser on the loop: what that one
 // does not like is answered there.
 func headOf(r *http.Request) ([]byte, *edge.Refusal) {
-	switch {
-	case r.ProtoMajor != 1:
+	if r.ProtoMajor != 1 {
 		return nil, refuseHTTP2
-	case r.ContentLength > 0 || len(r.TransferEncoding) > 0:
+	}
+	var b bytes.Buffer
+	b.WriteString(r.Method + " " + r.URL.RequestURI() + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
+	names := make([]string, 0, len(r.Header))
+	for name := range r.Header {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		for _, value := range r.Header[name] {
+			b.WriteString(name + ": " + value + "\r\n")
+		}
+	}
+	if r.ContentLength > 0 || len(r.TransferEncoding) > 0 {
 		return nil, refuseBody
 	}
-	return edge.AppendRequestHead(nil, r), nil
+	b.WriteString("\r\n")
+	return b.Bytes(), nil
 }

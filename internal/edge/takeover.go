@@ -4,13 +4,9 @@ package edge
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -82,28 +78,6 @@ func (c *Conn) Take() (fd int, buffered []byte, err error) {
 	// The duplicate keeps the connection; an error here would not change that.
 	_ = c.Conn.Close()
 	return fd, buffered, nil
-}
-
-// AppendRequestHead appends the head of a request that net/http has parsed, written again: for a loop, to which the request goes on as if
-// it had just arrived, and whose parser judges it. The framing of its body is said as it was; of the body nothing may have been read.
-// HTTP/1 only.
-func AppendRequestHead(dst []byte, r *http.Request) []byte {
-	dst = append(dst, r.Method+" "+r.URL.RequestURI()+" "+r.Proto+"\r\nHost: "+r.Host+"\r\n"...)
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		if name == "Content-Length" {
-			continue // is said below, once
-		}
-		for _, value := range r.Header[name] {
-			dst = append(dst, name+": "+value+"\r\n"...)
-		}
-	}
-	switch {
-	case len(r.TransferEncoding) > 0:
-		dst = append(dst, "Transfer-Encoding: "+strings.Join(r.TransferEncoding, ", ")+"\r\n"...)
-	case r.ContentLength > 0:
-		dst = append(dst, "Content-Length: "+strconv.FormatInt(r.ContentLength, 10)+"\r\n"...)
-	}
-	return append(dst, "\r\n"...)
 }
 
 // duplicate is a second descriptor of the socket, closed on exec and, like the first, non-blocking.
