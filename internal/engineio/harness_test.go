@@ -105,6 +105,8 @@ func (r *rig) Text(l *netpoll.Loop, s *Session, p []byte) {
 		if _, err := r.Shard.Subscribe(s.Member(), broadcast.Form(s.Form()), rest); err != nil {
 			r.t.Error(err)
 		}
+	case "!panic":
+		panic("as asked")
 	case "!mute":
 	default:
 		r.e.SendText(l, s, p)
