@@ -52,6 +52,8 @@ func (s *Server) ours(path string) bool {
 		return true
 	case "/echo", "/broadcast":
 		return s.cfg.DemoEndpoints
+	case sioPath:
+		return s.sio != nil
 	}
 	return false
 }
@@ -63,6 +65,10 @@ func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Hea
 	// left to net/http's 404.
 	if !s.ours(string(h.Path())) {
 		return false
+	}
+	if string(h.Path()) == sioPath {
+		s.serveSIO(r, l, c, h, rest)
+		return true
 	}
 	refusal := s.judge(h)
 	if refusal == nil {

@@ -5,23 +5,29 @@ package server
 
 import (
 	"net/http"
+	"strings"
+	"sync/atomic"
 
 	"c100k/internal/edge"
 	"c100k/netpoll"
+	"c100k/socketio"
 
 	"golang.org/x/sys/unix"
 )
 
-// Handler serves the node's streams (/ws, /sse, and the demo endpoints if they are on) in another http.Server or ServeMux; for
+// Handler serves the node's streams (/ws, /sse, /socket.io/, and the demo endpoints if they are on) in another http.Server or ServeMux; for
 // other paths it answers 404. It takes the socket over from net/http: from then on the connection costs no goroutine. That needs
 // HTTP/1.1 without TLS; other connections get 505 or 501. The node's loops serve it whether or not Serve was called.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.ours(r.URL.EscapedPath()) {
+		switch {
+		case s.ours(r.URL.EscapedPath()):
+			s.foreign.note(s, r)
+			s.takeOver(w, r)
+		case s.sio != nil && strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath)):
+		default:
 			http.NotFound(w, r)
-			return
 		}
-		s.takeOver(w, r)
 	})
 }
 
@@ -29,6 +35,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 	var refusal *edge.Refusal
 	switch {
+	case r.URL.Path == sioPath: // its clients send bodies, and it has its own way to say no
 	case r.ContentLength > 0 || len(r.TransferEncoding) > 0:
 		refusal = refuseBody
 	case s.draining.Load() && !isEventSource(r.URL.Path, r.Header.Get("Accept")):
@@ -52,8 +59,37 @@ func (s *Server) adopt(fd int, tag uint32, first []byte) {
 			least = remote
 		}
 	}
-	if !least.Post(func(l *netpoll.Loop) { l.Adopt(fd, roleHead, tag, first) }) {
+	s.adoptOn(least, fd, tag, first)
+}
+
+// adoptOn gives a socket to a loop.
+func (s *Server) adoptOn(loop *netpoll.Remote, fd int, tag uint32, first []byte) {
+	if !loop.Post(func(l *netpoll.Loop) { l.Adopt(fd, roleHead, tag, first) }) {
 		unix.Close(fd)
 		s.admission.Release(tag)
 	}
+}
+
+// foreign is the handler of the http.Server that Handler is mounted in: a connection that was taken over for a poll stays with us, and what
+// else comes on it is that server's to answer. It is asked only where the node has no public port of its own.
+type foreign struct{ handler atomic.Pointer[http.Handler] }
+
+func (f *foreign) note(s *Server, r *http.Request) {
+	from, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || from == s.http || r.URL.Path != sioPath {
+		return
+	}
+	handler := from.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	f.handler.Store(&handler)
+}
+
+// or is the foreign handler, or else other.
+func (f *foreign) or(s *Server, other http.Handler) http.Handler {
+	if handler := f.handler.Load(); handler != nil && s.Addr() == nil {
+		return *handler
+	}
+	return other
 }

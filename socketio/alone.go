@@ -131,17 +131,17 @@ func (a *alone) run(io *Server) error {
 func (a *alone) newLoop(io *Server, r *Reactor, i int, origins edge.OriginRules) (*netpoll.Loop, error) {
 	head := &edge.Config{Fallback: a.fallback, Admission: a.admission}
 	e := r.Attach(engineio.Config{
-		Roles:   engineio.Roles{Head: roleHead, Polling: rolePolling, Socket: roleSocket, Session: roleSession},
-		Loop:    uint8(i),
-		Move:    a.move,
-		AllowV3: io.opt.AllowV3, NoPolling: io.opt.NoPolling, NoWebSocket: io.opt.NoWebSocket, NoUpgrades: io.opt.NoUpgrades,
+		Roles:     engineio.Roles{Head: roleHead, Polling: rolePolling, Socket: roleSocket, Session: roleSession},
+		Loop:      uint8(i),
+		Move:      a.move,
+		NoPolling: io.opt.NoPolling, NoWebSocket: io.opt.NoWebSocket, NoUpgrades: io.opt.NoUpgrades,
 		PingInterval: io.opt.PingInterval, PingTimeout: io.opt.PingTimeout, UpgradeTimeout: io.opt.UpgradeTimeout,
 		PayloadBytesMax: io.opt.MaxPayload, OutboxBytesMax: io.opt.Outbox,
 		Compress: io.opt.Compress, Origins: origins, CORS: io.opt.CORS, Cookie: io.opt.Cookie,
 		Address:  head.ClientAddr,
 		Counters: &wsconn.Counters{},
 		Seed:     uint64(i),
-	})
+	}, Watch{})
 	path := []byte(io.opt.Path)
 	head.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
 		if string(h.Path()) != string(path) {

@@ -20,6 +20,9 @@ func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
 	f := newFacts(r)
 	c.session, c.facts = s.ID(), &f
 	a.server.connected.Add(1)
+	if a.watch.Opened != nil {
+		a.watch.Opened()
+	}
 	a.joining.add(l.Now()+a.server.opt.ConnectTimeout, c.session)
 	a.wind(l)
 	if s.Version() == 3 {
@@ -106,11 +109,15 @@ func (a app) Upgraded(*netpoll.Loop, *engineio.Session) {}
 // Closed ends a client: its sockets leave.
 func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	c := a.of(s)
+	a.shard.Leave(s.Member())
 	for _, socket := range c.sockets() {
 		a.leave(l, nil, socket, reasonOf(r))
 	}
 	a.clients.Free(s.Value())
 	a.server.connected.Add(-1)
+	if a.watch.Closed != nil {
+		a.watch.Closed(r)
+	}
 }
 
 // reject ends the connection of a client that has broken the rules.

@@ -195,6 +195,9 @@ func (r *Reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	for _, f := range disconnected {
 		f(reason)
 	}
+	for _, f := range s.nsp.disconnectHandlers() {
+		f(s, reason)
+	}
 	r.server.forget(s.nsp)
 }
 

@@ -41,6 +41,7 @@ type hooks struct {
 	mu          sync.RWMutex // guards the fields below, whose contents never change
 	middlewares []func(h *Handshake, next func(error))
 	connection  []func(s *Socket)
+	disconnect  []func(s *Socket, reason Reason)
 }
 
 func (h *hooks) use(f func(h *Handshake, next func(error))) {
@@ -105,6 +106,21 @@ func (nsp *Namespace) On(event string, fn any) {
 	nsp.mu.Lock()
 	nsp.handlers = append(nsp.handlers[:len(nsp.handlers):len(nsp.handlers)], l)
 	nsp.mu.Unlock()
+}
+
+// OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs a socket nothing, where
+// Socket.OnDisconnect costs some hundred bytes.
+func (nsp *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
+	nsp.hooks.mu.Lock()
+	nsp.hooks.disconnect = append(nsp.hooks.disconnect[:len(nsp.hooks.disconnect):len(nsp.hooks.disconnect)], f)
+	nsp.hooks.mu.Unlock()
+}
+
+// disconnectHandlers are those that hear of a socket that has left.
+func (nsp *Namespace) disconnectHandlers() []func(s *Socket, reason Reason) {
+	nsp.hooks.mu.RLock()
+	defer nsp.hooks.mu.RUnlock()
+	return nsp.hooks.disconnect
 }
 
 func (nsp *Namespace) listeners() []listener {

@@ -19,6 +19,7 @@ type Reactor struct {
 	index  int
 	shard  *broadcast.Shard
 	engine *engineio.Endpoint
+	watch  Watch
 	remote atomic.Pointer[netpoll.Remote]
 
 	// Any goroutine.
@@ -51,20 +52,22 @@ func newReactor(io *Server, shard *broadcast.Shard, i int) *Reactor {
 	return r
 }
 
-// Attach makes the Engine.IO endpoint of the loop. cfg needs what belongs to the loop (Roles, Process, Loop, Move) and the limits; what
-// the Server's options say is filled in.
-func (r *Reactor) Attach(cfg engineio.Config) *engineio.Endpoint {
+// Attach makes the Engine.IO endpoint of the loop. cfg needs what belongs to the loop (Roles, Loop, Move) and the limits; what the Server's
+// options say of requests is filled in. A Shard in it is another hub's that has the clients as members too: they leave it when they close.
+// watch hears of clients; its functions may be nil.
+func (r *Reactor) Attach(cfg engineio.Config, watch Watch) *engineio.Endpoint {
 	opt := &r.server.opt
 	cfg.App = app{r}
-	cfg.Shard, cfg.Sink = r.shard, &r.sink
-	if cfg.Use == nil {
-		cfg.Use = opt.Use
-	}
-	if cfg.Allow == nil {
-		cfg.Allow = opt.AllowRequest
-	}
+	cfg.Use, cfg.Allow, cfg.AllowV3 = opt.Use, opt.AllowRequest, cfg.AllowV3 || opt.AllowV3
+	r.watch = watch
 	r.engine = engineio.New(cfg)
 	return r.engine
+}
+
+// Watch hears of the clients of one loop, on the loop.
+type Watch struct {
+	Opened func()
+	Closed func(r engineio.Reason)
 }
 
 // Run tells the Reactor the loop that it is on, before that starts.
