@@ -43,7 +43,10 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 
 // openPolling opens a session that begins with polling: the answer carries the open packet, and nothing else.
 func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
-	anchor := l.Reserve(e.cfg.Roles.Session)
+	var anchor *netpoll.Conn
+	if e.sessions.Len() < e.cfg.SessionsMax {
+		anchor = l.Reserve(e.cfg.Roles.Session)
+	}
 	if anchor == nil {
 		e.refuseWhole(l, r, edge.RefuseOverCapacity)
 		return

@@ -13,6 +13,10 @@ const (
 	OutboxBytesMaxDefault  = 1 << 20
 )
 
+// SessionsMaxDefault is what Config.SessionsMax = 0 means. A session that polls needs no connection between two requests, so without a
+// bound one client that only ever shakes hands would hold as many records as it likes, for the length of a heartbeat each.
+const SessionsMaxDefault = 100_000
+
 const (
 	// FarewellTimeout bounds how long a session that polls and was closed by us waits for the poll that is told so. Without it a
 	// client that never comes back keeps its record.

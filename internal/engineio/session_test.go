@@ -365,3 +365,60 @@ func TestPanic(t *testing.T) {
 		t.Errorf("heard %q", r.log)
 	}
 }
+
+// A request of another loop's session goes there as it came, but not before the answer in front of it is out.
+func TestMove(t *testing.T) {
+	cfg := config
+	cfg.Loop, cfg.Process = 1, 2
+	var moved []string
+	cfg.Move = func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool {
+		if process != 2 || loop != 3 {
+			return false
+		}
+		if c.Pending() > 0 {
+			t.Error("moved before the answer in front of it was out")
+		}
+		moved = append(moved, string(first))
+		l.Close(c, netpoll.ReasonLocal)
+		return true
+	}
+	r := newRig(t, 0, cfg)
+	id := func(process, loop uint8) string {
+		return string(appendID(nil, &place{process: process, loop: loop, slot: 1}))
+	}
+	unknown := request("GET", "EIO=4&transport=polling&sid="+id(2, 4), "", "")
+	foreign := request("POST", "EIO=4&transport=polling&sid="+id(2, 3), "Content-Length:5", "4he")
+	p := r.Connect(roleHead)
+	if got := r.ask(p, unknown); !strings.Contains(got, `"code":1`) {
+		t.Errorf("nobody's session: %q", got)
+	}
+	p.Write(append(bytes.Clone(unknown), foreign...))
+	r.Advance(100 * time.Millisecond)
+	if got := string(p.Read()); !strings.Contains(got, `"code":1`) {
+		t.Errorf("the answer in front: %q", got)
+	}
+	q := r.Connect(roleHead)
+	q.Write(append(append(bytes.Clone(unknown), unknown...), foreign...))
+	r.Advance(200 * time.Millisecond)
+	if got := string(q.Read()); strings.Count(got, `"code":1`) != 2 {
+		t.Errorf("the answers in front: %q", got)
+	}
+	if len(moved) != 2 || moved[0] != string(foreign) || moved[1] != string(foreign) {
+		t.Errorf("moved %q", moved)
+	}
+}
+
+// Handshakes without anything behind them are bounded, and forgotten.
+func TestSessionsMax(t *testing.T) {
+	cfg := config
+	cfg.SessionsMax = 2
+	r := newRig(t, 0, cfg)
+	r.open("EIO=4")
+	r.open("EIO=4")
+	p := r.Connect(roleHead)
+	if got := r.ask(p, request("GET", "EIO=4&transport=polling", "", "")); !strings.HasPrefix(got, "HTTP/1.1 503") {
+		t.Errorf("beyond the bound: %q", got)
+	}
+	r.Advance(50 * time.Second)
+	r.open("EIO=4")
+}
