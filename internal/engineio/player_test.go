@@ -4,6 +4,7 @@ package engineio
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -142,3 +143,23 @@ func (p *player) finish() {
 		p.t.Fatalf("the room has members: %+v", info)
 	}
 }
+
+// Long scripts, as a fuzzer does not make them soon.
+func TestRandomScripts(t *testing.T) {
+	for seed := range uint64(scripts) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		p := newPlayer(t, seed%5)
+		var script []byte
+		for range 150 {
+			b := byte(random.Uint32())
+			script = append(script, b)
+			p.act(b>>4, b&0x0f)
+		}
+		p.finish()
+		if t.Failed() {
+			t.Fatalf("script %x, seed %d", script, seed%5)
+		}
+	}
+}
+
+const scripts = 100

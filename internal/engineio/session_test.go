@@ -209,6 +209,11 @@ func TestHooks(t *testing.T) {
 		if r.Query("token") != "a b" {
 			return fmt.Errorf("token %q of %s?", r.Query("token"), r.Host())
 		}
+		names := ""
+		r.EachHeader(func(name, value []byte) { names += string(name) + "=" + string(value) + ";" })
+		if names != "Host=node;X-Forwarded-Proto=https;" || !r.Secure() || r.CrossOrigin() {
+			t.Errorf("header %q, secure %v, cross origin %v", names, r.Secure(), r.CrossOrigin())
+		}
 		if r.URL() != "/socket.io/?EIO=4&transport=polling&token=a+b" || r.Method() != "GET" || r.Version != 4 || !r.Handshake {
 			t.Errorf("%+v %s %s", r, r.URL(), r.Method())
 		}
@@ -217,7 +222,7 @@ func TestHooks(t *testing.T) {
 	r := newRig(t, 0, cfg)
 	p := r.Connect(roleHead)
 	for _, tt := range []struct{ query, fields, want string }{
-		{"EIO=4&transport=polling&token=a+b", "", `"upgrades"`},
+		{"EIO=4&transport=polling&token=a+b", "X-Forwarded-Proto:https", `"upgrades"`},
 		{"EIO=4&transport=polling&token=%22", "", `{"code":4,"message":"token \"\\\"\" of node?"}`},
 		{"EIO=4&transport=polling&token=a+b", "X-Bad:1", `{"code":3,"message":"Bad request"}`},
 		{"EIO=4&transport=polling&token=%", "", `{"code":3,"message":"Bad request"}`},
