@@ -54,7 +54,7 @@ type Config struct {
 	// OutboxBytesMax bounds what a session may lag behind, in bytes; 0 is 1 MiB. Beyond it, it ends with ReasonSlow.
 	OutboxBytesMax int
 
-	// SessionsMax bounds the sessions of this loop; 0 is 100,000. Beyond it, handshakes over polling get 503. Those over WebSocket are
+	// SessionsMax bounds the sessions of this loop; 0 is 250,000. Beyond it, handshakes over polling get 503. Those over WebSocket are
 	// bounded by their connections.
 	SessionsMax int
 

@@ -3,6 +3,7 @@
 package engineio
 
 import (
+	"bytes"
 	"strconv"
 
 	"c100k/frame"
@@ -17,7 +18,7 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	case string(r.h.Method()) != "GET":
 		e.refuse(l, r, CodeBadMethod, "")
 		return
-	case r.webSocket() != r.h.UpgradeRequested(), r.jsonp != nil && !e.mayScript(r):
+	case r.webSocket() != r.h.UpgradeRequested(), r.h.HasBody(), r.jsonp != nil && !e.mayScript(r):
 		e.refuse(l, r, CodeBadRequest, "")
 		return
 	case e.cfg.Draining != nil && e.cfg.Draining():
@@ -57,6 +58,7 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	}
 	e.beginHeartbeat(l, anchor, s)
 	x := e.take(l, r, s)
+	x.held = bytes.Clone(r.rest)
 	if e.cfg.Cookie != "" {
 		x.lines = e.appendCookie(x.lines, s)
 	}
