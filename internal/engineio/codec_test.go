@@ -210,6 +210,12 @@ func TestForms(t *testing.T) {
 			t.Errorf("form %d: %q, want %q", form, got, want)
 		}
 	}
+	for _, n := range []int{124, 125, 65534, 65535, 70000} { // around the three lengths of a header
+		payload := AppendPayload(nil, true, AppendMessage(nil, FormV4, bytes.Repeat([]byte("x"), n)))
+		if len(payload) != n+1 {
+			t.Errorf("%d bytes became %d", n, len(payload))
+		}
+	}
 	run := AppendMessage([]byte("before"), FormV4Deflated, long, long, []byte{1})
 	if len(run) > 200 || string(run[:6]) != "before" {
 		t.Errorf("deflated, it has %d bytes", len(run))

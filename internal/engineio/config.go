@@ -54,7 +54,11 @@ type Config struct {
 	// OutboxBytesMax bounds what a session may lag behind, in bytes; 0 is 1 MiB. Beyond it, it ends with ReasonSlow.
 	OutboxBytesMax int
 
-	// Rate is how many messages a second a WebSocket may send, RateBurst how many at once; 0 is no limit. See wsconn.Config.
+	// SessionsMax bounds the sessions of this loop; 0 is 250,000. Beyond it, handshakes over polling get 503. Those over WebSocket are
+	// bounded by their connections.
+	SessionsMax int
+
+	// Rate is how many messages a second a session may send, RateBurst how many at once; 0 is no limit. See wsconn.Config.
 	Rate      float64
 	RateBurst int
 
@@ -127,6 +131,9 @@ func (cfg *Config) setDefaults() {
 	}
 	if cfg.OutboxBytesMax == 0 {
 		cfg.OutboxBytesMax = OutboxBytesMaxDefault
+	}
+	if cfg.SessionsMax == 0 {
+		cfg.SessionsMax = SessionsMaxDefault
 	}
 	if cfg.Date == nil {
 		cfg.Date = time.Now

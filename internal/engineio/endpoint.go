@@ -96,7 +96,8 @@ func (e *Endpoint) appendSID(dst []byte, s *Session) []byte {
 	return appendID(dst, &place{secret: s.secret, process: e.cfg.Process, loop: e.cfg.Loop, slot: s.Member()})
 }
 
-// SendText sends a text message, which is copied and must be UTF-8.
+// SendText sends a text message, which is copied. It must be UTF-8 without U+001E, which separates packets where clients poll; JSON text
+// has none.
 func (e *Endpoint) SendText(l *netpoll.Loop, s *Session, text []byte) { e.SendMessage(l, s, text) }
 
 // SendMessage sends a text message and the binary messages that belong to it, with nothing in between. They are copied.

@@ -125,3 +125,25 @@ func FuzzID(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSession plays what a script says on a node: requests, frames and garbage by several clients, in any order and state. Nothing may
+// panic, every session that was opened is closed once, and nothing is left of anybody.
+func FuzzSession(f *testing.F) {
+	for _, s := range []string{
+		"\x00\x10\x20\x31\x41\x52", "\x00\x11\x22\x33\x44\x55\x66\x77", "\x00\x60\x62\x63\x64\x65\x66", "\x08\x18\x28\x68\x78",
+		"\x00\x50\x54\x55\x20\x30\x56\x90", "\x00\x50\x54\xa0\x20\xb0\x55", "\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0",
+	} {
+		f.Add([]byte(s), uint64(0))
+		f.Add([]byte(s), uint64(7))
+	}
+	f.Fuzz(func(t *testing.T, script []byte, seed uint64) {
+		if len(script) > 200 {
+			return
+		}
+		p := newPlayer(t, seed)
+		for _, b := range script {
+			p.act(b>>4, b&0x0f)
+		}
+		p.finish()
+	})
+}

@@ -3,6 +3,7 @@
 package engineio
 
 import (
+	"bytes"
 	"strconv"
 
 	"c100k/frame"
@@ -17,7 +18,7 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	case string(r.h.Method()) != "GET":
 		e.refuse(l, r, CodeBadMethod, "")
 		return
-	case r.webSocket() != r.h.UpgradeRequested(), r.jsonp != nil && !e.mayScript(r):
+	case r.webSocket() != r.h.UpgradeRequested(), r.h.HasBody(), r.jsonp != nil && !e.mayScript(r):
 		e.refuse(l, r, CodeBadRequest, "")
 		return
 	case e.cfg.Draining != nil && e.cfg.Draining():
@@ -43,7 +44,10 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 
 // openPolling opens a session that begins with polling: the answer carries the open packet, and nothing else.
 func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
-	anchor := l.Reserve(e.cfg.Roles.Session)
+	var anchor *netpoll.Conn
+	if e.sessions.Len() < e.cfg.SessionsMax {
+		anchor = l.Reserve(e.cfg.Roles.Session)
+	}
 	if anchor == nil {
 		e.refuseWhole(l, r, edge.RefuseOverCapacity)
 		return
@@ -54,6 +58,7 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	}
 	e.beginHeartbeat(l, anchor, s)
 	x := e.take(l, r, s)
+	x.held = bytes.Clone(r.rest)
 	if e.cfg.Cookie != "" {
 		x.lines = e.appendCookie(x.lines, s)
 	}

@@ -13,6 +13,10 @@ const (
 	OutboxBytesMaxDefault  = 1 << 20
 )
 
+// SessionsMaxDefault is what Config.SessionsMax = 0 means. A session that polls needs no connection between two requests, so without a
+// bound one client that only ever shakes hands would hold as many records as it likes, for the length of a heartbeat each.
+const SessionsMaxDefault = 250_000
+
 const (
 	// FarewellTimeout bounds how long a session that polls and was closed by us waits for the poll that is told so. Without it a
 	// client that never comes back keeps its record.
@@ -41,6 +45,10 @@ const (
 	// EarlyBytesMax bounds what a client may send on an HTTP connection before the request in front of it is answered, in bytes.
 	// Without it one connection could make a loop hold any number of bytes.
 	EarlyBytesMax = 64 << 10
+
+	// putOffMax bounds how often, a tick of the loop each time, a request is put off because the client has not taken the answer in
+	// front of it: about half a minute. Without it a client that takes nothing keeps a timer busy.
+	putOffMax = 1000
 
 	// RepliesBytesMin bounds, where the outbox is smaller, what a session may be owed (and one message more), in bytes: what comes
 	// with one payload is answered at once, and a client that sends much in one is not slow. See wsconn.RepliesBytesMin.

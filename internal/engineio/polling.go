@@ -15,6 +15,7 @@ type exchange struct {
 	session netpoll.ID // the anchor of the session that the request belongs to
 	state   exchangeState
 	flags   exchangeFlags
+	putOff  uint16 // stateLater: how often
 	script  uint32 // the index of the callback, with flagScript
 	body    edge.Body
 	held    []byte // stateBody: the data so far; else what came behind the request
@@ -235,7 +236,8 @@ func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	switch x := h.e.exchanges.At(c.Session()); {
 	case x.state == stateBody:
 		h.e.giveUp(l, c, x, http.StatusRequestTimeout)
-	case x.state == stateLater && c.Pending() > 0:
+	case x.state == stateLater && c.Pending() > 0 && x.putOff < putOffMax:
+		x.putOff++
 		l.Arm(c, 0)
 	case x.state == stateLater:
 		p := x.held

@@ -209,6 +209,11 @@ func TestHooks(t *testing.T) {
 		if r.Query("token") != "a b" {
 			return fmt.Errorf("token %q of %s?", r.Query("token"), r.Host())
 		}
+		names := ""
+		r.EachHeader(func(name, value []byte) { names += string(name) + "=" + string(value) + ";" })
+		if names != "Host=node;X-Forwarded-Proto=https;" || !r.Secure() || r.CrossOrigin() {
+			t.Errorf("header %q, secure %v, cross origin %v", names, r.Secure(), r.CrossOrigin())
+		}
 		if r.URL() != "/socket.io/?EIO=4&transport=polling&token=a+b" || r.Method() != "GET" || r.Version != 4 || !r.Handshake {
 			t.Errorf("%+v %s %s", r, r.URL(), r.Method())
 		}
@@ -217,7 +222,7 @@ func TestHooks(t *testing.T) {
 	r := newRig(t, 0, cfg)
 	p := r.Connect(roleHead)
 	for _, tt := range []struct{ query, fields, want string }{
-		{"EIO=4&transport=polling&token=a+b", "", `"upgrades"`},
+		{"EIO=4&transport=polling&token=a+b", "X-Forwarded-Proto:https", `"upgrades"`},
 		{"EIO=4&transport=polling&token=%22", "", `{"code":4,"message":"token \"\\\"\" of node?"}`},
 		{"EIO=4&transport=polling&token=a+b", "X-Bad:1", `{"code":3,"message":"Bad request"}`},
 		{"EIO=4&transport=polling&token=%", "", `{"code":3,"message":"Bad request"}`},
@@ -364,4 +369,61 @@ func TestPanic(t *testing.T) {
 	if !w.Closed() || r.log[len(r.log)-1] != "closed transport error" {
 		t.Errorf("heard %q", r.log)
 	}
+}
+
+// A request of another loop's session goes there as it came, but not before the answer in front of it is out.
+func TestMove(t *testing.T) {
+	cfg := config
+	cfg.Loop, cfg.Process = 1, 2
+	var moved []string
+	cfg.Move = func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool {
+		if process != 2 || loop != 3 {
+			return false
+		}
+		if c.Pending() > 0 {
+			t.Error("moved before the answer in front of it was out")
+		}
+		moved = append(moved, string(first))
+		l.Close(c, netpoll.ReasonLocal)
+		return true
+	}
+	r := newRig(t, 0, cfg)
+	id := func(process, loop uint8) string {
+		return string(appendID(nil, &place{process: process, loop: loop, slot: 1}))
+	}
+	unknown := request("GET", "EIO=4&transport=polling&sid="+id(2, 4), "", "")
+	foreign := request("POST", "EIO=4&transport=polling&sid="+id(2, 3), "Content-Length:5", "4he")
+	p := r.Connect(roleHead)
+	if got := r.ask(p, unknown); !strings.Contains(got, `"code":1`) {
+		t.Errorf("nobody's session: %q", got)
+	}
+	p.Write(append(bytes.Clone(unknown), foreign...))
+	r.Advance(100 * time.Millisecond)
+	if got := string(p.Read()); !strings.Contains(got, `"code":1`) {
+		t.Errorf("the answer in front: %q", got)
+	}
+	q := r.Connect(roleHead)
+	q.Write(append(append(bytes.Clone(unknown), unknown...), foreign...))
+	r.Advance(200 * time.Millisecond)
+	if got := string(q.Read()); strings.Count(got, `"code":1`) != 2 {
+		t.Errorf("the answers in front: %q", got)
+	}
+	if len(moved) != 2 || moved[0] != string(foreign) || moved[1] != string(foreign) {
+		t.Errorf("moved %q", moved)
+	}
+}
+
+// Handshakes without anything behind them are bounded, and forgotten.
+func TestSessionsMax(t *testing.T) {
+	cfg := config
+	cfg.SessionsMax = 2
+	r := newRig(t, 0, cfg)
+	r.open("EIO=4")
+	r.open("EIO=4")
+	p := r.Connect(roleHead)
+	if got := r.ask(p, request("GET", "EIO=4&transport=polling", "", "")); !strings.HasPrefix(got, "HTTP/1.1 503") {
+		t.Errorf("beyond the bound: %q", got)
+	}
+	r.Advance(50 * time.Second)
+	r.open("EIO=4")
 }
