@@ -16,3 +16,9 @@ func TestSocketIO(t *testing.T) {
 		})
 	}
 }
+
+// TestSocketIOBrowser needs Chromium.
+func TestSocketIOBrowser(t *testing.T) {
+	t.Parallel()
+	browser(t, "siobrowser", []string{"--dev", "--static", "testdata/page", "--drain", "500ms"})
+}
