@@ -25,7 +25,7 @@ type Namespace struct {
 	moved   sync.Map // string to *Socket: those whose id does not tell where they are
 
 	mu       sync.RWMutex // guards the field below
-	handlers []listener   // of events of all its sockets, and of those of other servers
+	handlers []listener   // of events of all its sockets
 }
 
 func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
@@ -100,7 +100,7 @@ func (nsp *Namespace) UseAsync(f func(h *Handshake, next func(error))) { nsp.hoo
 func (nsp *Namespace) OnConnection(f func(s *Socket)) { nsp.hooks.onConnection(f) }
 
 // On handles an event of all sockets of the namespace, as Socket.On does for one; fn may take the *Socket as its first parameter. It costs
-// a socket nothing, where Socket.On costs some tens of bytes. It also handles ServerSideEmit of other servers, without a socket.
+// a socket nothing, where Socket.On costs some tens of bytes.
 func (nsp *Namespace) On(event string, fn any) {
 	l := newListener(event, fn, false)
 	nsp.mu.Lock()
