@@ -113,7 +113,11 @@ func (s *Shard) walk(sink Sink, r *roster, members int) (visits int, done bool) 
 			return visits, false
 		}
 		seats := r.seats(p.at, min(end, p.at+uint32(members-visits)))
-		visits += s.visit(sink, r, seats, first)
+		if p.picky {
+			visits += s.visitEach(sink, r, seats, first)
+		} else {
+			visits += s.visit(sink, r, seats, first)
+		}
 	}
 	return visits, true
 }
@@ -140,10 +144,45 @@ func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 		}
 		p.at += uint32(k) + 1
 		if len(bytes) > 0 {
-			s.overflow(sink, r, p.at-1, form, first)
+			s.overflow(sink, r, p.at-1, form, first, len(p.run))
 		}
 		return k + 1
 	}
 	p.at += uint32(len(seats))
 	return len(seats)
+}
+
+// visitEach is visit for a run with messages that leave members out: each member gets the stretches between those that it does not.
+func (s *Shard) visitEach(sink Sink, r *roster, seats []seat, first int) int {
+	p := r.pass
+	for k := range seats {
+		p.at++
+		if !s.handOver(sink, r, seats[k], first) {
+			return k + 1
+		}
+	}
+	return len(seats)
+}
+
+// handOver hands the member of e, whose seat is just before where the pass stands, what it is to get of the run. False: it lagged, and
+// seats may have changed.
+func (s *Shard) handOver(sink Sink, r *roster, e seat, first int) (inTime bool) {
+	p, pos := r.pass, r.pass.at-1
+	form, member := p.form(e.form()), e.member()
+	inTime = !e.lags()
+	for from, to, next := p.wanted(s.index, member, first); from < to; from, to, next = p.wanted(s.index, member, next) {
+		bytes := form.slice(from, to)
+		switch {
+		case len(bytes) == 0:
+		case inTime && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes:
+			sink.Send(member, bytes, r.mark, uint32(to-from))
+			s.total.deliveries += uint64(to - from)
+		default:
+			inTime = false
+			if !s.overflow(sink, r, pos, form, from, to) {
+				return false
+			}
+		}
+	}
+	return inTime
 }

@@ -74,6 +74,25 @@ type Result struct {
 // before gets it, and all of them get the messages of a topic in one order. The payload is kept: nobody may
 // change it any more. The error is one of ValidTopic. Any goroutine.
 func (h *Hub) Publish(topic string, kind Kind, payload []byte) (Result, error) {
+	return h.PublishPost(topic, Post{Kind: kind, Payload: payload})
+}
+
+// Post is a message to be published, with what few messages have.
+type Post struct {
+	Kind    Kind
+	Payload []byte
+
+	// Extra is for the hub's encoders: Message.Extra.
+	Extra any
+
+	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left out: on the loop of the shard,
+	// within Deliver, once for each member. It must not block, nor call the shard but for Subscribed. A member that is left out has
+	// not missed anything.
+	Skip func(shard int, member uint32) bool
+}
+
+// PublishPost is Publish for a message with more than a payload. Members that Post.Skip will leave out count in the result.
+func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	if err := ValidTopic(topic); err != nil {
 		return Result{}, err
 	}
@@ -90,7 +109,9 @@ func (h *Hub) Publish(topic string, kind Kind, payload []byte) (Result, error) {
 	if h.pending.Load() >= h.pendingBytesMax {
 		return h.refuse(matched), nil
 	}
-	m := &Message{Topic: t.name, Payload: payload, Kind: kind, Published: h.now(), hub: h}
+	m := &Message{
+		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(), hub: h, skip: p.Skip,
+	}
 	m.encodeNeeded(&t.members)
 	if h.pending.Add(m.cost) > h.pendingBytesMax {
 		h.pending.Add(-m.cost)

@@ -45,9 +45,11 @@ type Message struct {
 	Topic     string
 	Payload   []byte
 	Kind      Kind
+	Extra     any           // Post.Extra
 	Published time.Duration // Options.Now at Publish
 
 	hub   *Hub
+	skip  func(shard int, member uint32) bool // Post.Skip
 	forms [FormsMax]atomic.Pointer[[]byte]
 	size  int   // bytes of the largest form that the publisher made; what a run counts
 	cost  int64 // bytes counted against Options.PendingBytesMax

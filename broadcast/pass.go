@@ -9,6 +9,7 @@ type pass struct {
 	run   []*node // the messages, oldest first
 	size  int     // their bytes in the largest form
 	at    uint32  // seats before it have been visited
+	picky bool    // one of the messages may leave members out
 	forms [FormsMax]runForm
 }
 
@@ -32,6 +33,7 @@ func (s *Shard) begin(r *roster) bool {
 			break
 		}
 		p.run, p.size = append(p.run, n), size
+		p.picky = p.picky || n.message.skip != nil
 	}
 	r.pass = p
 	return true
@@ -64,7 +66,7 @@ func (s *Shard) newPass() *pass {
 // reset lets go of everything but the arrays.
 func (p *pass) reset() {
 	clear(p.run)
-	p.run, p.size, p.at = p.run[:0], 0, 0
+	p.run, p.size, p.at, p.picky = p.run[:0], 0, 0, false
 	for f := range p.forms {
 		p.forms[f] = runForm{ends: p.forms[f].ends[:0]}
 	}
@@ -95,6 +97,26 @@ func (rf *runForm) make(run []*node, f Form) {
 	for _, n := range run {
 		rf.bytes = append(rf.bytes, n.message.Encoded(f)...)
 	}
+}
+
+// wanted returns the next messages from i on that the member gets: i to j-1. Each is asked for once, so skipped ones end a stretch and are
+// passed over by the next call. i is the length of the run when there are no more.
+func (p *pass) wanted(shard int, member uint32, i int) (from, to, next int) {
+	skips := func(k int) bool {
+		skip := p.run[k].message.skip
+		return skip != nil && skip(shard, member)
+	}
+	for i < len(p.run) && skips(i) {
+		i++
+	}
+	from, to = i, min(i+1, len(p.run))
+	for to < len(p.run) {
+		if skips(to) {
+			return from, to, to + 1
+		}
+		to++
+	}
+	return from, to, to
 }
 
 // slice returns messages i to j-1.

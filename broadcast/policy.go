@@ -9,17 +9,18 @@ type drop struct {
 	mark, n uint32 // mark without the gap bit
 }
 
-// overflow hands the run from message `first` on to the member at pos, who has no room for it or has missed
-// something before.
-func (s *Shard) overflow(sink Sink, r *roster, pos uint32, form *runForm, first int) {
+// overflow hands messages i to j-1 of the run on to the member at pos, who has no room for them or has missed
+// something before. False: the member is gone.
+func (s *Shard) overflow(sink Sink, r *roster, pos uint32, form *runForm, i, j int) (stays bool) {
 	switch s.hub.policy {
-	case Disconnect:
-		s.disconnect(sink, r, *r.seat(pos), form, first)
 	case DropOldest:
-		s.dropOldest(sink, r, pos, form, first)
+		s.dropOldest(sink, r, pos, form, i, j)
 	case DropNewest:
-		s.dropNewest(sink, r, pos, form, first)
+		s.dropNewest(sink, r, pos, form, i, j)
+	default:
+		return s.disconnect(sink, r, *r.seat(pos), form, i, j)
 	}
+	return true
 }
 
 func (s *Shard) send(sink Sink, r *roster, member uint32, form *runForm, i, j int) {
@@ -27,29 +28,30 @@ func (s *Shard) send(sink Sink, r *roster, member uint32, form *runForm, i, j in
 	s.total.deliveries += uint64(j - i)
 }
 
-func (s *Shard) disconnect(sink Sink, r *roster, e seat, form *runForm, first int) {
+func (s *Shard) disconnect(sink Sink, r *roster, e seat, form *runForm, i, j int) (stays bool) {
 	member := e.member()
 	if sink.Pending(member) == 0 {
 		// One message larger than the outbox says nothing about the member.
-		s.send(sink, r, member, form, first, len(form.ends)-1)
-		return
+		s.send(sink, r, member, form, i, j)
+		return true
 	}
 	s.total.disconnects++
 	// First, so that no other topic finds it slow once more before the loop has closed it.
 	s.Leave(member)
 	sink.Slow(member)
+	return false
 }
 
 // dropNewest sends the messages that fit and counts the others. A gap stands in front of the first that fits
 // after one that did not; it may exceed the budget by its own bytes, and only when a message would fit.
-func (s *Shard) dropNewest(sink Sink, r *roster, pos uint32, form *runForm, first int) {
+func (s *Shard) dropNewest(sink Sink, r *roster, pos uint32, form *runForm, i, n int) {
 	member := r.seat(pos).member()
 	pending := sink.Pending(member)
-	for i, n := first, len(form.ends)-1; i < n; {
-		j := form.fitting(i, s.hub.outboxBytes-pending)
+	for i < n {
+		j := min(n, form.fitting(i, s.hub.outboxBytes-pending))
 		if j > i && s.announce(sink, r, pos) {
 			pending = sink.Pending(member)
-			j = form.fitting(i, s.hub.outboxBytes-pending)
+			j = min(n, form.fitting(i, s.hub.outboxBytes-pending))
 		}
 		if j == i {
 			s.miss(r, pos)
@@ -65,8 +67,8 @@ func (s *Shard) dropNewest(sink Sink, r *roster, pos uint32, form *runForm, firs
 
 // dropOldest does what sending the messages one by one would do, a stretch at a time: a message that is
 // larger than the whole budget is missed and drops nothing; the others push out what is older.
-func (s *Shard) dropOldest(sink Sink, r *roster, pos uint32, form *runForm, first int) {
-	for i, n := first, len(form.ends)-1; i < n; {
+func (s *Shard) dropOldest(sink Sink, r *roster, pos uint32, form *runForm, i, n int) {
+	for i < n {
 		j := i
 		for j < n && form.size(j, j+1) <= s.hub.outboxBytes {
 			j++

@@ -187,3 +187,35 @@ func (s *Shard) Topics(member uint32, f func(topic string)) {
 		sub = s.subs.at(sub.next)
 	}
 }
+
+// Subscribed tells whether the member is subscribed to topic. Loop; Post.Skip may call it.
+func (s *Shard) Subscribed(member uint32, topic string) bool {
+	r := s.roster(topic)
+	if r == nil {
+		return false
+	}
+	_, sub, _ := s.subs.find(member, r.mark)
+	return sub != nil
+}
+
+// Owes tells whether messages are pending that the member is still to be given by Deliver. What is sent to the member by another way
+// now overtakes those. It may say so also of messages from before the member's Subscribe. Loop.
+func (s *Shard) Owes(member uint32) bool {
+	for sub := s.subs.of(member); sub != nil; sub = s.subs.at(sub.next) {
+		r := s.marks.roster(sub.mark)
+		last := r.cursor
+		if p := r.pass; p != nil {
+			if sub.pos >= p.at {
+				return true
+			}
+			last = p.run[len(p.run)-1]
+		}
+		if last.next.Load() != nil {
+			return true
+		}
+		if sub.next == 0 {
+			break
+		}
+	}
+	return false
+}

@@ -60,7 +60,8 @@
 // Close is at once; what is owed is lost, and OnClose is called in phase 8.
 // Finish is in good order: what is owed, then a FIN, then patience until the
 // peer's. The peer's FIN ends a connection that is not finishing: half-closed
-// peers are not served on. Detach hands the socket to somebody else.
+// peers are not served on. Detach hands the socket to somebody else. Reserve
+// makes a record without a socket, for a session that outlives its connections.
 //
 // A panic in a callback closes the connection that the callback was for, with
 // ReasonPanic, and is logged once with its stack; one in a task, in Deliver or

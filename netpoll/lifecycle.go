@@ -123,11 +123,11 @@ func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
 }
 
 // Detach takes c's socket out of the loop and returns its descriptor, which is
-// now the caller's; -1 when c is closed already. OnClose is called at once, with
+// now the caller's; -1 when c is closed already, or has none. OnClose is called at once, with
 // ReasonDetached. What c was owed is lost, and so is what came in with this very
 // turn unless it was c's own callback that detached it.
 func (l *Loop) Detach(c *Conn) (fd int) {
-	if c.flags&flagDead != 0 {
+	if c.flags&flagDead != 0 || c.fd == noSocket {
 		return -1
 	}
 	fd = int(c.fd)
@@ -167,12 +167,15 @@ func (l *Loop) serveReleases(i int) (next int) {
 			l.outboxes.Free(c.out)
 			c.flags &^= flagBacklog
 		}
-		if reason != ReasonDetached {
+		hasSocket := c.fd != noSocket && reason != ReasonDetached
+		if hasSocket {
 			l.closing = append(l.closing, c.fd)
+		}
+		if reason != ReasonDetached {
 			l.leave(c, l.releasing[i].errno)
 		}
 		l.conns.release(c)
-		if reason != ReasonDetached && l.opt.OnRelease != nil {
+		if hasSocket && l.opt.OnRelease != nil {
 			l.opt.OnRelease(tag, reason)
 		}
 	}

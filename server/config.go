@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"c100k/socketio"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
@@ -148,6 +150,14 @@ type Config struct {
 	APIKeyFile string
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool
+
+	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins and compression are those of the
+	// node. Nil: a server of the node's own, whose clients subscribe and publish to the node's topics; see NoSocketIO.
+	SocketIO *socketio.Server
+	// NoSocketIO turns /socket.io/ off. Default false.
+	NoSocketIO bool
+	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.
+	SocketIOV2 bool
 
 	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev ask for.
 	Handler http.Handler `json:"-"`

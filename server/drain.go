@@ -135,6 +135,10 @@ func (r *reactor) farewell(l *netpoll.Loop, c *netpoll.Conn) {
 		e.Drain(l, c)
 		return
 	}
+	if isSIO(c.Role()) {
+		r.sio.Endpoint().Drain(l, c)
+		return
+	}
 	r.sse.Drain(l, c)
 }
 

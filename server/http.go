@@ -20,6 +20,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/web"
 	"c100k/netpoll"
+	"c100k/socketio"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -78,10 +79,11 @@ func (s *Server) public(other http.Handler) http.Handler {
 		switch {
 		case s.ours(r.URL.EscapedPath()): // as route sees it, or the two would hand the request to each other for ever
 			s.takeOver(w, r)
+		case s.sio != nil && strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath)):
 		case strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "":
 			s.api.ServeHTTP(w, r)
 		default:
-			other.ServeHTTP(w, r)
+			s.foreign.or(s, other).ServeHTTP(w, r)
 		}
 	})
 }

@@ -45,7 +45,7 @@ func topicOf(info *broadcast.TopicInfo) admin.Topic {
 	t := admin.Topic{Name: info.Name, Subscribers: info.Members, Transports: map[string]int{}}
 	for form, members := range info.ByForm[:formsUsed] {
 		if members > 0 {
-			t.Transports[transportNames[formTransports[form]]] += members
+			t.Transports[transportNames[transportOf(broadcast.Form(form))]] += members
 		}
 	}
 	return t
@@ -90,6 +90,8 @@ func (r *reactor) kick(l *netpoll.Loop, c *netpoll.Conn) {
 		r.endpoint(role).Kick(l, c)
 	case role == roleSSE:
 		r.sse.Kick(l, c)
+	case isSIO(role):
+		r.sio.Endpoint().Kick(l, c)
 	default:
 		l.Close(c, netpoll.ReasonAdmin)
 	}

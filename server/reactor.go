@@ -15,6 +15,7 @@ import (
 	"c100k/internal/topicws"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
+	"c100k/socketio"
 )
 
 // reactor is one loop, its part of the topics, and its protocols.
@@ -27,6 +28,7 @@ type reactor struct {
 	sse     *sse.Handler
 	echo    *echo.Echo
 	chat    *echo.Broadcast
+	sio     *socketio.Reactor // nil without Socket.IO
 	edge    *edge.Config
 
 	// Loop only.
@@ -62,18 +64,26 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 	opt.Handlers[roleEcho] = &counted{r.echo, &s.transports[transportWebSocket]}
 	opt.Handlers[roleBroadcast] = &counted{r.chat, &s.transports[transportWebSocket]}
 	opt.Handlers[roleSSE] = &counted{r.sse, &s.transports[transportSSE]}
+	s.attachSIO(r, i, &opt)
 	loop, err := netpoll.NewLoop(opt)
 	if err != nil {
 		return nil, err
 	}
 	r.loop, r.sink.loop, r.sink.reactor = loop, loop, r
+	if r.sio != nil {
+		r.sio.Run(loop)
+	}
 	return r, nil
 }
 
 // deliver is phase 6: acks for publishes that other nodes have counted, and messages.
 func (r *reactor) deliver(l *netpoll.Loop, members int) (more bool) {
 	r.topics.Acknowledge(l)
-	return r.shard.Deliver(&r.sink, members)
+	more = r.shard.Deliver(&r.sink, members)
+	if r.sio != nil && r.sio.Deliver(l, members) {
+		more = true
+	}
+	return more
 }
 
 // hold is how long a loop may keep its processor while it waits: longer where one is left for everybody else.

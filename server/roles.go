@@ -4,6 +4,7 @@ package server
 
 import (
 	"c100k/broadcast"
+	"c100k/internal/engineio"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
@@ -16,6 +17,9 @@ const (
 	roleEcho
 	roleBroadcast
 	roleSSE
+	roleSIOPolling // an HTTP connection with requests of a Socket.IO client
+	roleSIOSocket  // a WebSocket of one
+	roleSIOSession // a client that began with polling: a record without a socket
 )
 
 // transport is a connection's label in the metrics. A connection whose request head has not been judged has none yet: it shows
@@ -25,13 +29,14 @@ type transport uint8
 const (
 	transportWebSocket transport = iota
 	transportSSE
-	transportHTTP // handed to net/http
+	transportSocketIO // a client, whatever connections it has
+	transportHTTP     // handed to net/http
 
 	transportCount
 )
 
 var transportNames = [transportCount]string{
-	transportWebSocket: "websocket", transportSSE: "sse", transportHTTP: "http",
+	transportWebSocket: "websocket", transportSSE: "sse", transportSocketIO: "socketio", transportHTTP: "http",
 }
 
 // The wire forms.
@@ -41,24 +46,35 @@ const (
 	formEnvelope
 	formEnvelopeDeflated
 	formSSE
+	formSIO // three, as engineio numbers its forms
 
-	formsUsed
+	formsUsed = formSIO + broadcast.Form(engineio.FormCount)
 )
 
 // encoders makes the table of wire forms. epoch tells this process's event ids from those of all others.
 func encoders(epoch string) []broadcast.Encoder {
-	return []broadcast.Encoder{
+	list := []broadcast.Encoder{
 		formBare:             topicws.EncodeBare,
 		formBareDeflated:     topicws.EncodeBareDeflated,
 		formEnvelope:         topicws.EncodeEnvelope,
 		formEnvelopeDeflated: topicws.EncodeEnvelopeDeflated,
 		formSSE:              sse.NewEncoder(epoch),
 	}
+	for f := range engineio.FormCount {
+		list = append(list, encodeSIO(f))
+	}
+	return list
 }
 
-var formTransports = [formsUsed]transport{
-	formBare: transportWebSocket, formBareDeflated: transportWebSocket, formEnvelope: transportWebSocket,
-	formEnvelopeDeflated: transportWebSocket, formSSE: transportSSE,
+// transportOf is the transport that a wire form is for.
+func transportOf(f broadcast.Form) transport {
+	switch {
+	case f == formSSE:
+		return transportSSE
+	case f >= formSIO:
+		return transportSocketIO
+	}
+	return transportWebSocket
 }
 
 var topicForms = topicws.Forms{

@@ -26,7 +26,6 @@ var (
 	refuseForbidden = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "a topic of the query is not open to the public"}
 	refuseNotGet    = &edge.Refusal{Status: 405, Label: "bad_handshake", Reason: "a stream of events is asked for with GET", Allow: "GET"}
 	refuseBody      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a request for a stream has no body"}
-	refuseHTTP2     = &edge.Refusal{Status: 505, Label: "bad_handshake", Reason: "streams are served over HTTP/1.1"}
 )
 
 // headHandler is the role that every connection begins with, on r's loop.
@@ -53,6 +52,8 @@ func (s *Server) ours(path string) bool {
 		return true
 	case "/echo", "/broadcast":
 		return s.cfg.DemoEndpoints
+	case sioPath:
+		return s.sio != nil
 	}
 	return false
 }
@@ -64,6 +65,10 @@ func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Hea
 	// left to net/http's 404.
 	if !s.ours(string(h.Path())) {
 		return false
+	}
+	if string(h.Path()) == sioPath {
+		s.serveSIO(r, l, c, h, rest)
+		return true
 	}
 	refusal := s.judge(h)
 	if refusal == nil {

@@ -20,6 +20,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
+	"c100k/socketio"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Close.
@@ -47,6 +48,8 @@ type Server struct {
 	others    *neighbours // nil for a node alone
 	io        string
 	seed      uint64
+	sio       *socketio.Server // nil: off
+	sioParts  []*socketio.Reactor
 
 	// any goroutine
 	live       atomic.Pointer[live] // what Reload may change
@@ -54,6 +57,7 @@ type Server struct {
 	transports [transportCount]transportCounters
 	rejected   rejections
 	draining   atomic.Bool
+	foreign    foreign
 
 	mu       sync.Mutex // guards the fields below
 	addr     net.Addr   // of the public port
@@ -93,6 +97,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies}
 	s.makeHub()
+	s.makeSIO()
 	if err := s.makeHTTP(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ package server
 
 import (
 	"c100k/broadcast"
+	"c100k/internal/engineio"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
@@ -19,32 +20,50 @@ type sink struct {
 
 // Pending is how much the member is owed.
 func (s *sink) Pending(member uint32) int {
-	if c := s.loop.ConnAt(member); c != nil {
+	switch c := s.loop.ConnAt(member); {
+	case c == nil:
+		return 0
+	case isSIO(c.Role()):
+		return s.reactor.sio.Endpoint().MemberPending(s.loop, c)
+	default:
 		return c.Pending()
 	}
-	return 0
 }
 
 // Send owes the member n whole messages.
 func (s *sink) Send(member uint32, p []byte, mark, n uint32) {
-	if c := s.loop.ConnAt(member); c != nil {
-		s.sent += uint64(n)
-		s.loop.SendMessages(c, p, mark, n)
+	c := s.loop.ConnAt(member)
+	if c == nil {
+		return
 	}
+	s.sent += uint64(n)
+	if isSIO(c.Role()) {
+		s.reactor.sio.Endpoint().MemberSend(s.loop, c, p, mark, n)
+		return
+	}
+	s.loop.SendMessages(c, p, mark, n)
 }
 
 // DropOldest makes room in the member's outbox.
 func (s *sink) DropOldest(member uint32, need int, dropped func(mark, n uint32)) int {
-	if c := s.loop.ConnAt(member); c != nil {
+	switch c := s.loop.ConnAt(member); {
+	case c == nil:
+		return 0
+	case isSIO(c.Role()):
+		return s.reactor.sio.Endpoint().MemberDrop(s.loop, c, need, dropped)
+	default:
 		return s.loop.DropOldest(c, need, dropped)
 	}
-	return 0
 }
 
 // Gap tells the member what it missed, where its protocol has a word for it.
 func (s *sink) Gap(member uint32, f broadcast.Form, topic string, mark, missed uint32, first bool) {
 	c := s.loop.ConnAt(member)
 	if c == nil {
+		return
+	}
+	if f >= formSIO {
+		s.reactor.sio.Endpoint().MemberSend(s.loop, c, appendSIOGap(engineio.Form(f-formSIO), topic, missed), mark, missed)
 		return
 	}
 	var p []byte
@@ -71,6 +90,10 @@ func (s *sink) Slow(member uint32) {
 	}
 	if e := s.reactor.endpoint(c.Role()); e != nil {
 		e.Slow(s.loop, c)
+		return
+	}
+	if isSIO(c.Role()) {
+		s.reactor.sio.Endpoint().Slow(s.loop, c)
 		return
 	}
 	s.reactor.sse.Slow(s.loop, c)

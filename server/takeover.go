@@ -4,38 +4,40 @@
 package server
 
 import (
-	"bytes"
-	"errors"
 	"net/http"
-	"net/netip"
-	"sort"
+	"strings"
+	"sync/atomic"
 
 	"c100k/internal/edge"
 	"c100k/netpoll"
+	"c100k/socketio"
 
 	"golang.org/x/sys/unix"
 )
 
-// Handler serves the node's streams (/ws, /sse, and the demo endpoints if they are on) in another http.Server or ServeMux; for
+// Handler serves the node's streams (/ws, /sse, /socket.io/, and the demo endpoints if they are on) in another http.Server or ServeMux; for
 // other paths it answers 404. It takes the socket over from net/http: from then on the connection costs no goroutine. That needs
 // HTTP/1.1 without TLS; other connections get 505 or 501. The node's loops serve it whether or not Serve was called.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.ours(r.URL.EscapedPath()) {
+		switch {
+		case s.ours(r.URL.EscapedPath()):
+			s.foreign.note(s, r)
+			s.takeOver(w, r)
+		case s.sio != nil && strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath)):
+		default:
 			http.NotFound(w, r)
-			return
 		}
-		s.takeOver(w, r)
 	})
 }
 
 // takeOver moves a request's connection to a loop.
 func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
-	head, refusal := headOf(r)
+	var refusal *edge.Refusal
 	switch {
-	case refusal != nil:
-	case r.TLS != nil:
-		refusal = edge.RefuseNoSocket // the bytes on the socket are net/http's to encrypt
+	case r.URL.Path == sioPath: // its clients send bodies, and it has its own way to say no
+	case r.ContentLength > 0 || len(r.TransferEncoding) > 0:
+		refusal = refuseBody
 	case s.draining.Load() && !isEventSource(r.URL.Path, r.Header.Get("Accept")):
 		refusal = edge.RefuseDraining
 	}
@@ -44,26 +46,9 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) {
 		refusal.ServeHTTP(w, r)
 		return
 	}
-	taken, err := edge.TakeOver(w)
-	if err != nil {
-		s.refused(edge.RefuseNoSocket)
-		if errors.Is(err, http.ErrNotSupported) {
-			edge.RefuseNoSocket.ServeHTTP(w, r) // it is still net/http's; otherwise TakeOver has said it
-		}
-		return
+	if fd, tag, first, ok := edge.TakeRequest(w, r, s.admission, s.refused); ok {
+		s.adopt(fd, tag, first)
 	}
-	tag, ok := taken.Tag, true
-	if !taken.Admitted {
-		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-		tag, ok = s.admission.AdmitRequest(peer.Addr())
-	}
-	if !ok {
-		// Beyond what may be told in turn: as much as the socket takes, without waiting.
-		_, _ = unix.Write(taken.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true))
-		unix.Close(taken.FD)
-		return
-	}
-	s.adopt(taken.FD, tag, append(head, taken.First...))
 }
 
 // adopt gives a socket to the loop with the fewest connections.
@@ -74,33 +59,37 @@ func (s *Server) adopt(fd int, tag uint32, first []byte) {
 			least = remote
 		}
 	}
-	if !least.Post(func(l *netpoll.Loop) { l.Adopt(fd, roleHead, tag, first) }) {
+	s.adoptOn(least, fd, tag, first)
+}
+
+// adoptOn gives a socket to a loop.
+func (s *Server) adoptOn(loop *netpoll.Remote, fd int, tag uint32, first []byte) {
+	if !loop.Post(func(l *netpoll.Loop) { l.Adopt(fd, roleHead, tag, first) }) {
 		unix.Close(fd)
 		s.admission.Release(tag)
 	}
 }
 
-// headOf writes a parsed request's head again. It has passed net/http, and will pass our own parser on the loop: what that one
-// does not like is answered there.
-func headOf(r *http.Request) ([]byte, *edge.Refusal) {
-	if r.ProtoMajor != 1 {
-		return nil, refuseHTTP2
+// foreign is the handler of the http.Server that Handler is mounted in: a connection that was taken over for a poll stays with us, and what
+// else comes on it is that server's to answer. It is asked only where the node has no public port of its own.
+type foreign struct{ handler atomic.Pointer[http.Handler] }
+
+func (f *foreign) note(s *Server, r *http.Request) {
+	from, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || from == s.http || r.URL.Path != sioPath {
+		return
 	}
-	var b bytes.Buffer
-	b.WriteString(r.Method + " " + r.URL.RequestURI() + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
-	names := make([]string, 0, len(r.Header))
-	for name := range r.Header {
-		names = append(names, name)
+	handler := from.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		for _, value := range r.Header[name] {
-			b.WriteString(name + ": " + value + "\r\n")
-		}
+	f.handler.Store(&handler)
+}
+
+// or is the foreign handler, or else other.
+func (f *foreign) or(s *Server, other http.Handler) http.Handler {
+	if handler := f.handler.Load(); handler != nil && s.Addr() == nil {
+		return *handler
 	}
-	if r.ContentLength > 0 || len(r.TransferEncoding) > 0 {
-		return nil, refuseBody
-	}
-	b.WriteString("\r\n")
-	return b.Bytes(), nil
+	return other
 }

@@ -17,20 +17,25 @@ import (
 // TestBrowser needs Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots of the demo page there.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
+	browser(t, "browser", []string{"--dev", "--compress", "on"})
+}
+
+// browser runs node/NAME.mjs, which drives Chromium, and restarts the node when the script says so.
+func browser(t *testing.T, name string, args []string) {
+	t.Helper()
 	if _, err := os.Stat("node/node_modules"); err != nil {
 		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")
 	}
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Skip("chromium is not there: run internal/e2e/setup.sh")
 	}
-	args := []string{"--dev", "--compress", "on"}
 	// The page's addresses must not change over the restart, and it shows the admin port as it was configured.
 	public, admin := freePort(t), freePort(t)
 	args = append(args, "--listen", public, "--admin", admin)
 	n := serve(t, args...)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, "node", "node/browser.mjs", "ws://"+n.public, "http://"+n.admin, t.TempDir())
+	run := exec.CommandContext(ctx, "node", "node/"+name+".mjs", "ws://"+n.public, "http://"+n.admin, t.TempDir())
 	var stderr bytes.Buffer
 	run.Stderr = &stderr
 	out, err := run.StdoutPipe()
@@ -54,7 +59,7 @@ func TestBrowser(t *testing.T) {
 		complete = report(t, line) || complete
 	}
 	if err := run.Wait(); err != nil || !complete {
-		t.Errorf("browser.mjs did not come to its end: %v\n%s", err, stderr.String())
+		t.Errorf("%s.mjs did not come to its end: %v\n%s", name, err, stderr.String())
 	}
 }
 

@@ -87,3 +87,15 @@ func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 	}
 	return true
 }
+
+// ClientAddr is the address of the client behind a request: that which a trusted proxy names in X-Forwarded-For, or else the peer's;
+// invalid if neither is known. It asks the system. Loop only.
+func (cfg *Config) ClientAddr(l *netpoll.Loop, c *netpoll.Conn, h *Head) netip.Addr {
+	peer := l.PeerAddr(c).Addr()
+	if cfg.Admission != nil && cfg.Admission.Trusted.Contains(peer) {
+		if client, ok := forwardedFor(h, cfg.Admission.Trusted); ok {
+			return client
+		}
+	}
+	return peer
+}

@@ -244,6 +244,13 @@ func (h *Head) Chunked() bool { return h.flags&flagChunked != 0 }
 // HasBody says whether any byte of a body follows.
 func (h *Head) HasBody() bool { return h.Chunked() || h.length > 0 }
 
+// Bytes is the whole head as it was sent, without an empty line in front of it.
+func (h *Head) Bytes() []byte { return h.p }
+
+// KeepAlive says whether another request may follow on the connection. Clients of HTTP/1.0 that ask for it are not given it, which
+// RFC 9112, 9.3 allows.
+func (h *Head) KeepAlive() bool { return h.minor == 1 && h.flags&flagClose == 0 }
+
 // Fields is the number of header fields.
 func (h *Head) Fields() int { return int(h.count) }
 

@@ -25,6 +25,20 @@ type Options struct {
 
 	// Handlers makes the handlers, for the shard and sink of the node.
 	Handlers func(n *Node) [netpoll.RolesMax]netpoll.Handler
+
+	// Members is what the sink asks where members are not connections; nil where they are.
+	Members Members
+
+	// Flush runs behind the shard's Deliver, at the end of phase 6; it may be nil.
+	Flush func(l *netpoll.Loop)
+}
+
+// Members is how a protocol serves members that are not just connections; c is a member's record.
+type Members interface {
+	MemberPending(l *netpoll.Loop, c *netpoll.Conn) int
+	MemberSend(l *netpoll.Loop, c *netpoll.Conn, p []byte, mark, n uint32)
+	MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int)
+	Slow(l *netpoll.Loop, c *netpoll.Conn)
 }
 
 // Node is one loop with its shard of a hub, as the server puts them together.
@@ -50,8 +64,14 @@ func NewNode(t testing.TB, o Options) *Node {
 	s := &sink{gap: o.Gap}
 	n.Sink = s
 	lo := netpolltest.Options{
-		Seed:      o.Seed,
-		Deliver:   func(_ *netpoll.Loop, members int) bool { return n.Shard.Deliver(s, members) },
+		Seed: o.Seed,
+		Deliver: func(l *netpoll.Loop, members int) bool {
+			more := n.Shard.Deliver(n.Sink, members)
+			if o.Flush != nil {
+				o.Flush(l)
+			}
+			return more
+		},
 		OnRelease: func(_ uint32, r netpoll.Reason) { n.Reasons = append(n.Reasons, r) },
 	}
 	lo.Handlers = o.Handlers(n)
@@ -63,6 +83,9 @@ func NewNode(t testing.TB, o Options) *Node {
 	s.handlers = lo.Handlers
 	n.Loop = netpolltest.New(t, lo)
 	s.loop = n.Loop.Loop
+	if s.members = o.Members; s.members == nil {
+		s.members = connections{s}
+	}
 	return n
 }
 
@@ -76,21 +99,27 @@ func (n *Node) Do(p *netpolltest.Peer, f func(l *netpoll.Loop, c *netpoll.Conn))
 type sink struct {
 	loop     *netpoll.Loop
 	handlers [netpoll.RolesMax]netpoll.Handler
+	members  Members
 	gap      func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
 }
 
-func (s *sink) Pending(member uint32) int { return s.loop.ConnAt(member).Pending() }
+func (s *sink) Pending(member uint32) int {
+	return s.members.MemberPending(s.loop, s.loop.ConnAt(member))
+}
 
 func (s *sink) Send(member uint32, p []byte, mark, n uint32) {
-	s.loop.SendMessages(s.loop.ConnAt(member), p, mark, n)
+	s.members.MemberSend(s.loop, s.loop.ConnAt(member), p, mark, n)
 }
 
 func (s *sink) DropOldest(member uint32, need int, dropped func(mark, n uint32)) int {
-	return s.loop.DropOldest(s.loop.ConnAt(member), need, dropped)
+	return s.members.MemberDrop(s.loop, s.loop.ConnAt(member), need, dropped)
 }
 
 func (s *sink) Gap(member uint32, f broadcast.Form, topic string, mark, missed uint32, first bool) {
-	p := s.gap(nil, f, topic, missed)
+	var p []byte
+	if s.gap != nil {
+		p = s.gap(nil, f, topic, missed)
+	}
 	switch c := s.loop.ConnAt(member); {
 	case len(p) == 0:
 	case first:
@@ -100,11 +129,25 @@ func (s *sink) Gap(member uint32, f broadcast.Form, topic string, mark, missed u
 	}
 }
 
-func (s *sink) Slow(member uint32) {
-	c := s.loop.ConnAt(member)
-	s.handlers[c.Role()].(interface {
+func (s *sink) Slow(member uint32) { s.members.Slow(s.loop, s.loop.ConnAt(member)) }
+
+// connections are the members of most protocols.
+type connections struct{ s *sink }
+
+func (connections) MemberPending(_ *netpoll.Loop, c *netpoll.Conn) int { return c.Pending() }
+
+func (connections) MemberSend(l *netpoll.Loop, c *netpoll.Conn, p []byte, mark, n uint32) {
+	l.SendMessages(c, p, mark, n)
+}
+
+func (connections) MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) int {
+	return l.DropOldest(c, need, dropped)
+}
+
+func (m connections) Slow(l *netpoll.Loop, c *netpoll.Conn) {
+	m.s.handlers[c.Role()].(interface {
 		Slow(l *netpoll.Loop, c *netpoll.Conn)
-	}).Slow(s.loop, c)
+	}).Slow(l, c)
 }
 
 // absent is the handler of roles that a test has no use for.

@@ -32,6 +32,9 @@ type Cast struct {
 
 	// Do performs a line that begins with a word of the protocol's own; nil, or false, for none.
 	Do func(word, rest string, client func(name string) *netpolltest.Peer) bool
+
+	// Frame makes the bytes of a FRAME whose first word is the protocol's own; nil, or a nil result, for none.
+	Frame func(word, rest string) []byte
 }
 
 // Run plays each transcript that matches the pattern, with a cast of its own.
@@ -52,6 +55,7 @@ type Cast struct {
 //	frame FIRST TEXT  with FIRST the first byte of the header in hex: fragments
 //	hex HEX           bytes as they are            raw "STRING"     the same, as a Go string
 //	line TEXT         TEXT and LF                  crlf TEXT        TEXT and CR LF
+//	WORD ANYTHING     whatever the cast makes of it
 //
 // where PAYLOAD is the rest of the line, or a Go string if it begins with a quote that ends the line.
 func Run(t *testing.T, pattern string, cast func(t *testing.T) Cast) {
@@ -237,7 +241,14 @@ func (p *play) frame(words string, masked bool) []byte {
 	case "crlf":
 		return append(payload, "\r\n"...)
 	default:
-		p.fatalf("what is %q?", words)
+		var b []byte
+		if p.cast.Frame != nil {
+			b = p.cast.Frame(kind, rest)
+		}
+		if b == nil {
+			p.fatalf("what is %q?", words)
+		}
+		return b
 	}
 	if masked {
 		b := frame.AppendMasked(nil, frame.OpText, true, mask, payload)

@@ -97,6 +97,10 @@ func wiringRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "compress", Field: "Compress", Value: onOff(&n.Compress),
 			Help: "permessage-deflate without context takeover, each broadcast compressed once"},
+		{Name: "no-socketio", Field: "NoSocketIO", Value: toggle(&n.NoSocketIO),
+			Help: "turns /socket.io/ off"},
+		{Name: "socketio-v2", Field: "SocketIOV2", Value: toggle(&n.SocketIOV2),
+			Help: "lets clients of Socket.IO 2 in (Engine.IO 3)"},
 		{Name: "io", Field: "IO", Value: choice(&n.IO, server.IOAuto, server.IOUring, server.IOSyscall),
 			Help: "how a turn's reads and writes reach the kernel; auto takes io_uring where it is allowed"},
 		{Name: "upstream", Field: "Upstream", Value: text(&n.Upstream, "URL"), Example: "http://127.0.0.1:3000",

@@ -66,7 +66,7 @@ func TestPackagesHaveAComment(t *testing.T) {
 // TestPublicNamesHaveAComment: a doc comment says meaning, units, errors, and who may call.
 func TestPublicNamesHaveAComment(t *testing.T) {
 	m := theModule(t)
-	for _, dir := range []string{"netpoll", "netpoll/netpolltest", "frame", "broadcast", "server"} {
+	for _, dir := range []string{"netpoll", "netpoll/netpolltest", "frame", "broadcast", "server", "socketio"} {
 		for _, f := range m.code(dir) {
 			for _, decl := range f.ast.Decls {
 				for _, name := range undocumented(decl) {

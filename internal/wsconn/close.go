@@ -23,7 +23,7 @@ func (e *Endpoint) finish(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reaso
 		return
 	}
 	l.Send(c, e.scratch)
-	e.leave(c)
+	e.leave(l, c, reason)
 	l.Finish(c, reason, CloseLinger)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/netpoll"
 )
 
 // Config holds the settings of an Endpoint; immutable once it runs.
@@ -37,6 +38,10 @@ type Config struct {
 	// Sink is where the shard's members are: a connection that has caught up is told through it what it missed. Required with
 	// Shard.
 	Sink broadcast.Sink
+
+	// Ended is called when nothing more can be sent to a connection and nothing more comes from it, and once more when it is gone;
+	// it may be nil. A protocol whose members have other numbers than slots leaves the shard there, and leaves Shard nil.
+	Ended func(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason)
 
 	// Seed makes the spread of the heartbeats repeatable in tests.
 	Seed uint64

@@ -185,7 +185,7 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m frame.Mess
 		e.closed(l, c, m.Payload)
 	default:
 		e.pong(l, c) // in the order of what they answer
-		if !e.within(l, s) {
+		if !e.Within(l, s) {
 			e.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "rate limit exceeded")
 			return
 		}
@@ -217,23 +217,31 @@ func (e *Endpoint) ReplyTurn(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 }
 
 // OnClose frees all that the connection had.
-func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
+func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	if c.Session() == 0 {
 		return // gone before the protocol opened it
 	}
-	s := e.protocol.State(c)
-	e.leave(c)
-	e.drop(s)
-	if s.budget != 0 {
-		e.budgets.Free(s.budget)
-	}
+	e.leave(l, c, r)
+	e.Forget(e.protocol.State(c))
 	e.protocol.Free(c)
 	c.SetSession(0)
 }
 
+// Forget gives back what s has in the endpoint; s is a zero State then.
+func (e *Endpoint) Forget(s *State) {
+	e.drop(s)
+	if s.budget != 0 {
+		e.budgets.Free(s.budget)
+	}
+	*s = State{}
+}
+
 // leave makes c no member of any topic; for one that is none already it does nothing.
-func (e *Endpoint) leave(c *netpoll.Conn) {
+func (e *Endpoint) leave(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	if e.cfg.Shard != nil {
 		e.cfg.Shard.Leave(c.Slot())
+	}
+	if e.cfg.Ended != nil {
+		e.cfg.Ended(l, c, r)
 	}
 }

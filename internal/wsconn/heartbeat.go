@@ -16,7 +16,7 @@ var pingFrame = []byte{0x89, 0x00}
 // that was.
 func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := e.protocol.State(c)
-	e.forgetBudget(l, s)
+	e.ForgetBudget(l, s)
 	idle := l.Now() - l.Seen(c)
 	due := e.cfg.PingInterval - e.cfg.PingInterval/HeartbeatSpread
 	first := s.flags&flagFresh != 0 && idle >= e.cfg.PingInterval/2

@@ -21,8 +21,9 @@ func (b *budget) spend(now, period, window time.Duration) bool {
 	return true
 }
 
-// within tells whether one more message is within the connection's rate.
-func (e *Endpoint) within(l *netpoll.Loop, s *State) bool {
+// Within tells whether one more message is within the rate of whom s belongs to. The endpoint asks for each message on a connection; a
+// protocol whose clients have other ways to send asks for those.
+func (e *Endpoint) Within(l *netpoll.Loop, s *State) bool {
 	if e.cfg.Rate <= 0 {
 		return true
 	}
@@ -42,8 +43,8 @@ func tokens(rate float64, burst int) (period, window time.Duration) {
 	return time.Duration(each), time.Duration(min(each*float64(burst-1), longest))
 }
 
-// forgetBudget frees a budget that is full: it says no more than none at all.
-func (e *Endpoint) forgetBudget(l *netpoll.Loop, s *State) {
+// ForgetBudget frees a budget that is full: it says no more than none at all. A protocol with a heartbeat of its own calls it there.
+func (e *Endpoint) ForgetBudget(l *netpoll.Loop, s *State) {
 	if s.budget != 0 && e.budgets.At(s.budget).full <= l.Now() {
 		e.budgets.Free(s.budget)
 		s.budget = 0

@@ -1,0 +1,24 @@
+// npm socket.io-client, 4 and 2, as the clients of a node.
+
+package e2e
+
+import "testing"
+
+func TestSocketIO(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"plain": nil, "compressed": {"--compress", "on"}, "io=syscall": {"--io", "syscall"}, "one loop": {"--loops", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := serve(t, append([]string{"--dev", "--socketio-v2"}, args...)...)
+			script(t, n, "siotopics")
+		})
+	}
+}
+
+// TestSocketIOBrowser needs Chromium.
+func TestSocketIOBrowser(t *testing.T) {
+	t.Parallel()
+	browser(t, "siobrowser", []string{"--dev", "--static", "testdata/page", "--drain", "500ms"})
+}

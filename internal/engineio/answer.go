@@ -1,0 +1,229 @@
+// What goes back over HTTP.
+
+package engineio
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"c100k/internal/edge"
+	"c100k/netpoll"
+)
+
+// Kinds of answers.
+const (
+	kindText   = "text/plain; charset=UTF-8"
+	kindHTML   = "text/html"
+	kindJSON   = "application/json"
+	kindOctets = "application/octet-stream"
+	kindScript = "text/javascript; charset=UTF-8"
+)
+
+// noContent answers a preflight.
+const noContent = "204 No Content"
+
+var okBody = []byte("ok")
+
+// date is the line of the Date header, made once a second.
+type date struct {
+	line []byte
+	made time.Duration
+}
+
+// appendDate appends the line of the Date header (RFC 9110, 6.6.1).
+func (e *Endpoint) appendDate(dst []byte, l *netpoll.Loop) []byte {
+	if d := &e.date; d.line == nil || l.Now()-d.made >= time.Second {
+		d.made = l.Now()
+		d.line = e.cfg.Date().UTC().AppendFormat(append(d.line[:0], "Date: "...), http.TimeFormat)
+		d.line = append(d.line, "\r\n"...)
+	}
+	return append(dst, e.date.line...)
+}
+
+// appendAnswer appends a whole answer. status may have more header lines behind it; lines have their ends.
+func (e *Endpoint) appendAnswer(dst []byte, l *netpoll.Loop, status, kind string, keep bool, lines, body []byte) []byte {
+	dst = append(append(append(dst, "HTTP/1.1 "...), status...), "\r\n"...)
+	if kind != "" {
+		dst = append(append(append(dst, "Content-Type: "...), kind...), "\r\n"...)
+	}
+	if status != noContent { // RFC 9110, 8.6: MUST NOT send Content-Length with 204
+		dst = strconv.AppendInt(append(dst, "Content-Length: "...), int64(len(body)), 10)
+		dst = append(dst, "\r\n"...)
+	}
+	dst = append(e.appendDate(append(dst, "Cache-Control: no-store\r\n"...), l), lines...)
+	if !keep {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	return append(append(dst, "\r\n"...), body...)
+}
+
+// respond answers a request that is not taken as an exchange. One whose body is not here ends the connection.
+func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, body []byte) {
+	c := r.c
+	rest, whole := r.behindBody()
+	keep := e.keeps(whole && r.h.KeepAlive() && !r.h.UpgradeRequested())
+	e.answer = e.appendAnswer(e.answer[:0], l, status, kind, keep, r.cors, body)
+	if string(r.h.Method()) == "HEAD" {
+		e.answer = e.answer[:len(e.answer)-len(body)]
+	}
+	l.Send(c, e.answer)
+	if !keep {
+		l.Finish(c, netpoll.ReasonRefused, RefusalLinger)
+		return
+	}
+	rest = append([]byte(nil), rest...) // the head role's buffer is not ours to keep
+	l.Become(c, e.cfg.Roles.Polling)
+	e.rest(l, c, rest)
+}
+
+// behindBody is what came behind the request's body; whole is false if not all of the body is here.
+func (r *arrival) behindBody() (rest []byte, whole bool) {
+	n := max(r.h.ContentLength(), 0)
+	if r.h.Chunked() || n > int64(len(r.rest)) {
+		return nil, false
+	}
+	return r.rest[n:], true
+}
+
+// keeps tells whether a connection that might be kept is: not on a node that goes down.
+func (e *Endpoint) keeps(may bool) bool { return may && (e.cfg.Draining == nil || !e.cfg.Draining()) }
+
+// rest lets a connection of polling wait for its next request, of which early is the beginning.
+func (e *Endpoint) rest(l *netpoll.Loop, c *netpoll.Conn, early []byte) {
+	if len(early) > 0 {
+		e.later(l, c, early)
+		return
+	}
+	l.Arm(c, KeepAliveTimeout)
+}
+
+// refuse answers a request with a code; message replaces the code's own if it is not empty.
+func (e *Endpoint) refuse(l *netpoll.Loop, r *arrival, code Code, message string) {
+	e.refused(code.Label())
+	if message == "" {
+		message = code.String()
+	}
+	status := "400 Bad Request"
+	if code == CodeForbidden {
+		status = "403 Forbidden"
+	}
+	if r.h.UpgradeRequested() {
+		e.respond(l, r, status, kindHTML, []byte(message))
+		return
+	}
+	e.respond(l, r, status, kindJSON, appendMessage(nil, code, message))
+}
+
+func (e *Endpoint) refused(label string) {
+	if e.cfg.Refused != nil {
+		e.cfg.Refused(label)
+	}
+}
+
+// refuseWhole answers a request as the edge would.
+func (e *Endpoint) refuseWhole(l *netpoll.Loop, r *arrival, refusal *edge.Refusal) {
+	e.refused(refusal.Label)
+	e.answer = edge.AppendRefusal(e.answer[:0], refusal, string(r.h.Method()) != "HEAD")
+	l.Send(r.c, e.answer)
+	l.Finish(r.c, netpoll.ReasonRefused, RefusalLinger)
+}
+
+// answerPoll answers the poll of s that waits on c, with all that the session is owed and the frames of last.
+func (e *Endpoint) answerPoll(l *netpoll.Loop, c *netpoll.Conn, s *Session, last ...[]byte) {
+	if s.queue == 0 {
+		e.answerPollAlone(l, c, s, last...)
+		return
+	}
+	e.runs = e.runs[:0]
+	for _, p := range e.queues.At(s.queue).pieces {
+		e.runs = append(e.runs, p.p)
+	}
+	e.runs = append(e.runs, last...)
+	e.forgetQueue(s)
+	e.answerPollAlone(l, c, s, e.runs...)
+	clear(e.runs)
+	e.drained(s)
+}
+
+// answerPollAlone answers the poll of s that waits on c with the frames of runs, whatever the session is owed.
+func (e *Endpoint) answerPollAlone(l *netpoll.Loop, c *netpoll.Conn, s *Session, runs ...[]byte) {
+	s.poll = 0
+	s.flags &^= flagReady
+	e.answerExchange(l, c, e.exchanges.At(c.Session()), s, runs...)
+}
+
+// answerExchange answers a GET with the frames of runs as a payload.
+func (e *Endpoint) answerExchange(l *netpoll.Loop, c *netpoll.Conn, x *exchange, s *Session, runs ...[]byte) {
+	p, kind := e.payload[:0], kindText
+	switch {
+	case s.flags&flagV3 == 0:
+		for _, run := range runs {
+			p = AppendPayload(p, len(p) == 0, run)
+		}
+	case s.flags&flagBase64 == 0 && x.flags&flagScript == 0 && anyBinary(runs):
+		kind = kindOctets
+		for _, run := range runs {
+			p = AppendPayload3Binary(p, run)
+		}
+	default:
+		for _, run := range runs {
+			p = AppendPayload3(p, run)
+		}
+	}
+	if x.flags&flagScript != 0 {
+		at := len(p)
+		p = appendScript(p, x.script, p)
+		e.finishExchange(l, c, x, "200 OK", kindScript, p[at:])
+	} else {
+		e.finishExchange(l, c, x, "200 OK", kind, p)
+	}
+	if e.payload = p; cap(p) > scratchBytesMax {
+		e.payload = nil
+	}
+}
+
+// finishExchange answers the request of an exchange, which ends with it.
+func (e *Endpoint) finishExchange(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status, kind string, body []byte) {
+	keep, early, lines := e.keeps(x.flags&flagKeep != 0), x.held, x.lines
+	if x.flags&flagOldIE != 0 {
+		lines = append(lines, "X-XSS-Protection: 0\r\n"...)
+	}
+	e.exchanges.Free(c.Session())
+	c.SetSession(0)
+	e.answer = e.appendAnswer(e.answer[:0], l, status, kind, keep, lines, body)
+	l.Send(c, e.answer)
+	if cap(e.answer) > scratchBytesMax {
+		e.answer = nil
+	}
+	if keep {
+		e.rest(l, c, early)
+	} else {
+		l.Finish(c, netpoll.ReasonLocal, RefusalLinger)
+	}
+}
+
+func anyBinary(runs [][]byte) bool {
+	for _, run := range runs {
+		if hasBinary(run) {
+			return true
+		}
+	}
+	return false
+}
+
+// Flush answers the polls that wait and whose sessions were sent something. It is called at the end of phase 6 of each turn, behind
+// broadcast.Shard.Deliver.
+func (e *Endpoint) Flush(l *netpoll.Loop) {
+	for _, id := range e.ready {
+		s := e.find(l, id)
+		if s == nil || s.flags&flagReady == 0 {
+			continue
+		}
+		s.flags &^= flagReady
+		if poll := l.Lookup(s.poll); poll != nil && s.queue != 0 {
+			e.answerPoll(l, poll, s)
+		}
+	}
+	e.ready = e.ready[:0]
+}

@@ -1,0 +1,81 @@
+// Which pages may talk to the endpoint, and how their browsers are told (Fetch standard, CORS protocol).
+
+package engineio
+
+import (
+	"bytes"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"c100k/netpoll"
+)
+
+// methodsDefault are what a page is allowed where CORS.Methods is empty.
+var methodsDefault = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
+
+// allowOrigin judges the page that a browser says the request comes from, for both transports: CORS itself keeps a page from reading
+// answers, but neither from sending requests nor from opening WebSockets. It also makes the answer's header lines.
+func (e *Endpoint) allowOrigin(r *arrival) bool {
+	origin, n := r.h.Origin()
+	switch {
+	case n > 1:
+		return false
+	case n == 0:
+		return r.jsonp == nil || e.allowScript(r)
+	case !e.cfg.Origins.Allowed(origin, r.h.Host()):
+		return false
+	}
+	r.cors = append(append(r.cors, "Access-Control-Allow-Origin: "...), origin...)
+	r.cors = append(r.cors, "\r\nVary: Origin\r\n"...)
+	if e.cfg.CORS.Credentials {
+		r.cors = append(r.cors, "Access-Control-Allow-Credentials: true\r\n"...)
+	}
+	r.cors = appendList(r.cors, "Access-Control-Expose-Headers: ", e.cfg.CORS.ExposedHeaders)
+	return true
+}
+
+// allowScript judges a request for a script, which comes without an origin and whose answer any page can read.
+func (e *Endpoint) allowScript(r *arrival) bool {
+	if referer, ok := r.h.Get("referer"); ok {
+		page, err := url.Parse(string(referer))
+		return err == nil && e.cfg.Origins.Allowed([]byte(page.Scheme+"://"+page.Host), r.h.Host())
+	}
+	site, ok := r.h.Get("sec-fetch-site")
+	return !ok || !bytes.Equal(site, []byte("cross-site"))
+}
+
+// preflight answers a browser that asks whether a page may send a request; false if it does not ask.
+func (e *Endpoint) preflight(l *netpoll.Loop, r *arrival) bool {
+	if _, n := r.h.Origin(); n == 0 {
+		return false
+	}
+	if _, asks := r.h.Get("access-control-request-method"); !asks {
+		return false
+	}
+	methods := e.cfg.CORS.Methods
+	if len(methods) == 0 {
+		methods = methodsDefault
+	}
+	r.cors = appendList(r.cors, "Access-Control-Allow-Methods: ", methods)
+	if allowed := e.cfg.CORS.AllowedHeaders; len(allowed) > 0 {
+		r.cors = appendList(r.cors, "Access-Control-Allow-Headers: ", allowed)
+	} else if asked, ok := r.h.Get("access-control-request-headers"); ok {
+		r.cors = append(append(r.cors, "Access-Control-Allow-Headers: "...), asked...)
+		r.cors = append(r.cors, "\r\nVary: Access-Control-Request-Headers\r\n"...)
+	}
+	if age := e.cfg.CORS.MaxAge; age > 0 {
+		r.cors = strconv.AppendInt(append(r.cors, "Access-Control-Max-Age: "...), int64(age.Seconds()), 10)
+		r.cors = append(r.cors, "\r\n"...)
+	}
+	e.respond(l, r, noContent, "", nil)
+	return true
+}
+
+// appendList appends a header line with the values of list, none if it is empty.
+func appendList(dst []byte, name string, list []string) []byte {
+	if len(list) == 0 {
+		return dst
+	}
+	return append(append(append(dst, name...), strings.Join(list, ", ")...), "\r\n"...)
+}

@@ -1,0 +1,223 @@
+// Engine.IO on one loop: what the layer above and the owner of the loop may call.
+
+package engineio
+
+import (
+	"c100k/internal/edge"
+	"c100k/internal/jitter"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// Endpoint serves Engine.IO on one loop. Loop only.
+type Endpoint struct {
+	cfg          Config
+	owedBytesMax int // to one session; beyond it, it is slow
+
+	sockets   sockets
+	sessions  netpoll.Slab[Session]
+	exchanges netpoll.Slab[exchange]
+	queues    netpoll.Slab[queue]
+	secrets   secrets
+	jitter    jitter.Source
+
+	ready []netpoll.ID // sessions that are owed something while their poll waits
+
+	// Used by one call at a time, and kept to be used again.
+	request Request
+	frames  []byte
+	runs    [][]byte
+	payload []byte
+	answer  []byte
+	date    date
+}
+
+// New returns an endpoint. What is zero in cfg and has a default gets it.
+func New(cfg Config) *Endpoint {
+	cfg.setDefaults()
+	e := &Endpoint{cfg: cfg, jitter: jitter.New(cfg.Seed)}
+	e.owedBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.PayloadBytesMax
+	e.sockets.e = e
+	e.sockets.Endpoint = wsconn.New(wsconn.Config{
+		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
+		Rate: cfg.Rate, RateBurst: cfg.RateBurst, Counters: cfg.Counters, Ended: e.sockets.ended,
+	}, &e.sockets)
+	return e
+}
+
+// PollingHandler is the netpoll.Handler of Roles.Polling.
+func (e *Endpoint) PollingHandler() netpoll.Handler { return polling{e} }
+
+// SocketHandler is the netpoll.Handler of Roles.Socket.
+func (e *Endpoint) SocketHandler() netpoll.Handler { return &e.sockets }
+
+// SessionHandler is the netpoll.Handler of Roles.Session.
+func (e *Endpoint) SessionHandler() netpoll.Handler { return anchors{e} }
+
+// Lookup finds a session by its ID; nil if it has ended.
+func (e *Endpoint) Lookup(l *netpoll.Loop, id netpoll.ID) *Session {
+	if s := e.find(l, id); s != nil && s.flags&flagClosed == 0 {
+		return s
+	}
+	return nil
+}
+
+// find is Lookup that also finds sessions whose end is still on its way to the client.
+func (e *Endpoint) find(l *netpoll.Loop, id netpoll.ID) *Session {
+	if c := l.Lookup(id); c != nil {
+		return e.anchored(c)
+	}
+	return nil
+}
+
+// anchored is the session whose anchor c is; nil if it is none's.
+func (e *Endpoint) anchored(c *netpoll.Conn) *Session {
+	if role := c.Role(); c.Session() == 0 || role != e.cfg.Roles.Socket && role != e.cfg.Roles.Session {
+		return nil
+	}
+	if s := e.sessions.At(c.Session()); s.anchor == c.ID() {
+		return s
+	}
+	return nil
+}
+
+// socket is the session's WebSocket, if that is its transport and is still there.
+func (e *Endpoint) socket(l *netpoll.Loop, s *Session) *netpoll.Conn {
+	if s.flags&flagSocket == 0 {
+		return nil
+	}
+	return l.Lookup(s.socket)
+}
+
+// SID is the session's id on the wire, 20 characters. It is a secret between us and the client.
+func (e *Endpoint) SID(s *Session) string { return string(e.appendSID(nil, s)) }
+
+func (e *Endpoint) appendSID(dst []byte, s *Session) []byte {
+	return appendID(dst, &place{secret: s.secret, process: e.cfg.Process, loop: e.cfg.Loop, slot: s.Member()})
+}
+
+// SendText sends a text message, which is copied. It must be UTF-8 without U+001E, which separates packets where clients poll; JSON text
+// has none.
+func (e *Endpoint) SendText(l *netpoll.Loop, s *Session, text []byte) { e.SendMessage(l, s, text) }
+
+// SendMessage sends a text message and the binary messages that belong to it, with nothing in between. They are copied.
+func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachments ...[]byte) {
+	e.frames = AppendMessage(e.frames[:0], s.Form(), text, attachments...)
+	e.sendMessage(l, s)
+}
+
+// SendBinary sends a binary message, which is copied.
+func (e *Endpoint) SendBinary(l *netpoll.Loop, s *Session, data []byte) {
+	e.frames = AppendBinary(e.frames[:0], s.Form(), data)
+	e.sendMessage(l, s)
+}
+
+// sendMessage sends a copy of the frames of one message, which are in e.frames.
+func (e *Endpoint) sendMessage(l *netpoll.Loop, s *Session) {
+	p := e.frames
+	if cap(p) > scratchBytesMax {
+		e.frames = nil
+	}
+	switch c := e.socket(l, s); {
+	case s.flags&flagClosed != 0:
+		return
+	case c != nil:
+		l.Send(c, p)
+	case s.flags&flagSocket == 0:
+		e.queueOf(l, s).add(p)
+	}
+	e.cfg.Counters.MessagesSent++
+	e.checkOwed(l, s)
+}
+
+// SendShared sends a run of messages that AppendMessage has made in the session's form, without a copy: p must never change again.
+// Many sessions may be sent the same p.
+func (e *Endpoint) SendShared(l *netpoll.Loop, s *Session, p []byte) {
+	if s.flags&flagClosed == 0 && len(p) > 0 {
+		e.cfg.Counters.MessagesSent++
+		e.share(l, s, p, 0, 0)
+		e.checkOwed(l, s)
+	}
+}
+
+// share sends a run of frames without a copy: n messages of a broadcast, or none.
+func (e *Endpoint) share(l *netpoll.Loop, s *Session, p []byte, mark, n uint32) {
+	switch c := e.socket(l, s); {
+	case c != nil:
+		l.SendMessages(c, p, mark, n)
+	case s.flags&flagSocket == 0:
+		e.queueOf(l, s).share(p, mark, n)
+	}
+}
+
+// queueOf is the queue of a session that polls, to be added to. A poll that waits will be answered at the end of the turn.
+func (e *Endpoint) queueOf(l *netpoll.Loop, s *Session) *queue {
+	if s.poll != 0 && s.flags&flagReady == 0 {
+		s.flags |= flagReady
+		e.ready = append(e.ready, s.anchor)
+		l.Remote().Wake() // for what is sent behind phase 6, as by OnClose
+	}
+	if s.queue == 0 {
+		s.queue, _ = e.queues.Alloc()
+	}
+	return e.queues.At(s.queue)
+}
+
+// forgetQueue drops what the session is owed.
+func (e *Endpoint) forgetQueue(s *Session) {
+	if s.queue != 0 {
+		e.queues.Free(s.queue)
+		s.queue = 0
+	}
+}
+
+// Writable tells whether what is sent now goes out at once: a poll waits, or the WebSocket has taken all that it was given in earlier
+// turns. What is volatile is sent only then.
+func (e *Endpoint) Writable(l *netpoll.Loop, s *Session) bool {
+	if s.flags&(flagClosed|flagSocket) != flagSocket {
+		return s.flags&flagClosed == 0 && s.poll != 0
+	}
+	c := e.socket(l, s)
+	return c != nil && !c.Closing() && !c.Backlogged()
+}
+
+// Pending is how many bytes the session is owed.
+func (e *Endpoint) Pending(l *netpoll.Loop, s *Session) int {
+	if c := e.socket(l, s); c != nil {
+		return c.Pending()
+	}
+	if s.queue != 0 {
+		return e.queues.At(s.queue).bytes
+	}
+	return 0
+}
+
+// checkOwed ends a session that is owed more than any client that still listens should be.
+func (e *Endpoint) checkOwed(l *netpoll.Loop, s *Session) {
+	if e.Pending(l, s) > e.owedBytesMax {
+		e.slow(l, s)
+	}
+}
+
+// PauseRead stops reading from the session's WebSocket until it has taken what it is owed; it does nothing while nothing is owed, and
+// for a session that polls, whose client may send one payload at a time anyway.
+func (e *Endpoint) PauseRead(l *netpoll.Loop, s *Session) {
+	if c := e.socket(l, s); c != nil {
+		l.PauseRead(c)
+	}
+}
+
+// Each calls f for each session of the loop until f says no. f may send and close.
+func (e *Endpoint) Each(l *netpoll.Loop, f func(s *Session) bool) {
+	l.Each(func(c *netpoll.Conn) bool {
+		s := e.anchored(c)
+		return s == nil || s.flags&flagClosed != 0 || f(s)
+	})
+}
+
+// Serve serves a request to the endpoint's path, whatever it is. It is what edge.Config.Route calls, with the same arguments: c is in
+// the head role, h and rest are valid during the call.
+func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
+	r := arrival{c: c, h: h, rest: rest}
+	e.serve(l, &r)
+}

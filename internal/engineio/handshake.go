@@ -1,0 +1,173 @@
+// How a session is opened.
+
+package engineio
+
+import (
+	"bytes"
+	"strconv"
+
+	"c100k/frame"
+	"c100k/internal/edge"
+	"c100k/internal/jsontext"
+	"c100k/netpoll"
+)
+
+// handshake opens a session, if it may be.
+func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
+	switch {
+	case string(r.h.Method()) != "GET":
+		e.refuse(l, r, CodeBadMethod, "")
+		return
+	case r.webSocket() != r.h.UpgradeRequested(), r.h.HasBody(), r.jsonp != nil && !e.mayScript(r):
+		e.refuse(l, r, CodeBadRequest, "")
+		return
+	case e.cfg.Draining != nil && e.cfg.Draining():
+		e.refuseWhole(l, r, edge.RefuseDraining)
+		return
+	}
+	request := e.describe(l, r)
+	if e.cfg.Allow != nil {
+		if err := e.cfg.Allow(request); err != nil {
+			e.refuse(l, r, CodeForbidden, err.Error())
+			return
+		}
+	}
+	switch {
+	case r.v3() && !e.cfg.AllowV3:
+		e.refuse(l, r, CodeUnsupportedVersion, "")
+	case r.webSocket():
+		e.openSocket(l, r, request)
+	default:
+		e.openPolling(l, r, request)
+	}
+}
+
+// openPolling opens a session that begins with polling: the answer carries the open packet, and nothing else.
+func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
+	var anchor *netpoll.Conn
+	if e.sessions.Len() < e.cfg.SessionsMax {
+		anchor = l.Reserve(e.cfg.Roles.Session)
+	}
+	if anchor == nil {
+		e.refuseWhole(l, r, edge.RefuseOverCapacity)
+		return
+	}
+	_, s := e.newSession(anchor, r)
+	if r.base64 != nil && string(r.base64) != "0" {
+		s.flags |= flagBase64
+	}
+	e.beginHeartbeat(l, anchor, s)
+	x := e.take(l, r, s)
+	x.held = bytes.Clone(r.rest)
+	if e.cfg.Cookie != "" {
+		x.lines = e.appendCookie(x.lines, s)
+	}
+	e.frames = e.appendOpen(e.frames[:0], s)
+	e.answerExchange(l, r.c, x, s, e.frames)
+	e.cfg.App.Opened(l, s, request)
+}
+
+// openSocket opens a session that begins on WebSocket.
+func (e *Endpoint) openSocket(l *netpoll.Loop, r *arrival, request *Request) {
+	if refusal := edge.CheckUpgrade(r.h); refusal != nil {
+		e.refuseWhole(l, r, refusal)
+		return
+	}
+	c := r.c
+	i, s := e.newSession(c, r)
+	deflate := e.switchProtocols(l, r, s)
+	l.Become(c, e.cfg.Roles.Socket)
+	c.SetSession(i)
+	s.socket = c.ID()
+	s.flags |= flagSocket
+	if deflate && s.flags&flagV3 == 0 {
+		s.flags |= flagDeflate
+	}
+	e.sockets.Start(l, c, deflate)
+	e.beginHeartbeat(l, c, s)
+	e.frames = e.appendOpen(e.frames[:0], s)
+	l.Send(c, e.frames)
+	e.cfg.App.Opened(l, s, request)
+	l.Redeliver(c, r.rest)
+}
+
+// beginUpgrade takes the WebSocket that a session shall get.
+func (e *Endpoint) beginUpgrade(l *netpoll.Loop, r *arrival, s *Session) {
+	if refusal := edge.CheckUpgrade(r.h); refusal != nil {
+		e.refuseWhole(l, r, refusal)
+		return
+	}
+	c := r.c
+	deflate := e.switchProtocols(l, r, nil)
+	if e.cfg.NoUpgrades || s.socket != 0 {
+		// There is one already, or one is on its way. Clients learn of that from the close.
+		l.Send(c, frame.AppendClose(nil, codeNone, ""))
+		l.Finish(c, netpoll.ReasonRefused, RefusalLinger)
+		return
+	}
+	i := l.Lookup(s.anchor).Session()
+	l.Become(c, e.cfg.Roles.Socket)
+	c.SetSession(i)
+	s.socket = c.ID()
+	s.flags |= flagProbing
+	s.probeEnd = l.Now() + e.cfg.UpgradeTimeout
+	e.sockets.Start(l, c, deflate)
+	l.Arm(c, e.cfg.UpgradeTimeout)
+	l.Redeliver(c, r.rest)
+}
+
+// newSession makes the record of a session with that anchor.
+func (e *Endpoint) newSession(anchor *netpoll.Conn, r *arrival) (i uint32, s *Session) {
+	i, s = e.sessions.Alloc()
+	s.secret, s.anchor = e.secrets.next(), anchor.ID()
+	if r.v3() {
+		s.flags |= flagV3
+	}
+	anchor.SetSession(i)
+	return i, s
+}
+
+// switchProtocols answers 101, and tells whether permessage-deflate was agreed on. The session, if it is a new one, may get its cookie.
+func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (deflate bool) {
+	var extensions []byte
+	if e.cfg.Compress {
+		if offers := r.h.Extensions(); len(offers) > 0 {
+			extensions, deflate = frame.NegotiateDeflate(offers)
+		}
+	}
+	e.answer = edge.AppendSwitching(e.answer[:0], r.h.Key(), "", extensions)
+	if s != nil && e.cfg.Cookie != "" {
+		e.answer = e.appendCookie(e.answer[:len(e.answer)-len("\r\n")], s)
+		e.answer = append(e.answer, "\r\n"...)
+	}
+	l.Send(r.c, e.answer)
+	return deflate
+}
+
+// appendOpen appends the open packet: what the client has to know of the session.
+func (e *Endpoint) appendOpen(dst []byte, s *Session) []byte {
+	p := append(e.payload[:0], '0'+byte(PacketOpen))
+	p = e.appendSID(append(p, `{"sid":"`...), s)
+	p = append(p, `","upgrades":[`...)
+	if s.flags&flagSocket == 0 && !e.cfg.NoUpgrades && !e.cfg.NoWebSocket {
+		p = append(p, `"websocket"`...)
+	}
+	p = strconv.AppendInt(append(p, `],"pingInterval":`...), e.cfg.PingInterval.Milliseconds(), 10)
+	p = strconv.AppendInt(append(p, `,"pingTimeout":`...), e.cfg.PingTimeout.Milliseconds(), 10)
+	p = strconv.AppendInt(append(p, `,"maxPayload":`...), int64(e.cfg.PayloadBytesMax), 10)
+	e.payload = append(p, '}')
+	return frame.AppendFrame(dst, frame.OpText, e.payload)
+}
+
+// appendCookie appends the header line of the session's cookie.
+func (e *Endpoint) appendCookie(dst []byte, s *Session) []byte {
+	dst = append(append(append(dst, "Set-Cookie: "...), e.cfg.Cookie...), '=')
+	return append(e.appendSID(dst, s), "; Path=/; HttpOnly; SameSite=Lax\r\n"...)
+}
+
+// appendMessage appends the JSON text of a refusal.
+func appendMessage(dst []byte, code Code, message string) []byte {
+	dst = strconv.AppendInt(append(dst, `{"code":`...), int64(code), 10)
+	dst = jsontext.AppendString(append(dst, `,"message":`...), message)
+	return append(dst, '}')
+}

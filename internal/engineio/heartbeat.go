@@ -1,0 +1,73 @@
+// Heartbeats: in protocol 4 the server asks and the client answers, in protocol 3 it is the other way round.
+
+package engineio
+
+import (
+	"time"
+
+	"c100k/netpoll"
+)
+
+// heartbeat is called when the deadline of the session's anchor c has passed.
+func (e *Endpoint) heartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
+	e.sockets.ForgetBudget(l, &s.State)
+	if s.flags&(flagV3|flagPinged) != 0 {
+		if left := e.underWay(l, s); left > 0 {
+			l.Arm(c, left)
+			return
+		}
+		e.shut(l, s, ReasonPingTimeout, codeNone, "")
+		return
+	}
+	s.flags |= flagPinged
+	l.Arm(c, e.cfg.PingTimeout)
+	e.share(l, s, pingFrame, 0, 0)
+}
+
+// beginHeartbeat sets the first deadline. A client of protocol 4 may be pinged early, and who came in a burst is not pinged in one.
+func (e *Endpoint) beginHeartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
+	if s.flags&flagV3 != 0 {
+		l.Arm(c, e.cfg.PingInterval+e.cfg.PingTimeout)
+		return
+	}
+	l.Arm(c, e.cfg.PingInterval-e.jitter.Under(e.cfg.PingInterval/HeartbeatSpread))
+}
+
+// ponged takes the answer to a ping: the next one is due an interval from now. One that nobody asked for is harmless.
+func (e *Endpoint) ponged(l *netpoll.Loop, s *Session) {
+	if s.flags&flagV3 != 0 {
+		e.shut(l, s, ReasonTransportError, codeNone, "")
+		return
+	}
+	if s.flags&flagPinged != 0 {
+		s.flags &^= flagPinged
+		e.rearm(l, s, 0)
+	}
+}
+
+// pinged answers the ping of a client of protocol 3, without what came with it. In protocol 4 it is the server who asks.
+func (e *Endpoint) pinged(l *netpoll.Loop, s *Session) {
+	if s.flags&flagV3 == 0 {
+		e.shut(l, s, ReasonTransportError, codeNone, "")
+		return
+	}
+	e.rearm(l, s, 1)
+	e.share(l, s, pongFrame, 0, 0)
+}
+
+// rearm sets the next deadline: an interval from now, and grace times the timeout.
+func (e *Endpoint) rearm(l *netpoll.Loop, s *Session, grace int) {
+	if anchor := l.Lookup(s.anchor); anchor != nil {
+		l.Arm(anchor, e.cfg.PingInterval+e.cfg.PingTimeout*time.Duration(grace))
+	}
+}
+
+// underWay is how long a session may still stay silent whose WebSocket takes what it is owed, if slowly: our ping, or our answer to the
+// client's, is behind that.
+func (e *Endpoint) underWay(l *netpoll.Loop, s *Session) time.Duration {
+	c := e.socket(l, s)
+	if c == nil || !c.Backlogged() {
+		return 0
+	}
+	return e.cfg.PingTimeout - (l.Now() - l.Seen(c))
+}

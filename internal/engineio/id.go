@@ -1,0 +1,67 @@
+// The id of a session: a secret, and the place where the session is.
+
+package engineio
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+)
+
+// secretBytes is the random part of an id: 80 bits that cannot be guessed, for an id is all that a poll is let in by.
+const secretBytes = 10
+
+// An id is 15 bytes in base64, so 20 characters, which others of Socket.IO's family rely on: the secret, process, loop, and the
+// anchor's slot in three bytes. So a session is found without a table of ids, from any loop.
+const (
+	idBytes = secretBytes + 5
+	idChars = 20
+)
+
+// place is where a session is, as its id says.
+type place struct {
+	secret        [secretBytes]byte
+	process, loop uint8
+	slot          uint32
+}
+
+// appendID appends the id of a session in a place.
+func appendID(dst []byte, p *place) []byte {
+	var raw [idBytes]byte
+	copy(raw[:], p.secret[:])
+	tail := raw[secretBytes:]
+	tail[0], tail[1] = p.process, p.loop
+	tail[2], tail[3], tail[4] = byte(p.slot>>16), byte(p.slot>>8), byte(p.slot)
+	return base64.RawURLEncoding.AppendEncode(dst, raw[:])
+}
+
+// parseID reads an id; ok is false if it is none of ours.
+func parseID(id []byte) (p place, ok bool) {
+	var raw [idBytes]byte
+	if len(id) != idChars {
+		return p, false
+	}
+	if n, err := base64.RawURLEncoding.Strict().Decode(raw[:], id); err != nil || n != idBytes {
+		return p, false
+	}
+	tail := raw[copy(p.secret[:], raw[:secretBytes]):]
+	p.process, p.loop = tail[0], tail[1]
+	p.slot = uint32(tail[2])<<16 | uint32(tail[3])<<8 | uint32(tail[4])
+	return p, true
+}
+
+// secrets draws secrets. The system is asked for some dozens at a time.
+type secrets struct {
+	buf  [64 * secretBytes]byte
+	left int
+}
+
+func (s *secrets) next() (secret [secretBytes]byte) {
+	if s.left == 0 {
+		rand.Read(s.buf[:]) // which never fails
+		s.left = len(s.buf)
+	}
+	s.left -= secretBytes
+	copy(secret[:], s.buf[s.left:])
+	clear(s.buf[s.left:])
+	return secret
+}

@@ -1,0 +1,271 @@
+// The polling transport: one GET that waits for packets, one POST that brings some, and HTTP connections that carry them in turn.
+
+package engineio
+
+import (
+	"bytes"
+	"net/http"
+
+	"c100k/internal/edge"
+	"c100k/netpoll"
+)
+
+// exchange is what an HTTP connection has of us while a request on it is not answered. Between requests there is none.
+type exchange struct {
+	session netpoll.ID // the anchor of the session that the request belongs to
+	state   exchangeState
+	flags   exchangeFlags
+	putOff  uint16 // stateLater: how often
+	script  uint32 // the index of the callback, with flagScript
+	body    edge.Body
+	held    []byte // stateBody: the data so far; else what came behind the request
+	lines   []byte // header lines for the answer
+}
+
+type exchangeState uint8
+
+const (
+	stateWaits exchangeState = iota // a GET for which there is nothing yet
+	stateBody                       // a POST whose body is not complete
+	stateLater                      // a request in held that has to wait for what is in front of it
+)
+
+type exchangeFlags uint8
+
+const (
+	flagKeep   exchangeFlags = 1 << iota // another request may follow
+	flagScript                           // JSONP
+	flagOctets                           // protocol 3: the POST's payload is one of bytes
+	flagOldIE                            // the browser guesses what answers are
+)
+
+// take makes c, which is in the head role, a connection of polling, and notes what its answer must know of the request.
+func (e *Endpoint) take(l *netpoll.Loop, r *arrival, s *Session) *exchange {
+	l.Become(r.c, e.cfg.Roles.Polling)
+	i, x := e.exchanges.Alloc()
+	r.c.SetSession(i)
+	x.session, x.lines = s.anchor, r.cors
+	if r.h.KeepAlive() {
+		x.flags |= flagKeep
+	}
+	if index, ok := jsonpIndex(r.jsonp); ok {
+		x.flags |= flagScript
+		x.script = index
+	}
+	if agent, ok := r.h.Get("user-agent"); ok && (bytes.Contains(agent, []byte(";MSIE")) || bytes.Contains(agent, []byte("Trident/"))) {
+		x.flags |= flagOldIE
+	}
+	return x
+}
+
+// poll serves a GET of a session: it is answered at once if there is something, and waits otherwise.
+func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
+	if l.Lookup(s.poll) != nil {
+		e.overlap(l, r, s)
+		return
+	}
+	if r.h.HasBody() {
+		e.refuse(l, r, CodeBadRequest, "")
+		return
+	}
+	c := r.c
+	x := e.take(l, r, s)
+	x.held = bytes.Clone(r.rest)
+	s.poll = c.ID()
+	switch {
+	case s.flags&flagFarewell != 0:
+		e.farewell(l, c, s)
+	case s.queue != 0:
+		e.answerPoll(l, c, s)
+	}
+}
+
+// overlap ends a session whose client sends a second GET or POST beside the first: packets would lose their order.
+func (e *Endpoint) overlap(l *netpoll.Loop, r *arrival, s *Session) {
+	e.respond(l, r, "400 Bad Request", "", nil)
+	e.shut(l, s, ReasonTransportError, codeNone, "")
+}
+
+// post serves a POST of a session.
+func (e *Endpoint) post(l *netpoll.Loop, r *arrival, s *Session) {
+	octets := false
+	if kind, ok := r.h.Get("content-type"); ok {
+		octets = bytes.Equal(kind, []byte("application/octet-stream"))
+	}
+	switch {
+	case octets && s.flags&flagV3 == 0:
+		e.respond(l, r, "400 Bad Request", "", nil)
+		return
+	case l.Lookup(s.post) != nil:
+		e.overlap(l, r, s)
+		return
+	case r.h.ContentLength() > int64(e.cfg.PayloadBytesMax):
+		e.respond(l, r, "413 Request Entity Too Large", "", nil) // the session lives on, as in Node's server
+		return
+	}
+	rest, c := r.rest, r.c
+	expects, _ := r.h.Get("expect")
+	x := e.take(l, r, s)
+	if octets {
+		x.flags |= flagOctets
+	}
+	x.state = stateBody
+	x.body.Begin(r.h)
+	s.post = c.ID()
+	l.Arm(c, BodyTimeout)
+	if len(rest) == 0 && bytes.EqualFold(expects, []byte("100-continue")) {
+		l.Send(c, []byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	}
+	e.read(l, c, x, rest)
+}
+
+// read takes in p, the next bytes of a POST's body and perhaps of what is behind it.
+func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte) {
+	for len(p) > 0 && !x.body.Done() {
+		data, n, refusal := x.body.Next(p)
+		p = p[n:]
+		switch {
+		case refusal != nil:
+			e.giveUp(l, c, x, refusal.Status)
+			return
+		case len(x.held)+len(data) > e.cfg.PayloadBytesMax:
+			e.giveUp(l, c, x, http.StatusRequestEntityTooLarge)
+			return
+		case x.held == nil && x.body.Done():
+			x.held = data // all of it is in this read: nothing is copied
+		default:
+			x.held = append(x.held, data...)
+		}
+	}
+	if x.body.Done() {
+		e.received(l, c, x, p)
+	}
+}
+
+// received hands on the payload of a POST that is complete, and answers it. early is what came behind it.
+func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early []byte) {
+	s := e.find(l, x.session)
+	body, ok := x.held, true
+	x.held = bytes.Clone(early)
+	if s != nil {
+		s.post = 0
+	}
+	switch {
+	case s == nil || s.flags&flagClosed != 0:
+		e.finishExchange(l, c, x, "400 Bad Request", kindJSON, appendMessage(nil, CodeUnknownSession, CodeUnknownSession.String()))
+		return
+	case s.flags&flagSocket != 0:
+		e.finishExchange(l, c, x, "400 Bad Request", kindJSON, appendMessage(nil, CodeBadRequest, CodeBadRequest.String()))
+		return
+	case x.flags&flagScript != 0:
+		body, ok = formPayload(body)
+	}
+	if !ok {
+		body = nil // which is no payload
+	}
+	e.receive(l, s, body, x.flags&flagOctets != 0)
+	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
+}
+
+// giveUp ends a POST whose body cannot be read to its end. One that is too large does the session no harm.
+func (e *Endpoint) giveUp(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status int) {
+	s := e.find(l, x.session)
+	if s != nil {
+		s.post = 0
+	}
+	x.flags &^= flagKeep
+	x.held = nil
+	line := "400 Bad Request"
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		line, s = "413 Request Entity Too Large", nil
+	case http.StatusRequestTimeout:
+		line = "408 Request Timeout"
+	}
+	e.finishExchange(l, c, x, line, "", nil)
+	if s != nil {
+		e.shut(l, s, ReasonTransportError, codeNone, "")
+	}
+}
+
+// later puts a request off until what is in front of it is answered and out. Clients that do not wait are rare, so that is by the clock.
+func (e *Endpoint) later(l *netpoll.Loop, c *netpoll.Conn, request []byte) {
+	if c.Role() != e.cfg.Roles.Polling {
+		l.Become(c, e.cfg.Roles.Polling)
+	}
+	i, x := e.exchanges.Alloc()
+	c.SetSession(i)
+	x.state, x.held = stateLater, request
+	l.Arm(c, 0)
+}
+
+// polling is the handler of HTTP connections with requests of polling.
+type polling struct{ e *Endpoint }
+
+// OnOpen does nothing: take makes the exchange.
+func (h polling) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
+
+// OnData takes a piece of a body, or the beginning of the next request. What is not ours to read is kept until it is.
+func (h polling) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	if c.Session() == 0 {
+		h.next(l, c, p)
+		return
+	}
+	switch x := h.e.exchanges.At(c.Session()); {
+	case x.state == stateBody:
+		h.e.read(l, c, x, p)
+	case len(x.held)+len(p) > EarlyBytesMax:
+		l.Close(c, netpoll.ReasonProtocol)
+	default:
+		x.held = append(x.held, p...)
+	}
+}
+
+// next gives the connection back to the head role: the next request may be for anybody.
+func (h polling) next(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	l.Become(c, h.e.cfg.Roles.Head)
+	l.Redeliver(c, p)
+}
+
+// OnTimer ends what takes too long, and goes on with what had to wait.
+func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
+	if c.Session() == 0 {
+		l.Close(c, netpoll.ReasonTimeout) // kept alive for nothing
+		return
+	}
+	switch x := h.e.exchanges.At(c.Session()); {
+	case x.state == stateBody:
+		h.e.giveUp(l, c, x, http.StatusRequestTimeout)
+	case x.state == stateLater && c.Pending() > 0 && x.putOff < putOffMax:
+		x.putOff++
+		l.Arm(c, 0)
+	case x.state == stateLater:
+		p := x.held
+		h.e.exchanges.Free(c.Session())
+		h.next(l, c, p)
+	}
+}
+
+// OnWritable does nothing: answers are not held back.
+func (h polling) OnWritable(*netpoll.Loop, *netpoll.Conn) {}
+
+// OnClose ends the session whose request is under way on c: the client has gone.
+func (h polling) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
+	i := c.Session()
+	if i == 0 {
+		return
+	}
+	x := h.e.exchanges.At(i)
+	s, state := h.e.find(l, x.session), x.state
+	h.e.exchanges.Free(i)
+	c.SetSession(0)
+	if s == nil || state == stateLater {
+		return
+	}
+	if state == stateWaits {
+		s.poll = 0
+	} else {
+		s.post = 0
+	}
+	h.e.shut(l, s, ReasonTransportError, codeNone, "")
+}

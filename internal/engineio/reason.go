@@ -1,0 +1,77 @@
+// Why a session ended.
+
+package engineio
+
+import "c100k/netpoll"
+
+// Reason says why a session ended.
+type Reason uint8
+
+// The reasons, as far as this layer can tell.
+const (
+	ReasonTransportClose Reason = iota // the client closed the transport, or said that it does
+	ReasonTransportError               // the transport broke, or the client broke its rules
+	ReasonPingTimeout                  // the heartbeat was not answered, or did not come
+	ReasonParseError                   // something that is no packet arrived
+	ReasonForcedClose                  // Endpoint.Close: the layer above wanted it
+	ReasonShutdown                     // the node is going down
+	ReasonSlow                         // the client takes what it is sent too slowly
+	ReasonAdmin                        // an operator asked for it
+
+	reasonCount
+)
+
+var reasonNames = [reasonCount]string{
+	ReasonTransportClose: "transport close", ReasonTransportError: "transport error", ReasonPingTimeout: "ping timeout",
+	ReasonParseError: "parse error", ReasonForcedClose: "forced close", ReasonShutdown: "server shutting down",
+	ReasonSlow: "transport error", ReasonAdmin: "forced server close",
+}
+
+// String is the reason as Node's server names it to applications.
+func (r Reason) String() string {
+	if r < reasonCount {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
+
+// ours tells whether the client has to be told: it did nothing wrong, and knows of nothing.
+func (r Reason) ours() bool {
+	return r == ReasonForcedClose || r == ReasonShutdown || r == ReasonSlow || r == ReasonAdmin
+}
+
+// netpoll is the reason as the reactor's figures have it.
+func (r Reason) netpoll() netpoll.Reason {
+	switch r {
+	case ReasonTransportClose:
+		return netpoll.ReasonPeer
+	case ReasonPingTimeout:
+		return netpoll.ReasonTimeout
+	case ReasonForcedClose:
+		return netpoll.ReasonLocal
+	case ReasonShutdown:
+		return netpoll.ReasonDrain
+	case ReasonSlow:
+		return netpoll.ReasonSlow
+	case ReasonAdmin:
+		return netpoll.ReasonAdmin
+	}
+	return netpoll.ReasonProtocol
+}
+
+// reasonOf is why a session ended whose transport ended for r.
+func reasonOf(r netpoll.Reason) Reason {
+	switch r {
+	case netpoll.ReasonPeer, netpoll.ReasonReset:
+		return ReasonTransportClose
+	case netpoll.ReasonTimeout:
+		return ReasonPingTimeout
+	case netpoll.ReasonDrain:
+		return ReasonShutdown
+	case netpoll.ReasonSlow:
+		return ReasonSlow
+	case netpoll.ReasonAdmin:
+		return ReasonAdmin
+	}
+	return ReasonTransportError
+}

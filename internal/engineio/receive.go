@@ -1,0 +1,56 @@
+// What clients send, whatever brought it.
+
+package engineio
+
+import "c100k/netpoll"
+
+// packet does what a packet of the session says. Types that a client has no business with do nothing, as in Node's server.
+func (e *Endpoint) packet(l *netpoll.Loop, s *Session, p Packet) {
+	switch p.Type {
+	case PacketMessage:
+		if p.Binary {
+			e.cfg.App.Binary(l, s, p.Data)
+		} else {
+			e.cfg.App.Text(l, s, p.Data)
+		}
+	case PacketPing:
+		e.pinged(l, s)
+	case PacketPong:
+		e.ponged(l, s)
+	case PacketOpen, PacketClose, PacketUpgrade, PacketNoop:
+	}
+}
+
+// receive takes in the payload of a POST, packet by packet, until one ends the session.
+func (e *Endpoint) receive(l *netpoll.Loop, s *Session, body []byte, binary bool) {
+	payload, err := ParsePayload(s.flags&flagV3 != 0, binary, body)
+	for err == nil && s.flags&flagClosed == 0 {
+		var p Packet
+		var ok bool
+		if p, ok, err = payload.Next(); !ok {
+			break
+		}
+		e.cfg.Counters.MessagesReceived++
+		e.cfg.Counters.BytesReceived += uint64(len(p.Data))
+		switch {
+		case !e.sockets.Within(l, &s.State):
+			e.shut(l, s, ReasonTransportError, codeNone, "")
+		case p.Type == PacketClose:
+			e.left(l, s)
+		default:
+			e.packet(l, s, p)
+		}
+	}
+	if err != nil {
+		e.shut(l, s, ReasonParseError, codeNone, "")
+	}
+}
+
+// left ends the session of a client that polls and has said that it closes. The poll that waits is released, without an echo.
+func (e *Endpoint) left(l *netpoll.Loop, s *Session) {
+	e.end(l, s, ReasonTransportClose)
+	if poll := l.Lookup(s.poll); poll != nil {
+		e.answerPoll(l, poll, s, noopFrame)
+	}
+	e.settle(l, s)
+}

@@ -1,0 +1,94 @@
+// The request of a handshake, as the layer above sees it.
+
+package engineio
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"c100k/internal/edge"
+)
+
+// Transport is how a session's packets travel.
+type Transport uint8
+
+// The transports.
+const (
+	TransportPolling Transport = iota
+	TransportWebSocket
+)
+
+// String is the transport's name on the wire.
+func (t Transport) String() string {
+	if t == TransportWebSocket {
+		return "websocket"
+	}
+	return "polling"
+}
+
+// Request is an HTTP request to the endpoint. What it gives out is valid during the call that it was given to.
+type Request struct {
+	Version   int        // of the protocol that the client asks for: 3 or 4
+	Transport Transport  // that the client asks for
+	Handshake bool       // it opens a session; else it belongs to one
+	Address   netip.Addr // the client's; invalid if unknown
+	Time      time.Time  // of arrival
+
+	head *edge.Head
+}
+
+// Method is the request's method.
+func (r *Request) Method() string { return string(r.head.Method()) }
+
+// URL is the request's target: path and query, as they were sent.
+func (r *Request) URL() string { return string(r.head.Target()) }
+
+// Host is the host that the client named.
+func (r *Request) Host() string { return string(r.head.Host()) }
+
+// CrossOrigin tells whether a browser said that the request comes from a page.
+func (r *Request) CrossOrigin() bool {
+	_, n := r.head.Origin()
+	return n > 0
+}
+
+// Header is the value of the first header field of that name, "" if there is none. The name is given in lower case.
+func (r *Request) Header(name string) string {
+	v, _ := r.head.Get(name)
+	return string(v)
+}
+
+// EachHeader calls f for each header field in the order sent; names come as they were sent. name and value are not to be kept.
+func (r *Request) EachHeader(f func(name, value []byte)) {
+	for i := range r.head.Fields() {
+		f(r.head.Field(i))
+	}
+}
+
+// EachQuery calls f for each parameter of the query, decoded. name and value are not to be kept.
+func (r *Request) EachQuery(f func(name, value []byte)) {
+	for q := edge.NewParams(r.head.Query()); ; {
+		name, value, ok, _ := q.Next() // Serve has judged the query
+		if !ok {
+			return
+		}
+		f(name, value)
+	}
+}
+
+// Query is the value of the first parameter of that name, "" if there is none.
+func (r *Request) Query(name string) (value string) {
+	found := false
+	r.EachQuery(func(n, v []byte) {
+		if !found && string(n) == name {
+			value, found = string(v), true
+		}
+	})
+	return value
+}
+
+// Secure tells whether the client speaks TLS, as far as the proxy in front says.
+func (r *Request) Secure() bool {
+	return strings.EqualFold(r.Header("x-forwarded-proto"), "https")
+}

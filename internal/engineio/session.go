@@ -1,0 +1,79 @@
+// A client's record.
+
+package engineio
+
+import (
+	"time"
+
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// Session is one client's record. Loop only; a *Session is valid during the callback that was given it, and until Closed.
+type Session struct {
+	wsconn.State // of its WebSocket, probing or not
+
+	secret [secretBytes]byte // the random part of its id
+	flags  sessionFlags
+	value  uint32
+	anchor netpoll.ID // names it, holds its deadline
+	socket netpoll.ID // its WebSocket, also one that probes; 0: none
+	poll   netpoll.ID // the connection whose GET waits; 0: none
+	post   netpoll.ID // the connection whose POST is being read; 0: none
+	queue  uint32     // index in Endpoint.queues while it polls and is owed something, else 0
+
+	probeEnd time.Duration // when an upgrade that is under way is given up, on the loop's clock
+}
+
+type sessionFlags uint16
+
+const (
+	flagV3       sessionFlags = 1 << iota // speaks protocol 3
+	flagSocket                            // its transport is WebSocket
+	flagDeflate                           // and permessage-deflate was negotiated from the beginning
+	flagProbing                           // an upgrade is under way on socket
+	flagPinged                            // protocol 4: a ping is out
+	flagClosed                            // App.Closed was called
+	flagFarewell                          // closed, and waits for a poll to say so
+	flagReady                             // in Endpoint.ready
+	flagBase64                            // protocol 3: the client cannot take binary payloads
+)
+
+// ID names the session for any goroutine, and for as long as one likes; see Endpoint.Lookup.
+func (s *Session) ID() netpoll.ID { return s.anchor }
+
+// Member is the session's number in a shard of its loop.
+func (s *Session) Member() uint32 { return s.anchor.Slot() }
+
+// Version is the protocol's: 3 or 4.
+func (s *Session) Version() int {
+	if s.flags&flagV3 != 0 {
+		return 3
+	}
+	return 4
+}
+
+// Transport is the session's transport now.
+func (s *Session) Transport() Transport {
+	if s.flags&flagSocket != 0 {
+		return TransportWebSocket
+	}
+	return TransportPolling
+}
+
+// Form is the form in which everything is sent to the session; it never changes.
+func (s *Session) Form() Form {
+	switch {
+	case s.flags&flagV3 != 0:
+		return FormV3
+	case s.flags&flagDeflate != 0:
+		return FormV4Deflated
+	}
+	return FormV4
+}
+
+// Value is the number that the layer above has given the session, 0 at first.
+func (s *Session) Value() uint32 { return s.value }
+
+// SetValue gives the session a number of the layer above: best an index in a slab of its own.
+func (s *Session) SetValue(v uint32) { s.value = v }

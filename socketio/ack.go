@@ -1,0 +1,194 @@
+// Acknowledgements that are waited for.
+
+package socketio
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// waiting is an acknowledgement that a socket owes. done is called once, on the event loop; its error says that the answer does not fit.
+type waiting struct {
+	done func(answer Args, failure error) error
+}
+
+// expectAck notes an acknowledgement that the client will owe.
+func (s *Socket) expectAck(id uint64, w waiting) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state != socketConnected:
+		return ErrDisconnected
+	case len(s.acks) >= AcksPerSocketMax:
+		return ErrAcks
+	case s.acks == nil:
+		s.acks = make(map[uint64]waiting, 1)
+	}
+	s.acks[id] = w
+	return nil
+}
+
+// takeAck forgets an acknowledgement, and returns what was waiting for it.
+func (s *Socket) takeAck(id uint64) (w waiting, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w, ok = s.acks[id]; ok {
+		delete(s.acks, id)
+		if len(s.acks) == 0 {
+			s.acks = nil // a map that was large stays large
+		}
+	}
+	return w, ok
+}
+
+// acknowledged takes the answer of the client. Of two answers the first counts, and one that nobody waits for is ignored. Loop.
+func (s *Socket) acknowledged(id uint64, answer Args) {
+	if w, ok := s.takeAck(id); ok {
+		if err := w.done(answer, nil); err != nil {
+			s.fail(err)
+		}
+		return
+	}
+	if b := s.nsp.acks.get(id); b != nil {
+		b.answer(s, answer.Clone())
+	}
+}
+
+// expired fails an acknowledgement whose time is over. Loop.
+func (s *Socket) expired(id uint64) {
+	if w, ok := s.takeAck(id); ok {
+		if err := w.done(Args{}, ErrTimeout); err != nil {
+			s.fail(err)
+		}
+	}
+}
+
+// answer makes the function by which a handler acknowledges an event.
+func (s *Socket) answer(id uint64) Ack {
+	var called atomic.Bool
+	return func(args ...any) error {
+		if called.Swap(true) {
+			return nil
+		}
+		v, err := encodeAck(args)
+		if err != nil {
+			return err
+		}
+		k := packet{kind: typeAck, namespace: []byte(s.nsp.name), hasID: true, id: id, payload: v.json}
+		return s.reactor.do(order{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, flags{})})
+	}
+}
+
+// noAnswer is the Ack of an event that wants none.
+func noAnswer(...any) error { return nil }
+
+// broadcastAckDefault is how long a broadcast waits for acknowledgements that was not told by Timeout.
+const broadcastAckDefault = 10 * time.Second
+
+// broadcastAcks are a namespace's broadcasts that wait for acknowledgements.
+type broadcastAcks struct {
+	mu   sync.Mutex // guards the field below
+	byID map[uint64]*broadcastAck
+}
+
+func (a *broadcastAcks) get(id uint64) *broadcastAck {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.byID[id]
+}
+
+func (a *broadcastAcks) put(b *broadcastAck) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.byID == nil {
+		a.byID = map[uint64]*broadcastAck{}
+	}
+	a.byID[b.id] = b
+}
+
+func (a *broadcastAcks) drop(id uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.byID, id)
+}
+
+// broadcastAck collects the acknowledgements of one broadcast. Any goroutine.
+type broadcastAck struct {
+	// Immutable.
+	id   uint64
+	nsp  *Namespace
+	done func(answers []Args, err error)
+
+	mu      sync.Mutex // guards the fields below
+	passes  int        // deliveries that are under way
+	owing   map[*Socket]struct{}
+	answers []Args
+	over    bool
+	timer   *time.Timer
+}
+
+// newBroadcastAck begins to collect; passed must be called once for the passes that it begins with: 1.
+func newBroadcastAck(nsp *Namespace, timeout time.Duration, done func([]Args, error)) *broadcastAck {
+	b := &broadcastAck{id: nsp.ackIDs.Add(1) - 1, nsp: nsp, done: done, passes: 1, owing: map[*Socket]struct{}{}}
+	if timeout <= 0 {
+		timeout = broadcastAckDefault
+	}
+	nsp.acks.put(b)
+	b.timer = time.AfterFunc(timeout, func() { b.end(ErrTimeout) })
+	return b
+}
+
+// begin counts a delivery that passed will end.
+func (b *broadcastAck) begin() {
+	b.mu.Lock()
+	b.passes++
+	b.mu.Unlock()
+}
+
+// passed ends a delivery: nobody will be added by it any more.
+func (b *broadcastAck) passed() {
+	b.mu.Lock()
+	b.passes--
+	b.finish()
+}
+
+// owes notes that the socket is being sent the event.
+func (b *broadcastAck) owes(s *Socket) {
+	b.mu.Lock()
+	b.owing[s] = struct{}{}
+	b.mu.Unlock()
+}
+
+// answer takes a socket's acknowledgement, if it owes one.
+func (b *broadcastAck) answer(s *Socket, answer Args) {
+	b.mu.Lock()
+	if _, ok := b.owing[s]; ok && !b.over {
+		delete(b.owing, s)
+		b.answers = append(b.answers, answer)
+	}
+	b.finish()
+}
+
+// finish ends the collection if it is complete. It unlocks mu.
+func (b *broadcastAck) finish() {
+	complete := b.passes == 0 && len(b.owing) == 0
+	b.mu.Unlock()
+	if complete {
+		b.end(nil)
+	}
+}
+
+func (b *broadcastAck) end(err error) {
+	b.mu.Lock()
+	over := b.over
+	b.over = true
+	answers := b.answers
+	b.mu.Unlock()
+	if over {
+		return
+	}
+	b.timer.Stop()
+	b.nsp.acks.drop(b.id)
+	b.done(answers, err)
+}

@@ -1,0 +1,205 @@
+// Socket.IO as the application of Engine.IO: packets come in. Loop only.
+
+package socketio
+
+import (
+	"encoding/json"
+	"log/slog"
+
+	"c100k/internal/engineio"
+	"c100k/netpoll"
+)
+
+// app is a Reactor as engineio calls it.
+type app struct{ *Reactor }
+
+// Opened begins a client. One of protocol 4 joins "/" without being asked.
+func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
+	i, c := a.clients.Alloc()
+	s.SetValue(i)
+	f := newFacts(r)
+	c.session, c.facts = s.ID(), &f
+	a.server.connected.Add(1)
+	if a.watch.Opened != nil {
+		a.watch.Opened()
+	}
+	a.joining.add(l.Now()+a.server.opt.ConnectTimeout, c.session)
+	a.wind(l)
+	if s.Version() == 3 {
+		a.connect(l, s, c, []byte(rootNamespace), nil)
+	}
+}
+
+// Text takes a text message: a packet.
+func (a app) Text(l *netpoll.Loop, s *engineio.Session, p []byte) {
+	c := a.of(s)
+	if a.server.opt.Parser == ParserMsgpack {
+		a.reject(l, s, faultMsgpack)
+		return
+	}
+	if c.assembly != nil {
+		a.reject(l, s, faultMissing)
+		return
+	}
+	k, bad := parsePacket(p)
+	if bad == "" {
+		bad = k.judge()
+	}
+	switch {
+	case bad != "":
+		a.reject(l, s, bad)
+	case k.attachments > 0:
+		if bad := checkTarget(c, &k); bad != "" {
+			a.reject(l, s, bad)
+			return
+		}
+		c.assembly = newAssembly(p)
+	default:
+		a.handle(l, s, c, &k, nil)
+	}
+}
+
+// checkTarget refuses a packet for nobody before its attachments are collected.
+func checkTarget(c *client, k *packet) fault {
+	name, _ := splitNamespace(k.namespace)
+	if c.socket(name) == nil && !c.knew(name) {
+		return faultStranger
+	}
+	return ""
+}
+
+// faultStranger is a packet for a namespace that the client has never been in.
+const faultStranger fault = "packet for a namespace that was not joined"
+
+// Binary takes a binary message: an attachment, or with ParserMsgpack a packet.
+func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
+	c := a.of(s)
+	if a.server.opt.Parser == ParserMsgpack {
+		k, attachments, bad := parseMsgpack(p)
+		if bad == "" {
+			bad = k.judge()
+		}
+		if bad != "" {
+			a.reject(l, s, bad)
+			return
+		}
+		a.handle(l, s, c, &k, attachments)
+		return
+	}
+	if c.assembly == nil {
+		a.reject(l, s, faultUnasked)
+		return
+	}
+	if !c.assembly.add(p) {
+		return
+	}
+	whole := c.assembly
+	c.assembly = nil
+	k := whole.packet
+	if bad := k.judge(); bad != "" {
+		a.reject(l, s, bad)
+		return
+	}
+	a.handle(l, s, c, &k, whole.attachments)
+}
+
+// Upgraded needs nothing: what is sent looks the same on every transport.
+func (a app) Upgraded(*netpoll.Loop, *engineio.Session) {}
+
+// Closed ends a client: its sockets leave.
+func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
+	c := a.of(s)
+	a.shard.Leave(s.Member())
+	for _, socket := range c.sockets() {
+		a.leave(l, nil, socket, reasonOf(r))
+	}
+	a.clients.Free(s.Value())
+	a.server.connected.Add(-1)
+	if a.watch.Closed != nil {
+		a.watch.Closed(r)
+	}
+}
+
+// reject ends the connection of a client that has broken the rules.
+func (r *Reactor) reject(l *netpoll.Loop, s *engineio.Session, bad fault) {
+	r.server.opt.Logger.Debug("a client is disconnected for what it sent", slog.String("conn", s.ID().String()), slog.String("fault", string(bad)))
+	r.engine.Close(l, s, engineio.ReasonForcedClose, 0, "")
+}
+
+// handle does what a whole packet asks for.
+func (r *Reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, attachments [][]byte) {
+	name, query := splitNamespace(k.namespace)
+	if k.kind == typeConnect {
+		r.asked(l, s, c, k, name, query)
+		return
+	}
+	socket := c.socket(name)
+	if socket == nil || socket.state == socketConnecting { // state changes on this loop only
+		if socket != nil || !c.knew(name) {
+			r.reject(l, s, faultStranger)
+		}
+		return
+	}
+	switch k.kind {
+	case typeDisconnect:
+		r.unseat(l, s, socket)
+		r.leave(l, c, socket, ReasonClient)
+	case typeEvent:
+		r.event(l, s, socket, k, attachments)
+	case typeAck:
+		args, bad := splitArray(nil, k.payload)
+		if bad == "" {
+			bad = checkPlaceholders(args, len(attachments))
+		}
+		if bad == "" && !k.hasID {
+			bad = faultPayload
+		}
+		if bad != "" {
+			r.reject(l, s, bad)
+			return
+		}
+		socket.acknowledged(k.id, Args{raw: args, attachments: attachments})
+	default:
+		r.reject(l, s, faultType) // CONNECT_ERROR is the server's to send
+	}
+}
+
+// event hands an event on to its socket.
+func (r *Reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k *packet, attachments [][]byte) {
+	name, args, bad := splitEvent(k.payload)
+	if bad == "" {
+		bad = checkPlaceholders(args, len(attachments))
+	}
+	if bad != "" {
+		r.reject(l, s, bad)
+		return
+	}
+	ack := Ack(noAnswer)
+	if k.hasID {
+		ack = socket.answer(k.id)
+	}
+	socket.dispatch(name, Args{raw: args, attachments: attachments}, ack)
+}
+
+// asked takes a CONNECT.
+func (r *Reactor) asked(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, name, query []byte) {
+	v3 := s.Version() == 3
+	if c.socket(name) != nil {
+		if v3 && string(name) == rootNamespace {
+			return // joined without being asked; some clients ask all the same
+		}
+		r.reject(l, s, "namespace was joined already")
+		return
+	}
+	var auth json.RawMessage
+	switch {
+	case v3:
+		auth = queryAuth(query)
+	case len(query) > 0:
+		r.refuse(l, s, k.namespace, errInvalidNamespace) // in protocol 5 a question mark is part of the name, and no name has one
+		return
+	case len(k.payload) > 0:
+		auth = append(auth, k.payload...)
+	}
+	r.connect(l, s, c, name, auth)
+}

@@ -1,0 +1,210 @@
+// Arguments that we send: Go values made into JSON and attachments.
+
+package socketio
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"c100k/internal/jsontext"
+)
+
+// Errors of Emit and its relatives, beside those of encoding/json.
+var (
+	// ErrEventName: the name is one of those that mean something else (connect, connect_error, disconnect, disconnecting, newListener,
+	// removeListener), or is longer than EventBytesMax.
+	ErrEventName = errors.New("socketio: an event cannot have this name")
+	// ErrAttachments: the arguments have more than AttachmentsMax pieces of binary, which no client would take.
+	ErrAttachments = errors.New("socketio: too many binary attachments in one packet")
+	// ErrRaw: a json.RawMessage is not valid JSON.
+	ErrRaw = errors.New("socketio: a json.RawMessage is not JSON")
+)
+
+// Binary is a []byte that is sent as binary wherever it stands in an argument. A []byte that is an argument itself, or lies in a []any or
+// a map[string]any, is sent as binary too; one in a field of a struct is not, for encoding/json makes base64 of it: give that field this
+// type.
+type Binary []byte
+
+// binaryMark begins what a Binary looks like in JSON until its attachment is taken out. It has a part that nobody can know, so that no
+// value of a program's, or of a client's in it, is taken for one.
+var binaryMark = []byte(`{"_binary":"` + rand.Text() + `","data":"`)
+
+// binaryEnd ends it.
+const binaryEnd = `"}`
+
+// MarshalJSON is for the encoder of this package; elsewhere a Binary is no use.
+func (b Binary) MarshalJSON() ([]byte, error) {
+	p := base64.StdEncoding.AppendEncode(bytes.Clone(binaryMark), b)
+	return append(p, binaryEnd...), nil
+}
+
+// UnmarshalJSON takes base64 text, as encoding/json does for a []byte.
+func (b *Binary) UnmarshalJSON(p []byte) error { return json.Unmarshal(p, (*[]byte)(b)) }
+
+// values encodes arguments: JSON, and the attachments that belong to it.
+type values struct {
+	json        []byte
+	attachments [][]byte
+}
+
+// encodeEvent makes the payload of an event.
+func encodeEvent(event string, args []any) (v values, err error) {
+	if reservedEvents[event] || len(event) > EventBytesMax {
+		return v, fmt.Errorf("%w: %q", ErrEventName, event)
+	}
+	v.json = make([]byte, 0, 64)
+	v.json = jsontext.AppendString(append(v.json, '['), validText(event))
+	if err := v.rest(args); err != nil {
+		return v, fmt.Errorf("event %q: %w", event, err)
+	}
+	return v, nil
+}
+
+// encodeAck makes the payload of an acknowledgement.
+func encodeAck(args []any) (v values, err error) {
+	v.json = append(make([]byte, 0, 64), '[')
+	if err := v.rest(args); err != nil {
+		return v, fmt.Errorf("acknowledgement: %w", err)
+	}
+	return v, nil
+}
+
+// rest appends the arguments, each behind a comma if it is not the first element, and the closing bracket.
+func (v *values) rest(args []any) error {
+	for i, arg := range args {
+		if len(v.json) > 1 {
+			v.json = append(v.json, ',')
+		}
+		if err := v.value(arg); err != nil {
+			return fmt.Errorf("argument %d: %w", i+1, err)
+		}
+	}
+	if len(v.attachments) > AttachmentsMax {
+		return ErrAttachments
+	}
+	v.json = append(v.json, ']')
+	return nil
+}
+
+// value appends one argument. What is frequent does not go through reflection.
+func (v *values) value(arg any) error {
+	switch a := arg.(type) {
+	case nil:
+		v.json = append(v.json, "null"...)
+	case string:
+		v.json = jsontext.AppendString(v.json, validText(a))
+	case bool:
+		v.json = strconv.AppendBool(v.json, a)
+	case int:
+		v.json = strconv.AppendInt(v.json, int64(a), 10)
+	case int64:
+		v.json = strconv.AppendInt(v.json, a, 10)
+	case []byte:
+		v.attach(bytes.Clone(a))
+	case Binary:
+		v.attach(bytes.Clone(a))
+	case json.RawMessage:
+		if !isJSON(a) {
+			return ErrRaw
+		}
+		v.json = append(v.json, a...)
+	default:
+		return v.marshal(withBinary(arg))
+	}
+	return nil
+}
+
+// validText replaces what is no UTF-8, for a text message must be.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
+
+func isJSON(p []byte) bool {
+	end, wrong := jsontext.SkipValue(p, jsontext.SkipSpace(p, 0), 0)
+	return wrong == "" && jsontext.SkipSpace(p, end) == len(p) && utf8.Valid(p)
+}
+
+func (v *values) attach(data []byte) {
+	v.json = appendPlaceholder(v.json, len(v.attachments))
+	v.attachments = append(v.attachments, data)
+}
+
+// marshal appends what encoding/json makes of arg, as JSON.stringify would: without escapes for HTML.
+func (v *values) marshal(arg any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(arg); err != nil {
+		return err
+	}
+	return v.takeBinary(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+// takeBinary appends p with each Binary in it made an attachment.
+func (v *values) takeBinary(p []byte) error {
+	for {
+		before, rest, found := bytes.Cut(p, binaryMark)
+		v.json = append(v.json, before...)
+		if !found {
+			return nil
+		}
+		text, rest, _ := bytes.Cut(rest, []byte(binaryEnd))
+		data, err := base64.StdEncoding.AppendDecode(nil, text)
+		if err != nil {
+			return err
+		}
+		v.attach(data)
+		p = rest
+	}
+}
+
+// withBinary returns tree with each []byte in it a Binary, as far as it consists of []any and map[string]any. What has none is not copied.
+func withBinary(tree any) any {
+	if !hasBinary(tree) {
+		return tree
+	}
+	switch t := tree.(type) {
+	case []byte:
+		return Binary(t)
+	case []any:
+		copied := make([]any, len(t))
+		for i, v := range t {
+			copied[i] = withBinary(v)
+		}
+		return copied
+	case map[string]any:
+		copied := make(map[string]any, len(t))
+		for name, v := range t {
+			copied[name] = withBinary(v)
+		}
+		return copied
+	}
+	return tree
+}
+
+func hasBinary(tree any) bool {
+	switch t := tree.(type) {
+	case []byte:
+		return true
+	case []any:
+		return slices.ContainsFunc(t, hasBinary)
+	case map[string]any:
+		for _, v := range t {
+			if hasBinary(v) {
+				return true
+			}
+		}
+	}
+	return false
+}

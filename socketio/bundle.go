@@ -1,0 +1,63 @@
+// The client's scripts, from the npm package's own build; see bundle/LICENSE.
+
+package socketio
+
+import (
+	"compress/gzip"
+	"embed"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+//go:embed bundle/*.gz
+var bundle embed.FS
+
+// ClientVersion is the version of npm socket.io-client whose scripts ServeClient has.
+const ClientVersion = "4.8.3"
+
+// scripts are the files that there are. Their maps are left out.
+var scripts = map[string]bool{
+	"socket.io.js": true, "socket.io.min.js": true, "socket.io.esm.min.js": true, "socket.io.msgpack.min.js": true,
+}
+
+// ServeClient answers a request for one of the client's scripts, and returns false, having done nothing, if there is none of that name.
+func ServeClient(w http.ResponseWriter, r *http.Request, name string) bool {
+	if !scripts[name] {
+		return false
+	}
+	file, err := bundle.Open("bundle/" + name + ".gz")
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=0")
+	h.Set("Content-Type", "application/javascript; charset=utf-8")
+	h.Set("Etag", `"`+ClientVersion+`"`)
+	h.Add("Vary", "Accept-Encoding")
+	if match := r.Header.Get("If-None-Match"); strings.TrimPrefix(match, "W/") == `"`+ClientVersion+`"` {
+		w.WriteHeader(http.StatusNotModified)
+		return true
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "the script is asked for with GET", http.StatusMethodNotAllowed)
+		return true
+	}
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		http.ServeContent(w, r, "", time.Time{}, file.(io.ReadSeeker))
+		return true
+	}
+	plain, err := gzip.NewReader(file)
+	if err != nil {
+		http.Error(w, "the script cannot be read", http.StatusInternalServerError)
+		return true
+	}
+	if r.Method == http.MethodGet {
+		_, _ = io.Copy(w, plain) // who does not take it all has gone
+	}
+	return true
+}

@@ -1,0 +1,138 @@
+// An event to one socket, and how it is to be sent.
+
+package socketio
+
+import (
+	"context"
+	"reflect"
+	"time"
+)
+
+// Emission sends an event to one socket in a way that Socket.Volatile and its like have chosen. Its methods return new ones, so that they
+// can be chained: s.Timeout(time.Second).Emit(…). Any goroutine.
+type Emission struct {
+	socket *Socket
+	flags
+	timeout time.Duration // of an acknowledgement; 0: none
+}
+
+// Timeout bounds how long an acknowledgement is waited for.
+func (s *Socket) Timeout(d time.Duration) Emission { return Emission{socket: s}.Timeout(d) }
+
+// Timeout bounds how long an acknowledgement is waited for.
+func (e Emission) Timeout(d time.Duration) Emission {
+	e.timeout = d
+	return e
+}
+
+// Volatile is for an event that may get lost: it is dropped unless it goes out at once.
+func (e Emission) Volatile() Emission {
+	e.volatile = true
+	return e
+}
+
+// Compress says whether the event may be compressed, where the connection is; default true.
+func (e Emission) Compress(on bool) Emission {
+	e.plain = !on
+	return e
+}
+
+// Emit is Socket.Emit.
+func (e Emission) Emit(event string, args ...any) error {
+	args, fn := splitAck(args)
+	if fn == nil {
+		return e.emit(event, args, nil)
+	}
+	h := newHandler("acknowledgement", fn)
+	_, err := e.expect(event, args, func(answer Args, failure error) error {
+		if failure != nil && !h.sig.failure {
+			return nil
+		}
+		return h.call(nil, failure, answer, nil)
+	})
+	return err
+}
+
+// splitAck takes a function that comes last off the arguments.
+func splitAck(args []any) (rest []any, fn any) {
+	if n := len(args); n > 0 && args[n-1] != nil && reflect.TypeOf(args[n-1]).Kind() == reflect.Func {
+		return args[:n-1], args[n-1]
+	}
+	return args, nil
+}
+
+// EmitWithAck sends an event and waits for its acknowledgement, until ctx ends, the Timeout is over (ErrTimeout), or the client is gone
+// (ErrDisconnected). It blocks: never call it on an event loop, which is where handlers run.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	return Emission{socket: s}.EmitWithAck(ctx, event, args...)
+}
+
+// EmitWithAck is Socket.EmitWithAck.
+func (e Emission) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	type outcome struct {
+		answer Args
+		err    error
+	}
+	done := make(chan outcome, 1)
+	id, err := e.expect(event, args, func(answer Args, failure error) error {
+		done <- outcome{answer.Clone(), failure}
+		return nil
+	})
+	if err != nil {
+		return Args{}, err
+	}
+	select {
+	case o := <-done:
+		return o.answer, o.err
+	case <-ctx.Done():
+		e.socket.takeAck(id)
+		return Args{}, ctx.Err()
+	}
+}
+
+// expect sends an event whose acknowledgement done gets.
+func (e Emission) expect(event string, args []any, done func(Args, error) error) (id uint64, err error) {
+	id = e.socket.nsp.ackIDs.Add(1) - 1
+	if err := e.socket.expectAck(id, waiting{done}); err != nil {
+		return id, err
+	}
+	if err := e.emit(event, args, &id); err != nil {
+		e.socket.takeAck(id)
+		return id, err
+	}
+	return id, nil
+}
+
+// emit sends an event; id is that of its acknowledgement, nil for none.
+func (e Emission) emit(event string, args []any, id *uint64) error {
+	s := e.socket
+	v, err := encodeEvent(event, args)
+	if err != nil {
+		return err
+	}
+	state := s.status()
+	if state == socketLeft || state == socketAway && (s.nsp.log == nil || id != nil || e.volatile) {
+		return ErrDisconnected
+	}
+	for _, f := range s.outgoingListeners() {
+		f(event, args)
+	}
+	k := packet{kind: typeEvent, namespace: []byte(s.nsp.name)}
+	if id != nil {
+		k.hasID, k.id = true, *id
+	}
+	log := s.nsp.log
+	if log == nil || id != nil || e.volatile {
+		k.payload = v.json
+		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)
+		return s.reactor.do(order{socket: s, out: out, timeout: e.timeout, ackID: k.id, wantsAck: k.hasID})
+	}
+	return log.append(func(offset string) (*outgoing, error) {
+		k.payload = withOffset(v.json, offset)
+		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)
+		if state == socketAway {
+			return out, nil // for when it comes back
+		}
+		return out, s.reactor.do(order{socket: s, out: out})
+	}, []string{s.id}, nil)
+}

@@ -1,0 +1,96 @@
+// The name of an event and its arguments, taken out of a payload. Pure; any goroutine.
+
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"c100k/internal/jsontext"
+)
+
+// reservedEvents are names that mean something between client and server, or inside of either, and that no event may have.
+var reservedEvents = map[string]bool{
+	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
+}
+
+// splitArray appends the elements of a JSON array, as they stand, to dst. The array must be valid.
+func splitArray(dst []json.RawMessage, p []byte) ([]json.RawMessage, fault) {
+	i := jsontext.SkipSpace(p, 1) // p[0] is the bracket
+	if p[i] == ']' {
+		return dst, ""
+	}
+	for {
+		i = jsontext.SkipSpace(p, i)
+		end, wrong := jsontext.SkipValue(p, i, 1)
+		if wrong != "" {
+			return dst, faultJSON
+		}
+		if len(dst) > ArgumentsMax { // one more: the first may be an event's name
+			return dst, faultArguments
+		}
+		dst = append(dst, p[i:end:end])
+		next, last, wrong := jsontext.SkipComma(p, end, ']')
+		if wrong != "" {
+			return dst, faultJSON
+		}
+		if last {
+			return dst, ""
+		}
+		i = next
+	}
+}
+
+// eventName reads an event's name, the first element of its payload: a string that is not reserved, or a number, which stands for its
+// text. The result may be a slice of raw, which is overwritten.
+func eventName(raw []byte) ([]byte, fault) {
+	switch {
+	case raw[0] == '"':
+		name, wrong := jsontext.Unescape(raw[1 : len(raw)-1])
+		switch {
+		case wrong != "" || len(name) > EventBytesMax:
+			return nil, faultEvent
+		case reservedEvents[string(name)]:
+			return nil, faultReserved
+		}
+		return name, ""
+	case raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9':
+		if len(raw) > EventBytesMax {
+			return nil, faultEvent
+		}
+		return raw, ""
+	}
+	return nil, faultEvent
+}
+
+// splitEvent takes an event apart. p is overwritten, and what is returned are slices of it.
+func splitEvent(p []byte) (name []byte, args []json.RawMessage, bad fault) {
+	args, bad = splitArray(nil, p)
+	switch {
+	case bad != "":
+		return nil, nil, bad
+	case len(args) == 0:
+		return nil, nil, faultEvent
+	}
+	name, bad = eventName(args[0])
+	return name, args[1:], bad
+}
+
+// cloneArgs copies arguments out of a buffer that is not theirs to keep, in one piece.
+func cloneArgs(args []json.RawMessage) []json.RawMessage {
+	size := 0
+	for _, a := range args {
+		size += len(a)
+	}
+	room := make([]byte, 0, size)
+	clone := make([]json.RawMessage, len(args))
+	for i, a := range args {
+		at := len(room)
+		room = append(room, a...)
+		clone[i] = room[at:len(room):len(room)]
+	}
+	return clone
+}
+
+// isNull tells whether a JSON value is null.
+func isNull(raw []byte) bool { return bytes.Equal(raw, []byte("null")) }

@@ -1,0 +1,80 @@
+package socketio_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	"c100k/socketio"
+)
+
+func ExampleServer_Handler() {
+	io := socketio.New(socketio.Options{})
+	defer io.Close()
+	io.OnConnection(func(s *socketio.Socket) {
+		s.On("chat:message", func(msg string) { io.Emit("chat:message", s.ID(), msg) })
+		s.On("join", func(room string, ack func(ok bool)) {
+			s.Join(room)
+			io.To(room).Emit("user:joined", s.ID())
+			ack(true)
+		})
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", io.Handler())
+	// http.ListenAndServe("127.0.0.1:8080", mux)
+}
+
+func ExampleNamespace_Use() {
+	io := socketio.New(socketio.Options{})
+	io.Of("/admin").Use(func(h *socketio.Handshake) error {
+		var auth struct{ Token string }
+		if err := h.DecodeAuth(&auth); err != nil || auth.Token != "secret" {
+			return socketio.Refuse("not authorized", map[string]int{"code": 401})
+		}
+		h.SetData("admin") // Socket.Data
+		return nil
+	})
+}
+
+func ExampleNamespace_UseAsync() {
+	lookUp := func(ctx context.Context, auth []byte) error { return nil } // in a database
+	io := socketio.New(socketio.Options{})
+	io.Of("/").UseAsync(func(h *socketio.Handshake, next func(error)) {
+		go func() { // a middleware runs on the event loop: what takes time goes elsewhere
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			next(lookUp(ctx, h.Auth()))
+		}()
+	})
+}
+
+func ExampleServer_OfPattern() {
+	io := socketio.New(socketio.Options{CleanupEmptyNamespaces: true})
+	games := io.OfPattern(regexp.MustCompile(`^/game-\d+$`))
+	games.OnConnection(func(s *socketio.Socket) { s.Broadcast().Emit("player", s.Namespace().Name()) })
+}
+
+func ExampleSocket_On() {
+	type move struct{ X, Y int }
+	io := socketio.New(socketio.Options{})
+	io.OnConnection(func(s *socketio.Socket) {
+		s.On("move", func(m move, ack func(valid bool)) { ack(m.X >= 0 && m.Y >= 0) })
+		s.On("upload", func(name string, data []byte) { s.To("viewers").Emit("image", name, data) })
+		s.On("tags", func(tags ...string) { s.Join(tags...) })
+		s.On("anything", func(args socketio.Args, ack socketio.Ack) { ack(args.Len()) })
+		s.OnError(func(err error) { s.Emit("wrong", err.Error()) }) // arguments that do not fit
+	})
+	defer func() { fmt.Println(recover()) }()
+	new(socketio.Socket).On("bad", func(chan int) {})
+	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a chan int; want a string, number, bool, struct, map, slice, []byte, json.RawMessage, any, or a pointer to one
+}
+
+func ExampleTarget_EmitWithAck() {
+	io := socketio.New(socketio.Options{})
+	go func() { // never on an event loop, for it waits
+		answers, err := io.To("voters").Timeout(5*time.Second).EmitWithAck(context.Background(), "vote", "who?")
+		fmt.Println(len(answers), err)
+	}()
+}

@@ -1,0 +1,73 @@
+// Limits of the package in one place: each with its unit and the reason for it.
+
+package socketio
+
+import "time"
+
+const (
+	// AttachmentsMax bounds the binary attachments of one packet, both ways: what socket.io-parser allows by default. Beyond it a client
+	// is refused at the header; without it one line of text would make us collect for ever.
+	AttachmentsMax = 10
+
+	// NamespaceBytesMax bounds the name of a namespace, its query included, in bytes. A name becomes part of a topic's.
+	NamespaceBytesMax = 255
+
+	// ArgumentsMax bounds the arguments of one event or acknowledgement. Each costs a slice's header when it is split, twelve times the
+	// shortest argument; without a bound a payload of a megabyte would cost twelve.
+	ArgumentsMax = 256
+
+	// EventBytesMax bounds the name of an event, in bytes.
+	EventBytesMax = 255
+
+	// RoomBytesMax bounds the name of a room, in bytes: it is hashed or copied wherever it is named.
+	RoomBytesMax = 255
+
+	// NamespacesPerClientMax bounds the namespaces that one connection joins. Each costs a Socket and what the program keeps with it.
+	NamespacesPerClientMax = 128
+
+	// NamespacesDefault is what Options.NamespacesMax = 0 means: namespaces on a server, of which clients can make as many as dynamic
+	// ones match.
+	NamespacesDefault = 10_000
+
+	// RoomsPerSocketMax bounds the rooms of one socket: looking for one looks through all.
+	RoomsPerSocketMax = 1000
+
+	// AcksPerSocketMax bounds the acknowledgements that are waited for from one socket without a timeout or before it has passed. A client
+	// that never answers must not fill the memory.
+	AcksPerSocketMax = 10_000
+
+	// connectTimeoutDefault is what Options.ConnectTimeout = 0 means: how long a client may be connected without joining a namespace.
+	connectTimeoutDefault = 45 * time.Second
+
+	// pingIntervalDefault and pingTimeoutDefault are the heartbeat of Node's server.
+	pingIntervalDefault = 25 * time.Second
+	pingTimeoutDefault  = 20 * time.Second
+
+	// ordersBytesMax bounds what calls of other goroutines have queued for one loop, in bytes of packets; a broadcast counts nothing, for
+	// the hub bounds those. Beyond it calls return ErrBusy.
+	ordersBytesMax = 64 << 20
+
+	// orderBytes is what an order counts beside its packet.
+	orderBytes = 128
+
+	// ordersHeldMax bounds how many orders for sockets wait on one loop for broadcasts to come first; beyond it the oldest go out before
+	// their time.
+	ordersHeldMax = 10_000
+
+	// heldTurnsMax bounds how many turns an order waits for broadcasts to come first. A socket in a room that is never idle would
+	// otherwise never be sent anything else.
+	heldTurnsMax = 2000
+
+	// roundsPerTurnMax bounds how often one turn goes back and forth between broadcasts and packets for single sockets, each time for a
+	// turn's worth of members.
+	roundsPerTurnMax = 8
+
+	// logBytesDefault is what Recovery.LogBytesMax = 0 means: packets kept for clients that are away, in bytes for each namespace.
+	logBytesDefault = 16 << 20
+
+	// sessionsDefault is what Recovery.SessionsMax = 0 means: clients of one namespace that are away and can be recovered.
+	sessionsDefault = 100_000
+
+	// recoveryDurationDefault is what Recovery.MaxDisconnection = 0 means, as with Node's server.
+	recoveryDurationDefault = 2 * time.Minute
+)

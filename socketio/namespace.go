@@ -1,0 +1,154 @@
+// A namespace: what its clients have in common.
+
+package socketio
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// Namespace is a part of a server that clients connect to by name. All methods may be called on any goroutine.
+type Namespace struct {
+	// Immutable.
+	server *Server
+	name   string
+	topic  string // of all its sockets
+	parent *Dynamic
+	log    *recoveryLog // nil without recovery
+
+	// Any goroutine.
+	members atomic.Int64
+	ackIDs  atomic.Uint64 // one row of numbers for acknowledgements of sockets and broadcasts
+	hooks   hooks
+	acks    broadcastAcks
+	moved   sync.Map // string to *Socket: those whose id does not tell where they are
+
+	mu       sync.RWMutex // guards the field below
+	handlers []listener   // of events of all its sockets
+}
+
+func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
+	nsp := &Namespace{server: io, name: name, parent: parent, topic: strconv.FormatUint(io.topics.Add(1), 36)}
+	if io.opt.Recovery != nil {
+		nsp.log = newRecoveryLog(io.opt.Recovery, io.opt.PingInterval+io.opt.PingTimeout)
+	}
+	return nsp
+}
+
+// hooks are what a program wants to know of those who connect.
+type hooks struct {
+	mu          sync.RWMutex // guards the fields below, whose contents never change
+	middlewares []func(h *Handshake, next func(error))
+	connection  []func(s *Socket)
+	disconnect  []func(s *Socket, reason Reason)
+}
+
+func (h *hooks) use(f func(h *Handshake, next func(error))) {
+	h.mu.Lock()
+	h.middlewares = append(h.middlewares[:len(h.middlewares):len(h.middlewares)], f)
+	h.mu.Unlock()
+}
+
+func (h *hooks) onConnection(f func(s *Socket)) {
+	h.mu.Lock()
+	h.connection = append(h.connection[:len(h.connection):len(h.connection)], f)
+	h.mu.Unlock()
+}
+
+func (h *hooks) get() (middlewares []func(h *Handshake, next func(error)), connection []func(s *Socket)) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.middlewares, h.connection
+}
+
+// middlewares are those that a client passes, in order: of the Dynamic first.
+func (nsp *Namespace) middlewares() []func(h *Handshake, next func(error)) {
+	own, _ := nsp.hooks.get()
+	if nsp.parent == nil {
+		return own
+	}
+	inherited, _ := nsp.parent.hooks.get()
+	return append(inherited[:len(inherited):len(inherited)], own...)
+}
+
+// connectionHandlers are those that hear of a socket.
+func (nsp *Namespace) connectionHandlers() []func(s *Socket) {
+	_, own := nsp.hooks.get()
+	if nsp.parent == nil {
+		return own
+	}
+	_, inherited := nsp.parent.hooks.get()
+	return append(inherited[:len(inherited):len(inherited)], own...)
+}
+
+// Name is the namespace's name, with its slash.
+func (nsp *Namespace) Name() string { return nsp.name }
+
+// Use adds a middleware: it judges each client that wants to join the namespace. An error refuses the client, which is told its text, and
+// data with Refuse. It runs on the event loop and must not block: see UseAsync.
+func (nsp *Namespace) Use(f func(h *Handshake) error) {
+	nsp.hooks.use(func(h *Handshake, next func(error)) { next(f(h)) })
+}
+
+// UseAsync adds a middleware that may take its time: it is called on the event loop, and calls next when it knows, once, on any goroutine.
+// A client whose next is never called waits until Options.ConnectTimeout.
+func (nsp *Namespace) UseAsync(f func(h *Handshake, next func(error))) { nsp.hooks.use(f) }
+
+// OnConnection calls f on the event loop for each socket that has joined; before the first event of it. What f registers with Socket.On
+// misses nothing.
+func (nsp *Namespace) OnConnection(f func(s *Socket)) { nsp.hooks.onConnection(f) }
+
+// On handles an event of all sockets of the namespace, as Socket.On does for one; fn may take the *Socket as its first parameter. It costs
+// a socket nothing, where Socket.On costs some tens of bytes.
+func (nsp *Namespace) On(event string, fn any) {
+	l := newListener(event, fn, false)
+	nsp.mu.Lock()
+	nsp.handlers = append(nsp.handlers[:len(nsp.handlers):len(nsp.handlers)], l)
+	nsp.mu.Unlock()
+}
+
+// OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs a socket nothing, where
+// Socket.OnDisconnect costs some hundred bytes.
+func (nsp *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
+	nsp.hooks.mu.Lock()
+	nsp.hooks.disconnect = append(nsp.hooks.disconnect[:len(nsp.hooks.disconnect):len(nsp.hooks.disconnect)], f)
+	nsp.hooks.mu.Unlock()
+}
+
+// disconnectHandlers are those that hear of a socket that has left.
+func (nsp *Namespace) disconnectHandlers() []func(s *Socket, reason Reason) {
+	nsp.hooks.mu.RLock()
+	defer nsp.hooks.mu.RUnlock()
+	return nsp.hooks.disconnect
+}
+
+func (nsp *Namespace) listeners() []listener {
+	nsp.mu.RLock()
+	defer nsp.mu.RUnlock()
+	return nsp.handlers
+}
+
+// all is a broadcast to everybody.
+func (nsp *Namespace) all() Target { return Target{nsp: nsp} }
+
+// Emit broadcasts an event to all sockets of the namespace: see Target.Emit.
+func (nsp *Namespace) Emit(event string, args ...any) error { return nsp.all().Emit(event, args...) }
+
+// To begins a broadcast to rooms: see Target.To.
+func (nsp *Namespace) To(rooms ...string) Target { return nsp.all().To(rooms...) }
+
+// In is To.
+func (nsp *Namespace) In(rooms ...string) Target { return nsp.all().To(rooms...) }
+
+// Except begins a broadcast that leaves out who is in one of the rooms: see Target.Except.
+func (nsp *Namespace) Except(rooms ...string) Target { return nsp.all().Except(rooms...) }
+
+// All begins a broadcast to all sockets of the namespace, for Volatile, Timeout and the like.
+func (nsp *Namespace) All() Target { return nsp.all() }
+
+// Sockets are the sockets of the namespace on this server, at this moment.
+func (nsp *Namespace) Sockets() []*Socket { return nsp.all().sockets() }
+
+// Len is how many sockets the namespace has on this server.
+func (nsp *Namespace) Len() int { return int(nsp.members.Load()) }

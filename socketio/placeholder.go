@@ -1,0 +1,136 @@
+// Placeholders: where attachments belong in the JSON of a packet. Pure; any goroutine.
+
+package socketio
+
+import (
+	"encoding/base64"
+	"strconv"
+
+	"c100k/internal/jsontext"
+)
+
+// appendPlaceholder appends what stands for attachment number n.
+func appendPlaceholder(dst []byte, n int) []byte {
+	dst = strconv.AppendInt(append(dst, `{"_placeholder":true,"num":`...), int64(n), 10)
+	return append(dst, '}')
+}
+
+// place is where a placeholder stands in a JSON text, and the attachment that it stands for.
+type place struct{ from, to, num int }
+
+// findPlaceholders returns the placeholders in the valid JSON text p, in order. An object is one if its member "_placeholder" is true; then
+// its "num" must be a whole number below n, or the packet is illegal.
+func findPlaceholders(p []byte, n int) ([]place, fault) {
+	s := placeholders{p: p, n: n}
+	_, bad := s.value(jsontext.SkipSpace(p, 0))
+	return s.found, bad
+}
+
+// placeholders is one look through a text. Each byte is looked at once, however deep it lies.
+type placeholders struct {
+	p     []byte
+	n     int
+	found []place
+}
+
+// value looks through the value at i and returns its end.
+func (s *placeholders) value(i int) (end int, bad fault) {
+	switch s.p[i] {
+	case '[':
+		return s.elements(i)
+	case '{':
+		return s.object(i)
+	}
+	end, wrong := jsontext.SkipValue(s.p, i, 0)
+	if wrong != "" {
+		return end, faultJSON
+	}
+	return end, ""
+}
+
+func (s *placeholders) elements(i int) (end int, bad fault) {
+	i = jsontext.SkipSpace(s.p, i+1)
+	if s.p[i] == ']' {
+		return i + 1, ""
+	}
+	for last := false; !last; {
+		if i, bad = s.value(jsontext.SkipSpace(s.p, i)); bad != "" {
+			return i, bad
+		}
+		var wrong jsontext.Fault
+		if i, last, wrong = jsontext.SkipComma(s.p, i, ']'); wrong != "" {
+			return i, faultJSON
+		}
+	}
+	return i, ""
+}
+
+func (s *placeholders) object(from int) (end int, bad fault) {
+	i := jsontext.SkipSpace(s.p, from+1)
+	if s.p[i] == '}' {
+		return i + 1, ""
+	}
+	inside := len(s.found)
+	marked, num := false, -1
+	for last := false; !last; {
+		nameFrom, nameTo, at, wrong := jsontext.SkipName(s.p, i)
+		if wrong != "" {
+			return i, faultJSON
+		}
+		if end, bad = s.value(at); bad != "" {
+			return end, bad
+		}
+		switch string(memberName(s.p[nameFrom:nameTo])) { // of two members of one name the last counts
+		case "_placeholder":
+			marked = string(s.p[at:end]) == "true"
+		case "num":
+			num = smallNumber(s.p[at:end])
+		}
+		if i, last, wrong = jsontext.SkipComma(s.p, end, '}'); wrong != "" {
+			return i, faultJSON
+		}
+	}
+	if !marked {
+		return i, ""
+	}
+	if num < 0 || num >= s.n {
+		return i, faultPlaceholder
+	}
+	// What is inside a placeholder is thrown away with it.
+	s.found = append(s.found[:inside], place{from, i, num})
+	return i, ""
+}
+
+// memberName is a member's name without its escapes, if it could be one that we look for: those have at most six bytes for each letter.
+func memberName(raw []byte) []byte {
+	var room [6 * len("_placeholder")]byte
+	if len(raw) > len(room) {
+		return nil
+	}
+	name, wrong := jsontext.Unescape(append(room[:0], raw...))
+	if wrong != "" {
+		return nil
+	}
+	return name
+}
+
+// smallNumber reads a number of attachments' size, as JavaScript would take it for an index: -1 for what is none.
+func smallNumber(raw []byte) int {
+	v, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || v < 0 || v >= 1<<31 || v != float64(int(v)) {
+		return -1
+	}
+	return int(v)
+}
+
+// inlineAttachments appends p with the attachments as base64 strings in their places: encoding/json makes []byte of those.
+func inlineAttachments(dst, p []byte, attachments [][]byte) []byte {
+	found, _ := findPlaceholders(p, len(attachments)) // they were judged when the packet was complete
+	done := 0
+	for _, at := range found {
+		dst = append(append(dst, p[done:at.from]...), '"')
+		dst = append(base64.StdEncoding.AppendEncode(dst, attachments[at.num]), '"')
+		done = at.to
+	}
+	return append(dst, p[done:]...)
+}

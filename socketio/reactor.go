@@ -1,0 +1,197 @@
+// A server's part on one loop.
+
+package socketio
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/engineio"
+	"c100k/netpoll"
+)
+
+// Reactor is a Server on one loop. Programs have no use for it: it is how package server, or Server.Handler, puts a server on its loops.
+type Reactor struct {
+	// Immutable after Attach.
+	server *Server
+	index  int
+	shard  *broadcast.Shard
+	engine *engineio.Endpoint
+	watch  Watch
+	remote atomic.Pointer[netpoll.Remote]
+
+	// Any goroutine.
+	pending atomic.Int64 // orders given and not yet done
+
+	mu          sync.Mutex // guards the fields below
+	orders      []order
+	ordersBytes int
+
+	list  sync.Mutex // guards the fields below
+	first *Socket    // of all that are in a namespace
+
+	// Loop only.
+	clients   netpoll.Slab[client]
+	taken     []order // being worked off
+	next      int     // the first of them that is not done
+	held      []order // packets that wait for broadcasts to come first
+	waits     bool    // the next order is a broadcast that comes behind those
+	hasty     bool    // it need not: they have waited longer than a turn
+	joining   joining
+	deadlines deadlines
+	alarm     *time.Timer
+	alarmAt   time.Duration
+	sink      sink
+}
+
+func newReactor(io *Server, shard *broadcast.Shard, i int) *Reactor {
+	r := &Reactor{server: io, index: i, shard: shard}
+	r.sink.reactor = r
+	return r
+}
+
+// Attach makes the Engine.IO endpoint of the loop. cfg needs what belongs to the loop (Roles, Loop, Move) and the limits; what the Server's
+// options say of requests is filled in. A Shard in it is another hub's that has the clients as members too: they leave it when they close.
+// watch hears of clients; its functions may be nil.
+func (r *Reactor) Attach(cfg engineio.Config, watch Watch) *engineio.Endpoint {
+	opt := &r.server.opt
+	cfg.App = app{r}
+	cfg.Use, cfg.Allow, cfg.AllowV3 = opt.Use, opt.AllowRequest, cfg.AllowV3 || opt.AllowV3
+	r.watch = watch
+	r.engine = engineio.New(cfg)
+	return r.engine
+}
+
+// Watch hears of the clients of one loop, on the loop.
+type Watch struct {
+	Opened func()
+	Closed func(r engineio.Reason)
+}
+
+// Run tells the Reactor the loop that it is on, before that starts.
+func (r *Reactor) Run(l *netpoll.Loop) {
+	r.sink.loop = l
+	r.remote.Store(l.Remote())
+}
+
+// Endpoint is the Engine.IO endpoint of the loop. Loop only, but for its handlers.
+func (r *Reactor) Endpoint() *engineio.Endpoint { return r.engine }
+
+// Deliver is the server's part of phase 6: it must be called in each turn, for at most so many members, and tells whether there is more to
+// do. Engine.IO's own part is done with it. Loop only.
+func (r *Reactor) Deliver(l *netpoll.Loop, members int) (more bool) {
+	more = r.deliver(l, members)
+	r.engine.Flush(l)
+	return more
+}
+
+// sendTo sends a packet to a client.
+func (r *Reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoing) {
+	if out.volatile && !r.engine.Writable(l, session) {
+		return
+	}
+	if out.text != nil && !out.plain {
+		r.engine.SendMessage(l, session, out.text, out.attachments...)
+	} else {
+		r.engine.SendShared(l, session, out.appendFrames(nil, session.Form()))
+	}
+	// Who asks faster than it takes the answers is not read until it has.
+	if r.engine.Pending(l, session) > unreadBytesMax {
+		r.engine.PauseRead(l, session)
+	}
+}
+
+// unreadBytesMax is what a client may be owed, in bytes, before it is read no further: answers to what it asks fill its outbox, and one
+// that is full costs it the connection.
+const unreadBytesMax = 256 << 10
+
+// wind sets the alarm to the next deadline. One timer of the runtime serves all of a loop's. Loop.
+func (r *Reactor) wind(l *netpoll.Loop) {
+	next, ok := r.deadlines.next()
+	if joining, any := r.joining.next(); any && (!ok || joining < next) {
+		next, ok = joining, true
+	}
+	if !ok || r.alarmAt != 0 && r.alarmAt <= next {
+		return
+	}
+	r.alarmAt = next
+	wait := max(next-l.Now(), 0)
+	if r.alarm == nil {
+		r.alarm = time.AfterFunc(wait, r.ring)
+	} else {
+		r.alarm.Reset(wait)
+	}
+}
+
+// ring brings a deadline to the loop. If that has stopped, nobody is waiting.
+func (r *Reactor) ring() {
+	if remote := r.remote.Load(); remote != nil {
+		remote.Post(r.rang)
+	}
+}
+
+// rang does what is due. Loop.
+func (r *Reactor) rang(l *netpoll.Loop) {
+	r.alarmAt = 0
+	defer r.wind(l)
+	for {
+		session, ok := r.joining.due(l.Now())
+		if !ok {
+			break
+		}
+		r.tooLate(l, session)
+	}
+	for {
+		d, ok := r.deadlines.due(l.Now())
+		if !ok {
+			break
+		}
+		d.socket.expired(d.ackID)
+	}
+}
+
+// shutDown ends all clients of the loop, so that they come back elsewhere.
+func (r *Reactor) shutDown(l *netpoll.Loop) {
+	r.engine.Each(l, func(s *engineio.Session) bool {
+		r.engine.Close(l, s, engineio.ReasonShutdown, 1001, "")
+		return true
+	})
+}
+
+// sink is where the members of the rooms' hub are: sessions of Engine.IO. Loop only.
+type sink struct {
+	loop    *netpoll.Loop
+	reactor *Reactor
+}
+
+// Pending is how much the member is owed.
+func (s *sink) Pending(member uint32) int {
+	if c := s.loop.ConnAt(member); c != nil {
+		return s.reactor.engine.MemberPending(s.loop, c)
+	}
+	return 0
+}
+
+// Send owes the member n packets. They have no mark: no other hub may drop them.
+func (s *sink) Send(member uint32, p []byte, _, _ uint32) {
+	if c := s.loop.ConnAt(member); c != nil {
+		if session := s.reactor.engine.Lookup(s.loop, c.ID()); session != nil {
+			s.reactor.engine.SendShared(s.loop, session, p)
+		}
+	}
+}
+
+// DropOldest drops nothing: the policy of this hub is to disconnect, for a client of Socket.IO has no word for what it missed.
+func (s *sink) DropOldest(uint32, int, func(mark, n uint32)) int { return 0 }
+
+// Gap has no form here.
+func (s *sink) Gap(uint32, broadcast.Form, string, uint32, uint32, bool) {}
+
+// Slow ends a member that lags too far.
+func (s *sink) Slow(member uint32) {
+	if c := s.loop.ConnAt(member); c != nil {
+		s.reactor.engine.Slow(s.loop, c)
+	}
+}

@@ -1,0 +1,211 @@
+// The server: its namespaces, and the loops that it is on.
+
+package socketio
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"c100k/broadcast"
+	"c100k/netpoll"
+)
+
+// ErrClosed is returned by calls after Server.Close, or when the event loop of a client has stopped.
+var ErrClosed = errors.New("socketio: server is closed")
+
+// Server is a Socket.IO server. Make one with New. All methods may be called on any goroutine. Those that a Namespace has too are those
+// of the namespace "/".
+type Server struct {
+	// Immutable.
+	opt  Options
+	root *Namespace
+
+	// Any goroutine.
+	host      atomic.Pointer[host]
+	alone     alone // what Handler starts
+	connected atomic.Int64
+	topics    atomic.Uint64 // of namespaces, for their names
+
+	mu         sync.RWMutex // guards the fields below
+	namespaces map[string]*Namespace
+	dynamics   []*Dynamic
+	onNew      []func(*Namespace)
+}
+
+// host is the loops that a server is on, and the rooms' hub.
+type host struct {
+	hub      *broadcast.Hub
+	reactors []*Reactor
+}
+
+// New returns a server. It does nothing until it is mounted: by Handler, or in a node by server.Config.SocketIO.
+func New(o Options) *Server {
+	o.withDefaults()
+	io := &Server{opt: o, namespaces: map[string]*Namespace{}}
+	io.root = io.newNamespace(rootNamespace, nil)
+	io.namespaces[rootNamespace] = io.root
+	return io
+}
+
+// Host makes the server ready for n loops that somebody else runs, and gives each a Reactor; wake must make a turn of a loop run soon, on
+// any goroutine. It is what package server calls; a program uses Handler, or server.Config.SocketIO. It panics if the server has loops
+// already.
+func (io *Server) Host(n int, outboxBytesMax int, wake func(loop int)) []*Reactor {
+	h := &host{hub: broadcast.NewHub(broadcast.Options{
+		Shards: n, Encoders: encoders(), Wake: wake, OutboxBytesMax: outboxBytesMax,
+		TopicsPerMemberMax: NamespacesPerClientMax * (RoomsPerSocketMax + 1),
+		Now:                netpoll.Monotonic,
+		Done:               func(_ int, m *broadcast.Message) { delivered(m) },
+	})}
+	for i := range n {
+		h.reactors = append(h.reactors, newReactor(io, h.hub.Shard(i), i))
+	}
+	if !io.host.CompareAndSwap(nil, h) {
+		panic("socketio: this server is mounted already")
+	}
+	return h.reactors
+}
+
+// reactors are those of all loops; none before the server is mounted.
+func (io *Server) reactors() []*Reactor {
+	if h := io.host.Load(); h != nil {
+		return h.reactors
+	}
+	return nil
+}
+
+// Of returns the namespace of that name, which is made if it is not there; the name may be given without its slash. It panics with a name
+// that no client could ask for: longer than NamespaceBytesMax, or with a comma or question mark.
+func (io *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	if len(name) > NamespaceBytesMax || strings.ContainsAny(name, ",?") {
+		panic("socketio: no namespace can be called " + name)
+	}
+	io.mu.Lock()
+	nsp, made := io.namespaces[name], false
+	if nsp == nil {
+		nsp, made = io.newNamespace(name, nil), true
+		io.namespaces[name] = nsp
+	}
+	told := io.onNew
+	io.mu.Unlock()
+	if made {
+		for _, f := range told {
+			f(nsp)
+		}
+	}
+	return nsp
+}
+
+// OfMatch makes namespaces as clients ask for them: each name that match accepts. It is asked on the event loop, after the namespaces
+// that there are and the Dynamics made before.
+func (io *Server) OfMatch(match func(h *Handshake) bool) *Dynamic {
+	d := &Dynamic{server: io, match: match}
+	io.mu.Lock()
+	io.dynamics = append(io.dynamics, d)
+	io.mu.Unlock()
+	return d
+}
+
+// OfPattern is OfMatch for names that a pattern matches.
+func (io *Server) OfPattern(pattern *regexp.Regexp) *Dynamic {
+	return io.OfMatch(func(h *Handshake) bool { return pattern.MatchString(h.Namespace()) })
+}
+
+// OnNamespace calls f for each namespace that is made from now on.
+func (io *Server) OnNamespace(f func(*Namespace)) {
+	io.mu.Lock()
+	io.onNew = append(io.onNew[:len(io.onNew):len(io.onNew)], f)
+	io.mu.Unlock()
+}
+
+// find is the namespace that a client asks for, made if a Dynamic says so; why not, otherwise.
+func (io *Server) find(h *Handshake) (*Namespace, *Refusal) {
+	io.mu.RLock()
+	nsp, dynamics := io.namespaces[h.namespace], io.dynamics
+	io.mu.RUnlock()
+	if nsp != nil {
+		return nsp, nil
+	}
+	for _, d := range dynamics {
+		if d.match(h) {
+			return io.child(d, h.namespace)
+		}
+	}
+	return nil, errInvalidNamespace
+}
+
+// child makes a namespace of a Dynamic.
+func (io *Server) child(d *Dynamic, name string) (*Namespace, *Refusal) {
+	io.mu.Lock()
+	if nsp := io.namespaces[name]; nsp != nil { // another loop was faster
+		io.mu.Unlock()
+		return nsp, nil
+	}
+	if len(io.namespaces) >= io.opt.NamespacesMax {
+		io.mu.Unlock()
+		return nil, errNamespaces
+	}
+	name = strings.Clone(name)
+	nsp := io.newNamespace(name, d)
+	io.namespaces[name] = nsp
+	told := io.onNew
+	io.mu.Unlock()
+	for _, f := range told {
+		f(nsp)
+	}
+	return nsp, nil
+}
+
+// forget removes a namespace that a Dynamic has made and that nobody is in any more, if the server is to.
+func (io *Server) forget(nsp *Namespace) {
+	if nsp.parent == nil || !io.opt.CleanupEmptyNamespaces {
+		return
+	}
+	io.mu.Lock()
+	if nsp.members.Load() == 0 && io.namespaces[nsp.name] == nsp {
+		delete(io.namespaces, nsp.name)
+	}
+	io.mu.Unlock()
+}
+
+// Connections is how many clients are connected, whatever namespaces they have joined.
+func (io *Server) Connections() int { return int(io.connected.Load()) }
+
+// Close disconnects all clients, with reason "server shutting down" and so that they come back, and stops what Handler has started. The
+// loops of a node are the node's to stop.
+func (io *Server) Close() error {
+	for _, r := range io.reactors() {
+		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients
+	}
+	return io.alone.stop()
+}
+
+// Use adds a middleware to the namespace "/": see Namespace.Use.
+func (io *Server) Use(f func(h *Handshake) error) { io.root.Use(f) }
+
+// UseAsync adds a middleware that may take its time to the namespace "/": see Namespace.UseAsync.
+func (io *Server) UseAsync(f func(h *Handshake, next func(error))) { io.root.UseAsync(f) }
+
+// OnConnection calls f for each socket of the namespace "/": see Namespace.OnConnection.
+func (io *Server) OnConnection(f func(s *Socket)) { io.root.OnConnection(f) }
+
+// On handles an event of the sockets of the namespace "/": see Namespace.On.
+func (io *Server) On(event string, fn any) { io.root.On(event, fn) }
+
+// Emit broadcasts to the sockets of the namespace "/": see Target.Emit.
+func (io *Server) Emit(event string, args ...any) error { return io.root.Emit(event, args...) }
+
+// To begins a broadcast to rooms of the namespace "/": see Target.To.
+func (io *Server) To(rooms ...string) Target { return io.root.To(rooms...) }
+
+// In is To.
+func (io *Server) In(rooms ...string) Target { return io.root.To(rooms...) }
+
+// Except begins a broadcast that leaves out who is in one of the rooms: see Target.Except.
+func (io *Server) Except(rooms ...string) Target { return io.root.Except(rooms...) }
