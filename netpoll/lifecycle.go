@@ -115,7 +115,9 @@ func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
 	c.reason = r
 	c.flags |= flagFinish
 	c.flags &^= flagPaused
-	l.setInterest(c, c.interest|interestRead)
+	if c.fd != noSocket { // a reserved record has nobody whose FIN could come
+		l.setInterest(c, c.interest|interestRead)
+	}
 	l.arm(c, linger)
 	if c.flags&flagBacklog == 0 {
 		l.finishing = append(l.finishing, c.ID())
