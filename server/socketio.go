@@ -189,31 +189,40 @@ func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack 
 	_ = ack(answer)
 }
 
-// publish sends the second argument to the subscribers of the first.
+// publish sends the second argument to the subscribers of the first, on all nodes; the answer counts them.
 func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.Ack) {
-	_ = ack(t.send(args))
-}
-
-func (t sioTopics) send(args socketio.Args) sioAnswer {
-	var topic string
-	if args.Len() < 2 || args.Decode(0, &topic) != nil {
-		return sioRefusal(topicws.CodeBadRequest, "the arguments are a topic and its data")
-	}
-	if err := broadcast.ValidTopic(topic); err != nil {
-		return sioRefusal(topicws.CodeInvalidTopic, err.Error())
-	}
-	if !t.s.mayPublish() {
-		return sioRefusal(topicws.CodeForbidden, "you may not publish to "+strconv.Quote(topic))
+	topic, answer := t.mayPublish(args)
+	if !answer.OK {
+		_ = ack(answer)
+		return
 	}
 	kind, payload := sioPayload(args)
-	result, err := t.s.Publish(topic, kind, payload)
-	switch {
-	case err != nil:
-		return sioRefusal(topicws.CodeInvalidTopic, err.Error())
-	case result.Dropped > 0:
+	err := t.s.publishLater(topic, kind, payload, func(r broadcast.Result) { _ = ack(sioPublished(r)) })
+	if err != nil {
+		_ = ack(sioRefusal(topicws.CodeInvalidTopic, err.Error()))
+	}
+}
+
+// mayPublish reads the topic, and judges it.
+func (t sioTopics) mayPublish(args socketio.Args) (topic string, answer sioAnswer) {
+	if args.Len() < 2 || args.Decode(0, &topic) != nil {
+		return "", sioRefusal(topicws.CodeBadRequest, "the arguments are a topic and its data")
+	}
+	if err := broadcast.ValidTopic(topic); err != nil {
+		return "", sioRefusal(topicws.CodeInvalidTopic, err.Error())
+	}
+	if !t.s.mayPublish() {
+		return "", sioRefusal(topicws.CodeForbidden, "you may not publish to "+strconv.Quote(topic))
+	}
+	return topic, sioAnswer{OK: true}
+}
+
+// sioPublished is the answer to a publish.
+func sioPublished(r broadcast.Result) sioAnswer {
+	if r.Dropped > 0 && r.Queued == 0 {
 		return sioRefusal(topicws.CodeOverloaded, "the node has more to deliver than it can hold; the message was dropped")
 	}
-	return sioAnswer{OK: true, Matched: &result.Matched}
+	return sioAnswer{OK: true, Matched: &r.Matched}
 }
 
 // sioPayload is what is published: a string as text, binary as bytes, anything else as JSON, as from all other clients.
