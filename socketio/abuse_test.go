@@ -73,8 +73,11 @@ func (r *raw) send(frames ...string) {
 // read returns the next message, or how the connection ended.
 func (r *raw) read() string {
 	r.t.Helper()
-	f, err := ws.ReadFrame(r) // the server does not send fragments
-	data, op := f.Payload, f.Header.OpCode
+	h, err := ws.ReadHeader(r) // the server does not send fragments
+	data, op := make([]byte, h.Length), h.OpCode
+	if err == nil {
+		_, err = io.ReadFull(r, data)
+	}
 	switch {
 	case err == nil && op == ws.OpClose && len(data) == 0:
 		return "closed 1005"
