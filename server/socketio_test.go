@@ -131,8 +131,8 @@ func TestOwnSocketIO(t *testing.T) {
 	for name, end := range map[string]func(*Server, *socketio.Socket){
 		"server shutting down": func(s *Server, _ *socketio.Socket) { s.beginDrain() },
 		"forced server close": func(s *Server, socket *socketio.Socket) {
-			if !(node{s}).CloseConnection(socket.Conn()) {
-				t.Error("no such connection")
+			if found, err := (node{s}).CloseConnection(socket.Conn()); !found || err != nil {
+				t.Error("no such connection", err)
 			}
 		},
 	} {
