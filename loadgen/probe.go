@@ -153,14 +153,14 @@ func (p *probe) tls() *tls.Config {
 // dial opens a WebSocket. What came behind the handshake is in early, which may be nil.
 func (p *probe) dial(ctx context.Context, protocols []string) (net.Conn, *bufio.Reader, ws.Handshake, error) {
 	var refused error
-	dialer := ws.Dialer{Protocols: protocols, TLSConfig: p.tls(), Header: ws.HandshakeHeaderHTTP(httpHeader(p.header)),
+	header := httpHeader(p.header)
+	host := header.Get("Host")
+	header.Del("Host") // it has a line of its own, and two are an error
+	dialer := ws.Dialer{Protocols: protocols, TLSConfig: p.tls(), Host: host, Header: ws.HandshakeHeaderHTTP(header),
 		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, p.target.String())
 		},
 		OnStatusError: func(status int, _ []byte, response io.Reader) { refused = statusError(status, response) }}
-	if host := httpHeader(p.header).Get("Host"); host != "" {
-		dialer.Host = host
-	}
 	conn, early, handshake, err := dialer.Dial(ctx, p.url.String())
 	switch {
 	case refused != nil:
@@ -180,7 +180,7 @@ func statusError(status int, response io.Reader) error {
 	}
 	defer r.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 200)) // what came of it will do
-	if line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n"); line != "" && printable(line) {
+	if line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n"); line != "" && printable(line) && line != r.Status {
 		return fmt.Errorf("%w: %s", err, line)
 	}
 	return err

@@ -44,7 +44,8 @@ func parseTarget(address string) (*url.URL, error) {
 	if err != nil || target.Host == "" || schemePort[target.Scheme] == "" {
 		return nil, usagef("%q is refused; allowed is a URL such as ws://127.0.0.1:8080/echo, wss://…, or http:// and https:// for Server-Sent Events", address)
 	}
-	if strings.Contains(target.Hostname(), "{") {
+	_, rest, _ := strings.Cut(address, "://")
+	if host, _, _ := strings.Cut(rest, "/"); strings.Contains(strings.SplitN(host, "?", 2)[0], "{") {
 		return nil, usagef("%q is refused: marks are for the path and the query, not for the host", address)
 	}
 	return target, nil

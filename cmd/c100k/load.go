@@ -99,11 +99,11 @@ func (l *loading) run(ctx context.Context) error {
 	if err != nil {
 		return l.word(err)
 	}
+	defer l.close()
 	l.warnOfLimits(&options)
 	if err := l.open(); err != nil {
 		return err
 	}
-	defer l.close()
 	ctx, stop := l.interruptible(ctx)
 	defer stop()
 	result, err := l.show(ctx, run)

@@ -71,7 +71,7 @@ type request struct {
 
 func newRequest(spec *Spec) (request, error) {
 	// Holes are no characters of a URL.
-	u, err := url.Parse(strings.NewReplacer("{", "%7B", "}", "%7D").Replace(spec.URL))
+	u, err := url.Parse(strings.NewReplacer("{topic}", "%7Btopic%7D", "{i}", "%7Bi%7D").Replace(spec.URL))
 	if err != nil {
 		return request{}, fmt.Errorf("url: %w", err)
 	}
@@ -86,7 +86,7 @@ func newRequest(spec *Spec) (request, error) {
 	if spec.Protocol == SocketIO {
 		socketIOTarget(u)
 	}
-	target := strings.NewReplacer("%7B", "{", "%7D", "}").Replace(u.RequestURI())
+	target := strings.NewReplacer("%7Btopic%7D", "{topic}", "%7Bi%7D", "{i}").Replace(u.RequestURI())
 	r := request{socket: spec.Protocol != SSE}
 	r.target = newTemplate(target, spec.Topics, func(topic string) string {
 		return strings.ReplaceAll(url.QueryEscape(topic), "+", "%20") // right in a path as well

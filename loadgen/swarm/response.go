@@ -29,8 +29,7 @@ var errHead = errors.New("not the head of an HTTP response")
 // HTTP fails at once.
 func parseResponse(p []byte) (r response, size int, err error) {
 	r.length = -1
-	const version = "HTTP/1.1 "
-	if n := min(len(p), len(version)); string(p[:n]) != version[:n] && (n < 8 || string(p[:7])+string(p[8:n]) != version[:7]+version[8:n] || p[7] != '0') {
+	if !speaksHTTP(p) {
 		return r, 0, errHead
 	}
 	end := bytes.Index(p[:min(len(p), headBytesMax)], []byte("\r\n\r\n"))
@@ -42,7 +41,7 @@ func parseResponse(p []byte) (r response, size int, err error) {
 	}
 	size = end + 4
 	line, rest, _ := bytes.Cut(p[:end+2], []byte("\r\n"))
-	if r.status, err = parseStatus(line[len(version):]); err != nil {
+	if r.status, err = parseStatus(line); err != nil {
 		return r, 0, err
 	}
 	for len(rest) > 0 {
@@ -54,8 +53,20 @@ func parseResponse(p []byte) (r response, size int, err error) {
 	return r, size, nil
 }
 
-// parseStatus reads the code, and passes over its phrase.
-func parseStatus(p []byte) (int, error) {
+// speaksHTTP tells whether p begins as the answer of an HTTP/1 server does, as far as it goes.
+func speaksHTTP(p []byte) bool {
+	const version = "HTTP/1.1 "
+	for i, c := range p[:min(len(p), len(version))] {
+		if c != version[i] && !(i == 7 && c == '0') {
+			return false
+		}
+	}
+	return true
+}
+
+// parseStatus reads the code of a status line, and passes over its phrase.
+func parseStatus(line []byte) (int, error) {
+	p := line[min(len(line), len("HTTP/1.1 ")):]
 	if len(p) < 3 || len(p) > 3 && p[3] != ' ' {
 		return 0, errHead
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"c100k/frame"
@@ -138,7 +139,7 @@ func (s *Swarm) takeV1(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	case m.kind == "ack" && joining && m.id == subscribeID:
 		s.opened(l, c, i)
 	case m.kind == "error" && joining:
-		s.refuse(l, c, "error "+string(m.code[:min(len(m.code), 32)]), 0)
+		s.refuse(l, c, "error "+strings.Trim(string(m.code[:min(len(m.code), 32)]), `"`), 0)
 	case m.kind == "ack" && s.spec.Mode == Publish && m.id > subscribeID:
 		s.acknowledged(l, c, i, time.Duration(m.id)*time.Microsecond)
 	default:

@@ -4,7 +4,6 @@ package view
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"c100k/loadgen"
@@ -38,7 +37,7 @@ func Line(p loadgen.Progress) string {
 	if p.Server != nil {
 		text += fmt.Sprintf(", server %.2f CPU", s.Cores)
 	}
-	return strings.TrimSpace(text)
+	return text
 }
 
 func total(by map[string]uint64) (n uint64) {

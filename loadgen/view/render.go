@@ -78,7 +78,7 @@ func (m *model) render() string {
 	return p.text.String()
 }
 
-var order = []loadgen.Phase{loadgen.Ramp, loadgen.Measure, loadgen.Settling, loadgen.Ending}
+var order = []loadgen.Phase{loadgen.Ramp, loadgen.Measure, loadgen.Settling}
 
 func (m *model) renderPhase(p *page) {
 	x := &m.latest

@@ -1,0 +1,93 @@
+// The publisher against servers that take, refuse and lose.
+
+package loadgen
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	"c100k/loadgen/swarm"
+)
+
+// wall is a server that keeps what is posted to it, and refuses every third.
+type wall struct {
+	mu     sync.Mutex // guards the fields below
+	posts  int
+	kept   map[string][]uint64 // by path: numbers of the messages
+	seen   chan struct{}       // closed when there are enough
+	enough int
+	leaked bool
+}
+
+func (w *wall) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.posts++
+	w.leaked = w.leaked || r.Header.Get("Authorization") != "" || r.Header.Get("X-Key") != "for the publisher"
+	if token, at := swarm.FindToken(body); err == nil && at == 0 && len(body) == 100 && w.posts%3 != 0 {
+		w.kept[r.URL.Path] = append(w.kept[r.URL.Path], token.Seq)
+	} else {
+		http.Error(out, "no", http.StatusServiceUnavailable)
+	}
+	if w.posts == w.enough {
+		close(w.seen)
+	}
+}
+
+func TestPublisher(t *testing.T) {
+	w := &wall{kept: map[string][]uint64{}, seen: make(chan struct{}), enough: 90}
+	server := httptest.NewServer(w)
+	defer server.Close()
+	o := DefaultOptions()
+	o.URL, o.Mode, o.Size, o.Topic, o.Topics = "ws://127.0.0.1/?{topic}", swarm.Subscribe, 100, "a", 3
+	o.PublishURL, o.PublishRate, o.PublishHeader = server.URL+"/v1/{topic}", 3000, [][2]string{{"X-Key", "for the publisher"}}
+	o.Header = [][2]string{{"Authorization", "Bearer for-the-target"}}
+	p, err := newPublisher(t.Context(), &o, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.start()
+	<-w.seen
+	p.stop(publishTimeout)
+	published := p.published()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.leaked {
+		t.Error("the publisher's requests do not have its header lines, or have those of the target")
+	}
+	total := uint64(0)
+	for i, path := range []string{"/v1/a.0", "/v1/a.1", "/v1/a.2"} {
+		// A refused number is free again: what was taken has no holes, and is in order.
+		want := make([]uint64, published[i])
+		for n := range want {
+			want[n] = uint64(n)
+		}
+		if !slices.Equal(w.kept[path], want) {
+			t.Errorf("%s: %v, want 0 to %d", path, w.kept[path], published[i])
+		}
+		total += published[i]
+	}
+	if p.sent.Load() != total || p.failures()["http 503"] != uint64(w.posts)-total || p.sent.Load()+p.failures()["http 503"]+p.unsent.Load() != p.due.Load() {
+		t.Errorf("sent %d, failed %v, unsent %d, due %d; the server kept %d of %d", p.sent.Load(), p.failures(), p.unsent.Load(), p.due.Load(), total, w.posts)
+	}
+}
+
+func TestPublisherRefused(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"several topics, one address": func(o *Options) { o.Topics, o.PublishURL = 2, "http://127.0.0.1/v1/a" },
+		"nobody there":                func(o *Options) { o.PublishURL = "ws://127.0.0.1:1/" },
+	} {
+		o := DefaultOptions()
+		o.Topic = "a"
+		change(&o)
+		if _, err := newPublisher(t.Context(), &o, 1); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

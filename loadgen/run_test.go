@@ -1,0 +1,146 @@
+// Whole runs, with processes that pretend.
+
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"c100k/loadgen/swarm"
+)
+
+// target is a server that takes every WebSocket and says nothing.
+func target(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, _, err := ws.UpgradeHTTP(r, w)
+		if err == nil {
+			conn.Close()
+		}
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http") + "/echo"
+}
+
+// newRun is a run whose processes are this test binary as the given fake.
+func newRun(t *testing.T, fake string, change func(*Options)) *Run {
+	t.Helper()
+	t.Setenv(fakeVariable, fake)
+	o := DefaultOptions()
+	o.URL, o.For, o.Settle = target(t), 10*time.Millisecond, time.Second
+	o.Command = []string{os.Args[0]}
+	if change != nil {
+		change(&o)
+	}
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRun(t *testing.T) {
+	r := newRun(t, "good", func(o *Options) { o.Conns, o.ConnsPerProcess = 100, 40 })
+	result, err := r.Do(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, m := result.Connections, result.Messages
+	if c.Open != 100 || c.Opened != 100 || c.Failed["refused"] != 6 || c.Lost["reset"] != 3 || c.FailedCount != 6 || c.LostCount != 3 {
+		t.Errorf("connections %+v: those of the ramp and of the measured part belong together", c)
+	}
+	if m.Sent != 30 || m.Received != 27 || m.Lost != 3 || m.Duplicated != 6 || m.Reordered != 9 {
+		t.Errorf("messages %+v", m)
+	}
+	if result.Generator.Processes != 3 || result.Interrupted || result.Protocol != swarm.Raw {
+		t.Errorf("result %+v", result)
+	}
+}
+
+func TestStorms(t *testing.T) {
+	r := newRun(t, "good", func(o *Options) { o.Mode, o.Storms, o.StormEvery = swarm.Storm, 2, time.Millisecond })
+	result, err := r.Do(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Back) != 2 || !result.Back[0].All || result.Back[0].Back != 100 || result.Back[1].After < 0 {
+		t.Errorf("storms %+v", result.Back)
+	}
+}
+
+func TestProcessesThatFail(t *testing.T) {
+	for fake, want := range map[string]string{
+		"dies":    "ended before it should: exit status 7: the reason why",
+		"garbage": `says "hello", which is no sample`,
+		"fails":   "no loop to be had",
+		"quits":   "ended before it should",
+	} {
+		t.Run(fake, func(t *testing.T) {
+			result, err := newRun(t, fake, nil).Do(t.Context())
+			if result != nil || err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want an error with %q", err, want)
+			}
+		})
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := newRun(t, "good", func(o *Options) { o.For = time.Hour })
+	go func() {
+		for p := range r.Watch() {
+			if p.Phase == Measure {
+				cancel()
+			}
+		}
+	}()
+	result, err := r.Do(ctx)
+	if err != nil || !result.Interrupted || result.Messages.Received != 9 {
+		t.Errorf("%v, %+v: want the partial result", err, result)
+	}
+	// Before there is anything to report, that is said.
+	cancel()
+	if _, err := newRun(t, "good", nil).Do(ctx); !errors.Is(err, ErrInterrupted) {
+		t.Errorf("%v, want ErrInterrupted", err)
+	}
+}
+
+func TestFinish(t *testing.T) {
+	r := newRun(t, "good", func(o *Options) { o.For = time.Hour })
+	go func() {
+		for p := range r.Watch() {
+			if p.Phase == Measure {
+				r.Scale(2)
+				r.Finish()
+			}
+		}
+	}()
+	result, err := r.Do(t.Context())
+	if err != nil || result.Interrupted {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	r := newRun(t, "good", func(o *Options) { o.URL = "ws://" + listener.Addr().String() + "/echo" })
+	_, err = r.Do(t.Context())
+	var gone *UnreachableError
+	if !errors.As(err, &gone) || !strings.Contains(err.Error(), "nobody listens there") {
+		t.Errorf("%v, want an UnreachableError", err)
+	}
+}
