@@ -15,6 +15,7 @@ type client struct {
 	track   track         // of the one sender that it expects to hear; with Publish, next is how many of sent were acknowledged
 	sent    uint64        // how many messages it has sent
 	partial uint32        // index of what its parser holds, 0: nothing
+	secured uint32        // index of its TLS, 0: none
 	next    uint32        // 1 + index of who waits behind it
 	code    uint16        // of the close frame that it got
 	state   clientState

@@ -32,11 +32,20 @@ func (s *Swarm) connectOne(l *netpoll.Loop, i uint32, now time.Duration) {
 	cl := &s.clients[i]
 	cl.state, cl.began, cl.step, cl.code = connecting, now, 0, 0
 	s.connecting++
+	if s.tls != nil {
+		s.tls.jobs <- handshake{client: i, began: now, local: s.source(i)} // it has room for all that may connect
+		return
+	}
 	fd, err := netpoll.Connect(s.source(i), s.spec.Target)
 	if err != nil {
 		s.leave(i, causeOf(err), 0)
 		return
 	}
+	s.adopt(l, i, fd)
+}
+
+// adopt makes a socket the connection of a client.
+func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 	if s.slow(i) {
 		// As small as the kernel allows, so that the server feels soon that nobody reads.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
@@ -135,6 +144,10 @@ func (s *Swarm) forget(c *netpoll.Conn) uint32 {
 			s.streams.Free(cl.partial)
 		}
 		cl.partial = 0
+	}
+	if cl.secured != 0 {
+		s.secured.Free(cl.secured)
+		cl.secured = 0
 	}
 	c.SetTag(0)
 	return i

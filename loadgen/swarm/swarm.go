@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"c100k/frame"
 	"c100k/netpoll"
 )
@@ -21,6 +23,8 @@ type Swarm struct {
 	request  request
 	join     template
 	quoted   []string // topics as JSON strings
+	tls      *handshaker
+	handlers [netpoll.RolesMax]netpoll.Handler // without TLS
 	options  frame.Options
 	every    time.Duration // between two Samples
 	readings chan reading
@@ -36,6 +40,9 @@ type Swarm struct {
 	scratch  []byte
 	payload  []byte
 	envelope []byte
+	plain    []byte // what TLS has decrypted
+	cipher   []byte // and encrypted
+	secured  netpoll.Slab[secured]
 	pong     []byte // payload of the ping that is to be answered
 	pinged   bool
 
@@ -101,6 +108,10 @@ func New(spec Spec) (*Swarm, error) {
 	if s.join, err = newJoin(&s.spec); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
+	s.handlers[roleUpgrade], s.handlers[roleSocket], s.handlers[roleStream] = &upgrade{s}, &socket{s}, &eventStream{s}
+	if s.tls = newHandshaker(&s.spec); s.tls != nil {
+		s.plain = make([]byte, plainBytes)
+	}
 	if s.schedule.rate = spec.Rate; spec.Mode == Churn && spec.Rate == 0 {
 		s.schedule.rate = spec.ConnectRate
 	}
@@ -111,8 +122,12 @@ func New(spec Spec) (*Swarm, error) {
 // Each Sample goes to samples, on Run's own goroutine; the last one has Last set. When ctx ends, so does the run, at once. Run is called
 // once.
 func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sample)) error {
-	var table [netpoll.RolesMax]netpoll.Handler
-	table[roleUpgrade], table[roleSocket], table[roleStream] = &upgrade{s}, &socket{s}, &eventStream{s}
+	table := s.handlers
+	if s.tls != nil {
+		for role := range roleStream + 1 {
+			table[role] = &secure{s, s.handlers[role]}
+		}
+	}
 	loop, err := netpoll.NewLoop(netpoll.Options{
 		IO: netpoll.IOMode(s.spec.IO), Handlers: table, OnTurn: s.turn, Nap: s.spec.Nap, Clock: Clock, Logger: slog.Default(),
 	})
@@ -124,6 +139,16 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 		return err
 	}
 	remote := loop.Remote()
+	if s.tls != nil {
+		shaking, cancel := context.WithCancel(ctx)
+		defer s.tls.work.Wait()
+		defer cancel()
+		s.tls.run(shaking, func(job handshake, fd int, t secured, err error) {
+			if !remote.Post(func(l *netpoll.Loop) { s.shaken(l, job, fd, t, err) }) && fd >= 0 {
+				unix.Close(fd)
+			}
+		})
+	}
 	remote.Post(s.start)
 	every := time.NewTicker(s.every)
 	defer every.Stop()

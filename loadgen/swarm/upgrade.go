@@ -31,7 +31,7 @@ func (u *upgrade) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	s, i := u.s, c.Tag()-1
 	s.clients[i].conn = c.ID()
 	s.scratch = s.request.append(s.scratch[:0], s.topic(i), s.number(i), s.attempt(i))
-	l.Send(c, s.scratch)
+	s.transmit(l, c, s.scratch)
 	l.Arm(c, s.spec.Timeout)
 }
 
@@ -77,7 +77,9 @@ func (u *upgrade) answered(l *netpoll.Loop, c *netpoll.Conn, r response, rest []
 		s.beginStream(cl, &r)
 		s.opened(l, c, i)
 	}
-	l.Redeliver(c, rest)
+	if len(rest) > 0 && !c.Closing() && c.Tag() != 0 {
+		s.handlers[c.Role()].OnData(l, c, rest)
+	}
 }
 
 // judge is why the answer is not the one wanted; empty when it is.
