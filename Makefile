@@ -7,11 +7,13 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X c100k/internal/version.revision=$(REV) -X c100k/internal/version.version=$(VERSION)
 FUZZTIME ?= 10m
 SOAK     ?= 1h
+MICROFLAGS ?= -count 6 -benchtime 0.2s
+BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 # Everything but the bench, whose runs are targets of their own.
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race fuzz bench bench-quick demo-100k demo-kill soak tuning micro lint clean
+.PHONY: help run build test test-setup race fuzz bench bench-quick peers peers-test demo-100k demo-kill soak tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,13 +55,26 @@ soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
 tuning: build ## what the settings of tuning.md are worth on this box (about ten minutes, alone on it; some need root)
 	$(GO) run ./bench/tuning --c100k $(BIN) $(TUNINGFLAGS)
 
-micro: ## run the micro-benchmarks beside the code
-	$(GO) test -run '^$$' -bench . -benchmem ./netpoll/... ./frame/... ./broadcast/... ./internal/...
+# The tags are those that gnet's documentation advises for very many connections.
+peers: ## build the rival servers of the bench into bench/peers/bin, and install those on Node
+	$(GO) build -C bench/peers -trimpath -tags poll_opt,gc_opt -o bin/ ./...
+	cd bench/peers/node && npm ci --no-fund --no-audit --loglevel=error
+
+peers-test: peers ## test that all rivals do the same work
+	$(GO) test -C bench/peers -count 1 -timeout 5m .
+
+# To compare two revisions, give each a file and read them together: benchstat old.txt new.txt.
+micro: ## run the micro-benchmarks beside the code and read them with benchstat; raw figures in bin/micro.txt (MICROFLAGS)
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench . -benchmem $(MICROFLAGS) ./netpoll/... ./frame/... ./broadcast/... ./internal/... > bin/micro.txt || { cat bin/micro.txt; exit 1; }
+	$(GO) run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) bin/micro.txt
 
 lint: ## gofmt, vet, and staticcheck through the module proxy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) vet $(PACKAGES)
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PACKAGES)
+	$(GO) vet -C bench/peers ./...
+	$(GO) run -C bench/peers honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 clean: ## remove what was built
-	rm -rf bin bench/floor/bin
+	rm -rf bin bench/floor/bin bench/peers/bin

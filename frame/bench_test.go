@@ -14,10 +14,12 @@ import (
 
 var sizes = []int{64, 1 << 10, 16 << 10}
 
+// BenchmarkHeaderParse is the header alone, in its three lengths, whole in the read.
 func BenchmarkHeaderParse(b *testing.B) {
 	for _, n := range []int{64, 1 << 10, 64 << 10} {
 		in := AppendMasked(nil, OpText, true, [4]byte{1, 2, 3, 4}, make([]byte, n))
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
 			for b.Loop() {
 				if h, bad := parseHeader(in, false); bad != nil || h.size == 0 {
 					b.Fatal(bad)
@@ -69,17 +71,20 @@ func BenchmarkSplitMessage(b *testing.B) {
 	}
 }
 
+// BenchmarkUnmask is the payload alone, ours beside the library's: B/s says how far it is from the memory's speed. The short ones are those of chat messages.
 func BenchmarkUnmask(b *testing.B) {
 	for _, n := range append([]int{7, 70, 200}, sizes...) {
 		p := make([]byte, n)
 		b.Run(fmt.Sprintf("frame/%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n))
+			b.ReportAllocs()
 			for b.Loop() {
 				unmask(p, 0x04030201)
 			}
 		})
 		b.Run(fmt.Sprintf("ws.Cipher/%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n))
+			b.ReportAllocs()
 			for b.Loop() {
 				ws.Cipher(p, [4]byte{1, 2, 3, 4}, 0)
 			}
@@ -87,6 +92,7 @@ func BenchmarkUnmask(b *testing.B) {
 	}
 }
 
+// BenchmarkUTF8 is the check of a text message: ours, ours for a message in pieces, and the two that ours is made of.
 func BenchmarkUTF8(b *testing.B) {
 	for _, kind := range []struct{ name, text string }{{"ascii", "a"}, {"mixed", "grüß dich "}} {
 		for _, n := range sizes {
@@ -97,6 +103,7 @@ func BenchmarkUTF8(b *testing.B) {
 			}{{"frame", validUTF8}, {"incremental", func(p []byte) bool { var u utf8Check; return u.write(p) && u.complete() }}, {"std", utf8.Valid}, {"asm", asm.Valid}} {
 				b.Run(fmt.Sprintf("%s/%s/%d", kind.name, f.name, n), func(b *testing.B) {
 					b.SetBytes(int64(len(p)))
+					b.ReportAllocs()
 					for b.Loop() {
 						f.valid(p)
 					}
@@ -106,6 +113,7 @@ func BenchmarkUTF8(b *testing.B) {
 	}
 }
 
+// BenchmarkCompress is one message compressed without a context, which a broadcast pays once whatever the number of members. compressed-B is what is left of it.
 func BenchmarkCompress(b *testing.B) {
 	for _, n := range sizes {
 		message := records(n)
@@ -122,6 +130,7 @@ func BenchmarkCompress(b *testing.B) {
 	}
 }
 
+// BenchmarkInflate is one compressed message of a client inflated, with the bound on its size; B/s counts what comes out.
 func BenchmarkInflate(b *testing.B) {
 	for _, n := range append(sizes, 1<<20) {
 		payload := AppendCompressed(nil, records(n))
@@ -138,6 +147,7 @@ func BenchmarkInflate(b *testing.B) {
 	}
 }
 
+// BenchmarkInPlaceEcho is a message read and its reply made in front of its payload, without a copy: all that frame does for an echo.
 func BenchmarkInPlaceEcho(b *testing.B) {
 	src := AppendMasked(nil, OpBinary, true, [4]byte{1, 2, 3, 4}, make([]byte, 64))
 	in := bytes.Clone(src)

@@ -312,6 +312,8 @@ func TestSteadyTurnAllocatesNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkEchoTurn is a turn in which 256 connections are read, answered and flushed on a faked kernel: what the loop itself costs, with no system call
+// in it. ns/echo is the figure; that of a turn is 256 of them.
 func BenchmarkEchoTurn(b *testing.B) {
 	l := netpolltest.New(b, netpolltest.Options{Handlers: handlers(echo())})
 	var peers []*netpolltest.Peer
@@ -319,6 +321,7 @@ func BenchmarkEchoTurn(b *testing.B) {
 		peers = append(peers, l.Connect(0))
 	}
 	message := make([]byte, 64)
+	b.SetBytes(int64(len(peers) * len(message)))
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, p := range peers {
@@ -332,6 +335,8 @@ func BenchmarkEchoTurn(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(peers)), "ns/echo")
 }
 
+// BenchmarkAdoptRelease is a connection's whole life on a loop, on a faked kernel: a record taken and given back, and the turn in between. Most of it is the
+// fake's.
 func BenchmarkAdoptRelease(b *testing.B) {
 	l := netpolltest.New(b, netpolltest.Options{Handlers: handlers(echo())})
 	b.ReportAllocs()
@@ -342,6 +347,7 @@ func BenchmarkAdoptRelease(b *testing.B) {
 	}
 }
 
+// BenchmarkMailboxPost is one task posted and its share of the turn that runs it. The allocation is the task.
 func BenchmarkMailboxPost(b *testing.B) {
 	l := netpolltest.New(b, netpolltest.Options{Handlers: handlers(echo())})
 	task := func(*netpoll.Loop) {}

@@ -140,12 +140,3 @@ func FuzzTopicPath(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkPublishBody(b *testing.B) {
-	body := []byte(`[{"topic":"news.sport","data":"a short text"},{"topics":["a","b"],"data":{"x":1,"y":[1,2,3],"z":"text"}}]`)
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		parsePublish(body, MessageBytesMaxDefault)
-	}
-}

@@ -302,6 +302,7 @@ func TestSessionPanicEndsOneConnection(t *testing.T) {
 func BenchmarkSessionUpgrade(b *testing.B) {
 	n := newNode(b, 0)
 	in := []byte(offer())
+	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
 	for b.Loop() {
 		p := n.Connect(headRole)

@@ -1,0 +1,7 @@
+//go:build !race
+
+// Without the race detector the rivals are built as usual.
+
+package peers
+
+const raceEnabled = false
