@@ -35,6 +35,7 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	stats := l.Stats()
 	s.tally = newTally()
 	s.tally.bytesSent, s.tally.bytesReceived = stats.BytesSent, stats.BytesReceived
+	s.round = round{}
 	clear(s.first)
 	copy(s.first, b.First)
 	for i := range s.clients {
@@ -44,6 +45,9 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 			continue
 		}
 		cl.track.begin(s.first[s.topic(uint32(i))])
+		if cl.state == open && !s.slow(uint32(i)) {
+			s.round.listeners++
+		}
 		if cl.flags &^= flagJoined; cl.state != open {
 			cl.flags |= flagJoined
 		}

@@ -63,6 +63,13 @@ type Spec struct {
 	// Topics are dealt to connections by their numbers: connection i has Topics[i mod len]. A message's sender, in its token, is the
 	// index of its topic here. Empty: there is one sender, 0, or with Echo and Publish each connection is one, by its number.
 	Topics []string `json:"topics,omitempty"`
+	// Hello is a text that a raw client sends as soon as its connection stands; it is open when the server has answered. Empty: none.
+	Hello string `json:"hello,omitempty"`
+	// Compress offers permessage-deflate without context takeover; a server that does not take it is refused.
+	Compress bool `json:"compress,omitempty"`
+	// Rounds asks for a Sample with nothing but Rounds each time that as many messages have been heard as one publish makes, so that a publisher
+	// can wait for it. For modes that listen, with one topic at most.
+	Rounds bool `json:"rounds,omitempty"`
 	// Join is what a Socket.IO client emits when it is connected, a JSON array of the event's name and its arguments; "{topic}" and "{i}"
 	// as in URL. Empty: with topics ["subscribe",TOPIC], without nothing.
 	Join string `json:"join,omitempty"`

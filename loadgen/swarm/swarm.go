@@ -28,6 +28,7 @@ type Swarm struct {
 	options  frame.Options
 	every    time.Duration // between two Samples
 	readings chan reading
+	rounds   chan uint64 // the newest count of rounds that nobody has taken yet
 	spares   chan *histograms
 
 	// the loop's, from Run on
@@ -59,6 +60,7 @@ type Swarm struct {
 	first    []uint64      // by sender: the first number that counts
 	own      []uint64      // by sender: the number of our next message, where topics are the senders
 	schedule schedule
+	round    round
 	dropping *dropping
 	settling *settling
 	ending   time.Duration // when the end must be; 0: not yet
@@ -87,9 +89,10 @@ func New(spec Spec) (*Swarm, error) {
 	s := &Swarm{
 		spec:     spec,
 		listens:  spec.Mode != Echo && spec.Mode != Publish,
-		options:  frame.Options{Client: true, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
+		options:  frame.Options{Client: true, Deflate: spec.Compress, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
 		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
+		rounds:   make(chan uint64, 1),
 		spares:   make(chan *histograms, 2),
 		clients:  make([]client, spec.Conns),
 		random:   *rand.NewPCG(rand.Uint64(), rand.Uint64()),
@@ -166,6 +169,8 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 		case <-done:
 			done = nil
 			remote.Post(func(l *netpoll.Loop) { s.end(l, 0) })
+		case n := <-s.rounds:
+			samples(Sample{Process: s.spec.Process, Rounds: n})
 		case r := <-s.readings:
 			sample, err := r.sample(self)
 			if err != nil {
@@ -201,6 +206,7 @@ func (s *Swarm) turn(l *netpoll.Loop) time.Duration {
 	s.drop(l)
 	s.connect(l, now)
 	s.send(l, now)
+	s.countRounds()
 	s.settle(now)
 	s.finishEnd(l, now)
 	s.report(l, now)

@@ -1,0 +1,27 @@
+// Rounds: telling a publisher when all have heard it.
+
+package swarm
+
+// round is what a swarm has heard, in publishes. The loop's.
+type round struct {
+	listeners uint64 // connections that were open at Begin and read
+	told      uint64
+}
+
+// countRounds tells how many publishes have come to all who listen, if those are more than were told. It divides: who counts each publish apart would
+// find the same as long as a publisher waits for the one before.
+func (s *Swarm) countRounds() {
+	if !s.spec.Rounds || s.round.listeners == 0 {
+		return
+	}
+	n := s.tally.heard / s.round.listeners
+	if n <= s.round.told {
+		return
+	}
+	s.round.told = n
+	select {
+	case <-s.rounds: // an older one that nobody took
+	default:
+	}
+	s.rounds <- n // only the loop puts one in: there is room
+}
