@@ -2,6 +2,8 @@
 
 package swarm
 
+import "runtime"
+
 // round is what a swarm has heard, in publishes. The loop's.
 type round struct {
 	listeners uint64 // connections that were open at Begin and read
@@ -24,4 +26,7 @@ func (s *Swarm) countRounds() {
 	default:
 	}
 	s.rounds <- n // only the loop puts one in: there is room
+	// A loop that naps keeps its processor. Where that is the only one, whoever hands the count on would wait for the scheduler's next tick, 10 ms, and
+	// the server with it.
+	runtime.Gosched()
 }
