@@ -85,23 +85,32 @@ func TestConnect(t *testing.T) {
 }
 
 func TestConnectFrom(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	fd, err := netpoll.Connect(netip.MustParseAddr("::ffff:127.1.2.3"), netip.MustParseAddrPort(ln.Addr().String()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	c, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if ip := c.RemoteAddr().(*net.TCPAddr).IP.String(); ip != "127.1.2.3" {
-		t.Errorf("from %s", ip)
+	for _, tt := range []struct{ network, listen, from, want string }{
+		{"tcp4", "127.0.0.1:0", "127.1.2.3", "127.1.2.3"},
+		{"tcp4", "127.0.0.1:0", "::ffff:127.1.2.3", "127.1.2.3"},
+		{"tcp6", "[::1]:0", "::1", "::1"},
+	} {
+		ln, err := net.Listen(tt.network, tt.listen)
+		if err != nil && tt.network == "tcp6" {
+			continue // there is no such address here
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		fd, err := netpoll.Connect(netip.MustParseAddr(tt.from), netip.MustParseAddrPort(ln.Addr().String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if ip := c.RemoteAddr().(*net.TCPAddr).IP.String(); ip != tt.want {
+			t.Errorf("from %s, want %s", ip, tt.want)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ type Loop struct {
 	lastEvent time.Duration // when a turn last had an event
 	woke      time.Duration // when phase 1 ended
 	ended     time.Duration // when phase 9 did
+	length    time.Duration // from the one to the other, of the turn before
 	lastBusy  time.Duration // when a turn last had a read, a task or a write
 	turnAt    time.Duration // when OnTurn wants to be called, negative: whenever
 	few       bool          // phase 1 brought fewer than napBelow
@@ -106,7 +107,7 @@ func (l *Loop) Lookup(id ID) *Conn {
 }
 
 // LastTurn is how long the turn before this one worked, waiting not counted.
-func (l *Loop) LastTurn() time.Duration { return l.ended - l.woke }
+func (l *Loop) LastTurn() time.Duration { return l.length }
 
 // ConnAt finds the connection in a slot, nil if there is none.
 func (l *Loop) ConnAt(slot uint32) *Conn {

@@ -121,3 +121,17 @@ func TestNapForATask(t *testing.T) {
 		t.Error("the task did not run")
 	}
 }
+
+// TestLastTurn: how long the turn before worked; waiting is no work.
+func TestLastTurn(t *testing.T) {
+	k := &recorder{}
+	var got []time.Duration
+	turns(t, 3, Options{OnTurn: func(l *Loop) time.Duration {
+		got = append(got, l.LastTurn())
+		k.now += 3 * time.Microsecond
+		return l.Now() + time.Second
+	}}, k)
+	if want := []time.Duration{0, 3 * time.Microsecond, 3 * time.Microsecond}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

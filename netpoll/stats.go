@@ -57,6 +57,7 @@ func (l *Loop) publish() {
 	s, p := &l.stats, &l.published
 	l.ended = l.opt.Clock()
 	length := l.ended - l.woke
+	l.length = length
 	s.Turns++
 	s.Busy += length
 	b := 0

@@ -8,11 +8,12 @@ import (
 	"c100k/netpoll"
 )
 
-// client is what the swarm keeps of a connection, also while it is down: 64 bytes without a pointer. The loop's.
+// client is what the swarm keeps of a connection, also while it is down: 72 bytes without a pointer. The loop's.
 type client struct {
 	conn    netpoll.ID    // its socket; 0 while it has none
-	began   time.Duration // when it began to connect; when a closed one must be gone
+	began   time.Duration // when it began to connect
 	track   track         // of the one sender that it expects to hear; with Publish, next is how many of sent were acknowledged
+	since   uint64        // with flagJoined: the first number that nobody here had heard when it opened
 	sent    uint64        // how many messages it has sent
 	partial uint32        // index of what its parser holds, 0: nothing
 	secured uint32        // index of its TLS, 0: none

@@ -77,6 +77,7 @@ func (s *Swarm) opened(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 	record(s.measured.connect, s.at(l)-cl.began)
 	if s.listens && (s.begun > 0 || cl.flags&flagOpened != 0) {
 		cl.flags |= flagJoined
+		cl.since = s.heard[s.topic(i)]
 	}
 	cl.flags |= flagOpened
 	if s.open == len(s.clients) && s.connectedAt == 0 {
@@ -88,7 +89,7 @@ func (s *Swarm) opened(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 		l.StopRead(c)
 	case s.spec.Mode == Churn:
 		s.churn(l, c, i)
-	case s.sending():
+	case s.sending() && i < s.schedule.filled: // the others get theirs in turn
 		s.fill(l, c, i)
 	}
 }

@@ -15,10 +15,10 @@ type histograms struct {
 }
 
 func newHistograms() *histograms {
-	fresh := func() *hdrhistogram.Histogram {
-		return hdrhistogram.New(histogramMin, histogramMax, histogramDigits)
+	fresh := func(digits int) *hdrhistogram.Histogram {
+		return hdrhistogram.New(histogramMin, histogramMax, digits)
 	}
-	return &histograms{connect: fresh(), latency: fresh(), slip: fresh(), turn: fresh(), spreads: newSpreads()}
+	return &histograms{connect: fresh(histogramDigits), latency: fresh(histogramDigits), slip: fresh(selfDigits), turn: fresh(selfDigits), spreads: newSpreads()}
 }
 
 // reset makes h as good as new.

@@ -25,7 +25,13 @@ func (n *lines) next(p []byte) (line, rest []byte, ok bool, err error) {
 			p = p[1:]
 		}
 	}
-	end := bytes.IndexAny(p, "\r\n")
+	end := bytes.IndexByte(p, '\n')
+	// Looked for one by one: bytes.IndexAny looks at each byte for itself.
+	if cr := bytes.IndexByte(p[:max(end, 0)], '\r'); cr >= 0 {
+		end = cr
+	} else if end < 0 {
+		end = bytes.IndexByte(p, '\r')
+	}
 	if end < 0 {
 		if len(n.held)+len(p) > lineBytesMax {
 			return nil, nil, false, errLine

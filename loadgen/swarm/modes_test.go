@@ -3,6 +3,7 @@
 package swarm_test
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -167,4 +168,58 @@ func TestRate(t *testing.T) {
 	if s := r.end(); s.Missing+s.Unsent > 0 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// TestDeafAfterReturn: what was sent while a client was away is not held against the server; what others hear since its return is.
+func TestDeafAfterReturn(t *testing.T) {
+	for _, tt := range []struct{ after, missing uint64 }{{0, 0}, {1, 0}, {5, 5}} {
+		ready := make(chan net.Conn, 3)
+		addr := script(t, upgraded(func(c net.Conn) {
+			ready <- c
+			gone(c)
+		}))
+		r := begin(t, addr, swarm.Spec{URL: "ws://HOST/x", Mode: swarm.Subscribe, Conns: 2, Reconnect: true})
+		stays, goes := <-ready, <-ready
+		r.open(2)
+		r.begin(swarm.Begin{})
+		seq := uint64(0)
+		say := func(n uint64, to ...net.Conn) {
+			for range n {
+				for _, c := range to {
+					text(c, token(seq))
+				}
+				seq++
+			}
+		}
+		say(3, stays, goes)
+		r.until("both have heard", func(s swarm.Sample) bool { return s.Received == 6 })
+		goes.Close()
+		r.until("one is lost", func(s swarm.Sample) bool { return s.Lost["eof"] == 1 })
+		say(4, stays)
+		r.until("one has heard", func(s swarm.Sample) bool { return s.Received == 10 })
+		<-ready // and nobody tells it anything
+		r.until("it is back", func(s swarm.Sample) bool { return s.Reconnected == 1 })
+		say(tt.after, stays)
+		r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{seq}, Within: 300 * time.Millisecond}}
+		s := r.until("settled", func(s swarm.Sample) bool { return s.Settled })
+		if away := 4 + tt.after - tt.missing; s.Missing != tt.missing || s.MissedAway != away {
+			t.Errorf("%d after its return: missing %d, missed while away %d; want %d and %d", tt.after, s.Missing, s.MissedAway, tt.missing, away)
+		}
+		r.end()
+	}
+}
+
+// TestBeginAgain: what is measured twice is counted from the second Begin on, and sending goes on.
+func TestBeginAgain(t *testing.T) {
+	_, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 4, Rate: 1000})
+	r.open(4)
+	for range 2 {
+		r.begin(swarm.Begin{})
+		r.until("some came back", func(s swarm.Sample) bool { return !s.Settled && s.Received >= 200 })
+		if s := r.settle(); s.Missing > 0 || s.Expected != s.Sent || s.Received != s.Sent || s.Duplicated+s.Reordered > 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	r.end()
 }

@@ -52,6 +52,7 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 			cl.flags |= flagJoined
 		}
 	}
+	s.settling = nil
 	s.schedule.restart(s.begun, s.schedule.rate)
 	s.owes |= readingPeriodic
 }
@@ -61,6 +62,7 @@ type settling struct {
 	until     time.Duration
 	looked    time.Duration
 	published []uint64
+	over      bool // nothing is waited for any more
 	done      bool
 }
 
@@ -75,7 +77,8 @@ func (s *Swarm) settle(now time.Duration) {
 		return
 	}
 	d.looked = now
-	if expected, _ := s.balance(d.published); s.tally.heard < expected && now < d.until {
+	d.over = now >= d.until
+	if expected, _ := s.balance(d); s.tally.heard < expected && !d.over {
 		return
 	}
 	d.done = true
@@ -83,7 +86,7 @@ func (s *Swarm) settle(now time.Duration) {
 }
 
 // balance is what all clients together should have heard, and what was sent while they were away.
-func (s *Swarm) balance(published []uint64) (expected, away uint64) {
+func (s *Swarm) balance(d *settling) (expected, away uint64) {
 	away = s.tally.missedAway
 	if !s.listens {
 		if !s.answered() {
@@ -91,6 +94,7 @@ func (s *Swarm) balance(published []uint64) (expected, away uint64) {
 		}
 		return s.tally.sent - min(away, s.tally.sent), away
 	}
+	published := d.published
 	var all uint64
 	for i := range s.clients {
 		sender := s.topic(uint32(i))
@@ -99,16 +103,24 @@ func (s *Swarm) balance(published []uint64) (expected, away uint64) {
 		}
 		n := published[sender] - s.first[sender]
 		all += n
-		away += s.absent(&s.clients[i], published[sender])
+		heard := published[sender]
+		if d.over {
+			heard = s.heard[sender]
+		}
+		away += s.absent(&s.clients[i], published[sender], heard)
 	}
 	return all - min(away, all), away
 }
 
-// absent is how many of a sender's messages a client has not heard because it was away, and has not come back to hear any since.
-func (s *Swarm) absent(cl *client, published uint64) uint64 {
-	missing := published - min(cl.track.next, published)
-	if cl.state != open || cl.flags&flagJoined != 0 && missing <= 1 {
-		return missing
+// absent is how many of a sender's messages a client has not heard because it was away, and has not come back to hear any since. One
+// message may have been on its way when it came back; if others have heard more than that, it should have, too. While there is time, what
+// was published counts as heard.
+func (s *Swarm) absent(cl *client, published, heard uint64) uint64 {
+	switch since := max(cl.since, cl.track.next); {
+	case cl.state != open, cl.flags&flagJoined != 0 && heard <= since+1:
+		return published - min(cl.track.next, published)
+	case cl.flags&flagJoined != 0:
+		return since - cl.track.next
 	}
 	return 0
 }

@@ -333,3 +333,24 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkParse(b *testing.B) {
+	message := string(AppendMessage(nil, Token{Run: 1, Seq: 2}, 128))
+	b.Run("v1", func(b *testing.B) {
+		p := []byte(`{"type":"message","topic":"news.sport","data":"` + message + `"}`)
+		for b.Loop() {
+			if m, err := parseV1(p); err != nil || m.kind != "message" {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("lines", func(b *testing.B) {
+		p := []byte("event: message\nid: 0123456789\ndata: " + message + "\n\n")
+		var l lines
+		for b.Loop() {
+			for rest := p; len(rest) > 0; {
+				_, rest, _, _ = l.next(rest)
+			}
+		}
+	})
+}

@@ -47,7 +47,7 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 		Self: Self{Busy: stats.Busy, Loops: 1},
 	}}
 	if d := s.settling; d != nil && d.done {
-		r.Expected, r.MissedAway = s.balance(d.published)
+		r.Expected, r.MissedAway = s.balance(d)
 		r.Missing = r.Expected - min(t.heard, r.Expected)
 	}
 	select {

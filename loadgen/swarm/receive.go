@@ -7,7 +7,16 @@ import "c100k/netpoll"
 // receive takes what a server has delivered: one message, whose token stands anywhere in p.
 func (s *Swarm) receive(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	t, at := FindToken(p)
-	if at < 0 || t.Run != s.spec.Run || t.Sender != s.expects(i) {
+	if at < 0 {
+		s.tally.foreign++
+		return
+	}
+	s.receiveToken(l, c, i, p, at, t)
+}
+
+// receiveToken takes a message p in which the token t begins at at.
+func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte, at int, t Token) {
+	if t.Run != s.spec.Run || t.Sender != s.expects(i) {
 		s.tally.foreign++
 		return
 	}
@@ -32,6 +41,7 @@ func (s *Swarm) receive(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	s.order(cl, t.Seq)
 	now := s.at(l)
 	if s.listens {
+		s.heard[t.Sender] = max(s.heard[t.Sender], t.Seq+1)
 		s.measured.spreads.hear(t, now)
 	}
 	record(s.measured.latency, now-t.Sent)
@@ -52,7 +62,7 @@ func (s *Swarm) order(cl *client, seq uint64) {
 		cl.flags &^= flagJoined
 		s.joined(cl, seq)
 	}
-	switch v, _ := cl.track.hear(seq); v {
+	switch cl.track.hear(seq) {
 	case inOrder:
 		s.tally.heard++
 	case late:

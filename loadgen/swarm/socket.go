@@ -15,6 +15,7 @@ type socket struct{ s *Swarm }
 // OnOpen begins the protocol's own handshake, where it has one.
 func (w *socket) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	s, i := w.s, c.Tag()-1
+	l.Arm(c, s.spec.Timeout-(l.Now()-s.clients[i].began)) // it holds for all of the handshake
 	switch s.spec.Protocol {
 	case V1:
 		s.subscribe(l, c, i)

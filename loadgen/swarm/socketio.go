@@ -87,7 +87,6 @@ func (s *Swarm) takeEngineIO(l *netpoll.Loop, c *netpoll.Conn, i uint32, m frame
 	switch {
 	case kind == '0' && cl.step == stepOpen:
 		cl.step = stepConnect
-		l.Arm(c, s.spec.Timeout)
 		s.sendFrame(l, c, frame.OpText, []byte("40"))
 	case kind == '4' && cl.step > stepOpen:
 		s.takeSocketIO(l, c, i, m.Payload[1:])

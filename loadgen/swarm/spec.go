@@ -57,11 +57,12 @@ type Spec struct {
 	// Rate is of this process, messages a second over all its connections, on an open schedule; 0 with InFlight 0: nothing is sent.
 	Rate     float64 `json:"rate,omitempty"`
 	InFlight int     `json:"in_flight,omitempty"` // closed loop: so many messages on the way on each connection
-	Size     int     `json:"size"`                // bytes of a message's payload, at least TokenBytes
+	Size     int     `json:"size"`                // bytes of a message's payload, sent and expected, at least TokenBytes
 	Binary   bool    `json:"binary,omitempty"`    // messages are binary frames, where the protocol has them
 
 	// Topics are dealt to connections by their numbers: connection i has Topics[i mod len]. A message's sender, in its token, is the
-	// index of its topic here. Empty: there is one sender, 0, or with Echo and Publish each connection is one, by its number.
+	// index of its topic here; there is one sender, 0, where there are none. With Echo each connection is a sender, by its number, and with
+	// Publish where there are no topics.
 	Topics []string `json:"topics,omitempty"`
 	// Hello is a text that a raw client sends as soon as its connection stands; it is open when the server has answered. Empty: none.
 	Hello string `json:"hello,omitempty"`
@@ -77,7 +78,7 @@ type Spec struct {
 	SlowShare float64       `json:"slow_share,omitempty"` // SlowReader: which part of the connections does not read
 	Reconnect bool          `json:"reconnect,omitempty"`  // a connection that is lost, or not made, is tried again with growing pauses
 	Timeout   time.Duration `json:"timeout"`              // for a connection to open
-	Nap       time.Duration `json:"nap,omitempty"`        // how long a loop under load sleeps between two looks; 0: NapDefault
+	Nap       time.Duration `json:"nap,omitempty"`        // how long a loop under load sleeps between two looks; 0: NapDefault, or more where many only listen
 	IO        string        `json:"io,omitempty"`         // netpoll.IOMode
 }
 

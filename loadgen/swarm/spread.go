@@ -13,10 +13,13 @@ type spreads struct {
 	last  *Spread
 }
 
-func newSpreads() spreads { return spreads{table: make([]Spread, 2*spreadsMax), every: 1} }
+func newSpreads() spreads { return spreads{every: 1} }
 
 // hear takes one receiver's message.
 func (s *spreads) hear(t Token, now time.Duration) {
+	if s.table == nil { // most swarms never hear a publish
+		s.table = make([]Spread, 2*spreadsMax)
+	}
 	p := s.last
 	if p == nil || p.Seq != t.Seq || p.Sender != t.Sender {
 		hash := hashOf(t.Sender, t.Seq)

@@ -84,9 +84,9 @@ func (s *Swarm) takeLine(l *netpoll.Loop, c *netpoll.Conn, i uint32, st *stream,
 	}
 	if name, value := field(line); string(name) == "data" {
 		st.data = true
-		if _, at := FindToken(value); at >= 0 {
+		if t, at := FindToken(value); at >= 0 {
 			st.token = true
-			s.receive(l, c, i, value)
+			s.receiveToken(l, c, i, value, at, t)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,7 @@ type Swarm struct {
 
 	begun    time.Duration // what was due before does not count; 0: no Begin yet
 	first    []uint64      // by sender: the first number that counts
+	heard    []uint64      // by sender: the lowest number above all that any client has heard
 	own      []uint64      // by sender: the number of our next message, where topics are the senders
 	schedule schedule
 	round    round
@@ -77,8 +79,12 @@ type Swarm struct {
 
 // New makes the clients of a process; Run sets them going. The error names what is wrong in the Spec.
 func New(spec Spec) (*Swarm, error) {
+	listens := spec.Mode != Echo && spec.Mode != Publish
 	if spec.Nap == 0 {
 		spec.Nap = NapDefault
+		if listens {
+			spec.Nap = min(max(NapDefault, time.Duration(spec.Conns)*napPerListener), napListening)
+		}
 	}
 	if spec.Size == 0 {
 		spec.Size = TokenBytes
@@ -88,7 +94,7 @@ func New(spec Spec) (*Swarm, error) {
 	}
 	s := &Swarm{
 		spec:     spec,
-		listens:  spec.Mode != Echo && spec.Mode != Publish,
+		listens:  listens,
 		options:  frame.Options{Client: true, Deflate: spec.Compress, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
 		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
@@ -97,6 +103,7 @@ func New(spec Spec) (*Swarm, error) {
 		clients:  make([]client, spec.Conns),
 		random:   *rand.NewPCG(rand.Uint64(), rand.Uint64()),
 		first:    make([]uint64, max(len(spec.Topics), 1)),
+		heard:    make([]uint64, max(len(spec.Topics), 1)),
 		own:      make([]uint64, max(len(spec.Topics), 1)),
 		tally:    newTally(),
 		measured: newHistograms(),
@@ -156,6 +163,7 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 	every := time.NewTicker(s.every)
 	defer every.Stop()
 	self := newSelf()
+	trimmed := time.Duration(0)
 	done := ctx.Done()
 	for {
 		select {
@@ -180,6 +188,10 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 			samples(sample)
 			if sample.Last {
 				return ctx.Err()
+			}
+			if sample.ConnectedAt > trimmed { // what connecting has left behind would stay for minutes
+				trimmed = sample.ConnectedAt
+				debug.FreeOSMemory()
 			}
 		}
 	}
@@ -237,7 +249,7 @@ func (s *Swarm) next(now time.Duration) time.Duration {
 		sooner(s.connectAt)
 	}
 	if t, on := s.nextSend(); on {
-		sooner(t)
+		sooner(max(t, now+s.spec.Nap)) // what is due sooner goes out together
 	}
 	if s.dropping != nil {
 		sooner(now)

@@ -12,7 +12,6 @@ type tally struct {
 	duplicated, reordered   uint64
 	corrupted, gaps, unsent uint64
 	heard                   uint64 // of those expected: received, and not twice
-	expected                uint64 // of one's own messages: sent, and expected back
 
 	bytesSent, bytesReceived uint64 // of the loop, when this tally began
 }

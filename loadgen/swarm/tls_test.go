@@ -5,6 +5,7 @@ package swarm_test
 import (
 	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +46,7 @@ func secureEcho(t *testing.T, version uint16) (addr string) {
 		}
 	}))
 	h.TLS = &tls.Config{MaxVersion: version}
-	h.Config.ErrorLog = nil
+	h.Config.ErrorLog = log.New(io.Discard, "", 0)
 	h.StartTLS()
 	t.Cleanup(h.Close)
 	return strings.TrimPrefix(h.URL, "https://")

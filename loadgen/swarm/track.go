@@ -18,20 +18,19 @@ const (
 	duplicate         // for the second time; or older than a track remembers
 )
 
-// hear takes one message. skipped is how many numbers a message in order has left out.
-func (t *track) hear(seq uint64) (v verdict, skipped uint64) {
+// hear takes one message.
+func (t *track) hear(seq uint64) verdict {
 	if seq >= t.next {
-		skipped = seq - t.next
-		t.seen = t.seen<<(skipped+1) | 1 // a shift by 64 and more gives 0
+		t.seen = t.seen<<(seq-t.next+1) | 1 // a shift by 64 and more gives 0
 		t.next = seq + 1
-		return inOrder, skipped
+		return inOrder
 	}
 	behind := t.next - 1 - seq
 	if behind >= 64 || t.seen&(1<<behind) != 0 {
-		return duplicate, 0
+		return duplicate
 	}
 	t.seen |= 1 << behind
-	return late, 0
+	return late
 }
 
 // begin makes next the first number that is expected: whatever came before has come.

@@ -32,7 +32,7 @@ func (u *upgrade) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	s.clients[i].conn = c.ID()
 	s.scratch = s.request.append(s.scratch[:0], s.topic(i), s.number(i), s.attempt(i))
 	s.transmit(l, c, s.scratch)
-	l.Arm(c, s.spec.Timeout)
+	l.Arm(c, s.spec.Timeout-(l.Now()-s.clients[i].began))
 }
 
 // OnData waits for the whole head.

@@ -105,7 +105,6 @@ func (s *Swarm) subscribe(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 		s.opened(l, c, i)
 		return
 	}
-	l.Arm(c, s.spec.Timeout)
 	s.payload = append(s.payload[:0], `{"type":"subscribe","topics":[`...)
 	s.payload = append(s.payload, s.quoted[s.topic(i)]...)
 	s.payload = append(s.payload, `],"id":1}`...)
