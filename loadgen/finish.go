@@ -30,8 +30,8 @@ func (r *Run) look() Progress {
 		p.Sent += r.publisher.sent.Load()
 	}
 	if r.server != nil {
-		now := r.server.now()
-		p.Server = &now
+		reading := r.series.server
+		p.Server = &reading
 	}
 	box := readBoxTime()
 	p.CPUShare, r.series.box = box.busyShare(r.series.box), box
@@ -64,7 +64,7 @@ func (r *Run) finishResult() *Result {
 func (r *Run) countConnections() {
 	all, c := r.tally.whole(), &r.result.Connections
 	c.Opened, c.Reconnected, c.Failed, c.Lost = all.Opened, all.Reconnected, all.Failed, all.Lost
-	c.FailedCount, c.LostCount = count(all.Failed), count(all.Lost)
+	c.FailedCount, c.LostCount = Total(all.Failed), Total(all.Lost)
 	if r.options.Mode == swarm.Churn {
 		c.PerSecond = perSecond(r.tally.sum().Opened, r.series.endAt.Sub(r.series.beginAt))
 	}
@@ -137,5 +137,6 @@ func (r *Run) countCosts() {
 			opened = all.Opened
 		}
 		x.Server = r.server.cost(x.Connections.Open, opened, all.Received, churned)
+		x.Server.BothEnds = x.Local
 	}
 }

@@ -2,7 +2,11 @@
 
 package loadgen
 
-import "time"
+import (
+	"time"
+
+	"c100k/loadgen/swarm"
+)
 
 const (
 	// ConnsMax bounds the connections of a run: the ports of all loopback addresses that are dealt out would last for more, the memory of a box hardly.
@@ -10,7 +14,7 @@ const (
 	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a record.
 	TopicsMax = 100_000
 	// SizeMax bounds a message, in bytes.
-	SizeMax = 1 << 20
+	SizeMax = swarm.MessageBytesMax
 
 	// BurstMax bounds the messages that a publisher writes at once.
 	BurstMax = 1024

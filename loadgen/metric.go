@@ -67,7 +67,7 @@ func countMetrics() []metric {
 		number("corrupted", "messages that were changed on the way", func(r *Result) float64 { return float64(r.Messages.Corrupted) }),
 		number("gaps", "messages that the server says it dropped", func(r *Result) float64 { return float64(r.Messages.Gaps) }),
 		number("unsent", "messages that were due and had no way out", func(r *Result) float64 { return float64(r.Messages.Unsent) }),
-		number("refused", "publishes that failed", func(r *Result) float64 { return float64(count(r.Messages.Refused)) }),
+		number("refused", "publishes that failed", func(r *Result) float64 { return float64(Total(r.Messages.Refused)) }),
 		rate("rate", "messages a second that went out", func(r *Result) float64 { return r.Rate.Achieved }),
 		rate("deliver.rate", "messages a second that were received", func(r *Result) float64 { return r.Rate.Received }),
 		rate("connect.rate", "connections a second that opened", func(r *Result) float64 { return r.Connections.PerSecond }),
@@ -79,13 +79,13 @@ func countMetrics() []metric {
 // longestStorm is not known where some were not back.
 func longestStorm(r *Result) (float64, bool) {
 	longest := Millis(0)
-	for _, s := range r.Back {
+	for _, s := range r.Storms {
 		if !s.All {
 			return 0, false
 		}
 		longest = max(longest, s.After)
 	}
-	return float64(longest) / 1e6, len(r.Back) > 0
+	return float64(longest) / 1e6, len(r.Storms) > 0
 }
 
 func costMetrics() []metric {

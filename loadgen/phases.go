@@ -5,9 +5,6 @@ package loadgen
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"c100k/loadgen/swarm"
@@ -18,20 +15,18 @@ func (r *Run) ramp() error {
 	if r.options.Mode == swarm.Churn {
 		return nil // they come and go all the time
 	}
-	within := rampSlack + time.Duration(r.options.Conns)*rampPerConn
-	if r.options.ConnectRate > 0 {
-		within += time.Duration(float64(r.options.Conns) / r.options.ConnectRate * float64(time.Second))
-	}
-	most, moved := -1, time.Now()
+	within, stall := r.rampBounds()
+	begin := time.Now()
+	most, moved := 0, begin
 	err := r.await(within, func() bool {
 		all := r.tally.sum()
 		if all.Open > most {
 			most, moved = all.Open, time.Now()
 		}
-		given := r.options.NoReconnect && all.Connecting == 0 && all.Open+int(count(all.Failed)+count(all.Lost)) >= r.options.Conns
-		return r.stopping() || given || time.Since(moved) > rampStall || r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 })
+		given := r.options.NoReconnect && all.Connecting == 0 && all.Open+int(Total(all.Failed)+Total(all.Lost)) >= r.options.Conns
+		return r.stopping() || given || time.Since(moved) > stall || r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 })
 	})
-	all, took := r.tally.sum(), swarm.Clock()-r.started
+	all, took := r.tally.sum(), moved.Sub(begin) // of those that open at all, until the last of them did
 	if r.tally.all(func(s *swarm.Sample) bool { return s.ConnectedAt > 0 }) {
 		took = all.ConnectedAt - r.started // we have heard of it later
 	}
@@ -47,21 +42,15 @@ func (r *Run) ramp() error {
 	return nil
 }
 
-// wordReasons lists reasons with their counts, the most frequent first.
-func wordReasons(reasons map[string]uint64) string {
-	if len(reasons) == 0 {
-		return "none failed either"
+// rampBounds are how long the ramp may last, and for how long nothing may move.
+func (r *Run) rampBounds() (within, stall time.Duration) {
+	within, stall = rampSlack+time.Duration(r.options.Conns)*rampPerConn, rampStall
+	if rate := r.options.ConnectRate; rate > 0 {
+		pace := time.Duration(float64(time.Second) / rate)
+		within += time.Duration(r.options.Conns) * pace
+		stall = max(stall, 3*pace) // so slow a pace is no stall
 	}
-	names := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
-		if reasons[a] != reasons[b] {
-			return int(reasons[b]) - int(reasons[a])
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%s (%d)", name, reasons[name])
-	}
-	return strings.Join(names, ", ")
+	return within, stall
 }
 
 // measure begins to count, publishes where somebody is to, and waits.
@@ -124,7 +113,7 @@ func (r *Run) storms() error {
 		if s.All {
 			s.After = Millis(all.ConnectedAt - at)
 		}
-		r.result.Back = append(r.result.Back, s)
+		r.result.Storms = append(r.result.Storms, s)
 	}
 	return r.await(time.Until(begin.Add(r.options.For)), r.stopping)
 }

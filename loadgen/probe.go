@@ -46,6 +46,8 @@ func (p *probe) protocol(ctx context.Context, o *Options) (swarm.Protocol, error
 		return swarm.SocketIO, p.engineIO(ctx)
 	case web:
 		return "", usagef("--protocol %s needs ws:// or wss://, not %s://", o.Protocol, p.url.Scheme)
+	case o.Protocol == swarm.V1 && o.Topic == "" && (hears(o.Mode) || o.Mode == swarm.Publish):
+		return "", usagef("c100k.v1 subscribes and publishes by command: say to which topic with --topic NAME")
 	case o.Protocol == swarm.V1, o.Protocol == swarm.Auto && commands:
 		welcomed, err := p.envelope(ctx)
 		switch {

@@ -64,7 +64,7 @@ func TestProbe(t *testing.T) {
 		err      string
 	}{
 		{"ws://HOST/raw", swarm.Auto, "", swarm.Raw, ""}, {"ws://HOST/v1", swarm.Auto, "", swarm.Raw, ""}, {"ws://HOST/v1", swarm.Auto, "t", swarm.V1, ""},
-		{"ws://HOST/v1?{topic}", swarm.Auto, "t", swarm.Raw, ""}, {"ws://HOST/v1", swarm.V1, "", swarm.V1, ""},
+		{"ws://HOST/v1?{topic}", swarm.Auto, "t", swarm.Raw, ""}, {"ws://HOST/v1", swarm.V1, "", "", "--topic NAME"}, {"ws://HOST/v1", swarm.V1, "t", swarm.V1, ""},
 		{"ws://HOST/polite", swarm.Auto, "t", "", "topic={topic}"}, {"ws://HOST/polite", swarm.V1, "t", "", "does not speak c100k.v1"},
 		{"ws://HOST/raw", swarm.Auto, "t", "", "topic={topic}"}, {"ws://HOST/socket.io/", swarm.Auto, "", swarm.SocketIO, ""},
 		{"http://HOST/socket.io/", swarm.Auto, "t", swarm.SocketIO, ""}, {"ws://HOST/other/socket.io/", swarm.Auto, "", "", "does not speak Engine.IO"},
@@ -73,7 +73,7 @@ func TestProbe(t *testing.T) {
 		{"http://HOST/raw", swarm.Raw, "", "", "needs ws://"},
 	} {
 		o := DefaultOptions()
-		o.URL, o.Protocol, o.Topic = strings.Replace(test.url, "HOST", host, 1), test.protocol, test.topic
+		o.URL, o.Protocol, o.Topic, o.Mode = strings.Replace(test.url, "HOST", host, 1), test.protocol, test.topic, swarm.Subscribe
 		target, err := parseTarget(o.URL)
 		if err != nil {
 			t.Fatal(err)

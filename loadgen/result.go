@@ -15,6 +15,7 @@ type Result struct {
 	Mode      swarm.Mode     `json:"mode"`
 	Protocol  swarm.Protocol `json:"protocol"`
 	Publisher string         `json:"publisher,omitempty"` // URL that was published to
+	Local     bool           `json:"local,omitempty"`     // the target is on this machine
 	Size      int            `json:"message_bytes"`
 	Topics    int            `json:"topics,omitempty"`
 
@@ -34,7 +35,7 @@ type Result struct {
 	Ack     *Latencies `json:"ack,omitempty"`     // publish handed over to answered
 	Spread  *Latencies `json:"spread,omitempty"`  // of one publish: first to last receiver
 	Last    *Latencies `json:"last,omitempty"`    // of one publish: due to last receiver
-	Back    []Storm    `json:"storms,omitempty"`
+	Storms  []Storm    `json:"storms,omitempty"`
 
 	Server    *ServerCost `json:"server,omitempty"`
 	Generator Generator   `json:"generator"`
@@ -146,7 +147,6 @@ type Second struct {
 	Connect    *Brief  `json:"connect,omitempty"`
 	Latency    *Brief  `json:"latency,omitempty"`
 	Cores      float64 `json:"server_cores,omitempty"`
-	Memory     int64   `json:"server_memory_bytes,omitempty"`
 }
 
 // Brief is a distribution in four figures.

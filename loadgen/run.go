@@ -144,10 +144,7 @@ func (r *Run) find(ctx context.Context) error {
 		return err
 	}
 	r.result.Protocol, r.result.Topics = r.protocol, len(r.options.topics())
-	r.result.Connections.Wanted = r.options.Conns
-	if r.server != nil {
-		r.server.bothEnds = at.Addr().IsLoopback()
-	}
+	r.result.Connections.Wanted, r.result.Local = r.options.Conns, at.Addr().IsLoopback()
 	return nil
 }
 

@@ -72,8 +72,8 @@ func TestStorms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Back) != 2 || !result.Back[0].All || result.Back[0].Back != 100 || result.Back[1].After < 0 {
-		t.Errorf("storms %+v", result.Back)
+	if len(result.Storms) != 2 || !result.Storms[0].All || result.Storms[0].Back != 100 || result.Storms[1].After < 0 {
+		t.Errorf("storms %+v", result.Storms)
 	}
 }
 

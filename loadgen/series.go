@@ -20,7 +20,7 @@ type series struct {
 	last   []reading // by process
 	before swarm.Sample
 	sent   uint64 // by the publisher
-	cpu    time.Duration
+	server ServerReading
 	box    boxTime
 
 	// at the turns of the measured part
@@ -75,7 +75,7 @@ func (s *series) due(t *tally) bool {
 func (s *series) begin(r *Run) {
 	s.at, s.box, s.last = time.Now(), readBoxTime(), readings(r.tally)
 	if r.server != nil {
-		s.cpu = r.server.now().CPU
+		s.server = r.server.now()
 	}
 }
 
@@ -93,7 +93,7 @@ func (s *series) add(r *Run) {
 	wall, over := now.Sub(s.at), s.between(fresh, now)
 	all := r.tally.whole()
 	x := Second{At: Millis(now.Sub(r.begun)), Phase: r.phase, Open: all.Open, Connecting: all.Connecting, Busy: busiest(fresh, s.last),
-		Opened: perSecond(since(all.Opened, s.before.Opened), over), Failed: perSecond(since(count(all.Failed), count(s.before.Failed)), over),
+		Opened: perSecond(since(all.Opened, s.before.Opened), over), Failed: perSecond(since(Total(all.Failed), Total(s.before.Failed)), over),
 		Sent: perSecond(since(all.Sent, s.before.Sent), over), Received: perSecond(since(all.Received, s.before.Received), over),
 		Connect: brief(r.tally.now.connect), Latency: brief(r.tally.now.latency)}
 	if r.phase == Measure {
@@ -107,14 +107,13 @@ func (s *series) add(r *Run) {
 		s.sent = sent
 	}
 	if r.server != nil {
-		cpu := r.server.now().CPU
-		x.Cores, s.cpu = shareOfTime(cpu-s.cpu, wall, 1), cpu
+		reading := r.server.now()
+		x.Cores, s.server = shareOfTime(reading.CPU-s.server.CPU, wall, 1), reading
 	}
 	s.keepIntervals(r, now)
 	s.at, s.last, s.before = now, fresh, all
 	r.tally.now.connect.Reset()
 	r.tally.now.latency.Reset()
-	r.tally.now.slip.Reset()
 	if len(s.seconds) < secondsMax && r.phase != Ending {
 		s.seconds = append(s.seconds, x)
 	}

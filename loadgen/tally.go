@@ -27,13 +27,13 @@ type tally struct {
 	spreads *spreads
 
 	// now are the histograms of the second that is going on.
-	now struct{ connect, latency, slip *hdrhistogram.Histogram }
+	now struct{ connect, latency *hdrhistogram.Histogram }
 }
 
 func newTally(processes int) *tally {
 	t := &tally{latest: make([]swarm.Sample, processes), heard: make([]time.Time, processes), ramp: make([]swarm.Sample, processes),
 		connect: newHistogram(), latency: newHistogram(), slip: newHistogram(), turn: newHistogram(), spreads: newSpreads()}
-	t.now.connect, t.now.latency, t.now.slip = newHistogram(), newHistogram(), newHistogram()
+	t.now.connect, t.now.latency = newHistogram(), newHistogram()
 	for i := range t.heard {
 		t.heard[i] = time.Now()
 	}
@@ -64,7 +64,7 @@ func (t *tally) takeMeasured(s swarm.Sample) error {
 	if err := mergeEncoded(s.Self.Turn, t.turn); err != nil {
 		return err
 	}
-	return mergeEncoded(s.Self.Slip, t.slip, t.now.slip)
+	return mergeEncoded(s.Self.Slip, t.slip)
 }
 
 // silent is a process that has said nothing for silenceMax; -1 is none.
@@ -145,12 +145,4 @@ func addCounts(to, from map[string]uint64) map[string]uint64 {
 		}
 	}
 	return to
-}
-
-// count is how many there are over all reasons.
-func count(byReason map[string]uint64) (n uint64) {
-	for _, c := range byReason {
-		n += c
-	}
-	return n
 }

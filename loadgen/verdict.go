@@ -131,10 +131,10 @@ func unsettled(r *Result) string {
 }
 
 func boxBusy(r *Result) string {
-	if r.Server == nil || r.Generator.BoxBusy <= boxBusyMax {
+	if !r.Local && r.Server == nil || r.Generator.BoxBusy <= boxBusyMax {
 		return ""
 	}
-	return fmt.Sprintf("the machine was %.0f %% busy: server and generator were in each other's way, and latencies are those of a full machine", r.Generator.BoxBusy*100)
+	return fmt.Sprintf("the machine was %.0f %% busy: all that ran on it was in each other's way, and latencies are those of a full machine", r.Generator.BoxBusy*100)
 }
 
 func nothingHeard(r *Result) string {

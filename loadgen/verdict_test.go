@@ -37,7 +37,7 @@ func TestVerdict(t *testing.T) {
 		{"missing", Result{Mode: swarm.Idle, Connections: ConnectionCounts{Wanted: 10, Open: 9}}, "", "9 of 10 connections"},
 		{"slow server", Result{Mode: swarm.Echo, Rate: Rates{Target: 100, Achieved: 80}}, "", "80 a second of the 100"},
 		{"lost", Result{Mode: swarm.Echo, Messages: MessageCounts{Lost: 3, Received: 1}}, "", "3 messages had not come"},
-		{"full machine", Result{Mode: swarm.Echo, Server: &ServerCost{}, Generator: Generator{BoxBusy: 0.99}}, "", "99 % busy"},
+		{"full machine", Result{Mode: swarm.Echo, Local: true, Generator: Generator{BoxBusy: 0.99}}, "", "99 % busy"},
 		{"nobody publishes", Result{Mode: swarm.Subscribe}, "", "--publish URL"},
 		{"nothing came", Result{Mode: swarm.Subscribe, Publisher: "http://a/"}, "", "no message of this run"},
 		{"trouble", Result{Mode: swarm.Idle, Server: &ServerCost{Trouble: "process 1 has ended"}}, "", "process 1 has ended"},

@@ -8,9 +8,8 @@ import (
 
 // watch looks at the server's processes at the turns of a run. The coordinator uses it; a look takes some milliseconds.
 type watch struct {
-	tree     *tree
-	bothEnds bool
-	trouble  string
+	tree    *tree
+	trouble string
 
 	idle, open, end       ServerReading // memory and processor time: before, with all connected, at the end
 	start, stop, finished ServerReading // processor time: measured part begins, ends; all has settled
@@ -53,7 +52,7 @@ func (w *watch) now() ServerReading { return w.read(w.tree.cpu) }
 
 // cost sums up. open is how many connections were open, opened how many the ramp opened, received how many messages came.
 func (w *watch) cost(open int, opened, received uint64, churned bool) *ServerCost {
-	c := &ServerCost{PID: w.tree.root, Processes: w.end.Processes, BothEnds: w.bothEnds, Trouble: w.trouble,
+	c := &ServerCost{PID: w.tree.root, Processes: w.end.Processes, Trouble: w.trouble,
 		MemoryIdle: w.idle.Memory, MemoryOpen: w.open.Memory, MemoryEnd: w.end.Memory}
 	c.CPU = Millis(w.finished.CPU - w.start.CPU)
 	c.Cores = shareOfTime(w.stop.CPU-w.start.CPU, w.stopAt.Sub(w.startAt), 1)

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -247,6 +249,27 @@ func TestLoadCountsFaults(t *testing.T) {
 					(lost+changed)*conns, twice*conns, behind*conns, changed*conns, output)
 			}
 		})
+	}
+}
+
+// TestLoadTLS: certificates of nobody's are refused unless that was asked for.
+func TestLoadTLS(t *testing.T) {
+	t.Parallel()
+	address := serveCrowd(t, nil)
+	upstream, err := url.Parse("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(upstream))
+	t.Cleanup(server.Close)
+	secure := server.Listener.Addr().String()
+	for _, target := range []string{"wss://" + secure + "/ws", "https://" + secure + "/sse"} {
+		args := []string{target, "--conns", "20", "--publish", "https://" + secure + "/post", "--publish-rate", "20/s", "--for", "1s"}
+		r := good(t, append(args, "--insecure")...)
+		delivered(t, r, 20)
+		if _, code, output := load(t, args...); code != loadUnreachable || !strings.Contains(output, "certificate") {
+			t.Errorf("without --insecure: exit code %d\n%s", code, output)
+		}
 	}
 }
 

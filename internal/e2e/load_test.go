@@ -344,3 +344,34 @@ func TestLoadFiles(t *testing.T) {
 		t.Errorf("a page is compared: %v %s", err, out)
 	}
 }
+
+// TestLoadPage looks at the page of a run in Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots there.
+func TestLoadPage(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("node/node_modules"); err != nil {
+		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")
+	}
+	if _, err := exec.LookPath("chromium"); err != nil {
+		t.Skip("chromium is not there: run internal/e2e/setup.sh")
+	}
+	n := serve(t, "--dev")
+	path := filepath.Join(t.TempDir(), "page.html")
+	_, code, output := load(t, "ws://"+n.public+"/ws?topic={topic}", "--topic", "<img src=x onerror=alert(1)>", "--conns", "50", "--publish", "http://"+n.admin+"/v1/topics/{topic}",
+		"--for", "3s", "--server-pid", strconv.Itoa(n.cmd.Process.Pid), "--fail-if", "lost > 0", "--report", path)
+	if code != 0 && code != loadBottleneck {
+		t.Fatalf("exit code %d\n%s", code, output)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	run := exec.CommandContext(ctx, "node", "node/report.mjs", path, t.TempDir())
+	var stderr bytes.Buffer
+	run.Stderr = &stderr
+	out, err := run.Output()
+	complete := false
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		complete = report(t, lines.Text()) || complete
+	}
+	if err != nil || !complete {
+		t.Errorf("report.mjs did not come to its end: %v\n%s", err, &stderr)
+	}
+}

@@ -161,15 +161,15 @@ func differences(a, b *Document) (remarks []string) {
 func (c *Comparison) WriteText(w io.Writer) error {
 	text := &strings.Builder{}
 	for _, remark := range c.Remarks {
-		fmt.Fprintf(text, "note: %s\n", printable(remark))
+		fmt.Fprintf(text, "note: %s\n", loadgen.Printable(remark))
 	}
 	if len(c.Remarks) > 0 {
 		text.WriteByte('\n')
 	}
 	table := tabwriter.NewWriter(text, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "figure\tbefore\tafter\tratio\tp\t")
+	fmt.Fprintln(table, "figure\tbefore\tafter\tratio\tp")
 	for _, row := range c.Rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t\n", row.Name, row.Before, row.After, row.ratio(), row.p())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Before, row.After, row.ratio(), row.p())
 	}
 	// A strings.Builder takes everything.
 	_ = table.Flush()

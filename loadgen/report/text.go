@@ -5,8 +5,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,7 +15,7 @@ import (
 // WriteText writes the summary of a result.
 func WriteText(w io.Writer, r *loadgen.Result) error {
 	text := &strings.Builder{}
-	fmt.Fprintf(text, "\n%s  mode %s, protocol %s\n\n", printable(r.URL), r.Mode, r.Protocol)
+	fmt.Fprintf(text, "\n%s  mode %s, protocol %s\n\n", loadgen.Printable(r.URL), r.Mode, r.Protocol)
 	for _, part := range []func(*strings.Builder, *loadgen.Result){writeConnections, writeMessages, writeLatencies, writeStorms, writeServer, writeGenerator, writeBounds, writeVerdict} {
 		part(text, r)
 	}
@@ -51,7 +49,7 @@ func writeConnections(w *strings.Builder, r *loadgen.Result) {
 
 func writeMessages(w *strings.Builder, r *loadgen.Result) {
 	m, rate := &r.Messages, &r.Rate
-	if r.Mode == swarm.Churn || m.Sent+m.Published+m.Received+m.Unsent+m.Foreign == 0 && count(m.Refused) == 0 {
+	if r.Mode == swarm.Churn || m.Sent+m.Published+m.Received+m.Unsent+m.Foreign == 0 && loadgen.Total(m.Refused) == 0 {
 		return
 	}
 	sent, verb := m.Sent, "sent"
@@ -73,7 +71,7 @@ func writeMessages(w *strings.Builder, r *loadgen.Result) {
 			line(w, "", "%s %s", number(extra.n), extra.what)
 		}
 	}
-	if n := count(m.Refused); n > 0 {
+	if n := loadgen.Total(m.Refused); n > 0 {
 		line(w, "", "%s publishes failed: %s", number(n), reasons(m.Refused))
 	}
 }
@@ -93,7 +91,7 @@ func writeLatencies(w *strings.Builder, r *loadgen.Result) {
 }
 
 func writeStorms(w *strings.Builder, r *loadgen.Result) {
-	for i, s := range r.Back {
+	for i, s := range r.Storms {
 		outcome := "all back"
 		if !s.All {
 			outcome = fmt.Sprintf("%s back", number(uint64(s.Back)))
@@ -127,12 +125,12 @@ func writeServer(w *strings.Builder, r *loadgen.Result) {
 		memory = loadgen.FormatBytes(s.PerConn)
 	}
 	line(w, "", "%s a connection (%s private in %d %s); kernel %s a connection%s", memory, loadgen.FormatBytes(float64(s.MemoryOpen)),
-		s.Processes, plural(s.Processes, "process", "processes"), loadgen.FormatBytes(s.KernelPerConn), ends)
+		s.Processes, loadgen.Plural(s.Processes, "process", "processes"), loadgen.FormatBytes(s.KernelPerConn), ends)
 }
 
 func writeGenerator(w *strings.Builder, r *loadgen.Result) {
 	g := &r.Generator
-	text := fmt.Sprintf("%d %s, busy %.0f %%", g.Processes, plural(g.Processes, "process", "processes"), g.Busy*100)
+	text := fmt.Sprintf("%d %s, busy %.0f %%", g.Processes, loadgen.Plural(g.Processes, "process", "processes"), g.Busy*100)
 	if g.PerMessage > 0 {
 		text += fmt.Sprintf(", %v a message received", g.PerMessage)
 	}
@@ -169,25 +167,13 @@ func writeVerdict(w *strings.Builder, r *loadgen.Result) {
 	}
 }
 
-// reasons lists counts by reason, the most frequent first.
+// reasons lists counts by reason.
 func reasons(by map[string]uint64) string {
-	names := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
-		if by[a] != by[b] {
-			return int(by[b]) - int(by[a])
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%s %s", printable(name), number(by[name]))
+	var words []string
+	for _, reason := range loadgen.Reasons(by) {
+		words = append(words, reason.Name+" "+number(reason.Count))
 	}
-	return strings.Join(names, ", ")
-}
-
-func count(by map[string]uint64) (n uint64) {
-	for _, c := range by {
-		n += c
-	}
-	return n
+	return strings.Join(words, ", ")
 }
 
 // number writes a count with commas between thousands.
@@ -208,21 +194,4 @@ func figure(f float64) string {
 		return fmt.Sprintf("%.1f", f)
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%.2f", f), ".00")
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-// printable is a text without what a terminal would obey.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\ufffd'
-		}
-		return r
-	}, text)
 }

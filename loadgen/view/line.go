@@ -13,10 +13,10 @@ import (
 func Line(p loadgen.Progress) string {
 	s := &p.Second
 	text := fmt.Sprintf("%6s %-8s %d/%d open", p.Elapsed.Round(time.Second), p.Phase, s.Open, p.Wanted)
-	if n := total(p.Failed); n > 0 {
+	if n := loadgen.Total(p.Failed); n > 0 {
 		text += fmt.Sprintf(", %d failed", n)
 	}
-	if n := total(p.Lost); n > 0 {
+	if n := loadgen.Total(p.Lost); n > 0 {
 		text += fmt.Sprintf(", %d dropped", n)
 	}
 	if p.Phase == loadgen.Ramp {
@@ -38,11 +38,4 @@ func Line(p loadgen.Progress) string {
 		text += fmt.Sprintf(", server %.2f CPU", s.Cores)
 	}
 	return text
-}
-
-func total(by map[string]uint64) (n uint64) {
-	for _, c := range by {
-		n += c
-	}
-	return n
 }

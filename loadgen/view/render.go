@@ -4,8 +4,6 @@ package view
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +55,7 @@ func (m *model) render() string {
 		return p.text.String()
 	}
 	p.gap()
-	p.line("target", "%s", strong.Render(printable(x.URL)))
+	p.line("target", "%s", strong.Render(loadgen.Printable(x.URL)))
 	p.line("mode", "%s over %s", x.Mode, x.Protocol)
 	m.renderPhase(p)
 	p.gap()
@@ -113,21 +111,13 @@ func (m *model) renderConnections(p *page) {
 
 // renderReasons is the table of what went wrong, the most frequent first.
 func (m *model) renderReasons(p *page, label string, reasons map[string]uint64) {
-	if len(reasons) == 0 {
-		return
-	}
-	names := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
-		if reasons[a] != reasons[b] {
-			return int(reasons[b]) - int(reasons[a])
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range names {
+	all := loadgen.Reasons(reasons)
+	for i, reason := range all {
 		if i == reasonsShown {
-			p.line("", "%s", faint.Render(fmt.Sprintf("and %d more reasons", len(names)-i)))
+			p.line("", "%s", faint.Render(fmt.Sprintf("and %d more %s", len(all)-i, loadgen.Plural(len(all)-i, "reason", "reasons"))))
 			break
 		}
-		p.line(label, "%s  %s", bad.Render(fmt.Sprintf("%8d", reasons[name])), printable(name))
+		p.line(label, "%s  %s", bad.Render(fmt.Sprintf("%8d", reason.Count)), reason.Name)
 		label = ""
 	}
 }
@@ -171,19 +161,9 @@ func (m *model) renderHealth(p *page) {
 	}
 	p.line("generator", "%s", text)
 	if x.Server != nil {
-		p.line("server", "%.2f processors, %d processes", x.Second.Cores, x.Server.Processes)
+		p.line("server", "%.2f processors in %d %s", x.Second.Cores, x.Server.Processes, loadgen.Plural(x.Server.Processes, "process", "processes"))
 	}
 	for _, remark := range x.Remarks {
 		p.line("note", "%s", remark)
 	}
-}
-
-// printable is a text without what a terminal would obey.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\ufffd'
-		}
-		return r
-	}, text)
 }

@@ -50,7 +50,7 @@ func TestRenderFits(t *testing.T) {
 				t.Errorf("%d columns at %d: %s", n, width, line)
 			}
 		}
-		for _, want := range []string{"99000 of 100000 open", "http 503", "and 1 more reasons", "1990/s of 2000/s", "12s left", "p99 123ms", "95 % busy"} {
+		for _, want := range []string{"99000 of 100000 open", "http 503", "and 1 more reason", "1990/s of 2000/s", "12s left", "p99 123ms", "95 % busy"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("no %q at %d columns:\n%s", want, width, text)
 			}
