@@ -13,15 +13,15 @@ import (
 
 // size holds the numbers that a smoke test makes smaller.
 type size struct {
-	fan, fanSmall, echo, idle, storm int // connections
-	rate, fanRate                    int // a second
-	seconds                          time.Duration
+	fan, fanSmall, echo, idle, storm int           // connections
+	rate, fanRate                    int           // a second
+	seconds, warm                    time.Duration // measured, and before it
 }
 
-var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 3 * time.Second}
+var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 3 * time.Second, warm: time.Second}
 
 // smokeSize shows that everything works; its figures mean nothing.
-var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond}
+var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond}
 
 // sample is what one run of a scenario on one server gave.
 type sample struct {
@@ -122,7 +122,7 @@ func thousands(n int) string {
 
 // echo is the command line of an echo run.
 func (b *bench) echo(s *server, more ...string) []string {
-	return append([]string{"ws://" + s.addr + "/echo", "--conns", strconv.Itoa(b.size.echo), "--for", b.size.seconds.String()}, more...)
+	return append([]string{"ws://" + s.addr + "/echo", "--conns", strconv.Itoa(b.size.echo), "--for", b.size.seconds.String(), "--warm", b.size.warm.String()}, more...)
 }
 
 // fan is the command line of a run that listens to a publisher.
@@ -132,7 +132,7 @@ func (b *bench) fan(s *server, conns int, more ...string) []string {
 	if s.publish != "" {
 		publish = "http://" + s.addr + s.publish
 	}
-	return append([]string{listen, "--conns", strconv.Itoa(conns), "--for", b.size.seconds.String(), "--publish", publish}, more...)
+	return append([]string{listen, "--conns", strconv.Itoa(conns), "--for", b.size.seconds.String(), "--warm", b.size.warm.String(), "--publish", publish}, more...)
 }
 
 // listensAt is the URL of the room.

@@ -33,6 +33,7 @@ type Options struct {
 	Header      [][2]string
 	Insecure    bool
 
+	Warm        time.Duration // of the same load before the measured part; what it gives is forgotten
 	For         time.Duration // of the measured part
 	Settle      time.Duration // at most, for what is on its way at its end
 	Timeout     time.Duration // for a connection to open
@@ -123,6 +124,8 @@ func (o *Options) checkCounts(target *url.URL) error {
 		return usagef("--size %d is refused; allowed are %d (a message says by whom, as which and when it was sent) to %d", o.Size, swarm.TokenBytes, SizeMax)
 	case o.Topics < 1 || o.Topics > TopicsMax:
 		return usagef("--topics %d is refused; allowed are 1 to %d", o.Topics, TopicsMax)
+	case o.Warm < 0:
+		return usagef("--warm must not be negative")
 	case o.For <= 0:
 		return usagef("--for must be longer than nothing")
 	case o.Timeout <= 0:

@@ -23,6 +23,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		{"no connections", func(o *Options) { o.Conns = 0 }, "--conns 0"},
 		{"too many", func(o *Options) { o.Conns = ConnsMax + 1 }, "--conns"},
 		{"too small", func(o *Options) { o.Size = swarm.TokenBytes - 1 }, "--size 31"},
+		{"less than no time before", func(o *Options) { o.Warm = -1 }, "--warm"},
 		{"no time", func(o *Options) { o.For = 0 }, "--for"},
 		{"no such process", func(o *Options) { o.ServerPID = 1 << 30 }, "--server-pid"},
 		{"two paces", func(o *Options) { o.Rate, o.InFlight = 5, 1 }, "exclude each other"},

@@ -88,9 +88,6 @@ func newPublisher(ctx context.Context, o *Options, run uint32, processes int) (*
 	if p.lanes, err = open(ctx, o, target, topics); err != nil {
 		return nil, fmt.Errorf("--publish: %w", err)
 	}
-	for range p.lanes {
-		p.queues = append(p.queues, make(chan delivery, laneQueue))
-	}
 	return p, nil
 }
 
@@ -99,8 +96,12 @@ func topicsWithoutMark(o *Options) error {
 	return usagef("--publish publishes to one topic, and there are --topics %d: write %s where the topic belongs in its URL", o.Topics, topicMark)
 }
 
-// start begins the schedule.
+// start begins the schedule; after a stop it begins anew.
 func (p *publisher) start() {
+	p.queues = nil
+	for range p.lanes {
+		p.queues = append(p.queues, make(chan delivery, laneQueue))
+	}
 	scheduled, cancel := context.WithCancel(context.Background())
 	sending, ending := context.WithCancel(context.Background())
 	p.cancel, p.ending = cancel, ending
@@ -124,6 +125,21 @@ func (p *publisher) stop(within time.Duration) {
 	p.wait.Wait()
 	timer.Stop()
 	p.ending()
+}
+
+// forget makes a stopped publisher one that has not counted anything. Its numbers go on.
+func (p *publisher) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.due.Store(0)
+	p.unsent.Store(0)
+	p.sent.Store(0)
+	p.answer.Reset()
+	p.slip.Reset()
+	clear(p.failed)
+	if p.rounds != nil {
+		p.rounds = newRounds(int(p.rounds.inFlight), len(p.rounds.heard))
+	}
 }
 
 func (p *publisher) close() {

@@ -73,3 +73,32 @@ func TestClosedLoop(t *testing.T) {
 	}
 	p.stop(0)
 }
+
+// TestForget: what was published before the measured part does not count, and numbers go on.
+func TestForget(t *testing.T) {
+	posts := make(chan uint64, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		token, _ := swarm.FindToken(body)
+		posts <- token.Seq
+	}))
+	defer server.Close()
+	o := DefaultOptions()
+	o.URL, o.Mode, o.InFlight, o.PublishURL = "ws://127.0.0.1/", swarm.Subscribe, 1, server.URL
+	p, err := newPublisher(t.Context(), &o, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for run := range uint64(3) {
+		p.start()
+		if seq := <-posts; seq != run {
+			t.Errorf("run %d begins with number %d", run, seq)
+		}
+		p.stop(publishTimeout)
+		if p.sent.Load() != 1 || p.published()[0] != run+1 {
+			t.Errorf("run %d: %d sent, %d published", run, p.sent.Load(), p.published()[0])
+		}
+		p.forget()
+	}
+}

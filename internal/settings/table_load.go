@@ -60,6 +60,7 @@ func loadMessageRows(o *loadgen.Options) []Setting {
 
 func loadTimeRows(o *loadgen.Options) []Setting {
 	return []Setting{
+		{Name: "warm", Value: duration(&o.Warm), Default: "0s: none", Help: "how long the same load runs before the measured part, and is forgotten: first messages are dearer"},
 		{Name: "for", Value: duration(&o.For), Help: "length of the measured part, which begins when all are connected"},
 		{Name: "settle", Value: duration(&o.Settle), Help: "how long to wait, at its end, for messages that are on their way"},
 		{Name: "timeout", Value: duration(&o.Timeout), Help: "time a connection has to open"},

@@ -35,7 +35,11 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	stats := l.Stats()
 	s.tally = newTally()
 	s.tally.bytesSent, s.tally.bytesReceived = stats.BytesSent, stats.BytesReceived
-	s.round = round{}
+	s.round = round{listeners: s.listeners()}
+	select {
+	case <-s.rounds: // of the time before
+	default:
+	}
 	clear(s.first)
 	copy(s.first, b.First)
 	for i := range s.clients {
@@ -45,9 +49,6 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 			continue
 		}
 		cl.track.begin(s.first[s.topic(uint32(i))])
-		if cl.state == open && !s.slow(uint32(i)) {
-			s.round.listeners++
-		}
 		if cl.flags &^= flagJoined; cl.state != open {
 			cl.flags |= flagJoined
 		}
