@@ -19,8 +19,8 @@ func TestHello(t *testing.T) {
 		gone(c)
 	}))
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST", Mode: swarm.Subscribe, Conns: 3, Hello: `{"connect":{}}`})
-	s := r.until("all have heard", func(s swarm.Sample) bool { return s.Open == 3 && s.Foreign == 3 && s.Corrupted == 3 })
-	if s.Opened != 3 || len(s.Failed) > 0 {
+	s := r.until("all have heard", func(s swarm.Sample) bool { return s.Open == 3 && s.Foreign == 3 && s.Received == 3 })
+	if s.Opened != 3 || len(s.Failed) > 0 || s.Corrupted > 0 {
 		t.Errorf("%+v", s)
 	}
 	r.end()

@@ -21,6 +21,7 @@ type Swarm struct {
 	// immutable after New
 	spec     Spec
 	listens  bool // hears what others send, and not its own
+	bare     bool // a frame is a message and nothing else
 	request  request
 	join     template
 	quoted   []string // topics as JSON strings
@@ -95,6 +96,7 @@ func New(spec Spec) (*Swarm, error) {
 	s := &Swarm{
 		spec:     spec,
 		listens:  listens,
+		bare:     spec.Protocol == Raw && spec.Hello == "",
 		options:  frame.Options{Client: true, Deflate: spec.Compress, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
 		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
