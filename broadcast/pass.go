@@ -26,7 +26,11 @@ func (s *Shard) begin(r *roster) bool {
 		return false
 	}
 	p := s.newPass()
-	for ; n != nil && len(p.run) < RunMessagesMax; n = n.next.Load() {
+	longest := RunMessagesMax
+	if withoutRuns {
+		longest = 1
+	}
+	for ; n != nil && len(p.run) < longest; n = n.next.Load() {
 		size := p.size + n.message.size
 		if size > s.hub.runBytes && len(p.run) > 0 {
 			break
@@ -35,6 +39,14 @@ func (s *Shard) begin(r *roster) bool {
 	}
 	r.pass = p
 	return true
+}
+
+// encodeAnew is what a member would be sent if nothing were shared: the messages from number first on, encoded for it alone. Measurements use it.
+func (p *pass) encodeAnew(f Form, first int) (bytes []byte) {
+	for _, n := range p.run[first:] {
+		bytes = append(bytes, *n.message.encode(f)...)
+	}
+	return bytes
 }
 
 // end ends r's pass: the cursor moves on, and each message is counted down.
