@@ -29,6 +29,10 @@ const (
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
 
+	// continueTimeout is how long a client's body waits for the parent to want it, where the client asks first. Without it the body
+	// would run into a connection that the parent closes when it has refused, and the refusal would be lost.
+	continueTimeout = 2 * time.Second
+
 	// readEvery is how often the parent reads the workers' figures by itself: what one has counted since is lost when it is
 	// killed. Reading costs a worker well under a millisecond of CPU.
 	readEvery = 5 * time.Second
