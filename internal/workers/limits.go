@@ -21,10 +21,10 @@ const (
 	// seconds, and a busy machine needs some more.
 	stopGrace = 10 * time.Second
 
-	// askTimeout bounds a question from the parent to a worker, and partTimeout its part of an answer for all: without them a
-	// worker that hangs would hang the whole node's API.
-	askTimeout  = 10 * time.Second
-	partTimeout = 2 * time.Second
+	// topicsTimeout bounds a worker's list of topics, which may be long, and partTimeout its part of any other answer for all:
+	// without them a worker that hangs would hang the whole node's API, and a reload, which signals have to wait for.
+	topicsTimeout = 10 * time.Second
+	partTimeout   = 2 * time.Second
 
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
