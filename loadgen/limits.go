@@ -13,6 +13,10 @@ const (
 	ConnsMax = 2_000_000
 	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a record.
 	TopicsMax = 100_000
+	// RateMin and RateMax bound whatever is asked for a second, by flags and by keys: above, the pause between two messages is nothing to a clock;
+	// below, it is longer than a clock can count, and than anybody waits.
+	RateMin = 0.001
+	RateMax = 10_000_000
 	// SizeMax bounds a message, in bytes.
 	SizeMax = swarm.MessageBytesMax
 
@@ -71,6 +75,8 @@ const (
 	// are counted as unsent.
 	lanesMax  = 64
 	laneQueue = 4096
+	// offersMax bounds the messages that the publisher's schedule hands out in one go: a rate that it cannot follow must not keep it from ending.
+	offersMax = 1000
 	// publishTimeout bounds one publish.
 	publishTimeout = 30 * time.Second
 	// publishRetry is the pause of a lane whose connection was lost.

@@ -95,7 +95,7 @@ func (o *Options) complete() (*url.URL, error) {
 	if o.Mode == "" {
 		o.Mode = modeOf(target)
 	}
-	for _, check := range []func(*url.URL) error{o.checkCounts, o.checkSending, o.checkTopics, o.checkPublisher} {
+	for _, check := range []func(*url.URL) error{o.checkCounts, o.checkRates, o.checkSending, o.checkTopics, o.checkPublisher} {
 		if err := check(target); err != nil {
 			return nil, err
 		}
@@ -129,6 +129,18 @@ func (o *Options) checkCounts(*url.URL) error {
 		return usagef("--storms must be at least 1")
 	case o.Mode == swarm.Storm && o.NoReconnect:
 		return usagef("--mode storm is about coming back, and --no-reconnect forbids it")
+	}
+	return nil
+}
+
+func (o *Options) checkRates(*url.URL) error {
+	for _, rate := range []struct {
+		flag   string
+		second float64
+	}{{"--rate", o.Rate}, {"--connect-rate", o.ConnectRate}, {"--publish-rate", o.PublishRate}} {
+		if asked := rate.second != 0 && rate.second != RateAuto; asked && (rate.second < RateMin || rate.second > RateMax) {
+			return usagef("%s %v/s is refused; allowed are %v/s to %d/s", rate.flag, rate.second, RateMin, RateMax)
+		}
 	}
 	return nil
 }

@@ -179,8 +179,9 @@ func (p *publisher) schedule(ctx context.Context) {
 		}
 		now := swarm.Clock()
 		interval := time.Duration(float64(time.Second) / p.rateNow())
-		for ; due <= now; due += interval {
+		for n := 0; due <= now && n < offersMax; n++ {
 			p.offer(delivery{topic, due}, now)
+			due += interval
 			topic = (topic + 1) % p.topics
 		}
 		timer.Reset(min(max(due-swarm.Clock(), scheduleNapMin), scheduleNapMax))

@@ -78,6 +78,26 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
+// TestPublisherTooFast: a rate that nobody can follow is late, and ends all the same.
+func TestPublisherTooFast(t *testing.T) {
+	w := &wall{kept: map[string][]uint64{}, seen: make(chan struct{}), enough: 3}
+	server := httptest.NewServer(w)
+	defer server.Close()
+	o := DefaultOptions()
+	o.Size, o.PublishURL, o.PublishRate, o.PublishHeader = 100, server.URL, RateMax, [][2]string{{"X-Key", "for the publisher"}}
+	p, err := newPublisher(t.Context(), &o, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.start()
+	<-w.seen
+	p.stop(0)
+	if p.unsent.Load() == 0 || p.due.Load() < p.sent.Load()+p.unsent.Load() {
+		t.Errorf("due %d, sent %d, unsent %d", p.due.Load(), p.sent.Load(), p.unsent.Load())
+	}
+}
+
 func TestPublisherRefused(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"several topics, one address": func(o *Options) { o.Topics, o.PublishURL = 2, "http://127.0.0.1/v1/a" },

@@ -266,12 +266,12 @@ func (r *Run) obey(c command) error {
 		return nil
 	}
 	if r.publisher != nil {
-		r.publisher.setRate(r.publisher.rateNow() * c.scale)
+		r.publisher.setRate(scaled(r.publisher.rateNow(), c.scale))
 	}
 	if r.rate == 0 {
 		return nil
 	}
-	r.rate *= c.scale
+	r.rate = scaled(r.rate, c.scale)
 	for i, p := range r.processes {
 		rate := share(r.rate, r.specs[i].Conns, r.options.Conns)
 		if err := p.order(swarm.Order{Rate: &rate}); err != nil {
@@ -280,6 +280,9 @@ func (r *Run) obey(c command) error {
 	}
 	return nil
 }
+
+// scaled is a rate times a factor, as far as it may go: a key that is held down comes to any bound.
+func scaled(rate, factor float64) float64 { return min(max(rate*factor, RateMin), RateMax) }
 
 // tellAll gives the same order to every process.
 func (r *Run) tellAll(o swarm.Order) error {

@@ -131,6 +131,21 @@ func TestFinish(t *testing.T) {
 	}
 }
 
+// TestHeldKey: however often the rate is changed, it stays one that the schedules can follow.
+func TestHeldKey(t *testing.T) {
+	for _, test := range []struct{ factor, want float64 }{{1.25, RateMax}, {0.8, RateMin}} {
+		r := &Run{rate: 10}
+		for range 500 {
+			if err := r.obey(command{scale: test.factor}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.rate != test.want {
+			t.Errorf("times %v, again and again: %v, want %v", test.factor, r.rate, test.want)
+		}
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
