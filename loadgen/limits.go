@@ -84,6 +84,6 @@ const (
 	// answerBytesMax bounds what is read of the answer to a publish.
 	answerBytesMax = 64 << 10
 
-	// secondsMax bounds the series of a run, a day of it: longer runs get coarser.
+	// secondsMax bounds the series of a run, a day of it: what comes after is in the totals alone.
 	secondsMax = 86_400
 )

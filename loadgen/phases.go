@@ -68,8 +68,8 @@ func (r *Run) measure() error {
 	if !r.tally.all(begun) {
 		return fmt.Errorf("the processes of the load did not begin within %v", beginWithin)
 	}
-	r.phase = Measure
 	r.series.measure(r)
+	r.phase = Measure
 	if r.server != nil {
 		r.server.begin()
 	}
