@@ -79,6 +79,8 @@ const (
 	offersMax = 1000
 	// publishTimeout bounds one publish.
 	publishTimeout = 30 * time.Second
+	// farewellWithin bounds the close frame of a publisher's WebSocket.
+	farewellWithin = time.Second
 	// publishRetry is the pause of a lane whose connection was lost.
 	publishRetry = 250 * time.Millisecond
 	// answerBytesMax bounds what is read of the answer to a publish.

@@ -116,6 +116,12 @@ func (p *publisher) stop(within time.Duration) {
 	p.ending()
 }
 
+// abandon ends it at once: what is on its way is given up. Only between start and close.
+func (p *publisher) abandon() {
+	p.cancel()
+	p.ending()
+}
+
 func (p *publisher) close() {
 	for _, l := range p.lanes {
 		l.close()

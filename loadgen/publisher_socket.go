@@ -35,7 +35,8 @@ type socketLane struct {
 type socket struct {
 	conn    net.Conn
 	answers chan commandAnswer // closed when the connection has ended
-	mu      sync.Mutex         // guards writing
+	mu      sync.Mutex         // guards writing, and the field below
+	cut     bool               // in the middle of a frame: nothing can follow
 }
 
 // commandAnswer is what c100k.v1 says to a command.
@@ -134,7 +135,7 @@ func (l *socketLane) publish(ctx context.Context, topic int, payload []byte) (fa
 		l.buffer = fmt.Appendf(l.buffer[:0], `{"type":"publish","topic":%s,"data":"%s","id":%d}`, l.names[topic], payload, l.id)
 		message = l.buffer
 	}
-	if err := l.socket.write(l.op, message); err != nil {
+	if err := l.socket.write(ctx, l.op, message); err != nil {
 		l.close()
 		return lost, errors.New("connection lost")
 	}
@@ -179,21 +180,31 @@ func (l *socketLane) close() {
 
 func (s *socket) close() {
 	// The farewell is a courtesy: it may find the socket gone, or full.
-	_ = s.write(frame.OpClose, frame.AppendCloseBody(nil, frame.CodeNormal, ""))
+	soon, cancel := context.WithTimeout(context.Background(), farewellWithin)
+	defer cancel()
+	_ = s.write(soon, frame.OpClose, frame.AppendCloseBody(nil, frame.CodeNormal, ""))
 	s.conn.Close()
 }
 
-func (s *socket) write(op frame.OpCode, payload []byte) error {
+// write sends one frame, in publishTimeout or until ctx ends: a server that does not read keeps nobody waiting who wants to stop.
+func (s *socket) write(ctx context.Context, op frame.OpCode, payload []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cut {
+		return net.ErrClosed
+	}
 	if err := s.conn.SetWriteDeadline(time.Now().Add(publishTimeout)); err != nil {
 		return err
 	}
+	// A deadline that cannot be set is one of a connection that is closed, on which nothing waits.
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now()) })
+	defer stop()
 	var mask [4]byte
 	for i, random := 0, rand.Uint32(); i < 4; i++ {
 		mask[i] = byte(random >> (8 * i))
 	}
 	_, err := s.conn.Write(frame.AppendMasked(nil, op, true, mask, payload))
+	s.cut = err != nil
 	return err
 }
 
@@ -232,7 +243,7 @@ func (s *socket) hear(early *bufio.Reader, answers bool) {
 func (s *socket) heard(m frame.Message, answers bool) bool {
 	switch {
 	case m.Op == frame.OpPing:
-		return s.write(frame.OpPong, m.Payload) == nil
+		return s.write(context.Background(), frame.OpPong, m.Payload) == nil
 	case m.Op == frame.OpClose:
 		return false
 	case m.Op == frame.OpPong || !answers:

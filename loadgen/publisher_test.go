@@ -6,9 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
 
 	"c100k/loadgen/swarm"
 )
@@ -95,6 +100,41 @@ func TestPublisherTooFast(t *testing.T) {
 	p.stop(0)
 	if p.unsent.Load() == 0 || p.due.Load() < p.sent.Load()+p.unsent.Load() {
 		t.Errorf("due %d, sent %d, unsent %d", p.due.Load(), p.sent.Load(), p.unsent.Load())
+	}
+}
+
+// TestDeafServer: a publish that the server does not read ends when the run wants to, and not with its own timeout.
+func TestDeafServer(t *testing.T) {
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+			defer conn.Close()
+			<-over
+		}
+	}))
+	defer server.Close()
+	defer close(over)
+	o := DefaultOptions()
+	o.Size, o.PublishURL, o.PublishRate, o.Protocol = SizeMax, "ws"+strings.TrimPrefix(server.URL, "http"), 1000, swarm.Raw
+	p, err := newPublisher(t.Context(), &o, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	for p.due.Load() < p.sent.Load()+100 { // the socket is full, and more is waiting
+		runtime.Gosched()
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		p.stop(publishTimeout)
+		p.close()
+	}()
+	p.abandon()
+	select {
+	case <-stopped:
+	case <-time.After(publishTimeout / 2):
+		t.Fatal("it waits for a server that does not read")
 	}
 }
 

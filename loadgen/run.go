@@ -46,7 +46,7 @@ type Run struct {
 	result      Result
 }
 
-// command is something that somebody wants of a run that goes on.
+// command is something that somebody wants of a run that goes on; the zero value only wakes it.
 type command struct {
 	scale  float64 // times the rate; 0: nothing
 	finish bool
