@@ -67,13 +67,19 @@ func TestRun(t *testing.T) {
 }
 
 func TestStorms(t *testing.T) {
-	r := newRun(t, "good", func(o *Options) { o.Mode, o.Storms, o.StormEvery = swarm.Storm, 2, time.Millisecond })
+	r := newRun(t, "good", func(o *Options) {
+		o.Mode, o.Storms, o.StormEvery, o.ServerPID = swarm.Storm, 2, time.Millisecond, os.Getpid()
+	})
 	result, err := r.Do(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(result.Storms) != 2 || !result.Storms[0].All || result.Storms[0].Back != 100 || result.Storms[1].After < 0 {
 		t.Errorf("storms %+v", result.Storms)
+	}
+	// Those that came back have cost nothing of what is divided here: the ramp's processor time.
+	if got, want := result.Server.PerConnection, Millis(r.server.open.CPU-r.server.idle.CPU)/100; got != want || result.Connections.Opened != 300 {
+		t.Errorf("%v a connection that opened, want %v; %d opened", got, want, result.Connections.Opened)
 	}
 }
 
