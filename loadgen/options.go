@@ -167,6 +167,19 @@ func (o *Options) checkSending(target *url.URL) error {
 	return nil
 }
 
+// checkProtocol holds the options to the protocol that was found.
+func (o *Options) checkProtocol(protocol swarm.Protocol) error {
+	switch {
+	case o.InFlight > 0 && o.Mode == swarm.Publish && protocol != swarm.V1:
+		return usagef("--in-flight waits for answers, and with --mode publish only %s has them, not %s: use --rate, or --mode echo", swarm.V1, protocol)
+	case o.Binary && (protocol == swarm.V1 || protocol == swarm.SSE):
+		return usagef("--binary: %s has no binary messages", protocol)
+	case o.Join != "" && protocol != swarm.SocketIO:
+		return usagef("--join is what a client of Socket.IO emits, and %s is spoken", protocol)
+	}
+	return nil
+}
+
 // checkTopics looks for topics that have no way to the server, or that nobody named.
 func (o *Options) checkTopics(target *url.URL) error {
 	if o.Topics > 1 && o.Topic == "" {

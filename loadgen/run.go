@@ -139,9 +139,15 @@ func (r *Run) find(ctx context.Context) error {
 	if r.protocol, err = asker.protocol(ctx, &r.options); err != nil {
 		return err
 	}
+	if err = r.options.checkProtocol(r.protocol); err != nil {
+		return err
+	}
 	r.specs, err = thisBox().plan(&r.options, r.protocol, at)
 	if err != nil {
 		return err
+	}
+	if err := r.specs[0].Validate(); err != nil {
+		return usagef("%v", err)
 	}
 	r.result.Protocol, r.result.Topics = r.protocol, len(r.options.topics())
 	r.result.Connections.Wanted, r.result.Local = r.options.Conns, at.Addr().IsLoopback()
