@@ -132,7 +132,7 @@ func (r *Run) countCosts() {
 	}
 	if r.server != nil {
 		churned := r.options.Mode == swarm.Churn
-		opened := x.Connections.Opened
+		opened := r.tally.ramped()
 		if churned {
 			opened = all.Opened
 		}
