@@ -8,6 +8,7 @@ func TestSocketIO(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
 		"plain": nil, "compressed": {"--compress", "on"}, "io=syscall": {"--io", "syscall"}, "one loop": {"--loops", "1"},
+		"three workers": {"--workers", "3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
