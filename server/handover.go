@@ -26,6 +26,13 @@ type Handover struct {
 	Forwarded bool       // a trusted proxy has made it: it counts against nobody until it says whom it speaks for
 }
 
+// Refuse tells the client that there is no room, and closes its connection. It is for who has the Handover and cannot serve the request, nor
+// find anybody who does; what is still to come of a body may take the answer away. Any goroutine.
+func (m *Handover) Refuse() {
+	_, _ = unix.Write(m.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true)) // as much as the socket takes, without waiting
+	unix.Close(m.FD)
+}
+
 // handOver takes a request to another worker. False, having done nothing, if that cannot be.
 func (s *Server) handOver(l *netpoll.Loop, c *netpoll.Conn, to, loop int, first []byte) bool {
 	w := s.cfg.Worker
@@ -65,9 +72,7 @@ func (s *Server) TakeBack(m *Handover) { s.takeIn(m, roleSIOReturned) }
 func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
 	tag, ok := s.admission.Readmit(edge.Standing{Client: m.Client, Forwarded: m.Forwarded})
 	if !ok {
-		// Beyond what may be told in turn: as much as the socket takes, without waiting.
-		_, _ = unix.Write(m.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true))
-		unix.Close(m.FD)
+		m.Refuse() // beyond what may be told in turn
 		return false
 	}
 	r := s.reactors[0] // which sees that there is no such loop

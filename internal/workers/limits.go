@@ -41,8 +41,8 @@ const (
 	moveTimeout = 2 * time.Second
 
 	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond it the same answer is given at
-	// once. A link takes one every few microseconds, so that they wait only for a worker that hangs.
-	movesWaitingMax = 32
+	// once. A link takes one every few microseconds, so that they wait only for a worker that hangs, or in a flood.
+	movesWaitingMax = 64
 
 	// linkBufferBytes is the send buffer of a link, in bytes: what it carries for a worker that is busy. The largest packet, 136 KiB,
 	// must fit. It is Linux's default; more takes a privilege.

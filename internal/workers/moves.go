@@ -56,8 +56,7 @@ func (q *moves) run() {
 	var packet []byte
 	for o := range q.queue {
 		packet = appendMove(packet[:0], o.move)
-		// A deadline that is over makes pass fail at once.
-		sent := q.link.pass(packet, o.FD, o.until) == nil
+		sent := time.Now().Before(o.until) && q.link.pass(packet, o.FD, o.until) == nil
 		if sent {
 			unix.Close(o.FD)
 		}

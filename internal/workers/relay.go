@@ -20,14 +20,14 @@ func (s *Supervisor) relay(from *slot, m *move) {
 	}
 }
 
-// giveBack returns a connection that nobody has taken. It is closed if its worker does not take it either.
+// giveBack returns a connection that nobody has taken. Where its worker does not take it either, the client gets the next best answer.
 func (p *slot) giveBack(m *move) {
 	m.back = true
 	if now := p.process(); now == nil || !now.serves() || !now.link.moves.add(m, func(sent bool) {
 		if !sent {
-			unix.Close(m.FD)
+			m.Refuse()
 		}
 	}) {
-		unix.Close(m.FD)
+		m.Refuse()
 	}
 }
