@@ -22,6 +22,7 @@ type Hub struct {
 	pendingBytesMax int64
 	topicsPerMember int
 	runBytes        int
+	inOrder         bool
 	shards          []*Shard
 
 	// Any goroutine.
@@ -45,6 +46,7 @@ func NewHub(o Options) *Hub {
 		outboxBytes:     orDefault(o.OutboxBytesMax, OutboxBytesDefault),
 		pendingBytesMax: int64(orDefault(o.PendingBytesMax, PendingBytesDefault)),
 		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
+		inOrder:         o.InOrder,
 	}
 	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)
 	if h.now == nil {
@@ -96,7 +98,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	if err := ValidTopic(topic); err != nil {
 		return Result{}, err
 	}
-	h.published.Add(1)
+	stamp := h.published.Add(1)
 	t := h.lookup(topic)
 	if t == nil {
 		return Result{}, nil
@@ -110,7 +112,8 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 		return h.refuse(matched), nil
 	}
 	m := &Message{
-		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(), hub: h, skip: p.Skip,
+		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(),
+		hub: h, skip: p.Skip, stamp: stamp,
 	}
 	m.encodeNeeded(&t.members)
 	if h.pending.Add(m.cost) > h.pendingBytesMax {
@@ -128,6 +131,9 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	}
 	return Result{Matched: matched, Queued: matched}, nil
 }
+
+// Stamp is a number that grows with each publish, for Shard.Owes. Any goroutine.
+func (h *Hub) Stamp() uint64 { return h.published.Load() }
 
 func (h *Hub) refuse(matched int) Result {
 	h.refused.Add(1)

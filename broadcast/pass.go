@@ -2,7 +2,10 @@
 
 package broadcast
 
-import "sort"
+import (
+	"math"
+	"sort"
+)
 
 // pass is the state of a walk, which may take several Deliver calls.
 type pass struct {
@@ -26,8 +29,15 @@ func (s *Shard) begin(r *roster) bool {
 	if n == nil {
 		return false
 	}
-	p := s.newPass()
-	for ; n != nil && len(p.run) < RunMessagesMax; n = n.next.Load() {
+	p, last := s.newPass(), s.before()
+	longest := RunMessagesMax
+	if withoutRuns {
+		longest = 1
+	}
+	for ; n != nil && len(p.run) < longest; n = n.next.Load() {
+		if n.message.stamp > last && len(p.run) > 0 {
+			break
+		}
 		size := p.size + n.message.size
 		if size > s.hub.runBytes && len(p.run) > 0 {
 			break
@@ -37,6 +47,27 @@ func (s *Shard) begin(r *roster) bool {
 	}
 	r.pass = p
 	return true
+}
+
+// before is the stamp up to which a run may go that begins now: with Options.InOrder, what was published after the first message of the
+// topic that is next comes behind that.
+func (s *Shard) before() uint64 {
+	if s.hub.inOrder {
+		if r := s.queue.peek(); r != nil && !r.gone {
+			if n := r.cursor.next.Load(); n != nil {
+				return n.message.stamp
+			}
+		}
+	}
+	return math.MaxUint64
+}
+
+// encodeAnew is what a member would be sent if nothing were shared: the messages from number first on, encoded for it alone. Measurements use it.
+func (p *pass) encodeAnew(f Form, first int) (bytes []byte) {
+	for _, n := range p.run[first:] {
+		bytes = append(bytes, *n.message.encode(f)...)
+	}
+	return bytes
 }
 
 // end ends r's pass: the cursor moves on, and each message is counted down.

@@ -155,7 +155,7 @@ func TestOwes(t *testing.T) {
 	owes := func(want ...bool) {
 		t.Helper()
 		for m, w := range want {
-			if got := s.Owes(uint32(m)); got != w {
+			if got := s.Owes(uint32(m), h.Stamp()); got != w {
 				t.Errorf("member %d is owed: %t", m, got)
 			}
 		}
@@ -172,7 +172,39 @@ func TestOwes(t *testing.T) {
 	owes(false, false, false, false)
 	publish(t, h, "u", "c")
 	owes(false, false, true, false)
+	before := h.Stamp()
+	for s.Deliver(sink, 10) {
+	}
+	publish(t, h, "t", "d")
+	if s.Owes(1, before) || !s.Owes(1, h.Stamp()) {
+		t.Error("what was published later is owed too early")
+	}
 	if !s.Subscribed(2, "u") || s.Subscribed(1, "u") || s.Subscribed(1, "v") {
 		t.Error("Subscribed is wrong")
+	}
+}
+
+// In order, a message does not overtake one of another topic, however many members that has.
+func TestInOrder(t *testing.T) {
+	for _, inOrder := range []bool{false, true} {
+		h, s, sink := one(t, Options{InOrder: inOrder})
+		for m := range uint32(20) {
+			subscribe(t, s, m, 0, "large")
+		}
+		subscribe(t, s, 19, 0, "small")
+		publish(t, h, "large", "1")
+		publish(t, h, "small", "2")
+		publish(t, h, "large", "3")
+		for s.Deliver(sink, 3) {
+			sink.flush()
+		}
+		sink.flush()
+		want := "[2][1][3]" // small topics first
+		if inOrder {
+			want = "[1][2][3]"
+		}
+		if got := sink.got(19); got != want {
+			t.Errorf("in order %t: got %q, want %q", inOrder, got, want)
+		}
 	}
 }

@@ -43,6 +43,7 @@ type Shard struct {
 	drops    []drop
 	noteDrop func(mark, n uint32) // s.drop, bound once
 	idle     []*pass              // passes to use again
+	begun    *roster              // whose pass is to be gone on with first; nil unless Options.InOrder
 }
 
 func newShard(h *Hub, i int) *Shard {
@@ -198,19 +199,11 @@ func (s *Shard) Subscribed(member uint32, topic string) bool {
 	return sub != nil
 }
 
-// Owes tells whether messages are pending that the member is still to be given by Deliver. What is sent to the member by another way
-// now overtakes those. It may say so also of messages from before the member's Subscribe. Loop.
-func (s *Shard) Owes(member uint32) bool {
+// Owes tells whether a message published up to the stamp is pending that the member is still to be given by Deliver: what is sent to it
+// by another way now overtakes that. It may say so also of a message from before the member's Subscribe. Loop.
+func (s *Shard) Owes(member uint32, stamp uint64) bool {
 	for sub := s.subs.of(member); sub != nil; sub = s.subs.at(sub.next) {
-		r := s.marks.roster(sub.mark)
-		last := r.cursor
-		if p := r.pass; p != nil {
-			if sub.pos >= p.at {
-				return true
-			}
-			last = p.run[len(p.run)-1]
-		}
-		if last.next.Load() != nil {
+		if n := s.marks.roster(sub.mark).upcoming(sub.pos); n != nil && n.message.stamp <= stamp {
 			return true
 		}
 		if sub.next == 0 {

@@ -4,6 +4,7 @@ package socketio
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -29,6 +30,7 @@ type raw struct {
 	t testing.TB
 	net.Conn
 	in io.Reader // what came with the handshake's answer, then the connection
+	id string    // of the socket in "/"
 }
 
 // Read reads on.
@@ -44,7 +46,7 @@ func dial(t testing.TB, url string) *raw {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	r := &raw{t, conn, conn}
+	r := &raw{t: t, Conn: conn, in: conn}
 	if ahead != nil {
 		r.in = ahead
 	}
@@ -71,11 +73,16 @@ func (r *raw) send(frames ...string) {
 // read returns the next message, or how the connection ended.
 func (r *raw) read() string {
 	r.t.Helper()
-	data, op, err := wsutil.ReadServerData(r)
-	var closed wsutil.ClosedError
+	h, err := ws.ReadHeader(r) // the server does not send fragments
+	data, op := make([]byte, h.Length), h.OpCode
+	if err == nil {
+		_, err = io.ReadFull(r, data)
+	}
 	switch {
-	case errors.As(err, &closed):
-		return "closed " + strconv.Itoa(int(closed.Code))
+	case err == nil && op == ws.OpClose && len(data) == 0:
+		return "closed 1005"
+	case err == nil && op == ws.OpClose:
+		return "closed " + strconv.Itoa(int(binary.BigEndian.Uint16(data)))
 	case errors.Is(err, io.EOF):
 		return "EOF"
 	case err != nil:
@@ -90,9 +97,12 @@ func (r *raw) read() string {
 func (r *raw) join() *raw {
 	r.t.Helper()
 	r.send("40")
-	if got := r.read(); !strings.HasPrefix(got, `40{"sid":"`) {
+	got := r.read()
+	id, joined := strings.CutPrefix(got, `40{"sid":"`)
+	if !joined {
 		r.t.Fatalf("joining: %q", got)
 	}
+	r.id, _, _ = strings.Cut(id, `"`)
 	return r
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"c100k/internal/edge"
 	"c100k/internal/engineio"
@@ -217,7 +218,32 @@ func (a *alone) stopLoops(n int) {
 	}
 }
 
-// stop ends what start has started. It gives clients no time: see Server.Close.
+// closeGrace is how long Close waits for clients to hear of it.
+const closeGrace = time.Second
+
+// farewell waits until all connections have gone, for a bounded time.
+func (a *alone) farewell() {
+	over := time.NewTimer(closeGrace)
+	defer over.Stop()
+	look := time.NewTicker(closeGrace / 200)
+	defer look.Stop()
+	for {
+		open := 0
+		for _, l := range a.loops {
+			open += l.Remote().Load()
+		}
+		if open == 0 {
+			return
+		}
+		select {
+		case <-over.C:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// stop ends what start has started.
 func (a *alone) stop() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -226,6 +252,7 @@ func (a *alone) stop() error {
 		return nil
 	}
 	a.stopped = true
+	a.farewell()
 	err := a.http.Close()
 	_ = a.fallback.Close() // closed with the server, if that had begun
 	a.stopLoops(len(a.loops))

@@ -145,7 +145,7 @@ func (a *audience) give(l *netpoll.Loop, r *Reactor, conn netpoll.ID, id string)
 	if a.out.ack != nil {
 		a.out.ack.owes(s)
 	}
-	r.emit(l, order{socket: s, out: a.out})
+	r.execute(l, order{socket: s, out: a.out})
 }
 
 // had tells whether the socket was given a packet already, when it came back and asked for what it had missed.

@@ -22,8 +22,9 @@
 // # In which order calls take effect
 //
 // What one goroutine calls takes effect in the order of its calls. Joining a room and broadcasting to it right after reaches the one
-// who joined; two events emitted to a socket arrive in that order; and what is emitted to a socket after a broadcast that it gets comes
-// behind it. A broadcast to one room may overtake one to another room that is large.
+// who joined; broadcasts arrive in their order, whatever rooms they are to; two events emitted to a socket arrive in that order, and behind
+// the broadcasts before them. One exception: where a broadcast to very many is on its way, a later broadcast may overtake an event for a
+// single socket that waits for it.
 //
 // None of these calls waits. They are put in the queue of the client's loop, which executes it every turn.
 //

@@ -3,7 +3,6 @@
 package socketio
 
 import (
-	"bytes"
 	"encoding/json"
 
 	"c100k/internal/jsontext"
@@ -91,6 +90,3 @@ func cloneArgs(args []json.RawMessage) []json.RawMessage {
 	}
 	return clone
 }
-
-// isNull tells whether a JSON value is null.
-func isNull(raw []byte) bool { return bytes.Equal(raw, []byte("null")) }

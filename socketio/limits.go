@@ -54,9 +54,9 @@ const (
 	// their time.
 	ordersHeldMax = 10_000
 
-	// heldTurnsMax bounds how many turns an order waits for broadcasts to come first. A socket in a room that is never idle would
-	// otherwise never be sent anything else.
-	heldTurnsMax = 2000
+	// heldMax bounds how long an order waits for broadcasts to come first. A socket in a room that is never idle would otherwise never be
+	// sent anything else.
+	heldMax = time.Second
 
 	// roundsPerTurnMax bounds how often one turn goes back and forth between broadcasts and packets for single sockets, each time for a
 	// turn's worth of members.

@@ -16,17 +16,21 @@ type order struct {
 	run   func(l *netpoll.Loop)
 	meets bool // run is a broadcast's, which comes behind what is held for single sockets
 
+	// With a socket, the order is held while broadcasts that were made before are still to reach that. Without run it sends out.
 	socket   *Socket
+	after    uint64 // the last meeting that was open when it was given
+	stamp    uint64 // of the hub when that had taken place; 0: it has not
 	out      *outgoing
 	ackID    uint64
 	wantsAck bool
 	timeout  time.Duration // of the acknowledgement; 0: none
-	turns    int           // that it has been held
+	since    time.Duration // when it was held, on the loop's clock
 }
 
 // do gives the loop an order. The error is ErrBusy or ErrClosed. Any goroutine.
 func (r *Reactor) do(o order) error {
 	size := orderBytes
+	o.after = r.server.meetings.opened.Load()
 	if o.out != nil {
 		size += o.out.size()
 	}
@@ -64,7 +68,7 @@ func (r *Reactor) serve(l *netpoll.Loop) (more bool) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			r.server.opt.Logger.Error("panic in a handler", slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+			r.panicked(v)
 			r.pending.Add(-1)
 			more = true
 		}
@@ -77,11 +81,7 @@ func (r *Reactor) serve(l *netpoll.Loop) (more bool) {
 		}
 		r.taken[r.next] = order{}
 		r.next++
-		if o.run != nil {
-			o.run(l)
-		} else {
-			r.emit(l, o)
-		}
+		r.execute(l, o)
 		r.pending.Add(-1)
 	}
 	return true
@@ -114,46 +114,78 @@ func (r *Reactor) deliver(l *netpoll.Loop, members int) (more bool) {
 	return true
 }
 
-// emit sends a packet to a socket, or holds it while the socket is owed a broadcast that was made before.
-func (r *Reactor) emit(l *netpoll.Loop, o order) {
-	session := r.engine.Lookup(l, o.socket.session)
-	if session == nil {
+// execute does what is ordered, or holds it while the socket is owed broadcasts that were made before.
+func (r *Reactor) execute(l *netpoll.Loop, o order) {
+	if o.socket != nil && (o.socket.held > 0 || r.early(l, &o)) {
+		o.socket.held++
+		o.since = l.Now()
+		r.held = append(r.held, o)
+		r.holding.Store(true)
 		return
 	}
-	if len(r.held) > 0 && r.holds(o.socket) || r.shard.Owes(session.Member()) {
-		r.held = append(r.held, o)
+	r.perform(l, o)
+}
+
+// early tells whether a broadcast that was made before the order is still to reach its socket.
+func (r *Reactor) early(l *netpoll.Loop, o *order) bool {
+	session := r.engine.Lookup(l, o.socket.session)
+	if session == nil {
+		return false // nothing will reach it
+	}
+	if o.stamp == 0 {
+		if r.server.meetings.settled.Load() < o.after {
+			return true
+		}
+		o.stamp = r.hub.Stamp() + 1 // never 0
+	}
+	return r.shard.Owes(session.Member(), o.stamp)
+}
+
+// attempt is perform for where a panic of the program's must not end what is being done.
+func (r *Reactor) attempt(l *netpoll.Loop, o order) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.panicked(v)
+		}
+	}()
+	r.perform(l, o)
+}
+
+// panicked logs a panic, within the deferred function that has recovered it.
+func (r *Reactor) panicked(v any) {
+	r.server.opt.Logger.Error("panic in a handler", slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+}
+
+// perform does what is ordered.
+func (r *Reactor) perform(l *netpoll.Loop, o order) {
+	if o.run != nil {
+		o.run(l)
 		return
 	}
 	r.send(l, o)
 }
 
-// holds tells whether an order for the socket is held: a later one must not overtake it.
-func (r *Reactor) holds(s *Socket) bool {
-	for i := range r.held {
-		if r.held[i].socket == s {
-			return true
-		}
-	}
-	return false
-}
-
-// release sends what was held and need not be any longer, and tells whether something still is. It is called behind each Deliver.
+// release does what was held and need not be any longer, and tells whether what still is waits for this loop. It is called behind each
+// Deliver. Orders for one socket stay in order: none is done before one that was given earlier, for that waits for less.
 func (r *Reactor) release(l *netpoll.Loop) (more bool) {
 	kept := r.held[:0]
 	for i := range r.held {
 		o := r.held[i]
-		o.turns++
-		session := r.engine.Lookup(l, o.socket.session)
-		late := o.turns > heldTurnsMax || len(r.held)-i > ordersHeldMax
-		if session != nil && !late && r.shard.Owes(session.Member()) {
+		if late := l.Now()-o.since > heldMax || len(r.held)-i > ordersHeldMax; !late && r.early(l, &o) {
 			kept = append(kept, o)
+			more = more || o.stamp != 0 // settle wakes the loop for the others
 			continue
 		}
-		r.send(l, o)
+		o.socket.held--
+		r.attempt(l, o)
 	}
 	clear(r.held[len(kept):])
 	r.held = kept
-	return len(kept) > 0
+	r.holding.Store(len(kept) > 0)
+	if len(kept) > 0 && r.server.meetings.settled.Load() >= kept[len(kept)-1].after {
+		more = true // it was settled before holding said that somebody waits
+	}
+	return more
 }
 
 // send sends a packet to a socket that is still in its namespace.
@@ -167,20 +199,4 @@ func (r *Reactor) send(l *netpoll.Loop, o order) {
 		r.deadlines.add(l.Now()+o.timeout, o.socket, o.ackID)
 		r.wind(l)
 	}
-}
-
-// whenQuiet calls f when everything that this goroutine, or any other, has ordered so far has been done: at once if that is so. f must
-// be quick, and is called on any goroutine.
-func (io *Server) whenQuiet(f func()) error {
-	var busy []*Reactor
-	for _, r := range io.reactors() {
-		if r.pending.Load() > 0 {
-			busy = append(busy, r)
-		}
-	}
-	if len(busy) == 0 {
-		f()
-		return nil
-	}
-	return meet(busy, f)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/frame"
 	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
@@ -17,6 +18,7 @@ type Reactor struct {
 	// Immutable after Attach.
 	server *Server
 	index  int
+	hub    *broadcast.Hub
 	shard  *broadcast.Shard
 	engine *engineio.Endpoint
 	watch  Watch
@@ -24,6 +26,7 @@ type Reactor struct {
 
 	// Any goroutine.
 	pending atomic.Int64 // orders given and not yet done
+	holding atomic.Bool  // there are held ones
 
 	mu          sync.Mutex // guards the fields below
 	orders      []order
@@ -36,7 +39,7 @@ type Reactor struct {
 	clients   netpoll.Slab[client]
 	taken     []order // being worked off
 	next      int     // the first of them that is not done
-	held      []order // packets that wait for broadcasts to come first
+	held      []order // orders for sockets that wait for broadcasts to come first
 	waits     bool    // the next order is a broadcast that comes behind those
 	hasty     bool    // it need not: they have waited longer than a turn
 	joining   joining
@@ -46,8 +49,8 @@ type Reactor struct {
 	sink      sink
 }
 
-func newReactor(io *Server, shard *broadcast.Shard, i int) *Reactor {
-	r := &Reactor{server: io, index: i, shard: shard}
+func newReactor(io *Server, hub *broadcast.Hub, i int) *Reactor {
+	r := &Reactor{server: io, index: i, hub: hub, shard: hub.Shard(i)}
 	r.sink.reactor = r
 	return r
 }
@@ -155,7 +158,7 @@ func (r *Reactor) rang(l *netpoll.Loop) {
 // shutDown ends all clients of the loop, so that they come back elsewhere.
 func (r *Reactor) shutDown(l *netpoll.Loop) {
 	r.engine.Each(l, func(s *engineio.Session) bool {
-		r.engine.Close(l, s, engineio.ReasonShutdown, 1001, "")
+		r.engine.Close(l, s, engineio.ReasonShutdown, frame.CodeRestart, "service restart")
 		return true
 	})
 }

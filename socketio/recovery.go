@@ -20,13 +20,14 @@ type recoveryLog struct {
 	opt    Recovery
 	detect time.Duration // within which a broken connection is noticed
 
-	mu       sync.Mutex // guards the fields below
-	entries  []entry    // oldest first
-	bytes    int
-	newest   uint64 // number of the last packet
-	dropped  uint64 // number of the last packet that is not kept any more
-	sessions map[string]*awaySession
-	leaving  []*awaySession // all that were saved, oldest first; some have come back
+	mu        sync.Mutex // guards the fields below
+	entries   []entry    // oldest first
+	bytes     int
+	newest    uint64    // number of the last packet
+	dropped   uint64    // number of the last packet that is not kept any more
+	droppedAt time.Time // when that was sent
+	sessions  map[string]*awaySession
+	leaving   []*awaySession // all that were saved, oldest first; some have come back
 }
 
 // entry is a packet and whom it was for.
@@ -87,7 +88,7 @@ func (g *recoveryLog) prune() {
 	n := 0
 	for n < len(g.entries) && (g.bytes > g.opt.LogBytesMax || g.entries[n].at.Before(oldest)) {
 		g.bytes -= g.entries[n].out.size() + entryBytes
-		g.dropped = g.entries[n].number
+		g.dropped, g.droppedAt = g.entries[n].number, g.entries[n].at
 		n++
 	}
 	if n > 0 {
@@ -102,7 +103,10 @@ func (g *recoveryLog) save(s *Socket) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	away := &awaySession{
-		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.rooms), data: s.data, at: now, start: s.more.start, settled: g.dropped,
+		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.rooms), data: s.data, at: now, start: s.more.start,
+	}
+	if now.Sub(g.droppedAt) > g.detect {
+		away.settled = g.dropped
 	}
 	if n := sort.Search(len(g.entries), func(i int) bool { return g.entries[i].at.After(now.Add(-g.detect)) }); n > 0 {
 		away.settled = g.entries[n-1].number

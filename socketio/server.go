@@ -28,6 +28,7 @@ type Server struct {
 	alone     alone // what Handler starts
 	connected atomic.Int64
 	topics    atomic.Uint64 // of namespaces, for their names
+	meetings  meetings
 
 	mu         sync.RWMutex // guards the fields below
 	namespaces map[string]*Namespace
@@ -55,13 +56,13 @@ func New(o Options) *Server {
 // already.
 func (io *Server) Host(n int, outboxBytesMax int, wake func(loop int)) []*Reactor {
 	h := &host{hub: broadcast.NewHub(broadcast.Options{
-		Shards: n, Encoders: encoders(), Wake: wake, OutboxBytesMax: outboxBytesMax,
+		Shards: n, Encoders: encoders(), Wake: wake, OutboxBytesMax: outboxBytesMax, InOrder: true,
 		TopicsPerMemberMax: NamespacesPerClientMax * (RoomsPerSocketMax + 1),
 		Now:                netpoll.Monotonic,
 		Done:               func(_ int, m *broadcast.Message) { delivered(m) },
 	})}
 	for i := range n {
-		h.reactors = append(h.reactors, newReactor(io, h.hub.Shard(i), i))
+		h.reactors = append(h.reactors, newReactor(io, h.hub, i))
 	}
 	if !io.host.CompareAndSwap(nil, h) {
 		panic("socketio: this server is mounted already")
@@ -177,8 +178,8 @@ func (io *Server) forget(nsp *Namespace) {
 // Connections is how many clients are connected, whatever namespaces they have joined.
 func (io *Server) Connections() int { return int(io.connected.Load()) }
 
-// Close disconnects all clients, with reason "server shutting down" and so that they come back, and stops what Handler has started. The
-// loops of a node are the node's to stop.
+// Close disconnects all clients, with reason "server shutting down" and so that they come back, and stops what Handler has started, with at
+// most a second for clients to hear of it. The loops of a node are the node's to stop. It must not be called on an event loop.
 func (io *Server) Close() error {
 	for _, r := range io.reactors() {
 		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients

@@ -34,6 +34,9 @@ type Socket struct {
 	id      string
 	facts   *facts
 
+	// Loop only.
+	held uint32 // orders for it that are held
+
 	// Guarded by Reactor.list.
 	prev, next *Socket
 
@@ -183,13 +186,24 @@ func (s *Socket) Leave(room string) error {
 	if at < 0 {
 		return nil
 	}
-	return s.reactor.do(order{run: func(l *netpoll.Loop) { s.unsubscribe(l, []string{room}) }})
+	return s.reactor.do(order{socket: s, run: func(l *netpoll.Loop) {
+		if !s.in(room) { // it has not joined again meanwhile
+			s.unsubscribe(l, []string{room})
+		}
+	}})
+}
+
+// in tells whether the socket has joined the room.
+func (s *Socket) in(room string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.rooms, room)
 }
 
 // Disconnect takes the client out of the namespace; the client hears of it and does not come back by itself. With closing, it leaves all
 // namespaces, and its connection is closed.
 func (s *Socket) Disconnect(closing bool) error {
-	return s.reactor.do(order{run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
+	return s.reactor.do(order{socket: s, run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
 }
 
 // Emit sends an event. Arguments are strings, numbers, []byte, and whatever encoding/json takes; a function that comes last gets the

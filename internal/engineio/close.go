@@ -96,13 +96,14 @@ func (e *Endpoint) shutPolling(l *netpoll.Loop, s *Session, r Reason) {
 	e.settle(l, s)
 }
 
-// farewell answers a poll of a session that we have closed: what was owed, or a noop as Node's server sends it, and the close.
+// farewell answers a poll of a session that we have closed: what was owed, or else a noop as Node's server sends it, and the close. Never
+// both: a client hears of the close at once, and takes what came before it in the same payload only then.
 func (e *Endpoint) farewell(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
-	if s.queue == 0 {
-		e.answerPoll(l, c, s, noopFrame, closeFrame)
-	} else {
-		e.answerPoll(l, c, s, closeFrame)
+	if s.queue != 0 {
+		e.answerPoll(l, c, s)
+		return
 	}
+	e.answerPoll(l, c, s, noopFrame, closeFrame)
 	e.settle(l, s)
 }
 

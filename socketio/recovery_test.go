@@ -1,0 +1,189 @@
+package socketio
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// emit logs a packet as a broadcast does, and returns its offset.
+func emit(t testing.TB, g *recoveryLog, text string, rooms, except []string) (offset string) {
+	t.Helper()
+	err := g.append(func(o string) (*outgoing, error) {
+		offset = o
+		return &outgoing{text: []byte(text)}, nil
+	}, rooms, except)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return offset
+}
+
+// enter lets a socket in, and returns what it missed.
+func enter(g *recoveryLog, s *Socket) (missed []string) {
+	for _, out := range g.enter(s, func() { s.state = socketConnected }) {
+		missed = append(missed, string(out.text))
+	}
+	return missed
+}
+
+// back is a socket of a client that comes back with the private id of another, and an offset if it has one.
+func back(g *recoveryLog, pid string, offset ...string) (*Socket, bool) {
+	auth := map[string]string{"pid": pid}
+	if len(offset) > 0 {
+		auth["offset"] = offset[0]
+	}
+	p, _ := json.Marshal(auth)
+	s := &Socket{id: "new"}
+	return s, g.claim(s, p)
+}
+
+func newLog(o Recovery) (*recoveryLog, *Socket) {
+	io := New(Options{Recovery: &o})
+	g := io.root.log
+	s := &Socket{nsp: io.root, id: "old", rooms: []string{"r"}, data: 17}
+	enter(g, s)
+	return g, s
+}
+
+func TestRecovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, s := newLog(Recovery{})
+		emit(t, g, "a", nil, nil)
+		last := emit(t, g, "b", nil, nil)
+		s.depart(ReasonTransportClose)
+		emit(t, g, "c", nil, nil)
+		emit(t, g, "to r", []string{"x", "r"}, nil)
+		emit(t, g, "to x", []string{"x"}, nil)
+		emit(t, g, "to old", []string{"old"}, nil)
+		emit(t, g, "not to r", nil, []string{"r"})
+		emit(t, g, "not to old", nil, []string{"old"})
+		time.Sleep(time.Minute)
+		n, ok := back(g, s.more.pid, last)
+		if !ok || n.id != "old" || n.data != 17 || !n.recovered {
+			t.Fatalf("%t, %+v", ok, n)
+		}
+		if got := fmt.Sprint(enter(g, n)); got != "[c to r to old]" {
+			t.Errorf("missed %s", got)
+		}
+		if n.more.pid != s.more.pid {
+			t.Error("another private id")
+		}
+		if _, again := back(g, s.more.pid, last); again {
+			t.Error("a session was given twice")
+		}
+	})
+}
+
+func TestRecoveryRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o      Recovery
+		reason Reason
+		away   time.Duration
+		emit   int
+		pid    string
+		offset []string
+		want   bool
+	}{
+		"in time":                        {away: time.Minute, emit: 1, offset: []string{"1"}, want: true},
+		"without an offset":              {away: time.Minute, emit: 1, want: true},
+		"too late":                       {away: 3 * time.Minute, offset: []string{"1"}},
+		"left by itself":                 {reason: ReasonClient, offset: []string{"1"}},
+		"was disconnected":               {reason: ReasonServer, offset: []string{"1"}},
+		"unknown":                        {pid: "unknown", offset: []string{"1"}},
+		"an offset that is none":         {offset: []string{"€"}},
+		"an offset of the future":        {offset: []string{"zzz"}},
+		"an offset that is too large":    {offset: []string{strings.Repeat("z", 30)}},
+		"what it missed is not kept":     {o: Recovery{LogBytesMax: 2000}, emit: 50, offset: []string{"1"}},
+		"and without an offset":          {o: Recovery{LogBytesMax: 2000}, emit: 50},
+		"it missed only what is kept":    {o: Recovery{LogBytesMax: 2000}, emit: 3, offset: []string{"1"}, want: true},
+		"another duration":               {o: Recovery{MaxDisconnection: time.Hour}, away: 59 * time.Minute, emit: 2, offset: []string{"1"}, want: true},
+		"what was kept is too old by it": {o: Recovery{MaxDisconnection: time.Second}, away: 2 * time.Second, emit: 2, offset: []string{"1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, s := newLog(tt.o)
+				emit(t, g, "1", nil, nil)
+				if tt.reason == "" {
+					tt.reason = ReasonPingTimeout
+				}
+				s.depart(tt.reason)
+				for range tt.emit {
+					emit(t, g, "x", nil, nil)
+				}
+				time.Sleep(tt.away)
+				if tt.pid == "" {
+					tt.pid = s.more.pid
+				}
+				if _, ok := back(g, tt.pid, tt.offset...); ok != tt.want {
+					t.Errorf("recovered: %t", ok)
+				}
+			})
+		})
+	}
+}
+
+// A client that was idle for so long that the log has passed it by has missed nothing, and is recovered; one whose connection may have been
+// dead when something was sent is not.
+func TestRecoveryOfIdleClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, s := newLog(Recovery{})
+		last := emit(t, g, "long ago", nil, nil)
+		for range 100 {
+			time.Sleep(10 * time.Minute)
+			emit(t, g, "to others", []string{"x"}, nil)
+		}
+		if g.dropped == 0 {
+			t.Fatal("the log has everything")
+		}
+		time.Sleep(time.Hour)
+		s.depart(ReasonTransportClose)
+		emit(t, g, "missed", nil, nil)
+		n, ok := back(g, s.more.pid, last)
+		if got := fmt.Sprint(enter(g, n)); !ok || got != "[missed]" {
+			t.Errorf("recovered: %t, missed %s", ok, got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		g, s := newLog(Recovery{LogBytesMax: 2000})
+		last := emit(t, g, "the last that arrived", nil, nil)
+		for range 100 {
+			emit(t, g, "in the last seconds before the end was noticed", nil, nil)
+		}
+		s.depart(ReasonPingTimeout)
+		if _, ok := back(g, s.more.pid, last); ok {
+			t.Error("recovered, and may have missed something")
+		}
+	})
+}
+
+func TestRecoveryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newLog(Recovery{LogBytesMax: 10_000, SessionsMax: 10})
+		for range 1000 {
+			emit(t, g, strings.Repeat("x", 100), nil, nil)
+		}
+		if g.bytes > 10_000 || len(g.entries) > 10_000/100 {
+			t.Errorf("%d bytes in %d entries", g.bytes, len(g.entries))
+		}
+		for i := range 100 {
+			s := &Socket{nsp: &Namespace{log: g}, id: fmt.Sprint(i)}
+			enter(g, s)
+			s.depart(ReasonTransportClose)
+		}
+		if len(g.sessions) != 10 || len(g.leaving) != 10 {
+			t.Errorf("%d sessions, %d in the queue", len(g.sessions), len(g.leaving))
+		}
+		time.Sleep(time.Hour)
+		s := &Socket{nsp: &Namespace{log: g}}
+		enter(g, s)
+		s.depart(ReasonTransportClose)
+		emit(t, g, "x", nil, nil)
+		if len(g.sessions) != 1 || len(g.entries) != 1 {
+			t.Errorf("an hour later: %d sessions, %d entries", len(g.sessions), len(g.entries))
+		}
+	})
+}
