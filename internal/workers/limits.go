@@ -40,6 +40,18 @@ const (
 	// passTimeout bounds the handing over of a connection: it waits only where the other side has not taken hundreds.
 	passTimeout = 2 * time.Second
 
+	// moveTimeout bounds the time that a request on its way to another worker waits at each of the two links, queue and sending
+	// together. Beyond it the client is told that its session is unknown: an answer that makes it begin anew is better than none.
+	moveTimeout = 2 * time.Second
+
+	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond it the same answer is given at
+	// once. A link takes one every few microseconds, so that they wait only for a worker that hangs, or in a flood.
+	movesWaitingMax = 64
+
+	// linkBufferBytes is the send buffer of a link, in bytes: what it carries for a worker that is busy. The largest packet, 136 KiB,
+	// must fit. It is Linux's default; more takes a privilege.
+	linkBufferBytes = 208 << 10
+
 	// linkConnsMax bounds the connections from the parent to one worker, and from a worker to the parent: without it, those
 	// who ask a hung worker's API would take all descriptors of the parent.
 	linkConnsMax = 32
