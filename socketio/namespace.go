@@ -22,6 +22,7 @@ type Namespace struct {
 	ackIDs  atomic.Uint64 // one row of numbers for acknowledgements of sockets and broadcasts
 	hooks   hooks
 	acks    broadcastAcks
+	watch   watching
 	moved   sync.Map // string to *Socket: those whose id does not tell where they are
 
 	mu       sync.RWMutex // guards the field below
