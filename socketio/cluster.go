@@ -17,8 +17,3 @@ func (nsp *Namespace) ServerSideEmit(event string, args ...any) error {
 	}
 	return ErrAlone
 }
-
-// ServerSideEmit is that of the namespace "/": see Namespace.ServerSideEmit.
-func (io *Server) ServerSideEmit(event string, args ...any) error {
-	return io.root.ServerSideEmit(event, args...)
-}

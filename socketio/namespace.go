@@ -23,7 +23,9 @@ type Namespace struct {
 	hooks   hooks
 	acks    broadcastAcks
 	watch   watching
-	moved   sync.Map // string to *Socket: those whose id does not tell where they are
+	shared  atomic.Bool // a socket has joined a room whose name may be another's id
+	spied   atomic.Bool // a socket has a listener of OnAnyOutgoing
+	moved   sync.Map    // string to *Socket: those whose id does not tell where they are
 
 	mu       sync.RWMutex // guards the field below
 	handlers []listener   // of events of all its sockets

@@ -170,6 +170,9 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 		}
 		if room != s.id && !slices.Contains(s.rooms, room) && !slices.Contains(fresh, room) {
 			fresh = append(fresh, room)
+			if _, ok := s.nsp.locate(room); ok {
+				s.nsp.shared.Store(true)
+			}
 		}
 	}
 	if len(s.rooms)+len(fresh) > RoomsPerSocketMax {
