@@ -13,7 +13,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race fuzz bench bench-quick peers peers-test demo-100k demo-kill soak tuning micro lint clean
+.PHONY: help run build test test-setup race fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +37,18 @@ race: test-setup build ## run all tests under the race detector
 fuzz: ## run every fuzz target for FUZZTIME (10m), one after the other
 	./internal/tidy/fuzz.sh $(FUZZTIME)
 
-bench: build ## print the figures of the speed and memory goals, ours beside the floor, from one run (about 20 minutes, alone on the box)
-	$(GO) run ./bench --c100k $(BIN) $(BENCHFLAGS)
+bench: build peers ## the node beside floors in C and beside its rivals, with goals: table, JSON and page in bench/results (under an hour, alone on the box)
+	$(GO) run ./bench --c100k $(BIN) --json bench/results/bench.json --page bench/results/bench.html $(BENCHFLAGS)
 
-bench-quick: build ## the same, short and rough
-	$(GO) run ./bench --c100k $(BIN) --quick $(BENCHFLAGS)
+bench-quick: build peers ## five minutes of it: the node, the floors and two rivals
+	$(GO) run ./bench --c100k $(BIN) --servers c100k,floor-send,floor-uring,gnet,gorilla --only echo,echo16,light,fan,burst --reps 2 --within 5m --seconds 2s $(BENCHFLAGS)
+
+bench-compare: build ## the work tree beside the revision BASE: what has changed, and whether it is more than noise (about half an hour; the tree must be clean)
+	@test -n "$(BASE)" || { echo 'say what to compare with: make bench-compare BASE=main'; exit 2; }
+	$(GO) run ./bench --c100k $(BIN) --base $(BASE) --only memory,handshake,echo,echo16,light,fan,burst --reps 8 --within 30m $(BENCHFLAGS)
+
+ablation: build ## what each technique is worth: the same load with it and without it (about twenty minutes, alone on the box)
+	$(GO) run ./bench --c100k $(BIN) --ablation --within 25m $(BENCHFLAGS)
 
 demo-100k: build ## 100,000 connections on this box: held, fed, dropped; a table of goals (under ten minutes, alone on the box)
 	$(GO) run ./bench/crowd --c100k $(BIN) $(CROWDFLAGS)

@@ -1,17 +1,17 @@
 package main
 
-// floor_test.go: the C programs against each other, and each against Go: what they measure must be right before it is fast.
+// floor_test.go: the floors and the node under every scenario, and the floors byte by byte: what they measure must be right before it is fast.
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,18 +21,20 @@ import (
 	"go.uber.org/goleak"
 )
 
-var floors = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "floor")
-	if err != nil {
+// built are the programs that the tests run, in a directory that TestMain takes away.
+var built = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return "", err
 	}
-	_, bin, err := buildFloors("floor", dir)
-	return bin, err
+	if _, err = buildFloors("floor", dir); err != nil && !errors.Is(err, exec.ErrNotFound) {
+		return dir, err
+	}
+	return dir, buildNode(context.Background(), "..", filepath.Join(dir, "c100k"))
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := floors(); err == nil {
+	if dir, _ := built(); dir != "" {
 		os.RemoveAll(dir)
 	}
 	if code == 0 {
@@ -44,92 +46,84 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func floorsOrSkip(t *testing.T) string {
+func programs(t *testing.T) string {
 	t.Helper()
-	dir, err := floors()
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip(err)
-	}
+	dir, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// eachFloor runs a test on both servers; where io_uring is forbidden, on the plain one.
-func eachFloor(t *testing.T, test func(t *testing.T, client clientBinary, s *server)) {
-	dir := floorsOrSkip(t)
+// eachFloor runs a test on both floors; where io_uring is forbidden, on the plain one; without a compiler on none.
+func eachFloor(t *testing.T, test func(t *testing.T, s *server)) {
+	dir := programs(t)
+	if _, err := os.Stat(filepath.Join(dir, plainFloor)); err != nil {
+		t.Skip(err)
+	}
 	for _, name := range []string{plainFloor, uringFloor} {
-		t.Run(name, func(t *testing.T) {
-			s, err := floorTarget(dir, name).start(-1, 0, false)
-			if err != nil && strings.Contains(err.Error(), "io_uring is not allowed") {
-				t.Skip(err)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.stop()
-			test(t, clientBinary{path: filepath.Join(dir, "client"), core: -1}, s)
-		})
+		t.Run(name, func(t *testing.T) { onServer(t, floorAt(dir, name), test) })
 	}
 }
 
-func TestClientOnFloors(t *testing.T) {
-	short := []string{"--seconds", "0.1", "--warm", "0.02"}
-	tests := []struct {
-		name  string
-		args  []string
-		check func(r *clientResult) bool
-	}{
-		{"echo", []string{"--mode", "echo", "--conns", "20"}, func(r *clientResult) bool { return r.Echoes > 0 && r.Echo != nil }},
-		{"echo pipelined", []string{"--mode", "echo", "--conns", "20", "--inflight", "16"}, func(r *clientResult) bool { return r.Echoes > 0 }},
-		{"echo larger than a socket buffer", []string{"--mode", "echo", "--conns", "8", "--size", "16384", "--inflight", "64"},
-			func(r *clientResult) bool { return r.Echoes > 0 }},
-		{"echo system calls", []string{"--mode", "echo", "--conns", "20", "--io", "syscall"},
-			func(r *clientResult) bool { return r.Echoes > 0 && r.IO == "syscall" }},
-		{"echo paced", []string{"--mode", "echo", "--conns", "7", "--rate", "1000"},
-			func(r *clientResult) bool { return r.Echoes > 0 && r.Overruns == 0 }},
-		{"fan", []string{"--mode", "fan", "--conns", "30"}, func(r *clientResult) bool { return r.Deliveries == 30*r.Rounds && r.Rounds > 0 }},
-		{"fan of a topic", []string{"--mode", "fan", "--conns", "3", "--path", "/ws?topic=t"},
-			func(r *clientResult) bool { return r.Deliveries == 3*r.Rounds && r.Rounds > 0 }},
-		{"fan in bursts", []string{"--mode", "fan", "--conns", "30", "--burst", "8"},
-			func(r *clientResult) bool { return r.Deliveries == 30*r.Rounds && r.Rounds%8 == 0 && r.Rounds > 0 }},
-		{"echo and fan", []string{"--mode", "echo+fan", "--conns", "5", "--fan-conns", "20", "--fan-rate", "100", "--rate", "500"},
-			func(r *clientResult) bool { return r.Echoes > 0 && r.Deliveries > 0 && r.Skipped == 0 }},
-		{"handshakes", []string{"--mode", "handshakes", "--concurrency", "8"}, func(r *clientResult) bool { return r.Handshakes > 0 }},
+func onServer(t *testing.T, on target, test func(t *testing.T, s *server)) {
+	s, err := on.start(anywhere, 1)
+	if err != nil && strings.Contains(err.Error(), "io_uring is not allowed") {
+		t.Skip(err)
 	}
-	eachFloor(t, func(t *testing.T, client clientBinary, s *server) {
-		for _, test := range tests {
-			t.Run(test.name, func(t *testing.T) {
-				r, err := client.run(s, append(short, test.args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	test(t, s)
+}
+
+// smoke is a bench of a size that tests can wait for.
+func smoke(t *testing.T) *bench {
+	return newBench(options{c100k: filepath.Join(programs(t), "c100k"), smoke: true}, t.TempDir())
+}
+
+// Every scenario runs on the node and on the floors, and gives each of its figures.
+func TestScenarios(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs of some seconds")
+	}
+	all := func(t *testing.T, s *server) {
+		b := smoke(t)
+		b.serverCore, b.generator.core = anywhere, anywhere
+		for _, sc := range scenarios(smokeSize) {
+			if !sc.suits(s.target) || sc.deflate {
+				continue
+			}
+			t.Run(sc.name, func(t *testing.T) {
+				got, err := sc.run(t.Context(), b, s)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !test.check(r) || r.ServerCPU == 0 || r.Lost+r.Duplicated+r.Corrupt+r.Closed != 0 {
-					t.Errorf("%+v", *r)
+				for _, f := range sc.figures {
+					if _, ok := got.figures[f.key]; !ok {
+						t.Errorf("no %q in %v", f.key, got.figures)
+					}
 				}
 			})
 		}
-	})
-}
-
-func TestHold(t *testing.T) {
-	eachFloor(t, func(t *testing.T, client clientBinary, s *server) {
-		h, err := client.hold(s, "/ws?topic=t", 25)
-		if err != nil {
-			t.Fatal(err)
+	}
+	on := node(nodeAuto, filepath.Join(programs(t), "c100k"), "auto")
+	for _, sc := range scenarios(smokeSize) {
+		if sc.deflate {
+			if r := smoke(t).runOne(t.Context(), sc, on, 0); r.Error != "" || r.Figures[usKey] <= 0 {
+				t.Errorf("%s: %+v", sc.name, r)
+			}
 		}
-		r, err := h.release()
-		if err != nil || r.Open != 25 {
-			t.Fatalf("%+v, %v", r, err)
-		}
-	})
+	}
+	t.Run(nodeAuto, func(t *testing.T) { onServer(t, on, all) })
+	eachFloor(t, all)
 }
 
 // A floor that lost or joined bytes would be fast for nothing.
 func TestFloorFrames(t *testing.T) {
-	eachFloor(t, func(t *testing.T, _ clientBinary, s *server) {
-		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
+	eachFloor(t, func(t *testing.T, s *server) {
+		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,76 +191,4 @@ func readAll(t *testing.T, r io.Reader, messages []string) {
 			t.Fatalf("message %d: %+v, %d bytes, %v", i, f.Header, len(f.Payload), err)
 		}
 	}
-}
-
-// The client must see every fault that a server can make; it pings first, which is none.
-func TestClientFindsFaults(t *testing.T) {
-	dir := floorsOrSkip(t)
-	tests := []struct {
-		name  string
-		reply func(n int, m []byte) [][]byte // n counts the messages of a connection
-		check func(r *clientResult) bool
-	}{
-		{"none", func(_ int, m []byte) [][]byte { return [][]byte{m} }, func(r *clientResult) bool { return r.Error == "" && r.Pings == 1 }},
-		{"doubled", func(_ int, m []byte) [][]byte { return [][]byte{m, m} }, func(r *clientResult) bool { return r.Duplicated > 0 }},
-		{"lost", func(n int, m []byte) [][]byte { return [][]byte{m}[:n%2] }, func(r *clientResult) bool { return r.Lost > 0 }},
-		{"changed", func(_ int, m []byte) [][]byte { return [][]byte{[]byte("other" + string(m[5:]))} }, func(r *clientResult) bool { return r.Corrupt > 0 }},
-		{"cut", func(_ int, m []byte) [][]byte { return [][]byte{m[:20]} }, func(r *clientResult) bool { return r.Corrupt > 0 }},
-		{"closed", func(int, []byte) [][]byte { return nil }, func(r *clientResult) bool { return r.Closed == 1 }},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			port, stop := faultyServer(t, test.reply)
-			defer stop()
-			s := &server{port: port, cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
-			client := clientBinary{path: filepath.Join(dir, "client"), core: -1}
-			r, err := client.run(s, "--mode", "fan", "--conns", "1", "--burst", "2", "--seconds", "0.05", "--warm", "0.01")
-			if r == nil || (err == nil) != (test.name == "none") || !test.check(r) {
-				t.Errorf("%+v, %v", r, err)
-			}
-		})
-	}
-}
-
-// faultyServer serves one connection; a nil reply closes it.
-func faultyServer(t *testing.T, reply func(n int, m []byte) [][]byte) (port int, stop func()) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		if _, err := ws.Upgrade(conn); err != nil {
-			return
-		}
-		ws.WriteFrame(conn, ws.NewPingFrame([]byte("hello")))
-		for n := 0; ; {
-			f, err := readFrame(conn)
-			if err != nil {
-				return
-			}
-			f = ws.UnmaskFrameInPlace(f)
-			if f.Header.OpCode == ws.OpPong {
-				if string(f.Payload) != "hello" {
-					return
-				}
-				continue
-			}
-			replies := reply(n, f.Payload)
-			if replies == nil {
-				return
-			}
-			n++
-			for _, m := range replies {
-				ws.WriteFrame(conn, ws.NewTextFrame(m))
-			}
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port, func() { l.Close(); <-done }
 }

@@ -1,60 +1,65 @@
-// Command bench measures c100k beside the floor: C programs that do the same with the least possible work. It prints one Markdown table.
+// Command bench measures c100k beside the floor, C programs that do the same with the least possible work, and beside its rivals, the programs of
+// bench/peers. All are driven by c100k load.
 //
-// Each scenario runs on each server alone, in turns (A B C, A B C, …), server and load client each on a core of its own; a figure is the median of the
-// repetitions. README.md says what the figures mean.
+// Each scenario runs on each server alone, in turns (A B C, A B C, …), server and load each on a core of its own; a figure is the median of the
+// repetitions. It prints Markdown, and writes a JSON document and a page. README.md says what the figures mean.
+//
+// With --base it measures the node of another revision beside that of the work tree, with --ablation the node with one technique after the
+// other switched off.
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"c100k/bench/rig"
 )
 
-type bench struct {
-	size               size
-	client             clientBinary
-	serverCore, nice   int
-	fanPath, topicPath string
-	targets            []target
-	reps               int
+type options struct {
+	only, servers, json, page, c100k, base string
+	reps, rivalReps                        int
+	seconds, within                        time.Duration
+	smoke, ablation                        bool
 }
 
-type options struct {
-	io, only, servers, json, c100k, fanPath string
-	reps, nice, loops                       int
-	seconds                                 time.Duration
-	quick, pin                              bool
-}
+// rivalReps is how often rivals are measured: they are many, and nobody tunes them by a per cent.
+const rivalReps = 2
 
 func main() {
 	var o options
-	flag.StringVar(&o.io, "io", "auto", "--io of c100k: auto, uring or syscall; several, with commas, make several columns")
-	flag.StringVar(&o.only, "only", "", "scenarios to run, with commas (default all): "+strings.Join(names(scenarios(fullSize)), ","))
-	flag.StringVar(&o.servers, "servers", "c100k,"+plainFloor+","+uringFloor, "servers to measure, with commas")
-	flag.IntVar(&o.reps, "reps", 5, "repetitions")
+	flag.StringVar(&o.only, "only", "", "scenarios to run, with commas (default all): "+strings.Join(scenarioNames(scenarios(fullSize)), ","))
+	flag.StringVar(&o.servers, "servers", "", "servers to measure, with commas (default all that run here): c100k, c100k syscall, "+plainFloor+", "+uringFloor+" and the rivals")
+	flag.IntVar(&o.reps, "reps", 5, "repetitions at most")
+	flag.IntVar(&o.rivalReps, "rival-reps", rivalReps, "repetitions of the rivals at most")
+	flag.DurationVar(&o.within, "within", 55*time.Minute, "time for all: no repetition begins that would not end within it; the first is always whole")
 	flag.DurationVar(&o.seconds, "seconds", fullSize.seconds, "measured time of each run")
 	flag.StringVar(&o.json, "json", "", "file for all results as JSON")
-	flag.StringVar(&o.c100k, "c100k", "", "the server's binary (default bin/c100k of this module)")
-	flag.StringVar(&o.fanPath, "fan-path", "/broadcast", "where fan-outs are measured; /ws?topic=t takes the way of topics")
-	flag.IntVar(&o.loops, "loops", 1, "event loops of c100k")
-	flag.BoolVar(&o.pin, "pin", true, "server on the first core, client on the second")
-	flag.IntVar(&o.nice, "nice", 0, "priority of server and client; negative needs rights")
-	flag.BoolVar(&o.quick, "quick", false, "a hundredth of the connections, once, to see that everything works: the figures mean nothing")
+	flag.StringVar(&o.page, "page", "", "file for the page with plots")
+	flag.StringVar(&o.c100k, "c100k", "", "the node's binary, which is the load's too (default bin/c100k of this module)")
+	flag.StringVar(&o.base, "base", "", "revision to compare the work tree with, which must be clean: only the two are measured")
+	flag.BoolVar(&o.ablation, "ablation", false, "measure the node with one technique after the other switched off")
+	flag.BoolVar(&o.smoke, "smoke", false, "a hundredth of the connections, once, to see that everything works: the figures mean nothing")
 	flag.Parse()
-	if err := benchmark(o); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := benchmark(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func benchmark(o options) error {
+func benchmark(ctx context.Context, o options) error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
@@ -62,29 +67,61 @@ func benchmark(o options) error {
 	if err != nil {
 		return err
 	}
-	cc, floors, err := buildFloors(filepath.Join(root, "bench", "floor"), "bin")
-	if err != nil {
-		return err
-	}
-	b := newBench(o, floors)
-	chosen, err := choose(scenarios(b.size), o.only)
-	if err != nil {
-		return err
-	}
 	if o.c100k == "" {
 		o.c100k = filepath.Join(root, "bin", "c100k")
 	}
-	if b.targets, err = chooseTargets(o, floors); err != nil {
+	if _, err := os.Stat(o.c100k); err != nil {
+		return fmt.Errorf("%w: build it with make build", err)
+	}
+	dir, err := os.MkdirTemp("", "c100k-bench")
+	if err != nil {
 		return err
 	}
-	doc := &document{Environment: describe(root, cc, o.c100k)}
-	for _, t := range b.targets {
-		doc.Servers = append(doc.Servers, t.Name)
+	defer os.RemoveAll(dir)
+	b := newBench(o, dir)
+	chosen, err := chooseScenarios(scenarios(b.size), o.only)
+	if err != nil {
+		return err
 	}
-	failed := b.runAll(chosen, doc)
+	switch {
+	case o.base != "":
+		return b.compare(ctx, root, o, chosen)
+	case o.ablation:
+		return b.ablate(ctx, root, o, chosen)
+	}
+	return b.table(ctx, root, o, chosen)
+}
+
+// table measures everything beside each other.
+func (b *bench) table(ctx context.Context, root string, o options, chosen []scenario) error {
+	targets, skipped, err := allTargets(root, o)
+	if err != nil {
+		return err
+	}
+	doc := &document{Format: "c100k-bench", Version: 2, Machine: rig.Describe(o.c100k), Compiler: firstLine(compiler(), "--version"), SyscallNs: nullSyscall(),
+		Arguments: os.Args[1:], Servers: targets, Skipped: skipped, scenarios: chosen}
+	for _, sc := range chosen {
+		doc.Scenarios = append(doc.Scenarios, described{sc.name, sc.what})
+	}
+	begin := time.Now()
+	failed, err := b.runAll(ctx, chosen, targets, doc)
+	if err != nil {
+		return err
+	}
+	doc.Took = time.Since(begin).Seconds()
+	doc.judge()
 	doc.markdown(os.Stdout)
 	if o.json != "" {
 		if err := doc.writeJSON(o.json); err != nil {
+			return err
+		}
+	}
+	if o.page != "" {
+		var text bytes.Buffer
+		if err := doc.writeHTML(&text); err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.page, text.Bytes(), 0o644); err != nil {
 			return err
 		}
 	}
@@ -94,63 +131,137 @@ func benchmark(o options) error {
 	return nil
 }
 
-func newBench(o options, floors string) *bench {
-	b := &bench{size: fullSize, reps: o.reps, nice: o.nice, fanPath: o.fanPath, topicPath: "/ws?topic=t", serverCore: -1}
-	b.size.seconds = o.seconds
-	if o.quick {
-		b.size, b.reps = quickSize, 1
+// allTargets are the servers that were asked for and run here.
+func allTargets(root string, o options) (targets []target, skipped []string, err error) {
+	all := []target{node(nodeAuto, o.c100k, "auto"), node(nodeSyscall, o.c100k, "syscall")}
+	floors, err := buildFloors(filepath.Join(root, "bench", "floor"), "bin")
+	if err != nil {
+		skipped = append(skipped, err.Error())
+	} else {
+		all = append(all, floorAt(floors, plainFloor), floorAt(floors, uringFloor))
 	}
-	b.client = clientBinary{path: filepath.Join(floors, "client"), core: -1, nice: o.nice}
-	if o.pin && runtime.NumCPU() > 1 {
-		b.serverCore, b.client.core = 0, 1
-	} else if o.pin {
-		fmt.Fprintln(os.Stderr, "bench: one CPU only: server and client share it, so nothing is pinned")
+	peers := filepath.Join(root, "bench", "peers")
+	versions, err := rivalVersions(peers)
+	if err != nil {
+		return nil, nil, err
+	}
+	all = append(all, rivalsOf(peers, versions)...)
+	var names []string
+	if o.servers != "" {
+		for name := range strings.SplitSeq(o.servers, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	targets, more, err := choose(all, names)
+	return targets, append(skipped, more...), err
+}
+
+// bench is a run of the whole.
+type bench struct {
+	size            size
+	generator       generator
+	serverCore      int // for scenarios of one core
+	reps, rivalReps int
+	within          time.Duration
+}
+
+func newBench(o options, dir string) *bench {
+	b := &bench{size: fullSize, reps: o.reps, rivalReps: o.rivalReps, within: o.within, serverCore: anywhere,
+		generator: generator{binary: o.c100k, dir: dir, core: anywhere}}
+	b.size.seconds = o.seconds
+	if o.smoke {
+		b.size, b.reps = smokeSize, 1
+	}
+	if runtime.NumCPU() > 1 {
+		b.serverCore, b.generator.core = 0, 1
+	} else {
+		fmt.Fprintln(os.Stderr, "bench: one CPU only: server and load share it, so nothing is pinned, and the load's wake-ups are the server's")
 	}
 	return b
 }
 
-// runAll runs the scenarios and returns how many runs failed; the others are in the document all the same.
-func (b *bench) runAll(chosen []scenario, doc *document) (failed int) {
-	for _, sc := range chosen {
-		reps := b.reps
-		if sc.repsMax > 0 {
-			reps = min(reps, sc.repsMax)
+// runAll runs all scenarios on all targets, and again, as long as the time lasts. It returns how many runs failed; the others are in the document all
+// the same.
+func (b *bench) runAll(ctx context.Context, chosen []scenario, targets []target, doc *document) (failed int, err error) {
+	begin, longest := time.Now(), time.Duration(0)
+	for rep := range b.reps {
+		started := time.Now()
+		if rep > 0 && started.Sub(begin)+b.estimate(rep, longest, targets) > b.within {
+			break
 		}
-		first := len(doc.Runs)
-		for rep := range reps {
-			for _, t := range b.targets {
-				r := run{Scenario: sc.name, Server: t.Name, Rep: rep}
-				s, err := b.runOne(sc, t)
-				if err != nil {
-					r.Error = err.Error()
-					failed++
-				} else {
-					r.Figures, r.Clients = s.Figures, s.Clients
+		for _, sc := range chosen {
+			for _, t := range targets {
+				if !sc.suits(t) || t.Kind == rival && (!sc.rivals && sc.cores < 2 || rep >= b.rivalReps) {
+					continue
 				}
-				fmt.Fprintf(os.Stderr, "%-10s %d/%d  %-16s %v %s\n", sc.name, rep+1, reps, t.Name, r.Figures, r.Error)
+				r := b.runOne(ctx, sc, t, rep)
+				if ctx.Err() != nil {
+					return failed, errors.New("interrupted")
+				}
+				if r.Error != "" {
+					failed++
+				}
+				fmt.Fprintf(os.Stderr, "%6s %d %-12s %-14s %v %s%s\n", time.Since(begin).Round(time.Second), rep+1, sc.name, t.Name, r.Figures, r.Void, r.Error)
 				doc.Runs = append(doc.Runs, r)
 			}
 		}
-		doc.Rows = append(doc.Rows, rowsOf(sc, b.targets, doc.Runs[first:])...)
+		longest = max(longest, time.Since(started))
+		doc.Repetitions = rep + 1
 	}
-	return failed
+	return failed, nil
+}
+
+// estimate is how long a repetition may take: as long as the longest before it, less the rivals where they have had theirs.
+func (b *bench) estimate(rep int, longest time.Duration, targets []target) time.Duration {
+	if rep < b.rivalReps {
+		return longest
+	}
+	others := slices.DeleteFunc(slices.Clone(targets), func(t target) bool { return t.Kind == rival })
+	return longest * time.Duration(len(others)) / time.Duration(len(targets))
 }
 
 // runOne starts a fresh server for one run: none inherits another's heap, sockets or warm caches.
-func (b *bench) runOne(sc scenario, t target) (*sample, error) {
-	s, err := t.start(b.serverCore, b.nice, sc.admin)
+func (b *bench) runOne(ctx context.Context, sc scenario, t target, rep int) (r run) {
+	r = run{Scenario: sc.name, Server: t.Name, Rep: rep}
+	begin := time.Now()
+	one, err := b.measure(ctx, sc, t)
+	r.Seconds = time.Since(begin).Seconds()
+	if err != nil {
+		r.Error = err.Error()
+		return r
+	}
+	r.Figures = one.figures
+	for _, l := range one.loads {
+		r.Loads = append(r.Loads, briefOf(l))
+		if r.Void == "" {
+			r.Void = l.void
+		}
+	}
+	return r
+}
+
+func (b *bench) measure(ctx context.Context, sc scenario, t target) (*sample, error) {
+	at := *b
+	loops := 1
+	if sc.cores > 1 {
+		loops, at.serverCore, at.generator.core = sc.cores, anywhere, anywhere
+	}
+	if sc.deflate {
+		t = t.compressed()
+	}
+	s, err := t.start(at.serverCore, loops)
 	if err != nil {
 		return nil, err
 	}
-	sample, err := sc.run(b, s)
+	one, err := sc.run(ctx, &at, s)
 	s.stop()
 	if err != nil {
 		return nil, fmt.Errorf("%w; the server's last words: %w", err, s.outputError())
 	}
-	return sample, nil
+	return one, nil
 }
 
-func names(all []scenario) []string {
+func scenarioNames(all []scenario) []string {
 	var list []string
 	for _, sc := range all {
 		list = append(list, sc.name)
@@ -158,68 +269,17 @@ func names(all []scenario) []string {
 	return list
 }
 
-func choose(all []scenario, only string) ([]scenario, error) {
+func chooseScenarios(all []scenario, only string) ([]scenario, error) {
 	if only == "" {
 		return all, nil
 	}
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
-		if !slices.Contains(names(all), name) {
-			return nil, fmt.Errorf("no scenario %q; there are %s", name, strings.Join(names(all), ", "))
+		if !slices.Contains(scenarioNames(all), name) {
+			return nil, fmt.Errorf("no scenario %q; there are %s", name, strings.Join(scenarioNames(all), ", "))
 		}
 	}
 	return slices.DeleteFunc(all, func(sc scenario) bool { return !slices.Contains(wanted, sc.name) }), nil
-}
-
-func chooseTargets(o options, floors string) ([]target, error) {
-	var list []target
-	for _, name := range strings.Split(o.servers, ",") {
-		switch name {
-		case "c100k":
-			if _, err := os.Stat(o.c100k); err != nil {
-				return nil, fmt.Errorf("%w: build it with make build", err)
-			}
-			ios := strings.Split(o.io, ",")
-			for _, io := range ios {
-				list = append(list, oursTarget(o.c100k, io, o.loops, len(ios) > 1))
-			}
-		case plainFloor, uringFloor:
-			t := floorTarget(floors, name)
-			s, err := t.start(-1, 0, false)
-			if err != nil { // io_uring is forbidden in many containers
-				fmt.Fprintln(os.Stderr, "bench: without a column for", name+":", err)
-				continue
-			}
-			s.stop()
-			list = append(list, t)
-		default:
-			return nil, fmt.Errorf("no server %q", name)
-		}
-	}
-	if len(list) == 0 {
-		return nil, errors.New("no server to measure")
-	}
-	return list, nil
-}
-
-// buildFloors builds the C programs into dir/bin (or an absolute path) and returns the compiler and where they are.
-func buildFloors(dir, bin string) (cc, out string, err error) {
-	if cc = os.Getenv("CC"); cc == "" {
-		cc = "cc"
-	}
-	for _, tool := range []string{cc, "make"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return "", "", fmt.Errorf("the load client and the floor are C programs: %w", err)
-		}
-	}
-	text, err := exec.Command("make", "-C", dir, "CC="+cc, "BIN="+bin).CombinedOutput()
-	if err != nil {
-		return "", "", fmt.Errorf("build the floor: %w\n%s", err, text)
-	}
-	if !filepath.IsAbs(bin) {
-		bin = filepath.Join(dir, bin)
-	}
-	return cc, bin, nil
 }
 
 // moduleRoot is the directory of go.mod, here or above.

@@ -1,6 +1,6 @@
 package main
 
-// report.go: the Markdown table and the JSON document of a run.
+// report.go: the JSON document of a run, and its Markdown tables.
 
 import (
 	"encoding/json"
@@ -8,6 +8,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
+
+	"c100k/bench/rig"
 )
 
 // run is one scenario on one server, once.
@@ -15,164 +18,191 @@ type run struct {
 	Scenario string             `json:"scenario"`
 	Server   string             `json:"server"`
 	Rep      int                `json:"rep"`
+	Seconds  float64            `json:"seconds"` // of the wall, from the server's start to its end
 	Figures  map[string]float64 `json:"figures,omitempty"`
-	Clients  []*clientResult    `json:"clients,omitempty"`
+	Loads    []brief            `json:"loads,omitempty"`
+	Void     string             `json:"void,omitempty"` // why the figures count for nothing
 	Error    string             `json:"error,omitempty"`
 }
 
-// generatorBound says that the client had no time left while the server had: what was measured is how the server waits.
-func (r run) generatorBound() bool {
-	for _, c := range r.Clients {
-		if c.ClientBusy > 0.95 && c.ServerBusy < 0.85 {
-			return true
-		}
+// brief is what a run of the load is remembered by.
+type brief struct {
+	Received    uint64  `json:"received"`
+	PerSecond   float64 `json:"received_a_second"`
+	ServerCores float64 `json:"server_cores"`
+	ServerCPU   float64 `json:"server_cpu_ms"`
+	LoadBusy    float64 `json:"load_busy"`
+	LoadUs      float64 `json:"load_us_a_message"`
+	BoxBusy     float64 `json:"box_busy"`
+	P50         float64 `json:"p50_ms,omitempty"`
+	P99         float64 `json:"p99_ms,omitempty"`
+}
+
+func briefOf(l *load) brief {
+	b := brief{Received: l.Messages.Received, PerSecond: l.Rate.Received, LoadBusy: l.Generator.Busy, LoadUs: microseconds(l.Generator.PerMessage),
+		BoxBusy: l.Generator.BoxBusy}
+	if l.Server != nil {
+		b.ServerCores, b.ServerCPU = l.Server.Cores, microseconds(l.Server.CPU)/1000
 	}
-	return false
+	if latency := l.Latency(); latency != nil {
+		b.P50, b.P99 = float64(latency.P50)/float64(time.Millisecond), float64(latency.P99)/float64(time.Millisecond)
+	}
+	return b
 }
 
-// row is one line of the table. Invariant: Cells follow Document.Servers; a nil cell is empty.
-type row struct {
-	Scenario string    `json:"scenario"`
-	Title    string    `json:"title"`
-	Cells    []*spread `json:"cells"`
-	Marked   []bool    `json:"generator_bound"`
-	Goal     string    `json:"goal,omitempty"`
-	decimals int
-}
-
+// document is everything that a run of the bench has to say.
 type document struct {
-	Environment environment `json:"environment"`
-	Servers     []string    `json:"servers"`
-	Rows        []row       `json:"rows"`
+	Format      string      `json:"format"` // "c100k-bench"
+	Version     int         `json:"version"`
+	Machine     rig.Machine `json:"machine"`
+	Compiler    string      `json:"compiler"`
+	SyscallNs   float64     `json:"null_syscall_ns"` // io_uring gains what system calls cost
+	Arguments   []string    `json:"arguments"`
+	Took        float64     `json:"took_seconds"`
+	Servers     []target    `json:"servers"`
+	Skipped     []string    `json:"skipped,omitempty"` // servers that cannot run here
+	Scenarios   []described `json:"scenarios"`
+	Repetitions int         `json:"repetitions"` // of ours and the floors; the rivals have rivalReps at most
+	Goals       []verdict   `json:"goals"`
 	Runs        []run       `json:"runs"`
+
+	scenarios []scenario
 }
 
-// rowsOf makes the rows of one scenario: each figure, and under it, where asked for, what multiple of each floor it is.
-func rowsOf(sc scenario, targets []target, runs []run) []row {
-	var rows []row
-	for _, f := range sc.figures {
-		value := func(t target) (spread, bool, bool) { return collect(sc.name, f.key, t.Name, "", runs) }
-		absolute := newRow(sc.name, f.title, f.decimals, targets, value)
-		absolute.Goal = verdicts(f.goals, false, targets, value)
-		rows = append(rows, absolute)
-		if !f.ratios {
-			continue
-		}
-		for _, floor := range []string{plainFloor, uringFloor} {
-			value := func(t target) (spread, bool, bool) { return collect(sc.name, f.key, t.Name, floor, runs) }
-			r := newRow(sc.name, "… ÷ "+floor, 2, targets, value)
-			if r.empty() {
-				continue
-			}
-			if floor == plainFloor {
-				r.Goal = verdicts(f.goals, true, targets, value)
-			}
-			rows = append(rows, r)
-		}
-	}
-	return rows
+// described is a scenario as the document has it.
+type described struct {
+	Name string `json:"name"`
+	What string `json:"what"`
 }
 
-func newRow(scenario, title string, decimals int, targets []target, value func(target) (spread, bool, bool)) row {
-	r := row{Scenario: scenario, Title: title, decimals: decimals}
-	for _, t := range targets {
-		s, marked, ok := value(t)
-		var cell *spread
-		if ok {
-			cell = &s
+func (d *document) judge() {
+	d.Goals = nil
+	for _, g := range goals() {
+		if v, ok := g.judge(d.Servers, d.Runs); ok {
+			d.Goals = append(d.Goals, v)
 		}
-		r.Cells = append(r.Cells, cell)
-		r.Marked = append(r.Marked, marked)
 	}
-	return r
 }
 
-func (r row) empty() bool {
-	for _, c := range r.Cells {
-		if c != nil {
-			return false
-		}
-	}
-	return true
+// headline says where the figures were made.
+func (d *document) headline() string {
+	m := d.Machine
+	return fmt.Sprintf("%s · %s, %d CPUs · null system call %.0f ns · %s · %s", m.Kernel, m.CPU, m.CPUs, d.SyscallNs, m.Commit, m.Date)
 }
 
-func verdicts(goals []goal, ratio bool, targets []target, value func(target) (spread, bool, bool)) string {
-	var texts []string
-	for _, g := range goals {
-		if g.ratio == ratio {
-			texts = append(texts, g.verdict(targets, func(t target) (float64, bool) {
-				s, _, ok := value(t)
-				return s.Median, ok
-			}))
-		}
-	}
-	return strings.Join(texts, "; ")
-}
-
-// collect gathers one figure of one server over the repetitions, divided by the floor's of the same repetition if one is named: what the machine does in
-// those seconds happens to both.
-func collect(scenario, key, server, floor string, runs []run) (s spread, marked, ok bool) {
-	base := make(map[int]float64)
-	for _, r := range runs {
-		if v, has := r.Figures[key]; has && r.Scenario == scenario && r.Server == floor {
-			base[r.Rep] = v
-		}
-	}
-	var values []float64
-	for _, r := range runs {
-		v, has := r.Figures[key]
-		if !has || r.Scenario != scenario || r.Server != server {
-			continue
-		}
-		marked = marked || r.generatorBound()
-		if floor == "" {
-			values = append(values, v)
-		} else if b := base[r.Rep]; b > 0 {
-			values = append(values, v/b)
-		}
-	}
-	if len(values) == 0 {
-		return spread{}, false, false
-	}
-	return spreadOf(values), marked, true
-}
-
-// markdown prints the table. A cell is the median, and the least and greatest where there were several repetitions.
+// markdown prints the goals, and then every figure: a server a row, a figure a column.
 func (d *document) markdown(w io.Writer) {
-	e := d.Environment
-	fmt.Fprintf(w, "%s · %s, %d CPUs · null system call %.0f ns · %s · %s\n\n", e.Kernel, e.CPU, e.CPUs, e.SyscallNs, e.Commit, e.Date)
-	fmt.Fprintf(w, "| | %s | goal |\n|---|%s---|\n", strings.Join(d.Servers, " | "), strings.Repeat("---:|", len(d.Servers)))
-	bound := false
-	for _, r := range d.Rows {
-		fmt.Fprintf(w, "| %s |", r.Title)
-		for i, c := range r.Cells {
-			fmt.Fprintf(w, " %s", c.text(r.decimals))
-			if r.Marked[i] {
-				bound = true
-				fmt.Fprint(w, " \\*")
-			}
-			fmt.Fprint(w, " |")
-		}
-		fmt.Fprintf(w, " %s |\n", r.Goal)
+	fmt.Fprintf(w, "%s\n\n", d.headline())
+	d.goalTable(w)
+	d.figureTables(w)
+	d.notes(w)
+}
+
+func (d *document) goalTable(w io.Writer) {
+	if len(d.Goals) == 0 {
+		return
 	}
-	if bound {
-		fmt.Fprintln(w, "\n\\* In at least one repetition the load client was the bottleneck: the figure is void.")
+	fmt.Fprint(w, "| goal | whose | against | ours | ratio | at most | |\n|---|---|---|---:|---:|---:|---|\n")
+	for _, v := range d.Goals {
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", v.Work, v.Of, v.Against, short(v.Ours), v.ratio(), short(v.Limit), v.word())
+	}
+	fmt.Fprintln(w)
+}
+
+// ratio is empty where the figure is held against a plain bound.
+func (v verdict) ratio() string {
+	if v.Against == "" {
+		return ""
+	}
+	return v.Ratio.text(decimalsOf(v.Ratio.Median))
+}
+
+func (v verdict) word() string {
+	switch {
+	case v.Void:
+		return "void"
+	case v.Met:
+		return "met"
+	}
+	return "**missed**"
+}
+
+// decimalsOf keeps two or three digits of a ratio.
+func decimalsOf(f float64) int {
+	if f < 0.1 {
+		return 3
+	}
+	return 2
+}
+
+func short(f float64) string { return fmt.Sprintf("%.3g", f) }
+
+// columnsMax is how many figures stand beside each other: a wider table is not read.
+const columnsMax = 6
+
+func (d *document) figureTables(w io.Writer) {
+	type heading struct {
+		scenario
+		figure
+	}
+	var all []heading
+	for _, sc := range d.scenarios {
+		for _, f := range sc.figures {
+			all = append(all, heading{sc, f})
+		}
+	}
+	for len(all) > 0 {
+		some := all[:min(len(all), columnsMax)]
+		all = all[len(some):]
+		fmt.Fprint(w, "| |")
+		for _, h := range some {
+			fmt.Fprintf(w, " %s |", h.title)
+		}
+		fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("---:|", len(some)))
+		for _, t := range d.Servers {
+			var cells []string
+			measured := false
+			for _, h := range some {
+				cell := d.cell(h.scenario, h.figure, t.Name)
+				measured = measured || cell != "–"
+				cells = append(cells, cell)
+			}
+			if measured {
+				fmt.Fprintf(w, "| %s | %s |\n", t.Name, strings.Join(cells, " | "))
+			}
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func (d *document) cell(sc scenario, f figure, server string) string {
+	c := collect(d.Runs, sc.name, f.key, server)
+	if len(c.values) == 0 {
+		return "–"
+	}
+	text := spreadOf(c.list()).text(f.decimals)
+	if c.void {
+		text += " \\*"
+	}
+	return text
+}
+
+func (d *document) notes(w io.Writer) {
+	fmt.Fprintf(w, "A figure is the median of %d repetitions (rivals: at most %d), ± half of the way from the least to the greatest. Columns: server CPU an operation, unless they say otherwise.\n",
+		d.Repetitions, rivalReps)
+	for _, r := range d.Runs {
+		if r.Void != "" {
+			fmt.Fprintln(w, "\n\\* Void: in all repetitions the generator was the bottleneck. What is void in some is left out.")
+			break
+		}
+	}
+	for _, text := range d.Skipped {
+		fmt.Fprintf(w, "\nLeft out: %s\n", text)
 	}
 	for _, r := range d.Runs {
 		if r.Error != "" {
-			fmt.Fprintf(w, "\n%s on %s, repetition %d, failed: %s\n", r.Scenario, r.Server, r.Rep+1, r.Error)
+			fmt.Fprintf(w, "\nFailed: %s on %s, repetition %d: %s\n", r.Scenario, r.Server, r.Rep+1, r.Error)
 		}
-	}
-}
-
-func (s *spread) text(decimals int) string {
-	switch {
-	case s == nil:
-		return "–"
-	case len(s.Values) == 1:
-		return fmt.Sprintf("%.*f", decimals, s.Median)
-	default:
-		return fmt.Sprintf("**%.*f** (%.*f..%.*f)", decimals, s.Median, decimals, s.Min, decimals, s.Max)
 	}
 }
 

@@ -1,6 +1,9 @@
 package main
 
+// report_test.go: medians, goals and tables, from runs that are made up.
+
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,38 +11,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"c100k/bench/rig"
+	"c100k/loadgen"
 )
-
-func TestParsePrivate(t *testing.T) {
-	const rollup = "00400000-7fff ---p 00000000 00:00 0    [rollup]\nRss:  900 kB\nPrivate_Clean:  12 kB\nPrivate_Dirty:  345 kB\nPrivate_Hugetlb:  7 kB\n"
-	if n, err := parsePrivate(rollup); n != 357<<10 || err != nil {
-		t.Error(n, err)
-	}
-	for _, bad := range []string{"", "Private_Clean: 12 kB\n", "Private_Clean: x kB\nPrivate_Dirty: 1 kB\n"} {
-		if _, err := parsePrivate(bad); err == nil {
-			t.Errorf("%q: no error", bad)
-		}
-	}
-}
-
-func TestGoroutines(t *testing.T) {
-	if n, err := parseGoroutines("goroutine profile: total 37\n1 @ 0x43\n"); n != 37 || err != nil {
-		t.Error(n, err)
-	}
-	if _, err := parseGoroutines("<html>"); err == nil {
-		t.Error("no error")
-	}
-	var stats any
-	if err := json.Unmarshal([]byte(`{"loops":[{"turns":1}],"process":{"goroutines":9}}`), &stats); err != nil {
-		t.Fatal(err)
-	}
-	if n, ok := findNumber(stats, "goroutines"); n != 9 || !ok {
-		t.Error(n, ok)
-	}
-	if _, ok := findNumber(stats, "threads"); ok {
-		t.Error("found what is not there")
-	}
-}
 
 func TestSpread(t *testing.T) {
 	tests := []struct {
@@ -57,58 +32,155 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// Three servers, two repetitions between which the machine became twice as slow: the ratios are taken inside each.
+// made is a document of two repetitions, between which the machine became twice as slow: ratios are taken inside each.
+func made() *document {
+	d := &document{Machine: rig.Machine{Machine: loadgen.Machine{Kernel: "Linux 1", CPU: "a CPU", CPUs: 2}, Commit: "abc", Date: "today"}, SyscallNs: 100, Repetitions: 2}
+	d.Servers = []target{{Name: nodeAuto, Kind: ours}, {Name: nodeSyscall, Kind: ours}, {Name: plainFloor, Kind: floor}, {Name: uringFloor, Kind: floor},
+		{Name: "quick", Kind: rival}, {Name: "slow", Kind: rival, events: true}}
+	d.scenarios = []scenario{{name: "fan", figures: us("fan-out")}}
+	for server, values := range map[string][2]float64{nodeAuto: {3, 8}, plainFloor: {5, 10}, uringFloor: {3, 6}, "quick": {10, 20}, "slow": {30, 60}} {
+		for rep, v := range values {
+			d.Runs = append(d.Runs, run{Scenario: "fan", Server: server, Rep: rep, Figures: map[string]float64{usKey: v}})
+		}
+	}
+	d.Runs = append(d.Runs, run{Scenario: "fan", Server: nodeSyscall, Rep: 0, Figures: map[string]float64{usKey: 5}, Void: "the load was busy"},
+		run{Scenario: "fan", Server: nodeSyscall, Rep: 1, Error: "it ended"},
+		run{Scenario: "fan", Server: nodeAuto, Rep: 2, Figures: map[string]float64{usKey: 100}, Void: "the load was busy"})
+	d.judge()
+	return d
+}
+
 func TestTable(t *testing.T) {
-	targets := []target{{Name: "c100k uring", Ours: true, IO: "uring"}, {Name: "c100k syscall", Ours: true, IO: "syscall"}, {Name: plainFloor}}
-	sc := scenario{name: "fanout", figures: []figure{
-		{key: "us", title: "CPU µs", decimals: 2, ratios: true, goals: []goal{atMost(4.5).needsUring(), timesPlain(0.75)}}}}
-	us := func(v float64) map[string]float64 { return map[string]float64{"us": v} }
-	runs := []run{
-		{Scenario: "fanout", Server: "c100k uring", Rep: 0, Figures: us(3)},
-		{Scenario: "fanout", Server: "c100k syscall", Rep: 0, Figures: us(5), Clients: []*clientResult{{ClientBusy: 0.99, ServerBusy: 0.5}}},
-		{Scenario: "fanout", Server: plainFloor, Rep: 0, Figures: us(5)},
-		{Scenario: "fanout", Server: "c100k uring", Rep: 1, Figures: us(8)},
-		{Scenario: "fanout", Server: "c100k syscall", Rep: 1, Error: "it ended"},
-		{Scenario: "fanout", Server: plainFloor, Rep: 1, Figures: us(10)},
-	}
-	d := document{Environment: environment{Kernel: "Linux 1", CPU: "a CPU", CPUs: 2, SyscallNs: 100, Commit: "abc", Date: "today"}, Runs: runs}
-	for _, target := range targets {
-		d.Servers = append(d.Servers, target.Name)
-	}
-	d.Rows = rowsOf(sc, targets, runs)
 	var b strings.Builder
-	d.markdown(&b)
+	made().markdown(&b)
 	want := `Linux 1 · a CPU, 2 CPUs · null system call 100 ns · abc · today
 
-| | c100k uring | c100k syscall | floor-send | goal |
-|---|---:|---:|---:|---|
-| CPU µs | **5.50** (3.00..8.00) | 5.00 \* | **7.50** (5.00..10.00) | ≤ 4.5 (io_uring): missed |
-| … ÷ floor-send | **0.70** (0.60..0.80) | 1.00 \* | **1.00** (1.00..1.00) | ≤ 0.75: met |
+| goal | whose | against | ours | ratio | at most | |
+|---|---|---|---:|---:|---:|---|
+| fan-out 64 B to 10,000 | c100k | floor-uring | 5.5 | 1.17 ±14 % | 1.25 | met |
+| fan-out 64 B to 10,000 | c100k | quick | 5.5 | 0.35 ±14 % | 0.4 | met |
+| fan-out 64 B to 10,000 | c100k syscall | floor-send | 5 | 1.00 | 1.1 | void |
+| fan-out 64 B to 10,000 | c100k syscall | quick | 5 | 0.50 | 0.65 | void |
 
-\* In at least one repetition the load client was the bottleneck: the figure is void.
+| | fan-out, µs |
+|---|---:|
+| c100k | 5.50 ±45 % |
+| c100k syscall | 5.00 \* |
+| floor-send | 7.50 ±33 % |
+| floor-uring | 4.50 ±33 % |
+| quick | 15.00 ±33 % |
+| slow | 45.00 ±33 % |
 
-fanout on c100k syscall, repetition 2, failed: it ended
+A figure is the median of 2 repetitions (rivals: at most 2), ± half of the way from the least to the greatest. Columns: server CPU an operation, unless they say otherwise.
+
+\* Void: in all repetitions the generator was the bottleneck. What is void in some is left out.
+
+Failed: fan on c100k syscall, repetition 2: it ended
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func TestDocuments(t *testing.T) {
+	d := made()
 	path := filepath.Join(t.TempDir(), "results.json")
 	if err := d.writeJSON(path); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)
 	var back document
-	if err != nil || json.Unmarshal(text, &back) != nil || len(back.Runs) != len(runs) || len(back.Rows) != 2 {
+	if err != nil || json.Unmarshal(text, &back) != nil || len(back.Runs) != len(d.Runs) || len(back.Goals) != len(d.Goals) {
 		t.Errorf("%s, %v", text, err)
+	}
+	var page bytes.Buffer
+	d.Servers[4].Version = "</script><b>"
+	if err := d.writeHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`id="plot-fan-us"`, `"server":"floor-send","kind":"floor","median":7.5`, "uPlot=", "&lt;/script&gt;"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page has no %s", want)
+		}
 	}
 }
 
-func TestChoose(t *testing.T) {
-	chosen, err := choose(scenarios(quickSize), "echo,memory")
-	if got := strings.Join(names(chosen), ","); got != "memory,echo" || err != nil {
+func TestGoalsOfOtherFigures(t *testing.T) {
+	runs := []run{
+		{Scenario: "fan", Server: nodeAuto, Figures: map[string]float64{usKey: 4}}, {Scenario: "burst", Server: nodeAuto, Figures: map[string]float64{usKey: 0.5}},
+		{Scenario: "memory", Server: nodeAuto, Figures: map[string]float64{"bytes": 150}}, {Scenario: "memory", Server: "goroutines", Figures: map[string]float64{"bytes": 100}},
+		{Scenario: "memory", Server: "events", Figures: map[string]float64{"bytes": 300}},
+	}
+	targets := []target{{Name: nodeAuto, Kind: ours}, {Name: "goroutines", Kind: rival}, {Name: "events", Kind: rival, events: true}}
+	got := map[string]float64{}
+	for _, g := range goals() {
+		if v, ok := g.judge(targets, runs); ok {
+			got[v.Work+"/"+v.Against] = v.Ratio.Median
+		}
+	}
+	want := map[string]float64{"bursts of eight/fan": 0.125, "idle memory a connection, bytes/": 150, "idle memory a connection/events": 0.5}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	good := func() *loadgen.Result {
+		return &loadgen.Result{Connections: loadgen.ConnectionCounts{Wanted: 9, Open: 9}, Messages: loadgen.MessageCounts{Received: 100}}
+	}
+	for name, change := range map[string]func(*loadgen.Result){
+		"lost": func(r *loadgen.Result) { r.Messages.Lost = 1 }, "doubled": func(r *loadgen.Result) { r.Messages.Duplicated = 1 },
+		"out of order": func(r *loadgen.Result) { r.Messages.Reordered = 1 }, "changed": func(r *loadgen.Result) { r.Messages.Corrupted = 1 },
+		"refused": func(r *loadgen.Result) { r.Messages.Refused = map[string]uint64{"http 503": 1} }, "missing": func(r *loadgen.Result) { r.Connections.Open = 8 },
+		"dropped": func(r *loadgen.Result) { r.Connections.LostCount = 2 },
+	} {
+		r := good()
+		change(r)
+		if faultOf(r, 1) == "" {
+			t.Errorf("%s: nothing is found", name)
+		}
+	}
+	r := good()
+	r.Connections.LostCount = 1
+	if fault := faultOf(r, 1); fault != "" {
+		t.Errorf("a reader that stood still may be dropped: %s", fault)
+	}
+}
+
+func TestVoid(t *testing.T) {
+	loop := &loadgen.Result{Rate: loadgen.Rates{InFlight: 1}, Server: &loadgen.ServerCost{Cores: 0.9}, Generator: loadgen.Generator{Busy: 0.99}}
+	if reason := voidReason(&rig.Load{Result: loop, Void: true}); reason != "" {
+		t.Errorf("both sides are busy in a closed loop: %s", reason)
+	}
+	loop.Server.Cores = 0.3
+	if voidReason(&rig.Load{Result: loop, Void: true}) == "" {
+		t.Error("a server that waits for the generator is not found")
+	}
+	paced := &loadgen.Result{Verdict: loadgen.Verdict{Reasons: []string{"late"}}}
+	if reason := voidReason(&rig.Load{Result: paced, Void: true}); reason != "late" {
+		t.Errorf("%q", reason)
+	}
+}
+
+func TestSignificance(t *testing.T) {
+	alike, apart := []float64{1, 2, 3, 4, 5}, []float64{11, 12, 13, 14, 15}
+	if got := significance(alike, alike); !strings.HasPrefix(got, "~") {
+		t.Errorf("the same twice: %s", got)
+	}
+	if got := significance(alike, apart); !strings.HasPrefix(got, "p=0.0") {
+		t.Errorf("far apart: %s", got)
+	}
+	if got := significance(alike[:2], apart[:2]); got != "too few" {
+		t.Errorf("two each: %s", got)
+	}
+}
+
+func TestChooseScenarios(t *testing.T) {
+	chosen, err := chooseScenarios(scenarios(smokeSize), "echo,memory")
+	if got := strings.Join(scenarioNames(chosen), ","); got != "memory,echo" || err != nil {
 		t.Error(got, err)
 	}
-	if _, err := choose(scenarios(quickSize), "ecko"); err == nil || !strings.Contains(err.Error(), "handshake") {
+	if _, err := chooseScenarios(scenarios(smokeSize), "ecko"); err == nil || !strings.Contains(err.Error(), "handshake") {
 		t.Error("an unknown scenario must be answered with the list:", err)
 	}
 }

@@ -3,276 +3,266 @@ package main
 // scenario.go: what is done to each server, and which figures come of it.
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"c100k/loadgen"
 )
 
-// size holds the numbers of a scenario that --quick makes smaller.
+// size holds the numbers that a smoke test makes smaller.
 type size struct {
-	fanConns, echoConns, idleConns, warmConns int
-	rate, fanRate                             int           // a second
-	seconds, warm, quiet                      time.Duration // measured, before it, and of silence for the idle figures
+	fan, fanSmall, echo, idle, storm int           // connections
+	rate, fanRate                    int           // a second
+	seconds, warm                    time.Duration // measured, and before it
 }
 
-var fullSize = size{fanConns: 10_000, echoConns: 1_000, idleConns: 15_000, warmConns: 200, rate: 5_000, fanRate: 10,
-	seconds: 3 * time.Second, warm: time.Second, quiet: 10 * time.Second}
+var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 3 * time.Second, warm: time.Second}
 
-// quickSize shows that everything works; its figures mean nothing.
-var quickSize = size{fanConns: 100, echoConns: 100, idleConns: 150, warmConns: 20, rate: 500, fanRate: 10,
-	seconds: 300 * time.Millisecond, warm: 100 * time.Millisecond, quiet: 300 * time.Millisecond}
+// smokeSize shows that everything works; its figures mean nothing.
+var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond}
 
 // sample is what one run of a scenario on one server gave.
 type sample struct {
-	Figures map[string]float64
-	Clients []*clientResult
+	figures map[string]float64
+	loads   []*load
 }
 
-// figure is a row of the table.
+// figure is a column of the table.
 type figure struct {
-	key, title string
-	decimals   int
-	ratios     bool // rows that divide it by the floors follow
-	goals      []goal
+	key      string
+	title    string // with its unit
+	decimals int
 }
 
 type scenario struct {
 	name    string
-	repsMax int  // 0: as many as asked for; long scenarios whose figures hardly vary take fewer
-	admin   bool // ours opens its admin port
+	what    string // what is done, in one sentence
 	figures []figure
-	run     func(b *bench, s *server) (*sample, error)
+	cores   int  // that the server may use; with two, the load has the same two
+	rivals  bool // measured on rivals too
+	deflate bool // the server is told to compress
+	suits   func(target) bool
+	run     func(ctx context.Context, b *bench, s *server) (*sample, error)
 }
 
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
+func anyTarget(target) bool { return true }
 
-// load runs the client in a mode for the measured time.
-func (b *bench) load(s *server, mode string, args ...string) (*clientResult, error) {
-	all := []string{"--mode", mode, "--seconds", seconds(b.size.seconds), "--warm", seconds(b.size.warm)}
-	return b.client.run(s, append(all, args...)...)
-}
+// usKey is the figure that most scenarios are about: server CPU an operation, in microseconds.
+const usKey = "us"
 
-// perOp makes a scenario's run of one client run whose only figure is server CPU an operation.
-func perOp(mode string, args func(b *bench) []string) func(*bench, *server) (*sample, error) {
-	return func(b *bench, s *server) (*sample, error) {
-		r, err := b.load(s, mode, args(b)...)
-		if err != nil {
-			return nil, err
-		}
-		return &sample{map[string]float64{"us": r.ServerUsPerOp}, []*clientResult{r}}, nil
-	}
+func us(title string) []figure {
+	return []figure{{key: usKey, title: title + ", µs", decimals: 2}}
 }
 
 func scenarios(sz size) []scenario {
-	fan := func(extra ...string) func(*bench) []string {
-		return func(b *bench) []string {
-			return append([]string{"--path", b.fanPath, "--conns", strconv.Itoa(b.size.fanConns)}, extra...)
+	echo := func(bytes, inFlight int) func(context.Context, *bench, *server) (*sample, error) {
+		return func(ctx context.Context, b *bench, s *server) (*sample, error) {
+			return b.perMessage(ctx, s, b.echo(s, "--size", strconv.Itoa(bytes), "--in-flight", strconv.Itoa(inFlight))...)
 		}
 	}
-	echo := func(extra ...string) func(*bench) []string {
-		return func(b *bench) []string {
-			return append([]string{"--path", "/echo", "--conns", strconv.Itoa(b.size.echoConns)}, extra...)
+	fan := func(bytes, conns int, more ...string) func(context.Context, *bench, *server) (*sample, error) {
+		return func(ctx context.Context, b *bench, s *server) (*sample, error) {
+			return b.perMessage(ctx, s, b.fan(s, conns, append([]string{"--size", strconv.Itoa(bytes), "--in-flight", "1"}, more...)...)...)
 		}
 	}
-	us := func(title string, goals ...goal) []figure {
-		return []figure{{key: "us", title: title, decimals: 2, ratios: true, goals: goals}}
-	}
+	frames := func(t target) bool { return t.echoes() }
+	notFloor := func(t target) bool { return t.Kind != floor }
+	loops := func(t target) bool { return t.echoes() && !t.oneLoop }
 	return []scenario{
-		{name: "memory", repsMax: 2, admin: true, run: runMemory, figures: []figure{
-			{key: "bytes", title: fmt.Sprintf("idle memory, %d subscribed connections: private bytes each", sz.idleConns), goals: []goal{atMost(256)}},
-			{key: "goroutines", title: fmt.Sprintf("goroutines with %d connections", sz.idleConns), goals: []goal{atMost(100)}},
-			{key: "cpu", title: fmt.Sprintf("CPU in ten quiet seconds with %d connections, before their first heartbeat, %%", sz.idleConns), decimals: 2},
-		}},
-		{name: "idle", repsMax: 2, run: runIdle, figures: []figure{
-			{key: "cpu", title: "CPU when nothing happens, %", decimals: 3, goals: []goal{atMost(0.05)}},
-		}},
-		{name: "fanout", run: perOp("fan", fan()),
-			figures: us(fmt.Sprintf("fan-out 64 B to %d: CPU µs a delivery", sz.fanConns), atMost(4.5).needsUring(), timesPlain(4.5/6).needsUring())},
-		{name: "burst", run: perOp("fan", fan("--burst", "8")),
-			figures: us(fmt.Sprintf("bursts of eight to %d: CPU µs a delivery", sz.fanConns), atMost(0.7))},
-		{name: "echo", run: perOp("echo", echo("--inflight", "1")),
-			figures: us(fmt.Sprintf("echo 64 B, %d connections, one in flight: CPU µs an echo", sz.echoConns), timesPlain(1))},
-		{name: "echo16", run: perOp("echo", echo("--inflight", "16")),
-			figures: us(fmt.Sprintf("echo 64 B, %d connections, sixteen in flight: CPU µs an echo", sz.echoConns))},
-		{name: "light", run: perOp("echo", echo("--rate", strconv.Itoa(sz.rate))),
-			figures: us(fmt.Sprintf("light load, %d echoes/s over %d connections: CPU µs an echo", sz.rate, sz.echoConns), timesPlain(1.2))},
-		{name: "p99", run: runP99, figures: []figure{
-			{key: "alone", title: fmt.Sprintf("echo p99 at %d/s over %d connections, µs", sz.rate, sz.echoConns)},
-			{key: "fan", title: fmt.Sprintf("echo p99 with %d fan-outs/s to %d beside it, µs", sz.fanRate, sz.fanConns)},
-			{key: "factor", title: "… times the first", decimals: 2, goals: []goal{atMost(3)}},
-		}},
-		{name: "p99busy", run: runP99Busy, figures: []figure{
-			{key: "alone", title: fmt.Sprintf("echo p99, %d connections in a closed loop, µs", sz.echoConns)},
-			{key: "fan", title: fmt.Sprintf("echo p99 in a closed loop with %d fan-outs/s to %d beside it, µs", sz.fanRate, sz.fanConns)},
-			{key: "factor", title: "… times the first", decimals: 2},
-		}},
-		{name: "handshake", run: perOp("handshakes", func(*bench) []string { return []string{"--path", "/echo", "--concurrency", "64"} }),
-			figures: us("connect, handshake, close: CPU µs", atMost(30))},
+		{name: "memory", rivals: true, suits: anyTarget, run: runMemory,
+			what:    fmt.Sprintf("%d connections to the room are open and quiet: private memory of the process, less that before them, for each; and CPU meanwhile", sz.idle),
+			figures: []figure{{"bytes", fmt.Sprintf("idle memory at %s, bytes", thousands(sz.idle)), 0}, {"cpu", "CPU while quiet, % of a core", 2}}},
+		{name: "handshake", rivals: true, suits: anyTarget, run: runHandshake, figures: us("handshake"),
+			what: fmt.Sprintf("%d connections are reset at once and open again, twice: CPU for each of accept, upgrade and close", sz.storm)},
+		{name: "echo", rivals: true, suits: frames, run: echo(64, 1), figures: us("echo 64 B"),
+			what: fmt.Sprintf("%d connections, one message in flight on each", sz.echo)},
+		{name: "echo16", rivals: true, suits: frames, run: echo(64, 16), figures: us("echo 64 B, 16 in flight"),
+			what: fmt.Sprintf("%d connections, sixteen in flight on each", sz.echo)},
+		{name: "echo1k", rivals: true, suits: frames, run: echo(1<<10, 1), figures: us("echo 1 KiB"),
+			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
+		{name: "echo16k", rivals: true, suits: frames, run: echo(16<<10, 1), figures: us("echo 16 KiB"),
+			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
+		{name: "light", rivals: true, suits: frames, figures: us("light load"), run: runLight,
+			what: fmt.Sprintf("%d echoes a second over %d connections: the server sleeps and wakes for almost each", sz.rate, sz.echo)},
+		{name: "fan1k", rivals: true, suits: anyTarget, run: fan(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
+			what: "one message to all, and the next when the last has it"},
+		{name: "fan", rivals: true, suits: anyTarget, run: fan(64, sz.fan), figures: us("fan-out 64 B to " + thousands(sz.fan)),
+			what: "one message to all, and the next when the last has it"},
+		{name: "fan1k-1KiB", suits: frames, run: fan(1<<10, sz.fanSmall), figures: us("fan-out 1 KiB to " + thousands(sz.fanSmall)),
+			what: "the same with 1 KiB"},
+		{name: "fan-1KiB", rivals: true, suits: frames, run: fan(1<<10, sz.fan), figures: us("fan-out 1 KiB to " + thousands(sz.fan)),
+			what: "the same with 1 KiB"},
+		{name: "burst", rivals: true, suits: frames, run: fan(64, sz.fan, "--publish-burst", "8"), figures: us("bursts of 8 to " + thousands(sz.fan)),
+			what: "eight messages of 64 bytes in one write to the server, for all"},
+		{name: "stalled", suits: notFloor, run: runStalled,
+			what:    fmt.Sprintf("fan-outs of 1 KiB to %d, without and with 1 %% of them that never read: CPU a delivery, and p99 of the others, as multiples", sz.fanSmall),
+			figures: []figure{{"cost", "1 % stalled: CPU ×", 2}, {"p99", "1 % stalled: p99 ×", 2}}},
+		{name: "p99", rivals: true, suits: frames, run: runBeside,
+			what:    fmt.Sprintf("%d echoes a second over %d connections: p99 alone, and with %d fan-outs a second to %d beside it", sz.rate, sz.echo, sz.fanRate, sz.fan),
+			figures: []figure{{"alone", "echo p99 alone, ms", 2}, {"beside", "beside fan-outs, ms", 2}}},
+		{name: "deflate", rivals: true, suits: func(t target) bool { return t.compress != nil }, deflate: true, run: fan(1<<10, sz.fanSmall, "--compress"),
+			what:    "fan-outs of 1 KiB with permessage-deflate, without context takeover",
+			figures: us("fan-out 1 KiB, compressed, to " + thousands(sz.fanSmall))},
+		{name: "echo-2cores", cores: 2, suits: loops, run: echo(64, 1), what: "echo with two loops, server and load on the same two cores",
+			figures: []figure{{usKey, "two cores: echo 64 B, µs", 2}, {"rate", "two cores: echoes/s", 0}}},
+		{name: "fan-2cores", cores: 2, suits: loops, run: fan(64, sz.fan), what: "fan-out with two loops, server and load on the same two cores",
+			figures: []figure{{usKey, "two cores: fan-out 64 B, µs", 2}, {"rate", "two cores: deliveries/s", 0}}},
 	}
 }
 
-// runMemory compares the process with its connections to the same process without. Before the first reading a few connections came and went: code
+// thousands writes a number of connections.
+func thousands(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
+
+// echo is the command line of an echo run.
+func (b *bench) echo(s *server, more ...string) []string {
+	return append([]string{"ws://" + s.addr + "/echo", "--conns", strconv.Itoa(b.size.echo), "--for", b.size.seconds.String(), "--warm", b.size.warm.String()}, more...)
+}
+
+// fan is the command line of a run that listens to a publisher.
+func (b *bench) fan(s *server, conns int, more ...string) []string {
+	listen := s.listensAt()
+	publish := listen
+	if s.publish != "" {
+		publish = "http://" + s.addr + s.publish
+	}
+	return append([]string{listen, "--conns", strconv.Itoa(conns), "--for", b.size.seconds.String(), "--warm", b.size.warm.String(), "--publish", publish}, more...)
+}
+
+// listensAt is the URL of the room.
+func (s *server) listensAt() string {
+	if s.listen != "" {
+		return "ws://" + s.addr + s.listen
+	}
+	return "ws://" + s.addr + "/broadcast"
+}
+
+// perMessage is a run whose figure is server CPU a message.
+func (b *bench) perMessage(ctx context.Context, s *server, args ...string) (*sample, error) {
+	l, err := b.generator.run(ctx, s, 0, newProgress(), args...)
+	if err != nil {
+		return nil, err
+	}
+	f, err := costOf(l)
+	if err != nil {
+		return nil, err
+	}
+	return &sample{map[string]float64{usKey: f, "rate": l.Rate.Received, "generator_us": microseconds(l.Generator.PerMessage)}, []*load{l}}, nil
+}
+
+// costOf is server CPU a message in microseconds.
+func costOf(l *load) (float64, error) {
+	if l.Server == nil || l.Server.Trouble != "" || l.Messages.Received == 0 {
+		return 0, fmt.Errorf("the cost of the server is not known: %+v, %d messages received", l.Server, l.Messages.Received)
+	}
+	return microseconds(l.Server.CPU) / float64(l.Messages.Received), nil
+}
+
+func microseconds(m loadgen.Millis) float64 { return float64(m) / float64(time.Microsecond) }
+
+func runLight(ctx context.Context, b *bench, s *server) (*sample, error) {
+	return b.perMessage(ctx, s, b.echo(s, "--rate", strconv.Itoa(b.size.rate))...)
+}
+
+// runMemory compares the process with its connections to the same process without. Before the first reading some connections came and went: code
 // pages and buffers that are needed once are not the price of a connection.
-func runMemory(b *bench, s *server) (*sample, error) {
-	warm, err := b.client.hold(s, b.topicPath, b.size.warmConns)
+func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
+	idle := func(conns int, d time.Duration) (*load, error) {
+		return b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", d.String())
+	}
+	if _, err := idle(max(1, b.size.idle/75), b.size.seconds/10); err != nil {
+		return nil, err
+	}
+	l, err := idle(b.size.idle, b.size.seconds)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := warm.release(); err != nil {
-		return nil, err
+	if l.Server == nil || l.Server.Trouble != "" {
+		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
-	time.Sleep(b.size.warm) // let the server see them go
-	without, err := privateBytes(s.pid())
-	if err != nil {
-		return nil, err
-	}
-	h, err := b.client.hold(s, b.topicPath, b.size.idleConns)
-	if err != nil {
-		return nil, err
-	}
-	time.Sleep(b.size.warm)
-	cpu, err := quietCPU(b, s)
-	if err != nil {
-		return nil, err
-	}
-	with, err := privateBytes(s.pid())
-	if err != nil {
-		return nil, err
-	}
-	f := map[string]float64{
-		"bytes":         float64(with-without) / float64(b.size.idleConns),
-		"bytes_with":    float64(with),
-		"bytes_without": float64(without),
-		"cpu":           cpu,
-	}
-	if s.admin != 0 {
-		n, err := goroutines(s.admin)
-		if err != nil {
-			return nil, err
-		}
-		f["goroutines"] = float64(n)
-	}
-	r, err := h.release()
-	if err != nil {
-		return nil, err
-	}
-	return &sample{f, []*clientResult{r}}, nil
+	return &sample{map[string]float64{"bytes": l.Server.PerConn, "cpu": 100 * l.Server.Cores}, []*load{l}}, nil
 }
 
-func runIdle(b *bench, s *server) (*sample, error) {
-	time.Sleep(b.size.warm)
-	cpu, err := quietCPU(b, s)
+// runHandshake drops all connections by resets, so that nothing of closing is the client's, and counts how many came back.
+func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
+	l, err := b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
+		"--storm-every", (b.size.seconds / 3).String(), "--for", b.size.seconds.String())
 	if err != nil {
 		return nil, err
 	}
-	return &sample{Figures: map[string]float64{"cpu": cpu}}, nil
-}
-
-// quietCPU is the share of one core, in percent, that the server uses over a quiet while.
-func quietCPU(b *bench, s *server) (float64, error) {
-	before, err := cpuTime(s.pid())
-	if err != nil {
-		return 0, err
+	back := l.Connections.Reconnected
+	if l.Server == nil || back < 2*uint64(b.size.storm) {
+		return nil, fmt.Errorf("%d of %d came back", back, 2*b.size.storm)
 	}
-	begin := time.Now()
-	time.Sleep(b.size.quiet)
-	after, err := cpuTime(s.pid())
-	if err != nil {
-		return 0, err
-	}
-	return 100 * float64(after-before) / float64(time.Since(begin)), nil
+	return &sample{map[string]float64{usKey: microseconds(l.Server.CPU) / float64(back)}, []*load{l}}, nil
 }
 
-func runP99(b *bench, s *server) (*sample, error) {
-	return p99(b, s, "--rate", strconv.Itoa(b.size.rate))
-}
-
-func runP99Busy(b *bench, s *server) (*sample, error) { return p99(b, s, "--inflight", "1") }
-
-// p99 measures echoes without and with a fan-out beside them, one right after the other on the same server.
-func p99(b *bench, s *server, schedule ...string) (*sample, error) {
-	args := append([]string{"--path", "/echo", "--conns", strconv.Itoa(b.size.echoConns)}, schedule...)
-	alone, err := b.load(s, "echo", args...)
+// runStalled measures the same fan-out without and with readers that stand still, one right after the other on the same server.
+func runStalled(ctx context.Context, b *bench, s *server) (*sample, error) {
+	args := b.fan(s, b.size.fanSmall, "--size", "1024", "--in-flight", "1")
+	without, err := b.generator.run(ctx, s, 0, newProgress(), args...)
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--fan-path", b.fanPath, "--fan-conns", strconv.Itoa(b.size.fanConns), "--fan-rate", strconv.Itoa(b.size.fanRate))
-	fan, err := b.load(s, "echo+fan", args...)
+	stalled := max(1, b.size.fanSmall/100)
+	with, err := b.generator.run(ctx, s, stalled, newProgress(), append(args, "--mode", "slow-reader", "--slow-share",
+		strconv.FormatFloat(float64(stalled)/float64(b.size.fanSmall), 'g', -1, 64), "--no-reconnect")...)
 	if err != nil {
 		return nil, err
 	}
-	if alone.Echo == nil || fan.Echo == nil || alone.Echo.P99 == 0 {
-		return nil, fmt.Errorf("%s: no echo was measured", s.Name)
-	}
-	return &sample{map[string]float64{"alone": alone.Echo.P99, "fan": fan.Echo.P99, "factor": fan.Echo.P99 / alone.Echo.P99},
-		[]*clientResult{alone, fan}}, nil
-}
-
-// goroutines asks the admin port: /v1/stats if it says, the profile otherwise.
-func goroutines(admin int) (int, error) {
-	text, err := get(fmt.Sprintf("http://127.0.0.1:%d/v1/stats", admin))
+	before, err := costOf(without)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var stats any
-	if err := json.Unmarshal([]byte(text), &stats); err != nil {
-		return 0, fmt.Errorf("/v1/stats: %w", err)
-	}
-	if n, ok := findNumber(stats, "goroutines"); ok {
-		return int(n), nil
-	}
-	text, err = get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/goroutine?debug=1", admin))
+	after, err := costOf(with)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return parseGoroutines(text)
+	return &sample{map[string]float64{"without_us": before, "with_us": after, "cost": after / before,
+		"p99": float64(with.Deliver.P99) / float64(without.Deliver.P99)}, []*load{without, with}}, nil
 }
 
-func parseGoroutines(profile string) (int, error) {
-	line, _, _ := strings.Cut(profile, "\n")
-	_, total, ok := strings.Cut(line, "goroutine profile: total ")
-	if !ok {
-		return 0, fmt.Errorf("goroutine profile begins with %q", line)
-	}
-	return strconv.Atoi(strings.TrimSpace(total))
-}
+// besideSlack is how much longer than the echoes the fan-outs beside them go on: the echoes' connections have to open meanwhile.
+const besideSlack = 4 * time.Second
 
-func get(url string) (string, error) {
-	client := http.Client{Timeout: 10 * time.Second}
-	r, err := client.Get(url)
+// runBeside measures echoes without and with a fan-out beside them. The load of the fan-outs gives way to that of the echoes on their core, so that its own
+// work is not measured as latency.
+func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
+	args := b.echo(s, "--rate", strconv.Itoa(b.size.rate))
+	alone, err := b.generator.run(ctx, s, 0, newProgress(), args...)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer r.Body.Close()
-	text, err := io.ReadAll(r.Body)
-	if err == nil && r.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s", url, r.Status)
+	type outcome struct {
+		l   *load
+		err error
 	}
-	return string(text), err
-}
-
-// findNumber looks for a member of this name anywhere in a JSON document.
-func findNumber(v any, name string) (float64, bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		if n, ok := v[name].(float64); ok {
-			return n, true
-		}
-		for _, child := range v {
-			if n, ok := findNumber(child, name); ok {
-				return n, true
-			}
-		}
-	case []any:
-		for _, child := range v {
-			if n, ok := findNumber(child, name); ok {
-				return n, true
-			}
-		}
+	crowd, ended := newProgress(), make(chan outcome, 1)
+	crowd.yields = true
+	go func() {
+		l, err := b.generator.run(ctx, s, 0, crowd, b.fan(s, b.size.fan, "--publish-rate", strconv.Itoa(b.size.fanRate), "--for", (b.size.seconds+besideSlack).String())...)
+		ended <- outcome{l, err}
+	}()
+	select {
+	case <-crowd.measures:
+	case early := <-ended:
+		return nil, fmt.Errorf("the fan-outs ended before they began: %w", early.err)
 	}
-	return 0, false
+	beside, err := b.generator.run(ctx, s, 0, newProgress(), args...)
+	fans := <-ended
+	if err == nil {
+		err = fans.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	milliseconds := func(l *load) float64 { return float64(l.Echo.P99) / float64(time.Millisecond) }
+	// The crowd's own latencies are those of a load that gives way; only what it counted counts.
+	return &sample{map[string]float64{"alone": milliseconds(alone), "beside": milliseconds(beside)}, []*load{alone, beside}}, nil
 }

@@ -149,6 +149,9 @@ func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 			last, form = f, p.form(f)
 			bytes = form.slice(first, len(p.run))
 		}
+		if withoutSharing {
+			bytes = p.encodeAnew(last, first)
+		}
 		member := e.member()
 		if len(bytes) > 0 && !e.lags() && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes {
 			sink.Send(member, bytes, r.mark, uint32(n))

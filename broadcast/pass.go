@@ -30,7 +30,11 @@ func (s *Shard) begin(r *roster) bool {
 		return false
 	}
 	p, last := s.newPass(), s.before()
-	for ; n != nil && len(p.run) < RunMessagesMax; n = n.next.Load() {
+	longest := RunMessagesMax
+	if withoutRuns {
+		longest = 1
+	}
+	for ; n != nil && len(p.run) < longest; n = n.next.Load() {
 		if n.message.stamp > last && len(p.run) > 0 {
 			break
 		}
@@ -56,6 +60,14 @@ func (s *Shard) before() uint64 {
 		}
 	}
 	return math.MaxUint64
+}
+
+// encodeAnew is what a member would be sent if nothing were shared: the messages from number first on, encoded for it alone. Measurements use it.
+func (p *pass) encodeAnew(f Form, first int) (bytes []byte) {
+	for _, n := range p.run[first:] {
+		bytes = append(bytes, *n.message.encode(f)...)
+	}
+	return bytes
 }
 
 // end ends r's pass: the cursor moves on, and each message is counted down.

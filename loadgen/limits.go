@@ -16,6 +16,9 @@ const (
 	// SizeMax bounds a message, in bytes.
 	SizeMax = swarm.MessageBytesMax
 
+	// BurstMax bounds the messages that a publisher writes at once.
+	BurstMax = 1024
+
 	// filesReserve is how many descriptors a process keeps for what is no connection of the load: loops, rings, pipes, binaries, DNS.
 	filesReserve = 256
 	// portsShare is which part of the ephemeral ports one source address is given connections for. The kernel takes those of one parity first, and
@@ -73,6 +76,8 @@ const (
 	laneQueue = 4096
 	// publishTimeout bounds one publish.
 	publishTimeout = 30 * time.Second
+	// roundWithin is how long a publisher that waits until all have heard a message waits for those who do not, before it goes on.
+	roundWithin = 10 * time.Second
 	// publishRetry is the pause of a lane whose connection was lost.
 	publishRetry = 250 * time.Millisecond
 	// answerBytesMax bounds what is read of the answer to a publish.

@@ -22,15 +22,18 @@ type Options struct {
 	Conns       int
 	ConnectRate float64 // connections a second; 0: as fast as it goes
 	Rate        float64 // messages a second over all connections, with Churn connections; 0: none; RateAuto
-	InFlight    int     // closed loop: messages on the way on each connection; 0: none
+	InFlight    int     // closed loop: messages on the way on each connection, with a publisher its writes that not all have heard; 0: none
 	Size        int     // bytes of a message
 	Binary      bool
 	Topic       string
 	Topics      int // how many; with more than one they are Topic.0, Topic.1, …
 	Join        string
+	Hello       string // what a raw connection says first
+	Compress    bool   // offer permessage-deflate
 	Header      [][2]string
 	Insecure    bool
 
+	Warm        time.Duration // of the same load before the measured part; what it gives is forgotten
 	For         time.Duration // of the measured part
 	Settle      time.Duration // at most, for what is on its way at its end
 	Timeout     time.Duration // for a connection to open
@@ -42,6 +45,7 @@ type Options struct {
 
 	PublishURL    string
 	PublishRate   float64
+	PublishBurst  int // messages that go out in one write
 	PublishHeader [][2]string
 
 	ServerPID       int    // 0: none
@@ -61,7 +65,7 @@ func DefaultOptions() Options {
 	return Options{
 		Conns: 100, Rate: RateAuto, Size: 64, Topics: 1,
 		For: 10 * time.Second, Settle: 5 * time.Second, Timeout: 10 * time.Second,
-		SlowShare: 0.1, Storms: 1, StormEvery: 10 * time.Second, PublishRate: 10,
+		SlowShare: 0.1, Storms: 1, StormEvery: 10 * time.Second, PublishRate: 10, PublishBurst: 1,
 	}
 }
 
@@ -79,6 +83,9 @@ func modeOf(target *url.URL) swarm.Mode {
 	}
 	return swarm.Subscribe
 }
+
+// waits tells whether the publisher waits until its messages have been heard.
+func (o *Options) waits() bool { return hears(o.Mode) && o.InFlight > 0 }
 
 // sends tells whether the connections of a mode send on their own.
 func sends(m swarm.Mode) bool { return m == swarm.Echo || m == swarm.Publish }
@@ -109,7 +116,7 @@ func (o *Options) complete() (*url.URL, error) {
 	return target, nil
 }
 
-func (o *Options) checkCounts(*url.URL) error {
+func (o *Options) checkCounts(target *url.URL) error {
 	switch {
 	case o.Conns < 1 || o.Conns > ConnsMax:
 		return usagef("--conns %d is refused; allowed are 1 to %d", o.Conns, ConnsMax)
@@ -117,12 +124,18 @@ func (o *Options) checkCounts(*url.URL) error {
 		return usagef("--size %d is refused; allowed are %d (a message says by whom, as which and when it was sent) to %d", o.Size, swarm.TokenBytes, SizeMax)
 	case o.Topics < 1 || o.Topics > TopicsMax:
 		return usagef("--topics %d is refused; allowed are 1 to %d", o.Topics, TopicsMax)
+	case o.Warm < 0:
+		return usagef("--warm must not be negative")
 	case o.For <= 0:
 		return usagef("--for must be longer than nothing")
 	case o.Timeout <= 0:
 		return usagef("--timeout must be longer than nothing")
 	case o.ServerPID < 0 || o.ServerPID > 0 && !processExists(o.ServerPID):
 		return usagef("--server-pid %d: there is no such process", o.ServerPID)
+	case o.Hello != "" && o.Protocol != swarm.Auto && o.Protocol != swarm.Raw:
+		return usagef("--hello is for --protocol raw; %s has a beginning of its own", o.Protocol)
+	case o.Compress && (o.Protocol == swarm.SSE || o.Protocol == swarm.Auto && (target.Scheme == "http" || target.Scheme == "https") && !socketIOPath(target)):
+		return usagef("--compress is for WebSockets, and %s:// is an event stream", target.Scheme)
 	case o.SlowShare <= 0 || o.SlowShare > 1:
 		return usagef("--slow-share %v is refused; allowed is more than 0 and at most 1", o.SlowShare)
 	case o.Mode == swarm.Storm && o.Storms < 1:
@@ -145,8 +158,8 @@ func (o *Options) checkSending(target *url.URL) error {
 		return usagef("--rate is what connections send, and with --mode %s they only listen: use --publish-rate", o.Mode)
 	case (asked || o.InFlight > 0) && (o.Mode == swarm.Idle || o.Mode == swarm.Storm):
 		return usagef("--mode %s sends nothing: leave --rate and --in-flight out, or use --mode echo", o.Mode)
-	case o.InFlight > 0 && !sends(o.Mode):
-		return usagef("--in-flight needs --mode echo or publish")
+	case o.InFlight > 0 && !sends(o.Mode) && !(hears(o.Mode) && o.PublishURL != ""):
+		return usagef("--in-flight needs --mode echo or publish, or a publisher: --publish URL")
 	case o.InFlight < 0:
 		return usagef("--in-flight must not be negative")
 	case sends(o.Mode) && (target.Scheme == "http" || target.Scheme == "https") && !socketIOPath(target):
@@ -196,8 +209,15 @@ func (o *Options) checkPublisher(*url.URL) error {
 	if err != nil || target.Host == "" || schemePort[target.Scheme] == "" {
 		return usagef("--publish %q is refused; allowed is a URL such as http://127.0.0.1:9100/v1/topics/news or ws://127.0.0.1:8080/broadcast", o.PublishURL)
 	}
-	if o.PublishRate <= 0 {
+	switch {
+	case o.PublishRate <= 0:
 		return usagef("--publish-rate must be more than 0")
+	case o.waits() && o.Topics > 1:
+		return usagef("--in-flight with --publish waits until all have heard a message, and with --topics %d nobody hears all of them", o.Topics)
+	case o.PublishBurst < 1 || o.PublishBurst > BurstMax:
+		return usagef("--publish-burst %d is refused; allowed are 1 to %d", o.PublishBurst, BurstMax)
+	case o.PublishBurst > 1 && target.Scheme != "ws" && target.Scheme != "wss":
+		return usagef("--publish-burst puts several frames into one write, and --publish %s has none: use ws:// or wss://", o.PublishURL)
 	}
 	if strings.Contains(o.PublishURL, topicMark) && o.Topic == "" {
 		return usagef("--publish has %s in it: say which with --topic NAME", topicMark)

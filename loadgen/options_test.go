@@ -23,6 +23,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		{"no connections", func(o *Options) { o.Conns = 0 }, "--conns 0"},
 		{"too many", func(o *Options) { o.Conns = ConnsMax + 1 }, "--conns"},
 		{"too small", func(o *Options) { o.Size = swarm.TokenBytes - 1 }, "--size 31"},
+		{"less than no time before", func(o *Options) { o.Warm = -1 }, "--warm"},
 		{"no time", func(o *Options) { o.For = 0 }, "--for"},
 		{"no such process", func(o *Options) { o.ServerPID = 1 << 30 }, "--server-pid"},
 		{"two paces", func(o *Options) { o.Rate, o.InFlight = 5, 1 }, "exclude each other"},
@@ -41,6 +42,13 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		{"publisher's rate", func(o *Options) { o.Mode, o.PublishURL, o.PublishRate = swarm.Subscribe, "http://a/", 0 }, "--publish-rate"},
 		{"publisher's header", func(o *Options) { o.PublishHeader = [][2]string{{"a", "b"}} }, "needs --publish"},
 		{"publisher's mark", func(o *Options) { o.Mode, o.PublishURL = swarm.Subscribe, "http://a/{topic}" }, "--topic NAME"},
+		{"publisher's loop over topics", func(o *Options) {
+			o.URL, o.Mode, o.InFlight, o.Topics, o.Topic, o.PublishURL = "ws://a/{topic}", swarm.Subscribe, 1, 2, "t", "ws://a/{topic}"
+		}, "--topics 2"},
+		{"no burst", func(o *Options) { o.Mode, o.PublishURL, o.PublishBurst = swarm.Subscribe, "ws://a/", 0 }, "--publish-burst 0"},
+		{"burst by HTTP", func(o *Options) { o.Mode, o.PublishURL, o.PublishBurst = swarm.Subscribe, "http://a/", 2 }, "use ws://"},
+		{"hello in an envelope", func(o *Options) { o.Protocol, o.Hello = swarm.SocketIO, "{}" }, "--hello"},
+		{"compressed event stream", func(o *Options) { o.URL, o.Mode, o.Compress = "http://a/sse", swarm.Subscribe, true }, "--compress"},
 		{"storm that stays away", func(o *Options) { o.Mode, o.NoReconnect = swarm.Storm, true }, "--no-reconnect"},
 		{"slow share", func(o *Options) { o.SlowShare = 0 }, "--slow-share"},
 		{"no time to open", func(o *Options) { o.Timeout = -time.Second }, "--timeout"},

@@ -58,7 +58,11 @@ func (r *Run) measure() error {
 	if r.server != nil {
 		r.server.opened()
 	}
-	if err := r.tellAll(swarm.Order{Begin: &swarm.Begin{}}); err != nil {
+	begin, err := r.warm()
+	if err != nil {
+		return err
+	}
+	if err := r.tellAll(swarm.Order{Begin: begin}); err != nil {
 		return err
 	}
 	begun := func(s *swarm.Sample) bool { return s.Begun }
@@ -74,9 +78,9 @@ func (r *Run) measure() error {
 		r.server.begin()
 	}
 	if r.publisher != nil {
+		r.publisher.forget() // only now: what the processes had to say before they began has been heard
 		r.publisher.start()
 	}
-	var err error
 	if r.options.Mode == swarm.Storm {
 		err = r.storms()
 	} else {
@@ -88,6 +92,25 @@ func (r *Run) measure() error {
 		r.server.measured()
 	}
 	return err
+}
+
+// warm runs the load for a while before anything counts. Connections that send do so already.
+func (r *Run) warm() (*swarm.Begin, error) {
+	begin := &swarm.Begin{}
+	if r.options.Warm <= 0 {
+		return begin, nil
+	}
+	if r.publisher != nil {
+		r.publisher.start()
+	}
+	if err := r.await(r.options.Warm, r.stopping); err != nil {
+		return nil, err
+	}
+	if r.publisher != nil {
+		r.publisher.stop(publishTimeout)
+		begin.First = r.publisher.published()
+	}
+	return begin, nil
 }
 
 // storms drops all connections at once, waits until they are back, and again.

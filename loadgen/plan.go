@@ -72,9 +72,18 @@ func share(rate float64, conns, all int) float64 { return rate * float64(conns) 
 func (o *Options) spec(protocol swarm.Protocol, target netip.AddrPort) swarm.Spec {
 	return swarm.Spec{
 		AllConns: o.Conns, Mode: o.Mode, Protocol: protocol, URL: o.URL, Target: target, Header: o.Header, Insecure: o.Insecure,
-		InFlight: o.InFlight, Size: o.Size, Binary: o.Binary, Topics: o.topics(), Join: o.Join,
+		InFlight: o.inFlight(), Size: o.Size, Binary: o.Binary, Topics: o.topics(), Join: o.Join, Hello: o.Hello, Compress: o.Compress,
+		Rounds:    o.waits(),
 		SlowShare: o.slowShare(), Reconnect: !o.NoReconnect, Timeout: o.Timeout, Nap: o.Nap, IO: o.IO,
 	}
+}
+
+// inFlight is the closed loop of each connection; that of listeners is their publisher's.
+func (o *Options) inFlight() int {
+	if hears(o.Mode) {
+		return 0
+	}
+	return o.InFlight
 }
 
 func (o *Options) slowShare() float64 {

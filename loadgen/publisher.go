@@ -18,10 +18,10 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// lane publishes messages one after the other over a connection of its own. One goroutine uses it.
+// lane publishes messages one after the other, or several in one write where the lane can do that, over a connection of its own. One goroutine uses it.
 type lane interface {
 	// publish says what came of it. accepted: the server has it, or, where nobody says so, it was written whole.
-	publish(ctx context.Context, topic int, payload []byte) (fate, error)
+	publish(ctx context.Context, topic int, messages [][]byte) (fate, error)
 	close()
 }
 
@@ -34,7 +34,7 @@ const (
 	lost          // nobody knows
 )
 
-// delivery is a message that is due.
+// delivery is a write that is due: one message, or a burst of them.
 type delivery struct {
 	topic int
 	due   time.Duration // swarm.Clock
@@ -44,7 +44,9 @@ type delivery struct {
 type publisher struct {
 	run    uint32
 	size   int
+	burst  int // messages of a write
 	topics int
+	rounds *rounds // the closed loop; nil: a schedule
 	lanes  []lane
 	queues []chan delivery
 	next   []atomic.Uint64 // by topic: its next sequence number. Only the topic's lane writes it
@@ -63,11 +65,15 @@ type publisher struct {
 }
 
 // newPublisher opens the lanes. It publishes nothing before start.
-func newPublisher(ctx context.Context, o *Options, run uint32) (*publisher, error) {
+func newPublisher(ctx context.Context, o *Options, run uint32, processes int) (*publisher, error) {
 	topics := o.topics()
-	p := &publisher{run: run, size: o.Size, topics: max(1, len(topics)), failed: map[string]uint64{}, answer: newHistogram(), slip: newHistogram()}
+	p := &publisher{run: run, size: o.Size, burst: o.PublishBurst, topics: max(1, len(topics)), failed: map[string]uint64{}, answer: newHistogram(), slip: newHistogram()}
 	p.next = make([]atomic.Uint64, p.topics)
-	p.setRate(o.PublishRate)
+	if o.waits() {
+		p.rounds = newRounds(o.InFlight, processes)
+	} else {
+		p.setRate(o.PublishRate)
+	}
 	target, err := url.Parse(fill(o.PublishURL, o.Topic, 0))
 	if err != nil {
 		return nil, usagef("--publish %q is refused: %v", o.PublishURL, err)
@@ -82,9 +88,6 @@ func newPublisher(ctx context.Context, o *Options, run uint32) (*publisher, erro
 	if p.lanes, err = open(ctx, o, target, topics); err != nil {
 		return nil, fmt.Errorf("--publish: %w", err)
 	}
-	for range p.lanes {
-		p.queues = append(p.queues, make(chan delivery, laneQueue))
-	}
 	return p, nil
 }
 
@@ -93,15 +96,23 @@ func topicsWithoutMark(o *Options) error {
 	return usagef("--publish publishes to one topic, and there are --topics %d: write %s where the topic belongs in its URL", o.Topics, topicMark)
 }
 
-// start begins the schedule.
+// start begins the schedule; after a stop it begins anew.
 func (p *publisher) start() {
+	p.queues = nil
+	for range p.lanes {
+		p.queues = append(p.queues, make(chan delivery, laneQueue))
+	}
 	scheduled, cancel := context.WithCancel(context.Background())
 	sending, ending := context.WithCancel(context.Background())
 	p.cancel, p.ending = cancel, ending
 	for i := range p.lanes {
 		p.wait.Go(func() { p.carry(sending, i) })
 	}
-	p.wait.Go(func() { p.schedule(scheduled) })
+	pace := p.schedule
+	if p.rounds != nil {
+		pace = p.loop
+	}
+	p.wait.Go(func() { pace(scheduled) })
 }
 
 // stop ends the schedule, and waits until the lanes have sent what is due, at most for the given time; the rest is unsent.
@@ -114,6 +125,21 @@ func (p *publisher) stop(within time.Duration) {
 	p.wait.Wait()
 	timer.Stop()
 	p.ending()
+}
+
+// forget makes a stopped publisher one that has not counted anything. Its numbers go on.
+func (p *publisher) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.due.Store(0)
+	p.unsent.Store(0)
+	p.sent.Store(0)
+	p.answer.Reset()
+	p.slip.Reset()
+	clear(p.failed)
+	if p.rounds != nil {
+		p.rounds = newRounds(int(p.rounds.inFlight), len(p.rounds.heard))
+	}
 }
 
 func (p *publisher) close() {
@@ -163,11 +189,7 @@ const (
 
 // schedule hands each message to its lane when it is due, topics in turn.
 func (p *publisher) schedule(ctx context.Context) {
-	defer func() {
-		for _, q := range p.queues {
-			close(q)
-		}
-	}()
+	defer p.closeQueues()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	due, topic := swarm.Clock(), 0
@@ -178,7 +200,7 @@ func (p *publisher) schedule(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := swarm.Clock()
-		interval := time.Duration(float64(time.Second) / p.rateNow())
+		interval := time.Duration(float64(time.Second) * float64(p.burst) / p.rateNow())
 		for ; due <= now; due += interval {
 			p.offer(delivery{topic, due}, now)
 			topic = (topic + 1) % p.topics
@@ -187,31 +209,40 @@ func (p *publisher) schedule(ctx context.Context) {
 	}
 }
 
+func (p *publisher) closeQueues() {
+	for _, q := range p.queues {
+		close(q)
+	}
+}
+
 func (p *publisher) offer(d delivery, now time.Duration) {
-	p.due.Add(1)
+	p.due.Add(uint64(p.burst))
 	p.mu.Lock()
 	record(p.slip, now-d.due)
 	p.mu.Unlock()
 	select {
 	case p.queues[d.topic%len(p.lanes)] <- d:
 	default:
-		p.unsent.Add(1)
+		p.unsent.Add(uint64(p.burst))
 	}
 }
 
 // carry publishes what comes for one lane.
 func (p *publisher) carry(ctx context.Context, number int) {
 	l := p.lanes[number]
-	var payload []byte
+	messages := make([][]byte, p.burst)
 	for d := range p.queues[number] {
 		if ctx.Err() != nil {
-			p.unsent.Add(1)
+			p.unsent.Add(uint64(p.burst))
 			continue
 		}
 		seq := p.next[d.topic].Load()
-		payload = swarm.AppendMessage(payload[:0], swarm.Token{Run: p.run, Sender: uint32(d.topic), Seq: seq, Sent: d.due}, p.size)
+		for i := range messages {
+			token := swarm.Token{Run: p.run, Sender: uint32(d.topic), Seq: seq + uint64(i), Sent: d.due}
+			messages[i] = swarm.AppendMessage(messages[i][:0], token, p.size)
+		}
 		begin := swarm.Clock()
-		outcome, err := l.publish(ctx, d.topic, payload)
+		outcome, err := l.publish(ctx, d.topic, messages)
 		p.note(d.topic, outcome, err, swarm.Clock()-begin)
 		if outcome == lost {
 			pauseUnless(ctx, publishRetry)
@@ -221,15 +252,18 @@ func (p *publisher) carry(ctx context.Context, number int) {
 
 func (p *publisher) note(topic int, outcome fate, err error, took time.Duration) {
 	if outcome != refused {
-		p.next[topic].Add(1)
+		p.next[topic].Add(uint64(p.burst))
+	}
+	if outcome != accepted && p.rounds != nil {
+		p.rounds.giveUp(p.burst)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
-		p.failed[err.Error()]++
+		p.failed[err.Error()] += uint64(p.burst)
 		return
 	}
-	p.sent.Add(1)
+	p.sent.Add(uint64(p.burst))
 	record(p.answer, took)
 }
 

@@ -5,6 +5,7 @@ package loadgen
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 type socketLane struct {
 	probe  probe
 	names  []string // topics, in quotes, as JSON has them; nil: a frame is the payload
+	frames []byte
 	op     frame.OpCode
 	id     uint64
 	socket *socket // nil: lost
@@ -71,6 +73,8 @@ func openSocketLanes(ctx context.Context, o *Options, target *url.URL, topics []
 	}
 	count := max(1, len(topics))
 	switch {
+	case names != nil && o.PublishBurst > 1:
+		return nil, usagef("--publish-burst is for servers where a frame is a message: each command of c100k.v1 is answered before the next")
 	case names != nil:
 		count = min(count, lanesMax)
 	case count > 1 && !marked:
@@ -120,21 +124,24 @@ func (l *socketLane) connect(ctx context.Context) error {
 	return nil
 }
 
-func (l *socketLane) publish(ctx context.Context, topic int, payload []byte) (fate, error) {
+func (l *socketLane) publish(ctx context.Context, topic int, messages [][]byte) (fate, error) {
 	if l.socket == nil {
 		if err := l.connect(ctx); err != nil {
 			pauseUnless(ctx, publishRetry)
 			return refused, errors.New("connection lost")
 		}
 	}
-	message := payload
-	if l.names != nil {
-		l.id++
-		// A payload is printable and has nothing in it that JSON would write otherwise.
-		l.buffer = fmt.Appendf(l.buffer[:0], `{"type":"publish","topic":%s,"data":"%s","id":%d}`, l.names[topic], payload, l.id)
-		message = l.buffer
+	l.frames = l.frames[:0]
+	for _, message := range messages {
+		if l.names != nil {
+			l.id++
+			// A payload is printable and has nothing in it that JSON would write otherwise.
+			l.buffer = fmt.Appendf(l.buffer[:0], `{"type":"publish","topic":%s,"data":"%s","id":%d}`, l.names[topic], message, l.id)
+			message = l.buffer
+		}
+		l.frames = frame.AppendMasked(l.frames, l.op, true, newMask(), message)
 	}
-	if err := l.socket.write(l.op, message); err != nil {
+	if err := l.socket.send(l.frames); err != nil {
 		l.close()
 		return lost, errors.New("connection lost")
 	}
@@ -184,17 +191,23 @@ func (s *socket) close() {
 }
 
 func (s *socket) write(op frame.OpCode, payload []byte) error {
+	return s.send(frame.AppendMasked(nil, op, true, newMask(), payload))
+}
+
+// send writes whole frames.
+func (s *socket) send(frames []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.conn.SetWriteDeadline(time.Now().Add(publishTimeout)); err != nil {
 		return err
 	}
-	var mask [4]byte
-	for i, random := 0, rand.Uint32(); i < 4; i++ {
-		mask[i] = byte(random >> (8 * i))
-	}
-	_, err := s.conn.Write(frame.AppendMasked(nil, op, true, mask, payload))
+	_, err := s.conn.Write(frames)
 	return err
+}
+
+func newMask() (mask [4]byte) {
+	binary.LittleEndian.PutUint32(mask[:], rand.Uint32())
+	return mask
 }
 
 // hear reads to the end of the connection.

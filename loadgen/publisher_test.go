@@ -47,7 +47,7 @@ func TestPublisher(t *testing.T) {
 	o.URL, o.Mode, o.Size, o.Topic, o.Topics = "ws://127.0.0.1/?{topic}", swarm.Subscribe, 100, "a", 3
 	o.PublishURL, o.PublishRate, o.PublishHeader = server.URL+"/v1/{topic}", 3000, [][2]string{{"X-Key", "for the publisher"}}
 	o.Header = [][2]string{{"Authorization", "Bearer for-the-target"}}
-	p, err := newPublisher(t.Context(), &o, 1)
+	p, err := newPublisher(t.Context(), &o, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestPublisherRefused(t *testing.T) {
 		o := DefaultOptions()
 		o.Topic = "a"
 		change(&o)
-		if _, err := newPublisher(t.Context(), &o, 1); err == nil {
+		if _, err := newPublisher(t.Context(), &o, 1, 1); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

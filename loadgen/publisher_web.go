@@ -55,8 +55,8 @@ func openWebLanes(ctx context.Context, o *Options, target *url.URL, topics []str
 	return lanes, nil
 }
 
-func (l *webLane) publish(ctx context.Context, topic int, payload []byte) (fate, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.addresses[topic], bytes.NewReader(payload))
+func (l *webLane) publish(ctx context.Context, topic int, messages [][]byte) (fate, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.addresses[topic], bytes.NewReader(messages[0]))
 	if err != nil {
 		return refused, err
 	}

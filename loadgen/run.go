@@ -152,7 +152,7 @@ func (r *Run) find(ctx context.Context) error {
 func (r *Run) start(ctx context.Context) error {
 	if r.options.PublishURL != "" {
 		var err error
-		if r.publisher, err = newPublisher(ctx, &r.options, r.specs[0].Run); err != nil {
+		if r.publisher, err = newPublisher(ctx, &r.options, r.specs[0].Run, len(r.specs)); err != nil {
 			return err
 		}
 	}
@@ -239,6 +239,10 @@ func (r *Run) take(got report) error {
 		if r.phase != Ending {
 			return fmt.Errorf("process %d of the load ended before it should", got.process)
 		}
+		return nil
+	}
+	if got.sample.Rounds > 0 {
+		r.publisher.heard(got.process, got.sample.Rounds)
 		return nil
 	}
 	return r.tally.take(got.process, got.sample)

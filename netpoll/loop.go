@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"math"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -348,6 +349,9 @@ func (l *Loop) deliver(events int) {
 	members := deliverMembersQuiet
 	if l.now-l.lastEvent < deliverCalm {
 		members = deliverMembersBusy
+	}
+	if withoutSlices {
+		members = math.MaxInt32
 	}
 	if l.opt.Deliver(l, members) {
 		l.again = true

@@ -1,4 +1,4 @@
-// wire.h: the few pieces of RFC 6455 that the floor servers and the load client share.
+// wire.h: the few pieces of RFC 6455 that the floor servers need.
 #ifndef WIRE_H
 #define WIRE_H
 

@@ -51,6 +51,7 @@ func (e *Echo) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
 		return
 	}
 	reply, ok := frame.InPlace(m)
+	ok = ok && !withoutInPlace
 	switch {
 	case !ok:
 		e.reply = frame.AppendFrame(e.reply[:0], m.Op, m.Payload)

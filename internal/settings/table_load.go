@@ -34,6 +34,8 @@ func loadConnRows(o *loadgen.Options) []Setting {
 		{Name: "no-reconnect", Value: toggle(&o.NoReconnect), Help: "leave connections that fail or are lost alone, instead of trying again with growing pauses"},
 		{Name: "join", Arg: "JSON", Value: text(&o.Join, "JSON"), Default: `none; with --topic ["subscribe",TOPIC]`,
 			Help: "Socket.IO: what to emit when connected, an array of the event's name and its arguments; {topic} and {i} are filled in"},
+		{Name: "hello", Value: text(&o.Hello, "TEXT"), Help: "raw: frame to send first; the connection is open when the server has answered it"},
+		{Name: "compress", Value: toggle(&o.Compress), Help: "offer permessage-deflate, and refuse a server that does not take it"},
 		{Name: "slow-share", Value: share(&o.SlowShare), Help: "slow-reader: part of the connections that stop reading"},
 		{Name: "storms", Value: count(&o.Storms), Unit: "storms", Help: "storm: how often all connections are dropped at once"},
 		{Name: "storm-every", Value: duration(&o.StormEvery), Help: "storm: time from one to the next; never before all are back"},
@@ -48,7 +50,7 @@ func loadMessageRows(o *loadgen.Options) []Setting {
 		{Name: "rate", Value: rateOrAuto(&o.Rate, loadgen.RateAuto), Unit: "messages a second", Default: "auto: one a second for each connection, where they send",
 			Help: "what all connections together send, on an open schedule: latency counts from when a message was due; churn: connections a second"},
 		{Name: "in-flight", Value: count(&o.InFlight), Unit: "messages", Default: "0: the schedule of --rate",
-			Help: "a closed loop instead: so many messages on the way on each connection"},
+			Help: "a closed loop instead: so many messages on the way on each connection; with --publish, so many writes that not all have heard, in place of its rate"},
 		{Name: "size", Value: size(&o.Size), Unit: "bytes", Help: "payload of a message"},
 		{Name: "binary", Value: toggle(&o.Binary), Help: "binary messages, where the protocol has them"},
 		{Name: "topic", Value: text(&o.Topic, "NAME"), Help: "topic to subscribe to; {topic} in URL and --publish stands for it"},
@@ -58,6 +60,7 @@ func loadMessageRows(o *loadgen.Options) []Setting {
 
 func loadTimeRows(o *loadgen.Options) []Setting {
 	return []Setting{
+		{Name: "warm", Value: duration(&o.Warm), Default: "0s: none", Help: "how long the same load runs before the measured part, and is forgotten: first messages are dearer"},
 		{Name: "for", Value: duration(&o.For), Help: "length of the measured part, which begins when all are connected"},
 		{Name: "settle", Value: duration(&o.Settle), Help: "how long to wait, at its end, for messages that are on their way"},
 		{Name: "timeout", Value: duration(&o.Timeout), Help: "time a connection has to open"},
@@ -70,6 +73,7 @@ func loadPublisherRows(o *loadgen.Options) []Setting {
 	return []Setting{
 		{Name: "publish", Value: text(&o.PublishURL, "URL"), Help: "publish there while the connections listen: http:// is a POST with the message as its body, ws:// a frame"},
 		{Name: "publish-rate", Value: rate(&o.PublishRate), Unit: "messages a second", Help: "what the publisher sends, topics in turn"},
+		{Name: "publish-burst", Value: count(&o.PublishBurst), Unit: "messages", Help: "so many in one write, over ws://; --publish-rate still counts messages"},
 		{Name: "publish-header", Arg: "'NAME: VALUE'", Value: headers(&o.PublishHeader), Help: "line of the publisher's requests, which get none of --header; may be given several times"},
 	}
 }

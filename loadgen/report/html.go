@@ -10,23 +10,28 @@ import (
 	"strings"
 
 	"c100k/loadgen"
+	"c100k/loadgen/report/uplot"
 )
 
-//go:embed page uplot
+//go:embed page
 var files embed.FS
+
+// Style is the style sheet of the page. Other pages of this project may have it too.
+//
+//go:embed page/page.css
+var Style string
 
 // pageFunctions are what the template says things with.
 var pageFunctions = template.FuncMap{
-	"number":  func(n any) string { return number(asUint(n)) },
-	"figure":  figure,
-	"bytes":   loadgen.FormatBytes,
-	"float":   func(n int64) float64 { return float64(n) },
-	"percent": func(share float64) string { return fmt.Sprintf("%.0f %%", share*100) },
-	"cores":   func(f float64) string { return fmt.Sprintf("%.2f", f) },
-	"style": func(name string) (template.CSS, error) {
-		text, err := files.ReadFile(name)
-		return template.CSS(text), err
-	},
+	"number":      func(n any) string { return number(asUint(n)) },
+	"figure":      figure,
+	"bytes":       loadgen.FormatBytes,
+	"float":       func(n int64) float64 { return float64(n) },
+	"percent":     func(share float64) string { return fmt.Sprintf("%.0f %%", share*100) },
+	"cores":       func(f float64) string { return fmt.Sprintf("%.2f", f) },
+	"style":       func() template.CSS { return template.CSS(Style) },
+	"uplotStyle":  func() template.CSS { return uplot.Style },
+	"uplotScript": func() template.JS { return uplot.Script },
 	"script": func(name string) (template.JS, error) {
 		text, err := files.ReadFile(name)
 		return template.JS(text), err

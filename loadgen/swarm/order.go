@@ -35,6 +35,11 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	stats := l.Stats()
 	s.tally = newTally()
 	s.tally.bytesSent, s.tally.bytesReceived = stats.BytesSent, stats.BytesReceived
+	s.round = round{listeners: s.listeners()}
+	select {
+	case <-s.rounds: // of the time before
+	default:
+	}
 	clear(s.first)
 	copy(s.first, b.First)
 	for i := range s.clients {

@@ -30,7 +30,7 @@ func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byt
 	if s.listens && t.Seq < s.first[t.Sender] || !s.listens && t.Sent < s.begun {
 		return // of the time before Begin
 	}
-	if !whole(p[at:], t, s.spec.Size) || s.spec.Protocol == Raw && len(p) != s.spec.Size {
+	if !whole(p[at:], t, s.spec.Size) || s.bare && len(p) != s.spec.Size {
 		s.tally.corrupted++
 		return
 	}

@@ -118,6 +118,9 @@ func head(spec *Spec, u *url.URL, socket bool) string {
 	lines := [][2]string{{"Host", u.Host}}
 	if socket {
 		lines = append(lines, [][2]string{{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}}...)
+		if spec.Compress {
+			lines = append(lines, [2]string{"Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"})
+		}
 		if spec.Protocol == V1 {
 			lines = append(lines, [2]string{"Sec-WebSocket-Protocol", string(V1)})
 		}

@@ -141,11 +141,19 @@ func (r *response) switches() bool {
 	return r.status == 101 && bytes.EqualFold(r.upgrade, []byte("websocket")) && hasToken(r.connection, "upgrade")
 }
 
+// deflates tells whether the answer takes permessage-deflate in a form that needs no memory of earlier messages (RFC 7692, 7.1.1.1).
+func (r *response) deflates() bool {
+	name, parameters, _ := bytes.Cut(r.extensions, []byte(";"))
+	return bytes.EqualFold(bytes.TrimSpace(name), []byte("permessage-deflate")) && lists(parameters, ";", "server_no_context_takeover")
+}
+
 // hasToken tells whether a comma-separated list has a token.
-func hasToken(list []byte, token string) bool {
+func hasToken(list []byte, token string) bool { return lists(list, ",", token) }
+
+func lists(list []byte, separator, token string) bool {
 	for len(list) > 0 {
 		var one []byte
-		one, list, _ = bytes.Cut(list, []byte(","))
+		one, list, _ = bytes.Cut(list, []byte(separator))
 		if bytes.EqualFold(bytes.Trim(one, " \t"), []byte(token)) {
 			return true
 		}

@@ -43,7 +43,12 @@ func listen(t testing.TB, addr string) net.Listener {
 
 func serve(t testing.TB, ln net.Listener) *server.Server {
 	t.Helper()
-	s, err := server.New(server.Config{Dev: true, Loops: 1, Drain: server.Off})
+	return serveAs(t, ln, server.Config{Dev: true, Loops: 1, Drain: server.Off})
+}
+
+func serveAs(t testing.TB, ln net.Listener, config server.Config) *server.Server {
+	t.Helper()
+	s, err := server.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,9 @@ import "time"
 // hold what has come since the Sample before, so that adding them up gives the whole. It travels as JSON, one a line.
 type Sample struct {
 	Process int           `json:"process"`
-	At      time.Duration `json:"at"`              // Clock of the reading
-	Begun   bool          `json:"begun,omitempty"` // every loop has heard a Begin, and the totals count since then; a Begin is answered at once
+	At      time.Duration `json:"at"`               // Clock of the reading
+	Rounds  uint64        `json:"rounds,omitempty"` // publishes heard by all who listen; where it is set, nothing else is but Process
+	Begun   bool          `json:"begun,omitempty"`  // every loop has heard a Begin, and the totals count since then; a Begin is answered at once
 	Settled bool          `json:"settled,omitempty"`
 	Last    bool          `json:"last,omitempty"`  // nothing follows
 	Error   string        `json:"error,omitempty"` // the process could not go on; Last is set too

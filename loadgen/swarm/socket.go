@@ -21,8 +21,18 @@ func (w *socket) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 		s.subscribe(l, c, i)
 	case SocketIO: // the server speaks first
 	default:
-		s.opened(l, c, i)
+		s.hello(l, c, i)
 	}
+}
+
+// hello says what the Spec wants said first, and opens the client where that is nothing.
+func (s *Swarm) hello(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
+	if s.spec.Hello == "" {
+		s.opened(l, c, i)
+		return
+	}
+	l.Arm(c, s.spec.Timeout)
+	s.sendFrame(l, c, frame.OpText, []byte(s.spec.Hello))
 }
 
 // OnData takes p apart.
@@ -91,6 +101,11 @@ func (s *Swarm) take(l *netpoll.Loop, c *netpoll.Conn, i uint32, m frame.Message
 		case SocketIO:
 			s.takeEngineIO(l, c, i, m)
 		default:
+			if s.clients[i].state == connecting { // the answer to hello
+				s.tally.foreign++
+				s.opened(l, c, i)
+				return
+			}
 			s.receive(l, c, i, m.Payload)
 		}
 	}

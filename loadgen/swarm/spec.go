@@ -64,6 +64,13 @@ type Spec struct {
 	// index of its topic here; there is one sender, 0, where there are none. With Echo each connection is a sender, by its number, and with
 	// Publish where there are no topics.
 	Topics []string `json:"topics,omitempty"`
+	// Hello is a text that a raw client sends as soon as its connection stands; it is open when the server has answered. Empty: none.
+	Hello string `json:"hello,omitempty"`
+	// Compress offers permessage-deflate without context takeover; a server that does not take it is refused.
+	Compress bool `json:"compress,omitempty"`
+	// Rounds asks for a Sample with nothing but Rounds each time that as many messages have been heard as one publish makes, so that a publisher
+	// can wait for it. For modes that listen, with one topic at most.
+	Rounds bool `json:"rounds,omitempty"`
 	// Join is what a Socket.IO client emits when it is connected, a JSON array of the event's name and its arguments; "{topic}" and "{i}"
 	// as in URL. Empty: with topics ["subscribe",TOPIC], without nothing.
 	Join string `json:"join,omitempty"`

@@ -21,6 +21,7 @@ type Swarm struct {
 	// immutable after New
 	spec     Spec
 	listens  bool // hears what others send, and not its own
+	bare     bool // a frame is a message and nothing else
 	request  request
 	join     template
 	quoted   []string // topics as JSON strings
@@ -29,6 +30,7 @@ type Swarm struct {
 	options  frame.Options
 	every    time.Duration // between two Samples
 	readings chan reading
+	rounds   chan uint64 // the newest count of rounds that nobody has taken yet
 	spares   chan *histograms
 
 	// the loop's, from Run on
@@ -61,6 +63,7 @@ type Swarm struct {
 	heard    []uint64      // by sender: the lowest number above all that any client has heard
 	own      []uint64      // by sender: the number of our next message, where topics are the senders
 	schedule schedule
+	round    round
 	dropping *dropping
 	settling *settling
 	ending   time.Duration // when the end must be; 0: not yet
@@ -93,9 +96,11 @@ func New(spec Spec) (*Swarm, error) {
 	s := &Swarm{
 		spec:     spec,
 		listens:  listens,
-		options:  frame.Options{Client: true, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
+		bare:     spec.Protocol == Raw && spec.Hello == "",
+		options:  frame.Options{Client: true, Deflate: spec.Compress, MessageBytesMax: MessageBytesMax + envelopeBytesMax},
 		every:    sampleEvery,
 		readings: make(chan reading, samplesMax),
+		rounds:   make(chan uint64, 1),
 		spares:   make(chan *histograms, 2),
 		clients:  make([]client, spec.Conns),
 		random:   *rand.NewPCG(rand.Uint64(), rand.Uint64()),
@@ -174,6 +179,8 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 		case <-done:
 			done = nil
 			remote.Post(func(l *netpoll.Loop) { s.end(l, 0) })
+		case n := <-s.rounds:
+			samples(Sample{Process: s.spec.Process, Rounds: n})
 		case r := <-s.readings:
 			sample, err := r.sample(self)
 			if err != nil {
@@ -213,6 +220,7 @@ func (s *Swarm) turn(l *netpoll.Loop) time.Duration {
 	s.drop(l)
 	s.connect(l, now)
 	s.send(l, now)
+	s.countRounds()
 	s.settle(now)
 	s.finishEnd(l, now)
 	s.report(l, now)

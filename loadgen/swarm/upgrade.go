@@ -92,8 +92,10 @@ func (s *Swarm) judge(r *response, i uint32) string {
 	case !s.request.socket:
 		return ""
 	// RFC 6455, 4.1: an extension or a subprotocol that was not asked for fails the connection.
-	case !r.switches(), !s.request.accepts(r.accept, s.attempt(i)), len(r.extensions) > 0:
+	case !r.switches(), !s.request.accepts(r.accept, s.attempt(i)), len(r.extensions) > 0 && !s.spec.Compress:
 		return "bad answer"
+	case s.spec.Compress && !r.deflates():
+		return "no compression"
 	case s.spec.Protocol == V1 && string(r.protocol) != string(V1):
 		return "no " + string(V1)
 	case len(r.protocol) > 0 && !s.request.offers:

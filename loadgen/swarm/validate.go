@@ -65,6 +65,12 @@ func (p *Spec) validateMode() error {
 		return fmt.Errorf("mode %s: %s needs topics", p.Mode, V1)
 	case p.InFlight > 0 && p.Mode != Echo && !(p.Mode == Publish && p.Protocol == V1):
 		return fmt.Errorf("in_flight: in mode %s, %s has no answer to wait for", p.Mode, p.Protocol)
+	case p.Hello != "" && p.Protocol != Raw:
+		return fmt.Errorf("hello: %s has a beginning of its own", p.Protocol)
+	case p.Compress && p.Protocol == SSE:
+		return fmt.Errorf("compress: %s is no WebSocket", p.Protocol)
+	case p.Rounds && (speaks || len(p.Topics) > 1):
+		return fmt.Errorf("rounds: in a mode that listens, of one topic")
 	case p.Binary && (p.Protocol == V1 || p.Protocol == SSE):
 		return fmt.Errorf("binary: %s has no binary messages", p.Protocol)
 	}

@@ -5,7 +5,7 @@
 //	{"id":2,"rpc":{"data":ANY}}                                     /echo: the reply is {"id":2,"rpc":{"data":ANY}}
 //	{"id":2,"publish":{"channel":"broadcast","data":ANY}}           /broadcast: everybody gets {"push":{"channel":"broadcast","pub":{"data":ANY, …}}}
 //
-// POST /publish publishes its body, a JSON value, to the same channel, as a back end would. A client of raw frames that sends the first line once, and looks
+// POST /publish publishes its body, a JSON value or else a text, to the same channel, as a back end would. A client of raw frames that sends the first line once, and looks
 // for its token anywhere in a frame, can so measure fan-out.
 //
 //   - the WebSocket handler of the library in JSON, with its write buffer pool; protobuf would be smaller and is not what its users see first;
@@ -17,6 +17,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 
@@ -54,6 +55,10 @@ func main() {
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 			return
+		}
+		if !json.Valid(p) {
+			p, err = json.Marshal(string(p))
+			peer.Check(err) // a string can always be marshalled
 		}
 		if _, err := node.Publish(channel, p); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -8,7 +8,7 @@
 //   - buffers of 1 KiB as in the example, the one for writing from a pool ("a modest number of writes over a large number of connections");
 //   - the handler starts the goroutines and returns, so that what net/http had for the connection can be collected;
 //   - an echo is read into a pooled buffer: ReadMessage would grow a new one for every message;
-//   - no compression, and no pings of its own: nobody in the bench sends any.
+//   - compression with --compress only: a prepared message is then compressed once; and no pings of its own: nobody in the bench sends any.
 package main
 
 import (
@@ -31,6 +31,7 @@ var upgrader = websocket.Upgrader{
 
 func main() {
 	o := peer.Parse()
+	upgrader.EnableCompression = o.Compress
 	h := newHub()
 	go h.run()
 	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,8 @@
 //     stack of the handshake is not kept;
 //   - Broadcaster: the frame is encoded once, each connection's write queue has one task for it, and a goroutine runs a queue only while there is something in
 //     it. The queues have no bound of their own; a reader that stands still is reset by the kernel (peer.Options.Listen), and its queue goes with it;
-//   - messages one after the other (ParallelEnabled off: replies must keep their order), no check of UTF-8 and no compression, as by default.
+//   - messages one after the other (ParallelEnabled off: replies must keep their order), no check of UTF-8, as by default; compression with --compress
+//     only, without context takeover, as by default.
 package main
 
 import (
@@ -22,7 +23,7 @@ func main() {
 	o := peer.Parse()
 	l, err := o.Listen()
 	peer.Check(err)
-	option := &gws.ServerOption{ReadMaxPayloadSize: peer.MessageMax}
+	option := &gws.ServerOption{ReadMaxPayloadSize: peer.MessageMax, PermessageDeflate: gws.PermessageDeflate{Enabled: o.Compress}}
 	server := gws.NewServer(echo{}, option)
 	rooms := gws.NewUpgrader(new(room), option)
 	server.OnError = func(conn net.Conn, _ error) {

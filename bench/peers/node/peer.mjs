@@ -7,11 +7,16 @@ export const messageBytesMax = 64 * 1024
 export const lagBytesMax = 1024 * 1024
 const headMilliseconds = 5000
 
-/** Starts a server for whoever attaches to it. --loops is taken, because all rivals take it, and without meaning: Node has one event loop. */
+// --loops is taken, because all rivals take it, and without meaning: Node has one event loop.
+const { values } = parseArgs({
+  options: { listen: { type: 'string', default: '127.0.0.1:0' }, loops: { type: 'string', default: '1' }, compress: { type: 'boolean', default: false } },
+})
+
+// Whether permessage-deflate is asked for.
+export const compress = values.compress
+
+/** Starts a server for whoever attaches to it. */
 export function listen(request) {
-  const { values } = parseArgs({
-    options: { listen: { type: 'string', default: '127.0.0.1:0' }, loops: { type: 'string', default: '1' } },
-  })
   const colon = values.listen.lastIndexOf(':')
   const server = createServer({ headersTimeout: headMilliseconds, requestTimeout: headMilliseconds, noDelay: true }, request)
   server.listen({ host: values.listen.slice(0, colon), port: Number(values.listen.slice(colon + 1)), backlog: 4096 }, () => {

@@ -1,15 +1,16 @@
 // The rival on npm ws, by its README:
 //
 //   - bufferutil is installed: ws takes its native masking by itself;
-//   - permessage-deflate off and no client tracking: the room is a Set of our own;
+//   - permessage-deflate with --compress only, and then for each receiver anew; no client tracking: the room is a Set of our own;
 //   - a broadcast is send() to each, as in the README's example; ws has no public way to encode it once. One buffer is shared by all;
 //   - who owes more than lagBytesMax (bufferedAmount) is terminated: ws has no bound of its own;
 //   - pongs are sent by ws itself.
 import { WebSocketServer } from 'ws'
 
-import { lagBytesMax, listen, messageBytesMax, notFound } from './peer.mjs'
+import { compress, lagBytesMax, listen, messageBytesMax, notFound } from './peer.mjs'
 
-const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, clientTracking: false, maxPayload: messageBytesMax })
+const perMessageDeflate = compress && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 512 }
+const sockets = new WebSocketServer({ noServer: true, perMessageDeflate, clientTracking: false, maxPayload: messageBytesMax })
 const room = new Set()
 
 function echo(socket) {

@@ -32,8 +32,11 @@ const (
 
 // Options are the flags that every rival has.
 type Options struct {
-	Addr  string // address to listen on; port 0 takes a free one
-	Loops int    // threads that run Go code, and event loops where the library has them; at least 1
+	Addr string // address to listen on; port 0 takes a free one
+	// Compress turns permessage-deflate on, without context takeover, where the program heeds it: where it can compress a broadcast once, or where its
+	// library is asked for often enough that its price is of interest.
+	Compress bool
+	Loops    int // threads that run Go code, and event loops where the library has them; at least 1
 
 	end chan os.Signal
 }
@@ -44,6 +47,7 @@ func Parse() Options {
 	signal.Notify(o.end, syscall.SIGTERM, syscall.SIGINT)
 	flag.StringVar(&o.Addr, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
 	flag.IntVar(&o.Loops, "loops", 0, "GOMAXPROCS, and the number of event loops where there are any; 0 means the cores")
+	flag.BoolVar(&o.Compress, "compress", false, "permessage-deflate, in the programs that have it")
 	flag.Parse()
 	if flag.NArg() > 0 || o.Loops < 0 {
 		flag.Usage()

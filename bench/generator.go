@@ -1,0 +1,152 @@
+package main
+
+// generator.go: runs of `c100k load` against one server, on a core of their own, and what makes one void or wrong.
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"c100k/bench/rig"
+	"c100k/loadgen"
+)
+
+// generator runs the load.
+type generator struct {
+	binary string
+	dir    string // for documents
+	core   int
+}
+
+// load is a run that has ended: everything was received as it should be.
+type load struct {
+	*loadgen.Result
+	void string // why its figures count for nothing; empty: they count
+}
+
+const (
+	// In a closed loop the slower side is always busy. It is the generator where it had no time left while the server had: then the server's
+	// turns had little to gather, and its cost an operation is that of waiting too.
+	loopBusyMax  = 0.95
+	serverIdleAt = 0.65
+)
+
+// run runs the load to its end. A message lost, doubled, changed or out of order is an error; so is a connection that failed or was dropped, but for
+// as many as spared says: readers that stand still may be dropped.
+func (g *generator) run(ctx context.Context, s *server, spared int, progress *progress, args ...string) (*load, error) {
+	args = append(args, "--server-pid", strconv.Itoa(s.pid()), "--plain")
+	if s.protocol != "" {
+		args = append(args, "--protocol", s.protocol)
+	}
+	if s.hello != "" {
+		args = append(args, "--hello", s.hello)
+	}
+	base := filepath.Join(g.dir, strconv.FormatInt(time.Now().UnixNano(), 36))
+	var ended *rig.Load
+	err := onThread(g.core, progress.yields, func() (err error) {
+		ended, err = rig.Run(ctx, g.binary, base, progress, args...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("c100k load %s: %w\n%s", strings.Join(args, " "), err, progress.tail())
+	}
+	l := &load{Result: ended.Result}
+	if fault := faultOf(ended.Result, spared); fault != "" {
+		return nil, fmt.Errorf("c100k load %s: %s", strings.Join(args, " "), fault)
+	}
+	l.void = voidReason(ended)
+	return l, nil
+}
+
+// onThread calls f on a thread of its own, which children inherit core and priority from, and which ends with f: neither need be given back.
+// A thread that yields has a processor only where nobody else wants it.
+func onThread(core int, yields bool, f func() error) error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		if core != anywhere {
+			if err := pin(core); err != nil {
+				result <- err
+				return
+			}
+		}
+		if yields {
+			if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+				result <- fmt.Errorf("yield the core: %w", err)
+				return
+			}
+		}
+		result <- f()
+	}()
+	return <-result
+}
+
+func faultOf(r *loadgen.Result, spared int) string {
+	m, c := r.Messages, r.Connections
+	switch {
+	case m.Lost+m.Duplicated+m.Reordered+m.Corrupted > 0:
+		return fmt.Sprintf("%d messages lost, %d doubled, %d out of order, %d changed", m.Lost, m.Duplicated, m.Reordered, m.Corrupted)
+	case len(m.Refused) > 0:
+		return fmt.Sprintf("publishes failed: %v", m.Refused)
+	case c.Open < c.Wanted:
+		return fmt.Sprintf("%d of %d connections opened: %v", c.Open, c.Wanted, c.Failed)
+	case c.LostCount > uint64(spared):
+		return fmt.Sprintf("connections were dropped: %v", c.Lost)
+	}
+	return ""
+}
+
+// voidReason is why the figures are not the server's. On an open schedule the generator says so itself; in a closed loop one side is always busy, and
+// the question is which.
+func voidReason(l *rig.Load) string {
+	r := l.Result
+	if r.Rate.InFlight > 0 {
+		if r.Generator.Busy > loopBusyMax && r.Server != nil && r.Server.Cores < serverIdleAt {
+			return fmt.Sprintf("the generator was busy %.0f %% of the time, the server %.0f %%", r.Generator.Busy*100, r.Server.Cores*100)
+		}
+		return ""
+	}
+	if l.Void {
+		return strings.Join(r.Verdict.Reasons, "; ")
+	}
+	return ""
+}
+
+// progress takes what a run says while it goes on. Any goroutine.
+type progress struct {
+	yields   bool          // the run gives way to others on its core
+	measures chan struct{} // closed when the measured part has begun
+
+	mu   sync.Mutex // guards the fields below
+	text bytes.Buffer
+	seen bool
+}
+
+func newProgress() *progress { return &progress{measures: make(chan struct{})} }
+
+// Write implements io.Writer.
+func (p *progress) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.Write(text)
+	if !p.seen && strings.Contains(p.text.String(), " "+string(loadgen.Measure)+" ") {
+		p.seen = true
+		close(p.measures)
+	}
+	return len(text), nil
+}
+
+func (p *progress) tail() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := p.text.String()
+	return text[max(0, len(text)-1500):]
+}

@@ -1,0 +1,21 @@
+// The build that measurements of techniques use (make ablation): what the environment names is switched off.
+
+//go:build ablation
+
+package broadcast
+
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+var (
+	withoutRuns    = switchedOff("runs")
+	withoutSharing = switchedOff("sharing")
+)
+
+// switchedOff tells whether C100K_WITHOUT, a list with commas, has a technique in it.
+func switchedOff(technique string) bool {
+	return slices.Contains(strings.Split(os.Getenv("C100K_WITHOUT"), ","), technique)
+}
