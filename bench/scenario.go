@@ -84,6 +84,8 @@ func scenarios(sz size) []scenario {
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
 		{name: "echo16k", rivals: 2, suits: frames, run: echo(16<<10, 1), figures: us("echo 16 KiB"),
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
+		{name: "ack", rivals: 2, suits: func(t target) bool { return t.protocol == "socketio" }, figures: us("Socket.IO event with acknowledgement"), run: runAck,
+			what: fmt.Sprintf("%d clients of Socket.IO, one event of 64 bytes under way on each, which is acknowledged with its argument", sz.echo)},
 		{name: "light", rivals: 2, suits: frames, figures: us("light load"), run: runLight,
 			what: fmt.Sprintf("%d echoes a second over %d connections: the server sleeps and wakes for almost each", sz.rate, sz.echo)},
 		{name: "fan1k", rivals: 2, suits: anyTarget, run: fan(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
@@ -168,6 +170,12 @@ func microseconds(m loadgen.Millis) float64 { return float64(m) / float64(time.M
 
 func runLight(ctx context.Context, b *bench, s *server) (*sample, error) {
 	return b.perMessage(ctx, s, b.echo(s, "--rate", strconv.Itoa(b.size.rate))...)
+}
+
+// runAck has its own URL: who is acknowledged is who listens, too.
+func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
+	return b.perMessage(ctx, s, s.listensAt(), "--mode", "echo", "--event", "echo", "--conns", strconv.Itoa(b.size.echo), "--size", "64", "--in-flight", "1",
+		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())
 }
 
 // runMemory compares the process with its connections, when they have been quiet for a while, to the same process without. Before the first reading some

@@ -28,6 +28,7 @@ type Options struct {
 	Topic       string
 	Topics      int // how many; with more than one they are Topic.0, Topic.1, …
 	Join        string
+	Event       string
 	Hello       string // what a raw connection says first
 	Compress    bool   // offer permessage-deflate
 	Header      [][2]string

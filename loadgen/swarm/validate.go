@@ -82,6 +82,8 @@ func (p *Spec) validateMode() error {
 		return fmt.Errorf("compress: %s is no WebSocket", p.Protocol)
 	case p.Rounds && (speaks || len(p.Topics) > 1):
 		return fmt.Errorf("rounds: in a mode that listens, of one topic")
+	case p.Event != "" && p.Protocol != SocketIO:
+		return fmt.Errorf("event: only %s has events", SocketIO)
 	case p.Binary && (p.Protocol == V1 || p.Protocol == SSE):
 		return fmt.Errorf("binary: %s has no binary messages", p.Protocol)
 	}
