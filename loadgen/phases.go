@@ -77,6 +77,7 @@ func (r *Run) measure() error {
 	if r.publisher != nil {
 		r.publisher.start()
 	}
+	r.measureEnd = time.Now().Add(r.options.For)
 	var err error
 	if r.options.Mode == swarm.Storm {
 		err = r.storms()
