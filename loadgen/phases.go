@@ -82,6 +82,7 @@ func (r *Run) measure() error {
 		r.publisher.forget() // only now: what the processes had to say before they began has been heard
 		r.publisher.start()
 	}
+	r.measureEnd = time.Now().Add(r.options.For)
 	if r.options.Mode == swarm.Storm {
 		err = r.storms()
 	} else {

@@ -36,7 +36,7 @@ type Run struct {
 	series    series
 
 	phase       Phase
-	phaseEnd    time.Time // when it is expected to end; zero: not known
+	measureEnd  time.Time // when the measured part is to end
 	begun       time.Time
 	started     time.Duration // swarm.Clock when the processes were
 	rate        float64       // target, of the connections
@@ -210,7 +210,6 @@ func (r *Run) await(within time.Duration, done func() bool) error {
 	defer deadline.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	r.phaseEnd = time.Now().Add(within)
 	for !done() {
 		select {
 		case <-deadline.C:
