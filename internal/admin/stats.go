@@ -76,6 +76,7 @@ const (
 	WorkerSilent     = "silent" // it is there and does not answer
 	WorkerDraining   = "draining"
 	WorkerRestarting = "restarting" // it has died, and the next is not there yet
+	WorkerEnded      = "ended"      // the node drains, and this worker has done so
 )
 
 // fillEmpty makes the document say {} and [] where the node had nothing to say,

@@ -11,13 +11,13 @@ func TestStandingIsTakenAlong(t *testing.T) {
 	trusted := Networks{netip.MustParsePrefix("10.0.0.0/8")}
 	for _, test := range []struct {
 		name, addr string
-		from       Admission
+		from       *Admission
 		want       Standing
 	}{
-		{"no limit by address", "192.0.2.1", Admission{}, Standing{}},
-		{"an address", "192.0.2.1", Admission{MaxPerAddr: 1}, Standing{Client: netip.MustParseAddr("192.0.2.1")}},
-		{"a network of IPv6", "2001:db8:0:1::7", Admission{MaxPerAddr: 1}, Standing{Client: netip.MustParseAddr("2001:db8:0:1::")}},
-		{"a proxy", "10.0.0.1", Admission{MaxPerAddr: 1, Trusted: trusted}, Standing{Forwarded: true}},
+		{"no limit by address", "192.0.2.1", &Admission{}, Standing{}},
+		{"an address", "192.0.2.1", &Admission{MaxPerAddr: 1}, Standing{Client: netip.MustParseAddr("192.0.2.1")}},
+		{"a network of IPv6", "2001:db8:0:1::7", &Admission{MaxPerAddr: 1}, Standing{Client: netip.MustParseAddr("2001:db8:0:1::")}},
+		{"a proxy", "10.0.0.1", &Admission{MaxPerAddr: 1, Trusted: trusted}, Standing{Forwarded: true}},
 	} {
 		addr := netip.MustParseAddr(test.addr)
 		tag, _ := test.from.AdmitRequest(addr)

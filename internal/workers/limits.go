@@ -21,13 +21,17 @@ const (
 	// seconds, and a busy machine needs some more.
 	stopGrace = 10 * time.Second
 
-	// askTimeout bounds a question from the parent to a worker, and partTimeout its part of an answer for all: without them a
-	// worker that hangs would hang the whole node's API.
-	askTimeout  = 10 * time.Second
-	partTimeout = 2 * time.Second
+	// topicsTimeout bounds a worker's list of topics, which may be long, and partTimeout its part of any other answer for all:
+	// without them a worker that hangs would hang the whole node's API, and a reload, which signals have to wait for.
+	topicsTimeout = 10 * time.Second
+	partTimeout   = 2 * time.Second
 
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
+
+	// continueTimeout is how long a client's body waits for the parent to want it, where the client asks first. Without it the body
+	// would run into a connection that the parent closes when it has refused, and the refusal would be lost.
+	continueTimeout = 2 * time.Second
 
 	// readEvery is how often the parent reads the workers' figures by itself: what one has counted since is lost when it is
 	// killed. Reading costs a worker well under a millisecond of CPU.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -84,8 +85,9 @@ func (p *process) handler(orders func() *Orders, other http.Handler) http.Handle
 		p.mu.Unlock()
 	})
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		// Not all in one mux, which would redirect the topic ".." away.
-		if _, pattern := mux.Handler(r); pattern != "" {
+		// What clients send comes over the link too, and all of it begins with /v1/. It must not meet the mux, which takes ".."
+		// out of a path before it looks: it would redirect the topic ".." away, and /v1/../worker/orders to the orders.
+		if strings.HasPrefix(r.URL.Path, "/worker/") {
 			mux.ServeHTTP(rw, r)
 			return
 		}

@@ -87,7 +87,7 @@ func pretended(pid int) *process {
 
 // TestTotalsNeverGoBack plays a worker that is read, dies, is started again, is silent, and dies again.
 func TestTotalsNeverGoBack(t *testing.T) {
-	p := newSlot(nil, 0)
+	p := newSlot(pretender(), 0)
 	first, second := pretended(4711), pretended(4712)
 	before := admin.Stats{}
 	look := func(what string, err error) admin.Worker {
@@ -135,6 +135,11 @@ func TestTotalsNeverGoBack(t *testing.T) {
 	drains.Draining, drains.Bus.Connected, drains.Bus.Reason = true, false, "gone"
 	p.note(second.client, drains)
 	if row := look("the second drains", nil); row.State != admin.WorkerDraining || row.Note != "bus: gone" {
+		t.Errorf("%+v", row)
+	}
+	p.s.draining.Store(true)
+	p.empty()
+	if row := look("drained", nil); row.State != admin.WorkerEnded {
 		t.Errorf("%+v", row)
 	}
 	p.empty()
