@@ -79,11 +79,16 @@ func (c *checkout) remove() {
 
 // buildNode builds the program of a work tree as `make build` does.
 func buildNode(ctx context.Context, dir, out string, flags ...string) error {
+	return buildProgram(ctx, dir, "./cmd/c100k", out, flags...)
+}
+
+// buildProgram builds a program of the module in dir.
+func buildProgram(ctx context.Context, dir, name, out string, flags ...string) error {
 	argv := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", out}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(argv, "./cmd/c100k")...)
+	cmd := exec.CommandContext(ctx, "go", append(argv, name)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return errors.Join(fmt.Errorf("build the node in %s: %w", dir, err), errors.New(string(text)))
+		return errors.Join(fmt.Errorf("build %s in %s: %w", name, dir, err), errors.New(string(text)))
 	}
 	return nil
 }

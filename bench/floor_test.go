@@ -29,6 +29,9 @@ var built = sync.OnceValues(func() (dir string, err error) {
 	if _, err = buildFloors("floor", dir); err != nil && !errors.Is(err, exec.ErrNotFound) {
 		return dir, err
 	}
+	if err := buildProgram(context.Background(), "..", "./bench/sio", filepath.Join(dir, "sio")); err != nil {
+		return dir, err
+	}
 	return dir, buildNode(context.Background(), "..", filepath.Join(dir, "c100k"))
 })
 
@@ -117,6 +120,7 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	t.Run(nodeAuto, func(t *testing.T) { onServer(t, on, all) })
+	t.Run(nodeSIO, func(t *testing.T) { onServer(t, socketIONode(filepath.Join(programs(t), "sio")), all) })
 	eachFloor(t, all)
 }
 

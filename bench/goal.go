@@ -60,6 +60,10 @@ func goals() []goal {
 	add("fan-out with 1 % stalled: p99 of the others, × without", "stalled", "p99", nodeAuto, 2, absolute, "")
 	all = append(all, goal{work: "cost a delivery, 10,000 to 1,000 connections", scenario: "fan", key: usKey, of: nodeAuto, limit: 1.2, against: otherFigure,
 		other: [2]string{"fan1k", usKey}})
+	add("Socket.IO: fan-out 64 B to 10,000", "fan", usKey, nodeSIO, 0.30, theServer, rivalSIO)
+	add("Socket.IO: event with acknowledgement", "ack", usKey, nodeSIO, 0.30, theServer, rivalSIO)
+	add("Socket.IO: handshake", "handshake", usKey, nodeSIO, 1.0/5, theServer, rivalSIO)
+	add("Socket.IO: idle memory a connection", "memory", "bytes", nodeSIO, 1.0/20, theServer, rivalSIO)
 	return all
 }
 

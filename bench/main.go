@@ -94,7 +94,7 @@ func benchmark(ctx context.Context, o options) error {
 
 // table measures everything beside each other.
 func (b *bench) table(ctx context.Context, root string, o options, chosen []scenario) error {
-	targets, skipped, err := allTargets(root, o)
+	targets, skipped, err := allTargets(ctx, root, o)
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,13 @@ func (b *bench) table(ctx context.Context, root string, o options, chosen []scen
 }
 
 // allTargets are the servers that were asked for and run here.
-func allTargets(root string, o options) (targets []target, skipped []string, err error) {
+func allTargets(ctx context.Context, root string, o options) (targets []target, skipped []string, err error) {
 	all := []target{node(nodeAuto, o.c100k, "auto"), node(nodeSyscall, o.c100k, "syscall")}
+	sockets := filepath.Join(root, "bin", "sio")
+	if err := buildProgram(ctx, root, "./bench/sio", sockets); err != nil {
+		return nil, nil, err
+	}
+	all = append(all, socketIONode(sockets))
 	floors, err := buildFloors(filepath.Join(root, "bench", "floor"), "bin")
 	if err != nil {
 		skipped = append(skipped, err.Error())

@@ -15,13 +15,13 @@ import (
 type size struct {
 	fan, fanSmall, echo, idle, storm int           // connections
 	rate, fanRate                    int           // a second
-	seconds, warm                    time.Duration // measured, and before it
+	seconds, warm, quiet             time.Duration // measured, before it, and of silence for memory
 }
 
-var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 2 * time.Second, warm: 700 * time.Millisecond}
+var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 2 * time.Second, warm: 700 * time.Millisecond, quiet: 5 * time.Second}
 
 // smokeSize shows that everything works; its figures mean nothing.
-var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond}
+var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond, quiet: 200 * time.Millisecond}
 
 // sample is what one run of a scenario on one server gave.
 type sample struct {
@@ -84,6 +84,8 @@ func scenarios(sz size) []scenario {
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
 		{name: "echo16k", rivals: 2, suits: frames, run: echo(16<<10, 1), figures: us("echo 16 KiB"),
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
+		{name: "ack", rivals: 2, suits: func(t target) bool { return t.protocol == "socketio" }, figures: us("Socket.IO event with acknowledgement"), run: runAck,
+			what: fmt.Sprintf("%d clients of Socket.IO, one event of 64 bytes under way on each, which is acknowledged with its argument", sz.echo)},
 		{name: "light", rivals: 2, suits: frames, figures: us("light load"), run: runLight,
 			what: fmt.Sprintf("%d echoes a second over %d connections: the server sleeps and wakes for almost each", sz.rate, sz.echo)},
 		{name: "fan1k", rivals: 2, suits: anyTarget, run: fan(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
@@ -170,23 +172,30 @@ func runLight(ctx context.Context, b *bench, s *server) (*sample, error) {
 	return b.perMessage(ctx, s, b.echo(s, "--rate", strconv.Itoa(b.size.rate))...)
 }
 
-// runMemory compares the process with its connections to the same process without. Before the first reading some connections came and went: code
-// pages and buffers that are needed once are not the price of a connection.
+// runAck has its own URL: who is acknowledged is who listens, too.
+func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
+	return b.perMessage(ctx, s, s.listensAt(), "--mode", "echo", "--event", "echo", "--conns", strconv.Itoa(b.size.echo), "--size", "64", "--in-flight", "1",
+		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())
+}
+
+// runMemory compares the process with its connections, when they have been quiet for a while, to the same process without. Before the first reading some
+// connections came and went: code pages and buffers that are needed once, or for a crowd that comes in, are not the price of a connection that stays.
 func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
 	idle := func(conns int, d time.Duration) (*load, error) {
 		return b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", d.String())
 	}
-	if _, err := idle(max(1, b.size.idle/75), b.size.seconds/10); err != nil {
+	if _, err := idle(max(1, b.size.idle/75), b.size.quiet/10); err != nil {
 		return nil, err
 	}
-	l, err := idle(b.size.idle, b.size.seconds)
+	l, err := idle(b.size.idle, b.size.quiet)
 	if err != nil {
 		return nil, err
 	}
 	if l.Server == nil || l.Server.Trouble != "" {
 		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
-	return &sample{map[string]float64{"bytes": l.Server.PerConn, "cpu": 100 * l.Server.Cores}, []*load{l}}, nil
+	bytes := float64(l.Server.MemoryEnd-l.Server.MemoryIdle) / float64(l.Connections.Open)
+	return &sample{map[string]float64{"bytes": bytes, "cpu": 100 * l.Server.Cores}, []*load{l}}, nil
 }
 
 // runHandshake drops all connections by resets, so that nothing of closing is the client's, and counts how many came back.

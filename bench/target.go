@@ -28,6 +28,8 @@ const (
 const (
 	nodeAuto    = "c100k"
 	nodeSyscall = "c100k syscall"
+	nodeSIO     = "c100k Socket.IO"
+	rivalSIO    = "socket.io"
 	plainFloor  = "floor-send"
 	uringFloor  = "floor-uring"
 )
@@ -65,6 +67,13 @@ func node(name, binary, io string, more ...string) target {
 	return target{Name: name, Kind: ours, compress: []string{"--compress", "on"}, argv: func(addr string, loops int) []string {
 		argv := []string{binary, "serve", "--dev", "--listen", addr, "--admin", "", "--loops", strconv.Itoa(loops), "--io", io, "--drain", "1s", "--log-level", "warn"}
 		return append(argv, more...)
+	}}
+}
+
+// socketIONode is c100k with the handlers of the rival on Socket.IO: a program of bench/sio.
+func socketIONode(binary string) target {
+	return target{Name: nodeSIO, Kind: ours, protocol: "socketio", listen: "/socket.io/", publish: "/publish", argv: func(addr string, loops int) []string {
+		return []string{binary, "--listen", addr, "--loops", strconv.Itoa(loops)}
 	}}
 }
 
@@ -109,7 +118,7 @@ func rivalsOf(dir string, versions map[string]string) []target {
 			t.hello, t.publish = `{"id":1,"connect":{}}`, "/publish"
 		}),
 		script("ws", "ws.mjs", deflates),
-		script("socket.io", "socketio.mjs", func(t *target) {
+		script(rivalSIO, "socketio.mjs", func(t *target) {
 			t.protocol, t.listen, t.publish = "socketio", "/socket.io/", "/publish"
 		}),
 	}

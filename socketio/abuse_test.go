@@ -143,6 +143,7 @@ func TestBadInput(t *testing.T) {
 		{"negative placeholder", []string{`451-["echo",{"_placeholder":true,"num":-1}]`, "b:x"}, ended, ReasonForcedClose},
 		{"placeholder that is no number", []string{`451-["echo",{"_placeholder":true,"num":"0"}]`, "b:x"}, ended, ReasonForcedClose},
 		{"broken payload behind attachments", []string{`451-["echo",`, "b:x"}, ended, ReasonForcedClose},
+		{"attachments too large together", []string{`453-["echo"]`, "b:" + strings.Repeat("x", 60_000), "b:" + strings.Repeat("x", 60_000)}, ended, ReasonForcedClose},
 		{"joining twice", []string{"40"}, ended, ReasonForcedClose},
 		{"event for a namespace not joined", []string{`42/other,["x"]`}, ended, ReasonForcedClose},
 		{"attachments for a namespace not joined", []string{`451-/other,["x"]`}, ended, ReasonForcedClose},
@@ -275,6 +276,26 @@ func TestConnectTimeout(t *testing.T) {
 	}
 	stays.send(`420["echo",1]`)
 	if got := stays.read(); got != "430[1]" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Who begins a packet and does not send its attachments is let go of; who does stays, also if the packets never end.
+func TestAssemblyTimeout(t *testing.T) {
+	const timeout = 50 * time.Millisecond
+	io := New(Options{Loops: 1, assemblyTimeout: timeout})
+	io.OnConnection(func(s *Socket) { s.On("bytes", func(data []byte, ack func(int)) { ack(len(data)) }) })
+	url := mount(t, io)
+	stays, stalls := dial(t, url).join(), dial(t, url).join()
+	begin := time.Now()
+	stalls.send(`452-["bytes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "b:x")
+	for rounds := 0; rounds < 2 || time.Since(begin) < 3*timeout; rounds++ {
+		stays.send(`451-0["bytes",{"_placeholder":true,"num":0}]`, "b:xyz")
+		if got := stays.read(); got != "430[3]" {
+			t.Fatalf("got %q", got)
+		}
+	}
+	if got := stalls.read(); got != "closed 1005" {
 		t.Errorf("got %q", got)
 	}
 }

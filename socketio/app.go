@@ -53,7 +53,7 @@ func (a app) Text(l *netpoll.Loop, s *engineio.Session, p []byte) {
 			a.reject(l, s, bad)
 			return
 		}
-		c.assembly = newAssembly(p)
+		a.assemble(l, c, p)
 	default:
 		a.handle(l, s, c, &k, nil)
 	}
@@ -90,7 +90,13 @@ func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
 		a.reject(l, s, faultUnasked)
 		return
 	}
-	if !c.assembly.add(p) {
+	complete, bad := c.assembly.add(p, a.engine.PayloadBytesMax())
+	if bad != "" {
+		c.assembly = nil
+		a.reject(l, s, bad)
+		return
+	}
+	if !complete {
 		return
 	}
 	whole := c.assembly

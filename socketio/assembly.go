@@ -5,27 +5,63 @@ package socketio
 import (
 	"bytes"
 	"encoding/json"
+	"time"
+
+	"c100k/netpoll"
 )
 
 // assembly is a packet with attachments of which some have not arrived. What it keeps is bounded: the text by the transport's limit of
-// a message, the attachments by that and AttachmentsMax.
+// a message, and all attachments together by the same; in time by assemblyTimeoutDefault.
 type assembly struct {
 	packet      packet // its slices are of text
 	text        []byte
 	attachments [][]byte
+	bytes       int           // of the attachments
+	began       time.Duration // on the loop's clock
 }
 
 // newAssembly begins to collect the attachments of the packet that text holds. text is copied.
-func newAssembly(text []byte) *assembly {
-	a := &assembly{text: bytes.Clone(text)}
+func newAssembly(text []byte, now time.Duration) *assembly {
+	a := &assembly{text: bytes.Clone(text), began: now}
 	a.packet, _ = parsePacket(a.text) // it was parsed before, where it lay
 	return a
 }
 
-// add takes an attachment, which is copied, and tells whether it was the last.
-func (a *assembly) add(p []byte) (complete bool) {
+// add takes an attachment, which is copied, and tells whether it was the last. It is a fault if all of them are more than bytesMax.
+func (a *assembly) add(p []byte, bytesMax int) (complete bool, bad fault) {
+	if a.bytes += len(p); a.bytes > bytesMax {
+		return false, faultBytes
+	}
 	a.attachments = append(a.attachments, bytes.Clone(p))
-	return len(a.attachments) == a.packet.attachments
+	return len(a.attachments) == a.packet.attachments, ""
+}
+
+// assemble begins to wait for the attachments of the packet that text holds.
+func (r *Reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
+	c.assembly = newAssembly(text, l.Now())
+	if !c.assembling {
+		c.assembling = true
+		r.assembling.add(l.Now()+r.server.opt.assemblyTimeout, c.session)
+		r.wind(l)
+	}
+}
+
+// overdue looks at a client that has begun a packet with attachments some time ago, and ends it if they have not come. It is looked at
+// again, and not once for each packet, as long as it sends more of those.
+func (r *Reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
+	s := r.engine.Lookup(l, id)
+	if s == nil {
+		return
+	}
+	patience := r.server.opt.assemblyTimeout
+	switch c := r.of(s); {
+	case c.assembly == nil:
+		c.assembling = false
+	case l.Now()-c.assembly.began >= patience:
+		r.reject(l, s, faultSlow)
+	default:
+		r.assembling.add(l.Now()+patience, id)
+	}
 }
 
 // checkPlaceholders tells whether every placeholder of the arguments names an attachment that there is. In a packet without attachments

@@ -62,7 +62,7 @@ func (a *audience) post(topic string) {
 
 // picky tells whether the members have to be asked for.
 func (a *audience) picky() bool {
-	return len(a.exceptIDs)+len(a.exceptTopics) > 0 || a.seen != nil || a.out.volatile || a.out.ack != nil
+	return len(a.exceptIDs)+len(a.exceptTopics) > 0 || a.seen != nil || a.out.volatile || a.out.ack != nil || a.out.said != nil
 }
 
 // skip tells whether a member that the packet has come to is left out, and otherwise notes that it gets it. On the member's loop, within
@@ -74,18 +74,35 @@ func (a *audience) skip(loop int, member uint32) bool {
 	if c == nil || a.excludes(r, c.ID(), member) {
 		return true
 	}
-	if a.out.volatile || a.out.ack != nil {
-		session := r.engine.Lookup(l, c.ID())
-		if session == nil || a.out.volatile && !r.engine.Writable(l, session) {
-			return true
-		}
-		if a.out.ack != nil {
-			if s := r.of(session).socket([]byte(a.nsp.name)); s != nil {
-				a.out.ack.owes(s)
-			}
-		}
+	if !a.out.volatile && a.out.ack == nil && a.out.said == nil {
+		return false
+	}
+	session := r.engine.Lookup(l, c.ID())
+	if session == nil || a.out.volatile && !r.engine.Writable(l, session) {
+		return true
+	}
+	if s := r.of(session).socket([]byte(a.nsp.name)); s != nil {
+		a.reaches(s)
 	}
 	return false
+}
+
+// reaches is for a socket that is about to be sent the packet.
+func (a *audience) reaches(s *Socket) {
+	if a.out.ack != nil {
+		a.out.ack.owes(s)
+	}
+	if a.out.said == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.reactor.panicked(v) // the others of the broadcast must get it all the same
+		}
+	}()
+	for _, f := range s.outgoingListeners() {
+		f(a.out.said.event, a.out.said.args)
+	}
 }
 
 // excludes tells whether the broadcast leaves the member out, or has reached it; if not, it is noted as reached.
@@ -111,8 +128,8 @@ func (a *audience) excludes(r *Reactor, conn netpoll.ID, member uint32) bool {
 	return false
 }
 
-// sendByID sends the packet to the socket whose id the room's name is, if there is one.
-func (a *audience) sendByID(id string) {
+// sendByID sends the packet to the socket whose id the room's name is, if there is one, behind the meeting with the number after.
+func (a *audience) sendByID(id string, after uint64) {
 	conn, ok := a.nsp.locate(id)
 	if !ok || conn.Loop() >= len(a.host.reactors) {
 		return
@@ -122,7 +139,7 @@ func (a *audience) sendByID(id string) {
 		a.out.ack.begin()
 	}
 	err := r.do(order{run: func(l *netpoll.Loop) {
-		a.give(l, r, conn, id)
+		a.give(l, r, conn, id, after)
 		if a.out.ack != nil {
 			a.out.ack.passed()
 		}
@@ -133,7 +150,7 @@ func (a *audience) sendByID(id string) {
 }
 
 // give sends the packet to one socket on its loop.
-func (a *audience) give(l *netpoll.Loop, r *Reactor, conn netpoll.ID, id string) {
+func (a *audience) give(l *netpoll.Loop, r *Reactor, conn netpoll.ID, id string, after uint64) {
 	session := r.engine.Lookup(l, conn)
 	if session == nil {
 		return
@@ -142,10 +159,8 @@ func (a *audience) give(l *netpoll.Loop, r *Reactor, conn netpoll.ID, id string)
 	if s == nil || s.id != id || a.excludes(r, conn, session.Member()) || s.had(a.out) {
 		return
 	}
-	if a.out.ack != nil {
-		a.out.ack.owes(s)
-	}
-	r.execute(l, order{socket: s, out: a.out})
+	a.reaches(s)
+	r.execute(l, order{socket: s, out: a.out, after: after})
 }
 
 // had tells whether the socket was given a packet already, when it came back and asked for what it had missed.

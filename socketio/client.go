@@ -15,6 +15,8 @@ type client struct {
 	others   map[string]*Socket // by namespace, once there was a second; nil stands for one that was left
 	assembly *assembly          // a packet whose attachments are on their way
 	joined   bool               // it has been in a namespace
+
+	assembling bool // it is in Reactor.assembling
 }
 
 // of is the client of a session.

@@ -1,4 +1,4 @@
-// Deadlines of one loop: of acknowledgements, and of clients that have not joined a namespace. Loop only.
+// Deadlines of one loop: of acknowledgements, of clients that have not joined a namespace, of attachments. Loop only.
 
 package socketio
 
@@ -57,41 +57,41 @@ func (d *deadlines) due(now time.Duration) (deadline, bool) {
 	return heap.Pop(&d.heap).(deadline), true
 }
 
-// joining is the queue of clients that have opened a connection, each with the time until which it has to join a namespace. All have the
-// same time, so the queue is in order. One that has joined stays until then.
-type joining struct {
-	queue []joiner
+// timeouts is a queue of clients, each with the time until which it has to do something. All are given the same time for it, so the queue
+// is in order. One that has done it stays until then.
+type timeouts struct {
+	queue []timeout
 	head  int
 }
 
-type joiner struct {
+type timeout struct {
 	at      time.Duration
 	session netpoll.ID
 }
 
-func (j *joining) add(at time.Duration, session netpoll.ID) {
-	if j.head > len(j.queue)/2 {
-		j.queue = append(j.queue[:0], j.queue[j.head:]...)
-		j.head = 0
+func (q *timeouts) add(at time.Duration, session netpoll.ID) {
+	if q.head > len(q.queue)/2 {
+		q.queue = append(q.queue[:0], q.queue[q.head:]...)
+		q.head = 0
 	}
-	j.queue = append(j.queue, joiner{at, session})
+	q.queue = append(q.queue, timeout{at, session})
 }
 
-func (j *joining) next() (time.Duration, bool) {
-	if j.head == len(j.queue) {
+func (q *timeouts) next() (time.Duration, bool) {
+	if q.head == len(q.queue) {
 		return 0, false
 	}
-	return j.queue[j.head].at, true
+	return q.queue[q.head].at, true
 }
 
 // due takes the first whose time has come.
-func (j *joining) due(now time.Duration) (netpoll.ID, bool) {
-	if at, ok := j.next(); !ok || at > now {
+func (q *timeouts) due(now time.Duration) (netpoll.ID, bool) {
+	if at, ok := q.next(); !ok || at > now {
 		return 0, false
 	}
-	session := j.queue[j.head].session
-	if j.head++; j.head == len(j.queue) {
-		j.queue, j.head = nil, 0 // a quiet server keeps nothing of a storm
+	session := q.queue[q.head].session
+	if q.head++; q.head == len(q.queue) {
+		q.queue, q.head = nil, 0 // a quiet server keeps nothing of a storm
 	}
 	return session, true
 }

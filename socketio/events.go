@@ -44,11 +44,27 @@ func (s *Socket) OnAny(f func(event string, args Args)) {
 	s.mu.Unlock()
 }
 
-// OnAnyOutgoing calls f for each event that is sent to the socket alone, on the goroutine that emits it. Broadcasts pass it by.
+// OnAnyOutgoing calls f for each event that is sent to the socket: one to it alone on the goroutine that emits it, a broadcast on the event
+// loop. From the first call on, broadcasts to the namespace cost something more for each member. args may be used during the call.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
+	s.nsp.spied.Store(true)
 	s.mu.Lock()
 	more := s.rare()
 	more.outgoing = append(more.outgoing[:len(more.outgoing):len(more.outgoing)], f)
+	s.mu.Unlock()
+}
+
+// OffAny removes what OnAny has added.
+func (s *Socket) OffAny() {
+	s.mu.Lock()
+	s.rare().incoming = nil
+	s.mu.Unlock()
+}
+
+// OffAnyOutgoing removes what OnAnyOutgoing has added.
+func (s *Socket) OffAnyOutgoing() {
+	s.mu.Lock()
+	s.rare().outgoing = nil
 	s.mu.Unlock()
 }
 

@@ -126,6 +126,8 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 	nsp.members.Add(1)
 	s.mu.Lock()
 	s.state = socketConnected
+	nsp.watch.join(s.id, s.id)
+	nsp.watch.join(s.id, s.rooms...)
 	s.mu.Unlock()
 	r.enlist(s)
 	if place, ok := placeOf(s.id); !ok || place != s.session {
@@ -148,6 +150,7 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 		k.payload = appendConnect(nil, s.id, s.pid())
 	}
 	r.sendTo(l, session, newOutgoing(r.server.opt.Parser, &k, nil, flags{}))
+	nsp.watch.tell()
 	for _, f := range nsp.connectionHandlers() {
 		f(s)
 	}
@@ -187,6 +190,7 @@ func (r *Reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	if c != nil {
 		c.remove(s)
 	}
+	s.nsp.watch.tell()
 	for _, w := range owed {
 		if err := w.done(Args{}, ErrDisconnected); err != nil {
 			s.fail(err)
@@ -207,6 +211,8 @@ func (s *Socket) depart(reason Reason) (owed map[uint64]waiting) {
 	defer s.mu.Unlock()
 	owed, s.acks = s.acks, nil
 	s.state = socketLeft
+	s.nsp.watch.leave(s.id, s.rooms...)
+	s.nsp.watch.leave(s.id, s.id)
 	if s.nsp.log != nil && reason.recoverable() {
 		s.state = socketAway
 		s.nsp.log.save(s)

@@ -9,6 +9,11 @@ const (
 	// is refused at the header; without it one line of text would make us collect for ever.
 	AttachmentsMax = 10
 
+	// assemblyTimeoutDefault bounds how long the attachments of a packet may take behind it; twice that is the longest, for a client is looked at
+	// now and then. It is what the body of a POST may take (engineio.BodyTimeout), which is the other way to bring them. Without it a client
+	// that sends all but the last keeps them for as long as it answers the heartbeat.
+	assemblyTimeoutDefault = 30 * time.Second
+
 	// NamespaceBytesMax bounds the name of a namespace, its query included, in bytes. A name becomes part of a topic's.
 	NamespaceBytesMax = 255
 

@@ -22,7 +22,10 @@ type Namespace struct {
 	ackIDs  atomic.Uint64 // one row of numbers for acknowledgements of sockets and broadcasts
 	hooks   hooks
 	acks    broadcastAcks
-	moved   sync.Map // string to *Socket: those whose id does not tell where they are
+	watch   watching
+	shared  atomic.Bool // a socket has joined a room whose name may be another's id
+	spied   atomic.Bool // a socket has a listener of OnAnyOutgoing
+	moved   sync.Map    // string to *Socket: those whose id does not tell where they are
 
 	mu       sync.RWMutex // guards the field below
 	handlers []listener   // of events of all its sockets

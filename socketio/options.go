@@ -96,6 +96,8 @@ type Options struct {
 
 	// MaxConns bounds the connections of a server that is mounted by Handler; beyond it new ones get 503. Default 10,000.
 	MaxConns int
+
+	assemblyTimeout time.Duration // assemblyTimeoutDefault; tests have less time
 }
 
 // Recovery configures connection state recovery: a client that was away for a short time gets its id, its rooms, its Data and what it
@@ -123,6 +125,9 @@ func (o *Options) withDefaults() {
 	}
 	if o.ConnectTimeout == 0 {
 		o.ConnectTimeout = connectTimeoutDefault
+	}
+	if o.assemblyTimeout == 0 {
+		o.assemblyTimeout = assemblyTimeoutDefault
 	}
 	if o.NamespacesMax == 0 {
 		o.NamespacesMax = NamespacesDefault

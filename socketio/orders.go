@@ -118,6 +118,7 @@ func (r *Reactor) deliver(l *netpoll.Loop, members int) (more bool) {
 func (r *Reactor) execute(l *netpoll.Loop, o order) {
 	if o.socket != nil && (o.socket.held > 0 || r.early(l, &o)) {
 		o.socket.held++
+		r.pending.Add(1) // it is not done
 		o.since = l.Now()
 		r.held = append(r.held, o)
 		r.holding.Store(true)
@@ -178,6 +179,7 @@ func (r *Reactor) release(l *netpoll.Loop) (more bool) {
 		}
 		o.socket.held--
 		r.attempt(l, o)
+		r.pending.Add(-1)
 	}
 	clear(r.held[len(kept):])
 	r.held = kept

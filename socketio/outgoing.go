@@ -25,8 +25,17 @@ type outgoing struct {
 	number uint64        // in the log of recovery; 0: it is in none
 	ack    *broadcastAck // of a broadcast that is acknowledged, or nil
 
+	// said is the event of a broadcast where sockets may listen to what is sent to them; nil: nobody does.
+	said *said
+
 	// again holds the frames where the same packet is published on several topics. Nil: it is framed once anyway.
 	again *framed
+}
+
+// said is an event in Go values.
+type said struct {
+	event string
+	args  []any
 }
 
 type framed struct {

@@ -41,6 +41,8 @@ const (
 	faultArguments   fault = "packet has too many arguments"
 	faultMissing     fault = "text instead of an attachment"
 	faultUnasked     fault = "attachment without a packet"
+	faultBytes       fault = "attachments of one packet are too large together"
+	faultSlow        fault = "attachments did not come in time"
 	faultPlaceholder fault = "illegal attachments"
 	faultMsgpack     fault = "packet is not MessagePack"
 )

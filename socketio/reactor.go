@@ -36,17 +36,18 @@ type Reactor struct {
 	first *Socket    // of all that are in a namespace
 
 	// Loop only.
-	clients   netpoll.Slab[client]
-	taken     []order // being worked off
-	next      int     // the first of them that is not done
-	held      []order // orders for sockets that wait for broadcasts to come first
-	waits     bool    // the next order is a broadcast that comes behind those
-	hasty     bool    // it need not: they have waited longer than a turn
-	joining   joining
-	deadlines deadlines
-	alarm     *time.Timer
-	alarmAt   time.Duration
-	sink      sink
+	clients    netpoll.Slab[client]
+	taken      []order  // being worked off
+	next       int      // the first of them that is not done
+	held       []order  // orders for sockets that wait for broadcasts to come first
+	waits      bool     // the next order is a broadcast that comes behind those
+	hasty      bool     // it need not: they have waited longer than a turn
+	joining    timeouts // clients that have not joined a namespace
+	assembling timeouts // clients that have begun a packet with attachments
+	deadlines  deadlines
+	alarm      *time.Timer
+	alarmAt    time.Duration
+	sink       sink
 }
 
 func newReactor(io *Server, hub *broadcast.Hub, i int) *Reactor {
@@ -113,8 +114,10 @@ const unreadBytesMax = 256 << 10
 // wind sets the alarm to the next deadline. One timer of the runtime serves all of a loop's. Loop.
 func (r *Reactor) wind(l *netpoll.Loop) {
 	next, ok := r.deadlines.next()
-	if joining, any := r.joining.next(); any && (!ok || joining < next) {
-		next, ok = joining, true
+	for _, q := range [...]*timeouts{&r.joining, &r.assembling} {
+		if first, any := q.next(); any && (!ok || first < next) {
+			next, ok = first, true
+		}
 	}
 	if !ok || r.alarmAt != 0 && r.alarmAt <= next {
 		return
@@ -139,12 +142,11 @@ func (r *Reactor) ring() {
 func (r *Reactor) rang(l *netpoll.Loop) {
 	r.alarmAt = 0
 	defer r.wind(l)
-	for {
-		session, ok := r.joining.due(l.Now())
-		if !ok {
-			break
-		}
+	for session, ok := r.joining.due(l.Now()); ok; session, ok = r.joining.due(l.Now()) {
 		r.tooLate(l, session)
+	}
+	for session, ok := r.assembling.due(l.Now()); ok; session, ok = r.assembling.due(l.Now()) {
+		r.overdue(l, session)
 	}
 	for {
 		d, ok := r.deadlines.due(l.Now())

@@ -186,27 +186,3 @@ func (io *Server) Close() error {
 	}
 	return io.alone.stop()
 }
-
-// Use adds a middleware to the namespace "/": see Namespace.Use.
-func (io *Server) Use(f func(h *Handshake) error) { io.root.Use(f) }
-
-// UseAsync adds a middleware that may take its time to the namespace "/": see Namespace.UseAsync.
-func (io *Server) UseAsync(f func(h *Handshake, next func(error))) { io.root.UseAsync(f) }
-
-// OnConnection calls f for each socket of the namespace "/": see Namespace.OnConnection.
-func (io *Server) OnConnection(f func(s *Socket)) { io.root.OnConnection(f) }
-
-// On handles an event of the sockets of the namespace "/": see Namespace.On.
-func (io *Server) On(event string, fn any) { io.root.On(event, fn) }
-
-// Emit broadcasts to the sockets of the namespace "/": see Target.Emit.
-func (io *Server) Emit(event string, args ...any) error { return io.root.Emit(event, args...) }
-
-// To begins a broadcast to rooms of the namespace "/": see Target.To.
-func (io *Server) To(rooms ...string) Target { return io.root.To(rooms...) }
-
-// In is To.
-func (io *Server) In(rooms ...string) Target { return io.root.To(rooms...) }
-
-// Except begins a broadcast that leaves out who is in one of the rooms: see Target.Except.
-func (io *Server) Except(rooms ...string) Target { return io.root.Except(rooms...) }

@@ -144,16 +144,19 @@ func (s *Socket) Rooms() []string {
 // Join puts the socket into rooms: what is broadcast to one from now on reaches it. The error is ErrRooms, ErrDisconnected, ErrBusy or
 // ErrClosed; the socket has then joined none of them.
 func (s *Socket) Join(rooms ...string) error {
+	defer s.nsp.watch.tell()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	fresh, err := s.newRooms(rooms)
-	if err == nil {
-		s.rooms = append(s.rooms, fresh...)
-	}
-	s.mu.Unlock()
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	return s.reactor.do(order{run: func(l *netpoll.Loop) { s.subscribe(l, fresh) }})
+	if err := s.reactor.do(order{run: func(l *netpoll.Loop) { s.subscribe(l, fresh) }}); err != nil {
+		return err
+	}
+	s.rooms = append(s.rooms, fresh...)
+	s.nsp.watch.join(s.id, fresh...)
+	return nil
 }
 
 // newRooms are those of rooms that the socket is not in. Under mu.
@@ -167,6 +170,9 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 		}
 		if room != s.id && !slices.Contains(s.rooms, room) && !slices.Contains(fresh, room) {
 			fresh = append(fresh, room)
+			if _, ok := s.nsp.locate(room); ok {
+				s.nsp.shared.Store(true)
+			}
 		}
 	}
 	if len(s.rooms)+len(fresh) > RoomsPerSocketMax {
@@ -175,22 +181,26 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 	return fresh, nil
 }
 
-// Leave takes the socket out of a room; it does nothing if it is not in it.
+// Leave takes the socket out of a room; it does nothing if it is not in it. The error is ErrBusy or ErrClosed; the socket is then still in it.
 func (s *Socket) Leave(room string) error {
+	defer s.nsp.watch.tell()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	at := slices.Index(s.rooms, room)
-	if at >= 0 {
-		s.rooms = slices.Delete(s.rooms, at, at+1)
-	}
-	s.mu.Unlock()
-	if at < 0 {
+	if at < 0 || s.state > socketConnected {
 		return nil
 	}
-	return s.reactor.do(order{socket: s, run: func(l *netpoll.Loop) {
+	err := s.reactor.do(order{socket: s, run: func(l *netpoll.Loop) {
 		if !s.in(room) { // it has not joined again meanwhile
 			s.unsubscribe(l, []string{room})
 		}
 	}})
+	if err != nil {
+		return err
+	}
+	s.rooms = slices.Delete(s.rooms, at, at+1)
+	s.nsp.watch.leave(s.id, room)
+	return nil
 }
 
 // in tells whether the socket has joined the room.

@@ -44,11 +44,6 @@ func (nsp *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error)
 	return nsp.all().FetchSockets(ctx)
 }
 
-// FetchSockets returns the sockets of the namespace "/".
-func (io *Server) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	return io.root.FetchSockets(ctx)
-}
-
 // sockets are those of the target that are on this server.
 func (t Target) sockets() (list []*Socket) {
 	for _, r := range t.nsp.server.reactors() {

@@ -99,12 +99,21 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 	}
 	k := packet{kind: typeEvent, namespace: []byte(t.nsp.name)}
 	parser := t.nsp.server.opt.Parser
+	var heard *said
+	if t.nsp.spied.Load() {
+		heard = &said{event, args}
+	}
+	inTurn := t.nsp.server.whenQuiet
+	if t.personal() {
+		inTurn = atOnce
+	}
 	if t.nsp.log != nil && done == nil && !t.volatile {
-		return t.nsp.server.whenQuiet(func() {
+		return inTurn(func() {
 			// publish has no error.
 			_ = t.nsp.log.append(func(offset string) (*outgoing, error) {
 				k.payload = withOffset(v.json, offset)
 				out := newOutgoing(parser, &k, v.attachments, t.flags)
+				out.said = heard
 				out.number = t.nsp.log.newest
 				t.publish(out, nil)
 				return out, nil
@@ -118,7 +127,23 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 		k.hasID, k.id = true, ack.id
 	}
 	out := newOutgoing(parser, &k, v.attachments, t.flags)
-	return t.nsp.server.whenQuiet(func() { t.publish(out, ack) })
+	out.said = heard
+	return inTurn(func() { t.publish(out, ack) })
+}
+
+// personal tells whether the broadcast is to one socket, by its id. It is then an order like Socket.Emit: it comes behind the broadcasts
+// before it, and those after it wait.
+func (t Target) personal() bool {
+	if len(t.rooms) != 1 || len(t.except) > 0 || t.nsp.shared.Load() {
+		return false
+	}
+	_, ok := t.nsp.locate(t.rooms[0])
+	return ok
+}
+
+func atOnce(publish func()) error {
+	publish()
+	return nil
 }
 
 // publish sends a packet on its way: as a message of the hub on the topic of each room, and to those who are named by their id.
@@ -140,8 +165,12 @@ func (t Target) publish(out *outgoing, ack *broadcastAck) {
 	if len(rooms) > 1 {
 		out.again = &framed{}
 	}
+	after := uint64(0)
+	if t.personal() {
+		after = t.nsp.server.meetings.opened.Load()
+	}
 	for _, room := range rooms {
-		a.sendByID(room)
+		a.sendByID(room, after)
 		a.post(topicOfRoom(t.nsp.topic, room))
 	}
 }

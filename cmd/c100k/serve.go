@@ -37,7 +37,7 @@ func (a *app) serve() *cobra.Command {
 
 With --workers N, a parent starts N processes that share the public port, joins them by a bus of their own, starts those again that die, and answers for all on
 the admin port. The kernel deals connections to them by a hash, so each takes an even share of --max-conns and a tenth more, and counts --max-conns-per-ip for
-itself. Polls of Socket.IO clients find their worker by themselves. Signals and the API go to the parent.
+itself. Signals and the API go to the parent.
 
 Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the configuration, all or nothing.
 Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus, 78 invalid configuration.`,

@@ -54,6 +54,9 @@ func (e *Endpoint) SocketHandler() netpoll.Handler { return &e.sockets }
 // SessionHandler is the netpoll.Handler of Roles.Session.
 func (e *Endpoint) SessionHandler() netpoll.Handler { return anchors{e} }
 
+// PayloadBytesMax is what the settings say it is, in bytes. Any goroutine.
+func (e *Endpoint) PayloadBytesMax() int { return e.cfg.PayloadBytesMax }
+
 // Lookup finds a session by its ID; nil if it has ended.
 func (e *Endpoint) Lookup(l *netpoll.Loop, id netpoll.ID) *Session {
 	if s := e.find(l, id); s != nil && s.flags&flagClosed == 0 {

@@ -34,6 +34,8 @@ func loadConnRows(o *loadgen.Options) []Setting {
 		{Name: "no-reconnect", Value: toggle(&o.NoReconnect), Help: "leave connections that fail or are lost alone, instead of trying again with growing pauses"},
 		{Name: "join", Arg: "JSON", Value: text(&o.Join, "JSON"), Default: `none; with --topic ["subscribe",TOPIC]`,
 			Help: "Socket.IO: what to emit when connected, an array of the event's name and its arguments; {topic} and {i} are filled in"},
+		{Name: "event", Value: text(&o.Event, "NAME"), Default: swarm.EventDefault,
+			Help: "Socket.IO: name of the events to emit; echo asks each for an acknowledgement and takes what comes back first, that or an event"},
 		{Name: "hello", Value: text(&o.Hello, "TEXT"), Help: "raw: frame to send first; the connection is open when the server has answered it"},
 		{Name: "compress", Value: toggle(&o.Compress), Help: "offer permessage-deflate, and refuse a server that does not take it"},
 		{Name: "slow-share", Value: share(&o.SlowShare), Help: "slow-reader: part of the connections that stop reading"},

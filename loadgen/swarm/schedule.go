@@ -143,7 +143,7 @@ func (s *Swarm) say(l *netpoll.Loop, c *netpoll.Conn, i uint32, t Token) {
 	case V1:
 		s.publishV1(l, c, i, t)
 	case SocketIO:
-		s.emitSocketIO(l, c)
+		s.emitSocketIO(l, c, t)
 	case Raw:
 		s.sendFrame(l, c, op, s.payload)
 	}

@@ -160,6 +160,57 @@ func TestSocketIOEcho(t *testing.T) {
 	}
 }
 
+// TestEchoTwice: a server that sends everything twice has duplicates, and no more on its way than the closed loop allows.
+func TestEchoTwice(t *testing.T) {
+	addr := script(t, upgraded(func(c net.Conn) {
+		for {
+			p, op, err := wsutil.ReadClientData(c)
+			if err != nil {
+				return
+			}
+			_ = wsutil.WriteServerMessage(c, op, p)
+			_ = wsutil.WriteServerMessage(c, op, p)
+		}
+	}))
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 1, InFlight: 2, Size: 99})
+	r.open(1)
+	r.begin(swarm.Begin{})
+	s := r.until("some came back", func(s swarm.Sample) bool { return s.Received > 200 })
+	if heard := s.Received - s.Duplicated; s.Sent > heard+2 {
+		t.Errorf("%d sent, %d of them back: want at most two on their way", s.Sent, heard)
+	}
+	r.end()
+}
+
+// TestSocketIOAck: the answer to an event is an acknowledgement with its number.
+func TestSocketIOAck(t *testing.T) {
+	addr := script(t, upgraded(func(c net.Conn) {
+		text(c, `0{"sid":"abc"}`)
+		expect(t, c, "40")
+		text(c, `40{"sid":"def"}`)
+		for seq := 0; ; seq++ {
+			p, _, err := wsutil.ReadClientData(c)
+			if err != nil {
+				return
+			}
+			argument, asked := strings.CutPrefix(string(p), fmt.Sprintf(`42%d["say \"it\"",`, seq))
+			if !asked {
+				t.Errorf("event %d: %q", seq, p)
+				return
+			}
+			text(c, fmt.Sprintf("43%d[%s", seq, argument))
+		}
+	}))
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST", Protocol: swarm.SocketIO, Mode: swarm.Echo, Event: `say "it"`, Conns: 3, InFlight: 2})
+	r.open(3)
+	r.begin(swarm.Begin{})
+	r.until("some came back", func(s swarm.Sample) bool { return s.Received > 500 })
+	if s := r.settle(); s.Missing+s.Corrupted+s.Foreign+s.Duplicated > 0 {
+		t.Errorf("%+v", s)
+	}
+	r.end()
+}
+
 // TestEventStreamOfNetHTTP: chunks, comments, events of several lines, and all ends of line.
 func TestEventStreamOfNetHTTP(t *testing.T) {
 	var served atomic.Int32

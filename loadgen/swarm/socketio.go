@@ -138,14 +138,22 @@ func (s *Swarm) connected(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 	s.opened(l, c, i)
 }
 
-// emitSocketIO sends s.payload as the argument of the event "message".
-func (s *Swarm) emitSocketIO(l *netpoll.Loop, c *netpoll.Conn) {
+// emitSocketIO sends s.payload as the argument of an event. With Echo the number of the message asks for an acknowledgement.
+func (s *Swarm) emitSocketIO(l *netpoll.Loop, c *netpoll.Conn, t Token) {
+	kind, argument := "42", `,"`
 	if s.spec.Binary {
-		s.sendFrame(l, c, frame.OpText, []byte(`451-["message",{"_placeholder":true,"num":0}]`))
+		kind, argument = "451-", `,{"_placeholder":true,"num":0}]`
+	}
+	s.envelope = append(s.envelope[:0], kind...)
+	if s.spec.Mode == Echo {
+		s.envelope = strconv.AppendUint(s.envelope, t.Seq, 10)
+	}
+	s.envelope = append(append(append(s.envelope, '['), s.event...), argument...)
+	if s.spec.Binary {
+		s.sendFrame(l, c, frame.OpText, s.envelope)
 		s.sendFrame(l, c, frame.OpBinary, s.payload)
 		return
 	}
-	s.envelope = append(s.envelope[:0], `42["message","`...)
 	s.envelope = append(append(s.envelope, s.payload...), `"]`...)
 	s.sendFrame(l, c, frame.OpText, s.envelope)
 }

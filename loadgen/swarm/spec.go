@@ -33,6 +33,9 @@ const (
 	SSE      Protocol = "sse"      // Server-Sent Events over HTTP/1.1
 )
 
+// EventDefault is what Spec.Event = "" means.
+const EventDefault = "message"
+
 // Spec is the share of one process. It travels as JSON.
 type Spec struct {
 	Run       uint32 `json:"run"`        // random number of the run, in every token
@@ -74,6 +77,9 @@ type Spec struct {
 	// Join is what a Socket.IO client emits when it is connected, a JSON array of the event's name and its arguments; "{topic}" and "{i}"
 	// as in URL. Empty: with topics ["subscribe",TOPIC], without nothing.
 	Join string `json:"join,omitempty"`
+	// Event is the name of what a Socket.IO client emits as a message; empty: EventDefault. With Echo each asks for an acknowledgement, and
+	// what comes back first, that or an event, is the echo.
+	Event string `json:"event,omitempty"`
 
 	SlowShare float64       `json:"slow_share,omitempty"` // SlowReader: which part of the connections does not read
 	Reconnect bool          `json:"reconnect,omitempty"`  // a connection that is lost, or not made, is tried again with growing pauses

@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ type Swarm struct {
 	bare     bool // a frame is a message and nothing else
 	request  request
 	join     template
+	event    string   // name of what Socket.IO emits, as JSON
 	quoted   []string // topics as JSON strings
 	tls      *handshaker
 	handlers [netpoll.RolesMax]netpoll.Handler // without TLS
@@ -90,7 +92,7 @@ func New(spec Spec) (*Swarm, error) {
 	if spec.Size == 0 {
 		spec.Size = TokenBytes
 	}
-	if err := spec.validate(); err != nil {
+	if err := spec.Validate(); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	s := &Swarm{
@@ -120,6 +122,7 @@ func New(spec Spec) (*Swarm, error) {
 	if s.join, err = newJoin(&s.spec); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
+	s.event = quote(cmp.Or(spec.Event, EventDefault))
 	s.handlers[roleUpgrade], s.handlers[roleSocket], s.handlers[roleStream] = &upgrade{s}, &socket{s}, &eventStream{s}
 	if s.tls = newHandshaker(&s.spec); s.tls != nil {
 		s.plain = make([]byte, plainBytes)

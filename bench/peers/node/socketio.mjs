@@ -1,6 +1,7 @@
 // The rival on npm socket.io, by the performance page of its documentation. It speaks Socket.IO 5 over Engine.IO 4, which a client of raw frames does not: it is
 // driven in text frames (40/echo, and then 42/echo,["message",ANY]).
 //
+//   - an event "echo" to the main namespace is acknowledged with its argument;
 //   - the path of the others is the namespace here: /echo and /broadcast; an event "message" goes in and the same comes out. The main
 //     namespace is a room too, for clients that know no other;
 //   - WebSocket only, no polling before it; bufferutil is installed, and ws takes it;
@@ -44,6 +45,10 @@ io.engine.on('connection', (socket) => {
 
 io.of('/echo').on('connection', (socket) => {
   socket.on('message', (data) => socket.emit('message', data))
+})
+
+io.on('connection', (socket) => {
+  socket.on('echo', (data, acknowledge) => acknowledge(data))
 })
 
 for (const name of ['/', '/broadcast']) {

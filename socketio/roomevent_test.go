@@ -1,0 +1,159 @@
+package socketio
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// diary collects events of rooms, with "me" for one socket's id.
+type diary struct {
+	mu     sync.Mutex // guards the field below
+	events []string
+}
+
+func (d *diary) note(e RoomEvent) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.events = append(d.events, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Room, " ", e.Socket)))
+}
+
+// read is what has happened since it was read last.
+func (d *diary) read(me string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text := strings.ReplaceAll(strings.Join(d.events, "; "), me, "me")
+	d.events = nil
+	return text
+}
+
+func TestRoomEvents(t *testing.T) {
+	io := New(Options{Loops: 1})
+	var d diary
+	gone := make(chan struct{})
+	io.Of("/").OnRoomEvent(d.note)
+	sockets := make(chan *Socket, 1)
+	io.OnConnection(func(s *Socket) {
+		s.OnDisconnect(func(Reason) { close(gone) })
+		sockets <- s
+	})
+	c := dial(t, mount(t, io)).join()
+	s := <-sockets
+	for _, tt := range []struct {
+		name string
+		do   func() error
+		want string
+	}{
+		{"connecting", func() error { return nil }, "create-room me; join-room me me"},
+		{"joining", func() error { return s.Join("a", "b", "a") }, "create-room a; join-room a me; create-room b; join-room b me"},
+		{"joining again", func() error { return s.Join("a") }, ""},
+		{"leaving", func() error { return s.Leave("a") }, "leave-room a me; delete-room a"},
+		{"leaving again", func() error { return s.Leave("a") }, ""},
+		{"all join", func() error { return io.Of("/").SocketsJoin("c") }, "create-room c; join-room c me"},
+		{"going", func() error {
+			c.Close()
+			<-gone
+			return nil
+		}, "leave-room b me; delete-room b; leave-room c me; delete-room c; leave-room me me; delete-room me"},
+		{"when gone", func() error { return s.Leave("b") }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.do(); err != nil {
+				t.Error(err)
+			}
+			if got := d.read(s.ID()); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// However joins and leaves fall together, events are told one at a time, a room is created before it is deleted, and in the end all are.
+func TestRoomEventsTogether(t *testing.T) {
+	var w watching
+	nsp := New(Options{}).Of("/")
+	var log []RoomEvent // without a lock: that is the point
+	nsp.OnRoomEvent(func(e RoomEvent) { log = append(log, e) })
+	w.Store(nsp.watch.Load())
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			id := strconv.Itoa(i)
+			for range 500 {
+				w.join(id, "r", id)
+				w.tell()
+				w.leave(id, id, "r")
+				w.tell()
+			}
+		})
+	}
+	all.Wait()
+	w.tell()
+	members := map[string][]string{}
+	for i, e := range log {
+		list, there := members[e.Room]
+		switch {
+		case e.Kind == RoomCreated && !there:
+			members[e.Room] = []string{}
+		case e.Kind == RoomDeleted && there && len(list) == 0:
+			delete(members, e.Room)
+		case e.Kind == RoomJoined && there && !slices.Contains(list, e.Socket):
+			members[e.Room] = append(list, e.Socket)
+		case e.Kind == RoomLeft && slices.Contains(list, e.Socket):
+			members[e.Room] = slices.DeleteFunc(list, func(s string) bool { return s == e.Socket })
+		default:
+			t.Fatalf("event %d, %+v, comes when the room has %v", i, e, list)
+		}
+	}
+	if len(members) > 0 {
+		t.Errorf("left over: %v", members)
+	}
+}
+
+// A listener may join rooms, and hears of that; a room from before is never said to disappear.
+func TestRoomEventsWithin(t *testing.T) {
+	io := New(Options{Loops: 1})
+	var d diary
+	done := make(chan *Socket, 1)
+	io.OnConnection(func(s *Socket) {
+		_ = s.Join("before")
+		io.Of("/").OnRoomEvent(func(e RoomEvent) {
+			d.note(e)
+			if e.Kind == RoomCreated && e.Room == "a" {
+				_ = s.Join("b")
+			}
+		})
+		_ = s.Join("a")
+		_ = s.Leave("before")
+		done <- s
+	})
+	dial(t, mount(t, io)).join()
+	s := <-done
+	const want = "create-room a; join-room a me; create-room b; join-room b me; leave-room before me"
+	if got := d.read(s.ID()); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestServerSideEmit(t *testing.T) {
+	io := New(Options{})
+	for _, tt := range []struct {
+		event string
+		args  []any
+		want  error // nil: another one
+	}{
+		{"hello", []any{1, "a"}, ErrAlone},
+		{"hello", []any{1, func([]Args, error) {}}, ErrAlone},
+		{"hello", []any{make(chan int)}, nil},
+		{"disconnect", nil, nil},
+	} {
+		err := io.ServerSideEmit(tt.event, tt.args...)
+		if again := io.Of("/x").ServerSideEmit(tt.event, tt.args...); err == nil || errors.Is(err, ErrAlone) != (tt.want != nil) || again == nil || again.Error() != err.Error() {
+			t.Errorf("%s: %v, %v, want %v", tt.event, err, again, tt.want)
+		}
+	}
+}
