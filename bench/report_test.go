@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,5 +183,28 @@ func TestChooseScenarios(t *testing.T) {
 	}
 	if _, err := chooseScenarios(scenarios(smokeSize), "ecko"); err == nil || !strings.Contains(err.Error(), "handshake") {
 		t.Error("an unknown scenario must be answered with the list:", err)
+	}
+}
+
+// What an ablation switches off must be what the node knows.
+func TestTechniques(t *testing.T) {
+	known := scenarioNames(scenarios(fullSize))
+	var switches strings.Builder
+	for _, name := range []string{"netpoll", "broadcast", "internal/echo"} {
+		text, err := os.ReadFile(filepath.Join("..", name, "ablation_on.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switches.Write(text)
+	}
+	for _, technique := range techniques {
+		for _, name := range technique.scenarios {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s: no scenario %q", technique.name, name)
+			}
+		}
+		if technique.env != "" && !strings.Contains(switches.String(), `switchedOff("`+technique.env+`")`) {
+			t.Errorf("%s: no package knows %q", technique.name, technique.env)
+		}
 	}
 }

@@ -15,13 +15,13 @@ import (
 type size struct {
 	fan, fanSmall, echo, idle, storm int           // connections
 	rate, fanRate                    int           // a second
-	seconds, warm                    time.Duration // measured, and before it
+	seconds, warm, quiet             time.Duration // measured, before it, and of silence for memory
 }
 
-var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 3 * time.Second, warm: time.Second}
+var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 2 * time.Second, warm: 700 * time.Millisecond, quiet: 5 * time.Second}
 
 // smokeSize shows that everything works; its figures mean nothing.
-var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond}
+var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond, quiet: 200 * time.Millisecond}
 
 // sample is what one run of a scenario on one server gave.
 type sample struct {
@@ -41,7 +41,7 @@ type scenario struct {
 	what    string // what is done, in one sentence
 	figures []figure
 	cores   int  // that the server may use; with two, the load has the same two
-	rivals  bool // measured on rivals too
+	rivals  int  // repetitions on rivals at most; 0: none
 	deflate bool // the server is told to compress
 	suits   func(target) bool
 	run     func(ctx context.Context, b *bench, s *server) (*sample, error)
@@ -71,45 +71,45 @@ func scenarios(sz size) []scenario {
 	notFloor := func(t target) bool { return t.Kind != floor }
 	loops := func(t target) bool { return t.echoes() && !t.oneLoop }
 	return []scenario{
-		{name: "memory", rivals: true, suits: anyTarget, run: runMemory,
+		{name: "memory", rivals: 2, suits: anyTarget, run: runMemory,
 			what:    fmt.Sprintf("%d connections to the room are open and quiet: private memory of the process, less that before them, for each; and CPU meanwhile", sz.idle),
 			figures: []figure{{"bytes", fmt.Sprintf("idle memory at %s, bytes", thousands(sz.idle)), 0}, {"cpu", "CPU while quiet, % of a core", 2}}},
-		{name: "handshake", rivals: true, suits: anyTarget, run: runHandshake, figures: us("handshake"),
+		{name: "handshake", rivals: 2, suits: anyTarget, run: runHandshake, figures: us("handshake"),
 			what: fmt.Sprintf("%d connections are reset at once and open again, twice: CPU for each of accept, upgrade and close", sz.storm)},
-		{name: "echo", rivals: true, suits: frames, run: echo(64, 1), figures: us("echo 64 B"),
+		{name: "echo", rivals: 2, suits: frames, run: echo(64, 1), figures: us("echo 64 B"),
 			what: fmt.Sprintf("%d connections, one message in flight on each", sz.echo)},
-		{name: "echo16", rivals: true, suits: frames, run: echo(64, 16), figures: us("echo 64 B, 16 in flight"),
+		{name: "echo16", rivals: 2, suits: frames, run: echo(64, 16), figures: us("echo 64 B, 16 in flight"),
 			what: fmt.Sprintf("%d connections, sixteen in flight on each", sz.echo)},
-		{name: "echo1k", rivals: true, suits: frames, run: echo(1<<10, 1), figures: us("echo 1 KiB"),
+		{name: "echo1k", rivals: 1, suits: frames, run: echo(1<<10, 1), figures: us("echo 1 KiB"),
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
-		{name: "echo16k", rivals: true, suits: frames, run: echo(16<<10, 1), figures: us("echo 16 KiB"),
+		{name: "echo16k", rivals: 2, suits: frames, run: echo(16<<10, 1), figures: us("echo 16 KiB"),
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
-		{name: "ack", rivals: true, suits: func(t target) bool { return t.protocol == "socketio" }, figures: us("Socket.IO event with acknowledgement"), run: runAck,
+		{name: "ack", rivals: 2, suits: func(t target) bool { return t.protocol == "socketio" }, figures: us("Socket.IO event with acknowledgement"), run: runAck,
 			what: fmt.Sprintf("%d clients of Socket.IO, one event of 64 bytes under way on each, which is acknowledged with its argument", sz.echo)},
-		{name: "light", rivals: true, suits: frames, figures: us("light load"), run: runLight,
+		{name: "light", rivals: 2, suits: frames, figures: us("light load"), run: runLight,
 			what: fmt.Sprintf("%d echoes a second over %d connections: the server sleeps and wakes for almost each", sz.rate, sz.echo)},
-		{name: "fan1k", rivals: true, suits: anyTarget, run: fan(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
+		{name: "fan1k", rivals: 2, suits: anyTarget, run: fan(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
 			what: "one message to all, and the next when the last has it"},
-		{name: "fan", rivals: true, suits: anyTarget, run: fan(64, sz.fan), figures: us("fan-out 64 B to " + thousands(sz.fan)),
+		{name: "fan", rivals: 2, suits: anyTarget, run: fan(64, sz.fan), figures: us("fan-out 64 B to " + thousands(sz.fan)),
 			what: "one message to all, and the next when the last has it"},
 		{name: "fan1k-1KiB", suits: frames, run: fan(1<<10, sz.fanSmall), figures: us("fan-out 1 KiB to " + thousands(sz.fanSmall)),
 			what: "the same with 1 KiB"},
-		{name: "fan-1KiB", rivals: true, suits: frames, run: fan(1<<10, sz.fan), figures: us("fan-out 1 KiB to " + thousands(sz.fan)),
+		{name: "fan-1KiB", rivals: 2, suits: frames, run: fan(1<<10, sz.fan), figures: us("fan-out 1 KiB to " + thousands(sz.fan)),
 			what: "the same with 1 KiB"},
-		{name: "burst", rivals: true, suits: frames, run: fan(64, sz.fan, "--publish-burst", "8"), figures: us("bursts of 8 to " + thousands(sz.fan)),
+		{name: "burst", rivals: 2, suits: frames, run: fan(64, sz.fan, "--publish-burst", "8"), figures: us("bursts of 8 to " + thousands(sz.fan)),
 			what: "eight messages of 64 bytes in one write to the server, for all"},
 		{name: "stalled", suits: notFloor, run: runStalled,
 			what:    fmt.Sprintf("fan-outs of 1 KiB to %d, without and with 1 %% of them that never read: CPU a delivery, and p99 of the others, as multiples", sz.fanSmall),
 			figures: []figure{{"cost", "1 % stalled: CPU ×", 2}, {"p99", "1 % stalled: p99 ×", 2}}},
-		{name: "p99", rivals: true, suits: frames, run: runBeside,
+		{name: "p99", rivals: 1, suits: frames, run: runBeside,
 			what:    fmt.Sprintf("%d echoes a second over %d connections: p99 alone, and with %d fan-outs a second to %d beside it", sz.rate, sz.echo, sz.fanRate, sz.fan),
 			figures: []figure{{"alone", "echo p99 alone, ms", 2}, {"beside", "beside fan-outs, ms", 2}}},
-		{name: "deflate", rivals: true, suits: func(t target) bool { return t.compress != nil }, deflate: true, run: fan(1<<10, sz.fanSmall, "--compress"),
+		{name: "deflate", rivals: 2, suits: func(t target) bool { return t.compress != nil }, deflate: true, run: fan(1<<10, sz.fanSmall, "--compress"),
 			what:    "fan-outs of 1 KiB with permessage-deflate, without context takeover",
 			figures: us("fan-out 1 KiB, compressed, to " + thousands(sz.fanSmall))},
-		{name: "echo-2cores", cores: 2, suits: loops, run: echo(64, 1), what: "echo with two loops, server and load on the same two cores",
+		{name: "echo-2cores", cores: 2, rivals: 1, suits: loops, run: echo(64, 1), what: "echo with two loops, server and load on the same two cores",
 			figures: []figure{{usKey, "two cores: echo 64 B, µs", 2}, {"rate", "two cores: echoes/s", 0}}},
-		{name: "fan-2cores", cores: 2, suits: loops, run: fan(64, sz.fan), what: "fan-out with two loops, server and load on the same two cores",
+		{name: "fan-2cores", cores: 2, rivals: 1, suits: loops, run: fan(64, sz.fan), what: "fan-out with two loops, server and load on the same two cores",
 			figures: []figure{{usKey, "two cores: fan-out 64 B, µs", 2}, {"rate", "two cores: deliveries/s", 0}}},
 	}
 }
@@ -178,23 +178,24 @@ func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
 		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())
 }
 
-// runMemory compares the process with its connections to the same process without. Before the first reading some connections came and went: code
-// pages and buffers that are needed once are not the price of a connection.
+// runMemory compares the process with its connections, when they have been quiet for a while, to the same process without. Before the first reading some
+// connections came and went: code pages and buffers that are needed once, or for a crowd that comes in, are not the price of a connection that stays.
 func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
 	idle := func(conns int, d time.Duration) (*load, error) {
 		return b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", d.String())
 	}
-	if _, err := idle(max(1, b.size.idle/75), b.size.seconds/10); err != nil {
+	if _, err := idle(max(1, b.size.idle/75), b.size.quiet/10); err != nil {
 		return nil, err
 	}
-	l, err := idle(b.size.idle, b.size.seconds)
+	l, err := idle(b.size.idle, b.size.quiet)
 	if err != nil {
 		return nil, err
 	}
 	if l.Server == nil || l.Server.Trouble != "" {
 		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
-	return &sample{map[string]float64{"bytes": l.Server.PerConn, "cpu": 100 * l.Server.Cores}, []*load{l}}, nil
+	bytes := float64(l.Server.MemoryEnd-l.Server.MemoryIdle) / float64(l.Connections.Open)
+	return &sample{map[string]float64{"bytes": bytes, "cpu": 100 * l.Server.Cores}, []*load{l}}, nil
 }
 
 // runHandshake drops all connections by resets, so that nothing of closing is the client's, and counts how many came back.

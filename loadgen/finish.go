@@ -23,8 +23,11 @@ func (r *Run) look() Progress {
 	case sends(r.options.Mode) && r.rate > 0:
 		p.Late = latencies(r.tally.slip, false)
 	}
-	if r.phase == Measure {
-		p.Left = max(0, time.Until(r.phaseEnd))
+	switch {
+	case r.phase == Measure:
+		p.Left = max(0, time.Until(r.measureEnd))
+	case r.phase == Ramp && p.Second.Opened > 0: // at the pace of this second
+		p.Left = time.Duration(float64(p.Wanted-p.Second.Open) / p.Second.Opened * float64(time.Second))
 	}
 	if r.publisher != nil {
 		p.Sent += r.publisher.sent.Load()
@@ -132,7 +135,7 @@ func (r *Run) countCosts() {
 	}
 	if r.server != nil {
 		churned := r.options.Mode == swarm.Churn
-		opened := x.Connections.Opened
+		opened := r.tally.ramped()
 		if churned {
 			opened = all.Opened
 		}

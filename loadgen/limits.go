@@ -13,6 +13,10 @@ const (
 	ConnsMax = 2_000_000
 	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a record.
 	TopicsMax = 100_000
+	// RateMin and RateMax bound whatever is asked for a second, by flags and by keys: above, the pause between two messages is nothing to a clock;
+	// below, it is longer than a clock can count, and than anybody waits.
+	RateMin = 0.001
+	RateMax = 10_000_000
 	// SizeMax bounds a message, in bytes.
 	SizeMax = swarm.MessageBytesMax
 
@@ -74,15 +78,19 @@ const (
 	// are counted as unsent.
 	lanesMax  = 64
 	laneQueue = 4096
+	// offersMax bounds the messages that the publisher's schedule hands out in one go: a rate that it cannot follow must not keep it from ending.
+	offersMax = 1000
 	// publishTimeout bounds one publish.
 	publishTimeout = 30 * time.Second
 	// roundWithin is how long a publisher that waits until all have heard a message waits for those who do not, before it goes on.
 	roundWithin = 10 * time.Second
+	// farewellWithin bounds the close frame of a publisher's WebSocket.
+	farewellWithin = time.Second
 	// publishRetry is the pause of a lane whose connection was lost.
 	publishRetry = 250 * time.Millisecond
 	// answerBytesMax bounds what is read of the answer to a publish.
 	answerBytesMax = 64 << 10
 
-	// secondsMax bounds the series of a run, a day of it: longer runs get coarser.
+	// secondsMax bounds the series of a run, a day of it: what comes after is in the totals alone.
 	secondsMax = 86_400
 )

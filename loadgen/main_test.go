@@ -63,6 +63,7 @@ func fakeProcess(what string) int {
 			}
 		case order.Drop != nil:
 			begun.ConnectedAt = swarm.Clock()
+			begun.Opened += uint64(spec.Conns)
 			begun.Reconnected += uint64(spec.Conns)
 		case order.Settle != nil:
 			begun.Settled, begun.Sent, begun.Received, begun.Expected = true, 10, 9, 10

@@ -103,7 +103,7 @@ func (o *Options) complete() (*url.URL, error) {
 	if o.Mode == "" {
 		o.Mode = modeOf(target)
 	}
-	for _, check := range []func(*url.URL) error{o.checkCounts, o.checkSending, o.checkTopics, o.checkPublisher} {
+	for _, check := range []func(*url.URL) error{o.checkCounts, o.checkRates, o.checkSending, o.checkTopics, o.checkPublisher} {
 		if err := check(target); err != nil {
 			return nil, err
 		}
@@ -147,6 +147,18 @@ func (o *Options) checkCounts(target *url.URL) error {
 	return nil
 }
 
+func (o *Options) checkRates(*url.URL) error {
+	for _, rate := range []struct {
+		flag   string
+		second float64
+	}{{"--rate", o.Rate}, {"--connect-rate", o.ConnectRate}, {"--publish-rate", o.PublishRate}} {
+		if asked := rate.second != 0 && rate.second != RateAuto; asked && (rate.second < RateMin || rate.second > RateMax) {
+			return usagef("%s %v/s is refused; allowed are %v/s to %d/s", rate.flag, rate.second, RateMin, RateMax)
+		}
+	}
+	return nil
+}
+
 // checkSending holds --rate and --in-flight to the modes that send.
 func (o *Options) checkSending(target *url.URL) error {
 	asked := o.Rate != RateAuto && o.Rate != 0
@@ -165,6 +177,19 @@ func (o *Options) checkSending(target *url.URL) error {
 		return usagef("--in-flight must not be negative")
 	case sends(o.Mode) && (target.Scheme == "http" || target.Scheme == "https") && !socketIOPath(target):
 		return usagef("--mode %s needs a WebSocket, and over %s:// only the server speaks: use ws:// or wss://, or --mode subscribe", o.Mode, target.Scheme)
+	}
+	return nil
+}
+
+// checkProtocol holds the options to the protocol that was found.
+func (o *Options) checkProtocol(protocol swarm.Protocol) error {
+	switch {
+	case o.InFlight > 0 && o.Mode == swarm.Publish && protocol != swarm.V1:
+		return usagef("--in-flight waits for answers, and with --mode publish only %s has them, not %s: use --rate, or --mode echo", swarm.V1, protocol)
+	case o.Binary && (protocol == swarm.V1 || protocol == swarm.SSE):
+		return usagef("--binary: %s has no binary messages", protocol)
+	case o.Join != "" && protocol != swarm.SocketIO:
+		return usagef("--join is what a client of Socket.IO emits, and %s is spoken", protocol)
 	}
 	return nil
 }

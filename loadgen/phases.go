@@ -5,6 +5,7 @@ package loadgen
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"c100k/loadgen/swarm"
@@ -72,8 +73,8 @@ func (r *Run) measure() error {
 	if !r.tally.all(begun) {
 		return fmt.Errorf("the processes of the load did not begin within %v", beginWithin)
 	}
-	r.phase = Measure
 	r.series.measure(r)
+	r.phase = Measure
 	if r.server != nil {
 		r.server.begin()
 	}
@@ -81,6 +82,7 @@ func (r *Run) measure() error {
 		r.publisher.forget() // only now: what the processes had to say before they began has been heard
 		r.publisher.start()
 	}
+	r.measureEnd = time.Now().Add(r.options.For)
 	if r.options.Mode == swarm.Storm {
 		err = r.storms()
 	} else {
@@ -151,7 +153,9 @@ func (r *Run) settle() error {
 	}
 	settle := &swarm.Settle{Within: within}
 	if r.publisher != nil {
-		r.publisher.stop(within)
+		if err := r.stopPublisher(within); err != nil {
+			return err
+		}
 		settle.Published = r.publisher.published()
 	}
 	if err := r.tellAll(swarm.Order{Settle: settle}); err != nil {
@@ -170,6 +174,23 @@ func (r *Run) settle() error {
 		r.server.settled()
 	}
 	return nil
+}
+
+// stopPublisher has the publisher send what is due. Meanwhile the run listens: a server that takes its time over a publish lets neither samples
+// nor an interruption wait.
+func (r *Run) stopPublisher(within time.Duration) error {
+	var stopped atomic.Bool
+	go func() {
+		r.publisher.stop(within)
+		stopped.Store(true)
+		r.tell(command{}) // await looks
+	}()
+	return r.await(within+settleSlack, func() bool {
+		if r.interrupted {
+			r.publisher.abandon()
+		}
+		return stopped.Load()
+	})
 }
 
 // end has the processes close everything and say their last.

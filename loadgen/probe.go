@@ -40,13 +40,15 @@ func (p *probe) protocol(ctx context.Context, o *Options) (swarm.Protocol, error
 	web := p.url.Scheme == "http" || p.url.Scheme == "https"
 	commands := o.Topic != "" && !strings.Contains(o.URL, topicMark)
 	switch {
+	case o.Protocol == swarm.SSE && !web:
+		return "", usagef("--protocol sse needs http:// or https://, not %s://", p.url.Scheme)
 	case o.Protocol == swarm.SSE, o.Protocol == swarm.Auto && web && !socketIOPath(p.url):
 		return swarm.SSE, p.stream(ctx)
 	case o.Protocol == swarm.SocketIO, o.Protocol == swarm.Auto && socketIOPath(p.url):
 		return swarm.SocketIO, p.engineIO(ctx)
 	case web:
 		return "", usagef("--protocol %s needs ws:// or wss://, not %s://", o.Protocol, p.url.Scheme)
-	case o.Protocol == swarm.V1 && o.Topic == "" && (hears(o.Mode) || o.Mode == swarm.Publish):
+	case o.Protocol == swarm.V1 && o.Topic == "" && (hears(o.Mode) || sends(o.Mode)):
 		return "", usagef("c100k.v1 subscribes and publishes by command: say to which topic with --topic NAME")
 	case o.Protocol == swarm.V1, o.Protocol == swarm.Auto && commands:
 		welcomed, err := p.envelope(ctx)
@@ -105,10 +107,7 @@ func (p *probe) engineIO(ctx context.Context) error {
 func engineURL(u *url.URL) *url.URL {
 	engine := *u
 	engine.Scheme = strings.Replace(engine.Scheme, "http", "ws", 1)
-	query := engine.Query()
-	query.Set("EIO", "4")
-	query.Set("transport", "websocket")
-	engine.RawQuery = query.Encode()
+	swarm.EngineTarget(&engine)
 	return &engine
 }
 

@@ -67,6 +67,7 @@ func TestProbe(t *testing.T) {
 		{"ws://HOST/polite", swarm.Auto, "t", "", "topic={topic}"}, {"ws://HOST/polite", swarm.V1, "t", "", "does not speak c100k.v1"},
 		{"ws://HOST/raw", swarm.Auto, "t", "", "topic={topic}"}, {"ws://HOST/socket.io/", swarm.Auto, "", swarm.SocketIO, ""},
 		{"http://HOST/socket.io/", swarm.Auto, "t", swarm.SocketIO, ""}, {"ws://HOST/other/socket.io/", swarm.Auto, "", "", "does not speak Engine.IO"},
+		{"http://HOST", swarm.SocketIO, "", swarm.SocketIO, ""},
 		{"http://HOST/sse", swarm.Auto, "", swarm.SSE, ""}, {"http://HOST/raw", swarm.SSE, "", "", "400 Bad Request"}, {"http://HOST/nothing", swarm.Auto, "", "", "404 Not Found"},
 		{"ws://HOST/full", swarm.Auto, "", "", "503 Service Unavailable"}, {"ws://HOST/late", swarm.Auto, "", "", "429 Too Many Requests: come back later"},
 		{"http://HOST/raw", swarm.Raw, "", "", "needs ws://"},

@@ -142,6 +142,12 @@ func (p *publisher) forget() {
 	}
 }
 
+// abandon ends it at once: what is on its way is given up. Only between start and close.
+func (p *publisher) abandon() {
+	p.cancel()
+	p.ending()
+}
+
 func (p *publisher) close() {
 	for _, l := range p.lanes {
 		l.close()
@@ -201,8 +207,9 @@ func (p *publisher) schedule(ctx context.Context) {
 		}
 		now := swarm.Clock()
 		interval := time.Duration(float64(time.Second) * float64(p.burst) / p.rateNow())
-		for ; due <= now; due += interval {
+		for n := 0; due <= now && n < offersMax; n++ {
 			p.offer(delivery{topic, due}, now)
+			due += interval
 			topic = (topic + 1) % p.topics
 		}
 		timer.Reset(min(max(due-swarm.Clock(), scheduleNapMin), scheduleNapMax))

@@ -37,7 +37,8 @@ type socketLane struct {
 type socket struct {
 	conn    net.Conn
 	answers chan commandAnswer // closed when the connection has ended
-	mu      sync.Mutex         // guards writing
+	mu      sync.Mutex         // guards writing, and the field below
+	cut     bool               // in the middle of a frame: nothing can follow
 }
 
 // commandAnswer is what c100k.v1 says to a command.
@@ -141,7 +142,7 @@ func (l *socketLane) publish(ctx context.Context, topic int, messages [][]byte) 
 		}
 		l.frames = frame.AppendMasked(l.frames, l.op, true, newMask(), message)
 	}
-	if err := l.socket.send(l.frames); err != nil {
+	if err := l.socket.send(ctx, l.frames); err != nil {
 		l.close()
 		return lost, errors.New("connection lost")
 	}
@@ -186,22 +187,32 @@ func (l *socketLane) close() {
 
 func (s *socket) close() {
 	// The farewell is a courtesy: it may find the socket gone, or full.
-	_ = s.write(frame.OpClose, frame.AppendCloseBody(nil, frame.CodeNormal, ""))
+	soon, cancel := context.WithTimeout(context.Background(), farewellWithin)
+	defer cancel()
+	_ = s.write(soon, frame.OpClose, frame.AppendCloseBody(nil, frame.CodeNormal, ""))
 	s.conn.Close()
 }
 
-func (s *socket) write(op frame.OpCode, payload []byte) error {
-	return s.send(frame.AppendMasked(nil, op, true, newMask(), payload))
+// write sends one frame.
+func (s *socket) write(ctx context.Context, op frame.OpCode, payload []byte) error {
+	return s.send(ctx, frame.AppendMasked(nil, op, true, newMask(), payload))
 }
 
-// send writes whole frames.
-func (s *socket) send(frames []byte) error {
+// send writes whole frames, in publishTimeout or until ctx ends: a server that does not read keeps nobody waiting who wants to stop.
+func (s *socket) send(ctx context.Context, frames []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cut {
+		return net.ErrClosed
+	}
 	if err := s.conn.SetWriteDeadline(time.Now().Add(publishTimeout)); err != nil {
 		return err
 	}
+	// A deadline that cannot be set is one of a connection that is closed, on which nothing waits.
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now()) })
+	defer stop()
 	_, err := s.conn.Write(frames)
+	s.cut = err != nil
 	return err
 }
 
@@ -245,7 +256,7 @@ func (s *socket) hear(early *bufio.Reader, answers bool) {
 func (s *socket) heard(m frame.Message, answers bool) bool {
 	switch {
 	case m.Op == frame.OpPing:
-		return s.write(frame.OpPong, m.Payload) == nil
+		return s.write(context.Background(), frame.OpPong, m.Payload) == nil
 	case m.Op == frame.OpClose:
 		return false
 	case m.Op == frame.OpPong || !answers:

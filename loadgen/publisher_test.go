@@ -6,9 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
 
 	"c100k/loadgen/swarm"
 )
@@ -75,6 +80,61 @@ func TestPublisher(t *testing.T) {
 	}
 	if p.sent.Load() != total || p.failures()["http 503"] != uint64(w.posts)-total || p.sent.Load()+p.failures()["http 503"]+p.unsent.Load() != p.due.Load() {
 		t.Errorf("sent %d, failed %v, unsent %d, due %d; the server kept %d of %d", p.sent.Load(), p.failures(), p.unsent.Load(), p.due.Load(), total, w.posts)
+	}
+}
+
+// TestPublisherTooFast: a rate that nobody can follow is late, and ends all the same.
+func TestPublisherTooFast(t *testing.T) {
+	w := &wall{kept: map[string][]uint64{}, seen: make(chan struct{}), enough: 3}
+	server := httptest.NewServer(w)
+	defer server.Close()
+	o := DefaultOptions()
+	o.Size, o.PublishURL, o.PublishRate, o.PublishHeader = 100, server.URL, RateMax, [][2]string{{"X-Key", "for the publisher"}}
+	p, err := newPublisher(t.Context(), &o, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.start()
+	<-w.seen
+	p.stop(0)
+	if p.unsent.Load() == 0 || p.due.Load() < p.sent.Load()+p.unsent.Load() {
+		t.Errorf("due %d, sent %d, unsent %d", p.due.Load(), p.sent.Load(), p.unsent.Load())
+	}
+}
+
+// TestDeafServer: a publish that the server does not read ends when the run wants to, and not with its own timeout.
+func TestDeafServer(t *testing.T) {
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, _, _, err := ws.UpgradeHTTP(r, w); err == nil {
+			defer conn.Close()
+			<-over
+		}
+	}))
+	defer server.Close()
+	defer close(over)
+	o := DefaultOptions()
+	o.Size, o.PublishURL, o.PublishRate, o.Protocol = SizeMax, "ws"+strings.TrimPrefix(server.URL, "http"), 1000, swarm.Raw
+	p, err := newPublisher(t.Context(), &o, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	for p.due.Load() < p.sent.Load()+100 { // the socket is full, and more is waiting
+		runtime.Gosched()
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		p.stop(publishTimeout)
+		p.close()
+	}()
+	p.abandon()
+	select {
+	case <-stopped:
+	case <-time.After(publishTimeout / 2):
+		t.Fatal("it waits for a server that does not read")
 	}
 }
 

@@ -66,6 +66,8 @@ func (l *webLane) publish(ctx context.Context, topic int, messages [][]byte) (fa
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return refused, errors.New("refused")
+	case errors.Is(err, context.Canceled):
+		return lost, errors.New("interrupted")
 	case err != nil:
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) && wrapped.Timeout() {

@@ -88,7 +88,6 @@ type Rates struct {
 	Received float64 `json:"received_a_second"`   // deliveries or echoes
 	Due      float64 `json:"due,omitempty"`       // messages that the schedule had
 	Behind   float64 `json:"behind,omitempty"`    // of them, those that the generator itself did not get to
-	Publish  float64 `json:"publish,omitempty"`   // that the publisher got out
 	InFlight int     `json:"in_flight,omitempty"` // closed loop
 }
 

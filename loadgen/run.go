@@ -36,7 +36,7 @@ type Run struct {
 	series    series
 
 	phase       Phase
-	phaseEnd    time.Time // when it is expected to end; zero: not known
+	measureEnd  time.Time // when the measured part is to end
 	begun       time.Time
 	started     time.Duration // swarm.Clock when the processes were
 	rate        float64       // target, of the connections
@@ -46,7 +46,7 @@ type Run struct {
 	result      Result
 }
 
-// command is something that somebody wants of a run that goes on.
+// command is something that somebody wants of a run that goes on; the zero value only wakes it.
 type command struct {
 	scale  float64 // times the rate; 0: nothing
 	finish bool
@@ -139,9 +139,15 @@ func (r *Run) find(ctx context.Context) error {
 	if r.protocol, err = asker.protocol(ctx, &r.options); err != nil {
 		return err
 	}
+	if err = r.options.checkProtocol(r.protocol); err != nil {
+		return err
+	}
 	r.specs, err = thisBox().plan(&r.options, r.protocol, at)
 	if err != nil {
 		return err
+	}
+	if err := r.specs[0].Validate(); err != nil {
+		return usagef("%v", err)
 	}
 	r.result.Protocol, r.result.Topics = r.protocol, len(r.options.topics())
 	r.result.Connections.Wanted, r.result.Local = r.options.Conns, at.Addr().IsLoopback()
@@ -204,7 +210,6 @@ func (r *Run) await(within time.Duration, done func() bool) error {
 	defer deadline.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	r.phaseEnd = time.Now().Add(within)
 	for !done() {
 		select {
 		case <-deadline.C:
@@ -270,12 +275,12 @@ func (r *Run) obey(c command) error {
 		return nil
 	}
 	if r.publisher != nil {
-		r.publisher.setRate(r.publisher.rateNow() * c.scale)
+		r.publisher.setRate(scaled(r.publisher.rateNow(), c.scale))
 	}
 	if r.rate == 0 {
 		return nil
 	}
-	r.rate *= c.scale
+	r.rate = scaled(r.rate, c.scale)
 	for i, p := range r.processes {
 		rate := share(r.rate, r.specs[i].Conns, r.options.Conns)
 		if err := p.order(swarm.Order{Rate: &rate}); err != nil {
@@ -284,6 +289,9 @@ func (r *Run) obey(c command) error {
 	}
 	return nil
 }
+
+// scaled is a rate times a factor, as far as it may go: a key that is held down comes to any bound.
+func scaled(rate, factor float64) float64 { return min(max(rate*factor, RateMin), RateMax) }
 
 // tellAll gives the same order to every process.
 func (r *Run) tellAll(o swarm.Order) error {

@@ -67,13 +67,19 @@ func TestRun(t *testing.T) {
 }
 
 func TestStorms(t *testing.T) {
-	r := newRun(t, "good", func(o *Options) { o.Mode, o.Storms, o.StormEvery = swarm.Storm, 2, time.Millisecond })
+	r := newRun(t, "good", func(o *Options) {
+		o.Mode, o.Storms, o.StormEvery, o.ServerPID = swarm.Storm, 2, time.Millisecond, os.Getpid()
+	})
 	result, err := r.Do(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(result.Storms) != 2 || !result.Storms[0].All || result.Storms[0].Back != 100 || result.Storms[1].After < 0 {
 		t.Errorf("storms %+v", result.Storms)
+	}
+	// Those that came back have cost nothing of what is divided here: the ramp's processor time.
+	if got, want := result.Server.PerConnection, Millis(r.server.open.CPU-r.server.idle.CPU)/100; got != want || result.Connections.Opened != 300 {
+		t.Errorf("%v a connection that opened, want %v; %d opened", got, want, result.Connections.Opened)
 	}
 }
 
@@ -128,6 +134,45 @@ func TestFinish(t *testing.T) {
 	result, err := r.Do(t.Context())
 	if err != nil || result.Interrupted {
 		t.Errorf("%v, %+v", err, result)
+	}
+}
+
+// TestMisuse: what makes no sense with what the target speaks is told before any process is started.
+func TestMisuse(t *testing.T) {
+	for want, change := range map[string]func(*Options){
+		"timeout 2h0m0s":                     func(o *Options) { o.Timeout = 2 * time.Hour },
+		"nap 30s":                            func(o *Options) { o.Nap = 30 * time.Second },
+		"--in-flight waits for answers":      func(o *Options) { o.Mode, o.InFlight = swarm.Publish, 3 },
+		"--join is what a client of Socket.": func(o *Options) { o.Join = `["a"]` },
+		"--protocol sse needs http://":       func(o *Options) { o.Mode, o.Protocol = swarm.Subscribe, swarm.SSE },
+		"c100k.v1 subscribes and publishes":  func(o *Options) { o.Protocol = swarm.V1 },
+	} {
+		r := newRun(t, "good", change)
+		_, err := r.Do(t.Context())
+		var misused *UsageError
+		if !errors.As(err, &misused) || !strings.Contains(err.Error(), want) || len(r.processes) > 0 {
+			t.Errorf("%v, want a usage error with %q", err, want)
+		}
+	}
+	for protocol, refused := range map[swarm.Protocol]bool{swarm.Raw: false, swarm.SocketIO: false, swarm.V1: true, swarm.SSE: true} {
+		if err := (&Options{Binary: true}).checkProtocol(protocol); (err != nil) != refused {
+			t.Errorf("--binary over %s: %v", protocol, err)
+		}
+	}
+}
+
+// TestHeldKey: however often the rate is changed, it stays one that the schedules can follow.
+func TestHeldKey(t *testing.T) {
+	for _, test := range []struct{ factor, want float64 }{{1.25, RateMax}, {0.8, RateMin}} {
+		r := &Run{rate: 10}
+		for range 500 {
+			if err := r.obey(command{scale: test.factor}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.rate != test.want {
+			t.Errorf("times %v, again and again: %v, want %v", test.factor, r.rate, test.want)
+		}
 	}
 }
 

@@ -162,8 +162,10 @@ func brief(h *hdrhistogram.Histogram) *Brief {
 	return &Brief{Count: h.TotalCount(), P50: told(at[0]), P90: told(at[1]), P99: told(at[2]), Max: told(h.Max())}
 }
 
-// measure, measured and settled take what is summed up from one turn of the run to another.
+// measure, measured and settled take what is summed up from one turn of the run to another. The totals of the processes have begun anew when
+// measure is called: a second that went on over it would be the difference of two things.
 func (s *series) measure(r *Run) {
+	s.add(r)
 	s.beginAt, s.beginBox, s.begun = time.Now(), readBoxTime(), readings(r.tally)
 }
 
@@ -174,6 +176,9 @@ func (s *series) measured(r *Run) {
 func (s *series) settled(r *Run) {
 	for i, x := range readings(r.tally) {
 		s.settledCPU += x.cpu - s.begun[i].cpu
+		if s.ended[i].at == s.begun[i].at {
+			s.ended[i] = x // the measured part was too short for a sample within it
+		}
 	}
 }
 

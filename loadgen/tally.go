@@ -109,6 +109,14 @@ func (t *tally) whole() swarm.Sample {
 	return all
 }
 
+// ramped is how many connections opened before the measured part.
+func (t *tally) ramped() (n uint64) {
+	for i := range t.ramp {
+		n += t.ramp[i].Opened
+	}
+	return n
+}
+
 // add adds the counts of one sample to another.
 func add(to, s *swarm.Sample) {
 	to.Open += s.Open

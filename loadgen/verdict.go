@@ -46,8 +46,8 @@ const (
 	boxBusyMax = 0.95
 )
 
-// localReasons are the failures to connect that are this box's own, as package swarm names them.
-var localReasons = []string{"no ports", "no files"}
+// localReasons are the failures to connect that are this box's own.
+var localReasons = []string{swarm.NoPort, swarm.NoDescriptor}
 
 // judge looks at a result that is otherwise complete.
 func judge(r *Result) (v Verdict) {

@@ -153,7 +153,7 @@ type Config struct {
 
 	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins and compression are those of the
 	// node. Nil: a server of the node's own, whose clients subscribe and publish to the node's topics; see NoSocketIO.
-	SocketIO *socketio.Server
+	SocketIO *socketio.Server `json:"-"`
 	// NoSocketIO turns /socket.io/ off. Default false.
 	NoSocketIO bool
 	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.

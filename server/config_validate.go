@@ -55,9 +55,13 @@ func (c *Config) FitsMachine() error {
 	if workers > 1 {
 		processes = fmt.Sprintf("each of the %d workers may open", workers)
 	}
+	more := ""
+	if enough := workersFor(c.MaxConns, allowed); c.MaxConns <= allowed*enough {
+		more = fmt.Sprintf("take %d workers, ", enough)
+	}
 	return &FieldError{Field: "MaxConns", Given: strconv.Itoa(c.MaxConns), Allowed: fmt.Sprintf(
-		"%s %d files, which is %d connections (%d are kept for other uses): raise the limit to %d with ulimit -n or LimitNOFILE=, take %d workers, or leave it out",
-		processes, OpenFiles(), allowed, reservedFiles, (c.MaxConns+workers-1)/workers+reservedFiles, workersFor(c.MaxConns, allowed))}
+		"%s %d files, which is %d connections (%d are kept for other uses): raise the limit to %d with ulimit -n or LimitNOFILE=, %sor leave it out",
+		processes, OpenFiles(), allowed, reservedFiles, (c.MaxConns+workers-1)/workers+reservedFiles, more)}
 }
 
 type validator struct{ errs []error }

@@ -24,12 +24,19 @@ const (
 
 // Worker says which part of a node of several processes a Server is.
 type Worker struct {
+	// Number is the Server's among Count workers, from 0. The ids of Socket.IO clients have it in them.
+	Number, Count int
 	// LoopBase is the number of the Server's first loop. Loops of all workers are numbered through, so that a connection's ID
 	// names its worker too. LoopBase and Config.Loops together are at most 256.
 	LoopBase int
 	// API answers /v1/ on the public port where there is an API key, and asks for the key itself: it speaks for all workers. It
 	// is required. The Server opens no admin port; Config.Admin is then only where the demo page says that the API is.
 	API http.Handler
+	// HandOver takes a connection whose request is for a Socket.IO client of another worker there, where TakeIn gets it. It is called
+	// on a loop and must not block. True: m.FD is its own to close, and it calls gone once, on any goroutine: with true when the
+	// descriptor is closed here and on its way, and with false when it could not be sent and is the Server's again. False, having
+	// done nothing, where there is no room. Nil: no request leaves this worker.
+	HandOver func(to int, m *Handover, gone func(sent bool)) bool
 }
 
 // workersFor is how many processes hold conns connections where each may hold allowed: one where one is enough, WorkersMax where
@@ -65,7 +72,14 @@ func (c *Config) oneProcess() error {
 		return &FieldError{Field: "Workers", Given: strconv.Itoa(c.Workers),
 			Allowed: "a Server is one process, so allowed is 1: c100k serve starts several"}
 	}
-	if w := c.Worker; w != nil && (w.API == nil || w.LoopBase < 0 || w.LoopBase+c.Loops > loopsMax) {
+	w := c.Worker
+	switch {
+	case w == nil:
+		return nil
+	case w.Number < 0 || w.Number >= w.Count || w.Count > WorkersMax:
+		return &FieldError{Field: "Worker", Given: fmt.Sprintf("number %d of %d", w.Number, w.Count),
+			Allowed: fmt.Sprintf("at most %d workers, numbered from 0", WorkersMax)}
+	case w.API == nil || w.LoopBase < 0 || w.LoopBase+c.Loops > loopsMax:
 		return &FieldError{Field: "Worker", Given: fmt.Sprintf("loops %d to %d", w.LoopBase, w.LoopBase+c.Loops-1),
 			Allowed: fmt.Sprintf("it needs an API, and loops within 0 to %d", loopsMax-1)}
 	}
@@ -79,6 +93,14 @@ func (s *Server) logLife(msg string, args ...any) {
 		level = slog.LevelDebug
 	}
 	s.log.Log(context.Background(), level, msg, args...)
+}
+
+// workerNumber is this process's among the workers of the node, 0 where it is the only one.
+func (s *Server) workerNumber() uint8 {
+	if s.cfg.Worker == nil {
+		return 0
+	}
+	return uint8(s.cfg.Worker.Number)
 }
 
 // loopBase is the number of the first loop.

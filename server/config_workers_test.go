@@ -5,6 +5,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -55,7 +56,7 @@ func TestShare(t *testing.T) {
 	c := Config{Workers: WorkersAuto, MaxConns: connsMax}.WithDefaults()
 	if allowed*WorkersMax < connsMax {
 		var field *FieldError
-		if err := c.FitsMachine(); !errors.As(err, &field) || field.Field != "MaxConns" {
+		if err := c.FitsMachine(); !errors.As(err, &field) || field.Field != "MaxConns" || strings.Contains(field.Allowed, "take") {
 			t.Errorf("more than all workers hold: %v", err)
 		}
 	}
@@ -69,8 +70,12 @@ func TestServerIsOneProcess(t *testing.T) {
 	}{
 		{"Workers", Config{Workers: 2}},
 		{"Worker", Config{Worker: &Worker{}}},
-		{"Worker", Config{Worker: &Worker{API: api, LoopBase: -1}}},
-		{"Worker", Config{Loops: 2, Worker: &Worker{API: api, LoopBase: 255}}},
+		{"Worker", Config{Worker: &Worker{Count: 1}}},
+		{"Worker", Config{Worker: &Worker{Count: 1, API: api, LoopBase: -1}}},
+		{"Worker", Config{Loops: 2, Worker: &Worker{Count: 1, API: api, LoopBase: 255}}},
+		{"Worker", Config{Worker: &Worker{Number: 2, Count: 2, API: api}}},
+		{"Worker", Config{Worker: &Worker{Number: -1, Count: 2, API: api}}},
+		{"Worker", Config{Worker: &Worker{Count: WorkersMax + 1, API: api}}},
 	} {
 		s, err := New(test.c)
 		var field *FieldError

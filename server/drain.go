@@ -127,7 +127,9 @@ func (r *reactor) letGo(left float64) {
 
 // stays tells whether c is a stream that has not been told to go. A request head that is on its way is let come: it will be
 // answered 503, and its own deadline bounds it.
-func stays(c *netpoll.Conn) bool { return !c.Closing() && c.Role() != roleHead }
+func stays(c *netpoll.Conn) bool {
+	return !c.Closing() && c.Role() != roleHead && c.Role() != roleSIOReturned
+}
 
 // farewell ends one stream in its protocol's own way.
 func (r *reactor) farewell(l *netpoll.Loop, c *netpoll.Conn) {

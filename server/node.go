@@ -122,6 +122,7 @@ func (n node) Stats() admin.Stats {
 			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
 		},
 		HandshakesRejected: n.rejected.snapshot(),
+		RequestsMoved:      n.movedIn.Load(),
 		Topics:             n.hub.TopicCount(),
 		Bus:                n.readBus(),
 	}

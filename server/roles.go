@@ -20,6 +20,8 @@ const (
 	roleSIOPolling // an HTTP connection with requests of a Socket.IO client
 	roleSIOSocket  // a WebSocket of one
 	roleSIOSession // a client that began with polling: a record without a socket
+
+	roleSIOReturned // a request head for a worker that does not take it
 )
 
 // transport is a connection's label in the metrics. A connection whose request head has not been judged has none yet: it shows

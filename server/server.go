@@ -56,6 +56,7 @@ type Server struct {
 	api        http.Handler         // /v1/ on the public port, where there is a key
 	transports [transportCount]transportCounters
 	rejected   rejections
+	movedIn    atomic.Uint64 // requests that other workers have handed over
 	draining   atomic.Bool
 	foreign    foreign
 

@@ -48,8 +48,8 @@ func (s *Server) attachSIO(r *reactor, i int, opt *netpoll.Options) {
 	r.sio = s.sioParts[i]
 	count := &s.transports[transportSocketIO]
 	e := r.sio.Attach(engineio.Config{
-		Roles: engineio.Roles{Head: roleHead, Polling: roleSIOPolling, Socket: roleSIOSocket, Session: roleSIOSession},
-		Loop:  uint8(i), Move: s.moveSIO,
+		Roles:   engineio.Roles{Head: roleHead, Polling: roleSIOPolling, Socket: roleSIOSocket, Session: roleSIOSession},
+		Process: s.workerNumber(), Loop: uint8(i), Move: s.moveSIO,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
@@ -64,6 +64,7 @@ func (s *Server) attachSIO(r *reactor, i int, opt *netpoll.Options) {
 	})
 	opt.Handlers[roleSIOPolling], opt.Handlers[roleSIOSocket], opt.Handlers[roleSIOSession] =
 		e.PollingHandler(), e.SocketHandler(), e.SessionHandler()
+	opt.Handlers[roleSIOReturned] = s.returnedHandler(r)
 }
 
 // sioReasons are the ends of clients as labels of the metrics.
@@ -84,12 +85,15 @@ func (s *Server) serveSIO(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.
 }
 
 // moveSIO takes a request to the loop that its client lives on.
-func (s *Server) moveSIO(l *netpoll.Loop, c *netpoll.Conn, _, loop uint8, first []byte) bool {
-	if int(loop) >= len(s.reactors) {
+func (s *Server) moveSIO(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool {
+	switch {
+	case process != s.workerNumber():
+		return s.handOver(l, c, int(process), int(loop), first)
+	case int(loop) >= len(s.reactors):
 		return false
 	}
 	tag := c.Tag()
-	s.adoptOn(s.reactors[loop].loop.Remote(), l.Detach(c), tag, first)
+	s.adoptOn(s.reactors[loop].loop.Remote(), roleHead, l.Detach(c), tag, first)
 	return true
 }
 
@@ -111,7 +115,7 @@ func sioRefusal(code topicws.Code, message string) sioAnswer {
 
 // place is where a socket is a member.
 func (t sioTopics) place(socket *socketio.Socket) (shard *broadcast.Shard, member uint32, form broadcast.Form, there bool) {
-	r := t.s.reactors[socket.Conn().Loop()]
+	r := t.s.reactors[socket.Conn().Loop()-t.s.loopBase()]
 	session := r.sio.Endpoint().Lookup(r.loop, socket.Conn())
 	if session == nil {
 		return nil, 0, 0, false

@@ -59,12 +59,12 @@ func (s *Server) adopt(fd int, tag uint32, first []byte) {
 			least = remote
 		}
 	}
-	s.adoptOn(least, fd, tag, first)
+	s.adoptOn(least, roleHead, fd, tag, first)
 }
 
-// adoptOn gives a socket to a loop.
-func (s *Server) adoptOn(loop *netpoll.Remote, fd int, tag uint32, first []byte) {
-	if !loop.Post(func(l *netpoll.Loop) { l.Adopt(fd, roleHead, tag, first) }) {
+// adoptOn gives a socket to a loop, in a role that begins with a request head.
+func (s *Server) adoptOn(loop *netpoll.Remote, role netpoll.Role, fd int, tag uint32, first []byte) {
+	if !loop.Post(func(l *netpoll.Loop) { l.Adopt(fd, role, tag, first) }) {
 		unix.Close(fd)
 		s.admission.Release(tag)
 	}

@@ -40,7 +40,7 @@
       const n = plot.bars.length;
       const axis = { stroke: color("faint"), font: "12px system-ui, sans-serif", ticks: { show: false } };
       return new uPlot({
-        width: element.clientWidth, height: 250, padding: [18, 8, 0, 0], legend: { show: false }, cursor: { show: false },
+        width: element.clientWidth, height: 250, padding: [18, 30, 0, 0], legend: { show: false }, cursor: { show: false },
         scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: (u, low, high) => [0, high * 1.08] } },
         axes: [
           { ...axis, size: 70, rotate: -45, grid: { show: false }, splits: () => plot.bars.map((_, i) => i), values: () => plot.bars.map((bar) => bar.server) },

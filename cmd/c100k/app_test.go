@@ -159,6 +159,7 @@ func TestCommandLines(t *testing.T) {
 
 		{"serve --max-message banana", "", 2, `--max-message: "banana" is not a size`},
 		{"serve --workers 65", "", 2, "--workers: 65 is refused; allowed are 1 to 64, or auto"},
+		{"doctor --workers 65", "", 2, "--workers: 65 is refused; allowed are 1 to 64, or auto"},
 		{"serve --workers 20 --loops 13", "", 2, "--loops: 13 is refused; allowed are 256 over all 20 workers"},
 		{"serve --bus redis://user:secret@h", "", 2, `--bus: "redis://user:xxxxx@h" is refused; not built yet`},
 		{"serve --bus natss://secret@h", "", 2, `--bus: "natss://xxxxx@h" is refused; not of the form nats://HOST:PORT`},

@@ -25,6 +25,9 @@ func (a *app) doctor() *cobra.Command {
 		args: arguments(0, 0, "no arguments"),
 		run: func(_ context.Context, c call) error {
 			o := &c.Options.Doctor
+			if o.Workers > doctor.WorkersMax {
+				return usage("--workers: %d is refused; allowed are 1 to %d, or auto", o.Workers, doctor.WorkersMax)
+			}
 			report := doctor.Examine(a.host(), doctor.Want{Conns: int64(o.Conns), Workers: int64(o.Workers), Node: true, Load: o.WithLoad})
 			write := func() error { return report.Write(a.stdout) }
 			if o.JSON {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -88,7 +87,7 @@ p is the chance that both come from the same distribution, and ~ stands for a di
 type loading struct {
 	*app
 	call
-	files   []*os.File // of the results, made before anything is measured
+	files   []*resultFile // opened before anything is measured
 	targets map[string]io.Writer
 }
 
@@ -162,7 +161,7 @@ func (l *loading) open() error {
 			l.targets[path] = l.stdout
 			continue
 		}
-		file, err := os.Create(path)
+		file, err := openResult(path)
 		if err != nil {
 			return err
 		}
@@ -172,13 +171,10 @@ func (l *loading) open() error {
 	return nil
 }
 
-// close gives the files back. Those that nothing was written to are removed.
+// close gives the files back.
 func (l *loading) close() {
 	for _, file := range l.files {
-		if info, err := file.Stat(); err == nil && info.Size() == 0 && info.Mode().IsRegular() {
-			_ = os.Remove(file.Name()) // it was made for a result that there is not
-		}
-		file.Close()
+		file.close()
 	}
 }
 

@@ -19,6 +19,7 @@ var (
 	descOpened      = desc("c100k_connections_opened_total", "Connections that were opened.", "transport")
 	descClosed      = desc("c100k_connections_closed_total", "Connections that were closed, by why.", "transport", "reason")
 	descRejected    = desc("c100k_handshakes_rejected_total", "Handshakes that were answered with an error.", "reason")
+	descMoved       = desc("c100k_requests_moved_total", "Requests that were taken from one worker to the one that their Socket.IO client lives on.")
 	descMsgReceived = desc("c100k_messages_received_total", "Messages received from clients.")
 	descMsgSent     = desc("c100k_messages_sent_total", "Messages sent to clients.")
 	descReceived    = desc("c100k_received_bytes_total", "Bytes read from clients' sockets.")
@@ -51,7 +52,7 @@ func NewCollector(read func() Stats) prometheus.Collector { return collector{rea
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range append([]*prometheus.Desc{
-		descConnections, descOpened, descClosed, descRejected, descMsgReceived, descMsgSent, descReceived,
+		descConnections, descOpened, descClosed, descRejected, descMoved, descMsgReceived, descMsgSent, descReceived,
 		descSent, descFanout, descOutbox, descSlow, descBusy, descTurn, descBuild,
 		descBusUp, descBusPeers, descBusSent, descBusReceived, descBusMissed, descBusUnsent,
 	}, descsOfWorkers...) {
@@ -87,6 +88,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for reason, n := range s.HandshakesRejected {
 		counter(descRejected, float64(n), reason)
 	}
+	counter(descMoved, float64(s.RequestsMoved))
 	counter(descMsgReceived, float64(s.Messages.Received))
 	counter(descMsgSent, float64(s.Messages.Sent))
 	counter(descReceived, float64(s.Bytes.Received))

@@ -22,8 +22,11 @@ type Stats struct {
 	Connections Connections `json:"connections"`
 	// HandshakesRejected counts refused handshakes by reason.
 	HandshakesRejected map[string]uint64 `json:"handshakes_rejected_total"`
-	Messages           Traffic           `json:"messages"`
-	Bytes              Traffic           `json:"bytes"`
+	// RequestsMoved counts requests that came to one worker, and were taken to
+	// the one that their Socket.IO client lives on.
+	RequestsMoved uint64  `json:"requests_moved_total"`
+	Messages      Traffic `json:"messages"`
+	Bytes         Traffic `json:"bytes"`
 	// SlowConsumers counts what the slow-consumer policy did, by action.
 	SlowConsumers map[string]uint64 `json:"slow_consumer_total"`
 	Topics        int               `json:"topics"`
@@ -73,6 +76,7 @@ const (
 	WorkerSilent     = "silent" // it is there and does not answer
 	WorkerDraining   = "draining"
 	WorkerRestarting = "restarting" // it has died, and the next is not there yet
+	WorkerEnded      = "ended"      // the node drains, and this worker has done so
 )
 
 // fillEmpty makes the document say {} and [] where the node had nothing to say,

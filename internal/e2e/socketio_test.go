@@ -8,11 +8,25 @@ func TestSocketIO(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
 		"plain": nil, "compressed": {"--compress", "on"}, "io=syscall": {"--io", "syscall"}, "one loop": {"--loops", "1"},
+		"three workers": {"--workers", "3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := serve(t, append([]string{"--dev", "--socketio-v2"}, args...)...)
 			script(t, n, "siotopics")
+		})
+	}
+}
+
+// TestSocketIOWorkers: a client of several workers lives on one of them, whichever gets its requests.
+func TestSocketIOWorkers(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{"plain": nil, "two loops, io=syscall": {"--loops", "2", "--io", "syscall"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := serve(t, append([]string{"--dev", "--socketio-v2", "--workers", "3"}, args...)...)
+			n.mayLog("worker ended; it is started again")
+			script(t, n, "siomoves")
 		})
 	}
 }

@@ -71,15 +71,28 @@ const (
 // connection until Release. A connection over a limit gets a tag too, which tells the head role to say so and no more;
 // only when many are hearing that already, it is closed at once.
 func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
+	if !a.count() {
+		return a.tell(tagOverCapacity)
+	}
+	if a.Trusted.Contains(addr) {
+		return tagProxy, true
+	}
+	return a.admitFrom(addr)
+}
+
+// count counts one connection more; false if that is one too many.
+func (a *Admission) count() bool {
 	// Counting first and looking afterwards keeps the limit with several callers, too.
 	if n := a.open.Add(1); a.Max > 0 && n > int64(a.Max) {
 		a.refused[countOverCapacity].Add(1)
-		return a.tell(tagOverCapacity)
+		return false
 	}
-	switch {
-	case a.Trusted.Contains(addr):
-		return tagProxy, true
-	case a.MaxPerAddr <= 0:
+	return true
+}
+
+// admitFrom gives a tag to a connection that is counted, if its address may have one more.
+func (a *Admission) admitFrom(addr netip.Addr) (tag uint32, ok bool) {
+	if a.MaxPerAddr <= 0 {
 		return 0, true
 	}
 	if tag, ok = a.enter(keyOf(addr)); !ok {

@@ -33,7 +33,8 @@ type Config struct {
 
 	// Move takes a request that belongs to another loop, or another process of this node, there: it has to Detach c and to hand on
 	// the socket with c's tag and the bytes of first, which it may keep, so that it is adopted in the head role there. False, having
-	// done nothing, if there is no such place. Nil: there is none but this loop.
+	// done nothing, if there is no such place. Where it turns out later that the place does not take it, Endpoint.ServeHere of any loop
+	// answers. Nil: there is none but this loop.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
 
 	// AllowV3 lets clients of protocol 3 in (Socket.IO 2).

@@ -224,3 +224,10 @@ func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []
 	r := arrival{c: c, h: h, rest: rest}
 	e.serve(l, &r)
 }
+
+// ServeHere is Serve for a request that Config.Move has taken on, and that could not be taken to its session: it is not moved again, and
+// is answered like one for a session that nobody knows.
+func (e *Endpoint) ServeHere(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
+	r := arrival{c: c, h: h, rest: rest, stays: true}
+	e.serve(l, &r)
+}

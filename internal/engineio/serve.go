@@ -15,6 +15,8 @@ type arrival struct {
 	h    *edge.Head
 	rest []byte // behind the head
 
+	stays bool // wherever its session is
+
 	// Of the query; nil if the parameter is not there.
 	version, transport, sid, jsonp, base64 []byte
 
@@ -103,7 +105,7 @@ func (e *Endpoint) home(at *place) bool { return at.process == e.cfg.Process && 
 
 // move takes the request to the home of its session.
 func (e *Endpoint) move(l *netpoll.Loop, r *arrival, at *place) bool {
-	if e.cfg.Move == nil {
+	if e.cfg.Move == nil || r.stays {
 		return false
 	}
 	first := append(append(make([]byte, 0, len(r.h.Bytes())+len(r.rest)), r.h.Bytes()...), r.rest...)

@@ -21,7 +21,8 @@ func newClient(link *Link) *client {
 	return &client{&http.Client{Transport: &http.Transport{
 		DialContext:     link.DialContext,
 		MaxConnsPerHost: linkConnsMax, MaxIdleConnsPerHost: linkConnsMax, IdleConnTimeout: admin.IdleTimeout / 2,
-		DisableCompression: true,
+		DisableCompression:    true,
+		ExpectContinueTimeout: continueTimeout,
 	}}}
 }
 

@@ -10,6 +10,8 @@
 //     opens connections to the HTTP server of the other. It has no name that
 //     anybody else could connect to, and its end is how one side learns that
 //     the other is gone.
+//   - move is a client's connection on its way to another worker: over the link
+//     of the one that has it, and from the parent over that of the other.
 //   - Orders are what a worker does: its part of the configuration, the address
 //     it listens on, the bus with its secret. It asks for them over its link.
 //   - slot is the place of one worker: the process that fills it now, and what

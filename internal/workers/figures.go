@@ -29,7 +29,10 @@ func (p *slot) addTo(sum *admin.Stats, err error) admin.Worker {
 		MessagesSent: p.past.Messages.Sent + p.last.Messages.Sent, CPUSeconds: p.past.CPUSeconds + p.last.CPUSeconds,
 	}
 	if p.now == nil {
-		if p.restarts == 0 {
+		switch {
+		case p.s.draining.Load():
+			row.State = admin.WorkerEnded
+		case p.restarts == 0:
 			row.State = admin.WorkerStarting
 		}
 		if p.waiting > 0 {

@@ -76,7 +76,7 @@ type page struct {
 // Topics merges the workers' lists.
 func (f *fleet) Topics(prefix, after string, most int) (list []admin.Topic, missing []string) {
 	lists := make([][]admin.Topic, len(f.s.slots))
-	errs := f.each(askTimeout, func(ctx context.Context, p *slot, c *client) (err error) {
+	errs := f.each(topicsTimeout, func(ctx context.Context, p *slot, c *client) (err error) {
 		lists[p.number], err = topicsOf(ctx, c, prefix, after, most)
 		return err
 	})
@@ -224,7 +224,7 @@ func (f *fleet) reload() {
 
 // catchUp gives the present setup to those that have another: they were starting when it changed, or did not answer.
 func (f *fleet) catchUp() []error {
-	return f.each(askTimeout, func(ctx context.Context, p *slot, c *client) error {
+	return f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
 		now := f.s.setup.Load()
 		if p.given.Load() == now {
 			return nil

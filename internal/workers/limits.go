@@ -21,13 +21,17 @@ const (
 	// seconds, and a busy machine needs some more.
 	stopGrace = 10 * time.Second
 
-	// askTimeout bounds a question from the parent to a worker, and partTimeout its part of an answer for all: without them a
-	// worker that hangs would hang the whole node's API.
-	askTimeout  = 10 * time.Second
-	partTimeout = 2 * time.Second
+	// topicsTimeout bounds a worker's list of topics, which may be long, and partTimeout its part of any other answer for all:
+	// without them a worker that hangs would hang the whole node's API, and a reload, which signals have to wait for.
+	topicsTimeout = 10 * time.Second
+	partTimeout   = 2 * time.Second
 
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
+
+	// continueTimeout is how long a client's body waits for the parent to want it, where the client asks first. Without it the body
+	// would run into a connection that the parent closes when it has refused, and the refusal would be lost.
+	continueTimeout = 2 * time.Second
 
 	// readEvery is how often the parent reads the workers' figures by itself: what one has counted since is lost when it is
 	// killed. Reading costs a worker well under a millisecond of CPU.
@@ -35,6 +39,18 @@ const (
 
 	// passTimeout bounds the handing over of a connection: it waits only where the other side has not taken hundreds.
 	passTimeout = 2 * time.Second
+
+	// moveTimeout bounds the time that a request on its way to another worker waits at each of the two links, queue and sending
+	// together. Beyond it the client is told that its session is unknown: an answer that makes it begin anew is better than none.
+	moveTimeout = 2 * time.Second
+
+	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond it the same answer is given at
+	// once. A link takes one every few microseconds, so that they wait only for a worker that hangs, or in a flood.
+	movesWaitingMax = 64
+
+	// linkBufferBytes is the send buffer of a link, in bytes: what it carries for a worker that is busy. The largest packet, 136 KiB,
+	// must fit. It is Linux's default; more takes a privilege.
+	linkBufferBytes = 208 << 10
 
 	// linkConnsMax bounds the connections from the parent to one worker, and from a worker to the parent: without it, those
 	// who ask a hung worker's API would take all descriptors of the parent.

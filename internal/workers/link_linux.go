@@ -1,4 +1,4 @@
-// The link between the parent and one worker: it carries descriptors of connections, and nothing else.
+// The link between the parent and one worker: it carries descriptors of connections, and what has been read from those.
 
 package workers
 
@@ -15,11 +15,16 @@ import (
 )
 
 // Link is one end of a socket pair between the parent and a worker. Dial makes a connection to the other side's HTTP server, Accept
-// takes one for ours: each is a socket pair of its own, of which one end goes over the link. It is a net.Listener. Any goroutine.
+// takes one for ours: each is a socket pair of its own, of which one end goes over the link. It is a net.Listener. Any goroutine, but
+// Accept is for one at a time. Clients' connections that move from worker to worker go over it too; see moves.go.
 type Link struct {
-	conn *net.UnixConn
-	end  chan struct{} // closed by Close, or when the other side is gone
-	once sync.Once
+	conn  *net.UnixConn
+	end   chan struct{} // closed by Close, or when the other side is gone
+	once  sync.Once
+	moves *moves
+	taken func(m *move) // gets the connections that the other side hands over; set before Accept is called
+
+	packet [packetBytesMax + 1]byte // Accept's; one byte more than may come
 }
 
 // newPair makes a link: our end, and the end for the process to be started.
@@ -62,7 +67,13 @@ func newLink(file *os.File) (*Link, error) {
 		conn.Close()
 		return nil, errors.New("a link is a unix socket")
 	}
-	return &Link{conn: packets, end: make(chan struct{})}, nil
+	if err := packets.SetWriteBuffer(linkBufferBytes); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	l := &Link{conn: packets, end: make(chan struct{}), taken: func(m *move) { unix.Close(m.FD) }}
+	l.moves = newMoves(l)
+	return l, nil
 }
 
 // socketpair makes two joined sockets that no process which ours starts inherits unasked.
@@ -87,74 +98,95 @@ func (l *Link) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.pass(ctx, int(theirs.Fd())); err != nil {
+	deadline := time.Now().Add(passTimeout)
+	if earlier, ok := ctx.Deadline(); ok && earlier.Before(deadline) {
+		deadline = earlier
+	}
+	// A packet needs a byte at least, or it could be lost.
+	if err := l.pass([]byte{packetDial}, int(theirs.Fd()), deadline); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("pass a connection on: %w", err)
 	}
 	return conn, nil
 }
 
-// pass sends a descriptor. The link has room for a few hundred that the other side has not taken; beyond it, pass fails at its
-// deadline.
-func (l *Link) pass(ctx context.Context, fd int) error {
-	deadline, ok := ctx.Deadline()
-	if limit := time.Now().Add(passTimeout); !ok || deadline.After(limit) {
-		deadline = limit
-	}
+// pass sends a packet with a descriptor. The link has room for a few hundred small ones that the other side has not taken; beyond it,
+// pass fails at its deadline.
+func (l *Link) pass(packet []byte, fd int, deadline time.Time) error {
+	// Of two goroutines that pass at the same time the later one's deadline may hold for both: they differ by seconds at most.
 	if err := l.conn.SetWriteDeadline(deadline); err != nil {
 		return err
 	}
-	// A packet needs a byte at least, or it could be lost.
-	_, _, err := l.conn.WriteMsgUnix([]byte{0}, unix.UnixRights(fd), nil)
+	_, _, err := l.conn.WriteMsgUnix(packet, unix.UnixRights(fd), nil)
 	return err
 }
 
 // Accept waits for the next connection from the other side. It fails for good when the other side, or this one, has closed the
-// link.
+// link. Clients' connections that come meanwhile go to taken.
 func (l *Link) Accept() (net.Conn, error) {
-	var packet [1]byte
 	rights := make([]byte, unix.CmsgSpace(4))
 	for {
-		n, oobn, _, _, err := l.conn.ReadMsgUnix(packet[:], rights)
+		n, oobn, _, _, err := l.conn.ReadMsgUnix(l.packet[:], rights)
 		if err != nil || n == 0 {
 			_ = l.Close()
 			return nil, net.ErrClosed
 		}
-		if conn, err := received(rights[:oobn]); err == nil {
-			return conn, nil
+		fd, err := received(rights[:oobn])
+		if err != nil {
+			// No descriptor was free for it. The kernel has closed it, and the other side, or the client, sees that.
+			continue
 		}
-		// No descriptor was free for it. The kernel has closed it, and the other side sees that its request fails.
+		if l.packet[0] == packetDial {
+			if conn, err := connOf(fd); err == nil {
+				return conn, nil
+			}
+			continue
+		}
+		m, err := parseMove(l.packet[:n])
+		if err != nil {
+			unix.Close(fd) // another build, or out of its mind
+			continue
+		}
+		m.FD = fd
+		l.taken(m)
 	}
 }
 
-// received is the connection whose descriptor came with a packet.
-func received(rights []byte) (net.Conn, error) {
+// received is the descriptor that came with a packet.
+func received(rights []byte) (fd int, err error) {
 	messages, err := unix.ParseSocketControlMessage(rights)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
 	if len(messages) != 1 {
-		return nil, errors.New("a packet without a descriptor")
+		return -1, errors.New("a packet without a descriptor")
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
 	if len(fds) != 1 {
-		return nil, errors.New("a packet without a descriptor")
+		return -1, errors.New("a packet without a descriptor")
 	}
 	unix.CloseOnExec(fds[0])
-	file := os.NewFile(uintptr(fds[0]), "link")
-	defer file.Close()
+	return fds[0], nil
+}
+
+// connOf makes a connection of a descriptor, which it owns.
+func connOf(fd int) (net.Conn, error) {
+	file := os.NewFile(uintptr(fd), "link")
+	defer file.Close() // FileConn works on a duplicate
 	return net.FileConn(file)
 }
 
-// Close closes the link; connections that it has carried stay. Closing again does nothing.
+// Close closes the link; connections that it has carried stay, and those that wait to be handed over are not sent. Closing again does
+// nothing.
 func (l *Link) Close() error {
 	err := net.ErrClosed
 	l.once.Do(func() {
 		close(l.end)
 		err = l.conn.Close()
+		l.moves.close()
 	})
 	return err
 }

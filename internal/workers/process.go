@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 type process struct {
 	// immutable after startProcess
 	cmd     *exec.Cmd
+	link    *Link
 	client  *client
 	started time.Time
 	serving chan struct{} // closed when the worker has said that it serves
@@ -30,8 +32,8 @@ type process struct {
 }
 
 // startProcess starts a worker that gets its orders and says what it has to say over its link; handler answers everything else
-// that it asks for.
-func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http.Handler) (*process, error) {
+// that it asks for, and taken gets the connections that it hands over.
+func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http.Handler, taken func(*move)) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
 		return nil, err
@@ -46,7 +48,8 @@ func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http
 		link.Close()
 		return nil, fmt.Errorf("start a worker: %w", err)
 	}
-	p := &process{cmd: cmd, client: newClient(link), started: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
+	link.taken = taken
+	p := &process{cmd: cmd, link: link, client: newClient(link), started: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
 	private := admin.Server(p.handler(orders, handler))
 	served := make(chan struct{})
 	go func() {
@@ -82,8 +85,9 @@ func (p *process) handler(orders func() *Orders, other http.Handler) http.Handle
 		p.mu.Unlock()
 	})
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		// Not all in one mux, which would redirect the topic ".." away.
-		if _, pattern := mux.Handler(r); pattern != "" {
+		// What clients send comes over the link too, and all of it begins with /v1/. It must not meet the mux, which takes ".."
+		// out of a path before it looks: it would redirect the topic ".." away, and /v1/../worker/orders to the orders.
+		if strings.HasPrefix(r.URL.Path, "/worker/") {
 			mux.ServeHTTP(rw, r)
 			return
 		}

@@ -65,7 +65,7 @@ func (p *slot) run() error {
 // live starts a process, waits for its end, and tells how it ended. The error is what kept it from serving, as far as somebody
 // has said so.
 func (p *slot) live() (how string, err error) {
-	process, err := startProcess(p.s.starter, p.s.opt.Command(), p.orders, p.s.public)
+	process, err := startProcess(p.s.starter, p.s.opt.Command(), p.orders, p.s.public, func(m *move) { p.s.relay(p, m) })
 	if err != nil {
 		return "not started", err
 	}

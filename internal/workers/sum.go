@@ -21,6 +21,7 @@ func addTotals(to *admin.Stats, from *admin.Stats) {
 	}
 	addCounts(&to.HandshakesRejected, from.HandshakesRejected)
 	addCounts(&to.SlowConsumers, from.SlowConsumers)
+	to.RequestsMoved += from.RequestsMoved
 	addTraffic(&to.Messages, from.Messages)
 	addTraffic(&to.Bytes, from.Bytes)
 	addBus(&to.Bus, from.Bus)

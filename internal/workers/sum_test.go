@@ -25,11 +25,11 @@ func reading(loop, n int) *admin.Stats {
 			Total: n, Open: map[string]int{"websocket": n}, Opened: map[string]uint64{"websocket": uint64(n) + 2},
 			Closed: map[string]map[string]uint64{"websocket": {"peer": 2}, "sse": {}},
 		},
-		HandshakesRejected: map[string]uint64{"origin": uint64(n)},
-		SlowConsumers:      map[string]uint64{"disconnect": 1},
-		Messages:           admin.Traffic{Received: 1, Sent: uint64(10 * n)},
-		Bytes:              admin.Traffic{Received: 10, Sent: uint64(100 * n)},
-		Topics:             n, Queues: admin.Queues{PendingBytes: 1, OutboxBytes: 2},
+		HandshakesRejected: map[string]uint64{"origin": uint64(n)}, RequestsMoved: uint64(n),
+		SlowConsumers: map[string]uint64{"disconnect": 1},
+		Messages:      admin.Traffic{Received: 1, Sent: uint64(10 * n)},
+		Bytes:         admin.Traffic{Received: 10, Sent: uint64(100 * n)},
+		Topics:        n, Queues: admin.Queues{PendingBytes: 1, OutboxBytes: 2},
 		Loops:       []admin.Loop{{Loop: loop, Connections: n, Turns: 5, BusySeconds: 0.5, Mailbox: 1, IO: "uring"}},
 		Bus:         admin.Bus{Kind: "nats", Connected: true, Sent: 1, Received: 2, Missed: 3, Unsent: 4},
 		TurnSeconds: turns.Snapshot(),
@@ -51,7 +51,7 @@ func TestSum(t *testing.T) {
 			Total: 8, Open: map[string]int{"websocket": 8}, Opened: map[string]uint64{"websocket": 12},
 			Closed: map[string]map[string]uint64{"websocket": {"peer": 4}, "sse": {}},
 		},
-		HandshakesRejected: map[string]uint64{"origin": 8}, SlowConsumers: map[string]uint64{"disconnect": 2},
+		HandshakesRejected: map[string]uint64{"origin": 8}, RequestsMoved: 8, SlowConsumers: map[string]uint64{"disconnect": 2},
 		Messages: admin.Traffic{Received: 2, Sent: 80}, Bytes: admin.Traffic{Received: 20, Sent: 800},
 		Topics: 5, Queues: admin.Queues{PendingBytes: 2, OutboxBytes: 4},
 		Loops: []admin.Loop{{Loop: 0, Connections: 3, Turns: 5, BusySeconds: 0.5, Mailbox: 1, IO: "uring"},
@@ -87,7 +87,7 @@ func pretended(pid int) *process {
 
 // TestTotalsNeverGoBack plays a worker that is read, dies, is started again, is silent, and dies again.
 func TestTotalsNeverGoBack(t *testing.T) {
-	p := newSlot(nil, 0)
+	p := newSlot(pretender(), 0)
 	first, second := pretended(4711), pretended(4712)
 	before := admin.Stats{}
 	look := func(what string, err error) admin.Worker {
@@ -135,6 +135,11 @@ func TestTotalsNeverGoBack(t *testing.T) {
 	drains.Draining, drains.Bus.Connected, drains.Bus.Reason = true, false, "gone"
 	p.note(second.client, drains)
 	if row := look("the second drains", nil); row.State != admin.WorkerDraining || row.Note != "bus: gone" {
+		t.Errorf("%+v", row)
+	}
+	p.s.draining.Store(true)
+	p.empty()
+	if row := look("drained", nil); row.State != admin.WorkerEnded {
 		t.Errorf("%+v", row)
 	}
 	p.empty()

@@ -290,6 +290,11 @@ func (s *Supervisor) beginDrain() {
 	if s.draining.Swap(true) {
 		return
 	}
+	select {
+	case <-s.stopped:
+		return // a node that could not open its ports has nothing to drain
+	default:
+	}
 	c := &s.setup.Load().config
 	s.log.Info("draining", "workers", len(s.slots), "over", max(c.Drain, 0))
 	close(s.stop)

@@ -306,6 +306,28 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// TestRefusalComesBeforeTheBody: a client that asks first whether its body is wanted hears why it is not, always.
+func TestRefusalComesBeforeTheBody(t *testing.T) {
+	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: patience}}
+	body := make([]byte, 4<<20)
+	for range 20 {
+		request, err := http.NewRequest("POST", "http://"+r.public+"/v1/topics/a", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Expect", "100-continue")
+		answer, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(answer.Body)
+		if answer.Body.Close(); answer.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("status %d: %s", answer.StatusCode, text)
+		}
+	}
+}
+
 // hang stops a process, and waits until it has stopped: a signal takes its time.
 func (r *running) hang(pid int) {
 	r.t.Helper()

@@ -128,8 +128,25 @@ func (w *worker) ask(ctx context.Context) (*Orders, error) {
 // config completes the configuration of the orders, or of a reload, with what this process has to add.
 func (w *worker) config(c server.Config) server.Config {
 	c.Logger = w.log
-	c.Worker = &server.Worker{LoopBase: w.orders.LoopBase, API: w.forward()}
+	c.Worker = &server.Worker{
+		Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
+		API: w.forward(), HandOver: w.handOver,
+	}
 	return c
+}
+
+// handOver sends a client's connection to the parent, for another worker.
+func (w *worker) handOver(to int, m *server.Handover, gone func(sent bool)) bool {
+	return w.link.moves.add(&move{Handover: *m, worker: to}, gone)
+}
+
+// take takes a client's connection from the parent: of another worker, or one of ours that returns.
+func (w *worker) take(m *move) {
+	if m.back {
+		w.node.TakeBack(&m.Handover)
+	} else {
+		w.node.TakeIn(&m.Handover)
+	}
 }
 
 // forward sends requests for the API to the parent, which asks for the key and answers for all.
@@ -160,6 +177,7 @@ func (w *worker) serve(ctx context.Context) error {
 	ctx, parentGone := context.WithCancel(ctx)
 	defer parentGone()
 	served := make(chan struct{})
+	w.link.taken = w.take
 	go func() {
 		defer close(served)
 		_ = private.Serve(w.link) // it ends with the link

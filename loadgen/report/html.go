@@ -11,6 +11,7 @@ import (
 
 	"c100k/loadgen"
 	"c100k/loadgen/report/uplot"
+	"c100k/loadgen/swarm"
 )
 
 //go:embed page
@@ -72,6 +73,8 @@ type charts struct {
 	Curves    []curve          `json:"curves"`
 	Server    bool             `json:"server"`
 	Publisher bool             `json:"publisher"`
+	Churn     bool             `json:"churn"`    // the rate is one of connections
+	Connects  bool             `json:"connects"` // the latency that the mode is about is that of connecting
 }
 
 type curve struct {
@@ -82,7 +85,8 @@ type curve struct {
 // WriteHTML writes the page. All text in it is escaped by html/template, the data of the charts included.
 func (d *Document) WriteHTML(w io.Writer) error {
 	r := d.Result
-	v := view{Document: d, Charts: charts{Series: []loadgen.Second{}, Curves: []curve{}, Server: r.Server != nil, Publisher: r.Publisher != ""}}
+	v := view{Document: d, Charts: charts{Series: []loadgen.Second{}, Curves: []curve{}, Server: r.Server != nil, Publisher: r.Publisher != "",
+		Churn: r.Mode == swarm.Churn, Connects: r.Latency() == r.Connect}}
 	for _, second := range r.Series {
 		if second.Phase == loadgen.Ramp || second.Phase == loadgen.Measure {
 			v.Charts.Series = append(v.Charts.Series, second)

@@ -51,7 +51,7 @@ func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
 	}
 	if l.Adopt(fd, roleUpgrade, i+1, nil) == nil {
-		s.leave(i, "no descriptor", 0)
+		s.leave(i, NoDescriptor, 0)
 	}
 }
 
@@ -196,6 +196,12 @@ func (s *Swarm) pause(fails uint8) time.Duration {
 	return most/2 + time.Duration(s.random.Uint64()%uint64(most/2))
 }
 
+// Reasons of Sample.Failed that are no fault of the server: this end has run out of what a connection takes.
+const (
+	NoPort       = "no local port"
+	NoDescriptor = "no descriptor"
+)
+
 // causeOf is the word for an error of a socket.
 func causeOf(err error) string {
 	var errno syscall.Errno
@@ -212,9 +218,9 @@ func causeOf(err error) string {
 	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.ENETDOWN, unix.EHOSTDOWN:
 		return "unreachable"
 	case unix.EADDRNOTAVAIL:
-		return "no local port"
+		return NoPort
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-		return "no descriptor"
+		return NoDescriptor
 	}
 	return errno.Error()
 }

@@ -14,6 +14,9 @@ const (
 	napPerListener = 50 * time.Nanosecond
 	napListening   = 500 * time.Microsecond
 
+	// napMax bounds what a Spec may ask for: who sleeps for longer says nothing and hears nothing.
+	napMax = time.Second
+
 	// MessageBytesMax bounds a message's payload, in bytes, sent and received; without the second a server decides how much memory
 	// a client takes.
 	MessageBytesMax = 1 << 20

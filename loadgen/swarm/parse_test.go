@@ -318,7 +318,7 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, change := range []string{
-		`{"conns":0}`, `{"all_conns":1}`, `{"first_conn":-1}`, `{"size":31}`, `{"size":1048577}`, `{"rate":-1}`, `{"rate":1,"in_flight":1}`, `{"slow_share":1.5}`, `{"timeout":0}`, `{"nap":-1}`,
+		`{"conns":0}`, `{"all_conns":1}`, `{"first_conn":-1}`, `{"size":31}`, `{"size":1048577}`, `{"rate":-1}`, `{"rate":1,"in_flight":1}`, `{"slow_share":1.5}`, `{"timeout":0}`, `{"nap":-1}`, `{"nap":1000000001}`,
 		`{"target":"127.0.0.1:0"}`, `{"sources":["::1"]}`, `{"header":[["A","b\r\nC: d"]]}`, `{"header":[["A b","c"]]}`, `{"protocol":"auto"}`, `{"mode":"shout"}`, `{"protocol":"sse"}`,
 		`{"protocol":"c100k.v1"}`, `{"mode":"idle","in_flight":1}`, `{"mode":"publish","in_flight":1}`, `{"protocol":"c100k.v1","topics":["a"],"binary":true}`, `{"url":"x"}`,
 		`{"protocol":"socketio","hello":"x"}`, `{"event":"x"}`, `{"rounds":true}`, `{"mode":"idle","protocol":"sse","compress":true}`,

@@ -24,27 +24,38 @@ func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byt
 	if cl.state != open || cl.flags&flagSlow != 0 {
 		return // we are leaving, or play dead
 	}
-	if s.spec.Mode == Echo && s.spec.InFlight > 0 {
-		s.emit(l, c, i, s.at(l))
-	}
-	if s.listens && t.Seq < s.first[t.Sender] || !s.listens && t.Sent < s.begun {
-		return // of the time before Begin
+	if s.listens && t.Seq < s.first[t.Sender] || !s.listens && t.Sent < s.begun { // of the time before Begin
+		if cl.sent-cl.track.next < uint64(s.spec.InFlight) { // whether it has come before is forgotten
+			s.another(l, c, i)
+		}
+		return
 	}
 	if !whole(p[at:], t, s.spec.Size) || s.bare && len(p) != s.spec.Size {
 		s.tally.corrupted++
+		s.another(l, c, i)
 		return
 	}
 	s.tally.received++
 	if s.spec.Mode == Publish {
 		return // its latency is that of the answers
 	}
-	s.order(cl, t.Seq)
+	if s.order(cl, t.Seq) != duplicate {
+		s.another(l, c, i)
+	}
 	now := s.at(l)
 	if s.listens {
 		s.heard[t.Sender] = max(s.heard[t.Sender], t.Seq+1)
 		s.measured.spreads.hear(t, now)
 	}
 	record(s.measured.latency, now-t.Sent)
+}
+
+// another goes on with the closed loop of a client that has its echo back. A duplicate is no reason to: with a server that sends everything
+// twice, what is on its way would double with each round.
+func (s *Swarm) another(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
+	if s.spec.Mode == Echo && s.spec.InFlight > 0 {
+		s.emit(l, c, i, s.at(l))
+	}
 }
 
 // expects is the one sender whose messages a client follows: itself with Echo and Publish, else that of its topic. Others' messages are
@@ -57,12 +68,13 @@ func (s *Swarm) expects(i uint32) uint32 {
 }
 
 // order counts a message as what it is in its sender's sequence.
-func (s *Swarm) order(cl *client, seq uint64) {
+func (s *Swarm) order(cl *client, seq uint64) verdict {
 	if cl.flags&flagJoined != 0 {
 		cl.flags &^= flagJoined
 		s.joined(cl, seq)
 	}
-	switch cl.track.hear(seq) {
+	heard := cl.track.hear(seq)
+	switch heard {
 	case inOrder:
 		s.tally.heard++
 	case late:
@@ -71,6 +83,7 @@ func (s *Swarm) order(cl *client, seq uint64) {
 	case duplicate:
 		s.tally.duplicated++
 	}
+	return heard
 }
 
 // joined is for the first message that a client hears after it was away: what lies between was sent meanwhile.

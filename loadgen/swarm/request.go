@@ -84,7 +84,7 @@ func newRequest(spec *Spec) (request, error) {
 		return request{}, fmt.Errorf("url %q has no host", spec.URL)
 	}
 	if spec.Protocol == SocketIO {
-		socketIOTarget(u)
+		EngineTarget(u)
 	}
 	target := strings.NewReplacer("%7Btopic%7D", "{topic}", "%7Bi%7D", "{i}").Replace(u.RequestURI())
 	r := request{socket: spec.Protocol != SSE}
@@ -97,8 +97,8 @@ func newRequest(spec *Spec) (request, error) {
 	return r, nil
 }
 
-// socketIOTarget adds what a Socket.IO client adds.
-func socketIOTarget(u *url.URL) {
+// EngineTarget adds to the URL of a Socket.IO server what a client of it adds. Any goroutine.
+func EngineTarget(u *url.URL) {
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/socket.io/"
 	}

@@ -160,6 +160,28 @@ func TestSocketIOEcho(t *testing.T) {
 	}
 }
 
+// TestEchoTwice: a server that sends everything twice has duplicates, and no more on its way than the closed loop allows.
+func TestEchoTwice(t *testing.T) {
+	addr := script(t, upgraded(func(c net.Conn) {
+		for {
+			p, op, err := wsutil.ReadClientData(c)
+			if err != nil {
+				return
+			}
+			_ = wsutil.WriteServerMessage(c, op, p)
+			_ = wsutil.WriteServerMessage(c, op, p)
+		}
+	}))
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 1, InFlight: 2, Size: 99})
+	r.open(1)
+	r.begin(swarm.Begin{})
+	s := r.until("some came back", func(s swarm.Sample) bool { return s.Received > 200 })
+	if heard := s.Received - s.Duplicated; s.Sent > heard+2 {
+		t.Errorf("%d sent, %d of them back: want at most two on their way", s.Sent, heard)
+	}
+	r.end()
+}
+
 // TestSocketIOAck: the answer to an event is an acknowledgement with its number.
 func TestSocketIOAck(t *testing.T) {
 	addr := script(t, upgraded(func(c net.Conn) {

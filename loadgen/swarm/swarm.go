@@ -92,7 +92,7 @@ func New(spec Spec) (*Swarm, error) {
 	if spec.Size == 0 {
 		spec.Size = TokenBytes
 	}
-	if err := spec.validate(); err != nil {
+	if err := spec.Validate(); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	s := &Swarm{

@@ -8,8 +8,19 @@ import (
 	"time"
 )
 
-// validate names the first field that is wrong.
-func (p *Spec) validate() error {
+// Validate names the first thing that is wrong. Any goroutine.
+func (p *Spec) Validate() error {
+	if err := p.validateFields(); err != nil {
+		return err
+	}
+	if _, err := newRequest(p); err != nil {
+		return err
+	}
+	_, err := newJoin(p)
+	return err
+}
+
+func (p *Spec) validateFields() error {
 	switch {
 	case p.Conns < 1:
 		return fmt.Errorf("conns %d: at least 1", p.Conns)
@@ -25,8 +36,8 @@ func (p *Spec) validate() error {
 		return fmt.Errorf("slow_share %v: 0 to 1", p.SlowShare)
 	case p.Timeout <= 0 || p.Timeout > time.Hour:
 		return fmt.Errorf("timeout %v: above 0, at most an hour", p.Timeout)
-	case p.Nap < 0:
-		return fmt.Errorf("nap %v is negative", p.Nap)
+	case p.Nap < 0 || p.Nap > napMax:
+		return fmt.Errorf("nap %v: at least 0, at most %v", p.Nap, napMax)
 	case !p.Target.IsValid() || p.Target.Port() == 0:
 		return fmt.Errorf("target %v: an address and a port", p.Target)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"c100k/loadgen"
+	"c100k/loadgen/swarm"
 )
 
 // Line is one look at a run as a line of text.
@@ -22,9 +23,12 @@ func Line(p loadgen.Progress) string {
 	if p.Phase == loadgen.Ramp {
 		return text + fmt.Sprintf(", %.0f/s", s.Opened)
 	}
-	if s.Target > 0 {
-		text += fmt.Sprintf(" | sent %.0f of %.0f/s", s.Sent, s.Target)
-	} else if s.Sent > 0 {
+	switch {
+	case p.Mode == swarm.Churn:
+		text += fmt.Sprintf(" | opened %.0f%s", s.Opened, ofTarget(s))
+	case s.Target > 0:
+		text += fmt.Sprintf(" | sent %.0f%s", s.Sent, ofTarget(s))
+	case s.Sent > 0:
 		text += fmt.Sprintf(" | sent %.0f/s", s.Sent)
 	}
 	if s.Received > 0 {
@@ -38,4 +42,12 @@ func Line(p loadgen.Progress) string {
 		text += fmt.Sprintf(", server %.2f CPU", s.Cores)
 	}
 	return text
+}
+
+// ofTarget ends the words of a rate: what was asked for, where something was.
+func ofTarget(s *loadgen.Second) string {
+	if s.Target > 0 {
+		return fmt.Sprintf(" of %.0f/s", s.Target)
+	}
+	return "/s"
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"c100k/loadgen"
+	"c100k/loadgen/swarm"
 )
 
 // The colors are those of the terminal's own palette, which its owner can read on its background.
@@ -62,8 +63,10 @@ func (m *model) render() string {
 	m.renderConnections(p)
 	p.gap()
 	if x.Phase != loadgen.Ramp {
-		m.renderRate(p)
-		p.gap()
+		if x.Mode != swarm.Idle && x.Mode != swarm.Storm { // they say nothing
+			m.renderRate(p)
+			p.gap()
+		}
 		m.renderLatency(p)
 		p.gap()
 	}
@@ -124,11 +127,11 @@ func (m *model) renderReasons(p *page, label string, reasons map[string]uint64) 
 
 func (m *model) renderRate(p *page) {
 	s := &m.latest.Second
-	target := ""
-	if s.Target > 0 {
-		target = fmt.Sprintf(" of %.0f/s", s.Target)
+	if m.latest.Mode == swarm.Churn {
+		p.line("opened", "%.0f%s, %d in all", s.Opened, ofTarget(s), m.latest.Opened)
+		return
 	}
-	p.line("sent", "%.0f/s%s, %d in all", s.Sent, target, m.latest.Sent)
+	p.line("sent", "%.0f%s, %d in all", s.Sent, ofTarget(s), m.latest.Sent)
 	words := fmt.Sprintf("%.0f/s, %d in all", s.Received, m.latest.Received)
 	p.line("received", "%s", words)
 	p.line("", "%s", accent.Render(sparkline(m.received, p.room(0))))

@@ -31,6 +31,10 @@ func TestLine(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	churn := loadgen.Progress{Mode: swarm.Churn, Phase: loadgen.Measure, Wanted: 10, Second: loadgen.Second{Opened: 99, Sent: 98, Target: 100}}
+	if got := Line(churn); got != "    0s measure  0/10 open | opened 99 of 100/s | generator 0 %" {
+		t.Error(got)
+	}
 	ramp := loadgen.Progress{Phase: loadgen.Ramp, Wanted: 10, Second: loadgen.Second{Open: 3, Opened: 3}}
 	if got := Line(ramp); got != "    0s connect  3/10 open, 3/s" {
 		t.Error(got)
@@ -50,7 +54,7 @@ func TestRenderFits(t *testing.T) {
 				t.Errorf("%d columns at %d: %s", n, width, line)
 			}
 		}
-		for _, want := range []string{"99000 of 100000 open", "http 503", "and 1 more reason", "1990/s of 2000/s", "12s left", "p99 123ms", "95 % busy"} {
+		for _, want := range []string{"99000 of 100000 open", "http 503", "and 1 more reason", "1990 of 2000/s", "12s left", "p99 123ms", "95 % busy"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("no %q at %d columns:\n%s", want, width, text)
 			}

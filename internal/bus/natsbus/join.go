@@ -224,7 +224,9 @@ func (b *Bus) reconnected(c *nats.Conn) {
 	b.peers.excuse(time.Now())
 	b.trouble.Store(nil)
 	b.out.present(true) // the others say what they have sent meanwhile, so that it can be counted
-	b.log.Info("the bus is connected again", "missed", b.missed.Load(), "unsent", b.unsent.Load())
+
+	// What was missed shows only when they have.
+	b.log.Info("the bus is connected again", "unsent", b.unsent.Load())
 }
 
 func (b *Bus) failed(_ *nats.Conn, _ *nats.Subscription, err error) {

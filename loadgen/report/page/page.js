@@ -56,6 +56,11 @@
   });
 
   function rate() {
+    if (data.churn) {
+      const series = [line("opened", "a", count), line("target", "faint", count, { dash: [5, 4], width: 1.25 })];
+      draw("rate", overTime(series, compact), [at, of((s) => s.opened_a_second), of((s) => s.target || null)]);
+      return;
+    }
     const series = [line("received", "a", count), line("sent", "b", count), line("target", "faint", count, { dash: [5, 4], width: 1.25 })];
     const options = overTime(series, compact);
     if (data.publisher) {
@@ -69,12 +74,13 @@
   }
 
   function latency() {
+    const brief = (s) => (data.connects ? s.connect : s.latency);
     // A decade apart is where latencies differ: the axis is logarithmic.
     draw("latency", {
       ...overTime([line("p50", "c", time), line("p90", "a", time), line("p99", "b", time), line("max", "bad", time, { width: 1 })], time),
       scales: { x: { time: false }, y: { distr: 3 } },
       axes: [axis({ values: (u, vs) => vs.map((v) => v + "s") }), axis({ size: 58, filter: (u, vs) => vs, values: decades })],
-    }, [at, ...["p50_ms", "p90_ms", "p99_ms", "max_ms"].map((k) => of((s) => (s.latency && s.latency[k]) || null))]);
+    }, [at, ...["p50_ms", "p90_ms", "p99_ms", "max_ms"].map((k) => of((s) => (brief(s) && brief(s)[k]) || null))]);
   }
 
   // The curve: x counts nines, so that 99.9 % is as far from 99 % as that from 90 %.

@@ -1,0 +1,30 @@
+// What a worker may ask for, and what comes over its link from clients.
+
+package workers
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// TestOrdersAreForWorkersAlone: no path that a client can send, all of which begin with /v1/, leads to what is meant for the worker.
+func TestOrdersAreForWorkersAlone(t *testing.T) {
+	orders := func() *Orders {
+		t.Error("somebody has got the orders")
+		return new(Orders)
+	}
+	for _, path := range []string{
+		"/v1/../worker/orders", "/v1//../worker/orders", "/v1/./../worker/orders", "/v1/%2e%2e/worker/orders", "/v1/%2E./worker/orders",
+		"/v1/../worker/serving", "/v1/topics/..", "/v1/topics/../../worker/orders",
+	} {
+		passed := false
+		p := &process{serving: make(chan struct{})}
+		h := p.handler(orders, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true }))
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		if !passed {
+			t.Errorf("%s: %d to %q, and not the API's", path, answer.Code, answer.Header().Get("Location"))
+		}
+	}
+}

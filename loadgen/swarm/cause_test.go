@@ -1,0 +1,24 @@
+// The words for errors of sockets.
+
+package swarm
+
+import (
+	"os"
+	"syscall"
+	"testing"
+)
+
+// TestCauses: what this end lacks has names of its own, which the verdict on a run goes by.
+func TestCauses(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EADDRNOTAVAIL: NoPort, syscall.EMFILE: NoDescriptor, syscall.ENFILE: NoDescriptor,
+		syscall.ECONNREFUSED: "refused", syscall.EPIPE: "reset", syscall.ENETUNREACH: "unreachable", syscall.EPERM: "operation not permitted",
+	} {
+		if got := causeOf(os.NewSyscallError("connect", errno)); got != want {
+			t.Errorf("%v is %q, want %q", errno, got, want)
+		}
+	}
+	if got := causeOf(os.ErrClosed); got != "no connection" {
+		t.Errorf("an error that is no errno is %q", got)
+	}
+}
