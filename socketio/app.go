@@ -17,8 +17,7 @@ type app struct{ *Reactor }
 func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
 	i, c := a.clients.Alloc()
 	s.SetValue(i)
-	f := newFacts(r)
-	c.session, c.facts = s.ID(), &f
+	c.session, c.facts = s.ID(), a.registrar.facts(r)
 	a.server.connected.Add(1)
 	if a.watch.Opened != nil {
 		a.watch.Opened()

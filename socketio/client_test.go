@@ -198,9 +198,11 @@ func TestClients(t *testing.T) {
 	t.Run("4 compressed", func(t *testing.T) {
 		clients(t, mount(t, answering(Options{Loops: 2, Compress: true})), "sioclient.mjs", "4", "websocket")
 	})
-	t.Run("recovery", func(t *testing.T) {
-		clients(t, mount(t, answering(Options{Loops: 2, Recovery: &Recovery{}})), "recovery.mjs")
-	})
+	for _, transports := range []string{"polling", "websocket", "polling,websocket"} {
+		t.Run("recovery over "+transports, func(t *testing.T) {
+			clients(t, mount(t, answering(Options{Loops: 2, Recovery: &Recovery{}})), "recovery.mjs", transports)
+		})
+	}
 }
 
 // A server that refuses protocol 3 says so.

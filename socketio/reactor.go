@@ -37,6 +37,7 @@ type Reactor struct {
 
 	// Loop only.
 	clients    netpoll.Slab[client]
+	registrar  registrar
 	taken      []order  // being worked off
 	next       int      // the first of them that is not done
 	held       []order  // orders for sockets that wait for broadcasts to come first

@@ -1,13 +1,18 @@
 // Connection state recovery with socket.io-client 4: who was away for a moment misses nothing.
-import { test, run, equal, base } from './tap.mjs';
+import { test, run, equal, rest, base } from './tap.mjs';
 import { io } from 'socket.io-client';
 
+const transports = rest[0].split(',');
+
 function connect(options = {}) {
-  const s = io(base, { transports: ['websocket'], forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 200, ...options });
+  const s = io(base, { transports, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 200, ...options });
   s.said = [];
   s.on('said', text => s.said.push(text));
   s.call = (event, ...args) => new Promise(done => s.emit(event, ...args, (...answer) => done(answer)));
-  s.up = () => s.connected ? Promise.resolve() : new Promise(done => s.once('connect', done));
+  s.up = async () => {
+    if (!s.connected) await new Promise(done => s.once('connect', done));
+    if (transports.length > 1 && s.io.engine.transport.name !== 'websocket') await new Promise(done => s.io.engine.once('upgrade', done));
+  };
   return s;
 }
 async function away(s, meanwhile) {
@@ -17,6 +22,7 @@ async function away(s, meanwhile) {
   await gone;
   await meanwhile();
   await back;
+  await s.up();
 }
 const until = async f => { while (!f()) await new Promise(done => setTimeout(done, 10)); };
 

@@ -1,0 +1,74 @@
+package socketio
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+)
+
+// restarting is a server that is closed and replaced by another one on the same address.
+type restarting struct {
+	t    *testing.T
+	addr string
+
+	mu   sync.Mutex // guards the fields below
+	io   *Server
+	http *http.Server
+	done chan struct{} // closed when http has ended
+}
+
+// start begins to serve at addr.
+func (r *restarting) start() {
+	l, err := net.Listen("tcp", r.addr)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	r.addr = l.Addr().String()
+	r.io = answering(Options{Loops: 2, AllowV3: true})
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", r.io.Handler())
+	r.http, r.done = &http.Server{Handler: mux}, make(chan struct{})
+	go func(s *http.Server, done chan struct{}) {
+		defer close(done)
+		_ = s.Serve(l) // until it is closed
+	}(r.http, r.done)
+}
+
+// stop ends it as a program does that is told to: clients hear of it, the port is closed.
+func (r *restarting) stop() {
+	if err := r.http.Close(); err != nil {
+		r.t.Error(err)
+	}
+	<-r.done
+	if err := r.io.Close(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// ServeHTTP restarts the server.
+func (r *restarting) ServeHTTP(http.ResponseWriter, *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop()
+	r.start()
+}
+
+func TestRestart(t *testing.T) {
+	for _, tt := range []struct{ version, transports string }{
+		{"4", "polling"}, {"4", "websocket"}, {"4", "polling,websocket"}, {"2", "polling,websocket"},
+	} {
+		t.Run(tt.version+" over "+tt.transports, func(t *testing.T) {
+			r := &restarting{t: t, addr: "127.0.0.1:0"}
+			r.start()
+			control := httptest.NewServer(r)
+			defer func() {
+				control.Close()
+				r.stop()
+			}()
+			clients(t, "http://"+r.addr, "restart.mjs", tt.version, tt.transports, control.URL)
+		})
+	}
+}
