@@ -157,7 +157,7 @@ func (p *probe) dial(ctx context.Context, protocols []string) (net.Conn, *bufio.
 	var refused error
 	header := httpHeader(p.header)
 	host := header.Get("Host")
-	header.Del("Host") // it has a line of its own, and two are an error
+	header.Del("Host")                                              // it has a line of its own, and two are an error
 	if given := header.Get("Sec-WebSocket-Protocol"); given != "" { // it replaces ours, as every line does
 		protocols = strings.FieldsFunc(given, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 		header.Del("Sec-WebSocket-Protocol")
