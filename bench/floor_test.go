@@ -165,6 +165,14 @@ func TestFloorFrames(t *testing.T) {
 		write(frames[2:9]) // inside the payload of the first
 		write(frames[9:])
 		readAll(t, r, messages)
+		var last bytes.Buffer
+		if err := ws.WriteFrame(&last, ws.MaskFrameWith(ws.NewCloseFrame(nil), [4]byte{1, 2, 3, 4})); err != nil {
+			t.Fatal(err)
+		}
+		write(last.Bytes())
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("behind a close frame comes %v, want the end", err)
+		}
 	})
 }
 

@@ -72,7 +72,7 @@ func scenarios(sz size) []scenario {
 	loops := func(t target) bool { return t.echoes() && !t.oneLoop }
 	return []scenario{
 		{name: "memory", rivals: 2, suits: anyTarget, run: runMemory,
-			what:    fmt.Sprintf("%d connections to the room are open and quiet: private memory of the process, less that before them, for each; and CPU meanwhile", sz.idle),
+			what:    fmt.Sprintf("%d connections to the room are open and quiet: what private memory each adds to a process that holds few; and CPU meanwhile", sz.idle),
 			figures: []figure{{"bytes", fmt.Sprintf("idle memory at %s, bytes", thousands(sz.idle)), 0}, {"cpu", "CPU while quiet, % of a core", 2}}},
 		{name: "handshake", rivals: 2, suits: anyTarget, run: runHandshake, figures: us("handshake"),
 			what: fmt.Sprintf("%d connections are reset at once and open again, twice: CPU for each of accept, upgrade and close", sz.storm)},
@@ -178,24 +178,33 @@ func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
 		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())
 }
 
-// runMemory compares the process with its connections, when they have been quiet for a while, to the same process without. Before the first reading some
-// connections came and went: code pages and buffers that are needed once, or for a crowd that comes in, are not the price of a connection that stays.
+// runMemory compares the process with its connections, when they have been quiet for a while, to another fresh one that holds few of them: what is needed
+// once, or for a crowd that comes in and is given back, is not the price of a connection that stays.
 func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
-	idle := func(conns int, d time.Duration) (*load, error) {
-		return b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", d.String())
-	}
-	if _, err := idle(max(1, b.size.idle/75), b.size.quiet/10); err != nil {
-		return nil, err
-	}
-	l, err := idle(b.size.idle, b.size.quiet)
+	few, err := s.target.start(b.serverCore, 1)
 	if err != nil {
 		return nil, err
 	}
-	if l.Server == nil || l.Server.Trouble != "" {
+	little, err := b.idle(ctx, few, max(1, b.size.idle/75))
+	few.stop()
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.idle(ctx, s, b.size.idle)
+	if err != nil {
+		return nil, err
+	}
+	bytes := float64(l.Server.MemoryEnd-little.Server.MemoryEnd) / float64(l.Connections.Open-little.Connections.Open)
+	return &sample{map[string]float64{"bytes": bytes, "cpu": 100 * l.Server.Cores}, []*load{little, l}}, nil
+}
+
+// idle is a run of quiet connections.
+func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
+	l, err := b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
+	if err == nil && (l.Server == nil || l.Server.Trouble != "") {
 		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
-	bytes := float64(l.Server.MemoryEnd-l.Server.MemoryIdle) / float64(l.Connections.Open)
-	return &sample{map[string]float64{"bytes": bytes, "cpu": 100 * l.Server.Cores}, []*load{l}}, nil
+	return l, err
 }
 
 // runHandshake drops all connections by resets, so that nothing of closing is the client's, and counts how many came back.

@@ -145,6 +145,10 @@ struct run server_input(int fd, uint8_t *buf, size_t n) {
 			shutdown(fd, SHUT_RDWR);
 			return (struct run){0};
 		}
+		if (f.opcode == OP_CLOSE) { // and whatever stood before it in this read: nobody who closes waits for an answer
+			shutdown(fd, SHUT_RDWR);
+			return (struct run){0};
+		}
 		if (f.header + f.payload > (size_t)(end - in))
 			break;
 		uint32_t key;
