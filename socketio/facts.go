@@ -91,8 +91,8 @@ func (g *registrar) field(name, value []byte) {
 
 // withoutCacheBuster takes the parameter t out of a request's target, which is there to be different each time.
 func withoutCacheBuster(target string) string {
-	path, query, found := strings.Cut(target, "?")
-	if !found {
+	path, query, _ := strings.Cut(target, "?")
+	if !strings.HasPrefix(query, "t=") && !strings.Contains(query, "&t=") {
 		return target
 	}
 	kept := make([]string, 0, 4)
