@@ -48,7 +48,7 @@ type registrar struct {
 	handle unique.Handle[likeness] // of last
 
 	// Used by one call at a time, and kept to be used again; a head has a few kilobytes at most.
-	name, common, own []byte
+	name, common, own, url []byte
 }
 
 // facts reads a request.
@@ -62,9 +62,9 @@ func (g *registrar) facts(r *engineio.Request) *facts {
 	if r.CrossOrigin() {
 		flags |= factCrossOrigin
 	}
-	url := withoutCacheBuster(r.URL())
-	if g.last.headers != string(g.common) || g.last.url != url || g.last.flags != flags {
-		g.last = likeness{string(g.common), url, flags}
+	g.url = r.AppendURL(g.url[:0])
+	if g.last.headers != string(g.common) || g.last.url != string(g.url) || g.last.flags != flags {
+		g.last = likeness{string(g.common), withoutCacheBuster(string(g.url)), flags}
 		g.handle = unique.Make(g.last)
 	}
 	return &facts{common: g.handle, own: string(g.own), address: r.Address.As16(), time: r.Time.UnixMilli()}
@@ -91,8 +91,8 @@ func (g *registrar) field(name, value []byte) {
 
 // withoutCacheBuster takes the parameter t out of a request's target, which is there to be different each time.
 func withoutCacheBuster(target string) string {
-	path, query, found := strings.Cut(target, "?")
-	if !found {
+	path, query, _ := strings.Cut(target, "?")
+	if !strings.HasPrefix(query, "t=") && !strings.Contains(query, "&t=") {
 		return target
 	}
 	kept := make([]string, 0, 4)

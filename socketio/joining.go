@@ -147,9 +147,10 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 	}
 	k := packet{kind: typeConnect, namespace: []byte(nsp.name)}
 	if session.Version() != 3 {
-		k.payload = appendConnect(nil, s.id, s.pid())
+		r.payload = appendConnect(r.payload[:0], s.id, s.pid())
+		k.payload = r.payload
 	}
-	r.sendTo(l, session, newOutgoing(r.server.opt.Parser, &k, nil, flags{}))
+	r.tell(l, session, &k)
 	nsp.watch.tell()
 	for _, f := range nsp.connectionHandlers() {
 		f(s)

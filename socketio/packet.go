@@ -50,6 +50,9 @@ const (
 // rootNamespace is the one that a packet without a namespace is for.
 const rootNamespace = "/"
 
+// rootName is rootNamespace where bytes are wanted. It is not to be changed.
+var rootName = []byte(rootNamespace)
+
 // packet is one packet. Its slices are of the message it was parsed from.
 type packet struct {
 	kind        packetType // never typeBinaryEvent or typeBinaryAck: attachments say that
@@ -68,7 +71,7 @@ func parsePacket(p []byte) (k packet, bad fault) {
 	if p[0] < '0' || p[0] > '0'+byte(typeBinaryAck) {
 		return k, faultType
 	}
-	k.kind, k.namespace = packetType(p[0]-'0'), []byte(rootNamespace)
+	k.kind, k.namespace = packetType(p[0]-'0'), rootName
 	p = p[1:]
 	if k.kind >= typeBinaryEvent {
 		k.kind -= typeBinaryEvent - typeEvent

@@ -49,6 +49,9 @@ type Reactor struct {
 	alarm      *time.Timer
 	alarmAt    time.Duration
 	sink       sink
+
+	// Used by one call at a time, and kept to be used again.
+	payload, text []byte
 }
 
 func newReactor(io *Server, hub *broadcast.Hub, i int) *Reactor {
@@ -102,7 +105,22 @@ func (r *Reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoi
 	} else {
 		r.engine.SendShared(l, session, out.appendFrames(nil, session.Form()))
 	}
-	// Who asks faster than it takes the answers is not read until it has.
+	r.restrain(l, session)
+}
+
+// tell sends a packet of our own, without attachments, and allocates nothing for it.
+func (r *Reactor) tell(l *netpoll.Loop, session *engineio.Session, k *packet) {
+	if r.server.opt.Parser == ParserMsgpack {
+		r.sendTo(l, session, newOutgoing(ParserMsgpack, k, nil, flags{}))
+		return
+	}
+	r.text = appendPacket(r.text[:0], k)
+	r.engine.SendText(l, session, r.text)
+	r.restrain(l, session)
+}
+
+// restrain does not read who asks faster than it takes the answers, until it has.
+func (r *Reactor) restrain(l *netpoll.Loop, session *engineio.Session) {
 	if r.engine.Pending(l, session) > unreadBytesMax {
 		r.engine.PauseRead(l, session)
 	}

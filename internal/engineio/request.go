@@ -44,6 +44,9 @@ func (r *Request) Method() string { return string(r.head.Method()) }
 // URL is the request's target: path and query, as they were sent.
 func (r *Request) URL() string { return string(r.head.Target()) }
 
+// AppendURL appends URL.
+func (r *Request) AppendURL(dst []byte) []byte { return append(dst, r.head.Target()...) }
+
 // Host is the host that the client named.
 func (r *Request) Host() string { return string(r.head.Host()) }
 
