@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,7 +157,15 @@ func (p *probe) dial(ctx context.Context, protocols []string) (net.Conn, *bufio.
 	var refused error
 	header := httpHeader(p.header)
 	host := header.Get("Host")
-	header.Del("Host") // it has a line of its own, and two are an error
+	header.Del("Host")                                              // it has a line of its own, and two are an error
+	if given := header.Get("Sec-WebSocket-Protocol"); given != "" { // it replaces ours, as every line does
+		protocols = strings.FieldsFunc(given, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+		header.Del("Sec-WebSocket-Protocol")
+	}
+	if user := p.url.User; user != nil && header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
+	}
 	dialer := ws.Dialer{Protocols: protocols, TLSConfig: p.tls(), Host: host, Header: ws.HandshakeHeaderHTTP(header),
 		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, p.target.String())

@@ -93,6 +93,35 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// TestProbeAsTheClients: the probe asks as the clients do, with the subprotocol of --header and the password of the URL.
+func TestProbeAsTheClients(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		upgrader := ws.HTTPUpgrader{Protocol: func(offered string) bool { return offered == "chat" }}
+		if conn, _, _, err := upgrader.Upgrade(r, w); err == nil {
+			conn.Close()
+		}
+	}))
+	defer server.Close()
+	o := DefaultOptions()
+	o.URL, o.Mode = "ws://me:secret@"+server.Listener.Addr().String()+"/x", swarm.Idle
+	target, err := parseTarget(o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := resolve(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asker := probe{url: target, target: at, header: [][2]string{{"Sec-WebSocket-Protocol", "other, chat"}}}
+	if got, err := asker.protocol(t.Context(), &o); got != swarm.Raw || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

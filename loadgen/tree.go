@@ -4,14 +4,13 @@ package loadgen
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"c100k/internal/procfs"
 )
 
 // ServerReading is one look at the processes of the server.
@@ -57,7 +56,7 @@ func (t *tree) cpu() (r ServerReading, err error) {
 	}
 	r.CPU = t.gone
 	for pid, m := range alive {
-		used, err := processClock(pid)
+		used, err := procfs.CPUTime(pid)
 		if err != nil {
 			used = t.seen[pid].cpu // it ended just now, and is counted as it was
 		}
@@ -79,8 +78,8 @@ func (t *tree) memory() (ServerReading, error) {
 		return r, err
 	}
 	for pid := range t.seen {
-		private, err := privateBytes(pid)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		private, err := procfs.PrivateBytes(pid)
+		if procfs.Gone(err) {
 			continue // it ended just now
 		}
 		if err != nil {
@@ -135,35 +134,4 @@ func parseStat(line []byte) (parent int, started string, ok bool) {
 	}
 	parent, err := strconv.Atoi(fields[1])
 	return parent, fields[19], err == nil
-}
-
-// processClock is the processor time of all threads of a process, in nanoseconds: times of /proc/PID/stat are in hundredths of a second.
-func processClock(pid int) (time.Duration, error) {
-	// The clock of a process is its number, inverted, above the three bits that say which clock of it (CPUCLOCK_SCHED).
-	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
-		return 0, err
-	}
-	return time.Duration(ts.Nano()), nil
-}
-
-// privateBytes is the memory that would be free if the process ended.
-func privateBytes(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	return parseRollup(string(text)), nil
-}
-
-func parseRollup(text string) (bytes int64) {
-	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		if len(fields) == 3 && (fields[0] == "Private_Clean:" || fields[0] == "Private_Dirty:") {
-			if kib, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
-				bytes += kib << 10
-			}
-		}
-	}
-	return bytes
 }

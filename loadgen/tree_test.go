@@ -42,9 +42,6 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func TestProcFiles(t *testing.T) {
-	if got := parseRollup("Rss: 100 kB\nPrivate_Clean:  3 kB\nPrivate_Dirty:        4 kB\nPrivate_Hugetlb: x kB\n"); got != 7<<10 {
-		t.Errorf("private %d, want 7 KiB", got)
-	}
 	if got := slabBytes("MemTotal: 1 kB\nSlab:   12 kB\n"); got != 12<<10 {
 		t.Errorf("slab %d", got)
 	}

@@ -40,25 +40,7 @@ func TestParseKernel(t *testing.T) {
 	}
 }
 
-func TestParsePrivate(t *testing.T) {
-	got, err := parsePrivate("Rss: 9 kB\nPrivate_Clean:        4 kB\nPrivate_Dirty:       12 kB\nPrivate_Hugetlb:      0 kB\n")
-	if err != nil || got != 16<<10 {
-		t.Errorf("%d, %v", got, err)
-	}
-	for _, text := range []string{"", "Rss: 9 kB\n", "Private_Dirty: many kB\n"} {
-		if got, err := parsePrivate(text); err == nil {
-			t.Errorf("%q: %d", text, got)
-		}
-	}
-}
-
-func TestThisProcess(t *testing.T) {
-	if cpu, err := cpuTime(os.Getpid()); err != nil || cpu <= 0 {
-		t.Errorf("processor time %v, %v", cpu, err)
-	}
-	if private, err := privateBytes(os.Getpid()); err != nil || private <= 0 {
-		t.Errorf("private memory %d, %v", private, err)
-	}
+func TestChildren(t *testing.T) {
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
@@ -70,12 +52,6 @@ func TestThisProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // it was killed
-	if _, err := cpuTime(child.Process.Pid); !gone(err) {
-		t.Errorf("processor time of a process that has ended: %v", err)
-	}
-	if _, err := privateBytes(child.Process.Pid); !gone(err) {
-		t.Errorf("memory of a process that has ended: %v", err)
-	}
 }
 
 func TestNote(t *testing.T) {

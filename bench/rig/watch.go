@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"c100k/internal/procfs"
 )
 
 // Reading is what a node was doing at one moment.
@@ -23,12 +25,12 @@ type Reading struct {
 func (n *Node) Read() (Reading, error) {
 	r := Reading{At: time.Now()}
 	for _, pid := range n.processes() {
-		cpu, err := cpuTime(pid)
-		if err != nil && !gone(err) {
+		cpu, err := procfs.CPUTime(pid)
+		if err != nil && !procfs.Gone(err) {
 			return r, err
 		}
-		private, err := privateBytes(pid)
-		if err != nil && !gone(err) {
+		private, err := procfs.PrivateBytes(pid)
+		if err != nil && !procfs.Gone(err) {
 			return r, err
 		}
 		r.CPU, r.Private = r.CPU+cpu, r.Private+private

@@ -3,16 +3,14 @@
 package admin
 
 import (
-	"bufio"
-	"bytes"
 	"os"
 	"runtime"
 	"runtime/metrics"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"c100k/internal/procfs"
 )
 
 // process reads this process's figures, at most once a ProcessAgeMax.
@@ -49,23 +47,14 @@ func (p *process) read(s *Stats) {
 	}
 }
 
-// privateBytes adds up the pages that only this process maps; 0 where the
-// kernel does not say.
+// privateBytes is the memory that only this process maps; 0 where the kernel
+// does not say.
 func privateBytes() int64 {
-	rollup, err := os.ReadFile("/proc/self/smaps_rollup")
+	private, err := procfs.PrivateBytes(os.Getpid())
 	if err != nil {
 		return 0
 	}
-	var kib int64
-	lines := bufio.NewScanner(bytes.NewReader(rollup))
-	for lines.Scan() {
-		// "Private_Dirty:      1234 kB", and Private_Clean, Private_Hugetlb
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && strings.HasPrefix(fields[0], "Private_") {
-			n, _ := strconv.ParseInt(fields[1], 10, 64)
-			kib += n
-		}
-	}
-	return kib << 10
+	return private
 }
 
 // cpuSeconds is the time that this process has run, in user and kernel mode.

@@ -188,7 +188,7 @@ func number(n uint64) string {
 // figure writes a rate: whole from 100 on.
 func figure(f float64) string {
 	switch {
-	case f >= 100:
+	case f >= 99.95:
 		return number(uint64(f + 0.5))
 	case f >= 10:
 		return fmt.Sprintf("%.1f", f)

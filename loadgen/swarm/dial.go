@@ -51,6 +51,7 @@ func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
 	}
 	if l.Adopt(fd, roleUpgrade, i+1, nil) == nil {
+		s.dropTLS(&s.clients[i])
 		s.leave(i, NoDescriptor, 0)
 	}
 }
@@ -146,10 +147,7 @@ func (s *Swarm) forget(c *netpoll.Conn) uint32 {
 		}
 		cl.partial = 0
 	}
-	if cl.secured != 0 {
-		s.secured.Free(cl.secured)
-		cl.secured = 0
-	}
+	s.dropTLS(cl)
 	c.SetTag(0)
 	return i
 }

@@ -49,8 +49,11 @@ func TestChurn(t *testing.T) {
 		if len(s.Failed)+len(s.Lost) > 0 || s.Reconnected < s.Opened-10 {
 			t.Errorf("%s: %+v", tt.url, s)
 		}
-		if tt.rate > 0 && (s.Opened > 1500 || s.At-r.all[0].At > 4*time.Second) {
-			t.Errorf("%d opened", s.Opened)
+		// The schedule goes on whatever the machine has time for: what was due opened, or found all connections in use.
+		first := r.all[0]
+		due := tt.rate * (s.At - first.At).Seconds()
+		if began := float64(s.Opened + s.Unsent - first.Opened - first.Unsent); tt.rate > 0 && (began < due-100 || began > due+20) {
+			t.Errorf("%v began, %v were due", began, due)
 		}
 		if s := r.end(); s.Open+s.Connecting > 0 {
 			t.Errorf("%s: %+v", tt.url, s)
@@ -131,7 +134,8 @@ func TestNotAllInTime(t *testing.T) {
 	if _, err := s.Publish("t", 0, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{8}, Within: time.Second}}
+	r.until("what comes has come", func(s swarm.Sample) bool { return s.Received == 18 && s.Corrupted == 3 && s.Foreign == 3 })
+	r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{8}, Within: 100 * time.Millisecond}}
 	got := r.until("settled", func(s swarm.Sample) bool { return s.Settled })
 	want := swarm.Sample{Expected: 24, Missing: 9, Received: 18, Duplicated: 3, Reordered: 3, Corrupted: 3, Foreign: 3}
 	if got.Expected != want.Expected || got.Missing != want.Missing || got.Received != want.Received || got.Duplicated != want.Duplicated ||
@@ -200,6 +204,7 @@ func TestDeafAfterReturn(t *testing.T) {
 		<-ready // and nobody tells it anything
 		r.until("it is back", func(s swarm.Sample) bool { return s.Reconnected == 1 })
 		say(tt.after, stays)
+		r.until("the other has heard", func(s swarm.Sample) bool { return s.Received == 10+tt.after })
 		r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{seq}, Within: 300 * time.Millisecond}}
 		s := r.until("settled", func(s swarm.Sample) bool { return s.Settled })
 		if away := 4 + tt.after - tt.missing; s.Missing != tt.missing || s.MissedAway != away {

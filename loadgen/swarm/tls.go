@@ -243,6 +243,14 @@ func (s *Swarm) shaken(l *netpoll.Loop, job handshake, fd int, t secured, err er
 	s.adopt(l, job.client, fd)
 }
 
+// dropTLS forgets a client's TLS, if it has any.
+func (s *Swarm) dropTLS(cl *client) {
+	if cl.secured != 0 {
+		s.secured.Free(cl.secured)
+		cl.secured = 0
+	}
+}
+
 // tlsCause is the word for why there is no TLS connection.
 func tlsCause(err error) string {
 	var timeout net.Error

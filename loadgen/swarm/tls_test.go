@@ -92,7 +92,7 @@ func TestTLSRefusals(t *testing.T) {
 	for addr, reason := range map[string]string{
 		secureEcho(t, tls.VersionTLS13): "bad certificate", silent: "timeout", plain: "no TLS", resets: "reset", closed.Addr().String(): "refused",
 	} {
-		r := begin(t, addr, swarm.Spec{URL: "wss://HOST/ws", Mode: swarm.Idle, Conns: 3, Timeout: 300 * time.Millisecond})
+		r := begin(t, addr, swarm.Spec{URL: "wss://HOST/ws", Mode: swarm.Idle, Conns: 3, Timeout: patience(reason)})
 		if s := r.until("three have failed", func(s swarm.Sample) bool { return totalOf(s.Failed) == 3 }); s.Failed[reason] != 3 {
 			t.Errorf("failed %v, want %q", s.Failed, reason)
 		}
