@@ -10,6 +10,7 @@ import (
 
 // restarting is a server that is closed and replaced by another one on the same address.
 type restarting struct {
+	// Immutable.
 	t    *testing.T
 	addr string
 
@@ -19,14 +20,18 @@ type restarting struct {
 	done chan struct{} // closed when http has ended
 }
 
-// start begins to serve at addr.
-func (r *restarting) start() {
+// restart begins to serve at addr, where a server was before.
+func (r *restarting) restart() {
 	l, err := net.Listen("tcp", r.addr)
 	if err != nil {
 		r.t.Error(err)
 		return
 	}
-	r.addr = l.Addr().String()
+	r.start(l)
+}
+
+// start begins to serve.
+func (r *restarting) start(l net.Listener) {
 	r.io = answering(Options{Loops: 2, AllowV3: true})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", r.io.Handler())
@@ -53,7 +58,7 @@ func (r *restarting) ServeHTTP(http.ResponseWriter, *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stop()
-	r.start()
+	r.restart()
 }
 
 func TestRestart(t *testing.T) {
@@ -61,8 +66,12 @@ func TestRestart(t *testing.T) {
 		{"4", "polling"}, {"4", "websocket"}, {"4", "polling,websocket"}, {"2", "polling,websocket"},
 	} {
 		t.Run(tt.version+" over "+tt.transports, func(t *testing.T) {
-			r := &restarting{t: t, addr: "127.0.0.1:0"}
-			r.start()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &restarting{t: t, addr: l.Addr().String()}
+			r.start(l)
 			control := httptest.NewServer(r)
 			defer func() {
 				control.Close()
