@@ -39,10 +39,24 @@ const (
 	serverIdleAt = 0.65
 )
 
-// run runs the load to its end. A message lost, doubled, changed or out of order is an error; so is a connection that failed or was dropped, but for
-// as many as spared says: readers that stand still may be dropped.
-func (g *generator) run(ctx context.Context, s *server, spared int, progress *progress, args ...string) (*load, error) {
-	args = append(args, "--server-pid", strconv.Itoa(s.pid()), "--plain")
+// manner is what one run of the load has of its own. The zero value is what most have.
+type manner struct {
+	spared    int       // connections that may be dropped: readers that stand still
+	unwatched bool      // nobody looks at the server's cost: a look takes the load's core for milliseconds, which latencies would show
+	yields    bool      // the run gives way to others on its core
+	progress  *progress // who waits for what it says; nil: nobody
+}
+
+// run runs the load to its end. A message lost, doubled, changed or out of order is an error; so is a connection that failed or was dropped.
+func (g *generator) run(ctx context.Context, s *server, m manner, args ...string) (*load, error) {
+	progress := m.progress
+	if progress == nil {
+		progress = newProgress()
+	}
+	args = append(args, "--plain")
+	if !m.unwatched {
+		args = append(args, "--server-pid", strconv.Itoa(s.pid()))
+	}
 	if s.protocol != "" {
 		args = append(args, "--protocol", s.protocol)
 	}
@@ -51,7 +65,7 @@ func (g *generator) run(ctx context.Context, s *server, spared int, progress *pr
 	}
 	base := filepath.Join(g.dir, strconv.FormatInt(time.Now().UnixNano(), 36))
 	var ended *rig.Load
-	err := onThread(g.core, progress.yields, func() (err error) {
+	err := onThread(g.core, m.yields, func() (err error) {
 		ended, err = rig.Run(ctx, g.binary, base, progress, args...)
 		return err
 	})
@@ -59,7 +73,7 @@ func (g *generator) run(ctx context.Context, s *server, spared int, progress *pr
 		return nil, fmt.Errorf("c100k load %s: %w\n%s", strings.Join(args, " "), err, progress.tail())
 	}
 	l := &load{Result: ended.Result}
-	if fault := faultOf(ended.Result, spared); fault != "" {
+	if fault := faultOf(ended.Result, m.spared); fault != "" {
 		return nil, fmt.Errorf("c100k load %s: %s", strings.Join(args, " "), fault)
 	}
 	l.void = voidReason(ended)
@@ -122,7 +136,6 @@ func voidReason(l *rig.Load) string {
 
 // progress takes what a run says while it goes on. Any goroutine.
 type progress struct {
-	yields   bool          // the run gives way to others on its core
 	measures chan struct{} // closed when the measured part has begun
 
 	mu   sync.Mutex // guards the fields below

@@ -147,7 +147,7 @@ func (s *server) listensAt() string {
 
 // perMessage is a run whose figure is server CPU a message.
 func (b *bench) perMessage(ctx context.Context, s *server, args ...string) (*sample, error) {
-	l, err := b.generator.run(ctx, s, 0, newProgress(), args...)
+	l, err := b.generator.run(ctx, s, manner{}, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
 
 // idle is a run of quiet connections.
 func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
-	l, err := b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
+	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
 	if err == nil && (l.Server == nil || l.Server.Trouble != "") {
 		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
@@ -209,7 +209,7 @@ func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
 
 // runHandshake drops all connections by resets, so that nothing of closing is the client's, and counts how many came back.
 func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
-	l, err := b.generator.run(ctx, s, 0, newProgress(), s.listensAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
+	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
 		"--storm-every", (b.size.seconds / 3).String(), "--for", b.size.seconds.String())
 	if err != nil {
 		return nil, err
@@ -224,12 +224,12 @@ func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
 // runStalled measures the same fan-out without and with readers that stand still, one right after the other on the same server.
 func runStalled(ctx context.Context, b *bench, s *server) (*sample, error) {
 	args := b.fan(s, b.size.fanSmall, "--size", "1024", "--in-flight", "1")
-	without, err := b.generator.run(ctx, s, 0, newProgress(), args...)
+	without, err := b.generator.run(ctx, s, manner{}, args...)
 	if err != nil {
 		return nil, err
 	}
 	stalled := max(1, b.size.fanSmall/100)
-	with, err := b.generator.run(ctx, s, stalled, newProgress(), append(args, "--mode", "slow-reader", "--slow-share",
+	with, err := b.generator.run(ctx, s, manner{spared: stalled}, append(args, "--mode", "slow-reader", "--slow-share",
 		strconv.FormatFloat(float64(stalled)/float64(b.size.fanSmall), 'g', -1, 64), "--no-reconnect")...)
 	if err != nil {
 		return nil, err
@@ -253,7 +253,7 @@ const besideSlack = 4 * time.Second
 // work is not measured as latency.
 func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 	args := b.echo(s, "--rate", strconv.Itoa(b.size.rate))
-	alone, err := b.generator.run(ctx, s, 0, newProgress(), args...)
+	alone, err := b.generator.run(ctx, s, manner{unwatched: true}, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -261,18 +261,17 @@ func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 		l   *load
 		err error
 	}
-	crowd, ended := newProgress(), make(chan outcome, 1)
-	crowd.yields = true
+	crowd, ended := manner{yields: true, unwatched: true, progress: newProgress()}, make(chan outcome, 1)
 	go func() {
-		l, err := b.generator.run(ctx, s, 0, crowd, b.fan(s, b.size.fan, "--publish-rate", strconv.Itoa(b.size.fanRate), "--for", (b.size.seconds+besideSlack).String())...)
+		l, err := b.generator.run(ctx, s, crowd, b.fan(s, b.size.fan, "--publish-rate", strconv.Itoa(b.size.fanRate), "--for", (b.size.seconds+besideSlack).String())...)
 		ended <- outcome{l, err}
 	}()
 	select {
-	case <-crowd.measures:
+	case <-crowd.progress.measures:
 	case early := <-ended:
 		return nil, fmt.Errorf("the fan-outs ended before they began: %w", early.err)
 	}
-	beside, err := b.generator.run(ctx, s, 0, newProgress(), args...)
+	beside, err := b.generator.run(ctx, s, manner{unwatched: true}, args...)
 	fans := <-ended
 	if err == nil {
 		err = fans.err
