@@ -19,7 +19,7 @@ type technique struct {
 	name      string
 	without   string   // what is done in its place
 	scenarios []string // where it should matter
-	env       string   // its word in C100K_WITHOUT, which a build with the tag `ablation` reads
+	env       string   // its word in ABLATION_WITHOUT, which a build with the tag `ablation` reads
 	io        string   // or --io without it
 }
 
@@ -43,7 +43,9 @@ func (t technique) target(binary string) target {
 		io = "auto"
 	}
 	without := node(t.name, binary, io)
-	without.env = []string{"C100K_WITHOUT=" + t.env}
+	if t.env != "" {
+		without.env = []string{"ABLATION_WITHOUT=" + t.env}
+	}
 	return without
 }
 
@@ -53,7 +55,7 @@ func (b *bench) ablate(ctx context.Context, root string, o options, chosen []sce
 		return err
 	}
 	doc := &document{scenarios: chosen}
-	begin, longest := time.Now(), time.Duration(0)
+	begin, longest, failed := time.Now(), time.Duration(0), 0
 	for rep := range b.reps {
 		started := time.Now()
 		if rep > 0 && started.Sub(begin)+longest > b.within {
@@ -66,6 +68,9 @@ func (b *bench) ablate(ctx context.Context, root string, o options, chosen []sce
 					return errors.New("interrupted")
 				}
 				fmt.Fprintf(os.Stderr, "%6s %d %-12s %-32s %v %s%s\n", time.Since(begin).Round(time.Second), rep+1, sc.name, t.Name, r.Figures, r.Void, r.Error)
+				if r.Error != "" {
+					failed++
+				}
 				doc.Runs = append(doc.Runs, r)
 			}
 		}
@@ -75,7 +80,12 @@ func (b *bench) ablate(ctx context.Context, root string, o options, chosen []sce
 	fmt.Printf("null system call %.0f ns · %s · %d repetitions\n\n", nullSyscall(), firstLine("git", "-C", root, "describe", "--always", "--dirty"), doc.Repetitions)
 	doc.ablationTable(os.Stdout)
 	if o.json != "" {
-		return doc.writeJSON(o.json)
+		if err := doc.writeJSON(o.json); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d runs failed", failed)
 	}
 	return nil
 }

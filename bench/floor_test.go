@@ -124,6 +124,28 @@ func TestScenarios(t *testing.T) {
 	eachFloor(t, all)
 }
 
+// The node of an ablation serves with each technique switched off, and loses nothing without it.
+func TestAblation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the node anew")
+	}
+	binary := filepath.Join(t.TempDir(), "ablation")
+	if err := buildNode(t.Context(), "..", binary, "-tags", "ablation"); err != nil {
+		t.Fatal(err)
+	}
+	b := smoke(t)
+	for _, sc := range scenarios(smokeSize) {
+		if sc.name != "burst" && sc.name != "deflate" && sc.name != "echo16k" {
+			continue
+		}
+		for _, on := range b.variants(sc, binary) {
+			if r := b.runOne(t.Context(), sc, on, 0); r.Error != "" {
+				t.Errorf("%s without %s: %s", sc.name, on.Name, r.Error)
+			}
+		}
+	}
+}
+
 // A floor that lost or joined bytes would be fast for nothing.
 func TestFloorFrames(t *testing.T) {
 	eachFloor(t, func(t *testing.T, s *server) {

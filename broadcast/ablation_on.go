@@ -15,7 +15,7 @@ var (
 	withoutSharing = switchedOff("sharing")
 )
 
-// switchedOff tells whether C100K_WITHOUT, a list with commas, has a technique in it.
+// switchedOff tells whether ABLATION_WITHOUT, a list with commas, has a technique in it.
 func switchedOff(technique string) bool {
-	return slices.Contains(strings.Split(os.Getenv("C100K_WITHOUT"), ","), technique)
+	return slices.Contains(strings.Split(os.Getenv("ABLATION_WITHOUT"), ","), technique)
 }
