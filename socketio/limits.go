@@ -63,6 +63,10 @@ const (
 	// sent anything else.
 	heldMax = time.Second
 
+	// roomEventsMax bounds the events of a namespace's rooms that wait for Namespace.OnRoomEvent; without it a program that blocks there would
+	// fill the memory with them.
+	roomEventsMax = 100_000
+
 	// roundsPerTurnMax bounds how often one turn goes back and forth between broadcasts and packets for single sockets, each time for a
 	// turn's worth of members.
 	roundsPerTurnMax = 8

@@ -16,6 +16,9 @@ const (
 	RoomDeleted RoomEventKind = "delete-room"
 	RoomJoined  RoomEventKind = "join-room"
 	RoomLeft    RoomEventKind = "leave-room"
+
+	// RoomEventsMissed stands for events that nobody was told of, because the program did not take those before them: RoomEvent.Missed.
+	RoomEventsMissed RoomEventKind = "missed"
 )
 
 // RoomEvent is something that happened to a room of a namespace. The room that is named by a socket's id is one like others.
@@ -23,13 +26,15 @@ type RoomEvent struct {
 	Kind   RoomEventKind
 	Room   string
 	Socket string // id of who joined or left; "" where the room appeared or disappeared
+	Missed uint64 // how many events RoomEventsMissed stands for
 }
 
 // OnRoomEvent calls f for each event of the namespace's rooms on this server. Register it before clients come: rooms that are there
 // already are not counted, and never said to disappear.
 //
 // f is called for one event at a time, in the order in which they happened, on whatever goroutine joins or leaves, or did so meanwhile. It
-// must not block: what happens meanwhile is kept for it. It may join and leave, and hears of that afterwards.
+// must not block: what happens meanwhile is kept for it, up to a bound beyond which it hears RoomEventsMissed. It may join and leave, and
+// hears of that afterwards.
 func (nsp *Namespace) OnRoomEvent(f func(e RoomEvent)) {
 	w := nsp.watch.Load()
 	for w == nil {
@@ -46,7 +51,8 @@ type roomWatch struct {
 	mu      sync.Mutex // guards the fields below
 	told    []func(e RoomEvent)
 	sizes   map[string]int
-	waiting []RoomEvent // happened, and nobody has been told
+	waiting []RoomEvent // happened, and nobody has been told; at most roomEventsMax
+	missed  uint64      // happened behind those, and not kept
 	telling bool        // somebody is about to tell of them
 }
 
@@ -64,9 +70,9 @@ func (p *watching) join(id string, rooms ...string) {
 	defer w.mu.Unlock()
 	for _, room := range rooms {
 		if w.sizes[room]++; w.sizes[room] == 1 {
-			w.waiting = append(w.waiting, RoomEvent{Kind: RoomCreated, Room: room})
+			w.note(RoomEvent{Kind: RoomCreated, Room: room})
 		}
-		w.waiting = append(w.waiting, RoomEvent{Kind: RoomJoined, Room: room, Socket: id})
+		w.note(RoomEvent{Kind: RoomJoined, Room: room, Socket: id})
 	}
 }
 
@@ -79,12 +85,12 @@ func (p *watching) leave(id string, rooms ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, room := range rooms {
-		w.waiting = append(w.waiting, RoomEvent{Kind: RoomLeft, Room: room, Socket: id})
+		w.note(RoomEvent{Kind: RoomLeft, Room: room, Socket: id})
 		switch w.sizes[room] {
 		case 0: // it was there before anybody wanted to know
 		case 1:
 			delete(w.sizes, room)
-			w.waiting = append(w.waiting, RoomEvent{Kind: RoomDeleted, Room: room})
+			w.note(RoomEvent{Kind: RoomDeleted, Room: room})
 		default:
 			w.sizes[room]--
 		}
@@ -104,11 +110,36 @@ func (p *watching) tell() {
 	}
 	w.telling = true
 	defer func() { w.telling = false }() // also if the program panics
-	for len(w.waiting) > 0 {
-		e := w.waiting[0]
-		w.waiting = w.waiting[1:]
+	for {
+		e, ok := w.first()
+		if !ok {
+			return
+		}
 		w.call(e)
 	}
+}
+
+// note keeps an event. When one was missed, all that follow are missed with it, until those before have been told: so the program hears
+// where the gap is. Under mu.
+func (w *roomWatch) note(e RoomEvent) {
+	if w.missed > 0 || len(w.waiting) >= roomEventsMax {
+		w.missed++
+		return
+	}
+	w.waiting = append(w.waiting, e)
+}
+
+// first takes the next event to tell of. Under mu.
+func (w *roomWatch) first() (e RoomEvent, ok bool) {
+	switch {
+	case len(w.waiting) > 0:
+		e, w.waiting = w.waiting[0], w.waiting[1:]
+	case w.missed > 0:
+		e, w.missed = RoomEvent{Kind: RoomEventsMissed, Missed: w.missed}, 0
+	default:
+		return RoomEvent{}, false
+	}
+	return e, true
 }
 
 // call tells of one event, without the lock.

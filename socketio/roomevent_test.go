@@ -157,3 +157,28 @@ func TestServerSideEmit(t *testing.T) {
 		}
 	}
 }
+
+// A program that does not take events hears how many it has missed, where they are missing, and then all that follow.
+func TestRoomEventsHaveABound(t *testing.T) {
+	var p watching
+	var heard []RoomEvent
+	w := &roomWatch{sizes: map[string]int{}, told: []func(RoomEvent){func(e RoomEvent) { heard = append(heard, e) }}}
+	p.Store(w)
+	const more = 7
+	p.join("first", "room") // two events
+	for range roomEventsMax - 2 + more {
+		p.join("next", "room")
+	}
+	if len(w.waiting) != roomEventsMax {
+		t.Errorf("%d events wait, want %d", len(w.waiting), roomEventsMax)
+	}
+	p.tell()
+	if last := heard[len(heard)-1]; len(heard) != roomEventsMax+1 || last != (RoomEvent{Kind: RoomEventsMissed, Missed: more}) {
+		t.Errorf("%d events, the last %+v", len(heard), last)
+	}
+	p.join("last", "room")
+	p.tell()
+	if last := heard[len(heard)-1]; last != (RoomEvent{Kind: RoomJoined, Room: "room", Socket: "last"}) {
+		t.Errorf("behind the gap: %+v", last)
+	}
+}
