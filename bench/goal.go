@@ -58,6 +58,7 @@ func goals() []goal {
 	add("handshake", "handshake", usKey, nodeAuto, 1.25, theServer, plainFloor)
 	add("fan-out with 1 % stalled: CPU, × without", "stalled", "cost", nodeAuto, 1.1, absolute, "")
 	add("fan-out with 1 % stalled: p99 of the others, × without", "stalled", "p99", nodeAuto, 2, absolute, "")
+	add("echo p99 beside fan-outs, × alone", "p99", "times", nodeAuto, 3, absolute, "")
 	all = append(all, goal{work: "cost a delivery, 10,000 to 1,000 connections", scenario: "fan", key: usKey, of: nodeAuto, limit: 1.2, against: otherFigure,
 		other: [2]string{"fan1k", usKey}})
 	add("Socket.IO: fan-out 64 B to 10,000", "fan", usKey, nodeSIO, 0.30, theServer, rivalSIO)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 
 	"c100k/loadgen/swarm"
 )
@@ -24,6 +25,8 @@ func ServeProcess(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	// One processor more than the loop's: samples are compressed beside it, and the system, rather than Go's scheduler, decides who waits.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	orders := make(chan swarm.Order)

@@ -78,6 +78,9 @@ const (
 	// sampleEvery is the time between two Samples.
 	sampleEvery = time.Second
 
+	// samplingNice is the priority of the thread that compresses them, relative to the loop's: enough that the loop preempts it whenever it wakes.
+	samplingNice = 10
+
 	// samplesMax bounds the Samples that the loop has taken and nobody has taken from it. When they are this many, the next is due later.
 	samplesMax = 16
 

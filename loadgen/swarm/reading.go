@@ -4,7 +4,11 @@ package swarm
 
 import (
 	"maps"
+	"runtime"
+	"runtime/debug"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"c100k/netpoll"
 )
@@ -56,6 +60,44 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 		s.measured = newHistograms()
 	}
 	return r
+}
+
+// taken is a Sample, or why there is none.
+type taken struct {
+	Sample
+	err error
+}
+
+// takeSamples makes Samples of readings until stop is called. To compress histograms takes milliseconds, once a second: a loop that has to wait for them
+// measures its own lateness. So they have a thread of their own, which gives way to the loop's where both have one processor.
+func (s *Swarm) takeSamples() (samples <-chan taken, stop func()) {
+	all, over := make(chan taken), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		// Where it is refused, samples are taken at the loop's own priority.
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, samplingNice)
+		self, trimmed := newSelf(), time.Duration(0)
+		for {
+			var r reading
+			select {
+			case r = <-s.readings:
+			case <-over:
+				return
+			}
+			sample, err := r.sample(self)
+			s.giveBack(r.measured)
+			select {
+			case all <- taken{sample, err}:
+			case <-over:
+				return
+			}
+			if sample.ConnectedAt > trimmed { // what connecting has left behind would stay for minutes
+				trimmed = sample.ConnectedAt
+				debug.FreeOSMemory()
+			}
+		}
+	}()
+	return all, func() { close(over) }
 }
 
 // sample is the Sample of a reading. Not for the loop: it compresses.

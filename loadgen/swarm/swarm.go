@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -167,8 +166,8 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 	remote.Post(s.start)
 	every := time.NewTicker(s.every)
 	defer every.Stop()
-	self := newSelf()
-	trimmed := time.Duration(0)
+	taken, stop := s.takeSamples()
+	defer stop()
 	done := ctx.Done()
 	for {
 		select {
@@ -184,19 +183,13 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 			remote.Post(func(l *netpoll.Loop) { s.end(l, 0) })
 		case n := <-s.rounds:
 			samples(Sample{Process: s.spec.Process, Rounds: n})
-		case r := <-s.readings:
-			sample, err := r.sample(self)
-			if err != nil {
-				return err
+		case t := <-taken:
+			if t.err != nil {
+				return t.err
 			}
-			s.giveBack(r.measured)
-			samples(sample)
-			if sample.Last {
+			samples(t.Sample)
+			if t.Last {
 				return ctx.Err()
-			}
-			if sample.ConnectedAt > trimmed { // what connecting has left behind would stay for minutes
-				trimmed = sample.ConnectedAt
-				debug.FreeOSMemory()
 			}
 		}
 	}
