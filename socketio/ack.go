@@ -64,20 +64,30 @@ func (s *Socket) expired(id uint64) {
 	}
 }
 
+// reply is the acknowledgement of an event, with room for the packet that it becomes: one piece of memory for both. Any goroutine.
+type reply struct {
+	socket *Socket
+	id     uint64
+	called atomic.Bool
+	out    outgoing
+}
+
 // answer makes the function by which a handler acknowledges an event.
 func (s *Socket) answer(id uint64) Ack {
-	var called atomic.Bool
-	return func(args ...any) error {
-		if called.Swap(true) {
-			return nil
-		}
-		v, err := encodeAck(args)
-		if err != nil {
-			return err
-		}
-		k := packet{kind: typeAck, namespace: []byte(s.nsp.name), hasID: true, id: id, payload: v.json}
-		return s.reactor.do(order{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, flags{})})
+	r := &reply{socket: s, id: id}
+	return r.send
+}
+
+// send is the Ack.
+func (r *reply) send(args ...any) (err error) {
+	if r.called.Swap(true) {
+		return nil
 	}
+	nsp := r.socket.nsp
+	if r.out, err = encodeAck(nsp.server.opt.Parser, nsp.name, r.id, args); err != nil {
+		return err
+	}
+	return r.socket.reactor.do(order{socket: r.socket, out: &r.out})
 }
 
 // noAnswer is the Ack of an event that wants none.
