@@ -17,15 +17,17 @@ type waiting struct {
 func (s *Socket) expectAck(id uint64, w waiting) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.state != socketConnected:
+	if s.state != socketConnected {
 		return ErrDisconnected
-	case len(s.acks) >= AcksPerSocketMax:
-		return ErrAcks
-	case s.acks == nil:
-		s.acks = make(map[uint64]waiting, 1)
 	}
-	s.acks[id] = w
+	own := s.belong()
+	switch {
+	case len(own.acks) >= AcksPerSocketMax:
+		return ErrAcks
+	case own.acks == nil:
+		own.acks = make(map[uint64]waiting, 1)
+	}
+	own.acks[id] = w
 	return nil
 }
 
@@ -33,10 +35,13 @@ func (s *Socket) expectAck(id uint64, w waiting) error {
 func (s *Socket) takeAck(id uint64) (w waiting, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w, ok = s.acks[id]; ok {
-		delete(s.acks, id)
-		if len(s.acks) == 0 {
-			s.acks = nil // a map that was large stays large
+	if s.own == nil {
+		return w, false
+	}
+	if w, ok = s.own.acks[id]; ok {
+		delete(s.own.acks, id)
+		if len(s.own.acks) == 0 {
+			s.own.acks = nil // a map that was large stays large
 		}
 	}
 	return w, ok
