@@ -279,6 +279,11 @@ func FuzzBinary(f *testing.F) {
 			if inlined := args.JSON(i); !json.Valid(inlined) {
 				t.Fatalf("%s became %s", raw[i], inlined)
 			}
+			var text string
+			wrong := json.Unmarshal(raw[i], &text)
+			if got, err := args.text(i); raw[i][0] == '"' && (got != text || (err == nil) != (wrong == nil)) {
+				t.Fatalf("%s is the text %q, %v, want %q, %v", raw[i], got, err, text, wrong)
+			}
 			if data, ok := args.Bytes(i); ok && !bytes.Equal(data, args.attachments[0]) && !bytes.Equal(data, args.attachments[1]) {
 				t.Fatalf("%s is %q", raw[i], data)
 			}
