@@ -159,6 +159,10 @@ type Config struct {
 	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.
 	SocketIOV2 bool
 
+	// ReturnMemory gives memory back to the system once a crowd of connections has come or gone: a collection, and all that is free then. For a
+	// process that is a node and little else: the collection looks at all that a program has. Default false; `c100k serve` has it.
+	ReturnMemory bool
+
 	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev ask for.
 	Handler http.Handler `json:"-"`
 	// Logger gets the node's log. Nil: nothing is logged.

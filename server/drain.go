@@ -156,6 +156,9 @@ func (s *Server) stop() {
 	_ = s.http.Close()
 	s.fallback.Close()
 	s.stopLoops()
+	if s.crowd != nil {
+		s.crowd.closed.Store(true)
+	}
 	s.leaveBus()
 	if s.admin != nil {
 		_ = s.admin.Close()

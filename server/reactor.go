@@ -54,7 +54,7 @@ func (s *Server) newReactor(i int) (*reactor, error) {
 		IO:         netpoll.IOMode(s.cfg.IO),
 		Deliver:    r.deliver,
 		AfterFlush: r.afterFlush,
-		OnRelease:  func(tag uint32, _ netpoll.Reason) { s.admission.Release(tag) },
+		OnRelease:  s.released,
 		OnPanic:    r.panicked,
 		Hold:       hold(s.cfg.Loops),
 		Logger:     s.log,

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ type Server struct {
 	reactors  []*reactor
 	acceptor  *netpoll.Acceptor
 	admission *edge.Admission
+	crowd     *crowd // nil without Config.ReturnMemory
 	origins   edge.OriginRules
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	fallback  *edge.Listener
@@ -97,6 +99,9 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies}
+	if c.ReturnMemory {
+		s.crowd = newCrowd(s.admission.Open)
+	}
 	s.makeHub()
 	s.makeSIO()
 	if err := s.makeHTTP(); err != nil {
@@ -163,10 +168,26 @@ func (s *Server) startLoops() error {
 	}
 	var err error
 	s.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
-		Loops: loops, Role: roleHead, Admit: s.admission.Admit, Discard: s.admission.Release, Busy: edge.AppendRefusal(nil, edge.RefuseOverCapacity, true),
+		Loops: loops, Role: roleHead, Admit: s.admit, Discard: s.admission.Release, Busy: edge.AppendRefusal(nil, edge.RefuseOverCapacity, true),
 		OnExhausted: func(err error) { s.log.Warn("no descriptor left for a new connection; the listener rests", "err", err) },
 	})
 	return err
+}
+
+// admit judges a new connection.
+func (s *Server) admit(addr netip.Addr) (tag uint32, ok bool) {
+	if s.crowd != nil {
+		s.crowd.moved()
+	}
+	return s.admission.Admit(addr)
+}
+
+// released hears of a connection that has left its loop by closing.
+func (s *Server) released(tag uint32, _ netpoll.Reason) {
+	if s.crowd != nil {
+		s.crowd.moved()
+	}
+	s.admission.Release(tag)
 }
 
 // refusalsMax bounds the refused connections that are being told why: they use descriptors that Config.MaxConns does not count,

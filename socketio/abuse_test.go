@@ -356,7 +356,7 @@ func TestSlowClient(t *testing.T) {
 func TestIdleClientIsSmall(t *testing.T) {
 	const record, seat, id = 48, 20, 24
 	own := int(unsafe.Sizeof(client{}) + unsafe.Sizeof(Socket{}) + unsafe.Sizeof(facts{}) + unsafe.Sizeof(engineio.Session{}))
-	if total := record + seat + id + own; total > 440 {
+	if total := record + seat + id + own; total > 400 {
 		t.Errorf("an idle client owns %d bytes", total)
 	}
 }

@@ -17,15 +17,17 @@ type waiting struct {
 func (s *Socket) expectAck(id uint64, w waiting) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.state != socketConnected:
+	if s.state != socketConnected {
 		return ErrDisconnected
-	case len(s.acks) >= AcksPerSocketMax:
-		return ErrAcks
-	case s.acks == nil:
-		s.acks = make(map[uint64]waiting, 1)
 	}
-	s.acks[id] = w
+	own := s.belong()
+	switch {
+	case len(own.acks) >= AcksPerSocketMax:
+		return ErrAcks
+	case own.acks == nil:
+		own.acks = make(map[uint64]waiting, 1)
+	}
+	own.acks[id] = w
 	return nil
 }
 
@@ -33,10 +35,13 @@ func (s *Socket) expectAck(id uint64, w waiting) error {
 func (s *Socket) takeAck(id uint64) (w waiting, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w, ok = s.acks[id]; ok {
-		delete(s.acks, id)
-		if len(s.acks) == 0 {
-			s.acks = nil // a map that was large stays large
+	if s.own == nil {
+		return w, false
+	}
+	if w, ok = s.own.acks[id]; ok {
+		delete(s.own.acks, id)
+		if len(s.own.acks) == 0 {
+			s.own.acks = nil // a map that was large stays large
 		}
 	}
 	return w, ok
@@ -64,20 +69,30 @@ func (s *Socket) expired(id uint64) {
 	}
 }
 
+// reply is the acknowledgement of an event, with room for the packet that it becomes: one piece of memory for both. Any goroutine.
+type reply struct {
+	socket *Socket
+	id     uint64
+	called atomic.Bool
+	out    outgoing
+}
+
 // answer makes the function by which a handler acknowledges an event.
 func (s *Socket) answer(id uint64) Ack {
-	var called atomic.Bool
-	return func(args ...any) error {
-		if called.Swap(true) {
-			return nil
-		}
-		v, err := encodeAck(args)
-		if err != nil {
-			return err
-		}
-		k := packet{kind: typeAck, namespace: []byte(s.nsp.name), hasID: true, id: id, payload: v.json}
-		return s.reactor.do(order{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, flags{})})
+	r := &reply{socket: s, id: id}
+	return r.send
+}
+
+// send is the Ack.
+func (r *reply) send(args ...any) (err error) {
+	if r.called.Swap(true) {
+		return nil
 	}
+	nsp := r.socket.nsp
+	if r.out, err = encodeAck(nsp.server.opt.Parser, nsp.name, r.id, args); err != nil {
+		return err
+	}
+	return r.socket.reactor.do(order{socket: r.socket, out: &r.out})
 }
 
 // noAnswer is the Ack of an event that wants none.

@@ -152,7 +152,7 @@ func (r *Reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *pac
 	case typeEvent:
 		r.event(l, s, socket, k, attachments)
 	case typeAck:
-		args, bad := splitArray(nil, k.payload)
+		args, bad := splitArray(r.elements[:0], k.payload)
 		if bad == "" {
 			bad = checkPlaceholders(args, len(attachments))
 		}
@@ -171,7 +171,7 @@ func (r *Reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *pac
 
 // event hands an event on to its socket.
 func (r *Reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k *packet, attachments [][]byte) {
-	name, args, bad := splitEvent(k.payload)
+	name, args, bad := splitEvent(r.elements[:0], k.payload)
 	if bad == "" {
 		bad = checkPlaceholders(args, len(attachments))
 	}

@@ -62,7 +62,21 @@ var (
 	bytesType = reflect.TypeFor[[]byte]()
 	rawType   = reflect.TypeFor[json.RawMessage]()
 	anyType   = reflect.TypeFor[any]()
+	textType  = reflect.TypeFor[string]()
 )
+
+// text is argument i as encoding/json would put it into a string; "" if it is not there.
+func (a Args) text(i int) (text string, err error) {
+	if i >= len(a.raw) {
+		return "", nil
+	}
+	// What is a string without escapes, and a packet is known to be valid JSON in UTF-8, need not be looked at again.
+	if raw := a.raw[i]; raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	err = json.Unmarshal(a.JSON(i), &text)
+	return text, err
+}
 
 // decode puts argument i into v, which can be set.
 func (a Args) decode(i int, v reflect.Value) error {
@@ -70,6 +84,12 @@ func (a Args) decode(i int, v reflect.Value) error {
 		return nil
 	}
 	switch v.Type() {
+	case textType:
+		text, err := a.text(i)
+		if err == nil {
+			v.SetString(text)
+		}
+		return err
 	case bytesType:
 		if data, ok := a.Bytes(i); ok {
 			v.SetBytes(data)

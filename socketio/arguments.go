@@ -62,25 +62,48 @@ func encodeEvent(event string, args []any) (v values, err error) {
 	}
 	v.json = make([]byte, 0, 64)
 	v.json = jsontext.AppendString(append(v.json, '['), validText(event))
-	if err := v.rest(args); err != nil {
+	if err := v.rest(1, args); err != nil {
 		return v, fmt.Errorf("event %q: %w", event, err)
 	}
 	return v, nil
 }
 
-// encodeAck makes the payload of an acknowledgement.
-func encodeAck(args []any) (v values, err error) {
-	v.json = append(make([]byte, 0, 64), '[')
-	if err := v.rest(args); err != nil {
-		return v, fmt.Errorf("acknowledgement: %w", err)
+// encodeAck makes the packet of an acknowledgement. One without attachments, as nearly all are, is written once, where it is to stay.
+func encodeAck(parser Parser, namespace string, id uint64, args []any) (outgoing, error) {
+	k := packet{kind: typeAck, namespace: []byte(namespace), hasID: true, id: id}
+	v := values{json: appendPacket(make([]byte, 0, len(namespace)+packetHeadBytes+roughSize(args)), &k)}
+	head := len(v.json)
+	v.json = append(v.json, '[')
+	if err := v.rest(0, args); err != nil {
+		return outgoing{}, fmt.Errorf("acknowledgement: %w", err)
 	}
-	return v, nil
+	if parser == ParserJSON && len(v.attachments) == 0 {
+		return outgoing{text: v.json}, nil
+	}
+	k.payload = v.json[head:]
+	return *newOutgoing(parser, &k, v.attachments, flags{}), nil
 }
 
-// rest appends the arguments, each behind a comma if it is not the first element, and the closing bracket.
-func (v *values) rest(args []any) error {
+// roughSize is about how many bytes the arguments become, brackets included: right for plain text, and a guess for what only encoding tells.
+func roughSize(args []any) int {
+	n := len("[]")
+	for _, arg := range args {
+		switch a := arg.(type) {
+		case string:
+			n += len(a) + len(`"",`)
+		case json.RawMessage:
+			n += len(a) + len(",")
+		default:
+			n += 24
+		}
+	}
+	return n
+}
+
+// rest appends the arguments behind as many elements, each behind a comma if it is not the first, and the closing bracket.
+func (v *values) rest(elements int, args []any) error {
 	for i, arg := range args {
-		if len(v.json) > 1 {
+		if elements+i > 0 {
 			v.json = append(v.json, ',')
 		}
 		if err := v.value(arg); err != nil {

@@ -62,9 +62,9 @@ func eventName(raw []byte) ([]byte, fault) {
 	return nil, faultEvent
 }
 
-// splitEvent takes an event apart. p is overwritten, and what is returned are slices of it.
-func splitEvent(p []byte) (name []byte, args []json.RawMessage, bad fault) {
-	args, bad = splitArray(nil, p)
+// splitEvent takes an event apart, with the elements in dst, which is empty. p is overwritten, and what is returned are slices of it.
+func splitEvent(dst []json.RawMessage, p []byte) (name []byte, args []json.RawMessage, bad fault) {
+	args, bad = splitArray(dst, p)
 	switch {
 	case bad != "":
 		return nil, nil, bad

@@ -21,17 +21,19 @@ func (s *Socket) Once(event string, fn any) { s.listen(newListener(event, fn, tr
 
 func (s *Socket) listen(l listener) {
 	s.mu.Lock()
-	if s.handlers == nil {
-		s.handlers = make([]listener, 0, 2) // most sockets have few, and there are many sockets
+	own := s.belong()
+	if own.handlers == nil {
+		own.handlers = make([]listener, 0, 2) // most sockets have few, and there are many sockets
 	}
-	s.handlers = append(s.handlers, l)
+	own.handlers = append(own.handlers, l)
 	s.mu.Unlock()
 }
 
 // Off removes the handlers of an event.
 func (s *Socket) Off(event string) {
 	s.mu.Lock()
-	s.handlers = slices.DeleteFunc(s.handlers, func(l listener) bool { return l.event == event })
+	own := s.belong()
+	own.handlers = slices.DeleteFunc(own.handlers, func(l listener) bool { return l.event == event })
 	s.mu.Unlock()
 }
 
@@ -157,15 +159,18 @@ func (s *Socket) passes(name []byte, args Args) bool {
 func (s *Socket) matching(dst []listener, name []byte) []listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.own == nil {
+		return dst
+	}
 	once := false
-	for _, l := range s.handlers {
+	for _, l := range s.own.handlers {
 		if l.event == string(name) {
 			dst = append(dst, l)
 			once = once || l.once
 		}
 	}
 	if once {
-		s.handlers = slices.DeleteFunc(s.handlers, func(l listener) bool { return l.once && l.event == string(name) })
+		s.own.handlers = slices.DeleteFunc(s.own.handlers, func(l listener) bool { return l.once && l.event == string(name) })
 	}
 	return dst
 }

@@ -18,6 +18,11 @@ var (
 	ackType    = reflect.TypeFor[Ack]()
 	socketType = reflect.TypeFor[*Socket]()
 	errorType  = reflect.TypeFor[error]()
+
+	// The types of acknowledgement functions that most handlers have.
+	ackTextType  = reflect.TypeFor[func(string)]()
+	ackEmptyType = reflect.TypeFor[func()]()
+	ackAnyType   = reflect.TypeFor[func(any)]()
 )
 
 // signature is what a type of handlers takes. Immutable.
@@ -146,18 +151,25 @@ func readAck(t reflect.Type) string {
 }
 
 // call calls the function: s for its *Socket, failure for its error, ack for its acknowledgement function. An error says which argument
-// does not fit; the function was then not called.
+// does not fit; the function was then not called. The kinds of handlers that programs have most of do not go through reflection.
 func (h handler) call(s *Socket, failure error, args Args, ack Ack) error {
 	switch f := h.fn.(type) {
 	case func():
 		f()
 		return nil
 	case func(string):
-		var v string
-		if err := args.Decode(0, &v); err != nil {
+		text, err := args.text(0)
+		if err != nil {
 			return argumentError(0, err)
 		}
-		f(v)
+		f(text)
+		return nil
+	case func(string, func(string)):
+		text, err := args.text(0)
+		if err != nil {
+			return argumentError(0, err)
+		}
+		f(text, func(answer string) { _ = ack(answer) })
 		return nil
 	case func(*Socket, Args):
 		f(s, args)
@@ -217,8 +229,15 @@ func errorValue(err error) reflect.Value {
 
 // ackValue makes a function of type t of an Ack.
 func ackValue(t reflect.Type, ack Ack) reflect.Value {
-	if t == ackType {
+	switch t { // what most programs have goes without a function made by reflection
+	case ackType:
 		return reflect.ValueOf(ack)
+	case ackTextType:
+		return reflect.ValueOf(func(answer string) { _ = ack(answer) })
+	case ackEmptyType:
+		return reflect.ValueOf(func() { _ = ack() })
+	case ackAnyType:
+		return reflect.ValueOf(func(answer any) { _ = ack(answer) })
 	}
 	return reflect.MakeFunc(t, func(in []reflect.Value) []reflect.Value {
 		args := make([]any, 0, len(in))

@@ -30,6 +30,10 @@ func TestHandlers(t *testing.T) {
 		{fn: func() { note("called") }, args: `[1,2]`, want: "called"},
 		{fn: func(s string) { note(s) }, args: `["x",2]`, want: "x"},
 		{fn: func(s string) { note("<" + s + ">") }, args: `[]`, want: "<>"},
+		{fn: func(s string) { note(s) }, args: `["\"\u00e9\ud83d\ude00"]`, want: "\"é😀"},
+		{fn: func(s string) { note("<" + s + ">") }, args: `[null]`, want: "<>"},
+		{fn: func(s string, n int) { note(s, n) }, args: `["a\tb",2]`, want: "a\tb 2"},
+		{fn: func(s string, _ func(string)) { note(s) }, args: `["x"]`, want: "x"},
 		{fn: func(a int, b *float64, c bool) { note(a, *b, c) }, args: `[1,2.5,true]`, want: "1 2.5 true"},
 		{fn: func(p point) { note(p) }, args: `[{"x":1,"Y":2}]`, want: "{1 2}"},
 		{fn: func(m map[string][]int) { note(m) }, args: `[{"a":[1]}]`, want: "map[a:[1]]"},
@@ -44,6 +48,8 @@ func TestHandlers(t *testing.T) {
 		{fn: func(v any) { note(v) }, args: `[{"a":[{"_placeholder":true,"num":0}]}]`, want: "map[a:[[7 8]]]"},
 		{fn: func(p struct{ A []byte }) { note(p.A) }, args: `[{"a":{"_placeholder":true,"num":0}}]`, want: "[7 8]"},
 		{fn: func(s string) { note(s) }, args: `[1]`, bad: "argument 1: "},
+		{fn: func(s string, _ func(string)) { note(s) }, args: `[1]`, bad: "argument 1: "},
+		{fn: func(n int, s string) { note(n, s) }, args: `[1,{}]`, bad: "argument 2: "},
 		{fn: func(a, b int) { note(a, b) }, args: `[1,"x"]`, bad: "argument 2: "},
 		{fn: func(rest ...int) { note(rest) }, args: `[1,"x"]`, bad: "argument 2: "},
 	} {
@@ -67,6 +73,9 @@ func TestHandlerAcknowledges(t *testing.T) {
 		want string
 	}{
 		{func(ack func()) { ack() }, "[]"},
+		{func(text string, ack func(string)) { ack(text + "!") }, "[q!]"},
+		{func(_ any, ack func(string)) { ack("x") }, "[x]"},
+		{func(_ string, ack func(any)) { ack(7) }, "[7]"},
 		{func(ack func(bool, string)) { ack(true, "x") }, "[true x]"},
 		{func(_ string, ack func(...int)) { ack(1, 2) }, "[1 2]"},
 		{func(_ string, ack Ack) { _ = ack("a", 1) }, "[a 1]"},

@@ -127,7 +127,8 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 	s.mu.Lock()
 	s.state = socketConnected
 	nsp.watch.join(s.id, s.id)
-	nsp.watch.join(s.id, s.rooms...)
+	rooms := s.joined()
+	nsp.watch.join(s.id, rooms...)
 	s.mu.Unlock()
 	r.enlist(s)
 	if place, ok := placeOf(s.id); !ok || place != s.session {
@@ -136,7 +137,7 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 	enter := func() {
 		// The hub's bounds are above ours.
 		_, _ = r.shard.Subscribe(session.Member(), formOf(session), nsp.topic)
-		s.subscribe(l, s.rooms)
+		s.subscribe(l, rooms)
 	}
 	if nsp.log == nil {
 		enter()
@@ -210,9 +211,11 @@ func (r *Reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 func (s *Socket) depart(reason Reason) (owed map[uint64]waiting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owed, s.acks = s.acks, nil
+	if s.own != nil {
+		owed, s.own.acks = s.own.acks, nil
+	}
 	s.state = socketLeft
-	s.nsp.watch.leave(s.id, s.rooms...)
+	s.nsp.watch.leave(s.id, s.joined()...)
 	s.nsp.watch.leave(s.id, s.id)
 	if s.nsp.log != nil && reason.recoverable() {
 		s.state = socketAway

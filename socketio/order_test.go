@@ -133,8 +133,8 @@ func TestAcksOfOne(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.acks != nil {
-		t.Errorf("%d acknowledgements are still waited for", len(s.acks))
+	if s.own.acks != nil {
+		t.Errorf("%d acknowledgements are still waited for", len(s.own.acks))
 	}
 }
 

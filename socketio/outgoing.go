@@ -43,13 +43,16 @@ type framed struct {
 	bytes [engineio.FormCount][]byte
 }
 
+// packetHeadBytes is how long the head of a packet gets beside its namespace: type, count of attachments, comma, and an id of 64 bits.
+const packetHeadBytes = 24 + len("0,")
+
 // newOutgoing writes a packet.
 func newOutgoing(parser Parser, k *packet, attachments [][]byte, f flags) *outgoing {
 	k.attachments = len(attachments)
 	if parser == ParserMsgpack {
 		return &outgoing{flags: f, attachments: [][]byte{appendMsgpack(nil, k, attachments)}}
 	}
-	text := make([]byte, 0, len(k.payload)+len(k.namespace)+24)
+	text := make([]byte, 0, len(k.payload)+len(k.namespace)+packetHeadBytes)
 	return &outgoing{flags: f, text: appendPacket(text, k), attachments: attachments}
 }
 

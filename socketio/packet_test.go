@@ -142,7 +142,7 @@ func TestSplitEvent(t *testing.T) {
 		{`["removeListener"]`, "", nil, faultReserved},
 		{strings.Replace(many, "]", ",1]", 1), "", nil, faultArguments},
 	} {
-		name, args, bad := splitEvent([]byte(tt.in))
+		name, args, bad := splitEvent(nil, []byte(tt.in))
 		if bad != tt.bad || string(name) != tt.name || len(args) != len(tt.args) {
 			t.Errorf("%.50s: %q, %d arguments, %q", tt.in, name, len(args), bad)
 			continue
@@ -153,7 +153,7 @@ func TestSplitEvent(t *testing.T) {
 			}
 		}
 	}
-	if _, args, bad := splitEvent([]byte(many)); bad != "" || len(args) != ArgumentsMax {
+	if _, args, bad := splitEvent(nil, []byte(many)); bad != "" || len(args) != ArgumentsMax {
 		t.Errorf("%d arguments, %q", len(args), bad)
 	}
 }
@@ -235,7 +235,7 @@ func FuzzPacket(f *testing.F) {
 			return
 		}
 		payload := bytes.Clone(k.payload)
-		name, args, bad := splitEvent(payload)
+		name, args, bad := splitEvent(nil, payload)
 		if bad == "" && (reservedEvents[string(name)] || len(args) > ArgumentsMax) {
 			t.Fatalf("%q: event %q with %d arguments", p, name, len(args))
 		}
@@ -278,6 +278,11 @@ func FuzzBinary(f *testing.F) {
 			}
 			if inlined := args.JSON(i); !json.Valid(inlined) {
 				t.Fatalf("%s became %s", raw[i], inlined)
+			}
+			var text string
+			wrong := json.Unmarshal(raw[i], &text)
+			if got, err := args.text(i); raw[i][0] == '"' && (got != text || (err == nil) != (wrong == nil)) {
+				t.Fatalf("%s is the text %q, %v, want %q, %v", raw[i], got, err, text, wrong)
 			}
 			if data, ok := args.Bytes(i); ok && !bytes.Equal(data, args.attachments[0]) && !bytes.Equal(data, args.attachments[1]) {
 				t.Fatalf("%s is %q", raw[i], data)

@@ -3,6 +3,7 @@
 package socketio
 
 import (
+	"encoding/json"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,7 @@ type Reactor struct {
 
 	// Used by one call at a time, and kept to be used again.
 	payload, text []byte
+	elements      [8]json.RawMessage // what an event or acknowledgement consists of; more of them are allocated
 }
 
 func newReactor(io *Server, hub *broadcast.Hub, i int) *Reactor {

@@ -103,7 +103,7 @@ func (g *recoveryLog) save(s *Socket) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	away := &awaySession{
-		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.rooms), data: s.data, at: now, start: s.more.start,
+		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.joined()), data: s.data, at: now, start: s.more.start,
 	}
 	if now.Sub(g.droppedAt) > g.detect {
 		away.settled = g.dropped
@@ -159,7 +159,10 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	if from < g.dropped && g.dropped > away.settled {
 		return false // what is lost may have been for this client, while it was away
 	}
-	s.id, s.rooms, s.data, s.recovered = away.id, away.rooms, away.data, true
+	s.id, s.data, s.recovered = away.id, away.data, true
+	if len(away.rooms) > 0 {
+		s.belong().rooms = away.rooms
+	}
 	more := s.rare()
 	more.pid, more.start = away.pid, from
 	return true
@@ -188,6 +191,6 @@ func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing) {
 
 // isFor tells whether a packet was for a socket with those rooms. Under the socket's mu.
 func (e *entry) isFor(s *Socket) bool {
-	in := func(room string) bool { return room == s.id || slices.Contains(s.rooms, room) }
+	in := func(room string) bool { return room == s.id || slices.Contains(s.joined(), room) }
 	return (len(e.rooms) == 0 || slices.ContainsFunc(e.rooms, in)) && !slices.ContainsFunc(e.except, in)
 }

@@ -37,17 +37,38 @@ type Socket struct {
 	// Guarded by Reactor.list.
 	prev, next *Socket
 
-	// Loop only. It stands beside other small fields: so a socket has 160 bytes, a size that Go need not round up.
+	// Loop only. It stands beside other small fields: so a socket has 112 bytes, a size that Go need not round up.
 	held uint32 // orders for it that are held
 
 	mu        sync.Mutex // guards the fields below
 	state     socketState
 	recovered bool
-	handlers  []listener
-	rooms     []string // but for the one of its own id
 	data      any
-	acks      map[uint64]waiting // nil while none is outstanding
-	more      *rarities          // nil while there are none
+	own       *belongings // nil while it has none
+	more      *rarities   // nil while there are none
+}
+
+// belongings are what many sockets have, and many that only listen to broadcasts do not.
+type belongings struct {
+	handlers []listener
+	rooms    []string           // but for the one of its own id
+	acks     map[uint64]waiting // nil while none is outstanding
+}
+
+// belong is own, made if it is not there. Under mu.
+func (s *Socket) belong() *belongings {
+	if s.own == nil {
+		s.own = &belongings{}
+	}
+	return s.own
+}
+
+// joined are the rooms that the socket is in, but for the one of its own id. Under mu.
+func (s *Socket) joined() []string {
+	if s.own == nil {
+		return nil
+	}
+	return s.own.rooms
 }
 
 type socketState uint8
@@ -138,7 +159,7 @@ func (s *Socket) Rooms() []string {
 	if s.state != socketConnected {
 		return nil
 	}
-	return append([]string{s.id}, s.rooms...)
+	return append([]string{s.id}, s.joined()...)
 }
 
 // Join puts the socket into rooms: what is broadcast to one from now on reaches it. The error is ErrRooms, ErrDisconnected, ErrBusy or
@@ -154,7 +175,8 @@ func (s *Socket) Join(rooms ...string) error {
 	if err := s.reactor.do(order{run: func(l *netpoll.Loop) { s.subscribe(l, fresh) }}); err != nil {
 		return err
 	}
-	s.rooms = append(s.rooms, fresh...)
+	own := s.belong()
+	own.rooms = append(own.rooms, fresh...)
 	s.nsp.watch.join(s.id, fresh...)
 	return nil
 }
@@ -168,14 +190,14 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 		if len(room) > RoomBytesMax {
 			return nil, ErrRooms
 		}
-		if room != s.id && !slices.Contains(s.rooms, room) && !slices.Contains(fresh, room) {
+		if room != s.id && !slices.Contains(s.joined(), room) && !slices.Contains(fresh, room) {
 			fresh = append(fresh, room)
 			if _, ok := s.nsp.locate(room); ok {
 				s.nsp.shared.Store(true)
 			}
 		}
 	}
-	if len(s.rooms)+len(fresh) > RoomsPerSocketMax {
+	if len(s.joined())+len(fresh) > RoomsPerSocketMax {
 		return nil, ErrRooms
 	}
 	return fresh, nil
@@ -186,7 +208,7 @@ func (s *Socket) Leave(room string) error {
 	defer s.nsp.watch.tell()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := slices.Index(s.rooms, room)
+	at := slices.Index(s.joined(), room)
 	if at < 0 || s.state > socketConnected {
 		return nil
 	}
@@ -198,7 +220,7 @@ func (s *Socket) Leave(room string) error {
 	if err != nil {
 		return err
 	}
-	s.rooms = slices.Delete(s.rooms, at, at+1)
+	s.own.rooms = slices.Delete(s.own.rooms, at, at+1)
 	s.nsp.watch.leave(s.id, room)
 	return nil
 }
@@ -207,7 +229,7 @@ func (s *Socket) Leave(room string) error {
 func (s *Socket) in(room string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Contains(s.rooms, room)
+	return slices.Contains(s.joined(), room)
 }
 
 // Disconnect takes the client out of the namespace; the client hears of it and does not come back by itself. With closing, it leaves all

@@ -64,7 +64,7 @@ func (t Target) sockets() (list []*Socket) {
 func (t Target) has(s *Socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	in := func(room string) bool { return room == s.id || slices.Contains(s.rooms, room) }
+	in := func(room string) bool { return room == s.id || slices.Contains(s.joined(), room) }
 	return s.state == socketConnected && (len(t.rooms) == 0 || slices.ContainsFunc(t.rooms, in)) && !slices.ContainsFunc(t.except, in)
 }
 

@@ -47,7 +47,7 @@ func run(ctx context.Context, addr string, loops int) error {
 	})
 	node, err := server.New(server.Config{
 		Listen: addr, Loops: loops, MaxMessage: messageBytesMax, Drain: time.Second,
-		SocketIO: sockets, Handler: mux,
+		SocketIO: sockets, Handler: mux, ReturnMemory: true, // as with c100k serve
 		Logger:   slog.New(slog.DiscardHandler),
 		OnListen: func(public, _ net.Addr) { log.Printf("listening on %s", public) },
 	})

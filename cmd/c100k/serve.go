@@ -96,6 +96,7 @@ func (s *serving) nodeConfig(c call) (server.Config, error) {
 		return server.Config{}, misconfigured(err)
 	}
 	config.Logger = s.log
+	config.ReturnMemory = true
 	config.OnListen = func(public, admin net.Addr) {
 		if s.terminal(s.stdout) {
 			// A terminal that went away is nobody to greet.
