@@ -60,7 +60,8 @@ func (r *Reader) Next(o *Options, p []byte) (m Message, rest []byte, err error) 
 	return m, rest, err
 }
 
-// Read is Next for whoever reads very many short messages: it overwrites m, where returning a Message copies it, at a third of what a message costs.
+// Read is Next for whoever reads very many short messages: it overwrites m. A Message that is returned is copied, and that is a good part of what a
+// short one costs.
 func (r *Reader) Read(o *Options, p []byte, m *Message) (rest []byte, err error) {
 	if r.stage != stageHeader || r.nheld != 0 || r.op != 0 {
 		return r.read(o, p, m)
