@@ -160,7 +160,7 @@ func BenchmarkInPlaceEcho(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, ok := InPlace(m); !ok {
+		if _, ok := m.InPlace(); !ok {
 			b.Fatal("no room")
 		}
 	}

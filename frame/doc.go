@@ -10,7 +10,7 @@
 //   - [Message] is what comes out.
 //   - [Error] is how a connection ends: a close code and the reason, both to be sent to the peer.
 //
-// Output is functions that append: [AppendHeader], [AppendFrame], [AppendClose], [AppendMasked], [AppendCompressed]; [InPlace] makes an echo
+// Output is functions that append: [AppendHeader], [AppendFrame], [AppendClose], [AppendMasked], [AppendCompressed]; [Message.InPlace] makes an echo
 // without moving a byte, because a server's header is never longer than the masked one it answers.
 //
 // # Who may call
@@ -21,7 +21,7 @@
 // # How long a payload lives
 //
 //	Message.Owned       heap memory that nothing else refers to: the caller's for good
-//	in place            a slice of the bytes given to Next: as long as those
+//	in place            a slice of the bytes given to Next or Read: as long as those
 //	neither             a control frame that straddled reads: until the next call of the same Reader
 //
 // InPlace succeeds for the first two only, so its result never lies in the Reader.

@@ -173,7 +173,7 @@ func TestAllocs(t *testing.T) {
 				if err != nil || len(m.Payload) != n {
 					t.Fatal(err)
 				}
-				if _, ok := InPlace(m); !ok {
+				if _, ok := m.InPlace(); !ok {
 					t.Fatal("no room for the reply")
 				}
 			}); allocs != 0 {
@@ -232,11 +232,11 @@ func ExampleReader_Next() {
 	// idle: false
 }
 
-func ExampleInPlace() {
+func ExampleMessage_InPlace() {
 	in := AppendMasked(nil, OpText, true, [4]byte{1, 2, 3, 4}, []byte("echo"))
 	var r Reader
 	m, _, _ := r.Next(&Options{}, in)
-	reply, ok := InPlace(m)
+	reply, ok := m.InPlace()
 	fmt.Printf("%v %x\n", ok, reply)
 	// Output: true 81046563686f
 }

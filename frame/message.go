@@ -15,7 +15,7 @@ type Message struct {
 // InPlace makes a server's frame of m, of kind m.Op, by writing the header into the end of m.Head, in front of the payload: header and payload come
 // back as one slice, which lives as long as the payload does. The payload may have been changed or cut at its end before. ok is false, and nothing is
 // written, where there is no room: the message was inflated, is a control frame that straddled reads, or its header came in pieces.
-func InPlace(m Message) (reply []byte, ok bool) {
+func (m *Message) InPlace() (reply []byte, ok bool) {
 	n := len(m.Payload)
 	size := replyHeaderBytes(n)
 	if len(m.Head) < size || cap(m.Head) < len(m.Head)+n {

@@ -56,72 +56,85 @@ type Reader struct {
 // err is an *Error, the connection is to be closed with its code, and every later call returns it again. After a close frame, all input is discarded
 // (RFC 6455, 1.4). o must be the same in all calls.
 func (r *Reader) Next(o *Options, p []byte) (m Message, rest []byte, err error) {
+	rest, err = r.Read(o, p, &m)
+	return m, rest, err
+}
+
+// Read is Next for whoever reads very many short messages: it overwrites m. A Message that is returned is copied, and that is a good part of what a
+// short one costs.
+func (r *Reader) Read(o *Options, p []byte, m *Message) (rest []byte, err error) {
 	if r.stage != stageHeader || r.nheld != 0 || r.op != 0 {
-		return r.next(o, p)
+		return r.read(o, p, m)
 	}
 	h, bad := parseHeader(p, o.Client)
 	if bad != nil {
-		return r.fail(bad)
+		return r.fail(bad, m)
 	}
 	op, n := h.op(), len(p)-h.size
 	if h.size == 0 || !h.fin() || h.compressed() || h.length > int64(n) || op == OpContinuation || op == OpClose {
-		return r.next(o, p)
+		return r.read(o, p, m)
 	}
 
 	// A whole message of one frame, the usual case: nothing of it passes through the Reader.
 	if h.length > int64(o.messageBytesMax()) && !op.IsControl() {
-		return r.fail(ErrTooBig)
+		return r.fail(ErrTooBig, m)
 	}
 	end := h.size + int(h.length)
 	payload := p[h.size:end:end]
 	unmask(payload, h.mask)
 	if op == OpText && !validUTF8(payload) {
-		return r.fail(ErrNotUTF8)
+		return r.fail(ErrNotUTF8, m)
 	}
-	return Message{Op: op, Complete: true, Payload: payload, Head: p[:h.size:end]}, p[end:], nil
+	// Field by field: a Message made elsewhere and copied here is read before its parts have left the processor's store buffer.
+	m.Payload, m.Head = payload, p[:h.size:end]
+	m.Op, m.Complete, m.Compressed, m.Owned = op, true, false, false
+	return p[end:], nil
 }
 
-// next is Next for everything that is split, compressed, closing or wrong.
-func (r *Reader) next(o *Options, p []byte) (Message, []byte, error) {
+// read is Read for everything that is split, compressed, closing or wrong.
+func (r *Reader) read(o *Options, p []byte, m *Message) (rest []byte, err error) {
+	*m = Message{}
 	for {
 		var head []byte // the current frame's header, or its end, if it lies in p in front of the payload
 		switch r.stage {
 		case stageHeader:
 			n, bad := r.readHeader(o, p)
 			if bad != nil {
-				return r.fail(bad)
+				return r.fail(bad, m)
 			}
 			if r.stage == stageHeader {
-				return Message{}, nil, nil
+				return nil, nil
 			}
 			head, p = p[:n], p[n:]
 		case stageClosed:
-			return Message{}, nil, nil
+			return nil, nil
 		case stageDead:
-			return Message{}, nil, r.err
+			return nil, r.err
 		}
 
-		m, n, bad := r.readPayload(o, p)
+		whole, n, bad := r.readPayload(o, p)
 		if bad != nil {
-			return r.fail(bad)
+			return r.fail(bad, m)
 		}
-		if m.Complete {
-			if len(head) > 0 && !m.Owned {
-				m.Head = head[: len(head) : len(head)+n]
+		if whole.Complete {
+			if len(head) > 0 && !whole.Owned {
+				whole.Head = head[: len(head) : len(head)+n]
 			}
-			return m, p[n:], nil
+			*m = whole
+			return p[n:], nil
 		}
 		if r.stage == stagePayload {
-			return Message{}, nil, nil
+			return nil, nil
 		}
 		p = p[n:]
 	}
 }
 
 // fail kills the Reader.
-func (r *Reader) fail(bad *Error) (Message, []byte, error) {
+func (r *Reader) fail(bad *Error, m *Message) (rest []byte, err error) {
 	*r = Reader{stage: stageDead, err: bad}
-	return Message{}, nil, bad
+	*m = Message{}
+	return nil, bad
 }
 
 // readHeader takes n bytes of header from p. The stage says whether the header is complete.

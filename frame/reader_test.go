@@ -248,7 +248,7 @@ func TestInPlace(t *testing.T) {
 				if !m.Complete {
 					continue
 				}
-				reply, ok := InPlace(m)
+				reply, ok := m.InPlace()
 				if !ok {
 					if m.Owned || size == len(in) {
 						t.Errorf("%d bytes in reads of %d: no room", n, size)
@@ -267,22 +267,22 @@ func TestInPlaceRefuses(t *testing.T) {
 	var r Reader
 	m, _, _ := r.Next(&Options{}, masked(0x89, "ping"))
 	m.Op = OpPong
-	if reply, ok := InPlace(m); !ok || !bytes.Equal(reply, AppendFrame(nil, OpPong, []byte("ping"))) {
+	if reply, ok := m.InPlace(); !ok || !bytes.Equal(reply, AppendFrame(nil, OpPong, []byte("ping"))) {
 		t.Errorf("pong: %x, %v", reply, ok)
 	}
 	m.Payload = m.Payload[:2]
-	if reply, ok := InPlace(m); !ok || !bytes.Equal(reply, AppendFrame(nil, OpPong, []byte("pi"))) {
+	if reply, ok := m.InPlace(); !ok || !bytes.Equal(reply, AppendFrame(nil, OpPong, []byte("pi"))) {
 		t.Errorf("payload cut: %x, %v", reply, ok)
 	}
 	m.Payload = []byte("elsewhere")[:4]
-	if _, ok := InPlace(m); ok {
+	if _, ok := m.InPlace(); ok {
 		t.Error("payload elsewhere: accepted")
 	}
 	m.Payload = make([]byte, 100)
-	if _, ok := InPlace(m); ok {
+	if _, ok := m.InPlace(); ok {
 		t.Error("payload longer: accepted")
 	}
-	if _, ok := InPlace(Message{}); ok {
+	if _, ok := new(Message).InPlace(); ok {
 		t.Error("nothing: accepted")
 	}
 }

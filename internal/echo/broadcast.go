@@ -53,7 +53,7 @@ func (b *Broadcast) Open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
 }
 
 // Message implements wsconn.Protocol.
-func (b *Broadcast) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
+func (b *Broadcast) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	kind, payload := wsconn.Published(m)
 	result, err := b.cfg.Publish(Topic, kind, payload)
 	if err != nil || result.Dropped > 0 && result.Queued == 0 {

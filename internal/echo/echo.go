@@ -43,14 +43,14 @@ func (e *Echo) Open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
 }
 
 // Message implements wsconn.Protocol.
-func (e *Echo) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
+func (e *Echo) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	if m.Compressed {
 		e.reply = wsconn.AppendDeflated(e.reply[:0], m.Op, m.Payload)
 		e.Reply(l, c, e.reply)
 		e.reply = e.reply[:0]
 		return
 	}
-	reply, ok := frame.InPlace(m)
+	reply, ok := m.InPlace()
 	ok = ok && !withoutInPlace
 	switch {
 	case !ok:

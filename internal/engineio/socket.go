@@ -21,7 +21,7 @@ func (k *sockets) State(c *netpoll.Conn) *wsconn.State { return &k.e.sessions.At
 func (k *sockets) Free(*netpoll.Conn) {}
 
 // Message implements wsconn.Protocol.
-func (k *sockets) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
+func (k *sockets) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	s := k.e.sessions.At(c.Session())
 	if s.flags&flagSocket == 0 {
 		k.probe(l, c, s, m)
@@ -44,7 +44,7 @@ func (k *sockets) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
 
 // probe takes a message on a WebSocket that is to become the session's transport. Until the client says so the session polls, and
 // whatever goes wrong here costs this WebSocket and not the session.
-func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m frame.Message) {
+func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m *frame.Message) {
 	text := ""
 	if m.Op == frame.OpText {
 		text = string(m.Payload)

@@ -105,7 +105,7 @@ func (h *Handler) State(c *netpoll.Conn) *wsconn.State { return &h.sessions.At(c
 func (h *Handler) Free(c *netpoll.Conn) { h.sessions.Free(c.Session()) }
 
 // Message implements wsconn.Protocol.
-func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
+func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	s := h.sessions.At(c.Session())
 	switch {
 	case s.flags&flagBare != 0:
@@ -119,7 +119,7 @@ func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
 }
 
 // publishBare publishes a message of a bare connection to its topic. There is no way to say no but to close.
-func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m frame.Message) {
+func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m *frame.Message) {
 	if s.flags&flagOne == 0 {
 		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing without an envelope needs exactly one topic")
 		return

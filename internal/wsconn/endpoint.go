@@ -17,9 +17,9 @@ type Protocol interface {
 	State(c *netpoll.Conn) *State
 
 	// Message is called for each data message, complete, inflated, and UTF-8 where it is text. m.Payload and m.Head may be
-	// changed in place and are valid during the call; with m.Head not nil they are a slice of the read arena, and live until the
+	// changed in place and are valid during the call, as m is; with m.Head not nil they are a slice of the read arena, and live until the
 	// end of the turn. m.Op is frame.OpText or frame.OpBinary.
-	Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message)
+	Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message)
 
 	// Free takes back c's session record. It is the last call for c.
 	Free(c *netpoll.Conn)
@@ -59,10 +59,11 @@ type Endpoint struct {
 	period   time.Duration // between two tokens of the rate
 	window   time.Duration // that all but one of the burst's tokens take to come back
 
-	reader  frame.Reader // for whoever has no partial; idle between calls
-	scratch []byte       // for control frames
-	ping    []byte       // payload of the ping to be answered
-	pinged  bool         // ping is to be answered
+	reader  frame.Reader  // for whoever has no partial; idle between calls
+	message frame.Message // what is being handled: in one place for all, so that handing it on is no copy and no garbage
+	scratch []byte        // for control frames
+	ping    []byte        // payload of the ping to be answered
+	pinged  bool          // ping is to be answered
 }
 
 // New returns an endpoint for protocol.
@@ -115,8 +116,9 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	if s.Deflate() {
 		options = &e.deflated
 	}
+	m := &e.message
 	for len(p) > 0 && !c.Closing() {
-		m, rest, err := r.Next(options, p)
+		rest, err := r.Read(options, p, m)
 		if err != nil {
 			e.fail(l, c, err)
 			break
@@ -130,6 +132,7 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 			e.Slow(l, c)
 		}
 	}
+	*m = frame.Message{} // keeps nothing alive
 	if c.Closing() {
 		r.Release()
 		e.drop(s)
@@ -175,7 +178,7 @@ func (e *Endpoint) drop(s *State) {
 }
 
 // take handles one message or control frame.
-func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m frame.Message) {
+func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Message) {
 	switch m.Op {
 	case frame.OpPing:
 		// RFC 6455, 5.5.3: of several pings only the latest need be answered. It keeps a flood of them from filling the outbox.

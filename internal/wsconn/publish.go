@@ -10,7 +10,7 @@ import (
 )
 
 // Published returns what a hub needs of m: its kind, and a payload that may be kept.
-func Published(m frame.Message) (broadcast.Kind, []byte) {
+func Published(m *frame.Message) (broadcast.Kind, []byte) {
 	payload := m.Payload
 	if !m.Owned {
 		payload = slices.Clone(payload) // it lies in the read arena, and subscribers that lag keep it for long

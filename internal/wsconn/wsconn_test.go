@@ -29,7 +29,7 @@ func (p *parrot) open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
 	p.Start(l, c, deflate)
 }
 
-func (p *parrot) Message(l *netpoll.Loop, c *netpoll.Conn, m frame.Message) {
+func (p *parrot) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	switch {
 	case string(m.Payload) == "panic":
 		panic("so be it")
@@ -367,6 +367,6 @@ type quiet struct {
 	messages int
 }
 
-func (q *quiet) State(c *netpoll.Conn) *State                              { return q.sessions.At(c.Session()) }
-func (q *quiet) Free(c *netpoll.Conn)                                      {}
-func (q *quiet) Message(_ *netpoll.Loop, _ *netpoll.Conn, _ frame.Message) { q.messages++ }
+func (q *quiet) State(c *netpoll.Conn) *State                               { return q.sessions.At(c.Session()) }
+func (q *quiet) Free(c *netpoll.Conn)                                       {}
+func (q *quiet) Message(_ *netpoll.Loop, _ *netpoll.Conn, _ *frame.Message) { q.messages++ }
