@@ -44,6 +44,12 @@ func (c *crowd) moved() {
 	}
 }
 
+// started notes that the node runs: what starting has left behind counts like a crowd.
+func (c *crowd) started() {
+	c.moves.Store(crowdMin - 1)
+	c.moved()
+}
+
 // look gives memory back if there was a crowd and it is quiet, and looks again if it is not quiet.
 func (c *crowd) look() {
 	moves := c.moves.Load()

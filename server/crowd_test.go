@@ -60,6 +60,16 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+func TestStartingIsACrowd(t *testing.T) {
+	p := newCrowdPlayer(0)
+	p.started()
+	p.pass(10)
+	p.pass(0)
+	if p.given != 1 || p.due != nil {
+		t.Errorf("memory was given back %d times, want once; somebody looks: %v", p.given, p.due != nil)
+	}
+}
+
 func TestCrowdEndsWithTheNode(t *testing.T) {
 	p := newCrowdPlayer(0)
 	p.pass(crowdMin)

@@ -115,6 +115,9 @@ func New(c Config) (*Server, error) {
 		s.abandon()
 		return nil, err
 	}
+	if s.crowd != nil {
+		s.crowd.started()
+	}
 	return s, nil
 }
 
