@@ -159,8 +159,9 @@ type Config struct {
 	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.
 	SocketIOV2 bool
 
-	// ReturnMemory gives memory back to the system when it has started and once a crowd of connections has come or gone: a collection, and all that is free then. For a
-	// process that is a node and little else: the collection looks at all that a program has. Default false; `c100k serve` has it.
+	// ReturnMemory gives memory back to the system when the node has started and whenever a crowd of connections has come or gone: a collection,
+	// and all that is free then. For a process that is a node and little else: the collection looks at all that a program has. Default false;
+	// `c100k serve` has it.
 	ReturnMemory bool
 
 	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev ask for.
