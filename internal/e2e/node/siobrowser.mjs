@@ -40,10 +40,11 @@ for (const [name, options] of [['polling', { transports: ['polling'] }], ['webso
   });
 }
 test('all come back after a restart', async () => {
-  const away = page.evaluate(() => Promise.all([polling, websocket, upgrade].map(s => new Promise(done => s.on('disconnect', done)))));
+  // Listening before the node is told to end: the page may take longer to begin than the node to be back.
+  await page.evaluate(() => { window.away = Promise.all([polling, websocket, upgrade].map(s => new Promise(done => s.on('disconnect', done)))); });
   complaints.splice(0);
   console.log('restart');
-  const reasons = await away;
+  const reasons = await page.evaluate(() => away);
   equal(reasons.every(r => r === 'transport close' || r === 'transport error'), true, reasons.join());
   equal(await page.evaluate(async () => {
     for (const s of [polling, websocket, upgrade]) { await untilOpen(s); await s.emitWithAck('subscribe', 'again'); }
