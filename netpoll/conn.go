@@ -42,6 +42,13 @@ type interest uint8
 const (
 	interestRead interest = 1 << iota
 	interestWrite
+
+	// The others are no business of the kernel's: the connection is listed in
+	// Loop.unread; it is listed in Loop.reads.
+	interestUnread
+	interestPlanned
+
+	interestKernel = interestRead | interestWrite
 )
 
 // ID names the connection for other goroutines.

@@ -32,6 +32,7 @@ type poller struct {
 	file    *os.File // gate, as Go's poller has it
 	raw     syscall.RawConn
 	events  [eventsPerTurnMax]unix.EpollEvent
+	room    int // how many of them the caller of Wait can take: what is taken is not reported again
 	got     int
 	hold    time.Duration
 	tryWait func(fd uintptr) bool // made once: a closure a wait would be garbage a turn
@@ -105,7 +106,7 @@ func tokenOf(ev *unix.EpollEvent) uint64 {
 // whole milliseconds.
 func (p *poller) wait(timeout time.Duration) int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd),
-		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(timeout/time.Millisecond), 0, 0)
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(p.room), uintptr(timeout/time.Millisecond), 0, 0)
 	if errno != 0 {
 		return 0 // EINTR: a signal; the next turn waits again
 	}
@@ -114,6 +115,7 @@ func (p *poller) wait(timeout time.Duration) int {
 
 // Wait is Kernel.Wait. A timeout is rounded up to milliseconds.
 func (p *poller) Wait(out []Event, timeout time.Duration) int {
+	p.room = min(len(out), len(p.events))
 	if timeout == 0 {
 		p.got = p.wait(0)
 		return p.translate(out)
@@ -159,7 +161,7 @@ func (p *poller) Nap(d time.Duration) {
 
 func (p *poller) translate(out []Event) int {
 	n := 0
-	for i := range min(p.got, len(out)) {
+	for i := range p.got {
 		ev := &p.events[i]
 		token := tokenOf(ev)
 		if token == wakeToken {
@@ -169,6 +171,9 @@ func (p *poller) translate(out []Event) int {
 		var r Ready
 		if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
 			r |= ReadyRead
+		}
+		if ev.Events&unix.EPOLLRDHUP != 0 {
+			r |= ReadyEnd
 		}
 		if ev.Events&unix.EPOLLOUT != 0 {
 			r |= ReadyWrite
@@ -207,7 +212,12 @@ func (p *poller) Wake() {
 	}
 }
 
-const epollRead = unix.EPOLLIN | unix.EPOLLRDHUP
+const epollEdge = 1 << 31 // EPOLLET; the constant of x/sys has a sign
+
+// epollRead is edge-triggered. A level would have every connection that was just
+// served looked at a second time by the next wait, to find that it has nothing:
+// 2 % of an echo. The loop reads until a read comes back short.
+const epollRead = unix.EPOLLIN | unix.EPOLLRDHUP | epollEdge
 
 func control(epoll int, op uintptr, fd int, token uint64, events uint32) syscall.Errno {
 	ev := unix.EpollEvent{Events: events}
@@ -225,14 +235,15 @@ func (p *poller) Add(fd int32, token uint64) error {
 }
 
 // Modify is Kernel.Modify. Without read readiness EPOLLRDHUP is off too: a
-// level-triggered FIN that nobody reads would spin.
+// level-triggered FIN that nobody reads would spin. Write readiness is
+// level-triggered, for a write may be bounded and leave room.
 func (p *poller) Modify(fd int32, token uint64, read, write bool) {
 	var events uint32
 	if read {
 		events |= epollRead
 	}
 	if write {
-		events |= unix.EPOLLOUT
+		events = events&^(epollEdge) | unix.EPOLLOUT
 	}
 	control(p.fd, unix.EPOLL_CTL_MOD, int(fd), token, events)
 }

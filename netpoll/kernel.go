@@ -22,6 +22,7 @@ const (
 	ReadyRead  Ready = 1 << iota // bytes, or the peer's FIN
 	ReadyWrite                   // room in the socket
 	ReadyError                   // an error, or both directions are closed
+	ReadyEnd                     // the peer's FIN, perhaps behind bytes
 )
 
 // IO is one read or write of a batch. The loop fills FD and Buf (or Vec, for a
@@ -40,8 +41,11 @@ type IO struct {
 //
 //   - Wait fills ev with what is ready and returns how many. It blocks for at
 //     most timeout; 0 does not block, a negative timeout has no end. It may
-//     return 0 early. Readiness is level-triggered: what was not served is
-//     reported again. An event may be stale: its token says for whom it was.
+//     return 0 early. While only read readiness is on, it is edge-triggered:
+//     reported when something has arrived since the last report, or when Add or
+//     Modify finds something there. With write readiness on, both are
+//     level-triggered: what was not served is reported again. An event may be
+//     stale: its token says for whom it was.
 //   - Read and Write attempt each operation once, never block, and have let go
 //     of every buffer when they return.
 //   - Close also removes the descriptors from the set waited on.

@@ -59,10 +59,11 @@ const (
 	// deliverMembersQuiet and deliverMembersBusy bound phase 6: how many members
 	// one turn may visit when nobody else has wanted the loop for deliverCalm, and
 	// when somebody has. The first is a full batch, the second keeps what an echo
-	// waits for a fan-out at a few hundred microseconds. The calm must be long
-	// against the time between two reads at light load: were a turn without a
-	// read enough, one in fifty echoes would wait for a full batch, and that is
-	// the p99.
+	// waits for a fan-out at a few hundred microseconds, and makes a delivery a
+	// tenth dearer. Wanted means two events, for one is the publisher's. The calm
+	// must be long against the time between two reads at light load: were a turn
+	// without a read enough, one in fifty echoes would wait for a full batch, and
+	// that is the p99.
 	deliverMembersQuiet = 512
 	deliverMembersBusy  = 32
 	deliverCalm         = 5 * time.Millisecond
@@ -154,12 +155,8 @@ const (
 	// system calls are as cheap.
 	uringOpsMin = 4
 
-	// uringReleaseMin is from where an io_uring_enter gives the processor back
-	// to Go: a batch this long is milliseconds in the kernel, and a collection
-	// must not wait for it.
-	uringReleaseMin = 256
-
 	// uringEntries is the size of the submission queue: the most one enter
-	// carries. 512 sends are about two milliseconds that nothing interrupts.
+	// carries. 512 sends are about two milliseconds that nothing interrupts, and
+	// that a collection waits for.
 	uringEntries = 512
 )

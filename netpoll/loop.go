@@ -27,37 +27,39 @@ type Loop struct {
 	outboxBytes int64
 
 	// loop-owned: this turn
-	now       time.Duration
-	tick      Tick
-	lastEvent time.Duration // when a turn last had an event
-	woke      time.Duration // when phase 1 ended
-	ended     time.Duration // when phase 9 did
-	length    time.Duration // from the one to the other, of the turn before
-	lastBusy  time.Duration // when a turn last had a read, a task or a write
-	turnAt    time.Duration // when OnTurn wants to be called, negative: whenever
-	few       bool          // phase 1 brought fewer than napBelow
-	current   *Conn         // whom a panic would close
-	events    [eventsPerTurnMax]Event
-	reads     []IO
-	readers   []uint32
-	readArena []byte
-	sendArena []byte
-	gathers   []gather
-	pieces    []chained
-	writable  []uint32
-	writes    []IO
-	writers   []uint32
-	vecs      [][]byte
-	finishing []ID
-	pausing   []ID
-	relieved  []ID
-	releasing []leaver
-	errno     syscall.Errno // of the connection that OnClose is being called for
-	closing   []int32
-	tasks     *task
-	again     bool // something is left over for the next turn
-	trimmed   bool // nothing was used since trim
-	trimAt    time.Duration
+	now         time.Duration
+	tick        Tick
+	lastEvent   time.Duration // when a turn last had an event
+	eventBefore time.Duration // and when the event before that one was
+	woke        time.Duration // when phase 1 ended
+	ended       time.Duration // when phase 9 did
+	length      time.Duration // from the one to the other, of the turn before
+	lastBusy    time.Duration // when a turn last had a read, a task or a write
+	turnAt      time.Duration // when OnTurn wants to be called, negative: whenever
+	few         bool          // phase 1 brought fewer than napBelow
+	current     *Conn         // whom a panic would close
+	events      [eventsPerTurnMax]Event
+	reads       []IO
+	readers     []reader
+	unread      []ID // whose socket may hold more than its last read took
+	readArena   []byte
+	sendArena   []byte
+	gathers     []gather
+	pieces      []chained
+	writable    []uint32
+	writes      []IO
+	writers     []uint32
+	vecs        [][]byte
+	finishing   []ID
+	pausing     []ID
+	relieved    []ID
+	releasing   []leaver
+	errno       syscall.Errno // of the connection that OnClose is being called for
+	closing     []int32
+	tasks       *task
+	again       bool // something is left over for the next turn
+	trimmed     bool // nothing was used since trim
+	trimAt      time.Duration
 
 	stats     Stats
 	published publishedStats
@@ -136,7 +138,8 @@ func (l *Loop) Each(f func(c *Conn) bool) {
 // than the next deadline allows.
 func (l *Loop) wait() int {
 	if l.again || l.tasks != nil {
-		return l.kernel.Wait(l.events[:], 0)
+		// Those in unread get the room that events leave, and half of it always.
+		return l.kernel.Wait(l.events[:eventsPerTurnMax-min(len(l.unread), eventsPerTurnMax/2)], 0)
 	}
 	if nap := l.nap(); nap >= 0 {
 		return l.doze(nap)
@@ -193,7 +196,7 @@ func (l *Loop) trim() {
 	l.trimmed = true
 	trimArena(l.readArena)
 	l.sendArena = nil
-	l.reads, l.readers = nil, nil
+	l.reads, l.readers, l.unread = nil, nil, nil
 	l.gathers, l.pieces, l.vecs = nil, nil, nil
 	l.writes, l.writers, l.writable = nil, nil, nil
 	l.finishing, l.pausing, l.relieved = nil, nil, nil
@@ -212,11 +215,13 @@ func (l *Loop) clock() {
 // read is phase 3.
 func (l *Loop) read(n int) {
 	l.few = n < napBelow
-	if n == 0 {
+	if n+len(l.unread) == 0 {
 		return
 	}
 	l.busy()
 	l.planReads(n)
+	l.planUnread()
+	l.shareArena()
 	if len(l.reads) == 0 {
 		return
 	}
@@ -248,11 +253,51 @@ func (l *Loop) planReads(n int) {
 			continue
 		}
 		if ev.Ready&(ReadyRead|ReadyError) != 0 {
-			l.reads = append(l.reads, IO{FD: c.fd})
-			l.readers = append(l.readers, c.Slot())
+			l.planRead(c, ev.Ready&(ReadyEnd|ReadyError) != 0)
 		}
 	}
-	l.shareArena()
+}
+
+// reader is whose read it is. empties says that only EAGAIN, the FIN or an error
+// is the end of it, not that it came back short: something else than bytes was
+// reported, perhaps by an event that is spent.
+type reader struct {
+	slot    uint32
+	empties bool
+}
+
+func (l *Loop) planRead(c *Conn, empties bool) {
+	c.interest |= interestPlanned
+	l.reads = append(l.reads, IO{FD: c.fd})
+	l.readers = append(l.readers, reader{c.Slot(), empties})
+}
+
+// planUnread adds those whom no event may name again, for theirs was spent on a
+// read that did not take everything. Nobody is read twice in a turn.
+func (l *Loop) planUnread() {
+	listed := l.unread
+	l.unread = l.unread[:0]
+	for _, id := range listed {
+		c := l.Lookup(id)
+		switch {
+		case c == nil:
+		case len(l.reads) >= eventsPerTurnMax, c.interest&interestPlanned != 0:
+			l.unread = append(l.unread, id)
+		default:
+			c.interest &^= interestUnread
+			if c.interest&interestRead != 0 { // else Modify will report it
+				l.planRead(c, true)
+			}
+		}
+	}
+}
+
+// readAgain lists c: its socket may hold more.
+func (l *Loop) readAgain(c *Conn) {
+	if c.interest&interestUnread == 0 {
+		c.interest |= interestUnread
+		l.unread = append(l.unread, c.ID())
+	}
 }
 
 // shareArena cuts the read arena into equal parts, each on a cache line of its
@@ -279,17 +324,23 @@ func (l *Loop) serveReads(i int) (next int) {
 	defer l.contain()
 	for ; i < len(l.reads); i++ {
 		next = i + 1
-		c := l.conns.at(l.readers[i])
+		c := l.conns.at(l.readers[i].slot)
+		c.interest &^= interestPlanned
 		if c.flags&flagDead != 0 {
 			continue
 		}
 		op := &l.reads[i]
 		switch {
 		case op.N > 0:
+			if int(op.N) == len(op.Buf) || l.readers[i].empties {
+				l.readAgain(c)
+			}
 			l.received(c, op.Buf[:op.N])
 		case op.N == 0:
 			l.hungUp(c)
-		case op.N == -int32(syscall.EAGAIN), op.N == -int32(syscall.EINTR):
+		case op.N == -int32(syscall.EAGAIN):
+		case op.N == -int32(syscall.EINTR):
+			l.readAgain(c)
 		default:
 			l.fail(c, syscall.Errno(-op.N))
 		}
@@ -344,10 +395,13 @@ func (l *Loop) deliver(events int) {
 	}
 	defer l.contain()
 	if events > 0 {
-		l.lastEvent = l.now
+		l.eventBefore, l.lastEvent = l.lastEvent, l.now
+		if events > 1 {
+			l.eventBefore = l.now
+		}
 	}
 	members := deliverMembersQuiet
-	if l.now-l.lastEvent < deliverCalm {
+	if l.now-l.eventBefore < deliverCalm {
 		members = deliverMembersBusy
 	}
 	if withoutSlices {
@@ -370,5 +424,5 @@ func (l *Loop) afterFlush() {
 // by OnClose, by AfterFlush, or for OnWritable. The next turn must not sleep
 // on it.
 func (l *Loop) leftOver() bool {
-	return len(l.relieved)+len(l.gathers)+len(l.finishing)+len(l.pausing)+len(l.releasing)+len(l.closing) > 0
+	return len(l.unread)+len(l.relieved)+len(l.gathers)+len(l.finishing)+len(l.pausing)+len(l.releasing)+len(l.closing) > 0
 }

@@ -150,12 +150,12 @@ func (r *ring) run(n int, prepare func(sqe *ringSQE, i int), done func(i int, re
 	return completed
 }
 
+// enter does not tell the scheduler that it leaves Go, however long the batch.
+// If it did, Go's monitor would take the processor away, hand it out, and look
+// again every 75 µs whether there is another to take: 3 to 5 % of everything
+// where the loop has one core.
 func (r *ring) enter(submit, complete int) (int, syscall.Errno) {
-	call := unix.RawSyscall6
-	if submit >= uringReleaseMin {
-		call = unix.Syscall6
-	}
-	got, _, errno := call(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(complete), ringEnterGetEvents, 0, 0)
+	got, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(complete), ringEnterGetEvents, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -343,6 +343,7 @@ func (l *Loop) drained(c *Conn) {
 }
 
 func (l *Loop) setInterest(c *Conn, want interest) {
+	want = want&interestKernel | c.interest&^interestKernel
 	if c.interest == want {
 		return
 	}

@@ -21,6 +21,7 @@ type socket struct {
 	added   bool
 	read    bool // interest
 	write   bool
+	news    bool   // an edge that was not reported yet
 	toLoop  []byte // sent by the peer, not read
 	written []byte // toLoop with what was read already, to use its room again
 	toPeer  []byte // sent by the loop, not read
@@ -72,8 +73,10 @@ func (k *kernel) Wait(ev []netpoll.Event, _ time.Duration) int {
 		n++
 	}
 	for _, fd := range fds {
-		if r := k.sockets[fd].ready(); r != 0 && n < len(ev) {
-			ev[n] = netpoll.Event{Token: k.sockets[fd].token, Ready: r}
+		s := k.sockets[fd]
+		if r := s.ready(); r != 0 && n < len(ev) && (s.news || s.write || !s.read) {
+			ev[n] = netpoll.Event{Token: s.token, Ready: r}
+			s.news = false
 			n++
 		}
 	}
@@ -89,6 +92,9 @@ func (s *socket) ready() (r netpoll.Ready) {
 	}
 	if s.read && (len(s.toLoop) > 0 || s.fin || s.reset) {
 		r |= netpoll.ReadyRead
+		if s.fin {
+			r |= netpoll.ReadyEnd
+		}
 	}
 	if s.write && s.window != 0 {
 		r |= netpoll.ReadyWrite
@@ -107,13 +113,13 @@ func (k *kernel) Add(fd int32, token uint64) error {
 	if s == nil {
 		return syscall.EBADF
 	}
-	s.token, s.added, s.read = token, true, true
+	s.token, s.added, s.read, s.news = token, true, true, true
 	return nil
 }
 
 func (k *kernel) Modify(fd int32, token uint64, read, write bool) {
 	if s := k.sockets[fd]; s != nil {
-		s.token, s.read, s.write = token, read, write
+		s.token, s.read, s.write, s.news = token, read, write, true
 	}
 }
 
@@ -145,11 +151,16 @@ func (k *kernel) readOne(s *socket, buf []byte) int32 {
 		return -int32(syscall.ECONNRESET)
 	case len(s.toLoop) == 0 && s.fin:
 		return 0
-	case len(s.toLoop) == 0, k.chaos && k.rng.IntN(8) == 0:
+	case len(s.toLoop) == 0:
+		return -int32(syscall.EAGAIN)
+	case k.chaos && k.rng.IntN(8) == 0:
+		s.news = true // as if what is there came right after the read
 		return -int32(syscall.EAGAIN)
 	}
-	n := copy(buf, s.toLoop[:k.some(min(len(buf), len(s.toLoop)))])
+	all := min(len(buf), len(s.toLoop))
+	n := copy(buf, s.toLoop[:k.some(all)])
 	s.toLoop = s.toLoop[n:]
+	s.news = s.news || n < all
 	return int32(n)
 }
 

@@ -129,6 +129,7 @@ func (p *Peer) Conn() *netpoll.Conn { return p.loop.Lookup(p.id) }
 func (p *Peer) Write(b []byte) {
 	p.sock.toLoop = append(p.sock.toLoop, b...)
 	p.sock.written = p.sock.toLoop
+	p.sock.news = p.sock.news || len(b) > 0
 }
 
 // Read takes all that the loop has sent so far.
@@ -148,10 +149,10 @@ func (p *Peer) Discard() {
 }
 
 // CloseWrite sends a FIN behind what was written.
-func (p *Peer) CloseWrite() { p.sock.fin = true }
+func (p *Peer) CloseWrite() { p.sock.fin, p.sock.news = true, true }
 
 // Reset sends an RST: what is on its way is lost.
-func (p *Peer) Reset() { p.sock.reset, p.sock.toLoop = true, nil }
+func (p *Peer) Reset() { p.sock.reset, p.sock.toLoop, p.sock.news = true, nil, true }
 
 // SetWindow lets the socket take n more bytes before it says EAGAIN; -1 lifts
 // the limit.
