@@ -19,12 +19,13 @@ import (
 // MSG_DONTWAIT makes each operation complete inside its own enter.
 type uringKernel struct {
 	*poller
-	ring *ring
-	vec  [writeVecMax]unix.Iovec // for batches too small for the ring
-	msgs []unix.Msghdr           // one for each gathered write of a batch
-	iovs []unix.Iovec
-	ops  []IO // the batch under way, for the callbacks below
-	fds  []int32
+	ring  *ring
+	files *registeredFiles
+	vec   [writeVecMax]unix.Iovec // for batches too small for the ring
+	msgs  []unix.Msghdr           // one for each gathered write of a batch
+	iovs  []unix.Iovec
+	ops   []IO // the batch under way, for the callbacks below
+	fds   []int32
 	// Made by bind.
 	prepareRead, prepareWrite, prepareClose func(*ringSQE, int)
 	done, ignore                            func(int, int32)
@@ -41,7 +42,7 @@ func newUringKernel(hold time.Duration) (Kernel, error) {
 		r.close()
 		return nil, err
 	}
-	k := &uringKernel{poller: p, ring: r}
+	k := &uringKernel{poller: p, ring: r, files: newRegisteredFiles(r)}
 	k.bind()
 	if err := k.probe(); err != nil {
 		k.Release()
@@ -111,6 +112,7 @@ func (k *uringKernel) readRing(ops []IO) {
 func (k *uringKernel) writeRing(ops []IO) {
 	k.gather(ops)
 	k.runOps(ops, k.prepareWrite, k.plainWrite)
+	k.files.settle()
 	clear(k.msgs) // both keep nothing alive
 	clear(k.iovs)
 }
@@ -127,6 +129,9 @@ func (k *uringKernel) prepareRecv(sqe *ringSQE, i int) {
 	op := &k.ops[i]
 	sqe.opcode, sqe.fd, sqe.opFlags = opRecv, op.FD, unix.MSG_DONTWAIT
 	sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&op.Buf[0]))), uint32(len(op.Buf))
+	if k.files.has(op.FD) {
+		sqe.flags = opFixedFile
+	}
 }
 
 func (k *uringKernel) prepareShut(sqe *ringSQE, i int) { sqe.opcode, sqe.fd = opClose, k.fds[i] }
@@ -134,6 +139,11 @@ func (k *uringKernel) prepareShut(sqe *ringSQE, i int) { sqe.opcode, sqe.fd = op
 func (k *uringKernel) prepareSend(sqe *ringSQE, i int) {
 	op := &k.ops[i]
 	sqe.fd, sqe.opFlags = op.FD, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
+	if k.files.has(op.FD) {
+		sqe.flags = opFixedFile
+	} else {
+		k.files.sent(op.FD)
+	}
 	if op.Vec == nil {
 		sqe.opcode = opSend
 		sqe.addr, sqe.length = uint64(uintptr(unsafe.Pointer(&op.Buf[0]))), uint32(len(op.Buf))
@@ -193,7 +203,14 @@ func (k *uringKernel) tryRing(ops []IO, prepare func(*ringSQE, int)) int {
 
 func (k *uringKernel) ShutdownWrite(fd int32) { shutdownWrite(fd) }
 
+// Remove is Kernel.Remove.
+func (k *uringKernel) Remove(fd int32) {
+	k.files.drop(fd)
+	k.poller.Remove(fd)
+}
+
 func (k *uringKernel) Close(fds []int32) {
+	k.files.drop(fds...)
 	for len(fds) >= uringOpsMin {
 		n := min(len(fds), int(k.ring.entries))
 		k.fds = fds[:n]

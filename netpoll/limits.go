@@ -159,4 +159,10 @@ const (
 	// carries. 512 sends are about two milliseconds that nothing interrupts, and
 	// that a collection waits for.
 	uringEntries = 512
+
+	// filesUsesMin is from how many sends on a socket is registered with the ring:
+	// more than a connection needs that says hello and listens to nothing.
+	// filesMax bounds the table, eight bytes of the kernel's an entry.
+	filesUsesMin = 8
+	filesMax     = 1 << 16
 )
