@@ -43,7 +43,7 @@ const (
 type manner struct {
 	spared    int       // connections that may be dropped: readers that stand still
 	unwatched bool      // nobody looks at the server's cost: a look takes the load's core for milliseconds, which latencies would show
-	yields    bool      // the run gives way to others on its core
+	policy    uint32    // of the scheduler; 0 is the usual one
 	progress  *progress // who waits for what it says; nil: nobody
 }
 
@@ -65,7 +65,7 @@ func (g *generator) run(ctx context.Context, s *server, m manner, args ...string
 	}
 	base := filepath.Join(g.dir, strconv.FormatInt(time.Now().UnixNano(), 36))
 	var ended *rig.Load
-	err := onThread(g.core, m.yields, func() (err error) {
+	err := onThread(g.core, m.policy, func() (err error) {
 		ended, err = rig.Run(ctx, g.binary, base, progress, args...)
 		return err
 	})
@@ -80,9 +80,15 @@ func (g *generator) run(ctx context.Context, s *server, m manner, args ...string
 	return l, nil
 }
 
-// onThread calls f on a thread of its own, which children inherit core and priority from, and which ends with f: neither need be given back.
-// A thread that yields has a processor only where nobody else wants it.
-func onThread(core int, yields bool, f func() error) error {
+// The policies that a run of the load may have. The one that gives way has a processor only where nobody else wants it. The probe goes before all others:
+// what else runs on the box, some of it milliseconds at a time, would be measured as the server's latency. Where that is not allowed, it has no privilege.
+const (
+	givesWay = unix.SCHED_IDLE
+	probe    = unix.SCHED_RR
+)
+
+// onThread calls f on a thread of its own, which children inherit core and policy from, and which ends with f: neither need be given back.
+func onThread(core int, policy uint32, f func() error) error {
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
@@ -92,15 +98,26 @@ func onThread(core int, yields bool, f func() error) error {
 				return
 			}
 		}
-		if yields {
-			if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
-				result <- fmt.Errorf("yield the core: %w", err)
-				return
-			}
+		if err := schedule(policy); err != nil {
+			result <- err
+			return
 		}
 		result <- f()
 	}()
 	return <-result
+}
+
+// schedule gives the calling thread a policy.
+func schedule(policy uint32) error {
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy}
+	if policy == probe {
+		attr.Priority = 1
+	}
+	err := unix.SchedSetAttr(0, &attr, 0)
+	if err != nil && policy != probe {
+		return fmt.Errorf("scheduling policy %d: %w", policy, err)
+	}
+	return nil
 }
 
 func faultOf(r *loadgen.Result, spared int) string {

@@ -255,7 +255,7 @@ const besideSlack = 4 * time.Second
 // hundreds of receives long.
 func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 	args := b.echo(s, "--rate", strconv.Itoa(b.size.rate))
-	alone, err := b.generator.run(ctx, s, manner{unwatched: true}, args...)
+	alone, err := b.generator.run(ctx, s, manner{policy: probe, unwatched: true}, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,7 @@ func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 		l   *load
 		err error
 	}
-	crowd, ended := manner{yields: true, unwatched: true, progress: newProgress()}, make(chan outcome, 1)
+	crowd, ended := manner{policy: givesWay, unwatched: true, progress: newProgress()}, make(chan outcome, 1)
 	go func() {
 		l, err := b.generator.run(ctx, s, crowd, b.fan(s, b.size.fan, "--publish-rate", strconv.Itoa(b.size.fanRate), "--io", "syscall", "--for", (b.size.seconds+besideSlack).String())...)
 		ended <- outcome{l, err}
@@ -273,7 +273,7 @@ func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 	case early := <-ended:
 		return nil, fmt.Errorf("the fan-outs ended before they began: %w", early.err)
 	}
-	beside, err := b.generator.run(ctx, s, manner{unwatched: true}, args...)
+	beside, err := b.generator.run(ctx, s, manner{policy: probe, unwatched: true}, args...)
 	fans := <-ended
 	if err == nil {
 		err = fans.err

@@ -28,12 +28,12 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 	_ = h.RecordValue(min(max(int64(d), 0), histogramHigh))
 }
 
-// mergeEncoded adds what a process encoded to histograms.
-func mergeEncoded(encoded swarm.Histogram, into ...*hdrhistogram.Histogram) error {
-	if len(encoded) == 0 {
+// mergePacked adds what a process has measured to histograms.
+func mergePacked(packed swarm.Histogram, into ...*hdrhistogram.Histogram) error {
+	if len(packed) == 0 {
 		return nil
 	}
-	h, err := hdrhistogram.Decode(encoded)
+	h, err := packed.Unpack()
 	if err != nil {
 		return fmt.Errorf("a histogram of a process cannot be read: %w", err)
 	}

@@ -157,11 +157,11 @@ type Brief struct {
 	Max   Millis `json:"max_ms"`
 }
 
-// Interval is one second's histogram of one kind, as HdrHistogram encodes it.
+// Interval is one second's histogram of one kind.
 type Interval struct {
 	Tag        string // "connect", "latency"
 	Start, End time.Time
-	Encoded    []byte
+	Packed     swarm.Histogram
 }
 
 // Intervals are the histograms of each second, in order.

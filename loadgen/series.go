@@ -148,9 +148,7 @@ func (s *series) keepIntervals(r *Run, now time.Time) {
 		if kind.h.TotalCount() == 0 || len(s.intervals) >= 2*secondsMax {
 			continue
 		}
-		if encoded, err := kind.h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
-			s.intervals = append(s.intervals, Interval{Tag: kind.tag, Start: s.at, End: now, Encoded: encoded})
-		}
+		s.intervals = append(s.intervals, Interval{Tag: kind.tag, Start: s.at, End: now, Packed: swarm.Pack(kind.h)})
 	}
 }
 

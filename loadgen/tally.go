@@ -46,7 +46,7 @@ func (t *tally) take(process int, s swarm.Sample) error {
 		t.ramp[process] = s
 	}
 	t.latest[process], t.heard[process] = s, time.Now()
-	err := mergeEncoded(s.Connect, t.connect, t.now.connect)
+	err := mergePacked(s.Connect, t.connect, t.now.connect)
 	if err == nil && s.Begun {
 		err = t.takeMeasured(s)
 	}
@@ -58,13 +58,13 @@ func (t *tally) take(process int, s swarm.Sample) error {
 
 func (t *tally) takeMeasured(s swarm.Sample) error {
 	t.spreads.add(s.Spreads)
-	if err := mergeEncoded(s.Latency, t.latency, t.now.latency); err != nil {
+	if err := mergePacked(s.Latency, t.latency, t.now.latency); err != nil {
 		return err
 	}
-	if err := mergeEncoded(s.Self.Turn, t.turn); err != nil {
+	if err := mergePacked(s.Self.Turn, t.turn); err != nil {
 		return err
 	}
-	return mergeEncoded(s.Self.Slip, t.slip)
+	return mergePacked(s.Self.Slip, t.slip)
 }
 
 // silent is a process that has said nothing for silenceMax; -1 is none.

@@ -28,7 +28,7 @@ func (d *Document) WriteHDR(w io.Writer) error {
 		}
 	}
 	for _, interval := range d.Result.Intervals() {
-		h, err := hdrhistogram.Decode(interval.Encoded)
+		h, err := interval.Packed.Unpack()
 		if err != nil {
 			return fmt.Errorf("histogram of %v: %w", interval.Start.Format(time.TimeOnly), err)
 		}

@@ -3,7 +3,9 @@
 package swarm
 
 import (
-	"fmt"
+	"encoding/binary"
+	"errors"
+	"math"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -36,14 +38,51 @@ func record[D ~int64](h *hdrhistogram.Histogram, d D) {
 	_ = h.RecordValue(min(max(int64(d), 0), histogramMax))
 }
 
-// encode is how a histogram travels; nothing for an empty one.
-func encode(h *hdrhistogram.Histogram) (Histogram, error) {
+// Pack is how a histogram of this package's bounds travels; nothing for an empty one. It is not the compressed encoding of HdrHistogram: that one allocates
+// megabytes, so that a process which sends four a second collects garbage once a second, and on one processor a collection is milliseconds in which the
+// loop is late, and measures itself.
+func Pack(h *hdrhistogram.Histogram) Histogram {
 	if h.TotalCount() == 0 {
-		return nil, nil
+		return nil
 	}
-	b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
-	if err != nil {
-		return nil, fmt.Errorf("encode histogram: %w", err)
+	s := h.Export()
+	p := binary.AppendUvarint(make(Histogram, 0, packedHint), uint64(s.SignificantFigures))
+	last := 0
+	for i, n := range s.Counts {
+		if n > 0 {
+			p = binary.AppendUvarint(p, uint64(i-last))
+			p = binary.AppendUvarint(p, uint64(n))
+			last = i
+		}
 	}
-	return b, nil
+	return p
+}
+
+// Unpack is the histogram of which p is the Pack, or an error where it is none.
+func (p Histogram) Unpack() (*hdrhistogram.Histogram, error) {
+	digits, p, ok := uvarint(p)
+	if !ok || digits < 1 || digits > 5 {
+		return nil, errPacked
+	}
+	s := hdrhistogram.New(histogramMin, histogramMax, int(digits)).Export()
+	for at := uint64(0); len(p) > 0; {
+		var gap, n uint64
+		gap, p, ok = uvarint(p)
+		if ok {
+			n, p, ok = uvarint(p)
+		}
+		if !ok || gap >= uint64(len(s.Counts))-at || n > math.MaxInt64 {
+			return nil, errPacked
+		}
+		at += gap
+		s.Counts[at] = int64(n)
+	}
+	return hdrhistogram.Import(s), nil
+}
+
+var errPacked = errors.New("not a packed histogram")
+
+func uvarint(p []byte) (v uint64, rest []byte, ok bool) {
+	v, n := binary.Uvarint(p)
+	return v, p[max(n, 0):], n > 0
 }

@@ -98,6 +98,9 @@ const (
 	histogramDigits = 3
 	selfDigits      = 2
 
+	// packedHint is room for most packed histograms: a few hundred buckets.
+	packedHint = 1 << 10
+
 	// attachmentsMax bounds the attachments of a Socket.IO packet, as the reference does.
 	attachmentsMax = 10
 )

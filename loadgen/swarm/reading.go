@@ -62,16 +62,10 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 	return r
 }
 
-// taken is a Sample, or why there is none.
-type taken struct {
-	Sample
-	err error
-}
-
-// takeSamples makes Samples of readings until stop is called. To compress histograms takes milliseconds, once a second: a loop that has to wait for them
-// measures its own lateness. So they have a thread of their own, which gives way to the loop's where both have one processor.
-func (s *Swarm) takeSamples() (samples <-chan taken, stop func()) {
-	all, over := make(chan taken), make(chan struct{})
+// takeSamples makes Samples of readings until stop is called. That takes a millisecond, once a second: a loop that has to wait for it
+// measures its own lateness. So it has a thread of its own, which gives way to the loop's where both have one processor.
+func (s *Swarm) takeSamples() (samples <-chan Sample, stop func()) {
+	all, over := make(chan Sample), make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 		// Where it is refused, samples are taken at the loop's own priority.
@@ -84,10 +78,10 @@ func (s *Swarm) takeSamples() (samples <-chan taken, stop func()) {
 			case <-over:
 				return
 			}
-			sample, err := r.sample(self)
+			sample := r.sample(self)
 			s.giveBack(r.measured)
 			select {
-			case all <- taken{sample, err}:
+			case all <- sample:
 			case <-over:
 				return
 			}
@@ -100,21 +94,11 @@ func (s *Swarm) takeSamples() (samples <-chan taken, stop func()) {
 	return all, func() { close(over) }
 }
 
-// sample is the Sample of a reading. Not for the loop: it compresses.
-func (r *reading) sample(self *self) (sample Sample, err error) {
-	sample = r.Sample
-	sample.Self.CPU, sample.Self.Memory = self.cpu(), self.memory()
-	sample.Spreads = r.measured.spreads.all()
-	h := r.measured
-	if sample.Connect, err = encode(h.connect); err != nil {
-		return sample, err
-	}
-	if sample.Latency, err = encode(h.latency); err != nil {
-		return sample, err
-	}
-	if sample.Self.Slip, err = encode(h.slip); err != nil {
-		return sample, err
-	}
-	sample.Self.Turn, err = encode(h.turn)
-	return sample, err
+// sample is the Sample of a reading. Not for the loop: it reads /proc and goes through all buckets.
+func (r *reading) sample(self *self) Sample {
+	s, h := r.Sample, r.measured
+	s.Self.CPU, s.Self.Memory = self.cpu(), self.memory()
+	s.Spreads = h.spreads.all()
+	s.Connect, s.Latency, s.Self.Slip, s.Self.Turn = Pack(h.connect), Pack(h.latency), Pack(h.slip), Pack(h.turn)
+	return s
 }

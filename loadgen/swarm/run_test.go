@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"c100k/broadcast"
 	"c100k/loadgen/swarm"
 	"c100k/server"
@@ -156,7 +154,7 @@ func (r *run) count(of func(swarm.Sample) swarm.Histogram) (n int64) {
 	r.t.Helper()
 	for _, s := range r.all {
 		if h := of(s); len(h) > 0 {
-			decoded, err := hdrhistogram.Decode(h)
+			decoded, err := h.Unpack()
 			if err != nil {
 				r.t.Fatal(err)
 			}

@@ -70,5 +70,6 @@ type Self struct {
 	Memory int64         `json:"memory"` // private bytes of the process
 }
 
-// Histogram is an HdrHistogram of nanoseconds in its compressed V2 encoding; empty: nothing was recorded.
+// Histogram is an HdrHistogram of nanoseconds, packed; empty: nothing was recorded. First its significant digits, then for each bucket that is not empty its
+// distance from the one before and its count, all as varints.
 type Histogram []byte

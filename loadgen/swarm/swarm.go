@@ -183,12 +183,9 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 			remote.Post(func(l *netpoll.Loop) { s.end(l, 0) })
 		case n := <-s.rounds:
 			samples(Sample{Process: s.spec.Process, Rounds: n})
-		case t := <-taken:
-			if t.err != nil {
-				return t.err
-			}
-			samples(t.Sample)
-			if t.Last {
+		case sample := <-taken:
+			samples(sample)
+			if sample.Last {
 				return ctx.Err()
 			}
 		}
