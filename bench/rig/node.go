@@ -135,7 +135,7 @@ func (n *Node) PID() int { return n.cmd.Process.Pid }
 // Workers are the processes that hold connections: the children of the parent, or the node itself where it is alone. A worker that died
 // and was started again has another number.
 func (n *Node) Workers() []int {
-	if children := childrenOf(n.PID()); len(children) > 0 {
+	if children := Children(n.PID()); len(children) > 0 {
 		return children
 	}
 	return []int{n.PID()}
@@ -151,7 +151,7 @@ func (n *Node) KillWorker(i int) error {
 }
 
 // processes are the node's own and its workers.
-func (n *Node) processes() []int { return append([]int{n.PID()}, childrenOf(n.PID())...) }
+func (n *Node) processes() []int { return append([]int{n.PID()}, Children(n.PID())...) }
 
 // Stats is what is looked at of a node's statistics.
 type Stats struct {

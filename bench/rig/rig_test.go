@@ -45,7 +45,7 @@ func TestChildren(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := childrenOf(os.Getpid()); !slices.Contains(got, child.Process.Pid) {
+	if got := Children(os.Getpid()); !slices.Contains(got, child.Process.Pid) {
 		t.Errorf("children %v, want %d among them", got, child.Process.Pid)
 	}
 	if err := child.Process.Kill(); err != nil {
