@@ -4,7 +4,10 @@
 
 package netpoll
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // verify panics outside of contain: a broken invariant ends the process.
 func (l *Loop) verify() {
@@ -41,6 +44,8 @@ func (l *Loop) verifyFlags(c *Conn) {
 	check(f&flagLinger == 0 || f&flagBacklog == 0, c, "FIN sent before the backlog")
 	check(f&flagPaused == 0 || f&flagBacklog != 0, c, "paused without a backlog")
 	check(f&flagPaused == 0 || c.interest&interestRead == 0, c, "paused and reads")
+	check(c.interest&interestPlanned == 0, c, "still planned for a read after the turn")
+	check((c.interest&interestUnread != 0) == slices.Contains(l.unread, c.ID()), c, "listed as unread and not marked, or the reverse")
 	check(f&flagDue == 0 || f&flagArmed != 0, c, "due and not armed")
 	check((f&flagBacklog != 0) == (c.interest&interestWrite != 0), c, "write interest without backlog, or the reverse")
 	check(f&flagFinish == 0 || f&(flagArmed|flagDead) != 0, c, "finishes without a deadline")

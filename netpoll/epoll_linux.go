@@ -243,7 +243,7 @@ func (p *poller) Modify(fd int32, token uint64, read, write bool) {
 		events |= epollRead
 	}
 	if write {
-		events = events&^(epollEdge) | unix.EPOLLOUT
+		events = events&^epollEdge | unix.EPOLLOUT
 	}
 	control(p.fd, unix.EPOLL_CTL_MOD, int(fd), token, events)
 }

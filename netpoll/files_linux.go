@@ -4,9 +4,8 @@
 package netpoll
 
 import (
-	"io"
-	"os"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,8 +32,8 @@ type ringUpdate struct {
 	n, _       uint32
 }
 
-// registeredFiles knows which descriptors are registered with the ring; the index is the
-// descriptor. An operation on one that is not takes a reference to the file and
+// registeredFiles knows which descriptors are registered with the ring; the
+// index is the descriptor. An operation on one that is not takes a reference to the file and
 // gives it back: in a fan-out to more sockets than the caches hold, that is a
 // miss for each, 3 % of a delivery. Registering costs about as much as a dozen of
 // such operations save, and a registered socket stays open until it is taken
@@ -43,13 +42,13 @@ type ringUpdate struct {
 type registeredFiles struct {
 	ring    int
 	max     int     // descriptors from here on are never registered; 0: none is
-	uses    []uint8 // by descriptor: sends so far; filesUsesMin and more: registered
+	uses    []uint8 // by descriptor: sends so far, filesUsesMin at most; beyond it: registered
 	waiting []int32 // to be registered when the batch is done
 	update  []int32
 }
 
-// newRegisteredFiles makes the empty table. Where the kernel has none to give, or gives
-// files back late, nothing will be registered.
+// newRegisteredFiles makes the empty table. Where the kernel has none to give,
+// or gives files back late, nothing will be registered.
 func newRegisteredFiles(r *ring) *registeredFiles {
 	f := &registeredFiles{ring: r.fd}
 	var limit unix.Rlimit
@@ -58,7 +57,7 @@ func newRegisteredFiles(r *ring) *registeredFiles {
 	}
 	n := int(min(limit.Cur, filesMax))
 	reg := ringRegister{n: uint32(n), flags: ringRegisterSparse}
-	if !f.register(ringRegisterFiles2, unsafe.Pointer(&reg), unsafe.Sizeof(reg)) {
+	if _, errno := f.register(ringRegisterFiles2, unsafe.Pointer(&reg), unsafe.Sizeof(reg)); errno != 0 {
 		return f
 	}
 	f.max = n
@@ -68,9 +67,12 @@ func newRegisteredFiles(r *ring) *registeredFiles {
 	return f
 }
 
-func (f *registeredFiles) register(what uintptr, arg unsafe.Pointer, size uintptr) bool {
-	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_REGISTER, uintptr(f.ring), what, uintptr(arg), size, 0, 0)
-	return errno == 0
+func (f *registeredFiles) register(what uintptr, arg unsafe.Pointer, size uintptr) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_REGISTER, uintptr(f.ring), what, uintptr(arg), size, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
 }
 
 // probe tells whether a socket that is taken out and closed is closed indeed:
@@ -80,8 +82,7 @@ func (f *registeredFiles) probe() bool {
 	if err != nil {
 		return false
 	}
-	file := os.NewFile(uintptr(pair[0]), "probe")
-	defer file.Close()
+	defer unix.Close(pair[0])
 	for range filesUsesMin {
 		f.sent(int32(pair[1]))
 	}
@@ -89,8 +90,8 @@ func (f *registeredFiles) probe() bool {
 	registered := f.has(int32(pair[1]))
 	f.drop(int32(pair[1]))
 	unix.Close(pair[1])
-	_, err = file.Read(make([]byte, 1))
-	return registered && err == io.EOF
+	n, err := unix.Read(pair[0], make([]byte, 1)) // EAGAIN if it is still open
+	return registered && n == 0 && err == nil
 }
 
 // has tells whether operations on fd may say opFixedFile.
@@ -159,13 +160,9 @@ func (f *registeredFiles) dropRun(fds []int32) {
 // of memory, stay as they are; taking out needs none.
 func (f *registeredFiles) change(fds, entries []int32, uses uint8) {
 	u := ringUpdate{offset: uint32(fds[0]), data: uint64(uintptr(unsafe.Pointer(&entries[0]))), n: uint32(len(entries))}
-	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_REGISTER, uintptr(f.ring), ringRegisterFilesUpdate2,
-		uintptr(unsafe.Pointer(&u)), unsafe.Sizeof(u), 0, 0)
+	n, _ := f.register(ringRegisterFilesUpdate2, unsafe.Pointer(&u), unsafe.Sizeof(u))
 	runtime.KeepAlive(entries)
-	if errno != 0 {
-		n = 0
-	}
-	for _, fd := range fds[:min(int(n), len(fds))] {
+	for _, fd := range fds[:n] {
 		f.uses[fd] = uses
 	}
 }
