@@ -3,14 +3,12 @@ package main
 // generator.go: runs of `c100k load` against one server, on a core of their own, and what makes one void or wrong.
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,17 +39,17 @@ const (
 
 // manner is what one run of the load has of its own. The zero value is what most have.
 type manner struct {
-	spared    int       // connections that may be dropped: readers that stand still
-	unwatched bool      // nobody looks at the server's cost: a look takes the load's core for milliseconds, which latencies would show
-	policy    uint32    // of the scheduler; 0 is the usual one
-	progress  *progress // who waits for what it says; nil: nobody
+	spared    int           // connections that may be dropped: readers that stand still
+	unwatched bool          // nobody looks at the server's cost: a look takes the load's core for milliseconds, which latencies would show
+	policy    uint32        // of the scheduler; 0 is the usual one
+	progress  *rig.Progress // who waits for what it says; nil: nobody
 }
 
 // run runs the load to its end. A message lost, doubled, changed or out of order is an error; so is a connection that failed or was dropped.
 func (g *generator) run(ctx context.Context, s *server, m manner, args ...string) (*load, error) {
 	progress := m.progress
 	if progress == nil {
-		progress = newProgress()
+		progress = rig.NewProgress()
 	}
 	args = append(args, "--plain")
 	if !m.unwatched {
@@ -70,7 +68,7 @@ func (g *generator) run(ctx context.Context, s *server, m manner, args ...string
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("c100k load %s: %w\n%s", strings.Join(args, " "), err, progress.tail())
+		return nil, fmt.Errorf("c100k load %s: %w\n%s", strings.Join(args, " "), err, progress.Tail())
 	}
 	l := &load{Result: ended.Result}
 	if fault := faultOf(ended.Result, m.spared); fault != "" {
@@ -93,7 +91,7 @@ func onThread(core int, policy uint32, f func() error) error {
 	go func() {
 		runtime.LockOSThread() // and never unlocked
 		if core != anywhere {
-			if err := pin(core); err != nil {
+			if err := rig.Pin(core); err != nil {
 				result <- err
 				return
 			}
@@ -149,34 +147,4 @@ func voidReason(l *rig.Load) string {
 		return strings.Join(r.Verdict.Reasons, "; ")
 	}
 	return ""
-}
-
-// progress takes what a run says while it goes on. Any goroutine.
-type progress struct {
-	measures chan struct{} // closed when the measured part has begun
-
-	mu   sync.Mutex // guards the fields below
-	text bytes.Buffer
-	seen bool
-}
-
-func newProgress() *progress { return &progress{measures: make(chan struct{})} }
-
-// Write implements io.Writer.
-func (p *progress) Write(text []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.text.Write(text)
-	if !p.seen && strings.Contains(p.text.String(), " "+string(loadgen.Measure)+" ") {
-		p.seen = true
-		close(p.measures)
-	}
-	return len(text), nil
-}
-
-func (p *progress) tail() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	text := p.text.String()
-	return text[max(0, len(text)-1500):]
 }

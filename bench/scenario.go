@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"c100k/bench/rig"
 	"c100k/loadgen"
 )
 
@@ -263,13 +264,13 @@ func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 		l   *load
 		err error
 	}
-	crowd, ended := manner{policy: givesWay, unwatched: true, progress: newProgress()}, make(chan outcome, 1)
+	crowd, ended := manner{policy: givesWay, unwatched: true, progress: rig.NewProgress()}, make(chan outcome, 1)
 	go func() {
 		l, err := b.generator.run(ctx, s, crowd, b.fan(s, b.size.fan, "--publish-rate", strconv.Itoa(b.size.fanRate), "--io", "syscall", "--for", (b.size.seconds+besideSlack).String())...)
 		ended <- outcome{l, err}
 	}()
 	select {
-	case <-crowd.progress.measures:
+	case <-crowd.progress.Measures:
 	case early := <-ended:
 		return nil, fmt.Errorf("the fan-outs ended before they began: %w", early.err)
 	}

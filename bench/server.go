@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"c100k/bench/rig"
 )
 
 const (
@@ -39,7 +39,7 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 func (t target) start(core, loops int) (*server, error) {
 	s := &server{target: t, done: make(chan struct{})}
 	var err error
-	if s.addr, err = freeAddress(); err != nil {
+	if s.addr, err = rig.FreeAddress("127.0.0.1"); err != nil {
 		return nil, err
 	}
 	argv := t.argv(s.addr, loops)
@@ -96,7 +96,7 @@ func (s *server) run(core int, started chan<- error) {
 	runtime.LockOSThread()
 	var err error
 	if core != anywhere {
-		err = pin(core)
+		err = rig.Pin(core)
 	}
 	if err == nil {
 		s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -107,23 +107,4 @@ func (s *server) run(core int, started chan<- error) {
 		s.cmd.Wait() // how it ended is told by its output
 		close(s.done)
 	}
-}
-
-// pin keeps the calling thread, and the children it starts, on one core.
-func pin(core int) error {
-	var one unix.CPUSet
-	one.Set(core)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("pin to core %d: %w", core, err)
-	}
-	return nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

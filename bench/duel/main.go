@@ -49,10 +49,11 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options, servers []string) (err error) {
-	if len(servers) == 0 || o.rounds < 1 || o.window <= 0 || o.messages <= 0 {
-		return errors.New("nothing to measure: want name=command for each server, and a positive number of rounds; see --help")
+func run(ctx context.Context, o options, servers []string) error {
+	if len(servers) == 0 || o.rounds < 1 || o.window <= 0 || o.lead < 0 || o.messages <= 0 {
+		return errors.New("nothing to measure: want name=command for each server, and positive numbers; see --help")
 	}
+	whole := time.Duration(o.rounds*len(servers))*(o.window+o.lead) + time.Duration(len(servers))*startTimeout + slack
 	var sides []*side
 	defer func() {
 		for _, s := range sides {
@@ -64,7 +65,7 @@ func run(ctx context.Context, o options, servers []string) (err error) {
 		if !found {
 			return fmt.Errorf("%q: want name=command", text)
 		}
-		s, err := start(ctx, o, name, strings.Fields(command))
+		s, err := start(ctx, o, name, strings.Fields(command), whole)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -3,23 +3,20 @@ package main
 // side.go: a server and its load.
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"c100k/bench/rig"
+	"c100k/internal/procfs"
 )
 
 const (
@@ -32,127 +29,147 @@ const (
 	slack        = time.Minute // the load runs for so long beyond what the rounds need
 )
 
-// side is one server with its load. The load is stopped except in measure.
-type side struct {
-	name         string
-	server, load *exec.Cmd
-	processes    []int // of the load
-	output       bytes.Buffer
-	microseconds []float64 // a message, by round
+// child is a process of ours, on one core. It is killed when this program ends.
+type child struct {
+	cmd  *exec.Cmd
+	said *rig.Progress
+	done chan struct{} // closed when it has ended
 }
 
-func start(ctx context.Context, o options, name string, command []string) (*side, error) {
-	s := &side{name: name}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	fill := strings.NewReplacer("{port}", port, "{ws}", "ws://127.0.0.1:"+port, "{http}", "http://127.0.0.1:"+port)
-	for i := range command {
-		command[i] = fill.Replace(command[i])
-	}
-	if s.server, err = s.begin(ctx, serverCore, command); err != nil {
-		return nil, err
-	}
-	if err := s.await(ctx, port); err != nil {
-		s.end()
-		return nil, fmt.Errorf("%w; it said: %s", err, s.output.String())
-	}
-	args := append([]string{o.binary, "load"}, strings.Fields(fill.Replace(o.load))...)
-	args = append(args, "--plain", "--warm", "100ms", "--for", (time.Duration(o.rounds)*(o.window+o.lead)*sidesMax + slack).String())
-	if s.load, err = s.begin(ctx, loadCore, args); err == nil {
-		err = pause(ctx, settlePause)
-	}
-	if err == nil {
-		err = s.find()
-	}
-	if err != nil {
-		s.end()
-		return nil, err
-	}
-	return s, nil
-}
-
-// sidesMax is for how many servers a load runs long enough.
-const sidesMax = 8
-
-// find waits until the load's processes are there and its connections have had messages, and stops them.
-func (s *side) find() error {
-	if s.processes = rig.Children(s.load.Process.Pid); len(s.processes) == 0 {
-		return fmt.Errorf("the load did not start: %s", s.output.String())
-	}
-	return s.signal(syscall.SIGSTOP)
-}
-
-// begin starts a command on one core. It is killed when this program ends.
-func (s *side) begin(ctx context.Context, core int, command []string) (*exec.Cmd, error) {
+func begin(core int, command []string) (*child, error) {
 	if len(command) == 0 {
 		return nil, errors.New("no command")
 	}
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stdout, cmd.Stderr = &s.output, &s.output
-	cmd.WaitDelay = stopTimeout
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c := &child{cmd: exec.Command(command[0], command[1:]...), said: rig.NewProgress(), done: make(chan struct{})}
+	c.cmd.Stdout, c.cmd.Stderr = c.said, c.said
+	c.cmd.WaitDelay = stopTimeout
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the child inherits its core, and dies with the thread
-		var one unix.CPUSet
-		one.Set(core)
-		err := unix.SchedSetaffinity(0, &one)
+		runtime.LockOSThread() // never unlocked: the child inherits its core, and is killed with the thread
+		err := rig.Pin(core)
 		if err == nil {
-			err = cmd.Start()
+			err = c.cmd.Start()
 		}
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // that it was killed is no news
-			close(started)
+			_ = c.cmd.Wait() // how it ended is told by what it said
+			close(c.done)
 		}
 	}()
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, func() { _ = s.signal(syscall.SIGCONT) }) // who is stopped does not end
-	return cmd, nil
+	return c, nil
 }
 
-func (s *side) await(ctx context.Context, port string) error {
+func (c *child) end() {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-c.done:
+	case <-time.After(stopTimeout):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+	}
+}
+
+// side is one server with its load. The load is stopped except in measure.
+type side struct {
+	name         string
+	server, load *child
+	processes    []int     // of the load
+	microseconds []float64 // a message, by round
+}
+
+// start returns when the load has sent its first messages, and stands still. Of a side that did not start, what did is ended.
+func start(ctx context.Context, o options, name string, command []string, run time.Duration) (_ *side, err error) {
+	s := &side{name: name}
+	defer func() {
+		if err != nil {
+			s.end()
+		}
+	}()
+	addr, err := rig.FreeAddress("127.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(addr) // it was just joined
+	fill := strings.NewReplacer("{port}", port, "{ws}", "ws://"+addr, "{http}", "http://"+addr)
+	for i := range command {
+		command[i] = fill.Replace(command[i])
+	}
+	if s.server, err = begin(serverCore, command); err != nil {
+		return nil, err
+	}
+	if err := s.listens(ctx, addr); err != nil {
+		return nil, err
+	}
+	args := append([]string{o.binary, "load"}, strings.Fields(fill.Replace(o.load))...)
+	if s.load, err = begin(loadCore, append(args, "--plain", "--warm", "100ms", "--for", run.String())); err != nil {
+		return nil, err
+	}
+	return s, s.standsStill(ctx)
+}
+
+func (s *side) listens(ctx context.Context, addr string) error {
 	for begin := time.Now(); time.Since(begin) < startTimeout; {
-		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return nil
+		}
+		select {
+		case <-s.server.done:
+			return fmt.Errorf("it ended before it listened: %s", s.server.said.Tail())
+		default:
 		}
 		if err := pause(ctx, probePause); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("it does not listen after %v", startTimeout)
+	return fmt.Errorf("it does not listen after %v: %s", startTimeout, s.server.said.Tail())
 }
+
+// standsStill waits until the load measures, and stops it.
+func (s *side) standsStill(ctx context.Context) error {
+	select {
+	case <-s.load.said.Measures:
+	case <-s.load.done:
+		return s.loadEnded()
+	case <-time.After(startTimeout):
+		return fmt.Errorf("the load has not begun after %v: %s", startTimeout, s.load.said.Tail())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := pause(ctx, settlePause); err != nil {
+		return err
+	}
+	if s.processes = rig.Children(s.load.cmd.Process.Pid); len(s.processes) == 0 {
+		return s.loadEnded()
+	}
+	return s.signal(syscall.SIGSTOP)
+}
+
+func (s *side) loadEnded() error { return fmt.Errorf("the load has ended: %s", s.load.said.Tail()) }
 
 // measure is one window.
 func (s *side) measure(ctx context.Context, o options) error {
 	if err := s.signal(syscall.SIGCONT); err != nil {
 		return err
 	}
-	if err := pause(ctx, o.lead); err != nil {
+	before, err := s.readAfter(ctx, o.lead)
+	if err != nil {
 		return err
 	}
-	before, err := s.read()
-	if err == nil {
-		err = pause(ctx, o.window)
-	}
-	var after reading
-	if err == nil {
-		after, err = s.read()
-	}
-	if err == nil {
-		err = s.signal(syscall.SIGSTOP)
-	}
+	after, err := s.readAfter(ctx, o.window)
 	if err != nil {
+		return err
+	}
+	if err := s.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	messages := float64(after.segments-before.segments) / o.messages
 	if messages < 1 {
-		return fmt.Errorf("no message in a window; the load says: %s", s.output.String())
+		return fmt.Errorf("no message in a window: %s", s.load.said.Tail())
 	}
 	s.microseconds = append(s.microseconds, float64((after.cpu-before.cpu).Nanoseconds())/1e3/messages)
 	return nil
@@ -164,9 +181,12 @@ type reading struct {
 	segments int64
 }
 
-func (s *side) read() (r reading, err error) {
-	if r.cpu, err = cpuOf(s.server.Process.Pid); err != nil {
+func (s *side) readAfter(ctx context.Context, d time.Duration) (r reading, err error) {
+	if err := pause(ctx, d); err != nil {
 		return r, err
+	}
+	if r.cpu, err = procfs.CPUTime(s.server.cmd.Process.Pid); err != nil {
+		return r, fmt.Errorf("%w: %s", err, s.server.said.Tail())
 	}
 	text, err := os.ReadFile("/proc/net/netstat")
 	if err != nil {
@@ -174,26 +194,6 @@ func (s *side) read() (r reading, err error) {
 	}
 	r.segments, err = counter(string(text), "TcpExt", "TCPOrigDataSent")
 	return r, err
-}
-
-// cpuOf adds up a process's threads, in nanoseconds: what times and clock_gettime have is as exact, but not for other processes.
-func cpuOf(pid int) (sum time.Duration, err error) {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is well formed
-	for _, thread := range threads {
-		text, err := os.ReadFile(thread)
-		if err != nil { // it has ended since
-			continue
-		}
-		var ran, waited, slices int64
-		if _, err := fmt.Sscan(string(text), &ran, &waited, &slices); err != nil {
-			return 0, fmt.Errorf("%s: %w", thread, err)
-		}
-		sum += time.Duration(ran)
-	}
-	if sum == 0 {
-		return 0, errors.New("the server has ended, or the kernel keeps no schedstat")
-	}
-	return sum, nil
 }
 
 // counter finds one in the form of /proc/net/netstat: a line of names, and one of numbers.
@@ -219,27 +219,19 @@ func counter(text, group, name string) (int64, error) {
 
 func (s *side) signal(sig syscall.Signal) error {
 	for _, pid := range s.processes {
-		if err := syscall.Kill(pid, sig); err != nil {
-			return fmt.Errorf("the load has ended: %s", s.output.String())
+		if syscall.Kill(pid, sig) != nil {
+			return s.loadEnded()
 		}
 	}
 	return nil
 }
 
 func (s *side) end() {
-	for _, cmd := range []*exec.Cmd{s.load, s.server} {
-		if cmd != nil {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.signal(syscall.SIGCONT) // who is stopped does not end
+	for _, c := range []*child{s.load, s.server} {
+		if c != nil {
+			c.end()
 		}
-	}
-	_ = s.signal(syscall.SIGCONT)
-	for _, cmd := range []*exec.Cmd{s.load, s.server} {
-		if cmd == nil {
-			continue
-		}
-		for begin := time.Now(); time.Since(begin) < stopTimeout && syscall.Kill(cmd.Process.Pid, 0) == nil; time.Sleep(probePause) {
-		}
-		_ = cmd.Process.Kill()
 	}
 }
 
@@ -250,14 +242,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -42,10 +41,10 @@ type Environment struct {
 func Start(binary string, around Environment, args ...string) (*Node, error) {
 	n := &Node{ended: make(chan struct{})}
 	var err error
-	if n.Public, err = freePort(cmp.Or(around.Host, "127.0.0.1")); err != nil {
+	if n.Public, err = FreeAddress(cmp.Or(around.Host, "127.0.0.1")); err != nil {
 		return nil, err
 	}
-	if n.Admin, err = freePort("127.0.0.1"); err != nil {
+	if n.Admin, err = FreeAddress("127.0.0.1"); err != nil {
 		return nil, err
 	}
 	args = append([]string{binary, "serve", "--listen", n.Public, "--admin", n.Admin, "--log-format", "json"}, args...)
@@ -187,13 +186,3 @@ func (n *Node) Stop() {
 
 // client keeps no connections: they would show in the node's figures.
 var client = &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
-
-// freePort is an address that nobody listens on. The kernel does not give the same port twice in a row.
-func freePort(host string) (string, error) {
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
