@@ -6,49 +6,50 @@ import (
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/internal/node"
 	"c100k/internal/version"
 	"c100k/netpoll"
 )
 
 // Stats reads the node.
-func (n node) Stats() admin.Stats {
+func (n adminNode) Stats() admin.Stats {
 	build := version.Get()
 	s := admin.Stats{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
 		Started: n.started, UptimeSeconds: time.Since(n.started).Seconds(),
-		IO: n.io, Draining: n.draining.Load(),
+		IO: n.node.Loop(0).Kernel(), Draining: n.draining(),
 		Connections: admin.Connections{
 			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
 		},
 		HandshakesRejected: n.rejected.snapshot(),
 		RequestsMoved:      n.movedIn.Load(),
-		Topics:             n.hub.TopicCount(),
+		Topics:             n.node.Hub().TopicCount(),
 		Bus:                n.readBus(),
 	}
 	n.readTransports(&s.Connections)
 	n.readHub(&s)
-	for i, r := range n.reactors {
-		n.readLoop(&s, i, r)
+	for i := range n.loops {
+		n.readLoop(&s, i)
 	}
 	return s
 }
 
-func (n node) readTransports(c *admin.Connections) {
-	for t := range n.transports {
-		name, count := transportNames[t], &n.transports[t]
-		c.Opened[name] = count.opened.Load()
-		c.Open[name] = count.open()
+func (n adminNode) readTransports(c *admin.Connections) {
+	for _, name := range append([]string{node.TransportHTTP}, n.node.Table().Transports()...) {
+		count := n.node.Count(name)
+		c.Opened[name] = count.OpenedTotal()
+		c.Open[name] = count.Open()
 		c.Closed[name] = map[string]uint64{}
-		for reason := range count.closed {
-			if v := count.closed[reason].Load(); v > 0 {
-				c.Closed[name][netpoll.Reason(reason).String()] = v
+		for reason := range netpoll.Reason(netpoll.ReasonCount) {
+			if v := count.ClosedTotal(reason); v > 0 {
+				c.Closed[name][reason.String()] = v
 			}
 		}
 	}
 }
 
-func (n node) readHub(s *admin.Stats) {
-	c := n.hub.Counters()
+func (n adminNode) readHub(s *admin.Stats) {
+	c := n.node.Hub().Counters()
 	s.Queues.PendingBytes = c.PendingBytes
 	s.SlowConsumers = map[string]uint64{
 		"disconnect": c.Disconnects, "drop_oldest": c.DroppedOldest, "drop_newest": c.DroppedNewest,
@@ -56,12 +57,12 @@ func (n node) readHub(s *admin.Stats) {
 	}
 }
 
-func (n node) readLoop(s *admin.Stats, i int, r *reactor) {
-	loop := r.loop.Stats()
+func (n adminNode) readLoop(s *admin.Stats, i int) {
+	r, loop := &n.loops[i], n.node.Loop(i).Stats()
 	s.Connections.Total += loop.Connections
 	s.Loops = append(s.Loops, admin.Loop{
 		Loop: n.loopBase() + i, Connections: loop.Connections, Turns: loop.Turns, BusySeconds: loop.Busy.Seconds(),
-		Mailbox: loop.Mailbox, IO: r.loop.Kernel(),
+		Mailbox: loop.Mailbox, IO: n.node.Loop(i).Kernel(),
 	})
 	s.Bytes.Received += loop.BytesReceived
 	s.Bytes.Sent += loop.BytesSent
