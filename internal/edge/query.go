@@ -53,24 +53,6 @@ func QueryValues(dst []string, raw []byte, name string) ([]string, *Refusal) {
 	}
 }
 
-// QueryValue is the value of a parameter that may appear once; ok is false if it does not. Any goroutine.
-func QueryValue(raw []byte, name string) (value string, ok bool, refusal *Refusal) {
-	for q := NewParams(raw); ; {
-		key, v, more, refusal := q.Next()
-		switch {
-		case refusal != nil:
-			return "", false, refusal
-		case !more:
-			return value, ok, nil
-		case string(key) != name:
-		case ok:
-			return "", false, badRepeatParam
-		default:
-			value, ok = string(v), true
-		}
-	}
-}
-
 // PathUnescape decodes a path or a segment of one. It is p itself if there is nothing to decode.
 func PathUnescape(p []byte) (decoded []byte, ok bool) { return decode(p, false) }
 

@@ -59,7 +59,6 @@ var (
 	tooManyFields  = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request has too many header fields"}
 	badQuery       = &Refusal{Status: 400, Label: "bad_request", Reason: "the query holds a malformed percent-encoding"}
 	tooManyParams  = &Refusal{Status: 400, Label: "bad_request", Reason: "the query has too many parameters"}
-	badRepeatParam = &Refusal{Status: 400, Label: "bad_request", Reason: "a query parameter that may appear once appears twice"}
 )
 
 // Refusals of a body's framing, on connections that net/http serves.
