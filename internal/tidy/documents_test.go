@@ -33,17 +33,33 @@ func TestMakeHelpListsTheTargets(t *testing.T) {
 	}
 }
 
-var makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+var (
+	fenced      = regexp.MustCompile("(?ms)^```.*?^```")
+	makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+	makeInText  = regexp.MustCompile("`make ([a-z][a-z0-9-]*)")
+)
+
+// makeCommands are the targets that a document shows: in code blocks, and between backticks.
+func makeCommands(text string) (names []string) {
+	for _, block := range fenced.FindAllString(text, -1) {
+		for _, match := range makeCommand.FindAllStringSubmatch(block, -1) {
+			names = append(names, match[1])
+		}
+	}
+	for _, match := range makeInText.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
 
 // TestDocumentsNameRealTargets: every make command of the documents is a target, and the two of the README are there.
 func TestDocumentsNameRealTargets(t *testing.T) {
 	have := listed(t)
 	for _, name := range documents(t) {
-		var used []string
-		for _, match := range makeCommand.FindAllStringSubmatch(document(t, name), -1) {
-			used = append(used, match[1])
-			if !slices.Contains(have, match[1]) {
-				t.Errorf("%s: the Makefile has no target %s", name, match[1])
+		used := makeCommands(document(t, name))
+		for _, target := range used {
+			if !slices.Contains(have, target) {
+				t.Errorf("%s: the Makefile has no target %s", name, target)
 			}
 		}
 		if name == "README.md" && (!slices.Contains(used, "run") || !slices.Contains(used, "test")) {
