@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
-	"c100k/internal/admin"
+	"c100k/internal/figures"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -20,9 +20,9 @@ type loop struct {
 	ended    []time.Duration // when the messages were published whose last pass ended in this turn
 
 	// Loop writes, any goroutine reads.
-	fanout           admin.Histogram
-	messagesReceived atomic.Uint64
-	messagesSent     atomic.Uint64
+	fanout     figures.Histogram
+	streams    wsconn.PublishedCounters
+	broadcasts atomic.Uint64 // messages of topics handed to members
 }
 
 // delivered notes that a message's last pass has ended on loop i; afterFlush takes its time.
@@ -40,8 +40,8 @@ func (s *Server) afterFlush(i int) {
 		}
 		r.ended = r.ended[:0]
 	}
-	store(&r.messagesReceived, r.counters.MessagesReceived)
-	store(&r.messagesSent, r.counters.MessagesSent+s.node.Sent(i))
+	r.streams.Publish(&r.counters)
+	store(&r.broadcasts, s.node.Sent(i))
 }
 
 // store publishes a figure that only this loop writes. Most turns change nothing, and a load costs

@@ -17,6 +17,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/edge"
+	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
@@ -44,6 +45,7 @@ type Server struct {
 	origins   edge.OriginRules
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	others    *neighbours      // nil for a node alone
+	process   *figures.ProcessReader
 	sio       *socketio.Server // nil: off
 	sioParts  []*socketio.Reactor
 	api       http.Handler // /v1/ on the public port, where there is a key
@@ -70,7 +72,7 @@ func New(c Config) (*Server, error) {
 	if err := c.oneProcess(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), stopped: make(chan struct{})}
+	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -327,16 +327,20 @@ func (n *Node) Count(transport string) *proto.Count {
 	return n.counts[len(n.counts)-1]
 }
 
-// Heads is how many requests wait for an answer of Config.Ask, and how many bytes are kept of
-// requests that wait or have not arrived whole.
-func (n *Node) Heads() (waiting, heldBytes int) {
-	for _, r := range n.reactors {
-		for _, h := range r.heads {
-			waiting += h.Waiting()
-			heldBytes += h.HeldBytes()
-		}
+// Heads is how many requests on loop i wait for an answer of Config.Ask, and how many bytes are kept
+// of requests that wait or have not arrived whole.
+func (n *Node) Heads(i int) (waiting, heldBytes int) {
+	for _, h := range n.reactors[i].heads {
+		waiting += h.Waiting()
+		heldBytes += h.HeldBytes()
 	}
 	return waiting, heldBytes
+}
+
+// Accepted is how many connections were accepted so far, and how many of them were turned away because
+// no descriptor was left.
+func (n *Node) Accepted() (accepted, turnedAway uint64) {
+	return n.acceptor.Accepted(), n.acceptor.TurnedAway()
 }
 
 // Loops is how many loops there are.
