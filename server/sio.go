@@ -88,26 +88,12 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		e.ServeHere(l, c, h, rest)
 		return edge.Handled
 	}
-	protocol := func(h netpoll.Handler) proto.Protocol { return sioProtocol{h, e, p.Form} }
 	return proto.Part{
-		Protocols: []proto.Protocol{protocol(e.PollingHandler()), protocol(e.SocketHandler()), protocol(e.SessionHandler())},
-		Serve:     serve, ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
+		Protocols: e.Protocols(func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+			return appendSIOGap(dst, engineio.Form(f-p.Form), topic, missed)
+		}),
+		Serve: serve, ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
 	}
-}
-
-// sioProtocol is one of the three roles. All of them end, and get what they are sent, as the client
-// does that they belong to.
-type sioProtocol struct {
-	netpoll.Handler
-	*engineio.Endpoint
-	first broadcast.Form // of the forms of engineio
-}
-
-// Gap makes an event "gap" with {topic, missed}.
-func (p sioProtocol) Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
-	text := jsontext.AppendString([]byte(`2["gap",{"topic":`), topic)
-	text = strconv.AppendUint(append(text, `,"missed":`...), uint64(missed), 10)
-	return engineio.AppendMessage(dst, engineio.Form(f-p.first), append(text, "}]"...))
 }
 
 // sioReasons are the ends of clients as labels of the metrics.
@@ -294,4 +280,11 @@ func encodeSIO(f engineio.Form) broadcast.Encoder {
 		}
 		return engineio.AppendMessage(dst, f, append(text, "}]"...))
 	}
+}
+
+// appendSIOGap makes an event "gap" with {topic, missed}.
+func appendSIOGap(dst []byte, f engineio.Form, topic string, missed uint32) []byte {
+	text := jsontext.AppendString([]byte(`2["gap",{"topic":`), topic)
+	text = strconv.AppendUint(append(text, `,"missed":`...), uint64(missed), 10)
+	return engineio.AppendMessage(dst, f, append(text, "}]"...))
 }

@@ -154,7 +154,7 @@ func TestOwnSocketIO(t *testing.T) {
 }
 
 func TestSIOGap(t *testing.T) {
-	if got := string(sioProtocol{first: 3}.Gap(nil, 3+broadcast.Form(engineio.FormV4), "a\"b", 17)); !strings.HasSuffix(got, `42["gap",{"topic":"a\"b","missed":17}]`) {
+	if got := string(appendSIOGap(nil, engineio.FormV4, "a\"b", 17)); !strings.HasSuffix(got, `42["gap",{"topic":"a\"b","missed":17}]`) {
 		t.Errorf("got %q", got)
 	}
 }
