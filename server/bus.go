@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"c100k/broadcast"
-	"c100k/internal/admin"
 	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 )
@@ -132,18 +131,6 @@ func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done
 		done(here) // nobody else can be reached, and the bus has counted it
 	}
 	return here, nil
-}
-
-// readBus says how the bus is.
-func (s *Server) readBus() admin.Bus {
-	if s.others == nil {
-		return admin.Bus{Kind: "memory", Connected: true}
-	}
-	h := s.others.bus.Health()
-	return admin.Bus{
-		Kind: "nats", Connected: h.Connected, Reason: h.Reason, Peers: h.Peers,
-		Sent: h.Sent, Received: h.Received, Missed: h.Missed, Unsent: h.Unsent,
-	}
 }
 
 // busReady is nil while the node hears the others.

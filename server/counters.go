@@ -16,14 +16,6 @@ type transportCounters struct {
 	closed [netpoll.ReasonCount]atomic.Uint64
 }
 
-func (t *transportCounters) open() int {
-	n := t.opened.Load()
-	for i := range t.closed {
-		n -= t.closed[i].Load()
-	}
-	return int(n)
-}
-
 // counted wraps a role's handler to count its connections. What is called for each read goes straight through.
 type counted struct {
 	netpoll.Handler

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"c100k/broadcast"
-	"c100k/internal/admin"
 	"c100k/internal/echo"
 	"c100k/internal/edge"
+	"c100k/internal/figures"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
 	"c100k/internal/wsconn"
@@ -30,6 +30,7 @@ type reactor struct {
 	chat    *echo.Broadcast
 	sio     *socketio.Reactor // nil without Socket.IO
 	edge    *edge.Config
+	heads   *edge.HeadHandler
 
 	// Loop only.
 	counters wsconn.Counters
@@ -39,9 +40,9 @@ type reactor struct {
 	answer   []byte          // the answer to it
 
 	// Loop writes, any goroutine reads.
-	fanout           admin.Histogram
-	messagesReceived atomic.Uint64
-	messagesSent     atomic.Uint64
+	fanout     figures.Histogram
+	streams    wsconn.PublishedCounters
+	broadcasts atomic.Uint64 // messages of topics handed to members
 }
 
 // newReactor makes loop i of s, not yet running.
@@ -133,8 +134,8 @@ func (r *reactor) afterFlush(*netpoll.Loop) {
 		}
 		r.ended = r.ended[:0]
 	}
-	store(&r.messagesReceived, r.counters.MessagesReceived)
-	store(&r.messagesSent, r.counters.MessagesSent+r.sink.sent)
+	r.streams.Publish(&r.counters)
+	store(&r.broadcasts, r.sink.sent)
 }
 
 // store publishes a figure that only this loop writes. Most turns change nothing, and a load is cheaper than a store.

@@ -40,7 +40,8 @@ func (s *Server) headHandler(r *reactor) netpoll.Handler {
 		Draining:  s.draining.Load,
 		Refused:   s.refused,
 	}
-	return edge.NewHeadHandler(r.edge)
+	r.heads = edge.NewHeadHandler(r.edge)
+	return r.heads
 }
 
 func (s *Server) refused(refusal *edge.Refusal) { s.rejected.add(refusal.Label) }

@@ -19,6 +19,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/edge"
+	"c100k/internal/figures"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -50,6 +51,7 @@ type Server struct {
 	others    *neighbours // nil for a node alone
 	io        string
 	seed      uint64
+	process   *figures.ProcessReader
 	sio       *socketio.Server // nil: off
 	sioParts  []*socketio.Reactor
 
@@ -86,7 +88,7 @@ func New(c Config) (*Server, error) {
 	if err := c.oneProcess(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), stopped: make(chan struct{})}
+	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/engineio"
+	"c100k/internal/figures"
 	"c100k/socketio"
 )
 
@@ -79,8 +80,8 @@ func TestMountedSocketIO(t *testing.T) {
 	if status, body := text(t, "GET", foreign.URL+sioPath+"socket.io.min.js", ""); status != 200 || !strings.Contains(body, "Socket.IO v"+socketio.ClientVersion) {
 		t.Errorf("script: %d", status)
 	}
-	if n := (node{s}).Stats().Connections.Open["socketio"]; n != 1 {
-		t.Errorf("%d connections", n)
+	if n := (node{s}).Stats().At(figures.KeyOpen).Family["socketio"]; n != 1 {
+		t.Errorf("%v connections", n)
 	}
 }
 

@@ -1,82 +1,73 @@
-// The figures of the node: one reading of all that it counts.
+// The figures of the node: one reading of all that its parts count.
 
 package server
 
 import (
 	"time"
 
-	"c100k/internal/admin"
+	"c100k/internal/bus"
+	"c100k/internal/figures"
 	"c100k/internal/version"
 	"c100k/netpoll"
 )
 
 // Stats reads the node.
-func (n node) Stats() admin.Stats {
+func (n node) Stats() *figures.Reading {
 	build := version.Get()
-	s := admin.Stats{
+	s := figures.Source{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
-		Started: n.started, UptimeSeconds: time.Since(n.started).Seconds(),
-		IO: n.io, Draining: n.draining.Load(),
-		Connections: admin.Connections{
-			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
-		},
-		HandshakesRejected: n.rejected.snapshot(),
-		RequestsMoved:      n.movedIn.Load(),
-		Topics:             n.hub.TopicCount(),
-		Bus:                n.readBus(),
+		Started: n.started, Uptime: time.Since(n.started), IO: n.io, Draining: n.draining.Load(),
+		Transports:    n.readTransports(),
+		Rejected:      n.rejected.snapshot(),
+		Refused:       n.readRefused(),
+		RequestsMoved: n.movedIn.Load(),
+		Accepted:      n.acceptor.Accepted(),
+		TurnedAway:    n.acceptor.TurnedAway(),
+		Hub:           n.hub.Counters(),
+		Topics:        n.hub.TopicCount(),
+		Bus:           n.readBus(),
+		Process:       n.process.Read(),
 	}
-	n.readTransports(&s.Connections)
-	n.readHub(&s)
 	for i, r := range n.reactors {
-		n.readLoop(&s, i, r)
+		s.Loops = append(s.Loops, r.read(n.loopBase()+i))
 	}
-	return s
+	return figures.Read(&s)
 }
 
-func (n node) readTransports(c *admin.Connections) {
+func (n node) readTransports() map[string]figures.Transport {
+	read := make(map[string]figures.Transport, transportCount)
 	for t := range n.transports {
-		name, count := transportNames[t], &n.transports[t]
-		c.Opened[name] = count.opened.Load()
-		c.Open[name] = count.open()
-		c.Closed[name] = map[string]uint64{}
+		count := &n.transports[t]
+		closed := map[string]uint64{}
 		for reason := range count.closed {
 			if v := count.closed[reason].Load(); v > 0 {
-				c.Closed[name][netpoll.Reason(reason).String()] = v
+				closed[netpoll.Reason(reason).String()] = v
 			}
 		}
+		// Read after the closed ones, so that no more are closed than were opened.
+		read[transportNames[t]] = figures.Transport{Opened: count.opened.Load(), Closed: closed}
+	}
+	return read
+}
+
+func (n node) readRefused() map[string]uint64 {
+	capacity, address, unanswered := n.admission.Refused()
+	return map[string]uint64{"capacity": capacity, "address": address, "unanswered": unanswered}
+}
+
+// read reads the loop of that number.
+func (r *reactor) read(number int) figures.Loop {
+	return figures.Loop{
+		Number: number, IO: r.loop.Kernel(), Stats: r.loop.Stats(),
+		RequestsWaiting: r.heads.Waiting(), RequestsHeldBytes: r.heads.HeldBytes(),
+		Streams: r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
 }
 
-func (n node) readHub(s *admin.Stats) {
-	c := n.hub.Counters()
-	s.Queues.PendingBytes = c.PendingBytes
-	s.SlowConsumers = map[string]uint64{
-		"disconnect": c.Disconnects, "drop_oldest": c.DroppedOldest, "drop_newest": c.DroppedNewest,
-		"refuse_publish": c.Refused,
+// readBus reads the connection to other nodes.
+func (s *Server) readBus() figures.Bus {
+	if s.others == nil {
+		return figures.Bus{Kind: "memory", Health: bus.Health{Connected: true}}
 	}
-}
-
-func (n node) readLoop(s *admin.Stats, i int, r *reactor) {
-	loop := r.loop.Stats()
-	s.Connections.Total += loop.Connections
-	s.Loops = append(s.Loops, admin.Loop{
-		Loop: n.loopBase() + i, Connections: loop.Connections, Turns: loop.Turns, BusySeconds: loop.Busy.Seconds(),
-		Mailbox: loop.Mailbox, IO: r.loop.Kernel(),
-	})
-	s.Bytes.Received += loop.BytesReceived
-	s.Bytes.Sent += loop.BytesSent
-	s.Queues.OutboxBytes += loop.OutboxBytes
-	s.Messages.Received += r.messagesReceived.Load()
-	s.Messages.Sent += r.messagesSent.Load()
-	s.FanoutSeconds.Add(r.fanout.Snapshot())
-	s.TurnSeconds.Add(turnSnapshot(&loop))
-}
-
-// turnSnapshot puts a loop's own buckets into the API's words.
-func turnSnapshot(loop *netpoll.Stats) admin.HistogramSnapshot {
-	h := admin.HistogramSnapshot{Counts: loop.TurnBuckets[:], Sum: loop.Busy.Seconds()}
-	for _, bound := range netpoll.TurnBounds() {
-		h.Bounds = append(h.Bounds, bound.Seconds())
-	}
-	return h
+	return figures.Bus{Kind: "nats", Health: s.others.bus.Health()}
 }

@@ -73,7 +73,8 @@ func (n *node) wantStatus(t *testing.T, p *netpolltest.Peer, want int) {
 	}
 }
 
-// TestProxyHeaderInPieces: whatever the pieces, the stream is the client's, and the frames behind the head are its own.
+// TestProxyHeaderInPieces: whatever the pieces, the stream is the client's, and the frames behind
+// the head are its own.
 func TestProxyHeaderInPieces(t *testing.T) {
 	const frames = "frames right behind it"
 	switching := string(AppendSwitching(nil, []byte(sampleKey), "", nil))
@@ -138,7 +139,8 @@ func TestProxyHeaderRefused(t *testing.T) {
 	}
 }
 
-// TestProxyHeaderSpoofed: from anybody else, and anywhere but at the beginning, it is an illegal request.
+// TestProxyHeaderSpoofed: from anybody else, and anywhere but at the beginning, it is an illegal
+// request.
 func TestProxyHeaderSpoofed(t *testing.T) {
 	for _, tt := range []struct{ name, peer, in string }{
 		{"v1", "192.0.2.9", header1 + offer()},
@@ -200,7 +202,8 @@ func TestClientLimit(t *testing.T) {
 	}
 }
 
-// TestClientRefusalWaits: the answer does not come before the client has spoken or waited; and only so many hear it.
+// TestClientRefusalWaits: the answer does not come before the client has spoken or waited; and only
+// so many hear it.
 func TestClientRefusalWaits(t *testing.T) {
 	n := newProxied(t, 0)
 	n.from(t, client1)
@@ -255,7 +258,8 @@ func TestProxyHeaderDeadline(t *testing.T) {
 	}
 }
 
-// TestProxyHeaderDetaches: net/http gets the client with the connection, and the head without the header.
+// TestProxyHeaderDetaches: net/http gets the client with the connection, and the head without the
+// header.
 func TestProxyHeaderDetaches(t *testing.T) {
 	for _, tt := range []struct{ in, client string }{
 		{header1, "192.0.2.1:51234"},

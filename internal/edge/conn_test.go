@@ -1,4 +1,5 @@
-// Tests of the guard on a connection without sockets: what comes out of it is what net/http may see.
+// Tests of the guard on a connection without sockets: what comes out of it is what net/http may
+// see.
 
 package edge
 

@@ -1,4 +1,5 @@
-// Which pages may talk to the node: rules for the Origin header field (RFC 6454, RFC 6455 section 10.2).
+// OriginRules: which web pages may use the node, by the Origin header field (RFC 6454; RFC 6455,
+// section 10.2).
 
 package edge
 
@@ -8,7 +9,8 @@ import (
 	"strings"
 )
 
-// OriginRules says which values of Origin are allowed. The zero value allows the same host. Immutable; any goroutine.
+// OriginRules decides which values of Origin are allowed. The zero value allows the host of the
+// request. It is immutable; any goroutine may use it.
 type OriginRules struct {
 	listed   bool // there are rules, so the same host is allowed only if one says so
 	all      bool
@@ -100,8 +102,8 @@ func hasPort(host string) bool {
 	return port != nil
 }
 
-// Check judges the Origin of a parsed head. A client that sends none is not a browser, and could have sent any: it is
-// allowed. Two of them are nobody's.
+// Check judges the Origin of a parsed head. A client without Origin is allowed: it is not a
+// browser, and it could have sent any value. Two Origin fields are refused.
 func (o *OriginRules) Check(h *Head) *Refusal {
 	origin, n := h.Origin()
 	switch {
@@ -113,8 +115,8 @@ func (o *OriginRules) Check(h *Head) *Refusal {
 	return nil
 }
 
-// Allowed judges the value of one Origin field in a request to host (a name, with the port if one was given). It
-// allocates nothing.
+// Allowed judges the value of one Origin field in a request to host (a name, with the port if one
+// was given). It allocates nothing.
 func (o *OriginRules) Allowed(origin, host []byte) bool {
 	if o.all {
 		return true
@@ -137,7 +139,8 @@ func (o *OriginRules) Allowed(origin, host []byte) bool {
 	return false
 }
 
-// splitOrigin takes a serialised origin apart: RFC 6454, 6.2. The port is the one that is meant if none is written.
+// splitOrigin splits a serialized origin: RFC 6454, 6.2. The port is the scheme's default if none
+// is written.
 func splitOrigin(p []byte) (scheme, name, port []byte, ok bool) {
 	end := bytes.Index(p, []byte("://"))
 	if end < 0 || !validScheme(p[:end]) || !validHost(p[end+3:]) {
@@ -163,7 +166,8 @@ var (
 	portHTTPS = []byte("443")
 )
 
-// effectivePort is the port that is meant: the one written, which begins with its colon, or the scheme's.
+// effectivePort is the port that is written, which begins with its colon, or else the scheme's
+// default.
 func effectivePort(scheme, port []byte) []byte {
 	switch {
 	case len(port) > 1:
@@ -176,8 +180,8 @@ func effectivePort(scheme, port []byte) []byte {
 	return nil
 }
 
-// sameHost says whether an origin has the host and port of the request. A request that came through a proxy which ends
-// TLS is plain HTTP here, so the scheme is the origin's.
+// sameHost tells whether an origin has the host and port of the request. The scheme is taken from
+// the origin, because behind a proxy that terminates TLS the request is plain HTTP.
 func sameHost(scheme, name, port, host []byte) bool {
 	if len(host) == 0 || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
 		return false

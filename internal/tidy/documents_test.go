@@ -74,10 +74,10 @@ var phase = regexp.MustCompile(`(?m)^(?:.*//[ \t]?|[ \t]*)([1-9]) ([a-z]+) {2,}\
 // TestPhasesAgree: the turn is told in three places, and they tell the same.
 func TestPhasesAgree(t *testing.T) {
 	want := []string{"wait", "clock", "read", "tasks", "timers", "deliver", "flush", "release", "publish"}
-	turn := document(t, "netpoll/loop.go")
+	turn := document(t, "netpoll/turn.go")
 	_, turn, found := strings.Cut(turn, "\nfunc (l *Loop) Turn() {\n")
 	if !found {
-		t.Fatal("netpoll/loop.go has no Loop.Turn")
+		t.Fatal("netpoll/turn.go has no Loop.Turn")
 	}
 	turn, _, _ = strings.Cut(turn, "\n}\n")
 	for where, text := range map[string]string{

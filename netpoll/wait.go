@@ -1,9 +1,10 @@
-// Readiness: one epoll descriptor, waited on in two steps.
+// Phases 1 and 2: how long the loop sleeps, and epoll, which wakes it.
 
 package netpoll
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -14,6 +15,90 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// wait is phase 1. It blocks only when nothing is left over, and for no longer
+// than the next deadline allows.
+func (l *Loop) wait() int {
+	if l.again || l.tasks != nil {
+		// Those in unread get the room that events leave, and half of it always.
+		return l.kernel.Wait(l.events[:eventsPerTurnMax-min(len(l.unread), eventsPerTurnMax/2)], 0)
+	}
+	if nap := l.nap(); nap >= 0 {
+		return l.doze(nap)
+	}
+	timeout := l.patience()
+	// Announce the sleep first and look once more second: see rouse.
+	l.remote.asleep.Store(true)
+	if l.remote.wanted.Load() || l.remote.tasks.Load() != nil {
+		timeout = 0
+	}
+	n := l.kernel.Wait(l.events[:], timeout)
+	l.remote.asleep.Store(false)
+	return n
+}
+
+// patience is how long phase 1 may block; negative means for ever.
+func (l *Loop) patience() time.Duration {
+	timeout := time.Duration(-1)
+	if next, ok := l.wheel.Next(); ok {
+		timeout = max(l.until(next), 0)
+	}
+	if l.turnAt >= 0 { // the kernel rounds up to whole milliseconds: be early, and let nap do the rest
+		left := max(l.turnAt-l.ended-napUntilTurn/2, 0)
+		if timeout < 0 || timeout > left {
+			timeout = left
+		}
+	}
+	if l.trimmed {
+		return timeout
+	}
+	left := l.trimAt - l.now
+	if left <= 0 {
+		l.trim()
+		return timeout
+	}
+	if timeout < 0 || timeout > left {
+		return left
+	}
+	return timeout
+}
+
+// nap is how long phase 1 sleeps before it looks; negative means that it waits
+// for readiness instead.
+func (l *Loop) nap() time.Duration {
+	nap, left := l.opt.Nap, time.Duration(math.MaxInt64)
+	if nap == 0 {
+		nap = napMax
+	}
+	if l.turnAt >= 0 {
+		left = max(l.turnAt-l.ended, 0)
+	}
+	switch busy := l.opt.Nap > 0 && l.ended-l.lastBusy < napCalm; {
+	case busy && !l.few:
+		return 0
+	case busy, left < napUntilTurn:
+		return min(nap, left)
+	}
+	return -1
+}
+
+// doze is phase 1 of a loop that naps. Who posts to it meanwhile need not wake
+// it: it does not sleep for long.
+func (l *Loop) doze(nap time.Duration) int {
+	if nap > 0 && !l.remote.wanted.Load() && l.remote.tasks.Load() == nil {
+		l.kernel.Nap(nap)
+	}
+	return l.kernel.Wait(l.events[:], 0)
+}
+
+// clock is phase 2.
+func (l *Loop) clock() {
+	l.now = l.opt.Clock()
+	l.woke = l.now
+	l.tick = tickOf(l.now)
+	l.remote.wanted.Store(false)
+	l.again = false
+}
 
 const wakeToken = ^uint64(0)
 
@@ -267,4 +352,13 @@ func (p *poller) close() {
 		unix.Close(p.wakeFD)
 		p.wakeFD = -1
 	}
+}
+
+// Error is Kernel.Error.
+func (p *poller) Error(fd int32) syscall.Errno {
+	errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return 0
+	}
+	return syscall.Errno(errno)
 }

@@ -1,4 +1,4 @@
-// How connections join a loop, change their role, and leave.
+// Phase 8, and what leads to it: how and why connections end.
 
 package netpoll
 
@@ -6,62 +6,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// Adopt makes a socket a connection of this loop. fd must be a connected
-// non-blocking stream socket; from here on it is the loop's to close, also when
-// nil is returned because the slab or epoll is full. first, which may be nil,
-// goes to OnData after OnOpen. What is returned may be Closing by then.
-func (l *Loop) Adopt(fd int, role Role, tag uint32, first []byte) *Conn {
-	c := l.conns.alloc()
-	if c == nil {
-		l.reject(fd, tag)
-		return nil
-	}
-	c.fd, c.role, c.tag = int32(fd), role, tag
-	c.seen = l.tick
-	c.interest = interestRead
-	if l.kernel.Add(c.fd, c.token()) != nil {
-		l.conns.release(c)
-		l.reject(fd, tag)
-		return nil
-	}
-	l.stats.Opened++
-	l.remote.load.Add(1)
-	l.open(c, first)
-	return c
-}
-
-func (l *Loop) reject(fd int, tag uint32) {
-	l.closing = append(l.closing, int32(fd))
-	if l.opt.OnRelease != nil {
-		l.opt.OnRelease(tag, ReasonReset)
-	}
-}
-
-// open is c's first callbacks. A panic in them is charged to c, also when the
-// task that adopts it has more sockets to adopt.
-func (l *Loop) open(c *Conn, first []byte) {
-	was := l.current
-	defer func() { l.current = was }()
-	defer l.contain()
-	l.current = c
-	l.opt.Handlers[c.role].OnOpen(l, c)
-	l.Redeliver(c, first)
-}
-
-// Become gives the same socket another role: the session is 0, no deadline is
-// set, OnOpen of the new role is called. OnClose of the old one is not.
-func (l *Loop) Become(c *Conn, r Role) {
-	if c.Closing() {
-		return
-	}
-	l.wheel.Disarm(c)
-	c.role, c.session = r, 0
-	was := l.current
-	l.current = c // a panic is c's, and then current stays for contain
-	l.opt.Handlers[r].OnOpen(l, c)
-	l.current = was
-}
 
 // Close ends c at once: what it is still owed is lost. OnClose runs at the end
 // of the turn. Closing twice does nothing.
@@ -191,4 +135,46 @@ func (l *Loop) leave(c *Conn, errno syscall.Errno) {
 	defer l.contain()
 	l.current, l.errno = c, errno
 	l.opt.Handlers[c.role].OnClose(l, c, c.reason)
+}
+
+// Reason says why a connection ended. Its String is a stable label.
+type Reason uint8
+
+// The reasons. Those from ReasonProtocol to ReasonRefused are judgements of
+// the protocols above; the reactor only carries them to OnClose.
+const (
+	ReasonNone     Reason = iota
+	ReasonPeer            // orderly end by the peer: EOF, or a protocol's own close
+	ReasonReset           // RST, or another I/O error
+	ReasonTimeout         // a deadline passed: handshake, heartbeat, write stall
+	ReasonProtocol        // illegal input
+	ReasonTooBig          // a message over the limit
+	ReasonPolicy          // rate or right
+	ReasonSlow            // the peer lagged behind by more than its outbox
+	ReasonDrain           // the node is going down
+	ReasonAdmin           // an operator asked for it
+	ReasonRefused         // the request was answered with an error
+	ReasonLocal           // our side was done
+	ReasonPanic           // a handler panicked
+	ReasonDetached        // the socket left the loop alive
+
+	reasonCount
+)
+
+// ReasonCount is the number of reasons, for tables indexed by them.
+const ReasonCount = int(reasonCount)
+
+var reasonNames = [reasonCount]string{
+	ReasonNone: "none", ReasonPeer: "peer", ReasonReset: "reset", ReasonTimeout: "timeout",
+	ReasonProtocol: "protocol_error", ReasonTooBig: "message_too_big", ReasonPolicy: "policy",
+	ReasonSlow: "slow_consumer", ReasonDrain: "drain", ReasonAdmin: "admin",
+	ReasonRefused: "refused", ReasonLocal: "local", ReasonPanic: "panic", ReasonDetached: "detached",
+}
+
+// String is the reason in snake_case, fit for a metrics label.
+func (r Reason) String() string {
+	if r < reasonCount {
+		return reasonNames[r]
+	}
+	return "unknown"
 }

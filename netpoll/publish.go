@@ -1,4 +1,4 @@
-// What a loop counts, and phase 9, which lets others read it.
+// Phase 9, and the figures that other goroutines read.
 
 package netpoll
 

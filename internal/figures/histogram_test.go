@@ -1,4 +1,4 @@
-package admin
+package figures
 
 import (
 	"math"

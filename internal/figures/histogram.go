@@ -1,6 +1,6 @@
 // A histogram of durations with one writer and no lock.
 
-package admin
+package figures
 
 import (
 	"math"
@@ -114,8 +114,8 @@ func (s HistogramSnapshot) Quantile(q float64) float64 {
 	return s.Bounds[len(s.Bounds)-1]
 }
 
-// cumulative is what Prometheus wants: observations at or below each bound.
-func (s HistogramSnapshot) cumulative() map[float64]uint64 {
+// Cumulative has the observations at or below each bound, as Prometheus wants them.
+func (s HistogramSnapshot) Cumulative() map[float64]uint64 {
 	buckets := make(map[float64]uint64, len(s.Bounds))
 	var n uint64
 	for i, bound := range s.Bounds {

@@ -1,9 +1,34 @@
-// Phase 7, and what leads to it: everything a turn has for a connection is
-// gathered, and goes out in one batch at the end.
+// Phase 7, and what leads to it: what a turn sends is gathered, and goes out in one batch.
 
 package netpoll
 
-import "syscall"
+import (
+	"syscall"
+)
+
+// piece is a run of bytes on its way to one connection.
+type piece struct {
+	p    []byte
+	mark uint32 // with n > 0: the topic that the droppable messages belong to
+	n    uint32
+	turn bool // p lives until the end of the turn only
+}
+
+// gather is what one turn has collected for one connection that has no
+// backlog. Nearly always it is one piece; more pieces are chained in
+// Loop.pieces.
+type gather struct {
+	id    ID // the slot may be another's when OnClose gathered it
+	first piece
+	more  int32 // index in Loop.pieces of the second piece, -1 for none
+	last  int32
+	count int32
+}
+
+type chained struct {
+	piece
+	next int32
+}
 
 // Send owes p to c; p is copied now. Loop only. On a connection that is
 // Closing it does nothing, like all sends.
@@ -151,6 +176,13 @@ func (l *Loop) lastPiece(c *Conn) *piece {
 		return &g.first
 	}
 	return &l.pieces[g.last].piece
+}
+
+func (l *Loop) queueWrite(c *Conn) {
+	if o := l.outboxes.At(c.out); !o.queued {
+		o.queued = true
+		l.writable = append(l.writable, c.Slot())
+	}
 }
 
 // flush is phase 7.
@@ -342,42 +374,6 @@ func (l *Loop) drained(c *Conn) {
 	}
 }
 
-func (l *Loop) setInterest(c *Conn, want interest) {
-	want = want&interestKernel | c.interest&^interestKernel
-	if c.interest == want {
-		return
-	}
-	c.interest = want
-	l.kernel.Modify(c.fd, c.token(), want&interestRead != 0, want&interestWrite != 0)
-}
-
-// PauseRead stops reading from c until its backlog has drained: a client that
-// asks faster than it takes the answers is held back by TCP itself. It does
-// nothing when there is no backlog by the end of the turn.
-func (l *Loop) PauseRead(c *Conn) {
-	if !c.Closing() && c.flags&flagPaused == 0 {
-		l.pausing = append(l.pausing, c.ID())
-	}
-}
-
-// StopRead stops reading from c, whatever it is owed, until StartRead: so a
-// client plays one that hangs. What has come in with this turn may still reach
-// OnData; the peer's FIN does not, an error ends the connection as always.
-func (l *Loop) StopRead(c *Conn) {
-	if !c.Closing() {
-		c.flags &^= flagPaused
-		l.setInterest(c, c.interest&^interestRead)
-	}
-}
-
-// StartRead ends what StopRead or PauseRead began.
-func (l *Loop) StartRead(c *Conn) {
-	if !c.Closing() {
-		c.flags &^= flagPaused
-		l.setInterest(c, c.interest|interestRead)
-	}
-}
-
 // finishAll sends the FIN of those whose last byte is out, and stops reading
 // from those that asked for it and do have a backlog. Who is finishing with a
 // backlog comes back here from drained.
@@ -405,4 +401,12 @@ func (l *Loop) sayGoodbye(c *Conn) {
 	if c.interest&interestRead == 0 {
 		l.Close(c, c.reason)
 	}
+}
+
+func (l *Loop) afterFlush() {
+	if l.opt.AfterFlush == nil {
+		return
+	}
+	defer l.contain()
+	l.opt.AfterFlush(l)
 }
