@@ -19,6 +19,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/figures"
 	"c100k/internal/node"
+	"c100k/internal/proto"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -64,7 +65,10 @@ type Server struct {
 
 // New makes a node from c; its loops run and it hears the others from here on, and its ports open with Serve. The error names the
 // field of c that is wrong, or what the machine refuses; one of a bus that cannot be reached wraps ErrBus.
-func New(c Config) (*Server, error) {
+func New(c Config) (*Server, error) { return newServer(c) }
+
+// newServer is New with more protocols than those of the configuration.
+func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -90,7 +94,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.makeSIO()
 	s.makeAPI()
-	if err := s.makeNode(); err != nil {
+	if err := s.makeNode(more); err != nil {
 		return nil, err
 	}
 	if err = s.node.Start(); err == nil {
@@ -107,7 +111,7 @@ func New(c Config) (*Server, error) {
 }
 
 // makeNode makes the loops with their protocols.
-func (s *Server) makeNode() error {
+func (s *Server) makeNode(more []proto.Row) error {
 	other, err := s.otherHandler()
 	if err != nil {
 		return err
@@ -115,7 +119,7 @@ func (s *Server) makeNode() error {
 	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has checked it
 	s.loops = make([]loop, s.cfg.Loops)
 	cfg := node.Config{
-		Rows:  s.rows(),
+		Rows:  append(s.rows(), more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
 		IO: netpoll.IOMode(s.cfg.IO),
 		Topics: &broadcast.Options{
