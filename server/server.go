@@ -100,7 +100,8 @@ func New(c Config) (*Server, error) {
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
-	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies}
+	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
+		OnRefused: func(r *edge.Refusal, _ netip.Addr) { s.refused(r) }}
 	if c.ReturnMemory {
 		s.crowd = newCrowd(s.admission.Open)
 	}
@@ -173,7 +174,7 @@ func (s *Server) startLoops() error {
 	}
 	var err error
 	s.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
-		Loops: loops, Role: roleHead, Admit: s.admit, Discard: s.admission.Release, Busy: edge.AppendRefusal(nil, edge.RefuseOverCapacity, true),
+		Loops: loops, Role: roleHead, Admit: s.admit, Discard: s.admission.Release, Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
 		OnExhausted: func(err error) { s.log.Warn("no descriptor left for a new connection; the listener rests", "err", err) },
 	})
 	return err
