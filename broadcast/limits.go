@@ -6,8 +6,9 @@ const (
 	// TopicBytesMax bounds a topic name, in bytes; without it a name could cost more than a message.
 	TopicBytesMax = 255
 
-	// FormsMax bounds the wire forms of a hub; a seat has three bits for its form.
-	FormsMax = 8
+	// FormsMax bounds the wire forms of a hub: a message has a pointer for each, so that it takes 256 bytes. A seat has room for
+	// 128.
+	FormsMax = 16
 
 	// ShardsMax bounds the shards of a hub; a topic has one pointer for each.
 	ShardsMax = 256

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -42,9 +41,9 @@ type AcceptorOptions struct {
 	// means Busy for all of them.
 	Dismissal func(tag uint32) []byte
 
-	// OnExhausted hears, at most once a pause, that a listener cannot accept for
-	// now: in practice, that descriptors ran out. It may be nil. The acceptor's
-	// goroutine calls it, so it must not call Close.
+	// OnExhausted is told, at most once a pause, why a listener cannot accept for
+	// now: in practice, that descriptors ran out. It may be nil. It runs on the
+	// acceptor's goroutine and must not call Close.
 	OnExhausted func(err error)
 }
 
@@ -52,8 +51,11 @@ type AcceptorOptions struct {
 // raw Epoll: admission is judged in one place, and loops stay even. Any
 // goroutine may call its methods.
 type Acceptor struct {
-	opt   AcceptorOptions
-	epoll *easygo.Epoll
+	// immutable; accept and rest are faked in tests
+	opt    AcceptorOptions
+	epoll  *easygo.Epoll
+	accept func(listener int) (fd int, peer netip.Addr, errno syscall.Errno)
+	rest   time.Duration
 
 	lastBatch time.Duration // the epoll goroutine's: when ready last ended
 
@@ -77,27 +79,65 @@ func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
 	epoll, err := createEpoll()
 	if err != nil {
 		unix.Close(spare)
-		return nil, os.NewSyscallError("epoll_create", err)
+		return nil, err
 	}
-	return &Acceptor{opt: opt, epoll: epoll, spare: spare,
+	return &Acceptor{opt: opt, epoll: epoll, accept: accept, rest: acceptPause, spare: spare,
 		listeners: map[int]*os.File{}, paused: map[int]*time.Timer{}}, nil
 }
 
-// createEpoll sees to it that no process which ours starts inherits easygo's two
-// descriptors: it makes them without close-on-exec and keeps them to itself.
+// createEpoll makes easygo's Epoll and sets close-on-exec on its two descriptors: easygo does not, and a process that
+// is started later would inherit them.
 func createEpoll() (*easygo.Epoll, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	epoll, err := easygo.EpollCreate(&easygo.EpollConfig{OnWaitError: func(error) {}})
 	if err != nil {
+		return nil, os.NewSyscallError("epoll_create", err)
+	}
+	if err := closeEpollOnExec(epoll); err != nil {
+		epoll.Close()
 		return nil, err
 	}
-	for _, name := range []string{"fd", "eventFd"} {
-		if f := reflect.ValueOf(epoll).Elem().FieldByName(name); f.CanInt() {
-			unix.CloseOnExec(int(f.Int()))
+	return epoll, nil
+}
+
+// closeEpollOnExec finds the descriptors of epoll, which easygo does not tell, by what they do: the epoll descriptor is
+// the one in whose set a marker of ours is, and the event descriptor is the one that is in this set beside it.
+// EPOLL_CTL_MOD tells, and changes nothing, for it sets what is set already. No /proc is needed.
+func closeEpollOnExec(epoll *easygo.Epoll) error {
+	marker, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(marker)
+	if err := epoll.Add(marker, easygo.EPOLLIN, func(easygo.EpollEvent) {}); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	defer func() { _ = epoll.Del(marker) }()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return os.NewSyscallError("getrlimit", err)
+	}
+	watches := func(epoll, fd int) bool {
+		return unix.EpollCtl(epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}) == nil
+	}
+	set, event := -1, -1
+	for fd := 0; fd < int(min(limit.Cur, epollSearchMax)) && set < 0; fd++ {
+		if watches(fd, marker) {
+			set = fd
 		}
 	}
-	return epoll, nil
+	for fd := 0; fd < int(min(limit.Cur, epollSearchMax)) && set >= 0 && event < 0; fd++ {
+		if fd != marker && watches(set, fd) {
+			event = fd
+		}
+	}
+	if event < 0 {
+		return fmt.Errorf("netpoll: the descriptors of easygo's Epoll are not among the first %d", min(limit.Cur, epollSearchMax))
+	}
+	unix.CloseOnExec(set)
+	unix.CloseOnExec(event)
+	return nil
 }
 
 // openSpare opens the descriptor that is given up to answer somebody when there
@@ -185,21 +225,19 @@ func (a *Acceptor) ready(fd int) {
 	batches := make([][]arrival, len(a.opt.Loops))
 	taken := 0
 	for range acceptsPerEventMax {
-		conn, peer, errno := accept(fd)
+		conn, peer, errno := a.accept(fd)
 		if errno == 0 {
 			a.deal(batches, conn, peer)
 			taken++
 			continue
 		}
-		if errno == unix.EAGAIN { // nobody waits
+		if errno == unix.EAGAIN { // no connection waits
 			break
 		}
-		if lasting(errno) {
-			a.rest(fd, errno)
+		if !passing(errno) {
+			a.pauseFor(fd, errno)
 			break
 		}
-		// What else accept may say (ECONNABORTED, EINTR, errors of the network)
-		// is over with this one connection.
 	}
 	for i, batch := range batches {
 		if len(batch) > 0 {
@@ -276,17 +314,22 @@ func exhausted(errno syscall.Errno) bool {
 	return errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOBUFS || errno == unix.ENOMEM
 }
 
-// lasting tells whether the next accept would say the same. EINVAL is what a
-// listener says that somebody has shut down.
-func lasting(errno syscall.Errno) bool {
-	return exhausted(errno) || errno == unix.EINVAL || errno == unix.EBADF
+// passing tells whether errno is about one connection, and the next accept may succeed: accept(2) lists errors of the
+// network that a new socket already has. All others, known or not, pause the listener: EPERM of a security module,
+// for one, leaves the connection in the queue, and the listener ready.
+func passing(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.EOPNOTSUPP,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENONET, unix.ETIMEDOUT:
+		return true
+	}
+	return false
 }
 
-// rest is for when accepting has no sense for a while. When no descriptor is
-// left, some of those that wait are told so
-// with the spare one, and the listener pauses. Readiness is level-triggered;
-// without the pause it would spin, without the listener it would be deaf.
-func (a *Acceptor) rest(fd int, errno syscall.Errno) {
+// pauseFor pauses a listener whose accept has failed with errno. If the process is out of descriptors, some of the
+// connections that wait are refused first, with the spare one. Readiness is level-triggered: without the pause the
+// acceptor would spin.
+func (a *Acceptor) pauseFor(fd int, errno syscall.Errno) {
 	if a.pause(fd, errno) && a.opt.OnExhausted != nil {
 		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
 	}
@@ -302,7 +345,7 @@ func (a *Acceptor) pause(fd int, errno syscall.Errno) bool {
 		a.turnAway(fd)
 	}
 	_ = a.epoll.Del(fd)
-	a.paused[fd] = time.AfterFunc(acceptPause, func() { a.resume(fd) })
+	a.paused[fd] = time.AfterFunc(a.rest, func() { a.resume(fd) })
 	return true
 }
 
@@ -312,7 +355,7 @@ func (a *Acceptor) turnAway(listener int) {
 	}
 	unix.Close(a.spare)
 	for range acceptRefusalsMax {
-		fd, _, errno := accept(listener)
+		fd, _, errno := a.accept(listener)
 		if errno != 0 {
 			break
 		}
@@ -344,7 +387,10 @@ func (a *Acceptor) resume(fd int) {
 	if a.spare < 0 {
 		a.spare, _ = openSpare()
 	}
-	_ = a.watch(fd)
+	if a.watch(fd) != nil { // no memory: the listener would be deaf for ever
+		_ = a.epoll.Del(fd)
+		a.paused[fd] = time.AfterFunc(a.rest, func() { a.resume(fd) })
+	}
 }
 
 // Accepted is how many connections were accepted; TurnedAway how many were
@@ -371,7 +417,7 @@ func (a *Acceptor) Close() error {
 		}
 	}
 	a.mu.Unlock()
-	// Outside the lock: Close waits for a callback that may be in rest.
+	// Outside the lock: Close waits for a callback that may be in pause.
 	err := a.epoll.Close()
 	for _, f := range a.listeners {
 		f.Close()
