@@ -17,7 +17,7 @@ const (
 	bodyLength                // left bytes
 	chunkSize                 // at least one hexadecimal digit
 	chunkSizeMore             // more of them, or the end of the size
-	extensionName // white space, or the first byte of a name
+	extensionName             // white space, or the first byte of a name
 	extensionNameMore
 	extensionNameSpace // white space behind a name
 	extensionValue     // white space, or the first byte of a value
