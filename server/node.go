@@ -21,9 +21,9 @@ func (n node) PublishLater(topic string, kind broadcast.Kind, payload []byte, do
 	return n.publishLater(topic, kind, payload, done)
 }
 
-// Topics lists the topics with subscribers, all of them.
-func (n node) Topics(prefix, _ string, _ int) (list []admin.Topic, missing []string) {
-	infos := n.hub.Topics(prefix)
+// Topics lists topics with subscribers, by name.
+func (n node) Topics(prefix, after string, most int) (list []admin.Topic, missing []string) {
+	infos := n.hub.Topics(prefix, after, most)
 	list = make([]admin.Topic, len(infos))
 	for i := range infos {
 		list[i] = topicOf(&infos[i])
