@@ -54,7 +54,7 @@ func ExampleHub_Topics() {
 	for member, topic := range []string{"sport.chess", "sport.go", "news", "sport.go"} {
 		_, _ = hub.Shard(0).Subscribe(uint32(member), 0, topic)
 	}
-	for _, t := range hub.Topics("sport.") {
+	for _, t := range hub.Topics("sport.", "", 10) {
 		fmt.Println(t.Name, t.Members)
 	}
 	// Output:

@@ -4,7 +4,6 @@ package broadcast
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,10 +27,11 @@ type Hub struct {
 	shards          []*Shard
 
 	// Any goroutine.
-	topics    sync.Map // string to *topic; only topics with an attached shard, kept, or just over
-	pending   atomic.Int64
-	published atomic.Uint64
-	refused   atomic.Uint64
+	topics     sync.Map     // string to *topic; only topics with an attached shard, kept, or just over
+	topicCount atomic.Int64 // in topics
+	pending    atomic.Int64
+	published  atomic.Uint64
+	refused    atomic.Uint64
 }
 
 // NewHub returns a hub. It panics if o is not valid (Options.Validate).
@@ -207,6 +207,7 @@ func (h *Hub) enter(shard int, name string) *roster {
 			fresh.begin(r)
 			found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
 			if !loaded {
+				h.topicCount.Add(1)
 				return r
 			}
 			t = found.(*topic)
@@ -230,45 +231,8 @@ func (h *Hub) leave(r *roster) bool {
 
 // forget removes t, which is over, from the registry, unless somebody has, and perhaps put a new topic of
 // that name in its place (topic, 6).
-func (h *Hub) forget(t *topic) { h.topics.CompareAndDelete(t.name, t) }
-
-// TopicInfo is a topic as seen from outside.
-type TopicInfo struct {
-	Name    string
-	Members int           // over all shards
-	ByForm  [FormsMax]int // the same, by form
-}
-
-func (t *topic) info() TopicInfo {
-	i := TopicInfo{Name: t.name}
-	for f := range t.members {
-		n := int(t.members[f].Load())
-		i.ByForm[f] = n
-		i.Members += n
+func (h *Hub) forget(t *topic) {
+	if h.topics.CompareAndDelete(t.name, t) {
+		h.topicCount.Add(-1)
 	}
-	return i
-}
-
-// Topic returns the topic of that name; ok is false if it has no members. Any goroutine.
-func (h *Hub) Topic(name string) (info TopicInfo, ok bool) {
-	if t := h.lookup(name); t != nil {
-		info = t.info()
-	}
-	return info, info.Members > 0
-}
-
-// Topics returns the topics with members whose names begin with prefix, by name. It looks at every topic of
-// the hub. Any goroutine, but not one that must be quick.
-func (h *Hub) Topics(prefix string) []TopicInfo {
-	var list []TopicInfo
-	h.topics.Range(func(name, t any) bool {
-		if strings.HasPrefix(name.(string), prefix) {
-			if i := t.(*topic).info(); i.Members > 0 {
-				list = append(list, i)
-			}
-		}
-		return true
-	})
-	slices.SortFunc(list, func(a, b TopicInfo) int { return strings.Compare(a.Name, b.Name) })
-	return list
 }

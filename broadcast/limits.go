@@ -62,6 +62,13 @@ const (
 	// a short envelope: most forms are then made with one allocation.
 	encodedSlackBytes = 32
 
+	// listingSlice is after how many topics a listing lets other goroutines run: about a millisecond. Without it a listing of a million
+	// topics would keep a processor from a loop for as long as the scheduler lets it.
+	listingSlice = 4096
+
+	// listingRoom is the room that a listing begins with, in topics; it grows up to what is asked for.
+	listingRoom = 1024
+
 	// chunkLen is the number of records in a chunk of the shard's arrays. They grow by whole chunks, so
 	// nothing big is ever copied or doubled, and at most one chunk of each array is partly used.
 	chunkLen = 1 << chunkBits

@@ -38,7 +38,10 @@ func (h *Hub) beginKept(name string) *topic {
 		return nil
 	}
 	fresh := newTopic(name, len(h.shards), n)
-	found, _ := h.topics.LoadOrStore(fresh.name, fresh)
+	found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
+	if !loaded {
+		h.topicCount.Add(1)
+	}
 	return found.(*topic)
 }
 

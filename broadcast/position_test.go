@@ -67,8 +67,8 @@ func TestPositionsWithoutMembers(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if c := h.Counters(); c.PendingBytes != 0 || len(h.Topics("")) != 0 {
-		t.Errorf("%d bytes pending, topics %v", c.PendingBytes, h.Topics(""))
+	if c := h.Counters(); c.PendingBytes != 0 || len(h.Topics("", "", 100)) != 0 {
+		t.Errorf("%d bytes pending, topics %v", c.PendingBytes, h.Topics("", "", 100))
 	}
 	subscribe(t, s, 1, 0, "h")
 	publish(t, h, "h", "y")

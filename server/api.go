@@ -21,9 +21,9 @@ func (n adminNode) PublishLater(topic string, kind broadcast.Kind, payload []byt
 	return n.publishLater(topic, kind, payload, done)
 }
 
-// Topics lists the topics with subscribers, all of them.
-func (n adminNode) Topics(prefix, _ string, _ int) (list []admin.Topic, missing []string) {
-	infos := n.node.Hub().Topics(prefix)
+// Topics lists topics with subscribers, by name.
+func (n adminNode) Topics(prefix, after string, most int) (list []admin.Topic, missing []string) {
+	infos := n.node.Hub().Topics(prefix, after, most)
 	list = make([]admin.Topic, len(infos))
 	for i := range infos {
 		list[i] = n.topicOf(&infos[i])
