@@ -53,9 +53,9 @@ func (n *Node) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveProtocol serves a request that belongs to a protocol; false if it belongs to none. The path is
-// compared as reactor.route does, otherwise each would hand the request to the other without end.
+// compared as reactor.partOf does, otherwise each would hand the request to the other without end.
 func (n *Node) serveProtocol(w http.ResponseWriter, r *http.Request) bool {
-	if row, ours := n.table.ByPath(r.URL.EscapedPath()); ours {
+	if row, ours := n.table.ByPath(r.URL.EscapedPath(), func() bool { return edge.UpgradeRequested(r) }); ours {
 		n.takeOver(n.table.Row(row), w, r)
 		return true
 	}

@@ -80,10 +80,11 @@ type Config struct {
 	// Refused hears of each refused request, on any goroutine. It may be nil.
 	Refused func(*edge.Refusal)
 
-	// Ask finds out who a client is whose protocol has answered edge.Wait, on any goroutine: the
-	// value that it answers the ticket with is an *auth.Principal, nil for a client that is nobody in
-	// particular. It is called on the loop and must not block. Abandoned hears of tickets that need no
-	// answer any more. See edge.Config. Nil: no protocol may answer edge.Wait.
+	// Ask finds out who a client is whose protocol has answered edge.Wait and has no Ask of its own:
+	// the value that it answers the ticket with, on any goroutine, is an *auth.Principal, nil for a
+	// client that was not identified. It is called on the loop and must not block. Abandoned hears of
+	// tickets that need no answer any more. See edge.Config. Nil: only protocols with an Ask of their
+	// own may answer edge.Wait.
 	Ask       func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket)
 	Abandoned func(l *netpoll.Loop, t edge.Ticket)
 

@@ -240,6 +240,42 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// A protocol that asks by itself, and serves upgrades to any path.
+func TestAskAndAnyPath(t *testing.T) {
+	n := start(t, func(cfg *Config) {
+		cfg.Rows = []proto.Row{lines.Row(lines.Options{
+			Name: "lines", Path: "/lines", Wait: true, AnyPath: true,
+			Ask: func(_ *netpoll.Loop, _ *netpoll.Conn, h *edge.Head, t edge.Ticket) {
+				path := string(h.Path())
+				go t.Answer("at " + path)
+			},
+		})}
+	})
+	const upgrade = "GET %s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+	mux := http.NewServeMux()
+	mux.Handle("/", n.Mount())
+	mounted := httptest.NewServer(mux)
+	defer mounted.Close()
+	for _, address := range []string{listen(t, n), mounted.Listener.Addr().String()} {
+		for _, path := range []string{"/lines", "/any/where", "/"} {
+			c := dial(t, address)
+			fmt.Fprintf(c, upgrade, path, "websocket")
+			c.expect("+at " + path)
+		}
+		// A request that is no upgrade is for net/http.
+		for _, protocol := range []string{"h2c", ","} {
+			c := dial(t, address)
+			fmt.Fprintf(c, upgrade, "/none", protocol)
+			if r, err := http.ReadResponse(c.in, nil); err != nil || r.StatusCode/100 != 4 {
+				t.Errorf("upgrade to %q: %v %v", protocol, r, err)
+			}
+		}
+		if status, _ := dial(t, address).get("/none"); status != 404 {
+			t.Errorf("no upgrade: %d", status)
+		}
+	}
+}
+
 // pair is two ends of a connection: ours, non-blocking, and the client's.
 func pair(t *testing.T) (fd int, c *client) {
 	t.Helper()

@@ -27,7 +27,7 @@ func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]n
 		place := place
 		place.Role, place.Form, place.Count = row.role, row.form, counts[row.transport]
 		part := row.New(&place)
-		if len(part.Protocols) != row.Roles || len(row.Paths) > 0 && part.Serve == nil {
+		if len(part.Protocols) != row.Roles || (len(row.Paths) > 0 || row.AnyPath) && part.Serve == nil {
 			return nil, fmt.Errorf("protocol %q: New made %d of %d roles, and serves requests: %v",
 				row.Name, len(part.Protocols), row.Roles, part.Serve != nil)
 		}

@@ -62,7 +62,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]int{"/a": 0, "/c": 2, "/c/": 2, "/": -1, "/a/": -1, "/%61": -1} {
-		if got, ok := table.ByPath(path); ok != (want >= 0) || ok && got != want {
+		if got, ok := table.ByPath(path, nil); ok != (want >= 0) || ok && got != want {
 			t.Errorf("path %q: row %d, %v; want %d", path, got, ok, want)
 		}
 	}
@@ -113,6 +113,29 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// anyPath makes a row of any path, and of the path of its name.
+func anyPath(name string) Row {
+	r := row(name, 1, 0, "/"+name)
+	r.AnyPath = true
+	return r
+}
+
+// A row of any path serves the upgrades to paths of no other row.
+func TestAnyPath(t *testing.T) {
+	table, err := NewTable(2, []Row{row("a", 1, 0, "/a"), anyPath("rest")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/a": 0, "/rest": 1, "/": 1, "": 1} {
+		if got, ok := table.ByPath(path, func() bool { return true }); !ok || got != want {
+			t.Errorf("path %q: row %d %v, want %d", path, got, ok, want)
+		}
+	}
+	if _, ok := table.ByPath("/", func() bool { return false }); ok {
+		t.Error("a request that is no upgrade is for net/http")
+	}
+}
+
 func TestTableRefuses(t *testing.T) {
 	many := make([]Row, netpoll.RolesMax)
 	for i := range many {
@@ -122,6 +145,7 @@ func TestTableRefuses(t *testing.T) {
 		`protocol "b": path "/a" is that of protocol "a"`: {row("a", 1, 0, "/a"), row("b", 1, 0, "/b", "/a")},
 		"another one of that name":                        {row("a", 1, 0), row("a", 1, 0)},
 		"needs a name":                                    {{Name: "a", Transport: "t"}},
+		"has all paths of no other row":                   {anyPath("a"), anyPath("b")},
 		"no role is left":                                 many,
 		"no wire form is left":                            {row("a", 1, broadcast.FormsMax), row("b", 1, 1)},
 	} {

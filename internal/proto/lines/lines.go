@@ -27,6 +27,12 @@ const closeLinger = time.Second
 type Options struct {
 	Name, Path string // default "lines" and "/lines"
 
+	// AnyPath is that of the row.
+	AnyPath bool
+
+	// Ask is that of the part. Its answers are names.
+	Ask func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket)
+
 	// Wait makes each request wait until it is known who the client is.
 	Wait bool
 }
@@ -37,13 +43,13 @@ func Row(o Options) proto.Row {
 		o.Name, o.Path = "lines", "/lines"
 	}
 	return proto.Row{
-		Name: o.Name, Transport: o.Name, Paths: []string{o.Path},
+		Name: o.Name, Transport: o.Name, Paths: []string{o.Path}, AnyPath: o.AnyPath,
 		Encoders: []broadcast.Encoder{func(dst []byte, m *broadcast.Message) []byte {
 			return append(append(dst, m.Payload...), '\n')
 		}},
 		New: func(p *proto.Place) proto.Part {
 			h := &handler{place: *p}
-			return proto.Part{
+			part := proto.Part{
 				Protocols: []proto.Protocol{h},
 				Serve: func(l *netpoll.Loop, c *netpoll.Conn, head *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
 					if o.Wait && who == nil {
@@ -54,6 +60,15 @@ func Row(o Options) proto.Row {
 					return edge.Handled
 				},
 			}
+			if o.Ask != nil {
+				part.Ask = o.Ask
+				part.Resume = func(l *netpoll.Loop, c *netpoll.Conn, head *edge.Head, rest []byte, value any) edge.Decision {
+					h.open(l, c, string(head.Query()), &auth.Principal{Subject: value.(string)})
+					l.Redeliver(c, rest)
+					return edge.Handled
+				}
+			}
+			return part
 		},
 	}
 }
