@@ -147,7 +147,8 @@ func (l *loading) word(err error) error {
 	return err
 }
 
-// open makes the files of the results: a path that cannot be written must not be found out after the run.
+// open makes the files of the results: a path that cannot be written must not be found out after
+// the run.
 func (l *loading) open() error {
 	l.targets = map[string]io.Writer{}
 	o := &l.Options.Load
@@ -199,8 +200,8 @@ func (l *loading) write(result *loadgen.Result) error {
 	return report.WriteText(summary, result)
 }
 
-// outcome is what the program ends with: an interruption first, for nothing else was asked of it; then a result that is invalid, for a
-// threshold held against it says nothing.
+// outcome is what the program ends with: an interruption first, for nothing else was asked of it;
+// then a result that is invalid, for a threshold held against it says nothing.
 func outcome(r *loadgen.Result) error {
 	switch {
 	case r.Interrupted:
