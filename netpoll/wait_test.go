@@ -7,6 +7,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // recorder is a kernel that only takes note of how the loop waits.
@@ -107,6 +110,62 @@ func TestNapUntilTurn(t *testing.T) {
 	expectWaits(t, got, "for good", "wait 4.15ms", "nap 100µs", "wait 0s", "nap 100µs", "wait 0s")
 }
 
+// TestQuietConnectionsWakeNobody: with thousands of deadlines beyond a round of the wheel, the loop sleeps until the first.
+func TestQuietConnectionsWakeNobody(t *testing.T) {
+	k := &recorder{now: time.Hour}
+	fired := 0
+	l, err := NewLoop(Options{Kernel: k, Clock: func() time.Duration { return k.now }, Handlers: [RolesMax]Handler{timing{&fired}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Stop)
+	const conns, interval = 15000, 5 * time.Minute
+	for i := range conns { // as their pings are spread: in 20 groups over a minute and more
+		l.Arm(l.Reserve(0), interval+time.Duration(i%20)*4*time.Second)
+	}
+	turns := 0
+	for ; fired < conns; turns++ {
+		if turns > 1000 {
+			t.Fatalf("%d turns, %d deadlines fired", turns, fired)
+		}
+		l.Turn()
+	}
+	if turns > 2*20+5 {
+		t.Errorf("%d turns for deadlines at 20 times", turns)
+	}
+}
+
+type timing struct{ fired *int }
+
+func (timing) OnOpen(*Loop, *Conn)          {}
+func (timing) OnData(*Loop, *Conn, []byte)  {}
+func (h timing) OnTimer(*Loop, *Conn)       { *h.fired++ }
+func (timing) OnWritable(*Loop, *Conn)      {}
+func (timing) OnClose(*Loop, *Conn, Reason) {}
+
+// TestIdleLoop: a loop that has nothing to do gives the pages of its arenas back, and then sleeps for good.
+func TestIdleLoop(t *testing.T) {
+	k := &recorder{now: time.Hour, ready: []int{1}}
+	l, err := NewLoop(Options{Kernel: k, Clock: func() time.Duration { return k.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Stop)
+	l.Turn()
+	for i := range l.readArena[:64<<10] {
+		l.readArena[i] = 1
+	}
+	if residentPages(l) == 0 {
+		t.Error("no page of the read arena is resident after a read")
+	}
+	l.Turn()
+	l.Turn()
+	if pages := residentPages(l); pages != 0 {
+		t.Errorf("%d pages of the read arena are resident", pages)
+	}
+	expectWaits(t, k.waited, "for good", "wait 1s", "for good")
+}
+
 func TestNapForATask(t *testing.T) {
 	k := &recorder{ready: []int{1}}
 	ran := false
@@ -134,4 +193,18 @@ func TestLastTurn(t *testing.T) {
 	if want := []time.Duration{0, 3 * time.Microsecond, 3 * time.Microsecond}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+}
+
+// residentPages is how many pages of l's read arena are resident.
+func residentPages(l *Loop) int {
+	state := make([]byte, (len(l.readArena)+pageSize-1)/pageSize)
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&l.readArena[0])), uintptr(len(l.readArena)), uintptr(unsafe.Pointer(&state[0])))
+	if errno != 0 {
+		return -1
+	}
+	n := 0
+	for _, s := range state {
+		n += int(s & 1)
+	}
+	return n
 }
