@@ -63,7 +63,7 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 	if m.Kind > uint8(broadcast.Binary) {
 		return bus.Tally{} // of a later version, and nobody here could be told what it is
 	}
-	r, err := s.hub.Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
+	r, err := s.node.Hub().Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
 	if err != nil {
 		return bus.Tally{}
 	}
@@ -75,7 +75,7 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 // c100k_bus_unsent_total counts it. The payload is kept: nobody may change it after. A Text payload must be valid UTF-8 and a JSON
 // payload one valid JSON value; the publisher vouches for it.
 func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
-	r, err := s.hub.Publish(topic, kind, payload)
+	r, err := s.node.Hub().Publish(topic, kind, payload)
 	if err != nil || s.others == nil {
 		return r, err
 	}
@@ -89,7 +89,7 @@ func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (bro
 // and the error is ctx's; the message is on its way all the same. Not for event loops.
 func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	if s.others == nil {
-		return s.hub.Publish(topic, kind, payload)
+		return s.node.Hub().Publish(topic, kind, payload)
 	}
 	all := make(chan broadcast.Result, 1)
 	here, err := s.publish(topic, kind, payload, func(r broadcast.Result) { all <- r })
@@ -113,7 +113,7 @@ func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte,
 
 // publish is publishLater; it returns what this node did.
 func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) (here broadcast.Result, err error) {
-	here, err = s.hub.Publish(topic, kind, payload)
+	here, err = s.node.Hub().Publish(topic, kind, payload)
 	if err != nil {
 		return here, err
 	}

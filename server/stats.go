@@ -7,59 +7,62 @@ import (
 
 	"c100k/internal/bus"
 	"c100k/internal/figures"
+	"c100k/internal/node"
 	"c100k/internal/version"
 	"c100k/netpoll"
 )
 
 // Stats reads the node.
-func (n node) Stats() *figures.Reading {
+func (n adminNode) Stats() *figures.Reading {
 	build := version.Get()
+	accepted, turnedAway := n.node.Accepted()
 	s := figures.Source{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
-		Started: n.started, Uptime: time.Since(n.started), IO: n.io, Draining: n.draining.Load(),
+		Started: n.started, Uptime: time.Since(n.started), IO: n.node.Loop(0).Kernel(), Draining: n.draining(),
 		Transports:    n.readTransports(),
 		Rejected:      n.rejected.snapshot(),
 		Refused:       n.readRefused(),
 		RequestsMoved: n.movedIn.Load(),
-		Accepted:      n.acceptor.Accepted(),
-		TurnedAway:    n.acceptor.TurnedAway(),
-		Hub:           n.hub.Counters(),
-		Topics:        n.hub.TopicCount(),
+		Accepted:      accepted,
+		TurnedAway:    turnedAway,
+		Hub:           n.node.Hub().Counters(),
+		Topics:        n.node.Hub().TopicCount(),
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
 	}
-	for i, r := range n.reactors {
-		s.Loops = append(s.Loops, r.read(n.loopBase()+i))
+	for i := range n.loops {
+		s.Loops = append(s.Loops, n.readLoop(i))
 	}
 	return figures.Read(&s)
 }
 
-func (n node) readTransports() map[string]figures.Transport {
-	read := make(map[string]figures.Transport, transportCount)
-	for t := range n.transports {
-		count := &n.transports[t]
-		closed := map[string]uint64{}
-		for reason := range count.closed {
-			if v := count.closed[reason].Load(); v > 0 {
-				closed[netpoll.Reason(reason).String()] = v
+func (n adminNode) readTransports() map[string]figures.Transport {
+	read := map[string]figures.Transport{}
+	for _, name := range append([]string{node.TransportHTTP}, n.node.Table().Transports()...) {
+		count, closed := n.node.Count(name), map[string]uint64{}
+		for reason := range netpoll.Reason(netpoll.ReasonCount) {
+			if v := count.ClosedTotal(reason); v > 0 {
+				closed[reason.String()] = v
 			}
 		}
 		// Read after the closed ones, so that no more are closed than were opened.
-		read[transportNames[t]] = figures.Transport{Opened: count.opened.Load(), Closed: closed}
+		read[name] = figures.Transport{Opened: count.OpenedTotal(), Closed: closed}
 	}
 	return read
 }
 
-func (n node) readRefused() map[string]uint64 {
+func (n adminNode) readRefused() map[string]uint64 {
 	capacity, address, unanswered := n.admission.Refused()
 	return map[string]uint64{"capacity": capacity, "address": address, "unanswered": unanswered}
 }
 
-// read reads the loop of that number.
-func (r *reactor) read(number int) figures.Loop {
+// readLoop reads the loop of that index.
+func (n adminNode) readLoop(i int) figures.Loop {
+	r, loop := &n.loops[i], n.node.Loop(i)
+	waiting, held := n.node.Heads(i)
 	return figures.Loop{
-		Number: number, IO: r.loop.Kernel(), Stats: r.loop.Stats(),
-		RequestsWaiting: r.heads.Waiting(), RequestsHeldBytes: r.heads.HeldBytes(),
+		Number: n.loopBase() + i, IO: loop.Kernel(), Stats: loop.Stats(),
+		RequestsWaiting: waiting, RequestsHeldBytes: held,
 		Streams: r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
 }

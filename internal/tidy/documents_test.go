@@ -119,6 +119,26 @@ func TestArchitectureNamesRealCode(t *testing.T) {
 	}
 }
 
+// problem is a refusal of the HTTP API, as the code makes it.
+var problem = regexp.MustCompile(`(?s)NewProblem\(http\.Status\w+,\s*"([a-z_]+)"`)
+
+// TestAPIDocumentHasTheErrors: docs/api.md lists the code of every error of the HTTP API.
+func TestAPIDocumentHasTheErrors(t *testing.T) {
+	text, m := document(t, "docs/api.md"), theModule(t)
+	found := 0
+	for _, f := range m.code("internal/admin") {
+		for _, match := range problem.FindAllSubmatch(f.src, -1) {
+			found++
+			if !strings.Contains(text, "`"+string(match[1])+"`") {
+				t.Errorf("%s answers %s; docs/api.md does not list it", f.path, match[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d errors are found in internal/admin", found)
+	}
+}
+
 // documents are the Markdown files of the root, of docs and of bench.
 func documents(t *testing.T) (names []string) {
 	t.Helper()

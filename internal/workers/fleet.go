@@ -89,7 +89,7 @@ func topicsOf(ctx context.Context, c *client, prefix, after string, most int) (l
 	for {
 		query := url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(min(most-len(list), admin.TopicsPageMax))}}
 		if after != "" {
-			query.Set("cursor", after)
+			query.Set("after", after)
 		}
 		var got page
 		if err := c.do(ctx, http.MethodGet, "/v1/topics?"+query.Encode(), nil, &got); err != nil {

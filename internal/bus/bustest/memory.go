@@ -1,6 +1,7 @@
-// A bus in memory, for nodes that live in one process: tests, and a node alone.
+// A bus in memory, for tests: nodes that live in one process. It shows that the conformance test can be
+// passed without a broker.
 
-package bus
+package bustest
 
 import (
 	"context"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"c100k/internal/bus"
 )
 
 // Memory is a network of nodes in one process. The zero value is ready to use.
@@ -17,8 +20,8 @@ type Memory struct {
 }
 
 // Join adds a node and returns its Bus. Any goroutine.
-func (m *Memory) Join() Bus {
-	n := &memoryNode{network: m, inbox: NewInbox(), questions: make(map[*question]struct{})}
+func (m *Memory) Join() bus.Bus {
+	n := &memoryNode{network: m, inbox: bus.NewInbox(), questions: make(map[*question]struct{})}
 	m.mu.Lock()
 	m.nodes = append(m.nodes, n)
 	m.mu.Unlock()
@@ -35,7 +38,7 @@ func (m *Memory) leave(n *memoryNode) {
 // memoryNode is one node's Bus.
 type memoryNode struct {
 	network *Memory
-	inbox   *Inbox
+	inbox   *bus.Inbox
 
 	sent, received, missed, unsent atomic.Uint64
 
@@ -43,9 +46,9 @@ type memoryNode struct {
 	questions map[*question]struct{}
 }
 
-// Publish puts m in the inbox of each other node that runs. It returns ErrFull if one of them had no room;
+// Publish puts m in the inbox of each other node that runs. It returns bus.ErrFull if one of them had no room;
 // the others have it then.
-func (n *memoryNode) Publish(ctx context.Context, m Message) error {
+func (n *memoryNode) Publish(ctx context.Context, m bus.Message) error {
 	if err := n.mayPublish(ctx); err != nil {
 		return err
 	}
@@ -53,13 +56,13 @@ func (n *memoryNode) Publish(ctx context.Context, m Message) error {
 	defer n.network.mu.RUnlock()
 	full := false
 	for _, other := range n.network.nodes {
-		if other != n && !other.hear(Arrival{Message: m}) {
+		if other != n && !other.hear(bus.Arrival{Message: m}) {
 			full = true
 		}
 	}
 	if full {
 		n.unsent.Add(1)
-		return ErrFull
+		return bus.ErrFull
 	}
 	n.sent.Add(1)
 	return nil
@@ -68,7 +71,7 @@ func (n *memoryNode) Publish(ctx context.Context, m Message) error {
 func (n *memoryNode) mayPublish(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil && n.inbox.IsClosed() {
-		err = ErrClosed
+		err = bus.ErrClosed
 	}
 	if err != nil {
 		n.unsent.Add(1)
@@ -77,16 +80,16 @@ func (n *memoryNode) mayPublish(ctx context.Context) error {
 }
 
 // hear returns false if there is no room.
-func (n *memoryNode) hear(a Arrival) bool {
-	if n.inbox.Put([]Arrival{a}) == 0 {
+func (n *memoryNode) hear(a bus.Arrival) bool {
+	if n.inbox.Put([]bus.Arrival{a}) == 0 {
 		return true
 	}
 	n.missed.Add(1)
 	return false
 }
 
-// Ask implements Bus.
-func (n *memoryNode) Ask(ctx context.Context, m Message, done func(Answer)) error {
+// Ask implements bus.Bus.
+func (n *memoryNode) Ask(ctx context.Context, m bus.Message, done func(bus.Answer)) error {
 	if err := n.mayPublish(ctx); err != nil {
 		return err
 	}
@@ -99,7 +102,7 @@ func (n *memoryNode) Ask(ctx context.Context, m Message, done func(Answer)) erro
 }
 
 // put asks each other node, or only tells it.
-func (n *memoryNode) put(q *question, m Message) {
+func (n *memoryNode) put(q *question, m bus.Message) {
 	n.network.mu.RLock()
 	defer n.network.mu.RUnlock()
 	for _, other := range n.network.nodes {
@@ -107,7 +110,7 @@ func (n *memoryNode) put(q *question, m Message) {
 			continue
 		}
 		q.asked()
-		a := Arrival{Message: m, Answered: q.answered}
+		a := bus.Arrival{Message: m, Answered: q.answered}
 		if q.deaf {
 			a.Answered = nil
 		}
@@ -121,24 +124,24 @@ func (n *memoryNode) put(q *question, m Message) {
 func (n *memoryNode) remember(q *question) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.questions == nil || len(n.questions) >= AsksMax {
+	if n.questions == nil || len(n.questions) >= bus.AsksMax {
 		return false
 	}
 	n.questions[q] = struct{}{}
 	return true
 }
 
-// Run implements Bus.
-func (n *memoryNode) Run(ctx context.Context, deliver func(Message) Tally) error {
-	return n.inbox.Run(ctx, func(m Message) Tally {
+// Run implements bus.Bus.
+func (n *memoryNode) Run(ctx context.Context, deliver func(bus.Message) bus.Tally) error {
+	return n.inbox.Run(ctx, func(m bus.Message) bus.Tally {
 		n.received.Add(1)
 		return deliver(m)
 	})
 }
 
-// Health implements Bus.
-func (n *memoryNode) Health() Health {
-	h := Health{
+// Health implements bus.Bus.
+func (n *memoryNode) Health() bus.Health {
+	h := bus.Health{
 		Connected: !n.inbox.IsClosed(),
 		Sent:      n.sent.Load(), Received: n.received.Load(), Missed: n.missed.Load(), Unsent: n.unsent.Load(),
 	}
@@ -152,7 +155,7 @@ func (n *memoryNode) Health() Health {
 	return h
 }
 
-// Close implements Bus.
+// Close implements bus.Bus.
 func (n *memoryNode) Close() error {
 	if !n.inbox.Close() {
 		return nil
@@ -171,13 +174,13 @@ func (n *memoryNode) Close() error {
 // question is an Ask that waits for its answers.
 type question struct {
 	node *memoryNode
-	done func(Answer)
+	done func(bus.Answer)
 	deaf bool // nobody is asked, for too many questions wait
 
 	mu      sync.Mutex // guards the fields below
 	waiting int        // nodes that have been asked and have not answered
 	begun   bool       // all have been asked
-	answer  Answer
+	answer  bus.Answer
 	timer   *time.Timer // while it waits
 	over    bool
 }
@@ -190,7 +193,7 @@ func (q *question) asked() {
 }
 
 // answered takes one node's answer.
-func (q *question) answered(t Tally) {
+func (q *question) answered(t bus.Tally) {
 	q.mu.Lock()
 	q.waiting--
 	q.answer.Add(t)
@@ -211,7 +214,7 @@ func (q *question) begin() {
 	q.mu.Lock()
 	q.begun = true
 	if q.waiting > 0 && !q.over {
-		q.timer = time.AfterFunc(AskTimeout, q.end)
+		q.timer = time.AfterFunc(bus.AskTimeout, q.end)
 	}
 	q.endIfLast()
 }

@@ -1,6 +1,6 @@
 // The bus in memory: what every bus must do, and its limit.
 
-package bus_test
+package bustest_test
 
 import (
 	"context"
@@ -17,12 +17,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestMemory(t *testing.T) {
-	bustest.Conformance(t, func(*testing.T) func() bus.Bus { return new(bus.Memory).Join })
+	bustest.Conformance(t, func(*testing.T) func() bus.Bus { return new(bustest.Memory).Join })
 }
 
 // A node that hangs costs bounded memory, and the publisher is told.
 func TestMemoryFull(t *testing.T) {
-	var network bus.Memory
+	var network bustest.Memory
 	a, b := network.Join(), network.Join()
 	defer a.Close()
 	inside, release := make(chan struct{}), make(chan struct{})
@@ -70,7 +70,7 @@ func TestMemoryFull(t *testing.T) {
 }
 
 func ExampleMemory() {
-	var network bus.Memory
+	var network bustest.Memory
 	a, b := network.Join(), network.Join()
 	ctx, stop := context.WithCancel(context.Background())
 	heard := make(chan bus.Message, 1)

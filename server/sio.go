@@ -4,12 +4,17 @@ package server
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
+	"strings"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/engineio"
 	"c100k/internal/jsontext"
+	"c100k/internal/node"
+	"c100k/internal/proto"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -18,12 +23,9 @@ import (
 // sioPath is where Socket.IO is served. The client's scripts are below it.
 const sioPath = "/socket.io/"
 
-// isSIO tells whether a connection's role is one of Socket.IO's.
-func isSIO(role netpoll.Role) bool {
-	return role == roleSIOPolling || role == roleSIOSocket || role == roleSIOSession
-}
+const rowSIO = "socketio"
 
-// makeSIO makes the server of the configuration, or the node's own.
+// makeSIO takes the server of the configuration, or makes the node's own.
 func (s *Server) makeSIO() {
 	if s.cfg.NoSocketIO {
 		return
@@ -37,34 +39,61 @@ func (s *Server) makeSIO() {
 		s.sio.On("publish", t.publish)
 		s.sio.Of("/").OnDisconnect(t.left)
 	}
-	s.sioParts = s.sio.Host(s.cfg.Loops, s.cfg.Outbox, func(i int) { s.reactors[i].loop.Remote().Wake() })
 }
 
-// attachSIO gives a loop its roles of Socket.IO.
-func (s *Server) attachSIO(r *reactor, i int, opt *netpoll.Options) {
-	if s.sio == nil {
-		return
+// sioRow is the protocol's row.
+func (s *Server) sioRow() proto.Row {
+	row := proto.Row{
+		Name: rowSIO, Transport: "socketio", CountsClients: true, Paths: []string{sioPath}, Roles: 3, New: s.newSIO,
+		HTTP: func(w http.ResponseWriter, r *http.Request) bool {
+			return strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath))
+		},
 	}
-	r.sio = s.sioParts[i]
-	count := &s.transports[transportSocketIO]
-	e := r.sio.Attach(engineio.Config{
-		Roles:   engineio.Roles{Head: roleHead, Polling: roleSIOPolling, Socket: roleSIOSocket, Session: roleSIOSession},
-		Process: s.workerNumber(), Loop: uint8(i), Move: s.moveSIO,
+	for f := range engineio.FormCount {
+		row.Encoders = append(row.Encoders, encodeSIO(f))
+	}
+	return row
+}
+
+// newSIO makes the part of a loop. A client has one of three roles: an HTTP connection with requests
+// of a client that polls, a WebSocket, and the record without a socket of one that began with polling.
+func (s *Server) newSIO(p *proto.Place) proto.Part {
+	if p.Loop == 0 {
+		s.sioParts = s.sio.Host(p.Loops, s.cfg.Outbox, p.Wake)
+	}
+	part, count := s.sioParts[p.Loop], p.Count
+	e := part.Attach(engineio.Config{
+		Roles:   engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
+		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
 		Compress: s.cfg.Compress, Origins: s.origins,
-		Address:  r.edge.ClientAddr,
-		Draining: s.draining.Load,
+		Address:  p.Edge.ClientAddr,
+		Draining: p.Draining,
 		Refused:  s.rejected.add,
-		Shard:    r.shard, Sink: &r.sink, Counters: &r.counters, Seed: s.seed + uint64(i),
+		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
 	}, socketio.Watch{
-		Opened: func() { count.opened.Add(1) },
-		Closed: func(reason engineio.Reason) { count.closed[sioReasons[reason]].Add(1) },
+		Opened: count.Opened,
+		Closed: func(reason engineio.Reason) { count.Closed(sioReasons[reason]) },
 	})
-	opt.Handlers[roleSIOPolling], opt.Handlers[roleSIOSocket], opt.Handlers[roleSIOSession] =
-		e.PollingHandler(), e.SocketHandler(), e.SessionHandler()
-	opt.Handlers[roleSIOReturned] = s.returnedHandler(r)
+	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		// A WebSocket has its connection for itself; that of a poll is the proxy's to use for others.
+		if !h.UpgradeRequested() || p.Edge.AdmitClient(l, c, h) {
+			e.Serve(l, c, h, rest)
+		}
+		return edge.Handled
+	}
+	returned := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		e.ServeHere(l, c, h, rest)
+		return edge.Handled
+	}
+	return proto.Part{
+		Protocols: e.Protocols(func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+			return appendSIOGap(dst, engineio.Form(f-p.Form), topic, missed)
+		}),
+		Serve: serve, ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
+	}
 }
 
 // sioReasons are the ends of clients as labels of the metrics.
@@ -73,28 +102,6 @@ var sioReasons = map[engineio.Reason]netpoll.Reason{
 	engineio.ReasonPingTimeout: netpoll.ReasonTimeout, engineio.ReasonParseError: netpoll.ReasonProtocol,
 	engineio.ReasonForcedClose: netpoll.ReasonLocal, engineio.ReasonShutdown: netpoll.ReasonDrain,
 	engineio.ReasonSlow: netpoll.ReasonSlow, engineio.ReasonAdmin: netpoll.ReasonAdmin,
-}
-
-// serveSIO serves a request to sioPath.
-func (s *Server) serveSIO(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
-	// A WebSocket has its connection for itself; that of a poll is the proxy's to use for others.
-	if h.UpgradeRequested() && !r.edge.AdmitClient(l, c, h) {
-		return
-	}
-	r.sio.Endpoint().Serve(l, c, h, rest)
-}
-
-// moveSIO takes a request to the loop that its client lives on.
-func (s *Server) moveSIO(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool {
-	switch {
-	case process != s.workerNumber():
-		return s.handOver(l, c, int(process), int(loop), first)
-	case int(loop) >= len(s.reactors):
-		return false
-	}
-	tag := c.Tag()
-	s.adoptOn(s.reactors[loop].loop.Remote(), roleHead, l.Detach(c), tag, first)
-	return true
 }
 
 // sioTopics are the node's topics for clients of Socket.IO. Its methods are handlers: on the client's loop.
@@ -113,14 +120,15 @@ func sioRefusal(code topicws.Code, message string) sioAnswer {
 	return sioAnswer{Code: string(code), Message: message}
 }
 
-// place is where a socket is a member.
+// place is where a socket is a member. It may be gone: then there is none.
 func (t sioTopics) place(socket *socketio.Socket) (shard *broadcast.Shard, member uint32, form broadcast.Form, there bool) {
-	r := t.s.reactors[socket.Conn().Loop()-t.s.loopBase()]
-	session := r.sio.Endpoint().Lookup(r.loop, socket.Conn())
+	i := socket.Conn().Loop() - t.s.loopBase()
+	session := t.s.sioParts[i].Endpoint().Lookup(t.s.node.Loop(i), socket.Conn())
 	if session == nil {
 		return nil, 0, 0, false
 	}
-	return r.shard, session.Member(), formSIO + broadcast.Form(session.Form()), true
+	first, _ := t.s.node.Table().Form(rowSIO)
+	return t.s.node.Shard(i), session.Member(), first + broadcast.Form(session.Form()), true
 }
 
 // topics reads the first argument: a topic, or a list of topics.
@@ -155,7 +163,7 @@ func (t sioTopics) subscribe(socket *socketio.Socket, args socketio.Args, ack so
 
 func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 	for _, topic := range topics {
-		if !t.s.maySubscribe(topic) {
+		if !t.s.maySubscribe(nil, topic) {
 			return sioRefusal(topicws.CodeForbidden, "you may not subscribe to "+strconv.Quote(topic))
 		}
 	}
@@ -215,7 +223,7 @@ func (t sioTopics) mayPublish(args socketio.Args) (topic string, answer sioAnswe
 	if err := broadcast.ValidTopic(topic); err != nil {
 		return "", sioRefusal(topicws.CodeInvalidTopic, err.Error())
 	}
-	if !t.s.mayPublish() {
+	if !t.s.mayPublish(nil, topic) {
 		return "", sioRefusal(topicws.CodeForbidden, "you may not publish to "+strconv.Quote(topic))
 	}
 	return topic, sioAnswer{OK: true}
@@ -275,8 +283,8 @@ func encodeSIO(f engineio.Form) broadcast.Encoder {
 }
 
 // appendSIOGap makes an event "gap" with {topic, missed}.
-func appendSIOGap(f engineio.Form, topic string, missed uint32) []byte {
+func appendSIOGap(dst []byte, f engineio.Form, topic string, missed uint32) []byte {
 	text := jsontext.AppendString([]byte(`2["gap",{"topic":`), topic)
 	text = strconv.AppendUint(append(text, `,"missed":`...), uint64(missed), 10)
-	return engineio.AppendMessage(nil, f, append(text, "}]"...))
+	return engineio.AppendMessage(dst, f, append(text, "}]"...))
 }

@@ -74,13 +74,13 @@ func TestMountedSocketIO(t *testing.T) {
 	if _, got := text(t, "GET", url, ""); got != `451-["message",{"topic":"t","data":{"_placeholder":true,"num":0}}]`+"\x1e"+"bAQIDBA==" {
 		t.Errorf("got %q", got)
 	}
-	if info, _ := (node{s}).Topic("t"); fmt.Sprint(info.Transports) != "map[socketio:1]" {
+	if info, _ := (adminNode{s}).Topic("t"); fmt.Sprint(info.Transports) != "map[socketio:1]" {
 		t.Errorf("transports %v", info.Transports)
 	}
 	if status, body := text(t, "GET", foreign.URL+sioPath+"socket.io.min.js", ""); status != 200 || !strings.Contains(body, "Socket.IO v"+socketio.ClientVersion) {
 		t.Errorf("script: %d", status)
 	}
-	if n := (node{s}).Stats().At(figures.KeyOpen).Family["socketio"]; n != 1 {
+	if n := (adminNode{s}).Stats().At(figures.KeyOpen).Family["socketio"]; n != 1 {
 		t.Errorf("%v connections", n)
 	}
 }
@@ -132,7 +132,7 @@ func TestOwnSocketIO(t *testing.T) {
 	for name, end := range map[string]func(*Server, *socketio.Socket){
 		"server shutting down": func(s *Server, _ *socketio.Socket) { s.beginDrain() },
 		"forced server close": func(s *Server, socket *socketio.Socket) {
-			if found, err := (node{s}).CloseConnection(socket.Conn()); !found || err != nil {
+			if found, err := (adminNode{s}).CloseConnection(socket.Conn()); !found || err != nil {
 				t.Error("no such connection", err)
 			}
 		},
@@ -154,7 +154,7 @@ func TestOwnSocketIO(t *testing.T) {
 }
 
 func TestSIOGap(t *testing.T) {
-	if got := string(appendSIOGap(engineio.FormV4, "a\"b", 17)); !strings.HasSuffix(got, `42["gap",{"topic":"a\"b","missed":17}]`) {
+	if got := string(appendSIOGap(nil, engineio.FormV4, "a\"b", 17)); !strings.HasSuffix(got, `42["gap",{"topic":"a\"b","missed":17}]`) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-// HUP: what a running node can change.
+// What a running node can change: who may do what without a token, and the key of the API.
 
 package server
 
@@ -6,7 +6,41 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+
+	"c100k/internal/auth"
+	"c100k/netpoll"
 )
+
+// live is the part of the configuration that Reload may change.
+type live struct {
+	apiKey string
+	public *auth.Public // the rights of clients that were not identified
+}
+
+// newLive reads it.
+func newLive(c *Config) (*live, error) {
+	key, err := c.ReadAPIKey()
+	if err != nil {
+		return nil, err
+	}
+	return &live{apiKey: key, public: &auth.Public{Everything: c.Dev, Topics: c.PublicTopics}}, nil
+}
+
+// maySubscribe tells whether a client may subscribe to a topic. Any goroutine.
+func (s *Server) maySubscribe(who *auth.Principal, topic string) bool {
+	if who == nil {
+		return s.live.Load().public.MaySubscribe(topic)
+	}
+	return who.MaySubscribe(topic, netpoll.Monotonic())
+}
+
+// mayPublish tells whether a client may publish to a topic. Any goroutine.
+func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
+	if who == nil {
+		return s.live.Load().public.MayPublish(topic)
+	}
+	return who.MayPublish(topic, netpoll.Monotonic())
+}
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.
 var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile"}
