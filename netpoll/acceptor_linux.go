@@ -23,8 +23,8 @@ type AcceptorOptions struct {
 	Loops []*Loop
 
 	// Admit judges each connection by its peer's address, on the acceptor's
-	// goroutine. The tag goes into the record; not ok means: dismiss it with
-	// the Busy answer. Nil admits everybody with tag 0.
+	// goroutine; a peer on a Unix socket has none. The tag goes into the record; not ok means:
+	// dismiss it with the answer of Dismissal. Nil admits everybody with tag 0.
 	Admit func(peer netip.Addr) (tag uint32, ok bool)
 
 	// Discard hears of an admitted connection that no loop took. It may be nil.
@@ -33,9 +33,18 @@ type AcceptorOptions struct {
 	// Role is what the connections begin as.
 	Role Role
 
-	// Busy is sent, as far as the socket takes it, to connections that are
-	// dismissed, or arrive when the process has no descriptor left.
+	// Layered gives each connection the layer of its loop, which all Loops must
+	// have. Connections that are dismissed get no answer then. Listeners of plain
+	// connections need another acceptor.
+	Layered bool
+
+	// Busy is sent, as far as the socket takes it, to connections that arrive when the process has
+	// no descriptor left.
 	Busy []byte
+
+	// Dismissal is the same for a connection that Admit does not admit, by the tag that it gave. Nil
+	// means Busy for all of them.
+	Dismissal func(tag uint32) []byte
 
 	// OnExhausted is told, at most once a pause, why a listener cannot accept for
 	// now: in practice, that descriptors ran out. It may be nil. It runs on the
@@ -68,6 +77,11 @@ type Acceptor struct {
 
 // NewAcceptor makes an acceptor without listeners.
 func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
+	for _, l := range opt.Loops {
+		if opt.Layered && l.opt.Layer == nil {
+			return nil, fmt.Errorf("netpoll: acceptor of layered connections: loop %d has no layer", l.opt.Index)
+		}
+	}
 	spare, err := openSpare()
 	if err != nil {
 		return nil, err
@@ -146,17 +160,23 @@ func openSpare() (int, error) {
 	return fd, nil
 }
 
+// Socket is a listener that has a descriptor: a *net.TCPListener or a *net.UnixListener.
+type Socket interface {
+	net.Listener
+	File() (*os.File, error)
+}
+
 // Listen adds a listener: from here on its connections are the loops'. ln itself
 // may be closed; the acceptor works on a duplicate. It must not be of Multipath
 // TCP, see net.ListenConfig.SetMultipathTCP. Connections inherit
 // TCP_NODELAY, TCP_USER_TIMEOUT and keep-alive from the listener.
-func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error {
+func (a *Acceptor) Listen(ln Socket, userTimeout time.Duration) error {
 	file, err := ln.File()
 	if err != nil {
 		return fmt.Errorf("netpoll: listener %s: %w", ln.Addr(), err)
 	}
 	fd := int(file.Fd())
-	if err := prepareListener(fd, userTimeout); err != nil {
+	if err := prepareListener(fd, ln.Addr().Network() == "tcp", userTimeout); err != nil {
 		file.Close()
 		return err
 	}
@@ -175,7 +195,18 @@ func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error 
 	return nil
 }
 
-func prepareListener(fd int, userTimeout time.Duration) error {
+func prepareListener(fd int, tcp bool, userTimeout time.Duration) error {
+	if tcp {
+		if err := setTCPOptions(fd, userTimeout); err != nil {
+			return err
+		}
+	}
+	// File gave a blocking duplicate; the flag is shared with ln, which only we
+	// accept from.
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+func setTCPOptions(fd int, userTimeout time.Duration) error {
 	for _, o := range []struct{ level, name, value int }{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
@@ -190,9 +221,7 @@ func prepareListener(fd int, userTimeout time.Duration) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	// File gave a blocking duplicate; the flag is shared with ln, which only we
-	// accept from.
-	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+	return nil
 }
 
 func (a *Acceptor) watch(fd int) error {
@@ -252,7 +281,11 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 		tag, ok = a.opt.Admit(peer)
 	}
 	if !ok {
-		a.dismiss(fd)
+		answer := a.opt.Busy
+		if a.opt.Dismissal != nil {
+			answer = a.opt.Dismissal(tag)
+		}
+		a.dismiss(fd, answer)
 		return
 	}
 	least := 0
@@ -270,7 +303,11 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 func (a *Acceptor) hand(l *Loop, batch []arrival) {
 	posted := l.remote.Post(func(l *Loop) {
 		for _, in := range batch {
-			l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			if a.opt.Layered {
+				l.AdoptLayered(in.fd, a.opt.Role, in.tag, nil, nil)
+			} else {
+				l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			}
 			l.remote.load.Add(-1)
 		}
 	})
@@ -337,15 +374,15 @@ func (a *Acceptor) turnAway(listener int) {
 			break
 		}
 		a.turnedOff.Add(1)
-		a.dismiss(fd)
+		a.dismiss(fd, a.opt.Busy)
 	}
 	a.spare, _ = openSpare()
 }
 
-// dismiss closes a connection that no loop gets, with the Busy answer.
-func (a *Acceptor) dismiss(fd int) {
-	if len(a.opt.Busy) > 0 {
-		_, _ = unix.Write(fd, a.opt.Busy)
+// dismiss closes a connection that no loop gets, with an answer.
+func (a *Acceptor) dismiss(fd int, answer []byte) {
+	if len(answer) > 0 && !a.opt.Layered {
+		_, _ = unix.Write(fd, answer)
 	}
 	_ = unix.Shutdown(fd, unix.SHUT_WR)
 	// Bytes that nobody has read turn the close into a reset, which would

@@ -41,10 +41,17 @@ type Admission struct {
 	// Trusted are the proxies whose statements about clients are believed. A connection from one of
 	// them counts for the address of its client, as soon as that is known, and not for the proxy's.
 	Trusted Networks
+	// TrustLocal makes the peers of Unix sockets trusted proxies: they have no address, and the mode
+	// and owner of the socket's file decide who they are.
+	TrustLocal bool
+	// OnRefused is called with each connection that is refused, and the address that it counts for;
+	// invalid if that is not known. Any goroutine. It may be nil.
+	OnRefused func(r *Refusal, addr netip.Addr)
 
-	open    atomic.Int64
-	told    atomic.Int64 // refused connections that are open to receive the refusal
-	refused [3]atomic.Uint64
+	open atomic.Int64
+	told atomic.Int64 // refused connections that are open to receive the refusal
+
+	overCapacity, perAddr, unanswered atomic.Uint64
 
 	mu      sync.Mutex // guards the fields below
 	index   map[addrKey]uint32
@@ -63,22 +70,15 @@ type addrRecord struct {
 	open int32
 }
 
-// Indexes of Admission.refused.
-const (
-	countOverCapacity = iota
-	countPerAddr
-	countClosed
-)
-
 // Admit asks for one connection from addr. ok false means: close it at once. Otherwise the tag
 // belongs to the connection until Release. A connection over a limit gets a tag too, with which the
 // head role sends the refusal; it is closed at once only if RefusalsMax others are receiving
 // theirs.
 func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 	if !a.count() {
-		return a.tell(tagOverCapacity)
+		return a.tell(tagOverCapacity, addr)
 	}
-	if a.Trusted.Contains(addr) {
+	if a.trusts(addr) {
 		return tagProxy, true
 	}
 	return a.admitFrom(addr)
@@ -87,21 +87,22 @@ func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 // count counts one connection more; false if that is one too many.
 func (a *Admission) count() bool {
 	// Counting before comparing keeps the limit when several goroutines call at once.
-	if n := a.open.Add(1); a.Max > 0 && n > int64(a.Max) {
-		a.refused[countOverCapacity].Add(1)
-		return false
-	}
-	return true
+	n := a.open.Add(1)
+	return a.Max <= 0 || n <= int64(a.Max)
+}
+
+// trusts tells whether a peer is a trusted proxy.
+func (a *Admission) trusts(addr netip.Addr) bool {
+	return a.Trusted.Contains(addr) || a.TrustLocal && !addr.IsValid()
 }
 
 // admitFrom gives a tag to a connection that count has counted, if its address may have one more.
 func (a *Admission) admitFrom(addr netip.Addr) (tag uint32, ok bool) {
-	if a.MaxPerAddr <= 0 {
+	if a.MaxPerAddr <= 0 || !addr.IsValid() {
 		return 0, true
 	}
 	if tag, ok = a.enter(keyOf(addr)); !ok {
-		a.refused[countPerAddr].Add(1)
-		return a.tell(tagPerAddr)
+		return a.tell(tagPerAddr, addr)
 	}
 	return tag, true
 }
@@ -126,7 +127,7 @@ func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
 	if tag, ok = a.enter(keyOf(client)); ok {
 		return tag, true
 	}
-	a.refused[countPerAddr].Add(1)
+	a.report(tagPerAddr, client)
 	if !a.mayTell() {
 		return 0, false
 	}
@@ -135,12 +136,21 @@ func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
 }
 
 // tell takes a connection out of the count and gives it the tag of a refusal.
-func (a *Admission) tell(tag uint32) (uint32, bool) {
+func (a *Admission) tell(tag uint32, addr netip.Addr) (uint32, bool) {
 	a.open.Add(-1)
-	if !a.mayTell() {
-		return 0, false
+	a.report(tag, addr)
+	return tag, a.mayTell()
+}
+
+func (a *Admission) report(tag uint32, addr netip.Addr) {
+	if tag == tagPerAddr {
+		a.perAddr.Add(1)
+	} else {
+		a.overCapacity.Add(1)
 	}
-	return tag, true
+	if a.OnRefused != nil {
+		a.OnRefused(tagRefusal(tag), addr)
+	}
 }
 
 // mayTell counts one more connection that receives a refusal, unless RefusalsMax do already.
@@ -151,7 +161,7 @@ func (a *Admission) mayTell() bool {
 	}
 	if a.told.Add(1) > int64(toldMax) {
 		a.told.Add(-1)
-		a.refused[countClosed].Add(1)
+		a.unanswered.Add(1)
 		return false
 	}
 	return true
@@ -173,10 +183,24 @@ func (a *Admission) Release(tag uint32) {
 func (a *Admission) Open() int { return int(a.open.Load()) }
 
 // Refused counts the connections refused so far: by the total limit, by the limit for an address,
-// and how many of both were closed without an answer.
-func (a *Admission) Refused() (overCapacity, perAddr, closed uint64) {
-	return a.refused[countOverCapacity].Load(), a.refused[countPerAddr].Load(), a.refused[countClosed].Load()
+// and how many of both were closed by their acceptor, beyond RefusalsMax. Any goroutine.
+func (a *Admission) Refused() (overCapacity, perAddr, unanswered uint64) {
+	return a.overCapacity.Load(), a.perAddr.Load(), a.unanswered.Load()
 }
+
+// DismissalOf is the answer to a connection that Admit has told to close at once, with the tag that
+// it gave. The caller must not change it. Any goroutine.
+func DismissalOf(tag uint32) []byte {
+	if tag == tagPerAddr {
+		return dismissalPerAddr
+	}
+	return dismissalOverCapacity
+}
+
+var (
+	dismissalPerAddr      = AppendRefusal(nil, RefusePerAddr, true)
+	dismissalOverCapacity = AppendRefusal(nil, RefuseOverCapacity, true)
+)
 
 // tagRefusal is the refusal that a tag stands for, nil for the tag of an admitted connection.
 func tagRefusal(tag uint32) *Refusal {
@@ -272,7 +296,7 @@ func (a *Admission) Standing(tag uint32) Standing {
 // Readmit is Admit for a connection that another process has admitted and read a request from.
 func (a *Admission) Readmit(s Standing) (tag uint32, ok bool) {
 	if !a.count() {
-		return a.tell(tagOverCapacity)
+		return a.tell(tagOverCapacity, s.Client)
 	}
 	switch {
 	case s.Forwarded:

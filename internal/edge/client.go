@@ -11,15 +11,14 @@ import (
 // beforeHead handles what precedes a request head: the first byte of a connection that is refused,
 // and the PROXY header of a trusted proxy.
 func (s *HeadHandler) beforeHead(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
-	if refusal := tagRefusal(c.Tag()); refusal != nil {
-		s.forget(c)
-		s.cfg.refuse(l, c, p, refusal)
-		return
-	}
 	if i := c.Session(); i != 0 {
 		part := s.partials.At(i)
 		s.fill(part, append(part.buf, p...))
 		p = part.buf
+	}
+	if refusal := tagRefusal(c.Tag()); refusal != nil {
+		s.dismiss(l, c, p, refusal)
+		return
 	}
 	client, n, complete, refusal := parseProxy(p)
 	switch {
@@ -34,11 +33,27 @@ func (s *HeadHandler) beforeHead(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 }
 
+// dismiss answers a connection over a limit as soon as its request head is complete: the answer
+// depends on it. OnTimer answers the others.
+func (s *HeadHandler) dismiss(l *netpoll.Loop, c *netpoll.Conn, p []byte, refusal *Refusal) {
+	n, malformed := ParseHead(&s.head, p, s.cfg.Limits)
+	switch {
+	case malformed != nil:
+		s.forget(c)
+		s.cfg.answer(l, c, nil, refusal, true)
+	case n == 0:
+		s.keep(c, p)
+	default:
+		s.forget(c)
+		s.cfg.answer(l, c, &s.head, refusal, !s.head.isHead())
+	}
+}
+
 // afterProxy continues after the PROXY header. client is the address in the header; it is not valid
 // if there was no header or if the header names none. rest are the bytes behind the header.
 func (s *HeadHandler) afterProxy(l *netpoll.Loop, c *netpoll.Conn, client netip.AddrPort, rest []byte) {
 	switch {
-	case !client.IsValid() || s.cfg.Admission.Trusted.Contains(client.Addr()):
+	case !client.IsValid() || s.cfg.Admission.trusts(client.Addr()):
 		c.SetTag(tagForwarded)
 	case !s.cfg.identify(l, c, client.Addr()):
 		return
@@ -83,7 +98,7 @@ func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 		return false
 	}
 	if refusal := tagRefusal(c.Tag()); refusal != nil {
-		cfg.Refuse(l, c, h, refusal)
+		cfg.answer(l, c, h, refusal, !h.isHead())
 		return false
 	}
 	return true
@@ -94,7 +109,7 @@ func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 // Loop only.
 func (cfg *Config) ClientAddr(l *netpoll.Loop, c *netpoll.Conn, h *Head) netip.Addr {
 	peer := l.PeerAddr(c).Addr()
-	if cfg.Admission != nil && cfg.Admission.Trusted.Contains(peer) {
+	if cfg.Admission != nil && cfg.Admission.trusts(peer) {
 		if client, ok := forwardedFor(h, cfg.Admission.Trusted); ok {
 			return client
 		}

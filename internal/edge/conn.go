@@ -32,12 +32,13 @@ type Conn struct {
 	client   net.Addr // as a PROXY header named it, or nil
 
 	// owned by the goroutine that reads
-	guard  guard
-	buf    []byte // came from the socket and was not delivered
-	store  []byte // the memory that buf is in
-	ready  int    // bytes of buf that are accepted
-	early  int    // 1: buf[0] was delivered before its head was checked
-	broken error  // what every further Read returns
+	guard   guard
+	buf     []byte    // came from the socket and was not delivered
+	store   []byte    // the memory that buf is in
+	ready   int       // bytes of buf that are accepted
+	bodyEnd time.Time // when the body that is being read must be complete; zero: no body, or no limit
+	early   int       // 1: buf[0] was delivered before its head was checked
+	broken  error     // what every further Read returns
 
 	// any goroutine
 	raw   atomic.Bool // hijacked: the guard is off
@@ -47,6 +48,7 @@ type Conn struct {
 	mu           sync.Mutex // guards the fields below
 	readDeadline time.Time  // as it was set from outside
 	headDeadline time.Time  // for the head that is being read
+	bodyDeadline time.Time  // for the next bytes of the body that is being read
 }
 
 // newConn makes a Conn, which owns first.
@@ -129,7 +131,7 @@ func (c *Conn) readHead() error {
 	for {
 		c.stripEmptyLine()
 		if len(c.buf) > 0 && c.guard.strip {
-			n, refusal := c.guard.head(c.buf, c.listener.opt.Limits)
+			n, refusal := c.guard.head(c.buf, c.listener.opt.Limits, &c.listener.opt.Hosts)
 			if refusal != nil {
 				return c.refuse(refusal)
 			}
@@ -180,6 +182,9 @@ func (c *Conn) readBody(p []byte) (int, error) {
 	if len(c.buf) > 0 {
 		n, refusal := c.guard.body.advance(c.buf)
 		c.breakBody(refusal)
+		if c.guard.body.done() {
+			c.disarmBody()
+		}
 		if n == 0 {
 			return 0, c.broken
 		}
@@ -187,6 +192,7 @@ func (c *Conn) readBody(p []byte) (int, error) {
 		return c.deliver(p), nil
 	}
 	p = p[:min(int64(len(p)), c.guard.body.readMax())]
+	c.armBody()
 	got, err := c.Conn.Read(p)
 	n, refusal := c.guard.body.advance(p[:got])
 	c.breakBody(refusal)
@@ -194,13 +200,16 @@ func (c *Conn) readBody(p []byte) (int, error) {
 		c.buf = append(c.buf, p[n:got]...)
 		c.store = c.buf
 	}
+	if c.guard.body.done() {
+		c.disarmBody()
+	}
 	switch {
 	case n > 0:
 		return n, nil
 	case refusal != nil:
 		return 0, refusal
 	}
-	return 0, err
+	return 0, c.bodyError(err)
 }
 
 // breakBody makes every further Read fail in the middle of a body. The handler gets the error and

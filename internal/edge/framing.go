@@ -17,7 +17,15 @@ const (
 	bodyLength                // left bytes
 	chunkSize                 // at least one hexadecimal digit
 	chunkSizeMore             // more of them, or the end of the size
-	chunkExtension
+	extensionName             // white space, or the first byte of a name
+	extensionNameMore
+	extensionNameSpace // white space behind a name
+	extensionValue     // white space, or the first byte of a value
+	extensionValueMore
+	extensionQuoted
+	extensionEscape     // behind a backslash
+	extensionValueEnd   // behind a quoted string
+	extensionValueSpace // white space behind a value
 	chunkSizeLF
 	chunkData
 	chunkDataCR
@@ -87,7 +95,8 @@ func (f *framer) step(b byte) *Refusal {
 	switch f.state {
 	case chunkSize, chunkSizeMore:
 		return f.size(b)
-	case chunkExtension:
+	case extensionName, extensionNameMore, extensionNameSpace, extensionValue, extensionValueMore, extensionQuoted, extensionEscape,
+		extensionValueEnd, extensionValueSpace:
 		return f.extension(b)
 	case chunkSizeLF:
 		next := chunkData
@@ -124,24 +133,79 @@ func (f *framer) size(b byte) *Refusal {
 	case digit < 0 && f.state == chunkSizeMore && b == '\r':
 		f.state = chunkSizeLF
 	case digit < 0 && f.state == chunkSizeMore && b == ';':
-		f.state, f.count = chunkExtension, 0
+		f.state, f.count = extensionName, 0
 	default:
 		return badChunkSize
 	}
 	return nil
 }
 
-// extension checks and ignores chunk extensions. RFC 9112, 7.1.1: a server ought to limit their
-// total length.
+// extension checks and ignores the extensions of a chunk. RFC 9112, 7.1.1: a server ought to limit
+// their total length, and the grammar is
+//
+//	*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
 func (f *framer) extension(b byte) *Refusal {
 	f.count++
-	switch {
-	case b == '\r':
-		f.state = chunkSizeLF
-	case classes[b]&inText == 0 || f.count > chunkExtensionBytesMax:
+	next, ok := f.state, f.count <= chunkExtensionBytesMax
+	token := classes[b]&inToken != 0
+	switch f.state {
+	case extensionName, extensionValue: // in front of the first byte of it
+		switch {
+		case isSpace(b):
+		case token && f.state == extensionName:
+			next = extensionNameMore
+		case token:
+			next = extensionValueMore
+		case b == '"' && f.state == extensionValue:
+			next = extensionQuoted
+		default:
+			ok = false
+		}
+	case extensionQuoted:
+		switch {
+		case b == '"':
+			next = extensionValueEnd
+		case b == '\\':
+			next = extensionEscape
+		default:
+			ok = ok && classes[b]&inText != 0
+		}
+	case extensionEscape:
+		next = extensionQuoted
+		ok = ok && classes[b]&inText != 0
+	default: // in a token, or behind one or a quoted string
+		next, ok = f.extensionEnd(b, token, ok)
+	}
+	if !ok {
 		return badChunkExtension
 	}
+	f.state = next
 	return nil
+}
+
+// extensionEnd is the part of extension that is for the bytes of a name or value, except the first
+// one, and for those behind it.
+func (f *framer) extensionEnd(b byte, token, within bool) (next framerState, ok bool) {
+	inToken := f.state == extensionNameMore || f.state == extensionValueMore
+	ofName := f.state == extensionNameMore || f.state == extensionNameSpace
+	afterSpace := f.state == extensionNameSpace || f.state == extensionValueSpace
+	switch {
+	case token && inToken:
+		next = f.state
+	case isSpace(b) && ofName:
+		next = extensionNameSpace
+	case isSpace(b):
+		next = extensionValueSpace
+	case b == ';':
+		next = extensionName
+	case b == '=' && ofName:
+		next = extensionValue
+	case b == '\r' && !afterSpace:
+		next = chunkSizeLF
+	default:
+		return f.state, false
+	}
+	return next, within
 }
 
 // trailer checks and ignores the trailer section, whose fields have the grammar of header fields:

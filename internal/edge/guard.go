@@ -34,7 +34,7 @@ func (g *guard) skip(p []byte) (n int, complete bool) {
 
 // head checks the head that p begins with; n is its length, 0 while it is incomplete. A complete
 // head starts its body.
-func (g *guard) head(p []byte, lim Limits) (n int, refusal *Refusal) {
+func (g *guard) head(p []byte, lim Limits, hosts *HostRules) (n int, refusal *Refusal) {
 	if g.scanned > 0 && !worthParsing(p, g.scanned, lim) {
 		g.scanned = len(p)
 		return 0, nil
@@ -42,6 +42,9 @@ func (g *guard) head(p []byte, lim Limits) (n int, refusal *Refusal) {
 	h := heads.Get().(*Head)
 	defer heads.Put(h)
 	n, refusal = h.parse(p, lim)
+	if n > 0 {
+		refusal = hosts.Check(h)
+	}
 	if n > 0 {
 		*g = guard{heads: g.heads + 1, upgrade: h.UpgradeRequested()}
 		g.body.begin(h)

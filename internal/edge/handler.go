@@ -48,7 +48,15 @@ type Config struct {
 	// means never. It is called on the loop.
 	Draining func() bool
 
-	// Refused is called with each refusal, on the loop. It may be nil.
+	// Hosts are the values of Host that are served.
+	Hosts HostRules
+
+	// Temporary may answer a refusal that is Temporary in another form: it appends the whole answer
+	// to dst, or returns nil. Loop only. Nil means never.
+	Temporary func(dst []byte, h *Head, r *Refusal) []byte
+
+	// Refused is called with each refusal, on the loop, except those that Admission reports. It may
+	// be nil.
 	Refused func(r *Refusal)
 }
 
@@ -168,6 +176,10 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 
 // route decides about a connection whose head of n bytes is complete.
 func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort) {
+	if refusal := s.cfg.Hosts.Check(&s.head); refusal != nil {
+		s.cfg.Refuse(l, c, &s.head, refusal)
+		return
+	}
 	if !s.refuseDraining(l, c) {
 		s.settle(l, c, p, n, client, s.cfg.Route(l, c, &s.head, p[n:]))
 	}
@@ -222,6 +234,10 @@ func (s *HeadHandler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 		}
 	}
 	s.forget(c)
+	if tagRefusal(c.Tag()) != nil {
+		s.cfg.answer(l, c, nil, refusal, true)
+		return
+	}
 	s.cfg.refuse(l, c, begun, refusal)
 }
 
@@ -237,20 +253,33 @@ func (s *HeadHandler) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason
 // Refuse answers the request of h, which may be nil, and ends the connection: the answer is sent,
 // further input is discarded. Loop only.
 func (cfg *Config) Refuse(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal) {
-	cfg.finish(l, c, r, h == nil || !h.isHead())
+	cfg.report(r)
+	cfg.answer(l, c, h, r, h == nil || !h.isHead())
 }
 
 // refuse is Refuse for a head that was not parsed; p is what there is of it.
 func (cfg *Config) refuse(l *netpoll.Loop, c *netpoll.Conn, p []byte, r *Refusal) {
-	cfg.finish(l, c, r, !bytes.HasPrefix(p, []byte("HEAD ")))
+	cfg.report(r)
+	cfg.answer(l, c, nil, r, !bytes.HasPrefix(p, []byte("HEAD ")))
 }
 
-func (cfg *Config) finish(l *netpoll.Loop, c *netpoll.Conn, r *Refusal, body bool) {
+func (cfg *Config) report(r *Refusal) {
 	if cfg.Refused != nil {
 		cfg.Refused(r)
 	}
+}
+
+// answer sends a refusal to the request of h, which may be nil, and ends the connection.
+func (cfg *Config) answer(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal, body bool) {
 	var room [512]byte
-	l.Send(c, AppendRefusal(room[:0], r, body))
+	var answer []byte
+	if h != nil && cfg.Temporary != nil && r.Temporary() {
+		answer = cfg.Temporary(room[:0], h, r)
+	}
+	if answer == nil {
+		answer = AppendRefusal(room[:0], r, body)
+	}
+	l.Send(c, answer)
 	l.Finish(c, reasonOf(r), refusalLinger)
 }
 

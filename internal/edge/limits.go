@@ -86,6 +86,10 @@ const (
 	// its first bytes.
 	FallbackQueueMax = 1024
 
+	// BodyIdleTimeout is how long a client may send nothing of a request body that net/http waits
+	// for. Without it each client that announces a body holds a goroutine.
+	BodyIdleTimeout = 10 * time.Second
+
 	// guardBufferBytes is the size in bytes of the buffer in which a Conn gathers a later head.
 	guardBufferBytes = 4 << 10
 

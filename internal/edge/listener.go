@@ -19,9 +19,14 @@ type ListenerOptions struct {
 	Addr net.Addr
 	// Limits bounds the heads on its connections.
 	Limits Limits
+	// Hosts are the values of Host that are served.
+	Hosts HostRules
 	// HeadTimeout is how long a later head on a connection may take from its first byte; 0 means no
 	// limit.
 	HeadTimeout time.Duration
+	// BodyTimeout is how long a request body may take in all, from the first read of it; 0 means no
+	// limit. BodyIdleTimeout holds for the time between two of its bytes.
+	BodyTimeout time.Duration
 	// QueueMax is the number of connections that may wait for Accept; 0 means FallbackQueueMax.
 	QueueMax int
 	// Release is called once with the tag of each connection that has ended, on any goroutine. It

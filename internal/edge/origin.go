@@ -6,6 +6,7 @@ package edge
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -109,10 +110,32 @@ func (o *OriginRules) Check(h *Head) *Refusal {
 	switch {
 	case n == 0:
 		return nil
-	case n > 1 || !o.Allowed(origin, h.Host()):
-		return RefuseOrigin
+	case n > 1:
+		return RefuseOrigin.With("more than one Origin header field")
+	case !o.Allowed(origin, h.Host()):
+		return OriginRefusal(string(origin))
 	}
 	return nil
+}
+
+// OriginRefusal is RefuseOrigin for one origin, with the flag that would allow it.
+func OriginRefusal(origin string) *Refusal {
+	return RefuseOrigin.With("the Origin " + quoted([]byte(origin)) + " is not allowed here; --origin allows it")
+}
+
+// All tells whether every origin is allowed: then no answer may allow credentials, because any page
+// could use those of any visitor.
+func (o *OriginRules) All() bool { return o.all }
+
+// quotedBytesMax bounds what an answer or a log line repeats of a header field, in bytes.
+const quotedBytesMax = 200
+
+// quoted is a value of a request in quotes, shortened and in ASCII.
+func quoted(value []byte) string {
+	if len(value) > quotedBytesMax {
+		return strconv.QuoteToASCII(string(value[:quotedBytesMax])) + "..."
+	}
+	return strconv.QuoteToASCII(string(value))
 }
 
 // Allowed judges the value of one Origin field in a request to host (a name, with the port if one

@@ -15,6 +15,9 @@ type Refusal struct {
 	Reason string // for a person; the body of the answer
 	Label  string // for the metric c100k_handshakes_rejected_total{reason}
 
+	setting string   // the flag of `c100k serve` that has decided; "": none
+	kind    *Refusal // the refusal that this one is a case of; nil: it is its own
+
 	retryAfter int    // seconds; 0: no Retry-After
 	upgrade    bool   // say what to upgrade to: RFC 9110, 15.5.22
 	Allow      string // the methods allowed with 405: RFC 9110, 15.5.6
@@ -55,9 +58,9 @@ var (
 	badCoding       = &Refusal{Status: 501, Label: "bad_request", Reason: "a transfer coding other than chunked"}
 	badTrailerNames = &Refusal{Status: 400, Label: "bad_request", Reason: "Trailer announces a field that frames the message"}
 
-	tooLongTarget = &Refusal{Status: 414, Label: "head_too_large", Reason: "the request line is too long"}
-	tooLargeHead  = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request head is too large"}
-	tooManyFields = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request has too many header fields"}
+	tooLongTarget = &Refusal{Status: 414, Label: "head_too_large", setting: "--max-head", Reason: "the request line is too long: the head may have as many bytes as --max-head says"}
+	tooLargeHead  = &Refusal{Status: 431, Label: "head_too_large", setting: "--max-head", Reason: "the request head (cookies and other header fields) is too large: it may have as many bytes as --max-head says"}
+	tooManyFields = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request has more than 100 header fields"}
 	badQuery      = &Refusal{Status: 400, Label: "bad_request", Reason: "the query holds a malformed percent-encoding"}
 	tooManyParams = &Refusal{Status: 400, Label: "bad_request", Reason: "the query has too many parameters"}
 )
@@ -87,12 +90,12 @@ var (
 	// RefuseNotUpgrade answers an ordinary request to a path that speaks WebSocket only.
 	RefuseNotUpgrade = &Refusal{Status: 426, Label: "not_upgrade", upgrade: true, Reason: "this path speaks WebSocket"}
 	// RefuseOrigin answers an Origin that the rules do not allow.
-	RefuseOrigin = &Refusal{Status: 403, Label: "origin", Reason: "this Origin is not allowed here"}
+	RefuseOrigin = &Refusal{Status: 403, Label: "origin", setting: "--origin", Reason: "this Origin is not allowed here"}
 	// RefuseOverCapacity answers a connection beyond Admission.Max, or beyond what net/http can
 	// take.
-	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", retryAfter: 5, Reason: "all connections of this node are in use"}
+	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", setting: "--max-conns", retryAfter: 5, Reason: "all connections of this node are in use (its --max-conns)"}
 	// RefusePerAddr answers a connection beyond Admission.MaxPerAddr.
-	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", retryAfter: 5, Reason: "too many connections from this address"}
+	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", setting: "--max-conns-per-ip", retryAfter: 5, Reason: "too many connections from this address (this node's --max-conns-per-ip)"}
 	// RefuseDraining answers a new stream on a node that is shutting down.
 	RefuseDraining = &Refusal{Status: 503, Label: "draining", retryAfter: 1, Reason: "this node is shutting down"}
 	// RefuseNoSocket answers a request for a stream on a connection whose socket cannot be taken
@@ -103,9 +106,34 @@ var (
 	RefuseWaiting = &Refusal{Status: 503, Label: "waiting", retryAfter: 1, Reason: "too many requests of this node are waiting to be authorized"}
 	// RefuseUnanswered answers a request that has waited for an answer too long.
 	RefuseUnanswered = &Refusal{Status: 503, Label: "unanswered", retryAfter: 1, Reason: "this request was not authorized in time"}
+	// RefuseBodyTimeout is the error of reading a request body that did not arrive in time.
+	RefuseBodyTimeout = &Refusal{Status: 408, Label: "timeout", setting: "--body-timeout", Reason: "the request body did not arrive in time"}
+	// RefuseHost answers a request whose Host is not one of this node's names.
+	RefuseHost = &Refusal{Status: 421, Label: "host", setting: "--host", Reason: "this node does not serve this Host"}
+	// RefuseBusy answers a request for net/http on a node that serves as many already as it may.
+	RefuseBusy = &Refusal{Status: 503, Label: "max_requests", setting: "--max-requests", retryAfter: 5, Reason: "this node serves as many HTTP requests as it may at one time"}
 	// RefuseTimeout answers a head that was not complete in time.
-	RefuseTimeout = &Refusal{Status: 408, Label: "timeout", Reason: "the request head did not arrive in time"}
+	RefuseTimeout = &Refusal{Status: 408, Label: "timeout", setting: "--handshake-timeout", Reason: "the request head did not arrive in time"}
 )
+
+// Setting is the flag of `c100k serve` whose value has decided, or "" if none has.
+func (r *Refusal) Setting() string { return r.setting }
+
+// With is r with another reason, for this one request. Is tells that it is a case of r.
+func (r *Refusal) With(reason string) *Refusal {
+	c := *r
+	c.Reason, c.kind = reason, r
+	return &c
+}
+
+// Is tells whether r is target or a case of it; errors.Is calls it.
+func (r *Refusal) Is(target error) bool {
+	t, ok := target.(*Refusal)
+	return ok && (r == t || r.kind != nil && r.kind == t)
+}
+
+// Temporary tells whether the same request may succeed later.
+func (r *Refusal) Temporary() bool { return r.retryAfter > 0 }
 
 // Error is the status and the reason in one line.
 func (r *Refusal) Error() string {

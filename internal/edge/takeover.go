@@ -147,7 +147,7 @@ func TakeRequest(w http.ResponseWriter, r *http.Request, a *Admission, refused f
 	}
 	if !ok {
 		// RefusalsMax refusals are under way: one write, without waiting for room.
-		_, _ = unix.Write(taken.FD, AppendRefusal(nil, RefuseOverCapacity, true))
+		_, _ = unix.Write(taken.FD, DismissalOf(tag))
 		unix.Close(taken.FD)
 		return -1, 0, nil, false
 	}

@@ -174,7 +174,7 @@ func (n *Node) makeLoops() error {
 	var err error
 	n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
 		Loops: loops, Role: RoleHead, Admit: n.admit, Discard: n.cfg.Admission.Release,
-		Busy: edge.AppendRefusal(nil, edge.RefuseOverCapacity, true),
+		Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
 		OnExhausted: func(err error) {
 			n.log.Warn("no descriptor left for a new connection; the listener pauses", "err", err)
 		},
