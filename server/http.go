@@ -23,7 +23,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may be a stream.
+// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may
+// be a stream.
 const (
 	httpHeaderTimeout = 10 * time.Second
 	httpIdleTimeout   = 75 * time.Second
@@ -50,7 +51,8 @@ func (s *Server) public(other http.Handler) http.Handler {
 	})
 }
 
-// crossOrigin lets pages of allowed origins use the API, and no others (Fetch standard, CORS protocol).
+// crossOrigin lets pages of allowed origins use the API, and no others (Fetch standard, CORS
+// protocol).
 func (s *Server) crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
@@ -98,7 +100,8 @@ func static(dir string) (http.Handler, error) {
 	return http.FileServerFS(confined{root.FS()}), nil
 }
 
-// confined puts errors into words that http.FileServerFS has an answer for; others it takes for ours, and answers 500.
+// confined puts errors into words that http.FileServerFS has an answer for; others it takes for
+// ours, and answers 500.
 type confined struct{ fs.FS }
 
 // Open opens a file for reading.
@@ -139,9 +142,10 @@ func (s *Server) upstream() (http.Handler, error) {
 	}, nil
 }
 
-// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs that serve it on a listener of
-// their own, with a server as careful as admin ports need. Who comes over a unix socket counts as on this machine. The error is
-// that of registering the node's metrics.
+// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs
+// that serve it on a listener of their own, with a server as careful as admin ports need. Who comes
+// over a unix socket counts as on this machine. The error is that of registering the node's
+// metrics.
 func (s *Server) AdminHandler() (http.Handler, error) {
 	registry := s.cfg.Registry
 	if registry == nil {
@@ -166,7 +170,8 @@ func (s *Server) apiConfig() admin.Config {
 	}
 }
 
-// publishURL is where the demo page says that the admin port is: as configured, for the page is made before the port is open.
+// publishURL is where the demo page says that the admin port is: as configured, for the page is
+// made before the port is open.
 func (s *Server) publishURL() string {
 	if s.cfg.Admin == "" {
 		return ""

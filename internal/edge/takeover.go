@@ -185,8 +185,8 @@ func headOf(r *http.Request) ([]byte, *Refusal) {
 	return b.Bytes(), nil
 }
 
-// UpgradeRequested is Head.UpgradeRequested for a request that net/http has parsed: what a loop finds
-// in its head after TakeRequest. It is true as well for a head that the loop would refuse.
+// UpgradeRequested is Head.UpgradeRequested for a request that net/http has parsed: what a loop
+// finds in its head after TakeRequest. It is true as well for a head that the loop would refuse.
 func UpgradeRequested(r *http.Request) bool {
 	if r.Header.Get("Upgrade") == "" {
 		return false

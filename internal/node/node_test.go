@@ -124,7 +124,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// A node with a port: what is a protocol's, and what is net/http's, on connections that change sides.
+// A node with a port: what is a protocol's, and what is net/http's, on connections that change
+// sides.
 func TestPort(t *testing.T) {
 	n := start(t, func(cfg *Config) {
 		cfg.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other ", r.URL.Path) })

@@ -118,8 +118,8 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 	}
 }
 
-// partOf is the protocol that a request belongs to, nil if it belongs to none. The path is compared as
-// it was sent: one with an escaped letter names another resource, and goes to net/http.
+// partOf is the protocol that a request belongs to, nil if it belongs to none. The path is compared
+// as it was sent: one with an escaped letter names another resource, and goes to net/http.
 func (r *reactor) partOf(t *proto.Table, h *edge.Head) *proto.Part {
 	if row, ours := t.ByPath(string(h.Path()), h.UpgradeRequested); ours {
 		return r.protocols.Part(row)

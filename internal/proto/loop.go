@@ -8,8 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// Protocols are those of one loop, by role. A role without one has nil everywhere: that of a request
-// head, for example. Loop only once the loop runs.
+// Protocols are those of one loop, by role. A role without one has nil everywhere: that of a
+// request head, for example. Loop only once the loop runs.
 type Protocols struct {
 	protocols [netpoll.RolesMax]Protocol
 	members   [netpoll.RolesMax]Members
@@ -17,8 +17,8 @@ type Protocols struct {
 	parts     []Part
 }
 
-// Make makes all protocols of the table on one loop. place has what they share; counts has one Count
-// for each of Table.Transports. The handlers of the loop, by role, are put into handlers.
+// Make makes all protocols of the table on one loop. place has what they share; counts has one
+// Count for each of Table.Transports. The handlers of the loop, by role, are put into handlers.
 func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]netpoll.Handler) (*Protocols, error) {
 	p := &Protocols{}
 	place.Table = t

@@ -61,10 +61,10 @@ type LastWord interface {
 	Panicked(l *netpoll.Loop, c *netpoll.Conn)
 }
 
-// Route serves a request whose head is complete, on the loop. Its result and its arguments are those
-// of edge.Config.Route; who is the client where it was identified, else nil. It may answer edge.Wait
-// where Part.Ask or the node can find out more; then it is called again with the answer, or
-// Part.Resume is.
+// Route serves a request whose head is complete, on the loop. Its result and its arguments are
+// those of edge.Config.Route; who is the client where it was identified, else nil. It may answer
+// edge.Wait where Part.Ask or the node can find out more; then it is called again with the answer,
+// or Part.Resume is.
 type Route func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision
 
 // Row describes one protocol to a process.

@@ -29,8 +29,8 @@ type numbered struct {
 	transport int // index in Table.transports
 }
 
-// NewTable gives numbers to the rows: roles from first on, and wire forms from 0 on. The error names
-// the row that conflicts with another, or that there is no number left for.
+// NewTable gives numbers to the rows: roles from first on, and wire forms from 0 on. The error
+// names the row that conflicts with another, or that there is no number left for.
 func NewTable(first netpoll.Role, rows []Row) (*Table, error) {
 	t := &Table{paths: map[string]int{}, any: -1, roles: first}
 	for i, row := range rows {
@@ -90,8 +90,9 @@ func (t *Table) Rows() int { return len(t.rows) }
 // Row is the protocol with that index.
 func (t *Table) Row(i int) *Row { return &t.rows[i].Row }
 
-// ByPath is the index of the protocol that a request belongs to; the path is as it was sent. upgrade
-// is asked, where that matters, whether the request is for another protocol on its connection.
+// ByPath is the index of the protocol that a request belongs to; the path is as it was sent.
+// upgrade is asked, where that matters, whether the request is for another protocol on its
+// connection.
 func (t *Table) ByPath(path string, upgrade func() bool) (row int, ok bool) {
 	if row, ok = t.paths[path]; ok || t.any < 0 {
 		return row, ok

@@ -1,10 +1,11 @@
-// Package lines is a protocol of lines for tests: it shows that a package and one row are enough. For
-// tests only.
+// Package lines is a protocol of lines for tests: it shows that a package and one row are enough.
+// For tests only.
 //
-// A request to its path, with the name of a topic as its query, is answered "+NAME\n", NAME being the
-// subject of the principal or "-", and begins a stream on the same socket. Each message of the topic
-// is a line. What happens to the stream is a line too: "drain", "kick", "slow", "gap TOPIC MISSED",
-// "panic". A client that sends "panic\n" makes the handler panic; any other line comes back.
+// A request to its path, with the name of a topic as its query, is answered "+NAME\n", NAME being
+// the subject of the principal or "-", and begins a stream on the same socket. Each message of the
+// topic is a line. What happens to the stream is a line too: "drain", "kick", "slow", "gap TOPIC
+// MISSED", "panic". A client that sends "panic\n" makes the handler panic; any other line comes
+// back.
 package lines
 
 import (
