@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"c100k/netpoll"
 	"c100k/socketio"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -173,6 +174,9 @@ type Config struct {
 	// OnListen is called by Serve when the ports are open; connections may be served already. admin is nil when
 	// there is no admin port. Nil: nobody is told.
 	OnListen func(public, admin net.Addr) `json:"-"`
+
+	// layer makes loop i's layer below the protocols of the public port; nil for none.
+	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
 }

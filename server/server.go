@@ -119,7 +119,7 @@ func (s *Server) makeNode() error {
 	cfg := node.Config{
 		Rows:  s.rows(),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO),
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax, Done: s.delivered,
 		},

@@ -63,6 +63,9 @@ type Config struct {
 	Generation uint32
 	// IO chooses how loops read and write. The zero value is netpoll.IOAuto.
 	IO netpoll.IOMode
+	// Layer makes loop i's layer, which all connections that the node accepts have below their
+	// protocols. Nil: they are plain.
+	Layer func(loop int) netpoll.Layer
 
 	// Topics makes a hub that all protocols share. Its Shards, Encoders, Wake and Now are filled in.
 	// Nil: the process has no topics.
@@ -173,7 +176,7 @@ func (n *Node) makeLoops() error {
 	}
 	var err error
 	n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
-		Loops: loops, Role: RoleHead, Admit: n.admit, Discard: n.cfg.Admission.Release,
+		Loops: loops, Role: RoleHead, Layered: n.cfg.Layer != nil, Admit: n.admit, Discard: n.cfg.Admission.Release,
 		Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
 		OnExhausted: func(err error) {
 			n.log.Warn("no descriptor left for a new connection; the listener pauses", "err", err)

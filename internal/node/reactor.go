@@ -43,6 +43,9 @@ func (r *reactor) make(n *Node, i int) error {
 		Hold:       hold(n.cfg.Loops),
 		Logger:     n.log,
 	}
+	if n.cfg.Layer != nil {
+		opt.Layer = n.cfg.Layer(i)
+	}
 	if f := n.cfg.AfterFlush; f != nil {
 		opt.AfterFlush = func(*netpoll.Loop) { f(i) }
 	}
