@@ -264,7 +264,7 @@ func lasting(errno syscall.Errno) bool {
 // with the spare one, and the listener pauses. Readiness is level-triggered;
 // without the pause it would spin, without the listener it would be deaf.
 func (a *Acceptor) rest(fd int, errno syscall.Errno) {
-	if a.pause(fd, errno) && a.opt.OnExhausted != nil {
+	if a.pause(fd, errno) && exhausted(errno) && a.opt.OnExhausted != nil {
 		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
 	}
 }

@@ -155,6 +155,7 @@ func (s *Server) stop() {
 	_ = s.acceptor.Close()
 	_ = s.http.Close()
 	s.fallback.Close()
+	s.watchdog.end()
 	s.stopLoops()
 	if s.crowd != nil {
 		s.crowd.closed.Store(true)

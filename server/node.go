@@ -107,5 +107,8 @@ func (n node) Ready() (remarks []string, err error) {
 	if n.draining.Load() {
 		return nil, errDraining
 	}
+	if err := n.watchdog.stuck(); err != nil {
+		return nil, err
+	}
 	return nil, n.busReady()
 }

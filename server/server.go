@@ -48,6 +48,7 @@ type Server struct {
 	http      *http.Server
 	admin     *http.Server
 	others    *neighbours // nil for a node alone
+	watchdog  *watchdog
 	io        string
 	seed      uint64
 	sio       *socketio.Server // nil: off
@@ -118,6 +119,7 @@ func New(c Config) (*Server, error) {
 	if s.crowd != nil {
 		s.crowd.started()
 	}
+	s.startWatchdog()
 	return s, nil
 }
 

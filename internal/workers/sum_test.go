@@ -81,7 +81,7 @@ func TestHistogramsOfAnotherBuild(t *testing.T) {
 
 // pretended is a process that is none, and serves.
 func pretended(pid int) *process {
-	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: pid}}, client: &client{http: &http.Client{}}, serving: make(chan struct{}), ended: make(chan struct{})}
+	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: pid}}, signs: newSigns(), client: &client{http: &http.Client{}}, serving: make(chan struct{}), ended: make(chan struct{})}
 	close(p.serving)
 	return p
 }

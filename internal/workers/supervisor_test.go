@@ -347,7 +347,7 @@ func (r *running) hang(pid int) {
 
 // TestHungWorker: what does not answer is left out, and said so; nothing waits for it for long.
 func TestHungWorker(t *testing.T) {
-	r := start(t, nil)
+	r := start(t, neverOut)
 	pid := r.stats().Workers[2].PID
 	r.hang(pid)
 	s := r.stats()
