@@ -91,6 +91,8 @@ func (w *Wheel) verify() (linked int) {
 		linked += w.verifyList(head, 0, func(c *Conn) {
 			check(int(c.deadline%wheelBuckets) == b && c.flags&flagDue == 0, c, "in a wrong bucket")
 			check(c.deadline.after(w.now), c, "its bucket has been passed")
+			check(!w.firsts[b].after(c.deadline), c, "earlier than the first of its bucket")
+			check(!w.known || !w.next.after(c.deadline), c, "earlier than the next of the wheel")
 		})
 	}
 	return linked + w.verifyList(w.due, w.dueTail, func(c *Conn) {

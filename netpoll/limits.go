@@ -96,9 +96,15 @@ const (
 	acceptGather = 2 * time.Millisecond
 	acceptBatch  = 64
 
-	// acceptPause is how long a listener rests when the process has no
-	// descriptor left: long enough not to spin, short enough not to be felt.
+	// acceptPause is how long a listener rests after an error of accept that is
+	// not about one connection: long enough not to spin, short enough that
+	// clients hardly notice.
 	acceptPause = 100 * time.Millisecond
+
+	// epollSearchMax bounds the descriptors among which the acceptor looks for
+	// those of easygo's Epoll, one system call each. New descriptors get the
+	// lowest free number, so the search ends early.
+	epollSearchMax = 1 << 20
 
 	// acceptRefusalsMax bounds how many waiting connections are answered with
 	// the spare descriptor before each pause.

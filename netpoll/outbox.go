@@ -1,31 +1,6 @@
-// What a connection is owed: this turn's pieces, and the outbox for what the
-// socket did not take.
+// The backlog of a connection: what its socket did not take.
 
 package netpoll
-
-// piece is a run of bytes on its way to one connection.
-type piece struct {
-	p    []byte
-	mark uint32 // with n > 0: the topic that the droppable messages belong to
-	n    uint32
-	turn bool // p lives until the end of the turn only
-}
-
-// gather is what one turn has collected for one connection that has no
-// backlog. Nearly always it is one piece; more pieces are chained in
-// Loop.pieces.
-type gather struct {
-	id    ID // the slot may be another's when OnClose gathered it
-	first piece
-	more  int32 // index in Loop.pieces of the second piece, -1 for none
-	last  int32
-	count int32
-}
-
-type chained struct {
-	piece
-	next int32
-}
 
 // outbox is the backlog of one connection. Shared bytes are kept by reference
 // and count like all others.

@@ -1,8 +1,10 @@
-// Phase 5, and the deadlines that lead to it.
+// Phase 5: deadlines, and the hook for what is finer than a tick.
 
 package netpoll
 
-import "time"
+import (
+	"time"
+)
 
 // Arm sets c's one deadline: OnTimer is called d from now, never early, and
 // late by at most 32 ms and what the turns under way take. It replaces an
@@ -17,6 +19,14 @@ func (l *Loop) arm(c *Conn, d time.Duration) {
 	// Tick t begins at t*tickLength and fires then; rounding up keeps the
 	// promise "never early".
 	l.wheel.Arm(c, tickOf(l.now+min(max(d, 0), armMax)+tickLength-1))
+}
+
+// Left is the time until c's deadline, rounded to the wheel's ticks; ok is false if it has none.
+func (l *Loop) Left(c *Conn) (d time.Duration, ok bool) {
+	if c.flags&flagArmed == 0 {
+		return 0, false
+	}
+	return l.until(c.deadline), true
 }
 
 // Disarm removes c's deadline.
@@ -57,4 +67,14 @@ func (l *Loop) fire(c *Conn) {
 	l.current = c
 	l.opt.Handlers[c.role].OnTimer(l, c)
 	l.current = nil
+}
+
+// onTurn is what Options.OnTurn adds to phase 5.
+func (l *Loop) onTurn() {
+	if l.opt.OnTurn == nil {
+		return
+	}
+	defer l.contain()
+	l.turnAt = -1
+	l.turnAt = l.opt.OnTurn(l)
 }

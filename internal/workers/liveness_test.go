@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"c100k/internal/admin"
 )
 
 // neverOut is for tests of what is there before a worker that hangs is known to hang.
@@ -85,7 +83,7 @@ func TestHungWorkerIsOut(t *testing.T) {
 		return nil
 	})
 	r.connectAll()
-	if w := r.stats().Workers[2]; w.State != admin.WorkerSilent || !strings.Contains(w.Note, "no sign of life") {
+	if w := r.stats().Workers[2]; w.State != "silent" || !strings.Contains(w.Note, "no sign of life") {
 		t.Errorf("figures: %+v", w)
 	}
 	if r.ask("GET", "/v1/topics", "", &text); !strings.Contains(text, "worker 2: hangs") {
@@ -121,7 +119,7 @@ func TestHungWorkerIsReplaced(t *testing.T) {
 	pid := r.stats().Workers[1].PID
 	r.hang(pid)
 	r.eventually("another worker serves in its place", func() error {
-		if w := r.stats().Workers[1]; w.PID == pid || w.State != admin.WorkerServing || w.Restarts == 0 {
+		if w := r.stats().Workers[1]; w.PID == pid || w.State != "serving" || w.Restarts == 0 {
 			return fmt.Errorf("%+v", w)
 		}
 		return nil
