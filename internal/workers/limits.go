@@ -81,7 +81,7 @@ const (
 
 	// documentBytesMax bounds a document over a link: orders, figures, a page of topics. A page has
 	// up to 10,000 topics of 255 bytes, which JSON may make six times longer; without a bound a
-	// worker that is out of its mind would fill the parent's memory.
+	// worker whose memory is corrupt would fill the parent's memory.
 	documentBytesMax = 64 << 20
 
 	// brokerPendingMin bounds what waits in the embedded broker for one worker, in bytes, unless

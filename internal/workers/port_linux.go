@@ -39,8 +39,8 @@ func inheritPort(fd int) (*workerPort, error) {
 	return &workerPort{os.NewFile(uintptr(fd), "port")}, nil
 }
 
-// listen starts to listen, or starts again after suspend. It may be called by the worker and by
-// the parent.
+// listen starts to listen, or starts again after suspend. It may be called by the worker and by the
+// parent.
 func (p *workerPort) listen() error {
 	return p.control("listen", func(fd int) error { return unix.Listen(fd, backlogMax) })
 }
