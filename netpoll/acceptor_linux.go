@@ -33,6 +33,11 @@ type AcceptorOptions struct {
 	// Role is what the connections begin as.
 	Role Role
 
+	// Layered gives each connection the layer of its loop, which all Loops must
+	// have. Connections that are dismissed get no answer then. Listeners of plain
+	// connections need another acceptor.
+	Layered bool
+
 	// Busy is sent, as far as the socket takes it, to connections that arrive when the process has
 	// no descriptor left.
 	Busy []byte
@@ -72,6 +77,11 @@ type Acceptor struct {
 
 // NewAcceptor makes an acceptor without listeners.
 func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
+	for _, l := range opt.Loops {
+		if opt.Layered && l.opt.Layer == nil {
+			return nil, fmt.Errorf("netpoll: acceptor of layered connections: loop %d has no layer", l.opt.Index)
+		}
+	}
 	spare, err := openSpare()
 	if err != nil {
 		return nil, err
@@ -293,7 +303,11 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 func (a *Acceptor) hand(l *Loop, batch []arrival) {
 	posted := l.remote.Post(func(l *Loop) {
 		for _, in := range batch {
-			l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			if a.opt.Layered {
+				l.AdoptLayered(in.fd, a.opt.Role, in.tag, nil, nil)
+			} else {
+				l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			}
 			l.remote.load.Add(-1)
 		}
 	})
@@ -330,7 +344,8 @@ func passing(errno syscall.Errno) bool {
 // connections that wait are refused first, with the spare one. Readiness is level-triggered: without the pause the
 // acceptor would spin.
 func (a *Acceptor) pauseFor(fd int, errno syscall.Errno) {
-	if a.pause(fd, errno) && a.opt.OnExhausted != nil {
+	// EINVAL says that somebody has shut the listener down, as the parent of workers does: no want of anything.
+	if a.pause(fd, errno) && errno != unix.EINVAL && a.opt.OnExhausted != nil {
 		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
 	}
 }
@@ -367,7 +382,7 @@ func (a *Acceptor) turnAway(listener int) {
 
 // dismiss closes a connection that no loop gets, with an answer.
 func (a *Acceptor) dismiss(fd int, answer []byte) {
-	if len(answer) > 0 {
+	if len(answer) > 0 && !a.opt.Layered {
 		_, _ = unix.Write(fd, answer)
 	}
 	_ = unix.Shutdown(fd, unix.SHUT_WR)

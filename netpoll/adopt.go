@@ -7,6 +7,15 @@ package netpoll
 // nil is returned because the slab or epoll is full. first, which may be nil,
 // goes to OnData after OnOpen. What is returned may be Closing by then.
 func (l *Loop) Adopt(fd int, role Role, tag uint32, first []byte) *Conn {
+	c := l.join(fd, role, tag)
+	if c != nil {
+		l.open(c, first)
+	}
+	return c
+}
+
+// join makes the record, nil if there is no room.
+func (l *Loop) join(fd int, role Role, tag uint32) *Conn {
 	c := l.conns.alloc()
 	if c == nil {
 		l.reject(fd, tag)
@@ -22,7 +31,6 @@ func (l *Loop) Adopt(fd int, role Role, tag uint32, first []byte) *Conn {
 	}
 	l.stats.Opened++
 	l.remote.load.Add(1)
-	l.open(c, first)
 	return c
 }
 

@@ -48,10 +48,11 @@ const (
 	interestRead interest = 1 << iota
 	interestWrite
 
-	// The others are no business of the kernel's: the connection is listed in
-	// Loop.unread; it is listed in Loop.reads.
-	interestUnread
-	interestPlanned
+	// The kernel is not told of the others.
+	interestUnread  // the connection is listed in Loop.unread
+	interestPlanned // it is listed in Loop.reads
+	interestLayer   // it has the loop's layer
+	interestEnded   // the layer's closing record is sealed
 
 	interestKernel = interestRead | interestWrite
 )

@@ -12,6 +12,10 @@ type piece struct {
 	mark uint32 // with n > 0: the topic that the droppable messages belong to
 	n    uint32
 	turn bool // p lives until the end of the turn only
+
+	// In an outbox below a layer.
+	sealed bool // mark is how many bytes it counts for, and n is 0
+	begun  bool // the part before p is sealed: nothing may go between
 }
 
 // gather is what one turn has collected for one connection that has no
@@ -187,6 +191,9 @@ func (l *Loop) queueWrite(c *Conn) {
 
 // flush is phase 7.
 func (l *Loop) flush() {
+	if l.opt.Layer != nil {
+		l.planEnds()
+	}
 	if len(l.gathers) > 0 || len(l.writable) > 0 {
 		l.writeAll()
 	}
@@ -196,34 +203,52 @@ func (l *Loop) flush() {
 
 func (l *Loop) writeAll() {
 	l.busy()
-	l.writes = l.writes[:0]
-	l.vecs = l.vecs[:0]
-	l.planGathers()
+	for g, o := 0, 0; g < len(l.gathers) || o < len(l.writable); {
+		g, o = l.writeBatch(g, o)
+	}
+	clear(l.gathers)
+	clear(l.pieces)
+	l.gathers, l.pieces, l.writable = l.gathers[:0], l.pieces[:0], l.writable[:0]
+}
+
+// writeBatch writes for the gathers from the g-th and the outboxes from the o-th
+// of writable on, and returns where to go on: at their ends, unless layers have
+// filled the seal arena before.
+func (l *Loop) writeBatch(g, o int) (int, int) {
+	g = l.planGathers(g)
 	gathered := len(l.writes)
-	l.planOutboxes()
+	if g == len(l.gathers) {
+		o = l.planOutboxes(o)
+	}
 	l.kernel.Write(l.writes)
 	for i := range l.writes {
 		op := &l.writes[i]
 		if i < gathered {
-			l.wroteGather(&l.gathers[l.writers[i]], int(op.N))
+			l.wroteGather(&l.gathers[l.writers[i]], op)
 		} else {
-			l.wroteOutbox(l.conns.at(l.writers[i]), int(op.N))
+			l.wroteOutbox(l.conns.at(l.writers[i]), op)
 		}
 	}
 	l.stats.Writes += uint64(len(l.writes))
 	clear(l.writes)
-	clear(l.gathers)
-	clear(l.pieces)
 	clear(l.vecs)
-	l.gathers, l.pieces, l.writable = l.gathers[:0], l.pieces[:0], l.writable[:0]
-	l.writers = l.writers[:0]
+	l.writes, l.writers, l.vecs, l.sealArena = l.writes[:0], l.writers[:0], l.vecs[:0], l.sealArena[:0]
+	return g, o
 }
 
-func (l *Loop) planGathers() {
-	for i := range l.gathers {
+// planGathers makes the writes of the gathers from the i-th on.
+func (l *Loop) planGathers(i int) (next int) {
+	for ; i < len(l.gathers); i++ {
 		g := &l.gathers[i]
 		c := l.Lookup(g.id)
 		if c == nil { // closed since
+			continue
+		}
+		if c.interest&interestLayer != 0 {
+			l.planSealed(c, i)
+			if len(l.sealArena) >= sealArenaBytesMax {
+				return i + 1
+			}
 			continue
 		}
 		op := IO{FD: c.fd, Buf: g.first.p}
@@ -233,6 +258,7 @@ func (l *Loop) planGathers() {
 		l.writes = append(l.writes, op)
 		l.writers = append(l.writers, uint32(i))
 	}
+	return i
 }
 
 // planPieces joins several small pieces, for one send of few bytes costs less
@@ -270,8 +296,10 @@ func (l *Loop) takeVec(n int) [][]byte {
 	return l.vecs[at : at : at+n]
 }
 
-func (l *Loop) planOutboxes() {
-	for _, slot := range l.writable {
+// planOutboxes makes the writes of the outboxes from the i-th of writable on.
+func (l *Loop) planOutboxes(i int) (next int) {
+	for ; i < len(l.writable); i++ {
+		slot := l.writable[i]
 		c := l.conns.at(slot)
 		if c.flags&flagDead != 0 || c.flags&flagBacklog == 0 {
 			continue
@@ -282,15 +310,23 @@ func (l *Loop) planOutboxes() {
 			l.drained(c)
 			continue
 		}
-		vec := o.vec(l.takeVec(min(writeVecMax, len(o.pieces)-o.head)))
+		if c.interest&interestLayer != 0 {
+			l.planSealedOutbox(c, o)
+			if len(l.sealArena) >= sealArenaBytesMax {
+				return i + 1
+			}
+			continue
+		}
+		vec := o.vec(l.takeVec(min(writeVecMax, len(o.pieces)-o.head)), len(o.pieces))
 		l.writes = append(l.writes, IO{FD: c.fd, Vec: vec})
 		l.writers = append(l.writers, slot)
 	}
+	return i
 }
 
 // wroteGather takes the result of a connection's first write in this turn.
-func (l *Loop) wroteGather(g *gather, n int) {
-	c := l.conns.at(g.id.Slot())
+func (l *Loop) wroteGather(g *gather, op *IO) {
+	c, n := l.conns.at(g.id.Slot()), int(op.N)
 	c.out = 0
 	if n < 0 {
 		if n != -int(syscall.EAGAIN) && n != -int(syscall.EINTR) {
@@ -300,20 +336,31 @@ func (l *Loop) wroteGather(g *gather, n int) {
 		}
 		n = 0
 	}
+	if c.interest&interestLayer != 0 {
+		l.wroteSealed(c, op.Buf, n)
+		return
+	}
 	l.stats.BytesSent += uint64(n)
 	c.pending -= uint32(n)
 	if c.pending == 0 {
 		return
 	}
 	l.beginBacklog(c, g, n)
+	l.setInterest(c, c.interest|interestWrite)
+}
+
+// beginOutbox gives c an empty outbox.
+func (l *Loop) beginOutbox(c *Conn) *outbox {
+	index, o := l.outboxes.Alloc()
+	c.out = index
+	c.flags |= flagBacklog
+	return o
 }
 
 // beginBacklog moves what the socket did not take to an outbox. Only here are
 // bytes of a turn's arenas copied to the heap.
 func (l *Loop) beginBacklog(c *Conn, g *gather, sent int) {
-	index, o := l.outboxes.Alloc()
-	c.out = index
-	c.flags |= flagBacklog
+	o := l.beginOutbox(c)
 	l.outboxBytes += int64(c.pending)
 	keep := func(p piece) {
 		if sent >= len(p.p) {
@@ -333,15 +380,20 @@ func (l *Loop) beginBacklog(c *Conn, g *gather, sent int) {
 	for i := g.more; i >= 0; i = l.pieces[i].next {
 		keep(l.pieces[i].piece)
 	}
-	l.setInterest(c, c.interest|interestWrite)
 }
 
 // wroteOutbox takes the result of a write from the outbox.
-func (l *Loop) wroteOutbox(c *Conn, n int) {
+func (l *Loop) wroteOutbox(c *Conn, op *IO) {
+	n := int(op.N)
+	if n < 0 && n != -int(syscall.EAGAIN) && n != -int(syscall.EINTR) {
+		l.fail(c, syscall.Errno(-n))
+		return
+	}
+	if c.interest&interestLayer != 0 {
+		l.wroteSealedOutbox(c, op)
+		return
+	}
 	if n < 0 {
-		if n != -int(syscall.EAGAIN) && n != -int(syscall.EINTR) {
-			l.fail(c, syscall.Errno(-n))
-		}
 		return
 	}
 	o := l.outboxes.At(c.out)
@@ -385,12 +437,18 @@ func (l *Loop) finishAll() {
 		}
 	}
 	l.pausing = l.pausing[:0]
+	kept := l.finishing[:0]
 	for _, id := range l.finishing {
-		if c := l.Lookup(id); c != nil && c.flags&flagBacklog == 0 {
+		c := l.Lookup(id)
+		switch {
+		case c == nil, c.flags&flagBacklog != 0:
+		case c.interest&(interestLayer|interestEnded) == interestLayer:
+			kept = append(kept, id) // its backlog has just drained: see planEnds
+		default:
 			l.sayGoodbye(c)
 		}
 	}
-	l.finishing = l.finishing[:0]
+	l.finishing = kept
 }
 
 // sayGoodbye sends c's FIN. If the peer's has come already, see hungUp, nobody

@@ -18,7 +18,7 @@ import (
 // get exactly the concatenation, and the accounts must be right after each turn.
 func TestSendAllKinds(t *testing.T) {
 	for seed := uint64(1); seed <= 12; seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { sendAllKinds(t, seed) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { sendAllKinds(t, seed, netpolltest.Options{}) })
 	}
 }
 
@@ -29,7 +29,7 @@ type lane struct {
 	relieved int
 }
 
-func sendAllKinds(t *testing.T, seed uint64) {
+func sendAllKinds(t *testing.T, seed uint64, o netpolltest.Options) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	lanes := map[netpoll.ID]*lane{}
 	h := &script{
@@ -39,7 +39,8 @@ func sendAllKinds(t *testing.T, seed uint64) {
 		},
 		writable: func(l *netpoll.Loop, c *netpoll.Conn) { lanes[c.ID()].relieved++ },
 	}
-	l := netpolltest.New(t, netpolltest.Options{Seed: seed, Handlers: handlers(h)})
+	o.Seed, o.Handlers = seed, handlers(h)
+	l := netpolltest.New(t, o)
 	var all []*lane
 	for range 8 {
 		ln := &lane{peer: l.Connect(0)}
@@ -107,7 +108,15 @@ func checkAccounts(t *testing.T, l *netpolltest.Loop, all []*lane) {
 		ln.got = append(ln.got, ln.peer.Read()...)
 		c := ln.peer.Conn()
 		owed += int64(c.Pending())
-		if c.Pending() != len(ln.want)-len(ln.got) {
+		missing := len(ln.want) - len(ln.got)
+		if c.Layered() {
+			// Of the record that is on its way the peer has nothing yet, and headers may count in place of plain bytes.
+			if off := missing - c.Pending(); off > 1024 || off < -3*(64+1) {
+				t.Fatalf("connection %d: pending %d, but %d of %d bytes have arrived", i, c.Pending(), len(ln.got), len(ln.want))
+			}
+			continue
+		}
+		if c.Pending() != missing {
 			t.Fatalf("connection %d: pending %d, but %d of %d bytes have arrived", i, c.Pending(), len(ln.got), len(ln.want))
 		}
 	}
@@ -139,13 +148,14 @@ func unit(seq uint32, first bool, size int) []byte {
 // sent, dropped and arrived add up; announcements come where the hole is.
 func TestDropOldest(t *testing.T) {
 	for seed := uint64(1); seed <= 20; seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { dropOldest(t, seed) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { dropOldest(t, seed, netpolltest.Options{}) })
 	}
 }
 
-func dropOldest(t *testing.T, seed uint64) {
+func dropOldest(t *testing.T, seed uint64, o netpolltest.Options) {
 	rng := rand.New(rand.NewPCG(seed, 2))
-	l := netpolltest.New(t, netpolltest.Options{Seed: seed, Handlers: handlers(&script{})})
+	o.Seed, o.Handlers = seed, handlers(&script{})
+	l := netpolltest.New(t, o)
 	peer := l.Connect(0)
 	var got []byte
 	sent, dropped, announced := 0, 0, 0

@@ -82,6 +82,24 @@ const (
 	// copied together: one send of 4 KiB costs less than a vector of pieces.
 	joinBytesMax = 4 << 10
 
+	// sealBytesMax bounds the plain bytes that Layer.Seal gets at once. What is
+	// sealed and not written cannot be dropped any more; more than this would
+	// also keep other connections waiting.
+	sealBytesMax = 64 << 10
+
+	// sealRoom is the room in the seal arena for the headers of the records, with
+	// an eighth of the plain bytes. A layer that needs more pays for a copy.
+	sealRoom = 512
+
+	// sealArenaBytesMax bounds what layers have sealed and the kernel has not
+	// been given: beyond it a turn writes in several batches. Without it a fan-out
+	// of large messages to layered connections would take their sum.
+	sealArenaBytesMax = 1 << 20
+
+	// layerLinger is how long a connection that its layer has ended waits for
+	// the peer's FIN.
+	layerLinger = time.Second
+
 	// acceptsPerEventMax bounds how many connections one readiness of a
 	// listener takes, so that a connect storm does not keep the others waiting.
 	acceptsPerEventMax = 256

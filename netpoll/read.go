@@ -150,6 +150,10 @@ func (l *Loop) received(c *Conn, p []byte) {
 	if c.flags&flagFinish != 0 {
 		return // lingering: what still comes is nobody's
 	}
+	if c.interest&interestLayer != 0 {
+		l.openInput(c, p)
+		return
+	}
 	l.current = c
 	l.opt.Handlers[c.role].OnData(l, c, p)
 	l.current = nil
@@ -160,6 +164,10 @@ func (l *Loop) received(c *Conn, p []byte) {
 func (l *Loop) hungUp(c *Conn) {
 	if c.flags&(flagFinish|flagLinger) == flagFinish {
 		l.setInterest(c, c.interest&^interestRead) // finishAll closes when all is out
+		return
+	}
+	if c.interest&interestLayer != 0 {
+		l.Close(c, ReasonTruncated) // the closing record would have come before it
 		return
 	}
 	l.Close(c, ReasonPeer)

@@ -76,6 +76,13 @@ func (l *Loop) Detach(c *Conn) (fd int) {
 	if c.flags&flagDead != 0 || c.fd == noSocket {
 		return -1
 	}
+	if c.Layered() {
+		panic("netpoll: Detach of a layered connection: its socket is of no use without the layer, see DetachLayered")
+	}
+	return l.detach(c)
+}
+
+func (l *Loop) detach(c *Conn) (fd int) {
 	fd = int(c.fd)
 	l.kernel.Remove(c.fd)
 	c.reason = ReasonDetached
@@ -119,6 +126,9 @@ func (l *Loop) serveReleases(i int) (next int) {
 		}
 		if reason != ReasonDetached {
 			l.leave(c, l.releasing[i].errno)
+			if c.interest&interestLayer != 0 {
+				l.releaseLayer(c)
+			}
 		}
 		l.conns.release(c)
 		if hasSocket && l.opt.OnRelease != nil {
@@ -143,20 +153,22 @@ type Reason uint8
 // The reasons. Those from ReasonProtocol to ReasonRefused are judgements of
 // the protocols above; the reactor only carries them to OnClose.
 const (
-	ReasonNone     Reason = iota
-	ReasonPeer            // orderly end by the peer: EOF, or a protocol's own close
-	ReasonReset           // RST, or another I/O error
-	ReasonTimeout         // a deadline passed: handshake, heartbeat, write stall
-	ReasonProtocol        // illegal input
-	ReasonTooBig          // a message over the limit
-	ReasonPolicy          // rate or right
-	ReasonSlow            // the peer lagged behind by more than its outbox
-	ReasonDrain           // the node is going down
-	ReasonAdmin           // an operator asked for it
-	ReasonRefused         // the request was answered with an error
-	ReasonLocal           // our side was done
-	ReasonPanic           // a handler panicked
-	ReasonDetached        // the socket left the loop alive
+	ReasonNone      Reason = iota
+	ReasonPeer             // orderly end by the peer: EOF, or a protocol's own close
+	ReasonReset            // RST, or another I/O error
+	ReasonTimeout          // a deadline passed: handshake, heartbeat, write stall
+	ReasonProtocol         // illegal input
+	ReasonTooBig           // a message over the limit
+	ReasonPolicy           // rate or right
+	ReasonSlow             // the peer lagged behind by more than its outbox
+	ReasonDrain            // the node is going down
+	ReasonAdmin            // an operator asked for it
+	ReasonRefused          // the request was answered with an error
+	ReasonLocal            // our side was done
+	ReasonPanic            // a handler panicked
+	ReasonDetached         // the socket left the loop alive
+	ReasonLayer            // input that the layer cannot open, or another error of it
+	ReasonTruncated        // the peer's FIN came without the layer's closing record
 
 	reasonCount
 )
@@ -169,6 +181,7 @@ var reasonNames = [reasonCount]string{
 	ReasonProtocol: "protocol_error", ReasonTooBig: "message_too_big", ReasonPolicy: "policy",
 	ReasonSlow: "slow_consumer", ReasonDrain: "drain", ReasonAdmin: "admin",
 	ReasonRefused: "refused", ReasonLocal: "local", ReasonPanic: "panic", ReasonDetached: "detached",
+	ReasonLayer: "layer_error", ReasonTruncated: "truncated",
 }
 
 // String is the reason in snake_case, fit for a metrics label.

@@ -25,6 +25,10 @@ type Options struct {
 	// that has one.
 	Handlers [RolesMax]Handler
 
+	// Layer is what connections of AdoptLayered have below their handlers. It may
+	// be nil.
+	Layer Layer
+
 	// Deliver is phase 6: deliver to at most members members, and tell whether
 	// there is more to do. Nil means there is never anything.
 	Deliver func(l *Loop, members int) (more bool)

@@ -26,6 +26,7 @@ type Loop struct {
 	wheel       Wheel
 	outboxes    Slab[outbox]
 	outboxBytes int64
+	layers      layerStates
 
 	// loop-owned: this turn
 	now         time.Duration
@@ -55,6 +56,10 @@ type Loop struct {
 	pausing     []ID
 	relieved    []ID
 	releasing   []leaver
+	opening     ID            // whose input a layer has opened in part, while its handler has that part
+	unopened    []byte        // and the other part
+	sealArena   []byte        // output of layers, until it is written
+	sealing     [][]byte      // what is being sealed
 	errno       syscall.Errno // of the connection that OnClose is being called for
 	closing     []int32
 	tasks       *task
@@ -139,7 +144,7 @@ func (l *Loop) Each(f func(c *Conn) bool) {
 // by OnClose, by AfterFlush, or for OnWritable. The next turn must not sleep
 // on it.
 func (l *Loop) leftOver() bool {
-	return len(l.unread)+len(l.relieved)+len(l.gathers)+len(l.finishing)+len(l.pausing)+len(l.releasing)+len(l.closing) > 0
+	return len(l.unread)+len(l.relieved)+len(l.gathers)+len(l.writable)+len(l.finishing)+len(l.pausing)+len(l.releasing)+len(l.closing) > 0
 }
 
 // busy is called where a turn begins to use the arenas; trim is due trimAfter
@@ -156,7 +161,7 @@ func (l *Loop) busy() {
 func (l *Loop) trim() {
 	l.trimmed = true
 	trimArena(l.readArena)
-	l.sendArena = nil
+	l.sendArena, l.sealArena, l.sealing = nil, nil, nil
 	l.reads, l.readers, l.unread = nil, nil, nil
 	l.gathers, l.pieces, l.vecs = nil, nil, nil
 	l.writes, l.writers, l.writable = nil, nil, nil
@@ -172,23 +177,29 @@ func (l *Loop) contain() {
 	if v == nil {
 		return
 	}
-	buf := make([]byte, panicStackBytesMax)
-	buf = buf[:runtime.Stack(buf, false)]
 	c := l.current
-	l.current = nil
-	l.stats.Panics++
-	if c == nil {
-		l.opt.Logger.Error("panic in a task of the loop", "loop", l.opt.Index, "panic", fmt.Sprint(v), "stack", string(buf))
-		return
-	}
-	l.opt.Logger.Error("panic in a handler; its connection is closed", "conn", c.ID().String(), "panic", fmt.Sprint(v), "stack", string(buf))
-	if c.flags&flagLive == 0 || c.flags&flagDead != 0 {
+	l.current, l.opening, l.unopened = nil, 0, nil
+	l.logPanic(v, c)
+	if c == nil || c.flags&flagLive == 0 || c.flags&flagDead != 0 {
 		return
 	}
 	l.lastWord(c)
 	if c.flags&flagFinish == 0 {
 		l.Close(c, ReasonPanic)
 	}
+}
+
+// logPanic counts and logs a panic with its stack; c is nil for one in a task or
+// a hook of the loop.
+func (l *Loop) logPanic(v any, c *Conn) {
+	buf := make([]byte, panicStackBytesMax)
+	buf = buf[:runtime.Stack(buf, false)]
+	l.stats.Panics++
+	if c == nil {
+		l.opt.Logger.Error("panic in a task of the loop", "loop", l.opt.Index, "panic", fmt.Sprint(v), "stack", string(buf))
+		return
+	}
+	l.opt.Logger.Error("panic in a handler; its connection is closed", "conn", c.ID().String(), "panic", fmt.Sprint(v), "stack", string(buf))
 }
 
 // lastWord lets OnPanic say goodbye; should it panic too, that is that.

@@ -150,8 +150,11 @@ type figuresDocument struct {
 	}
 	HandshakesRejected map[string]uint64 `json:"handshakes_rejected_total"`
 	RequestsMoved      uint64            `json:"requests_moved_total"`
-	Loops              []struct{ Loop int }
-	Workers            []struct {
+	Loops              []struct {
+		Loop  int
+		Turns uint64 `json:"turns_total"`
+	}
+	Workers []struct {
 		Worker, PID, Connections int
 		State, Note              string
 		Restarts                 uint64 `json:"restarts_total"`
@@ -369,7 +372,7 @@ func (r *running) hang(pid int) {
 
 // TestHungWorker: what does not answer is left out, and said so; nothing waits for it for long.
 func TestHungWorker(t *testing.T) {
-	r := start(t, nil)
+	r := start(t, neverOut)
 	pid := r.stats().Workers[2].PID
 	r.hang(pid)
 	s := r.stats()
