@@ -44,9 +44,9 @@ func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials 
 	return append(AppendRetry(dst, retry), heartbeat...)
 }
 
-// AppendRefusal appends a whole answer to an EventSource that cannot be served for now: a stream that
-// ends at once and says when to come back, because any status but 200 is final to an EventSource
-// (WHATWG HTML, 9.2.3). Any goroutine.
+// AppendRefusal appends a whole answer to an EventSource that cannot be served for now: a stream
+// that ends at once and says when to come back, because any status but 200 is final to an
+// EventSource (WHATWG HTML, 9.2.3). Any goroutine.
 func AppendRefusal(dst []byte, now time.Time, allowOrigin string, allowCredentials bool, retry time.Duration, reason string) []byte {
 	dst = AppendHead(dst, now, allowOrigin, allowCredentials, retry)
 	return append(append(append(dst, ": "...), reason...), "\n\n"...)
