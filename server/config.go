@@ -160,9 +160,10 @@ type Config struct {
 	Upstream string
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes Upstream and Handler.
 	Static string
-	// Bus joins nodes: "memory" (default) is a node alone, nats://HOST:PORT the nodes at that NATS server, with TOKEN@ or
-	// USER:PASSWORD@ before HOST where it asks for one. New fails with ErrBus if it cannot be reached; when it is lost later, the
-	// node goes on and comes back by itself.
+	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
+	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
+	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
+	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none. Excludes APIKeyFile.
@@ -172,8 +173,10 @@ type Config struct {
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool
 
-	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins and compression are those of the
-	// node. Nil: a server of the node's own, whose clients subscribe and publish to the node's topics; see NoSocketIO.
+	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins
+	// and compression are those of the node. Its rooms stay within this process, so it excludes a Bus
+	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
+	// server of the node's own, whose clients subscribe and publish to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
 	// NoSocketIO turns /socket.io/ off. Default false.
 	NoSocketIO bool

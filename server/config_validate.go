@@ -128,6 +128,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateSocketIO(v)
 	for _, pattern := range c.PublicTopics {
 		if pattern == "" || len(pattern) > 255 || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, unicode.IsControl) {
 			v.refuse("PublicTopics", strconv.Quote(pattern), "a topic is 1 to 255 bytes of UTF-8 without control characters")
@@ -145,6 +146,23 @@ func (c *Config) validateBus(v *validator) {
 		if err := natsbus.CheckURL(c.Bus); err != nil {
 			v.refuse("Bus", given, err.Error()+": allowed are memory and nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST")
 		}
+	}
+}
+
+// validateSocketIO refuses what a server of the program's own cannot do.
+func (c *Config) validateSocketIO(v *validator) {
+	if c.SocketIO == nil {
+		return
+	}
+	if c.Bus != "" && c.Bus != BusMemory {
+		v.refuse("Bus", strconv.Quote(natsbus.RedactedURL(c.Bus)),
+			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
+	}
+	if c.NoSocketIO {
+		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")
+	}
+	if c.SocketIOV2 {
+		v.refuse("SocketIOV2", "true", "with SocketIO, its own socketio.Options.AllowV3 lets those clients in")
 	}
 }
 

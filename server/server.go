@@ -62,6 +62,7 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
 	adminLn  net.Listener
+	served   bool          // the ports were open
 	stopped  chan struct{} // closed when everything has ended
 	stopOnce sync.Once
 }
@@ -227,6 +228,7 @@ func (s *Server) open(ln *net.TCPListener) error {
 	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
 		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
 	}
+	s.served = true
 	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 	return nil
@@ -342,6 +344,8 @@ func (s *Server) stop() {
 	if s.admin != nil {
 		_ = s.admin.Close()
 	}
-	s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
+	if s.served { // otherwise the reason comes first: the error of whoever opened the ports
+		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
+	}
 	close(s.stopped)
 }
