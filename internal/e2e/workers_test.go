@@ -423,6 +423,30 @@ func TestParentKilled(t *testing.T) {
 	}
 }
 
+// TestParentKilledAndStartedAgain: a new parent gets the port at once, while the workers of the old
+// one still drain.
+func TestParentKilledAndStartedAgain(t *testing.T) {
+	t.Parallel()
+	n := launchServing(t, "--dev", "--workers", "2", "--drain", "1h")
+	rows := n.workers()
+	old := n.upgrade(t, "/ws?topic=a")
+	n.signal(syscall.SIGKILL)
+	again := serve(t, "--dev", "--workers", "2", "--listen", n.public)
+	for range 20 { // none of them goes to an old worker, which would refuse it
+		again.upgrade(t, "/ws?topic=b").Close()
+	}
+	old.text("still here")
+	if f, err := old.next(); err != nil || string(f.Payload) != "still here" {
+		t.Errorf("a connection of an old worker: %q, %v", f.Payload, err)
+	}
+	for _, w := range rows {
+		if err := syscall.Kill(w.PID, syscall.SIGKILL); err != nil {
+			t.Errorf("worker %d has not drained: %v", w.Worker, err)
+		}
+	}
+	gone(t, rows)
+}
+
 // TestWorkersAreOurs: a Ctrl-C does not reach them, the bus's secret is where nobody sees it, and
 // the port is kept.
 func TestWorkersAreOurs(t *testing.T) {

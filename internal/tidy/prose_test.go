@@ -83,7 +83,7 @@ var wideYet = []string{
 	"bench", "bench/crowd", "bench/duel", "bench/rig", "bench/sio", "bench/tuning", "broadcast",
 	"internal/admin", "internal/bus", "internal/bus/bustest", "internal/bus/natsbus",
 	"internal/engineio", "internal/figures", "internal/prototest",
-	"internal/workers", "internal/wsconn", "loadgen", "loadgen/report", "loadgen/report/uplot",
+	"loadgen", "loadgen/report", "loadgen/report/uplot",
 	"loadgen/swarm", "loadgen/view", "netpoll", "socketio",
 }
 
