@@ -90,6 +90,8 @@ func (c *Config) validateNumbers(v *validator) {
 	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
 	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
 	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")
+	v.between("MaxHead", c.MaxHead, maxHeadMin, maxHeadMax, " bytes")
+	v.between("MaxRequests", c.MaxRequests, 1, connsMax, " requests")
 	v.between("MaxMessage", c.MaxMessage, 1, maxMessageMax, " bytes")
 	if c.Outbox != 0 {
 		v.between("Outbox", c.Outbox, max(1, c.MaxMessage), outboxMax, " bytes (it has to take one message of the largest size)")
@@ -110,6 +112,9 @@ func (c *Config) validateTimes(v *validator) {
 		}
 	}
 	within("HandshakeTimeout", c.HandshakeTimeout)
+	if c.BodyTimeout != Off {
+		within("BodyTimeout", c.BodyTimeout)
+	}
 	within("PingTimeout", c.PingTimeout)
 	if c.PingInterval != Off {
 		within("PingInterval", c.PingInterval)
@@ -177,6 +182,11 @@ func (c *Config) validateHTTP(v *validator) {
 				err = cause // the value is named already
 			}
 			v.refuse("Origins", strconv.Quote(origin), err.Error()+": allowed are *, https://example.com, *.example.com, same-host")
+		}
+	}
+	for _, host := range c.Hosts {
+		if _, err := (edge.HostRules{}).With([]string{host}); err != nil {
+			v.refuse("Hosts", strconv.Quote(host), "allowed are names such as example.com or *.example.com, without a port")
 		}
 	}
 	if c.Upstream != "" {

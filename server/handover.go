@@ -15,7 +15,7 @@ import (
 
 // HandoverBytesMax bounds Handover.First, in bytes: a request head, what one read brought behind it, and what a client may send ahead.
 // A request with more behind it is not handed over.
-const HandoverBytesMax = edge.HeadBytesMax + 128<<10
+const HandoverBytesMax = maxHeadMax + 128<<10
 
 // Handover is a connection on its way from one worker to another, with a request that has been read in part.
 type Handover struct {

@@ -44,6 +44,8 @@ type Server struct {
 	admission *edge.Admission
 	crowd     *crowd // nil without Config.ReturnMemory
 	origins   edge.OriginRules
+	hosts     edge.HostRules
+	notices   *notices
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	others    *neighbours      // nil for a node alone
 	process   *figures.ProcessReader
@@ -54,6 +56,7 @@ type Server struct {
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
+	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
 	mu       sync.Mutex // guards the fields below
@@ -86,8 +89,15 @@ func New(c Config) (*Server, error) {
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
+	if c.Dev {
+		s.hosts = edge.LoopbackHosts()
+	}
+	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
+		return nil, fmt.Errorf("field Hosts: %w", err)
+	}
+	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
-		OnRefused: func(r *edge.Refusal, _ netip.Addr) { s.rejected.add(r.Label) }}
+		OnRefused: s.refusedFrom}
 	if c.ReturnMemory {
 		s.crowd = newCrowd(s.admission.Open)
 	}
@@ -106,6 +116,7 @@ func New(c Config) (*Server, error) {
 	if s.crowd != nil {
 		s.crowd.started()
 	}
+	go s.notices.run(s.stopped)
 	return s, nil
 }
 
@@ -120,17 +131,21 @@ func (s *Server) makeNode() error {
 	cfg := node.Config{
 		Rows:  s.rows(),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO),
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax, Done: s.delivered,
 		},
 		AfterFlush:  s.afterFlush,
 		Admission:   s.admission,
 		HeadTimeout: s.cfg.HandshakeTimeout,
-		Refused:     func(refusal *edge.Refusal) { s.rejected.add(refusal.Label) },
+		HeadLimits:  edge.Limits{HeadBytes: s.cfg.MaxHead},
+		Hosts:       s.hosts,
+		Temporary:   s.refuseEventSource,
+		Refused:     func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:    s.handOver,
 		Handler:     s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
-		Logger: s.log,
+		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
+		Logger:          s.log,
 	}
 	if s.crowd != nil {
 		cfg.Moved = s.crowd.moved

@@ -15,13 +15,14 @@ import (
 // makeHTTP makes the net/http server that gets what belongs to no protocol.
 func (n *Node) makeHTTP() {
 	n.fallback = edge.NewListener(edge.ListenerOptions{
-		HeadTimeout: n.cfg.HTTPHeaderTimeout, Release: n.cfg.Admission.Release, Refused: n.refused,
+		Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts,
+		HeadTimeout: n.cfg.HTTPHeaderTimeout, BodyTimeout: n.cfg.HTTPBodyTimeout, Release: n.cfg.Admission.Release, Refused: n.refused,
 	})
 	n.http = &http.Server{
 		Handler:           http.HandlerFunc(n.serveHTTP),
 		ReadHeaderTimeout: n.cfg.HTTPHeaderTimeout,
 		IdleTimeout:       n.cfg.HTTPIdleTimeout,
-		MaxHeaderBytes:    edge.HeadBytesMax,
+		MaxHeaderBytes:    max(n.cfg.HeadLimits.HeadBytes, edge.HeadBytesMax),
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 		ConnState:         n.connState,
 	}
@@ -56,6 +57,9 @@ func (n *Node) serveHTTP(w http.ResponseWriter, r *http.Request) {
 // compared as reactor.route does, otherwise each would hand the request to the other without end.
 func (n *Node) serveProtocol(w http.ResponseWriter, r *http.Request) bool {
 	if row, ours := n.table.ByPath(r.URL.EscapedPath()); ours {
+		if f := n.table.Row(row).HTTP; f != nil && f(w, r) {
+			return true
+		}
 		n.takeOver(n.table.Row(row), w, r)
 		return true
 	}

@@ -63,6 +63,9 @@ type Config struct {
 	Generation uint32
 	// IO chooses how loops read and write. The zero value is netpoll.IOAuto.
 	IO netpoll.IOMode
+	// Layer makes loop i's layer, which all connections that the node accepts have below their
+	// protocols. Nil: they are plain.
+	Layer func(loop int) netpoll.Layer
 
 	// Topics makes a hub that all protocols share. Its Shards, Encoders, Wake and Now are filled in.
 	// Nil: the process has no topics.
@@ -77,6 +80,12 @@ type Config struct {
 	Moved func()
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
+	// HeadLimits bounds request heads. The zero value is edge's default.
+	HeadLimits edge.Limits
+	// Hosts are the values of Host that are served. The zero value allows all.
+	Hosts edge.HostRules
+	// Temporary may answer a temporary refusal in another form: see edge.Config. It may be nil.
+	Temporary func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
 	// Refused hears of each refused request, on any goroutine. It may be nil.
 	Refused func(*edge.Refusal)
 
@@ -97,6 +106,8 @@ type Config struct {
 	// HTTPHeaderTimeout and HTTPIdleTimeout bound a later head on a connection of net/http, and the
 	// time between two requests; 0 means no limit.
 	HTTPHeaderTimeout, HTTPIdleTimeout time.Duration
+	// HTTPBodyTimeout bounds the body of a request to net/http in all; 0 means no limit.
+	HTTPBodyTimeout time.Duration
 
 	// Alive is called every AliveEvery while all loops run, by a goroutine that has nothing else to
 	// do; a loop that is stuck in a call keeps it from being called. It may be nil. AliveEvery is also
@@ -180,7 +191,7 @@ func (n *Node) makeLoops() error {
 	}
 	var err error
 	n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
-		Loops: loops, Role: RoleHead, Admit: n.admit, Discard: n.cfg.Admission.Release,
+		Loops: loops, Role: RoleHead, Layered: n.cfg.Layer != nil, Admit: n.admit, Discard: n.cfg.Admission.Release,
 		Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
 		OnExhausted: func(err error) {
 			n.log.Warn("no descriptor left for a new connection; the listener pauses", "err", err)

@@ -43,6 +43,9 @@ func (r *reactor) make(n *Node, i int) error {
 		Hold:       hold(n.cfg.Loops),
 		Logger:     n.log,
 	}
+	if n.cfg.Layer != nil {
+		opt.Layer = n.cfg.Layer(i)
+	}
 	if f := n.cfg.AfterFlush; f != nil {
 		opt.AfterFlush = func(*netpoll.Loop) { f(i) }
 	}
@@ -88,6 +91,7 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 	for role := range rolesOwn {
 		route := r.route(n.table, serve[role])
 		r.configs[role] = edge.Config{
+			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Temporary: n.cfg.Temporary,
 			Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
 			Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 				return route(l, c, h, rest, nil)

@@ -97,8 +97,8 @@ type Row struct {
 	// where Part.Serve judges it like any other. Any goroutine. Nil refuses nothing.
 	Judge func(r *http.Request) *edge.Refusal
 
-	// HTTP answers ordinary requests that belong to the protocol although they are for none of
-	// Paths, such as those for its script. False: it has not answered. Any goroutine. Nil: there are
+	// HTTP answers ordinary requests that belong to the protocol, such as those for its script or the
+	// preflight of a browser. False: it has not answered. Any goroutine. Nil: there are
 	// none.
 	HTTP func(w http.ResponseWriter, r *http.Request) bool
 }
