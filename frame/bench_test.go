@@ -29,7 +29,8 @@ func BenchmarkHeaderParse(b *testing.B) {
 	}
 }
 
-// BenchmarkMessage reads a whole message. The payload is masked with zeros where the time of unmasking is not to be seen.
+// BenchmarkMessage reads a whole message. The payload is masked with zeros where the time of
+// unmasking is not to be seen.
 func BenchmarkMessage(b *testing.B) {
 	for _, kind := range []struct {
 		name string
@@ -71,7 +72,8 @@ func BenchmarkSplitMessage(b *testing.B) {
 	}
 }
 
-// BenchmarkUnmask is the payload alone, ours beside the library's: B/s says how far it is from the memory's speed. The short ones are those of chat messages.
+// BenchmarkUnmask is the payload alone, ours beside the library's: B/s says how far it is from the
+// memory's speed. The short ones are those of chat messages.
 func BenchmarkUnmask(b *testing.B) {
 	for _, n := range append([]int{7, 70, 200}, sizes...) {
 		p := make([]byte, n)
@@ -92,7 +94,8 @@ func BenchmarkUnmask(b *testing.B) {
 	}
 }
 
-// BenchmarkUTF8 is the check of a text message: ours, ours for a message in pieces, and the two that ours is made of.
+// BenchmarkUTF8 is the check of a text message: ours, ours for a message in pieces, and the two
+// that ours is made of.
 func BenchmarkUTF8(b *testing.B) {
 	for _, kind := range []struct{ name, text string }{{"ascii", "a"}, {"mixed", "grüß dich "}} {
 		for _, n := range sizes {
@@ -113,7 +116,8 @@ func BenchmarkUTF8(b *testing.B) {
 	}
 }
 
-// BenchmarkCompress is one message compressed without a context, which a broadcast pays once whatever the number of members. compressed-B is what is left of it.
+// BenchmarkCompress is one message compressed without a context, which a broadcast pays once
+// whatever the number of members. compressed-B is what is left of it.
 func BenchmarkCompress(b *testing.B) {
 	for _, n := range sizes {
 		message := records(n)
@@ -130,7 +134,8 @@ func BenchmarkCompress(b *testing.B) {
 	}
 }
 
-// BenchmarkInflate is one compressed message of a client inflated, with the bound on its size; B/s counts what comes out.
+// BenchmarkInflate is one compressed message of a client inflated, with the bound on its size; B/s
+// counts what comes out.
 func BenchmarkInflate(b *testing.B) {
 	for _, n := range append(sizes, 1<<20) {
 		payload := AppendCompressed(nil, records(n))
@@ -147,7 +152,8 @@ func BenchmarkInflate(b *testing.B) {
 	}
 }
 
-// BenchmarkInPlaceEcho is a message read and its reply made in front of its payload, without a copy: all that frame does for an echo.
+// BenchmarkInPlaceEcho is a message read and its reply made in front of its payload, without a
+// copy: all that frame does for an echo.
 func BenchmarkInPlaceEcho(b *testing.B) {
 	src := AppendMasked(nil, OpBinary, true, [4]byte{1, 2, 3, 4}, make([]byte, 64))
 	in := bytes.Clone(src)

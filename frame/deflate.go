@@ -1,4 +1,5 @@
-// permessage-deflate without context takeover (RFC 7692, section 7.2): each message is a stream of its own.
+// permessage-deflate without context takeover (RFC 7692, section 7.2): each message is a stream of
+// its own.
 
 package frame
 
@@ -11,16 +12,18 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// flushTail ends a stream that was flushed and not finished. RFC 7692, 7.2.1: the sender removes it.
+// flushTail ends a stream that was flushed and not finished. RFC 7692, 7.2.1: the sender removes
+// it.
 const flushTail = "\x00\x00\xff\xff"
 
-// inflateTail is what is read behind a payload. RFC 7692, 7.2.2: append 00 00 ff ff. The empty final block behind it tells the decompressor that the
-// end is meant.
+// inflateTail is what is read behind a payload. RFC 7692, 7.2.2: append 00 00 ff ff. The empty
+// final block behind it tells the decompressor that the end is meant.
 const inflateTail = flushTail + "\x01\x00\x00\xff\xff"
 
-// AppendCompressed appends payload as the payload of a compressed frame (its header: AppendHeader with compressed set). It keeps no window between
-// messages and needs no memory between calls, so that the result fits every connection that negotiated by NegotiateDeflate. What does not
-// compress grows a little: callers compare.
+// AppendCompressed appends payload as the payload of a compressed frame (its header: AppendHeader
+// with compressed set). It keeps no window between messages and needs no memory between calls, so
+// that the result fits every connection that negotiated by NegotiateDeflate. What does not compress
+// grows a little: callers compare.
 func AppendCompressed(dst, payload []byte) []byte {
 	if len(payload) == 0 {
 		// RFC 7692, 7.2.3.6: an empty message is one byte 0x00.
@@ -45,8 +48,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Inflate appends the message whose compressed payload is given. It returns ErrTooBig if that has more than limit bytes and ErrCorrupt if it is not
-// DEFLATE; dst is returned unchanged then. dst grows once, to exactly the size needed, after the size is known: beside it a call holds a pooled
+// Inflate appends the message whose compressed payload is given. It returns ErrTooBig if that has
+// more than limit bytes and ErrCorrupt if it is not DEFLATE; dst is returned unchanged then. dst
+// grows once, to exactly the size needed, after the size is known: beside it a call holds a pooled
 // window of fixed size and nothing else, whatever the payload claims. payload is not kept.
 func Inflate(dst, payload []byte, limit int) ([]byte, error) {
 	dst, bad := inflate(dst, payload, limit)
@@ -129,8 +133,8 @@ func (f *inflater) read(p []byte) (n int, ended bool, bad *Error) {
 			if f.pos > len(f.payload) {
 				return n, false, ErrCorrupt
 			}
-			// RFC 7692, 7.2.3.4: a sender may flush by blocks with BFINAL set. Each ends a stream in the middle of the message; the next one begins
-			// at the next byte.
+			// RFC 7692, 7.2.3.4: a sender may flush by blocks with BFINAL set. Each ends a stream
+			// in the middle of the message; the next one begins at the next byte.
 			f.reset()
 		case err != nil:
 			return n, false, ErrCorrupt
@@ -140,12 +144,14 @@ func (f *inflater) read(p []byte) (n int, ended bool, bad *Error) {
 	}
 }
 
-// atEnd reports whether a stream that has just ended was the message's last: behind the tail, or with a final block at the payload's very end.
+// atEnd reports whether a stream that has just ended was the message's last: behind the tail, or
+// with a final block at the payload's very end.
 func (f *inflater) atEnd() bool {
 	return f.pos == len(f.payload) || f.pos == len(f.payload)+len(inflateTail)
 }
 
-// ReadByte hands payload and tail to the decompressor, which takes no byte more than it needs from an io.ByteReader.
+// ReadByte hands payload and tail to the decompressor, which takes no byte more than it needs from
+// an io.ByteReader.
 func (f *inflater) ReadByte() (byte, error) {
 	i := f.pos
 	if i < len(f.payload) {

@@ -109,7 +109,8 @@ func TestAppendClose(t *testing.T) {
 	}
 }
 
-// TestUTF8EveryCut compares the incremental check with the standard library's, for each way to cut a sample in two or into single bytes.
+// TestUTF8EveryCut compares the incremental check with the standard library's, for each way to cut
+// a sample in two or into single bytes.
 func TestUTF8EveryCut(t *testing.T) {
 	samples := []string{"", "a", "é", "€", "😀", "a€b", "\u0800", "\ud7ff\ue000", "\U00010000\U0010ffff", strings.Repeat("日本語 text ", 20),
 		"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
@@ -133,7 +134,8 @@ func TestUTF8EveryCut(t *testing.T) {
 	}
 }
 
-// checkFirstImpossible wants a failure at exactly the first byte after which nothing valid can follow, and none before.
+// checkFirstImpossible wants a failure at exactly the first byte after which nothing valid can
+// follow, and none before.
 func checkFirstImpossible(t *testing.T, s string) {
 	t.Helper()
 	var u utf8Check

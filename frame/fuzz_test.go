@@ -26,7 +26,8 @@ func pieces(in []byte, seed uint64) [][]byte {
 	return out
 }
 
-// FuzzReader: a stream read whole, in pieces and byte by byte gives the same messages and the same close code, and those of gobwas/ws.
+// FuzzReader: a stream read whole, in pieces and byte by byte gives the same messages and the same
+// close code, and those of gobwas/ws.
 func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64, flags byte) {
 		o := &Options{MessageBytesMax: 1000, Deflate: flags&1 != 0, Client: flags&2 != 0}
@@ -48,7 +49,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzInflate: never more than the limit, the same as the standard library where that reads one stream to its end, and what we compress comes back.
+// FuzzInflate: never more than the limit, the same as the standard library where that reads one
+// stream to its end, and what we compress comes back.
 func FuzzInflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte, limit uint32) {
 		limit %= 4 * inflateWindowBytes
@@ -70,7 +72,8 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// hasFinalBlock reports whether a stream ends inside the payload, so that more than the standard library reads may follow.
+// hasFinalBlock reports whether a stream ends inside the payload, so that more than the standard
+// library reads may follow.
 func hasFinalBlock(payload []byte) bool {
 	var f inflater
 	f.open(payload)
@@ -81,7 +84,8 @@ func hasFinalBlock(payload []byte) bool {
 	}
 }
 
-// FuzzNegotiate: never panics, answers only with what was offered, and an offer put in front of a good one never spoils it.
+// FuzzNegotiate: never panics, answers only with what was offered, and an offer put in front of a
+// good one never spoils it.
 func FuzzNegotiate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, offers []byte) {
 		before := bytes.Clone(offers)

@@ -1,4 +1,5 @@
-// A second implementation to compare with: gobwas/ws for headers, masks and sequence rules, the standard library for deflate and UTF-8.
+// A second implementation to compare with: gobwas/ws for headers, masks and sequence rules, the
+// standard library for deflate and UTF-8.
 
 package frame
 
@@ -13,7 +14,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// readGobwas reads a client's stream. cut says that it ended inside a frame, where the Reader may already know better.
+// readGobwas reads a client's stream. cut says that it ended inside a frame, where the Reader may
+// already know better.
 func readGobwas(in []byte, o *Options) (out []got, cut bool) {
 	src := bytes.NewReader(in)
 	var op OpCode

@@ -2,17 +2,20 @@
 
 package frame
 
-// The two answers. Both directions without context takeover: a window for each of 100,000 connections is more memory than there is, and a message
-// that is compressed once must fit all of them.
+// The two answers. Both directions without context takeover: a window for each of 100,000
+// connections is more memory than there is, and a message that is compressed once must fit all of
+// them.
 const (
 	deflateAnswer   = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 	deflateAnswer15 = deflateAnswer + "; server_max_window_bits=15"
 )
 
-// NegotiateDeflate answers the offers in a client's Sec-WebSocket-Extensions header: several header lines are joined by commas. It takes the first
-// offer that it can honour and returns the header value to answer with; an offer that is illegal, unknown or asks for a smaller window than the
-// compressor's is declined and the next one considered (RFC 7692, 5.1), so a bad offer never fails the handshake. ok is false if none is left:
-// the connection is then uncompressed. offers is not kept; the response is the caller's.
+// NegotiateDeflate answers the offers in a client's Sec-WebSocket-Extensions header: several header
+// lines are joined by commas. It takes the first offer that it can honour and returns the header
+// value to answer with; an offer that is illegal, unknown or asks for a smaller window than the
+// compressor's is declined and the next one considered (RFC 7692, 5.1), so a bad offer never fails
+// the handshake. ok is false if none is left: the connection is then uncompressed. offers is not
+// kept; the response is the caller's.
 func NegotiateDeflate(offers []byte) (response []byte, ok bool) {
 	s := scanner{rest: offers}
 	for !s.done() {
@@ -31,7 +34,8 @@ func NegotiateDeflate(offers []byte) (response []byte, ok bool) {
 // scanner reads the grammar of RFC 6455, section 9.1.
 type scanner struct{ rest []byte }
 
-// offer reads one offer and reports whether it can be taken; window says that server_max_window_bits must be answered.
+// offer reads one offer and reports whether it can be taken; window says that
+// server_max_window_bits must be answered.
 func (s *scanner) offer() (window, good bool) {
 	if string(s.token()) != "permessage-deflate" {
 		return false, false
@@ -53,8 +57,8 @@ func (s *scanner) offer() (window, good bool) {
 	return seen.serverWindow, s.atComma()
 }
 
-// parameters are those that an offer has named. RFC 7692, 7.1: decline an offer with a parameter that is not defined, has an invalid value, or comes
-// more than once.
+// parameters are those that an offer has named. RFC 7692, 7.1: decline an offer with a parameter
+// that is not defined, has an invalid value, or comes more than once.
 type parameters struct {
 	serverTakeover, clientTakeover, serverWindow, clientWindow bool
 }
@@ -67,10 +71,12 @@ func (seen *parameters) add(name string, value []byte, given bool) bool {
 	case "client_no_context_takeover":
 		return first(&seen.clientTakeover) && !given
 	case "server_max_window_bits":
-		// RFC 7692, 7.1.2.1: the value is mandatory and binds us. The compressor's window is 32 KiB, so only 15 can be promised.
+		// RFC 7692, 7.1.2.1: the value is mandatory and binds us. The compressor's window is 32
+		// KiB, so only 15 can be promised.
 		return first(&seen.serverWindow) && windowBits(value) == 15
 	case "client_max_window_bits":
-		// RFC 7692, 7.1.2.2: a hint, value optional. We can inflate with every window, so nothing is asked of the client.
+		// RFC 7692, 7.1.2.2: a hint, value optional. We can inflate with every window, so nothing
+		// is asked of the client.
 		return first(&seen.clientWindow) && (!given || windowBits(value) != 0)
 	default:
 		return false
@@ -96,7 +102,8 @@ func windowBits(value []byte) int {
 	}
 }
 
-// done skips empty list elements, which RFC 9110, 5.6.1 allows, and reports whether nothing is left.
+// done skips empty list elements, which RFC 9110, 5.6.1 allows, and reports whether nothing is
+// left.
 func (s *scanner) done() bool {
 	for s.take(',') {
 	}
@@ -155,7 +162,8 @@ func (s *scanner) token() []byte {
 	return token
 }
 
-// value reads a token, or a quoted string whose content is one (RFC 6455, 9.1); empty if there is neither.
+// value reads a token, or a quoted string whose content is one (RFC 6455, 9.1); empty if there is
+// neither.
 func (s *scanner) value() []byte {
 	if !s.take('"') {
 		return s.token()

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestReader has a row for every reaction that RFC 6455 asks for. Each stream is read whole, byte by byte, and in pieces of 3 and 7: the outcome
-// must not depend on it.
+// TestReader has a row for every reaction that RFC 6455 asks for. Each stream is read whole, byte
+// by byte, and in pieces of 3 and 7: the outcome must not depend on it.
 func TestReader(t *testing.T) {
 	deflate := &Options{MessageBytesMax: 1000, Deflate: true}
 	plain := &Options{MessageBytesMax: 1000}

@@ -18,7 +18,8 @@ type got struct {
 	Err        uint16
 }
 
-// read gives the pieces to a Reader one after the other, as so many reads, and collects what comes out. A close frame's body is parsed too.
+// read gives the pieces to a Reader one after the other, as so many reads, and collects what comes
+// out. A close frame's body is parsed too.
 func read(t testing.TB, o *Options, pieces ...[]byte) []got {
 	t.Helper()
 	var r Reader

@@ -86,9 +86,9 @@ func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
 // returnedHandler is the role of a connection whose request another worker was to take, and has not.
 func (s *Server) returnedHandler(r *reactor) netpoll.Handler {
 	cfg := *r.edge
-	cfg.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
+	cfg.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 		r.sio.Endpoint().ServeHere(l, c, h, rest)
-		return true
+		return edge.Handled
 	}
 	return edge.NewHeadHandler(&cfg)
 }

@@ -32,7 +32,7 @@ var (
 func (s *Server) headHandler(r *reactor) netpoll.Handler {
 	r.edge = &edge.Config{
 		Timeout: s.cfg.HandshakeTimeout,
-		Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
+		Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 			return s.route(r, l, c, h, rest)
 		},
 		Fallback:  s.fallback,
@@ -58,22 +58,22 @@ func (s *Server) ours(path string) bool {
 	return false
 }
 
-// route serves a request for one of our paths on the loop: a WebSocket or a stream of events begins on the same socket. False
-// means that the path is not ours, and net/http gets the request.
-func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) (handled bool) {
+// route serves a request for one of our paths on the loop: a WebSocket or a stream of events begins on the same socket. Other
+// paths go to net/http.
+func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 	// A request of ours is known by its path as it stands: an escaped letter in "/ws" names another resource to nobody, and is
 	// left to net/http's 404.
 	if !s.ours(string(h.Path())) {
-		return false
+		return edge.NotOurs
 	}
 	if string(h.Path()) == sioPath {
 		s.serveSIO(r, l, c, h, rest)
-		return true
+		return edge.Handled
 	}
 	refusal := s.judge(h)
 	if refusal == nil {
 		if !r.edge.AdmitClient(l, c, h) {
-			return true
+			return edge.Handled
 		}
 		switch string(h.Path()) {
 		case "/ws":
@@ -87,7 +87,7 @@ func (s *Server) route(r *reactor, l *netpoll.Loop, c *netpoll.Conn, h *edge.Hea
 	if refusal != nil {
 		r.edge.Refuse(l, c, h, refusal)
 	}
-	return true
+	return edge.Handled
 }
 
 // judge holds for all our paths: a node that goes down takes nobody in, and a page of another origin must have been allowed.

@@ -144,12 +144,12 @@ func (a *alone) newLoop(io *Server, r *Reactor, i int, origins edge.OriginRules)
 		Seed:     uint64(i),
 	}, Watch{})
 	path := []byte(io.opt.Path)
-	head.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
+	head.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 		if string(h.Path()) != string(path) {
-			return false
+			return edge.NotOurs
 		}
 		e.Serve(l, c, h, rest)
-		return true
+		return edge.Handled
 	}
 	opt := netpoll.Options{
 		Index:     i,

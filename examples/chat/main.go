@@ -1,6 +1,5 @@
-// Chat is a chat room in one page and one call: the page opens a plain WebSocket
-// on a topic, and with Dev every frame that a client sends goes to all who are
-// on that topic.
+// Chat is a chat room in one page and one call: the page opens a plain WebSocket on a topic, and
+// with Dev every frame that a client sends goes to all who are on that topic.
 //
 //	go run ./examples/chat
 //

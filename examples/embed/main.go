@@ -1,7 +1,6 @@
-// Embed mounts c100k's streams in an ordinary net/http server: the mux, its
-// handlers and its middleware stay what they are, and /ws and /sse cost no
-// goroutine per connection, because their sockets leave net/http for c100k's
-// event loops.
+// Embed mounts c100k's streams in an ordinary net/http server: the mux, its handlers and its
+// middleware stay what they are, and /ws and /sse cost no goroutine per connection, because their
+// sockets leave net/http for c100k's event loops.
 //
 //	go run ./examples/embed
 //	curl -N 'http://127.0.0.1:8080/sse?topic=news'     # in one shell
@@ -49,8 +48,8 @@ func run(ctx context.Context, addr string) error {
 		<-ctx.Done()
 		bounded, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		// net/http stops accepting; then the node lets go of its connections,
-		// which web.Shutdown does not know of any more.
+		// net/http stops accepting; then the node lets go of its connections, which web.Shutdown
+		// does not know of any more.
 		stopped <- errors.Join(web.Shutdown(bounded), push.Shutdown(bounded))
 	}()
 	log.Printf("listening on http://%s", addr)

@@ -1,5 +1,6 @@
-// Socketio is the chat of the Socket.IO tutorial, with the stock browser client and a server in Go: names, rooms, who is typing, and an
-// acknowledgement for each message, mounted into an ordinary http.ServeMux.
+// Socketio is the chat of the Socket.IO tutorial, with the stock browser client and a server in Go:
+// names, rooms, who is typing, and an acknowledgement for each message, mounted into an ordinary
+// http.ServeMux.
 //
 //	go run ./examples/socketio
 //

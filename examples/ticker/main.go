@@ -1,5 +1,5 @@
-// Ticker is a node that publishes the time once a second, to however many are
-// listening: one Publish, whether it is one subscriber or a hundred thousand.
+// Ticker is a node that publishes the time once a second, to however many are listening: one
+// Publish, whether it is one subscriber or a hundred thousand.
 //
 //	go run ./examples/ticker
 //	curl -N 'http://127.0.0.1:8080/sse?topic=time'
@@ -47,8 +47,8 @@ func run(ctx context.Context, addr string, every time.Duration) error {
 	return node.ListenAndServe(ctx)
 }
 
-// tick publishes until ctx ends. Publish may be called on any goroutine and does
-// not wait for anybody.
+// tick publishes until ctx ends. Publish may be called on any goroutine and does not wait for
+// anybody.
 func tick(ctx context.Context, node *server.Server, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

@@ -1,5 +1,5 @@
-// Twoways is one page with two clients of one topic beside each other: socket.io-client, and a plain WebSocket. What is published by one
-// reaches both, for a node has one set of topics.
+// Twoways is one page with two clients of one topic beside each other: socket.io-client, and a
+// plain WebSocket. What is published by one reaches both, for a node has one set of topics.
 //
 //	go run ./examples/twoways
 //

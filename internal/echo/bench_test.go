@@ -8,7 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// BenchmarkPipelined is a turn in which one connection brings sixteen short texts: everything but the kernel, which is faked.
+// BenchmarkPipelined is a turn in which one connection brings sixteen short texts: everything but
+// the kernel, which is faked.
 func BenchmarkPipelined(b *testing.B) {
 	f := newFixture(b, 0)
 	peer := f.Connect(1)

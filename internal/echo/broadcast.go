@@ -9,8 +9,8 @@ import (
 	"c100k/netpoll"
 )
 
-// Topic is what the connections of /broadcast are subscribed to. It is a topic like others, so that an operator can see it and publish
-// to it, under a name that nobody takes by accident.
+// Topic is what the connections of /broadcast are subscribed to. It is a topic like others, so that
+// an operator can see it and publish to it, under a name that nobody takes by accident.
 const Topic = "$broadcast"
 
 // BroadcastConfig holds what a Broadcast needs of its node; immutable once it runs.
@@ -18,10 +18,12 @@ type BroadcastConfig struct {
 	// WebSocket holds what all WebSocket protocols need; with Shard.
 	WebSocket wsconn.Config
 
-	// Publish sends a message to all subscribers of a topic. It must not block, and keeps payload. Required.
+	// Publish sends a message to all subscribers of a topic. It must not block, and keeps payload.
+	// Required.
 	Publish func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
 
-	// Bare and BareDeflated are the forms without an envelope: topicws.EncodeBare and topicws.EncodeBareDeflated.
+	// Bare and BareDeflated are the forms without an envelope: topicws.EncodeBare and
+	// topicws.EncodeBareDeflated.
 	Bare, BareDeflated broadcast.Form
 }
 
@@ -39,7 +41,8 @@ func NewBroadcast(cfg BroadcastConfig) *Broadcast {
 	return b
 }
 
-// Open begins a session on c, which has just become this role; deflate says that permessage-deflate was negotiated.
+// Open begins a session on c, which has just become this role; deflate says that permessage-deflate
+// was negotiated.
 func (b *Broadcast) Open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
 	b.open(c)
 	b.Start(l, c, deflate)

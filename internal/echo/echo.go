@@ -36,7 +36,8 @@ func NewEcho(cfg wsconn.Config) *Echo {
 	return e
 }
 
-// Open begins a session on c, which has just become this role; deflate says that permessage-deflate was negotiated.
+// Open begins a session on c, which has just become this role; deflate says that permessage-deflate
+// was negotiated.
 func (e *Echo) Open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
 	e.open(c)
 	e.Start(l, c, deflate)

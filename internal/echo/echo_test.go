@@ -81,7 +81,8 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// Sizes around those at which headers grow and echoes change their way, whole and split over reads and frames, in one stream.
+// Sizes around those at which headers grow and echoes change their way, whole and split over reads
+// and frames, in one stream.
 func TestEchoOfEverySize(t *testing.T) {
 	for seed := range uint64(4) {
 		f := newFixture(t, seed)

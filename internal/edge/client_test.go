@@ -25,9 +25,9 @@ func newProxied(t testing.TB, seed uint64) *node {
 	n.cfg.Admission = &Admission{MaxPerAddr: 1, RefusalsMax: 2, Trusted: Networks{netip.MustParsePrefix("10.0.0.0/8")}}
 	n.onRelease = n.cfg.Admission.Release
 	next := n.cfg.Route
-	n.cfg.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) bool {
+	n.cfg.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) Decision {
 		if string(h.Path()) == "/ws" && !n.cfg.AdmitClient(l, c, h) {
-			return true
+			return Handled
 		}
 		return next(l, c, h, rest)
 	}

@@ -18,10 +18,9 @@ type Config struct {
 	// Timeout is from accept to the end of the head; 0 means HandshakeTimeoutDefault.
 	Timeout time.Duration
 
-	// Route decides about a whole head, on the loop. If the request is its own it returns true, having called Become (and
-	// Redeliver with rest, which are the bytes behind the head), Refuse, Finish or Close. With false, having done nothing,
-	// the connection goes to Fallback. h and what it gives out are valid during the call; rest until the end of the turn.
-	Route func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) bool
+	// Route decides about a whole head, on the loop: see Decision. rest are the bytes behind the head. h and what it gives
+	// out are valid during the call; rest until the end of the turn.
+	Route func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) Decision
 
 	// Fallback takes what Route does not.
 	Fallback *Listener
@@ -36,6 +35,16 @@ type Config struct {
 	// Refused hears of each refusal, on the loop. It may be nil.
 	Refused func(r *Refusal)
 }
+
+// Decision is what Config.Route has decided about a request.
+type Decision uint8
+
+const (
+	// Handled: Route has called Become (and Redeliver with rest), Refuse, Finish or Close.
+	Handled Decision = iota
+	// NotOurs: Route has done nothing. The connection goes to Config.Fallback.
+	NotOurs
+)
 
 // HeadHandler is the netpoll.Handler of the head role on one loop. A connection that has sent nothing owns nothing here,
 // and a head that comes in one piece is parsed where it was read.
@@ -120,7 +129,7 @@ func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, c
 		s.cfg.Refuse(l, c, &s.head, RefuseDraining)
 		return
 	}
-	if s.cfg.Route(l, c, &s.head, p[n:]) {
+	if s.cfg.Route(l, c, &s.head, p[n:]) == Handled {
 		return
 	}
 	if !s.cfg.Fallback.reserve() {

@@ -62,22 +62,22 @@ func newNode(t testing.TB, seed uint64) *node {
 }
 
 // route upgrades on /ws, panics on /panic, and leaves the rest.
-func (n *node) route(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) bool {
+func (n *node) route(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) Decision {
 	switch string(h.Path()) {
 	case "/panic":
 		panic("as asked")
 	case "/ws":
 	default:
-		return false
+		return NotOurs
 	}
 	if refusal := CheckUpgrade(h); refusal != nil {
 		n.cfg.Refuse(l, c, h, refusal)
-		return true
+		return Handled
 	}
 	l.Send(c, AppendSwitching(nil, h.Key(), "", nil))
 	l.Become(c, echoRole)
 	l.Redeliver(c, rest)
-	return true
+	return Handled
 }
 
 // wantReleased says how the node's connections ended, and that none of them left a piece of a head.

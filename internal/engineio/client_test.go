@@ -35,9 +35,9 @@ func startNode(t *testing.T, cfg Config) *node {
 		cfg.Loop, cfg.Roles, cfg.App, cfg.Move = uint8(i), roles, &echoApp{n, i}, loops.Move
 		e := New(cfg)
 		opt := netpoll.Options{Index: i, Deliver: func(l *netpoll.Loop, _ int) bool { e.Flush(l); return false }}
-		opt.Handlers[roleHead] = edge.NewHeadHandler(&edge.Config{Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
+		opt.Handlers[roleHead] = edge.NewHeadHandler(&edge.Config{Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 			e.Serve(l, c, h, rest)
-			return true
+			return edge.Handled
 		}})
 		opt.Handlers[rolePolling], opt.Handlers[roleSocket], opt.Handlers[roleSession] = e.PollingHandler(), e.SocketHandler(), e.SessionHandler()
 		l, err := netpoll.NewLoop(opt)

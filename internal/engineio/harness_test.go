@@ -51,9 +51,9 @@ func newRig(t testing.TB, seed uint64, cfg Config) *rig {
 			cfg.Date = func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
 			r.e = New(cfg)
 			r.e.secrets.left = len(r.e.secrets.buf) // so that ids can be foretold
-			hs[roleHead] = edge.NewHeadHandler(&edge.Config{Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) bool {
+			hs[roleHead] = edge.NewHeadHandler(&edge.Config{Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 				r.e.Serve(l, c, h, rest)
-				return true
+				return edge.Handled
 			}})
 			hs[rolePolling], hs[roleSocket], hs[roleSession] = r.e.PollingHandler(), r.e.SocketHandler(), r.e.SessionHandler()
 			return hs

@@ -1,4 +1,5 @@
-// Package jitter draws random durations, so that what thousands of connections do on a schedule is not done at one moment.
+// Package jitter draws random durations, so that what thousands of connections do on a schedule is
+// not done at one moment.
 package jitter
 
 import (
@@ -6,7 +7,8 @@ import (
 	"time"
 )
 
-// Source draws durations; its seed makes them repeatable. The zero Source works. One goroutine at a time.
+// Source draws durations; its seed makes them repeatable. The zero Source works. One goroutine at a
+// time.
 type Source struct{ random rand.PCG }
 
 // New returns a source.

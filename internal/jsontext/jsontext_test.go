@@ -129,7 +129,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// BenchmarkSkipValue is the strict scan of a published JSON value of 0.8 KB, which tells where it ends and that it is one.
+// BenchmarkSkipValue is the strict scan of a published JSON value of 0.8 KB, which tells where it
+// ends and that it is one.
 func BenchmarkSkipValue(b *testing.B) {
 	p := []byte(`{"user":"somebody","text":"` + strings.Repeat("a fairly long line of text ", 30) + `","at":[1,2,3]}`)
 	b.SetBytes(int64(len(p)))
@@ -164,7 +165,8 @@ func FuzzSkipValue(f *testing.F) {
 	})
 }
 
-// checkString compares Unescape, and AppendString after it, with encoding/json. raw is a valid string, perhaps with space behind it.
+// checkString compares Unescape, and AppendString after it, with encoding/json. raw is a valid
+// string, perhaps with space behind it.
 func checkString(t *testing.T, raw []byte) {
 	end, _ := skipString(raw, 0)
 	var want string

@@ -35,8 +35,8 @@ func SkipSpace(p []byte, i int) int {
 	return i
 }
 
-// SkipValue scans the value that begins at p[i] and returns where it ends; with a Fault, where that stands. depth is the number of
-// arrays and objects around the value.
+// SkipValue scans the value that begins at p[i] and returns where it ends; with a Fault, where that
+// stands. depth is the number of arrays and objects around the value.
 func SkipValue(p []byte, i, depth int) (int, Fault) {
 	if i >= len(p) {
 		return i, FaultEnd
@@ -110,7 +110,8 @@ func skipObject(p []byte, i, depth int) (int, Fault) {
 	}
 }
 
-// SkipName scans a member's name and the colon behind it: p[from:to] is the name between its quotes, next is where its value begins.
+// SkipName scans a member's name and the colon behind it: p[from:to] is the name between its
+// quotes, next is where its value begins.
 func SkipName(p []byte, i int) (from, to, next int, bad Fault) {
 	i = SkipSpace(p, i)
 	if i >= len(p) {
@@ -133,7 +134,8 @@ func SkipName(p []byte, i int) (from, to, next int, bad Fault) {
 	return i + 1, end - 1, SkipSpace(p, next+1), ""
 }
 
-// SkipComma scans what stands behind an element: a comma, or the closing bracket, in which case end is true.
+// SkipComma scans what stands behind an element: a comma, or the closing bracket, in which case end
+// is true.
 func SkipComma(p []byte, i int, closing byte) (next int, end bool, bad Fault) {
 	i = SkipSpace(p, i)
 	switch {
@@ -170,12 +172,14 @@ func skipString(p []byte, i int) (int, Fault) {
 	}
 }
 
-// plainRun returns the index of the first byte from i on that is special inside a string: a quote, a backslash, a control character.
+// plainRun returns the index of the first byte from i on that is special inside a string: a quote,
+// a backslash, a control character.
 func plainRun(p []byte, i int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for i+8 <= len(p) {
-		// Eight bytes at a time: "is zero" and "is less than 0x20" for each byte of a word. A borrow can only make a byte
-		// above the first special one look special, so the lowest hit is right.
+		// Eight bytes at a time: "is zero" and "is less than 0x20" for each byte of a word. A
+		// borrow can only make a byte above the first special one look special, so the lowest hit
+		// is right.
 		x := binary.LittleEndian.Uint64(p[i:])
 		quote, slash := x^(ones*'"'), x^(ones*'\\')
 		hit := ((x-ones*0x20)&^x | (quote-ones)&^quote | (slash-ones)&^slash) & tops
@@ -264,8 +268,9 @@ func skipDigits(p []byte, i int) int {
 	return i
 }
 
-// Unescape decodes the inside of a string that skipString accepted. The result is a slice of p, which is overwritten: a decoded
-// string is never longer than its escapes. Half a surrogate pair has no UTF-8 and is a Fault.
+// Unescape decodes the inside of a string that skipString accepted. The result is a slice of p,
+// which is overwritten: a decoded string is never longer than its escapes. Half a surrogate pair
+// has no UTF-8 and is a Fault.
 func Unescape(p []byte) ([]byte, Fault) {
 	i := plainRun(p, 0)
 	if i == len(p) {
@@ -289,8 +294,8 @@ func Unescape(p []byte) ([]byte, Fault) {
 	return out, ""
 }
 
-// unescapeRune decodes the escape sequence that p begins with (one or, for a surrogate pair, two) and returns its length, 0 for
-// half a pair.
+// unescapeRune decodes the escape sequence that p begins with (one or, for a surrogate pair, two)
+// and returns its length, 0 for half a pair.
 func unescapeRune(p []byte) (rune, int) {
 	switch p[1] {
 	case 'b':

@@ -25,11 +25,13 @@ var (
 	byeRestart = []byte(":service restart\n\n")
 )
 
-// AppendHead appends the head of the answer and what begins the stream: how long to wait before coming back, and a comment, so that
-// "open" fires behind proxies that wait for a first byte of the body.
+// AppendHead appends the head of the answer and what begins the stream: how long to wait before
+// coming back, and a comment, so that "open" fires behind proxies that wait for a first byte of the
+// body.
 func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials bool, retry time.Duration) []byte {
 	dst = appendDate(append(dst, "HTTP/1.1 200 OK"...), now)
-	// No Content-Length: the end of the connection is the end of the body (RFC 9112, 6.3), which Connection: close announces.
+	// No Content-Length: the end of the connection is the end of the body (RFC 9112, 6.3), which
+	// Connection: close announces.
 	dst = append(dst, "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"...)
 	if allowOrigin != "" {
 		dst = append(append(dst, "Access-Control-Allow-Origin: "...), allowOrigin...)
@@ -42,8 +44,8 @@ func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials 
 	return append(AppendRetry(dst, retry), heartbeat...)
 }
 
-// appendRefusal appends the answer to a request that is not served. status may have more header lines behind it. An EventSource takes
-// it for final.
+// appendRefusal appends the answer to a request that is not served. status may have more header
+// lines behind it. An EventSource takes it for final.
 func appendRefusal(dst []byte, now time.Time, status, reason string) []byte {
 	dst = appendDate(append(append(dst, "HTTP/1.1 "...), status...), now)
 	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: "...)
@@ -56,15 +58,17 @@ func appendDate(dst []byte, now time.Time) []byte {
 	return now.UTC().AppendFormat(append(dst, "\r\nDate: "...), timeFormat)
 }
 
-// AppendRetry appends the line that sets how long the client waits before it comes back, rounded down to milliseconds.
+// AppendRetry appends the line that sets how long the client waits before it comes back, rounded
+// down to milliseconds.
 func AppendRetry(dst []byte, d time.Duration) []byte {
 	dst = append(dst, "retry: "...)
 	return append(strconv.AppendInt(dst, d.Milliseconds(), 10), '\n')
 }
 
-// NewEncoder returns the encoder of this form. An event's id is epoch, a dot and a number that no other event of this encoder has, in
-// decimal; epoch should be different in every process that ever ran, and is free of CR, LF and NUL. Every subscriber gets a message
-// under the same id, because a message is encoded once.
+// NewEncoder returns the encoder of this form. An event's id is epoch, a dot and a number that no
+// other event of this encoder has, in decimal; epoch should be different in every process that ever
+// ran, and is free of CR, LF and NUL. Every subscriber gets a message under the same id, because a
+// message is encoded once.
 func NewEncoder(epoch string) broadcast.Encoder {
 	prefix := append([]byte(epoch), '.')
 	var last atomic.Uint64
@@ -74,8 +78,9 @@ func NewEncoder(epoch string) broadcast.Encoder {
 	}
 }
 
-// AppendEvent appends one event: text and JSON as "message", line by line; bytes likewise if they are UTF-8 without a carriage return,
-// which comes back from a client just as it was, and otherwise as "binary", in base64.
+// AppendEvent appends one event: text and JSON as "message", line by line; bytes likewise if they
+// are UTF-8 without a carriage return, which comes back from a client just as it was, and otherwise
+// as "binary", in base64.
 func AppendEvent(dst, id []byte, kind broadcast.Kind, payload []byte) []byte {
 	if kind == broadcast.Binary && (bytes.IndexByte(payload, '\r') >= 0 || !utf8.Valid(payload)) {
 		dst = appendID(append(dst, "event: binary\n"...), id)
@@ -90,7 +95,8 @@ func appendID(dst, id []byte) []byte {
 	return append(append(append(dst, "id: "...), id...), '\n')
 }
 
-// appendData appends p as data lines. A line ends at CR, LF or CRLF; the client puts LF between them.
+// appendData appends p as data lines. A line ends at CR, LF or CRLF; the client puts LF between
+// them.
 func appendData(dst, p []byte) []byte {
 	for {
 		i := bytes.IndexAny(p, "\r\n")
@@ -109,8 +115,8 @@ func appendLine(dst, line []byte) []byte {
 	return append(append(append(dst, "data: "...), line...), '\n')
 }
 
-// AppendGap appends the event that says how many messages of a topic were dropped for this client. It has no id: there is nothing to
-// resume from.
+// AppendGap appends the event that says how many messages of a topic were dropped for this client.
+// It has no id: there is nothing to resume from.
 func AppendGap(dst []byte, topic string, missed uint64) []byte {
 	dst = append(dst, "event: gap\ndata: {\"topic\":"...)
 	dst = jsontext.AppendString(dst, topic)

@@ -13,7 +13,8 @@ type Config struct {
 	// Shard is the loop's part of the topics. Required.
 	Shard *broadcast.Shard
 
-	// Sink is where the shard's members are: who has caught up is told through it what it missed. Required.
+	// Sink is where the shard's members are: who has caught up is told through it what it missed.
+	// Required.
 	Sink broadcast.Sink
 
 	// Form is the number under which the node registered an encoder of NewEncoder.
@@ -22,7 +23,8 @@ type Config struct {
 	// PingInterval is how often a comment is sent; 0 is never.
 	PingInterval time.Duration
 
-	// PingTimeout is how long a client that has not taken all it was sent by a heartbeat may go on taking nothing.
+	// PingTimeout is how long a client that has not taken all it was sent by a heartbeat may go on
+	// taking nothing.
 	PingTimeout time.Duration
 
 	// Seed makes the spread of heartbeats and returns repeatable in tests.

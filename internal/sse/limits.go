@@ -5,16 +5,17 @@ package sse
 import "time"
 
 const (
-	// InputBytesMax bounds what a client may send behind its request, in bytes: nothing is expected, a proxy may add a little, and
-	// it is thrown away. Beyond it the client is not one of ours, and is closed.
+	// InputBytesMax bounds what a client may send behind its request, in bytes: nothing is
+	// expected, a proxy may add a little, and it is thrown away. Beyond it the client is not one of
+	// ours, and is closed.
 	InputBytesMax = 4 << 10
 
-	// RetryMin and RetryMax bound the time after which a client is told to come back. It is drawn for each, so that those who
-	// lose their node at one moment do not all return at one moment.
+	// RetryMin and RetryMax bound the time after which a client is told to come back. It is drawn
+	// for each, so that those who lose their node at one moment do not all return at one moment.
 	RetryMin = time.Second
 	RetryMax = 5 * time.Second
 
-	// CloseLinger bounds how long a connection stays after its last event: time for what is owed to get out. Without it a
-	// client that reads nothing keeps its descriptor.
+	// CloseLinger bounds how long a connection stays after its last event: time for what is owed to
+	// get out. Without it a client that reads nothing keeps its descriptor.
 	CloseLinger = 5 * time.Second
 )

@@ -34,7 +34,8 @@ func NewHandler(cfg Config) *Handler {
 	return &Handler{cfg: cfg, jitter: jitter.New(cfg.Seed)}
 }
 
-// Open begins a stream on c, which has just become this role: it subscribes to the topics and answers the request.
+// Open begins a stream on c, which has just become this role: it subscribes to the topics and
+// answers the request.
 func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	i, _ := h.sessions.Alloc()
 	c.SetSession(i)
@@ -70,8 +71,9 @@ func (h *Handler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	s.input += uint16(len(p))
 }
 
-// OnTimer is the heartbeat. A comment tells the client, and what lies between, that the stream lives. To a client that has not taken
-// all it was sent none is added; it is watched, and closed if it takes nothing.
+// OnTimer is the heartbeat. A comment tells the client, and what lies between, that the stream
+// lives. To a client that has not taken all it was sent none is added; it is watched, and closed if
+// it takes nothing.
 func (h *Handler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := h.sessions.At(c.Session())
 	if c.Pending() == 0 {

@@ -18,7 +18,8 @@ type ack struct {
 	result broadcast.Result
 }
 
-// acks are on their way back to their loop. Not more of them can be here than publishes were let in (UnansweredMax).
+// acks are on their way back to their loop. Not more of them can be here than publishes were let in
+// (UnansweredMax).
 type acks struct {
 	ready atomic.Bool // spares the loop the lock when there are none
 
@@ -66,8 +67,8 @@ func (h *Handler) ask(l *netpoll.Loop, c *netpoll.Conn, s *session, id []byte, t
 	return Refusal{}
 }
 
-// Acknowledge sends the acks whose counts have come since. The node calls it in each turn in which messages are delivered, if
-// Config.Ask is set.
+// Acknowledge sends the acks whose counts have come since. The node calls it in each turn in which
+// messages are delivered, if Config.Ask is set.
 func (h *Handler) Acknowledge(l *netpoll.Loop) {
 	list := h.acks.take(h.spareAcks)
 	for i := range list {

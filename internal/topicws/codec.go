@@ -1,4 +1,5 @@
-// What a server of the topic protocol sends: each message as a whole WebSocket frame, appended to a buffer. Pure; any goroutine.
+// What a server of the topic protocol sends: each message as a whole WebSocket frame, appended to a
+// buffer. Pure; any goroutine.
 
 package topicws
 
@@ -14,14 +15,14 @@ import (
 	"c100k/internal/wsconn"
 )
 
-// EncodeBare appends m as a bare frame: its payload and nothing around it; text if it was published as text or JSON, binary
-// otherwise. It is a broadcast.Encoder.
+// EncodeBare appends m as a bare frame: its payload and nothing around it; text if it was published
+// as text or JSON, binary otherwise. It is a broadcast.Encoder.
 func EncodeBare(dst []byte, m *broadcast.Message) []byte {
 	return frame.AppendFrame(dst, opOf(m.Kind), m.Payload)
 }
 
-// EncodeBareDeflated is EncodeBare for connections that negotiated permessage-deflate. A payload that is
-// small, or that deflate does not shrink, goes as it is.
+// EncodeBareDeflated is EncodeBare for connections that negotiated permessage-deflate. A payload
+// that is small, or that deflate does not shrink, goes as it is.
 func EncodeBareDeflated(dst []byte, m *broadcast.Message) []byte {
 	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload)
 }
@@ -32,10 +33,12 @@ func EncodeEnvelope(dst []byte, m *broadcast.Message) []byte {
 	return closeText(appendEnvelope(openText(dst), m), at)
 }
 
-// envelopes holds buffers for envelopes that are to be compressed: they are needed for the length of one call.
+// envelopes holds buffers for envelopes that are to be compressed: they are needed for the length
+// of one call.
 var envelopes = sync.Pool{New: func() any { return new([]byte) }}
 
-// EncodeEnvelopeDeflated is EncodeEnvelope for connections that negotiated permessage-deflate; see EncodeBareDeflated.
+// EncodeEnvelopeDeflated is EncodeEnvelope for connections that negotiated permessage-deflate; see
+// EncodeBareDeflated.
 func EncodeEnvelopeDeflated(dst []byte, m *broadcast.Message) []byte {
 	b := envelopes.Get().(*[]byte)
 	*b = appendEnvelope((*b)[:0], m)
@@ -71,14 +74,16 @@ func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
 	return append(dst, '}')
 }
 
-// AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that the admin API takes.
+// AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
+// the admin API takes.
 func AppendWelcome(dst []byte, conn string) []byte {
 	at := len(dst)
 	dst = append(openText(dst), `{"type":"welcome","conn":`...)
 	return closeText(append(jsontext.AppendString(dst, conn), '}'), at)
 }
 
-// AppendAck appends the answer to a subscribe or unsubscribe command. id is JSON text, nil for none.
+// AppendAck appends the answer to a subscribe or unsubscribe command. id is JSON text, nil for
+// none.
 func AppendAck(dst, id []byte) []byte {
 	at := len(dst)
 	return closeText(append(appendID(append(openText(dst), `{"type":"ack"`...), id), '}'), at)
@@ -97,7 +102,8 @@ func AppendPong(dst, id []byte) []byte {
 	return closeText(append(appendID(append(openText(dst), `{"type":"pong"`...), id), '}'), at)
 }
 
-// AppendGap appends the announcement that missed messages of a topic were dropped for this connection.
+// AppendGap appends the announcement that missed messages of a topic were dropped for this
+// connection.
 func AppendGap(dst []byte, topic string, missed uint64) []byte {
 	at := len(dst)
 	dst = jsontext.AppendString(append(openText(dst), `{"type":"gap","topic":`...), topic)

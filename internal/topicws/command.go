@@ -16,7 +16,8 @@ const (
 	VerbPing
 )
 
-// Command is one request. Its slices point into the bytes that were parsed, and are valid as long as those.
+// Command is one request. Its slices point into the bytes that were parsed, and are valid as long
+// as those.
 type Command struct {
 	Verb   Verb
 	ID     []byte   // JSON text of the id, to be echoed; nil when the command has none
@@ -83,9 +84,10 @@ func memberOf(name []byte) (member, bool) {
 // members holds the raw JSON text of each member that is there.
 type members [memberCount][]byte
 
-// ParseCommand parses one command. p must be valid UTF-8 (a text message is: RFC 6455, 5.6), and names in it that are written with
-// escapes are decoded in place. With a refusal, cmd.ID is still the command's id if that could be read. Topic names are decoded, not
-// judged. It allocates nothing but, once, the array behind cmd.Topics.
+// ParseCommand parses one command. p must be valid UTF-8 (a text message is: RFC 6455, 5.6), and
+// names in it that are written with escapes are decoded in place. With a refusal, cmd.ID is still
+// the command's id if that could be read. Topic names are decoded, not judged. It allocates nothing
+// but, once, the array behind cmd.Topics.
 func ParseCommand(p []byte, cmd *Command) Refusal {
 	*cmd = Command{Topics: cmd.Topics[:0]}
 	var m members
@@ -103,7 +105,8 @@ func ParseCommand(p []byte, cmd *Command) Refusal {
 	return cmd.interpret(&m)
 }
 
-// scan splits p into its members. Everything is scanned to the end, whatever was found on the way: the id, for the answer, may come last.
+// scan splits p into its members. Everything is scanned to the end, whatever was found on the way:
+// the id, for the answer, may come last.
 func (m *members) scan(p []byte) Refusal {
 	i := jsontext.SkipSpace(p, 0)
 	if i >= len(p) || p[i] != '{' {
@@ -158,7 +161,8 @@ func (m *members) put(raw, value []byte) Refusal {
 		return refuse(CodeBadRequest, "unknown member", name)
 	}
 	if m[k] != nil {
-		// Which of two would count depends on the reader (RFC 8259, 4), so neither does, not even for the answer.
+		// Which of two would count depends on the reader (RFC 8259, 4), so neither does, not even
+		// for the answer.
 		m[k] = value[:0]
 		return refuse(CodeBadRequest, "a member that stands there twice", name)
 	}

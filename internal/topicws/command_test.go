@@ -108,7 +108,8 @@ func TestParseCommandDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkParseCommand is one publish in the enveloped form, from the text of its frame to the command: in place, and without allocation.
+// BenchmarkParseCommand is one publish in the enveloped form, from the text of its frame to the
+// command: in place, and without allocation.
 func BenchmarkParseCommand(b *testing.B) {
 	in := []byte(`{"type":"publish","topic":"news","data":{"a":[1,2,3],"b":"some text that goes on"},"id":3}`)
 	var cmd Command
@@ -119,7 +120,8 @@ func BenchmarkParseCommand(b *testing.B) {
 	}
 }
 
-// FuzzCommand holds ParseCommand against encoding/json: what one takes for a command the other does, with the same values.
+// FuzzCommand holds ParseCommand against encoding/json: what one takes for a command the other
+// does, with the same values.
 func FuzzCommand(f *testing.F) {
 	for _, s := range []string{
 		`{"type":"subscribe","topics":["a","b"],"id":1}`, `{"type":"unsubscribe","topics":["a"],"id":"x"}`,
@@ -201,7 +203,8 @@ func oracle(in []byte) (*Command, error) {
 	return cmd, nil
 }
 
-// flat splits an object into its members' raw text, and refuses one that has a name twice or is too deep.
+// flat splits an object into its members' raw text, and refuses one that has a name twice or is too
+// deep.
 func flat(in []byte) (map[string]json.RawMessage, error) {
 	depth, deepest := 0, 0
 	d := json.NewDecoder(bytes.NewReader(in))
@@ -260,7 +263,8 @@ func text(raw json.RawMessage) (string, error) {
 	return s, json.Unmarshal(raw, &s)
 }
 
-// halfPair tells whether a valid JSON string has half of a surrogate pair, which encoding/json replaces.
+// halfPair tells whether a valid JSON string has half of a surrogate pair, which encoding/json
+// replaces.
 func halfPair(raw []byte) bool {
 	unit := func(i int) rune {
 		if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {

@@ -13,16 +13,18 @@ type Config struct {
 	// WebSocket holds what all WebSocket protocols need; with Shard.
 	WebSocket wsconn.Config
 
-	// Publish sends a message to all subscribers of a topic, on this node and wherever else there are any; its result counts those
-	// of this node. It must not block, and keeps payload. Required.
+	// Publish sends a message to all subscribers of a topic, on this node and wherever else there
+	// are any; its result counts those of this node. It must not block, and keeps payload.
+	// Required.
 	Publish func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
 
-	// Ask is Publish where other nodes have subscribers too: done is called once, on any goroutine, perhaps before Ask returns, with
-	// the sum over all nodes; it is not called if Ask returns an error. Nil: there are no other nodes, and Publish knows everything.
+	// Ask is Publish where other nodes have subscribers too: done is called once, on any goroutine,
+	// perhaps before Ask returns, with the sum over all nodes; it is not called if Ask returns an
+	// error. Nil: there are no other nodes, and Publish knows everything.
 	Ask func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
 
-	// MaySubscribe and MayPublish judge one topic for a connection that may subscribe or publish at all; nil allows every topic.
-	// They must not block.
+	// MaySubscribe and MayPublish judge one topic for a connection that may subscribe or publish at
+	// all; nil allows every topic. They must not block.
 	MaySubscribe, MayPublish func(c *netpoll.Conn, topic string) bool
 
 	// Forms are the numbers under which the node registered the encoders of this package.

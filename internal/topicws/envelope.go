@@ -72,7 +72,8 @@ func refusalOf(err error) Refusal {
 	return refuse(CodeOverloaded, err.Error(), nil)
 }
 
-// unsubscribe takes topics away; one that the connection has not subscribed to is already as it should be.
+// unsubscribe takes topics away; one that the connection has not subscribed to is already as it
+// should be.
 func (h *Handler) unsubscribe(c *netpoll.Conn, cmd *Command) Refusal {
 	defer h.forgetNames()
 	if no := h.takeNames(cmd.Topics); no.Code != CodeNone {
@@ -107,8 +108,9 @@ func invalidTopic(err error, topic []byte) Refusal {
 	return refuse(CodeInvalidTopic, err.Error(), topic)
 }
 
-// publish sends the command's data to the subscribers of its topic. later tells that the answer comes when other nodes have
-// counted theirs; who gave no id does not look at the count, and need not wait.
+// publish sends the command's data to the subscribers of its topic. later tells that the answer
+// comes when other nodes have counted theirs; who gave no id does not look at the count, and need
+// not wait.
 func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Command) (no Refusal, later bool) {
 	topic := string(cmd.Topic)
 	if err := broadcast.ValidTopic(topic); err != nil {
@@ -132,9 +134,10 @@ func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 	return no, false
 }
 
-// published is what a JSON value is published as, in memory of its own: the command lies in the read arena, and subscribers that
-// lag keep the message for long. A string is text, the same as the API makes of it: to those who get no envelope it comes without
-// its quotes. Everything else stays the JSON that it is.
+// published is what a JSON value is published as, in memory of its own: the command lies in the
+// read arena, and subscribers that lag keep the message for long. A string is text, the same as the
+// API makes of it: to those who get no envelope it comes without its quotes. Everything else stays
+// the JSON that it is.
 func published(data []byte) (broadcast.Kind, []byte, jsontext.Fault) {
 	payload := slices.Clone(data)
 	if payload[0] != '"' {

@@ -3,22 +3,25 @@
 package topicws
 
 const (
-	// TopicsPerConnectionMax bounds the topics one connection may be subscribed to: the node gives it to its hub, and holds the
-	// topics of an upgrade request to it. A look-up goes through the topics that a connection has, so without it one client could
-	// make its commands slow for everybody; and a topic that nobody else has costs the node some hundred bytes.
+	// TopicsPerConnectionMax bounds the topics one connection may be subscribed to: the node gives
+	// it to its hub, and holds the topics of an upgrade request to it. A look-up goes through the
+	// topics that a connection has, so without it one client could make its commands slow for
+	// everybody; and a topic that nobody else has costs the node some hundred bytes.
 	TopicsPerConnectionMax = 256
 
-	// TopicsPerCommandMax bounds the topics of one subscribe or unsubscribe, because each is a look-up on the loop: a hundred are
-	// some tens of microseconds during which nobody else is served.
+	// TopicsPerCommandMax bounds the topics of one subscribe or unsubscribe, because each is a
+	// look-up on the loop: a hundred are some tens of microseconds during which nobody else is
+	// served.
 	TopicsPerCommandMax = 100
 
-	// IDBytesMax bounds the JSON text of a command's id (a UUID string takes 38): it is echoed, and a reply should not be longer
-	// than what asked for it.
+	// IDBytesMax bounds the JSON text of a command's id (a UUID string takes 38): it is echoed, and
+	// a reply should not be longer than what asked for it.
 	IDBytesMax = 64
 
-	// UnansweredMax bounds the publishes of one connection that wait for their acks, where other nodes have to be asked for the
-	// count: without it one client could use up the questions that a node may have open. It is more than the shortest publishes that
-	// fit into one read, so whoever sends many at once and then waits does not meet it.
+	// UnansweredMax bounds the publishes of one connection that wait for their acks, where other
+	// nodes have to be asked for the count: without it one client could use up the questions that a
+	// node may have open. It is more than the shortest publishes that fit into one read, so whoever
+	// sends many at once and then waits does not meet it.
 	UnansweredMax = 2048
 
 	// DetailBytesMax bounds how much of the client's own input an error message quotes.

@@ -28,7 +28,8 @@ const (
 	flagSubscribe
 )
 
-// Handler serves the topic protocol's connections of one loop. It is the netpoll.Handler of their role; loop only.
+// Handler serves the topic protocol's connections of one loop. It is the netpoll.Handler of their
+// role; loop only.
 type Handler struct {
 	*wsconn.Endpoint
 	cfg      Config
@@ -53,8 +54,8 @@ func NewHandler(cfg Config) *Handler {
 	return h
 }
 
-// Open begins a session on c, which has just become this role: it subscribes to the topics of the upgrade request and, in the
-// enveloped form, says welcome.
+// Open begins a session on c, which has just become this role: it subscribes to the topics of the
+// upgrade request and, in the enveloped form, says welcome.
 func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	i, s := h.sessions.Alloc()
 	c.SetSession(i)
@@ -118,7 +119,8 @@ func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	}
 }
 
-// publishBare publishes a message of a bare connection to its topic. There is no way to say no but to close.
+// publishBare publishes a message of a bare connection to its topic. There is no way to say no but
+// to close.
 func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m *frame.Message) {
 	if s.flags&flagOne == 0 {
 		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing without an envelope needs exactly one topic")

@@ -1,5 +1,5 @@
-// Package version says which build this is: from the linker where a Makefile set it, from the module's build
-// information otherwise.
+// Package version says which build this is: from the linker where a Makefile set it, from the
+// module's build information otherwise.
 package version
 
 import (
@@ -7,8 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// Set by the linker: -ldflags "-X c100k/internal/version.version=v1.2.3 -X c100k/internal/version.revision=…". A build
-// with -buildvcs=false has no other way to know its revision.
+// Set by the linker: -ldflags "-X c100k/internal/version.version=v1.2.3 -X
+// c100k/internal/version.revision=…". A build with -buildvcs=false has no other way to know its
+// revision.
 var (
 	version  string
 	revision string

@@ -1,6 +1,6 @@
-// Package web is the page that a node shows at / with --dev: two tabs that chat
-// with each other over a topic. The page is one file, works without any other
-// host, and allows itself nothing but its own style and script.
+// Package web is the page that a node shows at / with --dev: two tabs that chat with each other
+// over a topic. The page is one file, works without any other host, and allows itself nothing but
+// its own style and script.
 package web
 
 import (
@@ -23,13 +23,13 @@ const publishURLMark = "{{PUBLISH_URL}}"
 
 // Config is what the page has to know of its node.
 type Config struct {
-	// PublishURL is the admin port's URL, such as "http://127.0.0.1:9100". The
-	// page shows a curl command with it. Empty: it shows none.
+	// PublishURL is the admin port's URL, such as "http://127.0.0.1:9100". The page shows a curl
+	// command with it. Empty: it shows none.
 	PublishURL string
 }
 
-// New is a handler of GET and HEAD / that answers everything else with 404 or
-// 405. Its page uses /ws, /sse and /echo of the host that it came from.
+// New is a handler of GET and HEAD / that answers everything else with 404 or 405. Its page uses
+// /ws, /sse and /echo of the host that it came from.
 func New(c Config) http.Handler {
 	body := []byte(strings.ReplaceAll(page, publishURLMark, html.EscapeString(c.PublishURL)))
 	sum := sha256.Sum256(body)
@@ -63,9 +63,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(h.body))
 }
 
-// policy allows the page's one style, its one script by their hashes, and
-// connections to its own host. Whatever a message may bring along, none of it
-// runs. The text that Config changes is outside of both elements.
+// policy allows the page's one style, its one script by their hashes, and connections to its own
+// host. Whatever a message may bring along, none of it runs. The text that Config changes is
+// outside of both elements.
 func policy(page string) string {
 	return strings.Join([]string{
 		"default-src 'none'",

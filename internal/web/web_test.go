@@ -46,8 +46,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// The policy has to fit the page that is sent with it, and the page has to live
-// within the policy.
+// The policy has to fit the page that is sent with it, and the page has to live within the policy.
 func TestPolicy(t *testing.T) {
 	w := get(t, New(Config{PublishURL: "http://127.0.0.1:9100"}), "GET", "/")
 	body, policy := w.Body.String(), w.Header().Get("Content-Security-Policy")

@@ -21,7 +21,8 @@ func (s *Supervisor) apiConfig() admin.Config {
 	}
 }
 
-// adminHandler is what the admin port serves. The metrics of the process and of the Go runtime are the parent's own.
+// adminHandler is what the admin port serves. The metrics of the process and of the Go runtime are
+// the parent's own.
 func (s *Supervisor) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(admin.NewCollector(s.fleet.Stats), collectors.NewGoCollector(),
@@ -32,7 +33,8 @@ func (s *Supervisor) adminHandler() http.Handler {
 	return admin.New(c)
 }
 
-// pprofOf is the handler of profiles that a request wants: with ?worker=N those of a worker, otherwise nil, which are the parent's.
+// pprofOf is the handler of profiles that a request wants: with ?worker=N those of a worker,
+// otherwise nil, which are the parent's.
 func (s *Supervisor) pprofOf(r *http.Request) (http.Handler, *admin.Problem) {
 	query := r.URL.Query()
 	if !query.Has("worker") {

@@ -23,8 +23,9 @@ type broker struct {
 	url  string // with the secret in it
 }
 
-// startBroker starts a broker that takes payloads of messageBytesMax bytes. It listens on a free port of loopback alone, and lets
-// nobody in without the secret, which is made here and goes to the workers over their links.
+// startBroker starts a broker that takes payloads of messageBytesMax bytes. It listens on a free
+// port of loopback alone, and lets nobody in without the secret, which is made here and goes to the
+// workers over their links.
 func startBroker(messageBytesMax int, log *slog.Logger) (*broker, error) {
 	secret := rand.Text()
 	payload := max(messageBytesMax, natsbus.PacketBytesMax) + brokerHeadBytes
@@ -58,7 +59,8 @@ func (b *broker) close() {
 	b.nats.WaitForShutdown()
 }
 
-// natsLog is the log of a NATS server as a slog.Logger: what concerns an operator, and no banner of what it is made of.
+// natsLog is the log of a NATS server as a slog.Logger: what concerns an operator, and no banner of
+// what it is made of.
 type natsLog struct{ log *slog.Logger }
 
 // Noticef implements server.Logger.

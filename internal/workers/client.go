@@ -37,8 +37,8 @@ type problem struct {
 
 func (p *problem) Error() string { return p.text }
 
-// do sends a document, nil for none, and reads the answer into out, nil where the status is all there is to know. An answer that
-// says no is a *problem.
+// do sends a document, nil for none, and reads the answer into out, nil where the status is all
+// there is to know. An answer that says no is a *problem.
 func (c *client) do(ctx context.Context, method, path string, in, out any) error {
 	var sent io.Reader
 	if in != nil {

@@ -21,8 +21,8 @@ import (
 	"c100k/netpoll"
 )
 
-// fleet is the admin.Node of a Supervisor. Workers are asked at the same time, and one that does not answer is left out of the
-// answer. Any goroutine.
+// fleet is the admin.Node of a Supervisor. Workers are asked at the same time, and one that does
+// not answer is left out of the answer. Any goroutine.
 type fleet struct{ s *Supervisor }
 
 var (
@@ -30,7 +30,8 @@ var (
 	errNotServed = errors.New("does not serve at present")
 )
 
-// each calls f for each worker that serves, at the same time, and returns what went wrong, by worker.
+// each calls f for each worker that serves, at the same time, and returns what went wrong, by
+// worker.
 func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *slot, c *client) error) []error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -50,7 +51,8 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 	return errs
 }
 
-// Publish sends a message to the subscribers of all workers, over the bus, and waits until they have been counted.
+// Publish sends a message to the subscribers of all workers, over the bus, and waits until they
+// have been counted.
 func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	counted := make(chan broadcast.Result, 1)
 	if err := f.PublishLater(topic, kind, payload, func(r broadcast.Result) { counted <- r }); err != nil {
@@ -140,7 +142,8 @@ func (f *fleet) Topic(name string) (admin.Topic, bool) {
 	return merged[0], true
 }
 
-// segment is a name as one segment of a path. Dots are escaped too: "." and ".." would be taken for directories.
+// segment is a name as one segment of a path. Dots are escaped too: "." and ".." would be taken for
+// directories.
 func segment(name string) string { return strings.ReplaceAll(url.PathEscape(name), ".", "%2E") }
 
 // CloseConnection asks the worker whose loop the connection is on.
@@ -172,7 +175,8 @@ func (f *fleet) Drain() error {
 	return nil
 }
 
-// Ready is nil while the node does not drain and one worker at least is ready; what is not well with others is then a remark.
+// Ready is nil while the node does not drain and one worker at least is ready; what is not well
+// with others is then a remark.
 func (f *fleet) Ready() (remarks []string, err error) {
 	if f.s.draining.Load() {
 		return nil, errDraining
@@ -222,7 +226,8 @@ func (f *fleet) reload() {
 	}
 }
 
-// catchUp gives the present setup to those that have another: they were starting when it changed, or did not answer.
+// catchUp gives the present setup to those that have another: they were starting when it changed,
+// or did not answer.
 func (f *fleet) catchUp() []error {
 	return f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
 		now := f.s.setup.Load()

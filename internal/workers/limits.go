@@ -5,73 +5,83 @@ package workers
 import "time"
 
 const (
-	// restartDelayFirst and restartDelayMax bound how long a worker's place stays empty. The first restart is at once. One that
-	// dies young again and again waits twice as long each time; without it a worker that cannot live would take a core.
+	// restartDelayFirst and restartDelayMax bound how long a worker's place stays empty. The first
+	// restart is at once. One that dies young again and again waits twice as long each time;
+	// without it a worker that cannot live would take a core.
 	restartDelayFirst = 250 * time.Millisecond
 	restartDelayMax   = 10 * time.Second
 
 	// youthTime is how long a worker has to live for its death to count as the first again.
 	youthTime = 30 * time.Second
 
-	// startTimeout bounds the time from the start of a process to its word that it serves. One that hangs before it is killed,
-	// and started again; without it its place would stay empty for ever.
+	// startTimeout bounds the time from the start of a process to its word that it serves. One that
+	// hangs before it is killed, and started again; without it its place would stay empty for ever.
 	startTimeout = time.Minute
 
-	// stopGrace is how long the last worker may take beyond --drain before it is killed: its own drain has a grace of three
-	// seconds, and a busy machine needs some more.
+	// stopGrace is how long the last worker may take beyond --drain before it is killed: its own
+	// drain has a grace of three seconds, and a busy machine needs some more.
 	stopGrace = 10 * time.Second
 
-	// topicsTimeout bounds a worker's list of topics, which may be long, and partTimeout its part of any other answer for all:
-	// without them a worker that hangs would hang the whole node's API, and a reload, which signals have to wait for.
+	// topicsTimeout bounds a worker's list of topics, which may be long, and partTimeout its part
+	// of any other answer for all: without them a worker that hangs would hang the whole node's
+	// API, and a reload, which signals have to wait for.
 	topicsTimeout = 10 * time.Second
 	partTimeout   = 2 * time.Second
 
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
 
-	// continueTimeout is how long a client's body waits for the parent to want it, where the client asks first. Without it the body
-	// would run into a connection that the parent closes when it has refused, and the refusal would be lost.
+	// continueTimeout is how long a client's body waits for the parent to want it, where the client
+	// asks first. Without it the body would run into a connection that the parent closes when it
+	// has refused, and the refusal would be lost.
 	continueTimeout = 2 * time.Second
 
-	// readEvery is how often the parent reads the workers' figures by itself: what one has counted since is lost when it is
-	// killed. Reading costs a worker well under a millisecond of CPU.
+	// readEvery is how often the parent reads the workers' figures by itself: what one has counted
+	// since is lost when it is killed. Reading costs a worker well under a millisecond of CPU.
 	readEvery = 5 * time.Second
 
-	// passTimeout bounds the handing over of a connection: it waits only where the other side has not taken hundreds.
+	// passTimeout bounds the handing over of a connection: it waits only where the other side has
+	// not taken hundreds.
 	passTimeout = 2 * time.Second
 
-	// moveTimeout bounds the time that a request on its way to another worker waits at each of the two links, queue and sending
-	// together. Beyond it the client is told that its session is unknown: an answer that makes it begin anew is better than none.
+	// moveTimeout bounds the time that a request on its way to another worker waits at each of the
+	// two links, queue and sending together. Beyond it the client is told that its session is
+	// unknown: an answer that makes it begin anew is better than none.
 	moveTimeout = 2 * time.Second
 
-	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond it the same answer is given at
-	// once. A link takes one every few microseconds, so that they wait only for a worker that hangs, or in a flood.
+	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond
+	// it the same answer is given at once. A link takes one every few microseconds, so that they
+	// wait only for a worker that hangs, or in a flood.
 	movesWaitingMax = 64
 
-	// linkBufferBytes is the send buffer of a link, in bytes: what it carries for a worker that is busy. The largest packet, 136 KiB,
-	// must fit. It is Linux's default; more takes a privilege.
+	// linkBufferBytes is the send buffer of a link, in bytes: what it carries for a worker that is
+	// busy. The largest packet, 136 KiB, must fit. It is Linux's default; more takes a privilege.
 	linkBufferBytes = 208 << 10
 
-	// linkConnsMax bounds the connections from the parent to one worker, and from a worker to the parent: without it, those
-	// who ask a hung worker's API would take all descriptors of the parent.
+	// linkConnsMax bounds the connections from the parent to one worker, and from a worker to the
+	// parent: without it, those who ask a hung worker's API would take all descriptors of the
+	// parent.
 	linkConnsMax = 32
 
-	// documentBytesMax bounds a document over a link: orders, figures, a page of topics. A page has up to 10,000 topics of 255
-	// bytes, which JSON may make six times longer; without a bound a worker that is out of its mind would fill the parent's memory.
+	// documentBytesMax bounds a document over a link: orders, figures, a page of topics. A page has
+	// up to 10,000 topics of 255 bytes, which JSON may make six times longer; without a bound a
+	// worker that is out of its mind would fill the parent's memory.
 	documentBytesMax = 64 << 20
 
-	// brokerPendingMin bounds what waits in the embedded broker for one worker, in bytes, unless messages are so large that it
-	// must be more; a worker that lags further behind is cut off, counts what it missed, and comes back. 64 MiB are half a
-	// second of what one loopback connection carries.
+	// brokerPendingMin bounds what waits in the embedded broker for one worker, in bytes, unless
+	// messages are so large that it must be more; a worker that lags further behind is cut off,
+	// counts what it missed, and comes back. 64 MiB are half a second of what one loopback
+	// connection carries.
 	brokerPendingMin = 64 << 20
 
-	// brokerHeadBytes is what a message on the bus has on top of its payload, at most: the topic, and the bus's own head.
+	// brokerHeadBytes is what a message on the bus has on top of its payload, at most: the topic,
+	// and the bus's own head.
 	brokerHeadBytes = 4 << 10
 
 	// brokerTimeout bounds the start of the embedded broker.
 	brokerTimeout = 10 * time.Second
 
-	// memoryPercent is the part of the memory limit that all processes together take for Go's heap limit; the rest is for what
-	// Go does not count.
+	// memoryPercent is the part of the memory limit that all processes together take for Go's heap
+	// limit; the rest is for what Go does not count.
 	memoryPercent = 90
 )

@@ -1,4 +1,5 @@
-// The link between the parent and one worker: it carries descriptors of connections, and what has been read from those.
+// The link between the parent and one worker: it carries descriptors of connections, and what has
+// been read from those.
 
 package workers
 
@@ -14,9 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is one end of a socket pair between the parent and a worker. Dial makes a connection to the other side's HTTP server, Accept
-// takes one for ours: each is a socket pair of its own, of which one end goes over the link. It is a net.Listener. Any goroutine, but
-// Accept is for one at a time. Clients' connections that move from worker to worker go over it too; see moves.go.
+// Link is one end of a socket pair between the parent and a worker. Dial makes a connection to the
+// other side's HTTP server, Accept takes one for ours: each is a socket pair of its own, of which
+// one end goes over the link. It is a net.Listener. Any goroutine, but Accept is for one at a time.
+// Clients' connections that move from worker to worker go over it too; see moves.go.
 type Link struct {
 	conn  *net.UnixConn
 	end   chan struct{} // closed by Close, or when the other side is gone
@@ -85,8 +87,9 @@ func socketpair(kind int) (a, b *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "link"), os.NewFile(uintptr(fds[1]), "link"), nil
 }
 
-// DialContext connects to the other side's HTTP server; network and address mean nothing, they are those of
-// http.Transport.DialContext. That the other side has taken the connection shows only in its answer.
+// DialContext connects to the other side's HTTP server; network and address mean nothing, they are
+// those of http.Transport.DialContext. That the other side has taken the connection shows only in
+// its answer.
 func (l *Link) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs, err := socketpair(unix.SOCK_STREAM)
 	if err != nil {
@@ -110,10 +113,11 @@ func (l *Link) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	return conn, nil
 }
 
-// pass sends a packet with a descriptor. The link has room for a few hundred small ones that the other side has not taken; beyond it,
-// pass fails at its deadline.
+// pass sends a packet with a descriptor. The link has room for a few hundred small ones that the
+// other side has not taken; beyond it, pass fails at its deadline.
 func (l *Link) pass(packet []byte, fd int, deadline time.Time) error {
-	// Of two goroutines that pass at the same time the later one's deadline may hold for both: they differ by seconds at most.
+	// Of two goroutines that pass at the same time the later one's deadline may hold for both: they
+	// differ by seconds at most.
 	if err := l.conn.SetWriteDeadline(deadline); err != nil {
 		return err
 	}
@@ -121,8 +125,8 @@ func (l *Link) pass(packet []byte, fd int, deadline time.Time) error {
 	return err
 }
 
-// Accept waits for the next connection from the other side. It fails for good when the other side, or this one, has closed the
-// link. Clients' connections that come meanwhile go to taken.
+// Accept waits for the next connection from the other side. It fails for good when the other side,
+// or this one, has closed the link. Clients' connections that come meanwhile go to taken.
 func (l *Link) Accept() (net.Conn, error) {
 	rights := make([]byte, unix.CmsgSpace(4))
 	for {
@@ -133,7 +137,8 @@ func (l *Link) Accept() (net.Conn, error) {
 		}
 		fd, err := received(rights[:oobn])
 		if err != nil {
-			// No descriptor was free for it. The kernel has closed it, and the other side, or the client, sees that.
+			// No descriptor was free for it. The kernel has closed it, and the other side, or the
+			// client, sees that.
 			continue
 		}
 		if l.packet[0] == packetDial {
@@ -179,8 +184,8 @@ func connOf(fd int) (net.Conn, error) {
 	return net.FileConn(file)
 }
 
-// Close closes the link; connections that it has carried stay, and those that wait to be handed over are not sent. Closing again does
-// nothing.
+// Close closes the link; connections that it has carried stay, and those that wait to be handed
+// over are not sent. Closing again does nothing.
 func (l *Link) Close() error {
 	err := net.ErrClosed
 	l.once.Do(func() {

@@ -99,7 +99,8 @@ func TestLinkEnds(t *testing.T) {
 	}
 }
 
-// TestLinkIsBounded: a side that takes nothing holds up the other for a bounded time, and costs it no descriptor.
+// TestLinkIsBounded: a side that takes nothing holds up the other for a bounded time, and costs it
+// no descriptor.
 func TestLinkIsBounded(t *testing.T) {
 	a, _ := links(t)
 	before := descriptors(t)

@@ -16,14 +16,16 @@ const (
 	packetBack             // it was, and comes back to the worker that sent it
 )
 
-// move is a client's connection on its way. The links carry it in two steps, for each worker's leads to the parent.
+// move is a client's connection on its way. The links carry it in two steps, for each worker's
+// leads to the parent.
 type move struct {
 	server.Handover
 	back   bool // it could not be handed over, and returns
 	worker int  // whom it is for; of one that returns, whom it was for
 }
 
-// Where things stand in the packet of a move. An address is 16 bytes, of IPv4 in its mapped form, and zeros where there is none.
+// Where things stand in the packet of a move. An address is 16 bytes, of IPv4 in its mapped form,
+// and zeros where there is none.
 const (
 	packetWorkerAt = 1
 	packetLoopAt   = 2

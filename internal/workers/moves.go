@@ -1,4 +1,5 @@
-// The moves that wait for a link: a bounded queue, and one goroutine that sends, so that who hands a connection over never waits.
+// The moves that wait for a link: a bounded queue, and one goroutine that sends, so that who hands
+// a connection over never waits.
 
 package workers
 
@@ -33,9 +34,10 @@ func newMoves(l *Link) *moves {
 	return q
 }
 
-// add queues a move, whose descriptor is then the queue's. gone is called once, by another goroutine: with true when the descriptor is
-// on its way and closed here, with false when it could not be sent and is the caller's again. False, having done nothing, if the queue
-// is full or closed.
+// add queues a move, whose descriptor is then the queue's. gone is called once, by another
+// goroutine: with true when the descriptor is on its way and closed here, with false when it could
+// not be sent and is the caller's again. False, having done nothing, if the queue is full or
+// closed.
 func (q *moves) add(m *move, gone func(sent bool)) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -61,7 +61,8 @@ func workerOf(t *testing.T, sid string) int {
 	return int(id[10])
 }
 
-// TestSessionsOfANode: whichever worker gets a request, it is served; and the session ends with its worker alone.
+// TestSessionsOfANode: whichever worker gets a request, it is served; and the session ends with its
+// worker alone.
 func TestSessionsOfANode(t *testing.T) {
 	r := start(t, nil)
 	const many, each = 6, 8
@@ -105,8 +106,8 @@ func TestSessionsOfANode(t *testing.T) {
 	}
 }
 
-// TestSessionsOfOneThatHangs: most who ask for a session of a worker that hangs are told that it is unknown, or that there is no room, at
-// once or in a moment; all get an answer when it goes on.
+// TestSessionsOfOneThatHangs: most who ask for a session of a worker that hangs are told that it is
+// unknown, or that there is no room, at once or in a moment; all get an answer when it goes on.
 func TestSessionsOfOneThatHangs(t *testing.T) {
 	r := start(t, nil)
 	sid := r.session()

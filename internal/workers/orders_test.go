@@ -110,7 +110,8 @@ func roundTrip(t *testing.T, f Failure) *Failure {
 	return got
 }
 
-// FuzzOrders: whatever is taken for orders is within its bounds, and is the same when it is written and read again.
+// FuzzOrders: whatever is taken for orders is within its bounds, and is the same when it is written
+// and read again.
 func FuzzOrders(f *testing.F) {
 	text, err := json.Marshal(someOrders())
 	if err != nil {

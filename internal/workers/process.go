@@ -31,8 +31,9 @@ type process struct {
 	failure *Failure   // what the worker has said of its end
 }
 
-// startProcess starts a worker that gets its orders and says what it has to say over its link; handler answers everything else
-// that it asks for, and taken gets the connections that it hands over.
+// startProcess starts a worker that gets its orders and says what it has to say over its link;
+// handler answers everything else that it asks for, and taken gets the connections that it hands
+// over.
 func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http.Handler, taken func(*move)) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
@@ -85,8 +86,9 @@ func (p *process) handler(orders func() *Orders, other http.Handler) http.Handle
 		p.mu.Unlock()
 	})
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		// What clients send comes over the link too, and all of it begins with /v1/. It must not meet the mux, which takes ".."
-		// out of a path before it looks: it would redirect the topic ".." away, and /v1/../worker/orders to the orders.
+		// What clients send comes over the link too, and all of it begins with /v1/. It must not
+		// meet the mux, which takes ".." out of a path before it looks: it would redirect the topic
+		// ".." away, and /v1/../worker/orders to the orders.
 		if strings.HasPrefix(r.URL.Path, "/worker/") {
 			mux.ServeHTTP(rw, r)
 			return

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestOrdersAreForWorkersAlone: no path that a client can send, all of which begin with /v1/, leads to what is meant for the worker.
+// TestOrdersAreForWorkersAlone: no path that a client can send, all of which begin with /v1/, leads
+// to what is meant for the worker.
 func TestOrdersAreForWorkersAlone(t *testing.T) {
 	orders := func() *Orders {
 		t.Error("somebody has got the orders")

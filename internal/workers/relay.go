@@ -4,7 +4,8 @@ package workers
 
 import "golang.org/x/sys/unix"
 
-// relay hands a connection on to the worker that it is for, or gives it back to the one that it comes from.
+// relay hands a connection on to the worker that it is for, or gives it back to the one that it
+// comes from.
 func (s *Supervisor) relay(from *slot, m *move) {
 	if m.back || m.worker >= len(s.slots) || m.worker == from.number {
 		unix.Close(m.FD) // no worker that is well sends this
@@ -20,7 +21,8 @@ func (s *Supervisor) relay(from *slot, m *move) {
 	}
 }
 
-// giveBack returns a connection that nobody has taken. Where its worker does not take it either, the client gets the next best answer.
+// giveBack returns a connection that nobody has taken. Where its worker does not take it either,
+// the client gets the next best answer.
 func (p *slot) giveBack(m *move) {
 	m.back = true
 	if now := p.process(); now == nil || !now.serves() || !now.link.moves.add(m, func(sent bool) {

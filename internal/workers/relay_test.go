@@ -179,7 +179,8 @@ func TestMoveToOneThatHangs(t *testing.T) {
 			t.Fatal("nothing comes back")
 		}
 	}
-	// The others follow: they have waited as long. Those that are in the link stay there until it ends.
+	// The others follow: they have waited as long. Those that are in the link stay there until it
+	// ends.
 	inLink := 0
 	go serveUnread(c.workers[1])
 	for inLink+returned < many {
@@ -216,7 +217,8 @@ func serveUnread(l *Link) {
 	}
 }
 
-// TestMovesAreBounded: there is no room for more than may wait, and closing the link gives all back.
+// TestMovesAreBounded: there is no room for more than may wait, and closing the link gives all
+// back.
 func TestMovesAreBounded(t *testing.T) {
 	a, _ := links(t)
 	none := &move{Handover: server.Handover{FD: -1, First: []byte("GET")}} // which cannot be sent

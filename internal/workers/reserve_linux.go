@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reservation is a public port that is ours, bound and not listened on: as long as it is there, nobody else can listen on the port,
-// and no connection is ever dealt to the process that holds it.
+// reservation is a public port that is ours, bound and not listened on: as long as it is there,
+// nobody else can listen on the port, and no connection is ever dealt to the process that holds it.
 type reservation struct {
 	file *os.File
 	addr *net.TCPAddr
 }
 
-// reserve binds the address; port 0 takes a free one. It fails where anybody listens on it, another node of several workers
-// included.
+// reserve binds the address; port 0 takes a free one. It fails where anybody listens on it, another
+// node of several workers included.
 func reserve(address string) (*reservation, error) {
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -39,7 +39,8 @@ func reserve(address string) (*reservation, error) {
 	return r, nil
 }
 
-// boundSocket binds as net.Listen would: an address without a host is of both families where there are both.
+// boundSocket binds as net.Listen would: an address without a host is of both families where there
+// are both.
 func boundSocket(addr *net.TCPAddr) (int, error) {
 	if addr.IP == nil || addr.IP.IsUnspecified() {
 		fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port})
@@ -75,9 +76,10 @@ func zoneID(zone string) (uint32, error) {
 	return uint32(face.Index), nil
 }
 
-// bindTo binds first and shares the port after. While a socket does not share, binding it fails if anybody listens on the port,
-// also those who would share it with us: another node of the same user. It is bound beside connections that an earlier node has
-// left behind, and then takes that permission back: with it, anybody could listen on the port as long as no worker does.
+// bindTo binds first and shares the port after. While a socket does not share, binding it fails if
+// anybody listens on the port, also those who would share it with us: another node of the same
+// user. It is bound beside connections that an earlier node has left behind, and then takes that
+// permission back: with it, anybody could listen on the port as long as no worker does.
 func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -127,8 +129,8 @@ func boundAddr(fd int, wanted *net.TCPAddr) (*net.TCPAddr, error) {
 // Close gives the port up.
 func (r *reservation) Close() error { return r.file.Close() }
 
-// listenShared listens on a reserved address, beside others of the same user. It is plain TCP: netpoll's acceptor wants no
-// multipath socket.
+// listenShared listens on a reserved address, beside others of the same user. It is plain TCP:
+// netpoll's acceptor wants no multipath socket.
 func listenShared(ctx context.Context, address string) (net.Listener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error

@@ -34,7 +34,8 @@ func newSlot(s *Supervisor, number int) *slot {
 	return p
 }
 
-// run fills the place until the node stops. It returns an error where the worker cannot serve and the node has never served.
+// run fills the place until the node stops. It returns an error where the worker cannot serve and
+// the node has never served.
 func (p *slot) run() error {
 	var pause backoff
 	for !p.s.draining.Load() {
@@ -62,8 +63,8 @@ func (p *slot) run() error {
 	return nil
 }
 
-// live starts a process, waits for its end, and tells how it ended. The error is what kept it from serving, as far as somebody
-// has said so.
+// live starts a process, waits for its end, and tells how it ended. The error is what kept it from
+// serving, as far as somebody has said so.
 func (p *slot) live() (how string, err error) {
 	process, err := startProcess(p.s.starter, p.s.opt.Command(), p.orders, p.s.public, func(m *move) { p.s.relay(p, m) })
 	if err != nil {

@@ -16,7 +16,8 @@ func pretender() *Supervisor {
 	return &Supervisor{log: slog.New(slog.DiscardHandler), stop: make(chan struct{})}
 }
 
-// TestPlaceIsFilledAgain: at once at first, then later and later, and at once again after a long life.
+// TestPlaceIsFilledAgain: at once at first, then later and later, and at once again after a long
+// life.
 func TestPlaceIsFilledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := pretender()
@@ -72,7 +73,8 @@ func TestStopEndsThePause(t *testing.T) {
 	})
 }
 
-// TestFirstStart: before the node has served, a worker's word ends it, and a death without a word does not.
+// TestFirstStart: before the node has served, a worker's word ends it, and a death without a word
+// does not.
 func TestFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSlot(pretender(), 0)

@@ -10,8 +10,9 @@ import (
 
 // starter starts processes, one at a time, on one thread of the system.
 //
-// The kernel sends the signal that a child asked for at its parent's death when the thread that started it ends, not the process
-// (prctl(2), PR_SET_PDEATHSIG). So that thread must be there as long as any of the children.
+// The kernel sends the signal that a child asked for at its parent's death when the thread that
+// started it ends, not the process (prctl(2), PR_SET_PDEATHSIG). So that thread must be there as
+// long as any of the children.
 type starter struct {
 	commands chan startCommand
 }
@@ -32,9 +33,11 @@ func newStarter() *starter {
 	return s
 }
 
-// start starts the command in a process group of its own, so that a Ctrl-C reaches the parent alone.
+// start starts the command in a process group of its own, so that a Ctrl-C reaches the parent
+// alone.
 func (s *starter) start(cmd *exec.Cmd) error {
-	// The end of the link already tells a worker that the parent is gone; the signal is for one that has not got so far.
+	// The end of the link already tells a worker that the parent is gone; the signal is for one
+	// that has not got so far.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	done := make(chan error, 1)
 	s.commands <- startCommand{cmd, done}

@@ -66,7 +66,8 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// TestHistogramsOfAnotherBuild: what has other buckets is left out rather than put into the wrong ones.
+// TestHistogramsOfAnotherBuild: what has other buckets is left out rather than put into the wrong
+// ones.
 func TestHistogramsOfAnotherBuild(t *testing.T) {
 	sum := reading(0, 1).TurnSeconds
 	want := sum.Count()
@@ -85,7 +86,8 @@ func pretended(pid int) *process {
 	return p
 }
 
-// TestTotalsNeverGoBack plays a worker that is read, dies, is started again, is silent, and dies again.
+// TestTotalsNeverGoBack plays a worker that is read, dies, is started again, is silent, and dies
+// again.
 func TestTotalsNeverGoBack(t *testing.T) {
 	p := newSlot(pretender(), 0)
 	first, second := pretended(4711), pretended(4712)

@@ -29,8 +29,8 @@ type Options struct {
 	LogFormat string
 	// LogLevel is the level at which workers log, read when one starts and at a reload.
 	LogLevel *slog.LevelVar
-	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil: this program, with its own
-	// arguments and environment.
+	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil:
+	// this program, with its own arguments and environment.
 	Command func() *exec.Cmd
 }
 
@@ -69,7 +69,8 @@ type setup struct {
 	key    string // the API key, wherever it came from
 }
 
-// New makes a node of several processes that does not run yet. The error names the field of the configuration that is wrong.
+// New makes a node of several processes that does not run yet. The error names the field of the
+// configuration that is wrong.
 func New(opt Options) (*Supervisor, error) {
 	c := opt.Config
 	if err := c.Validate(); err != nil {
@@ -95,8 +96,9 @@ func New(opt Options) (*Supervisor, error) {
 	return s, nil
 }
 
-// thisProgram runs this program again: the very file that runs, also when another has been put in its place meanwhile, for parent
-// and workers must be of one build. Standard input is the parent's alone.
+// thisProgram runs this program again: the very file that runs, also when another has been put in
+// its place meanwhile, for parent and workers must be of one build. Standard input is the parent's
+// alone.
 func thisProgram() *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -104,9 +106,10 @@ func thisProgram() *exec.Cmd {
 	return cmd
 }
 
-// ListenAndServe starts everything and returns when it has ended: nil if because ctx has, server.ErrServerClosed after another
-// stop. Errors of opening a port wrap server.ErrListen, those of the bus server.ErrBus, also where it was a worker that could
-// not, at its first start. Call it once.
+// ListenAndServe starts everything and returns when it has ended: nil if because ctx has,
+// server.ErrServerClosed after another stop. Errors of opening a port wrap server.ErrListen, those
+// of the bus server.ErrBus, also where it was a worker that could not, at its first start. Call it
+// once.
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
 	defer s.shut()
@@ -271,8 +274,8 @@ func (s *Supervisor) gone(p *process) {
 	}
 }
 
-// Shutdown drains all workers together and returns when everything has ended. When ctx ends first, they are killed, and the error
-// is ctx's. A second Shutdown waits for the first.
+// Shutdown drains all workers together and returns when everything has ended. When ctx ends first,
+// they are killed, and the error is ctx's. A second Shutdown waits for the first.
 func (s *Supervisor) Shutdown(ctx context.Context) error {
 	s.beginDrain()
 	select {
@@ -324,8 +327,9 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 	}
 }
 
-// Reload applies c to the running node: it is checked here, and only if it can be applied do the workers get it. The error names
-// what is wrong with c, or the fields that differ and need a restart; then nothing has changed.
+// Reload applies c to the running node: it is checked here, and only if it can be applied do the
+// workers get it. The error names what is wrong with c, or the fields that differ and need a
+// restart; then nothing has changed.
 func (s *Supervisor) Reload(c server.Config) error {
 	s.reloads.Lock()
 	defer s.reloads.Unlock()

@@ -149,7 +149,8 @@ type listener struct {
 	lines chan string // data of the messages; closed at the end
 }
 
-// listen subscribes to a topic on the public port. Each is a connection of its own, so that the kernel deals them out.
+// listen subscribes to a topic on the public port. Each is a connection of its own, so that the
+// kernel deals them out.
 func (r *running) listen(topic string) *listener {
 	r.t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -306,7 +307,8 @@ func TestNode(t *testing.T) {
 	}
 }
 
-// TestRefusalComesBeforeTheBody: a client that asks first whether its body is wanted hears why it is not, always.
+// TestRefusalComesBeforeTheBody: a client that asks first whether its body is wanted hears why it
+// is not, always.
 func TestRefusalComesBeforeTheBody(t *testing.T) {
 	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: patience}}
@@ -457,7 +459,8 @@ func lives(life string) func() *exec.Cmd {
 	}
 }
 
-// TestFirstStartFails: what keeps workers from serving is said once, as the error that it would be in one process.
+// TestFirstStartFails: what keeps workers from serving is said once, as the error that it would be
+// in one process.
 func TestFirstStartFails(t *testing.T) {
 	for life, want := range errorsOfLives {
 		log := new(logBuffer)

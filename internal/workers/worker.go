@@ -1,4 +1,5 @@
-// The life of a worker: it asks for its orders, serves until it is told to stop or its parent is gone, and ends.
+// The life of a worker: it asks for its orders, serves until it is told to stop or its parent is
+// gone, and ends.
 
 package workers
 
@@ -22,11 +23,13 @@ import (
 	"c100k/server"
 )
 
-// linkVariable is the variable that tells a process on which descriptor its link to the parent is. It holds no secret.
+// linkVariable is the variable that tells a process on which descriptor its link to the parent is.
+// It holds no secret.
 const linkVariable = "C100K_WORKER_LINK"
 
-// Inherited is the link to the parent that started this process as a worker, and nil where nobody did. It takes the variable out
-// of the environment, so that no process which this one starts believes it too. Call it once, at the start.
+// Inherited is the link to the parent that started this process as a worker, and nil where nobody
+// did. It takes the variable out of the environment, so that no process which this one starts
+// believes it too. Call it once, at the start.
 func Inherited() (*Link, error) {
 	text, set := os.LookupEnv(linkVariable)
 	if !set {
@@ -62,8 +65,9 @@ type worker struct {
 	node   *server.Server
 }
 
-// Work is a worker: it does what the parent at the other end of the link orders, and returns when it has drained, because ctx has
-// ended, the parent wants it so, or there is no parent any more. An error has been told to the parent, as far as there is one.
+// Work is a worker: it does what the parent at the other end of the link orders, and returns when
+// it has drained, because ctx has ended, the parent wants it so, or there is no parent any more. An
+// error has been told to the parent, as far as there is one.
 func Work(ctx context.Context, link *Link, opt WorkOptions) error {
 	defer link.Close()
 	w := &worker{link: link, parent: newClient(link)}
@@ -92,7 +96,8 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	w.level.Set(w.orders.Log.Level)
 	w.log = opt.NewLogger(w.orders.Log.Format, &w.level).With("worker", w.orders.Worker)
 	slog.SetDefault(w.log)
-	// What ps and top show is the name of the file that was run, which for a worker is /proc/self/exe. Nothing hangs on it.
+	// What ps and top show is the name of the file that was run, which for a worker is
+	// /proc/self/exe. Nothing hangs on it.
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
 	if _, err := memlimit.Set(memlimit.WithRatio(MemoryRatio(w.orders.Workers))); err != nil {
@@ -125,7 +130,8 @@ func (w *worker) ask(ctx context.Context) (*Orders, error) {
 	return parseOrders(response.Body)
 }
 
-// config completes the configuration of the orders, or of a reload, with what this process has to add.
+// config completes the configuration of the orders, or of a reload, with what this process has to
+// add.
 func (w *worker) config(c server.Config) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{

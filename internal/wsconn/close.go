@@ -10,8 +10,9 @@ import (
 	"c100k/netpoll"
 )
 
-// End closes c with a close frame: what is owed is sent, then the frame, then input is discarded until the peer is gone or CloseLinger
-// has passed (RFC 6455, 7.1.1). reason is for the figures, code and text are for the peer. A connection that is closing stays as it is.
+// End closes c with a close frame: what is owed is sent, then the frame, then input is discarded
+// until the peer is gone or CloseLinger has passed (RFC 6455, 7.1.1). reason is for the figures,
+// code and text are for the peer. A connection that is closing stays as it is.
 func (e *Endpoint) End(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, code uint16, text string) {
 	e.scratch = frame.AppendClose(e.scratch[:0], code, text)
 	e.finish(l, c, reason)
@@ -37,8 +38,8 @@ func (e *Endpoint) Kick(l *netpoll.Loop, c *netpoll.Conn) {
 	e.End(l, c, netpoll.ReasonAdmin, frame.CodePolicy, "closed by operator")
 }
 
-// Slow ends c because it takes its messages too slowly. Those it has not begun to get are given up, so that the close frame has a
-// chance to arrive.
+// Slow ends c because it takes its messages too slowly. Those it has not begun to get are given up,
+// so that the close frame has a chance to arrive.
 func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	if !c.Closing() {
 		l.DropOldest(c, math.MaxInt, func(_, _ uint32) {})
@@ -53,7 +54,8 @@ func (e *Endpoint) closed(l *netpoll.Loop, c *netpoll.Conn, payload []byte) {
 		e.fail(l, c, err)
 		return
 	}
-	// RFC 6455, 5.5.1: the endpoint typically echos the status code it received. Without one the answer has none either.
+	// RFC 6455, 5.5.1: the endpoint typically echos the status code it received. Without one the
+	// answer has none either.
 	e.scratch = frame.AppendClose(e.scratch[:0], code, "")
 	e.finish(l, c, netpoll.ReasonPeer)
 }

@@ -11,36 +11,42 @@ import (
 
 // Config holds the settings of an Endpoint; immutable once it runs.
 type Config struct {
-	// MessageBytesMax bounds one message, in bytes after inflating; beyond it the connection is closed with 1009. Required.
+	// MessageBytesMax bounds one message, in bytes after inflating; beyond it the connection is
+	// closed with 1009. Required.
 	MessageBytesMax int
 
-	// OutboxBytesMax bounds what a connection may lag behind, in bytes. A quarter beyond it, the connection is not read until
-	// it has caught up; replies to what one read brought may not exceed it (but see RepliesBytesMin): beyond that the connection is
-	// closed with 1013. Required.
+	// OutboxBytesMax bounds what a connection may lag behind, in bytes. A quarter beyond it, the
+	// connection is not read until it has caught up; replies to what one read brought may not
+	// exceed it (but see RepliesBytesMin): beyond that the connection is closed with 1013.
+	// Required.
 	OutboxBytesMax int
 
-	// PingInterval is how long a connection may be silent before it is pinged; 0 turns the heartbeat off.
+	// PingInterval is how long a connection may be silent before it is pinged; 0 turns the
+	// heartbeat off.
 	PingInterval time.Duration
 
-	// PingTimeout is how long a pinged connection may stay silent before it is closed. Required with PingInterval.
+	// PingTimeout is how long a pinged connection may stay silent before it is closed. Required
+	// with PingInterval.
 	PingTimeout time.Duration
 
-	// Rate is how many data messages a second a connection may send; beyond it, it is closed with 1008. 0 is no limit.
+	// Rate is how many data messages a second a connection may send; beyond it, it is closed with
+	// 1008. 0 is no limit.
 	Rate float64
 
 	// RateBurst is how many may come at once; 0 is one second of Rate, at least 1.
 	RateBurst int
 
-	// Shard is the loop's part of the topics: a connection leaves it, under its slot as member number, when nothing more can be
-	// sent to it. Nil for a protocol without topics.
+	// Shard is the loop's part of the topics: a connection leaves it, under its slot as member
+	// number, when nothing more can be sent to it. Nil for a protocol without topics.
 	Shard *broadcast.Shard
 
-	// Sink is where the shard's members are: a connection that has caught up is told through it what it missed. Required with
-	// Shard.
+	// Sink is where the shard's members are: a connection that has caught up is told through it
+	// what it missed. Required with Shard.
 	Sink broadcast.Sink
 
-	// Ended is called when nothing more can be sent to a connection and nothing more comes from it, and once more when it is gone;
-	// it may be nil. A protocol whose members have other numbers than slots leaves the shard there, and leaves Shard nil.
+	// Ended is called when nothing more can be sent to a connection and nothing more comes from it,
+	// and once more when it is gone; it may be nil. A protocol whose members have other numbers
+	// than slots leaves the shard there, and leaves Shard nil.
 	Ended func(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason)
 
 	// Seed makes the spread of the heartbeats repeatable in tests.
@@ -50,8 +56,8 @@ type Config struct {
 	Counters *Counters
 }
 
-// Counters count what an endpoint's connections send and get. They belong to the loop: another goroutine reads what the loop
-// publishes of them.
+// Counters count what an endpoint's connections send and get. They belong to the loop: another
+// goroutine reads what the loop publishes of them.
 type Counters struct {
 	MessagesReceived uint64 // whole data messages
 	BytesReceived    uint64 // their payloads, inflated

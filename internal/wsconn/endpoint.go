@@ -11,21 +11,24 @@ import (
 	"c100k/netpoll"
 )
 
-// Protocol is what an Endpoint serves: the part in which WebSocket protocols differ. All methods run on the loop.
+// Protocol is what an Endpoint serves: the part in which WebSocket protocols differ. All methods
+// run on the loop.
 type Protocol interface {
 	// State gives the endpoint's part of c's session record.
 	State(c *netpoll.Conn) *State
 
-	// Message is called for each data message, complete, inflated, and UTF-8 where it is text. m.Payload and m.Head may be
-	// changed in place and are valid during the call, as m is; with m.Head not nil they are a slice of the read arena, and live until the
-	// end of the turn. m.Op is frame.OpText or frame.OpBinary.
+	// Message is called for each data message, complete, inflated, and UTF-8 where it is text.
+	// m.Payload and m.Head may be changed in place and are valid during the call, as m is; with
+	// m.Head not nil they are a slice of the read arena, and live until the end of the turn. m.Op
+	// is frame.OpText or frame.OpBinary.
 	Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message)
 
 	// Free takes back c's session record. It is the last call for c.
 	Free(c *netpoll.Conn)
 }
 
-// State is the endpoint's part of a session record. The zero value is right for a connection that Start is about to be called for.
+// State is the endpoint's part of a session record. The zero value is right for a connection that
+// Start is about to be called for.
 type State struct {
 	partial uint32 // index in Endpoint.partials while a frame or message is incomplete, else 0
 	budget  uint32 // index in Endpoint.budgets once a message was counted against the rate, else 0
@@ -77,14 +80,16 @@ func New(cfg Config, protocol Protocol) *Endpoint {
 	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
 	e.period, e.window = tokens(cfg.Rate, cfg.RateBurst)
 	e.repliesBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.MessageBytesMax
-	// Broadcasts alone stay within the outbox, and who lags behind them must still be heard: how else should it unsubscribe?
+	// Broadcasts alone stay within the outbox, and who lags behind them must still be heard: how
+	// else should it unsubscribe?
 	e.unreadBytesMax = cfg.OutboxBytesMax + cfg.OutboxBytesMax/4
 	e.plain = frame.Options{MessageBytesMax: cfg.MessageBytesMax}
 	e.deflated = frame.Options{MessageBytesMax: cfg.MessageBytesMax, Deflate: true}
 	return e
 }
 
-// Start begins the life of a connection whose session record is in place; deflate tells whether permessage-deflate was negotiated.
+// Start begins the life of a connection whose session record is in place; deflate tells whether
+// permessage-deflate was negotiated.
 func (e *Endpoint) Start(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
 	s := e.protocol.State(c)
 	s.flags |= flagFresh
@@ -181,14 +186,15 @@ func (e *Endpoint) drop(s *State) {
 func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Message) {
 	switch m.Op {
 	case frame.OpPing:
-		// RFC 6455, 5.5.3: of several pings only the latest need be answered. It keeps a flood of them from filling the outbox.
+		// RFC 6455, 5.5.3: of several pings only the latest need be answered. It keeps a flood of
+		// them from filling the outbox.
 		e.ping, e.pinged = append(e.ping[:0], m.Payload...), true
 	case frame.OpPong:
 	case frame.OpClose:
 		e.closed(l, c, m.Payload)
 	default:
 		e.pong(l, c) // in the order of what they answer
-		if !e.Within(l, s) {
+		if e.cfg.Rate > 0 && !e.Within(l, s) {
 			e.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "rate limit exceeded")
 			return
 		}

@@ -12,8 +12,8 @@ import (
 // pingFrame is an empty ping (RFC 6455, 5.5.2); one for all, for ever.
 var pingFrame = []byte{0x89, 0x00}
 
-// OnTimer is the heartbeat. A connection that speaks does not re-arm its deadline: the deadline looks, when it fires, how long ago
-// that was.
+// OnTimer is the heartbeat. A connection that speaks does not re-arm its deadline: the deadline
+// looks, when it fires, how long ago that was.
 func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := e.protocol.State(c)
 	e.ForgetBudget(l, s)
@@ -36,8 +36,8 @@ func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 }
 
-// firstPing is when a new connection is pinged at the latest: connections that come in a burst, as after a restart, are spread over
-// half an interval and stay so.
+// firstPing is when a new connection is pinged at the latest: connections that come in a burst, as
+// after a restart, are spread over half an interval and stay so.
 func (e *Endpoint) firstPing() time.Duration {
 	half := e.cfg.PingInterval / 2
 	return half + e.jitter.Under(half)

@@ -8,10 +8,12 @@ import (
 	"c100k/netpoll"
 )
 
-// budget is a token bucket as the time at which it is full again (GCRA): one integer, no clock of its own, no rounding that adds up.
+// budget is a token bucket as the time at which it is full again (GCRA): one integer, no clock of
+// its own, no rounding that adds up.
 type budget struct{ full time.Duration }
 
-// spend takes one message's token: one comes back every period, and those of window fit in beside it.
+// spend takes one message's token: one comes back every period, and those of window fit in beside
+// it.
 func (b *budget) spend(now, period, window time.Duration) bool {
 	full := max(b.full, now)
 	if full-now > window {
@@ -21,8 +23,9 @@ func (b *budget) spend(now, period, window time.Duration) bool {
 	return true
 }
 
-// Within tells whether one more message is within the rate of whom s belongs to. The endpoint asks for each message on a connection; a
-// protocol whose clients have other ways to send asks for those.
+// Within tells whether one more message is within the rate of whom s belongs to. The endpoint asks
+// for each message on a connection; a protocol whose clients have other ways to send asks for
+// those.
 func (e *Endpoint) Within(l *netpoll.Loop, s *State) bool {
 	if e.cfg.Rate <= 0 {
 		return true
@@ -33,7 +36,8 @@ func (e *Endpoint) Within(l *netpoll.Loop, s *State) bool {
 	return e.budgets.At(s.budget).spend(l.Now(), e.period, e.window)
 }
 
-// tokens turns a rate and a burst into the time between two tokens and the time that all but one of the burst take to come back.
+// tokens turns a rate and a burst into the time between two tokens and the time that all but one of
+// the burst take to come back.
 func tokens(rate float64, burst int) (period, window time.Duration) {
 	if rate <= 0 {
 		return 0, 0
@@ -43,7 +47,8 @@ func tokens(rate float64, burst int) (period, window time.Duration) {
 	return time.Duration(each), time.Duration(min(each*float64(burst-1), longest))
 }
 
-// ForgetBudget frees a budget that is full: it says no more than none at all. A protocol with a heartbeat of its own calls it there.
+// ForgetBudget frees a budget that is full: it says no more than none at all. A protocol with a
+// heartbeat of its own calls it there.
 func (e *Endpoint) ForgetBudget(l *netpoll.Loop, s *State) {
 	if s.budget != 0 && e.budgets.At(s.budget).full <= l.Now() {
 		e.budgets.Free(s.budget)

@@ -14,7 +14,8 @@ import (
 	"c100k/netpoll/netpolltest"
 )
 
-// parrot is a protocol that says everything again; "panic" makes it panic, and "fill me" is answered by 100 KiB.
+// parrot is a protocol that says everything again; "panic" makes it panic, and "fill me" is
+// answered by 100 KiB.
 type parrot struct {
 	*Endpoint
 	sessions netpoll.Slab[State]
@@ -146,8 +147,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A client that asks and does not take the answers is not read any more, is owed a bounded number of bytes, and goes on as soon as it
-// takes them.
+// A client that asks and does not take the answers is not read any more, is owed a bounded number
+// of bytes, and goes on as soon as it takes them.
 func TestBackPressure(t *testing.T) {
 	cfg := config
 	cfg.Rate = 0
@@ -186,7 +187,8 @@ func TestRepliesThatAreTooMuch(t *testing.T) {
 	}
 }
 
-// A peer that takes what it is owed, however slowly, is alive, even if its pongs are not read; one that stops is not.
+// A peer that takes what it is owed, however slowly, is alive, even if its pongs are not read; one
+// that stops is not.
 func TestHeartbeatUnderBackPressure(t *testing.T) {
 	n, p := node(t, 0, config)
 	peer := open(n, p, false)
