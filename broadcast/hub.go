@@ -22,7 +22,6 @@ type Hub struct {
 	pendingBytesMax int64
 	topicsPerMember int
 	runBytes        int
-	inOrder         bool
 	shards          []*Shard
 
 	// Any goroutine.
@@ -46,7 +45,6 @@ func NewHub(o Options) *Hub {
 		outboxBytes:     orDefault(o.OutboxBytesMax, OutboxBytesDefault),
 		pendingBytesMax: int64(orDefault(o.PendingBytesMax, PendingBytesDefault)),
 		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
-		inOrder:         o.InOrder,
 	}
 	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)
 	if h.now == nil {
@@ -98,7 +96,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	if err := ValidTopic(topic); err != nil {
 		return Result{}, err
 	}
-	stamp := h.published.Add(1)
+	h.published.Add(1)
 	t := h.lookup(topic)
 	if t == nil {
 		return Result{}, nil
@@ -113,7 +111,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	}
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(),
-		hub: h, skip: p.Skip, stamp: stamp,
+		hub: h, skip: p.Skip,
 	}
 	m.encodeNeeded(&t.members)
 	if h.pending.Add(m.cost) > h.pendingBytesMax {
@@ -131,9 +129,6 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	}
 	return Result{Matched: matched, Queued: matched}, nil
 }
-
-// Stamp is a number that grows with each publish, for Shard.Owes. Any goroutine.
-func (h *Hub) Stamp() uint64 { return h.published.Load() }
 
 func (h *Hub) refuse(matched int) Result {
 	h.refused.Add(1)

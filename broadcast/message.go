@@ -50,7 +50,6 @@ type Message struct {
 
 	hub   *Hub
 	skip  func(shard int, member uint32) bool // Post.Skip
-	stamp uint64                              // Hub.Stamp just after it was published
 	forms [FormsMax]atomic.Pointer[[]byte]
 	size  int   // bytes of the largest form that the publisher made; what a run counts
 	cost  int64 // bytes counted against Options.PendingBytesMax

@@ -67,11 +67,6 @@ type Options struct {
 	// TopicsPerMemberMax bounds the topics of one member; 0 means TopicsPerMemberDefault.
 	TopicsPerMemberMax int
 
-	// InOrder makes members get what one goroutine publishes in that order also where it is published on several topics: a shard
-	// delivers one topic to the end before it begins with the next. Default false: topics take turns, so that a small one does not wait
-	// for a large one, and all that is pending on one goes in one pass.
-	InOrder bool
-
 	// Now reads the clock for Message.Published; nil means monotonic time since NewHub.
 	Now func() time.Duration
 
