@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"c100k/internal/edge"
+	"c100k/netpoll"
 	"c100k/socketio"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +49,12 @@ const (
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
 
+	maxHeadMin         = 1 << 10 // bytes
+	maxHeadMax         = 64 << 10
+	maxRequestsDefault = 4096
+
 	handshakeTimeoutDefault = 5 * time.Second
+	bodyTimeoutDefault      = 5 * time.Minute
 	pingIntervalDefault     = 30 * time.Second
 	pingTimeoutDefault      = 10 * time.Second
 	drainDefault            = 30 * time.Second
@@ -96,6 +103,13 @@ type Config struct {
 	// header: its clients could send one. Default none: the peer's address counts.
 	TrustedProxies []netip.Prefix
 
+	// MaxHead is the largest request head, in bytes, 1 KiB to 64 KiB; larger: 431. Default 8 KiB.
+	MaxHead int
+	// MaxRequests is how many requests net/http serves at one time, 1 to 16,777,216: the API, files, and
+	// those for Upstream or Handler; beyond it 503. WebSockets through Upstream do not count. Default
+	// 4,096. Each worker counts its own.
+	MaxRequests int
+
 	// MaxMessage is the largest message a client may send, in bytes, 1 to 1 GiB; larger: close 1009. Default 64 KiB.
 	MaxMessage int
 	// Rate is how many messages a second a connection may send on average; beyond it close 1008. Zero: no limit.
@@ -112,6 +126,9 @@ type Config struct {
 
 	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default 5 s.
 	HandshakeTimeout time.Duration
+	// BodyTimeout is the time that the body of a request to net/http may take in all, 100 ms to 24 h;
+	// 10 s without a byte of it end it earlier: 408. Default 5 min. Off: only the 10 s hold.
+	BodyTimeout time.Duration
 	// PingInterval is the quiet time after which a connection is asked whether it lives, 100 ms to 24 h. Default 30 s.
 	// Off: no heartbeats; half-open peers are then found by TCP alone.
 	PingInterval time.Duration
@@ -125,6 +142,11 @@ type Config struct {
 	// for any port, "*.example.com" for its subdomains by http and https, "same-host", "null", or "*" for all. Default:
 	// only the host the request was sent to.
 	Origins []string
+	// Hosts are the values of Host that are served, names such as "example.com" or "*.example.com";
+	// others get 421. With Dev the loopback names and all IP addresses are served too, and no other
+	// name: a foreign page whose name resolves to 127.0.0.1 is refused. Default: all, with Dev only
+	// those.
+	Hosts []string
 	// PublicTopics are the topics that need no token: names, or patterns in which "*" stands for any run of
 	// characters. Default none.
 	PublicTopics []string
@@ -139,9 +161,10 @@ type Config struct {
 	Upstream string
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes Upstream and Handler.
 	Static string
-	// Bus joins nodes: "memory" (default) is a node alone, nats://HOST:PORT the nodes at that NATS server, with TOKEN@ or
-	// USER:PASSWORD@ before HOST where it asks for one. New fails with ErrBus if it cannot be reached; when it is lost later, the
-	// node goes on and comes back by itself.
+	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
+	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
+	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
+	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none. Excludes APIKeyFile.
@@ -151,8 +174,10 @@ type Config struct {
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool
 
-	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins and compression are those of the
-	// node. Nil: a server of the node's own, whose clients subscribe and publish to the node's topics; see NoSocketIO.
+	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins
+	// and compression are those of the node. Its rooms stay within this process, so it excludes a Bus
+	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
+	// server of the node's own, whose clients subscribe and publish to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
 	// NoSocketIO turns /socket.io/ off. Default false.
 	NoSocketIO bool
@@ -173,6 +198,9 @@ type Config struct {
 	// OnListen is called by Serve when the ports are open; connections may be served already. admin is nil when
 	// there is no admin port. Nil: nobody is told.
 	OnListen func(public, admin net.Addr) `json:"-"`
+
+	// layer makes loop i's layer below the protocols of the public port; nil for none.
+	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
 }
@@ -197,7 +225,10 @@ func (c *Config) fill() {
 	orDefault(&c.Workers, 1)
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
+	orDefault(&c.MaxHead, edge.HeadBytesMax)
+	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
+	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)
 	orDefault(&c.Drain, drainDefault)

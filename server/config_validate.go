@@ -90,6 +90,8 @@ func (c *Config) validateNumbers(v *validator) {
 	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
 	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
 	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")
+	v.between("MaxHead", c.MaxHead, maxHeadMin, maxHeadMax, " bytes")
+	v.between("MaxRequests", c.MaxRequests, 1, connsMax, " requests")
 	v.between("MaxMessage", c.MaxMessage, 1, maxMessageMax, " bytes")
 	if c.Outbox != 0 {
 		v.between("Outbox", c.Outbox, max(1, c.MaxMessage), outboxMax, " bytes (it has to take one message of the largest size)")
@@ -110,6 +112,9 @@ func (c *Config) validateTimes(v *validator) {
 		}
 	}
 	within("HandshakeTimeout", c.HandshakeTimeout)
+	if c.BodyTimeout != Off {
+		within("BodyTimeout", c.BodyTimeout)
+	}
 	within("PingTimeout", c.PingTimeout)
 	if c.PingInterval != Off {
 		within("PingInterval", c.PingInterval)
@@ -123,6 +128,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateSocketIO(v)
 	for _, pattern := range c.PublicTopics {
 		if pattern == "" || len(pattern) > 255 || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, unicode.IsControl) {
 			v.refuse("PublicTopics", strconv.Quote(pattern), "a topic is 1 to 255 bytes of UTF-8 without control characters")
@@ -143,6 +149,23 @@ func (c *Config) validateBus(v *validator) {
 	}
 }
 
+// validateSocketIO refuses what a server of the program's own cannot do.
+func (c *Config) validateSocketIO(v *validator) {
+	if c.SocketIO == nil {
+		return
+	}
+	if c.Bus != "" && c.Bus != BusMemory {
+		v.refuse("Bus", strconv.Quote(natsbus.RedactedURL(c.Bus)),
+			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
+	}
+	if c.NoSocketIO {
+		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")
+	}
+	if c.SocketIOV2 {
+		v.refuse("SocketIOV2", "true", "with SocketIO, its own socketio.Options.AllowV3 lets those clients in")
+	}
+}
+
 func (c *Config) validateHTTP(v *validator) {
 	if c.Listen != "" {
 		v.address("Listen", c.Listen)
@@ -159,6 +182,11 @@ func (c *Config) validateHTTP(v *validator) {
 				err = cause // the value is named already
 			}
 			v.refuse("Origins", strconv.Quote(origin), err.Error()+": allowed are *, https://example.com, *.example.com, same-host")
+		}
+	}
+	for _, host := range c.Hosts {
+		if _, err := (edge.HostRules{}).With([]string{host}); err != nil {
+			v.refuse("Hosts", strconv.Quote(host), "allowed are names such as example.com or *.example.com, without a port")
 		}
 	}
 	if c.Upstream != "" {

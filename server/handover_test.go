@@ -106,17 +106,17 @@ func (p *pollster) expect(status int, body string) string {
 const pollPath = sioPath + "?EIO=4&transport=polling"
 
 func pollRequest(sid string) string {
-	return "GET " + pollPath + "&sid=" + sid + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	return "GET " + pollPath + "&sid=" + sid + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 }
 
 func postHead(sid string, length int) string {
-	return fmt.Sprintf("POST %s&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", pollPath, sid, length)
+	return fmt.Sprintf("POST %s&sid=%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", pollPath, sid, length)
 }
 
 // open makes a session on the connection's node, connected to "/".
 func (p *pollster) open() (sid string) {
 	p.t.Helper()
-	p.send("GET " + pollPath + " HTTP/1.1\r\nHost: h\r\n\r\n")
+	p.send("GET " + pollPath + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	var told struct{ SID string }
 	if err := json.Unmarshal([]byte(p.expect(200, "0{"))[1:], &told); err != nil {
 		p.t.Fatal(err)
@@ -243,7 +243,7 @@ func TestHandedOverByAProxy(t *testing.T) {
 	client := func(name string, status int) {
 		t.Helper()
 		p := dialPoll(t, nodes[0])
-		p.send("GET " + sioPath + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + name + "\r\nConnection: Upgrade\r\n" +
+		p.send("GET " + sioPath + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: " + name + "\r\nConnection: Upgrade\r\n" +
 			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 		r, err := http.ReadResponse(p.in, nil)
 		if err != nil || r.StatusCode != status {

@@ -65,7 +65,7 @@ func TestMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An ordinary request first: the stream comes on a connection that net/http has served.
-	fmt.Fprint(events, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	fmt.Fprint(events, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	in := bufio.NewReader(events)
 	r, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -74,7 +74,7 @@ func TestMounted(t *testing.T) {
 	if body, err := io.ReadAll(r.Body); err != nil || string(body) != "theirs" {
 		t.Fatalf("%q %v", body, err)
 	}
-	fmt.Fprint(events, "GET /sse?topic=t HTTP/1.1\r\nHost: h\r\n\r\n")
+	fmt.Fprint(events, "GET /sse?topic=t HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if r, err = http.ReadResponse(in, nil); err != nil || r.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%v %v", r, err)
 	}
@@ -102,7 +102,7 @@ func TestMounted(t *testing.T) {
 	for _, c := range append(conns, c, e, events) {
 		c.Close()
 	}
-	eventually(t, "every place is free", func() bool { return s.admission.Open() == 0 && s.connections() == 0 })
+	eventually(t, "every place is free", func() bool { return s.admission.Open() == 0 && s.node.Connections() == 0 })
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

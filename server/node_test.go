@@ -107,7 +107,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func subscribers(s *Server, topic string) int {
-	info, _ := s.hub.Topic(topic)
+	info, _ := s.node.Hub().Topic(topic)
 	return info.Members
 }
 
@@ -247,7 +247,7 @@ func TestShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(ctx) }()
-		eventually(t, "draining", s.draining.Load)
+		eventually(t, "draining", s.draining)
 		say(t, c, "still served")
 		expectText(t, c, "still served")
 		cancel()
@@ -345,7 +345,7 @@ func TestOwnHandler(t *testing.T) {
 	}
 	in := bufio.NewReader(c)
 	for _, path := range []string{"/", "/a/b", "/wsx"} {
-		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 		r, err := http.ReadResponse(in, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +354,7 @@ func TestOwnHandler(t *testing.T) {
 			t.Errorf("%q %v", body, err)
 		}
 	}
-	fmt.Fprint(c, "GET /ws?topic=t HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	fmt.Fprint(c, "GET /ws?topic=t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	if r, err := http.ReadResponse(in, nil); err != nil || r.StatusCode != 101 {
 		t.Fatalf("%v %v", r, err)
 	}

@@ -131,7 +131,7 @@ func proxyLine(client string) string {
 
 // request is one with a field of X-Forwarded-For for each address.
 func request(path string, forwardedFor ...string) string {
-	head := "GET " + path + " HTTP/1.1\r\nHost: h\r\n"
+	head := "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n"
 	if strings.HasPrefix(path, "/ws") {
 		head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	}

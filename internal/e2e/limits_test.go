@@ -35,7 +35,7 @@ func TestMaxConns(t *testing.T) {
 			for range 5 {
 				inside = append(inside, n.upgrade(t, "/echo"))
 			}
-			for _, request := range []string{upgradeRequest("/echo"), "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "GET /sse?topic=a HTTP/1.1\r\nHost: h\r\n\r\n"} {
+			for _, request := range []string{upgradeRequest("/echo"), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /sse?topic=a HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
 				p := dial(t, n.public)
 				p.send(request)
 				if header, _ := p.expectRefusal(test.status); header.Get("Retry-After") == "" {
@@ -90,8 +90,9 @@ func TestOverLimitStorm(t *testing.T) {
 	wg.Wait()
 }
 
-// TestFileLimit takes the descriptors away from a node that runs: those who are there are served on, those who come are refused without
-// the node spinning, and it accepts again when there are descriptors.
+// TestFileLimit takes the descriptors away from a node that runs: those who are there are served
+// on, those who come are refused without the node spinning, and it accepts again when there are
+// descriptors.
 func TestFileLimit(t *testing.T) {
 	oneProcess(t)
 	t.Parallel()
@@ -149,7 +150,8 @@ func TestFileLimit(t *testing.T) {
 	})
 }
 
-// TestUlimit starts a node where hardly a file may be opened: it says what it can hold, and holds it.
+// TestUlimit starts a node where hardly a file may be opened: it says what it can hold, and holds
+// it.
 func TestUlimit(t *testing.T) {
 	oneProcess(t)
 	t.Parallel()

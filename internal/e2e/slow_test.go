@@ -1,4 +1,5 @@
-// Clients that are slow, silent, greedy or rude: each costs what it may cost, and nobody else notices.
+// Clients that are slow, silent, greedy or rude: each costs what it may cost, and nobody else
+// notices.
 
 package e2e
 
@@ -135,7 +136,8 @@ func TestRate(t *testing.T) {
 	p.expectEnd()
 }
 
-// TestRSTStorm opens and resets connections at every stage of their life while somebody else is served.
+// TestRSTStorm opens and resets connections at every stage of their life while somebody else is
+// served.
 func TestRSTStorm(t *testing.T) {
 	t.Parallel()
 	const storm, workers = 2000, 8
@@ -148,9 +150,12 @@ func TestRSTStorm(t *testing.T) {
 		func(p *peer) error {
 			return errors.Join(p.shakeHands("/echo"), p.tryFrame(false, ws.OpText, make([]byte, 5000)))
 		},
-		func(p *peer) error { _, err := p.Write([]byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")); return err },
 		func(p *peer) error {
-			_, err := p.Write([]byte("GET /sse?topic=storm HTTP/1.1\r\nHost: h\r\n\r\n"))
+			_, err := p.Write([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+			return err
+		},
+		func(p *peer) error {
+			_, err := p.Write([]byte("GET /sse?topic=storm HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 			return err
 		},
 	}

@@ -262,8 +262,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Each line of the file that WriteFile writes is accepted when its # is taken off, and those without an example are
-// the default.
+// Each line of the file that WriteFile writes is accepted when its # is taken off, and those
+// without an example are the default.
 func TestInitFileIsAConfiguration(t *testing.T) {
 	text := bytes.Buffer{}
 	if err := WriteFile(&text); err != nil {
@@ -316,7 +316,7 @@ func TestEffectiveIsAConfiguration(t *testing.T) {
 	want := loaded.Options.Node.WithDefaults()
 	want.APIKey = ""
 	got := again.Options.Node.WithDefaults()
-	if got.TrustedProxies, got.PublicTopics = nil, nil; !reflect.DeepEqual(got, want) {
+	if got.TrustedProxies, got.Hosts, got.PublicTopics = nil, nil, nil; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

@@ -1,4 +1,5 @@
-// The table of settings. Flags, variables, keys of the file, help, `config init` and `config show` all come from it.
+// The table of settings. Flags, variables, keys of the file, help, `config init` and `config show`
+// all come from it.
 
 package settings
 
@@ -50,6 +51,10 @@ func limitRows(n *server.Config) []Setting {
 			Help:    "connections of all workers together; beyond it new ones get 503 and Retry-After"},
 		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
 			Help: "connections one address may hold, in each worker; beyond it 429"},
+		{Name: "max-head", Field: "MaxHead", Value: size(&n.MaxHead), Unit: "bytes",
+			Help: "largest request head (cookies and other header fields), up to 64KiB; larger: 431"},
+		{Name: "max-requests", Field: "MaxRequests", Value: count(&n.MaxRequests), Unit: "requests",
+			Help: "requests for the API, files or --upstream at one time, in each worker; beyond it 503"},
 		{Name: "max-message", Field: "MaxMessage", Value: size(&n.MaxMessage), Unit: "bytes",
 			Help: "largest message a client may send; larger: close 1009, and never more memory than that"},
 		{Name: "rate", Field: "Rate", Value: rate(&n.Rate), Unit: "messages a second",
@@ -67,6 +72,8 @@ func timeRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "handshake-timeout", Field: "HandshakeTimeout", Value: duration(&n.HandshakeTimeout),
 			Help: "from accept to the end of the request head"},
+		{Name: "body-timeout", Field: "BodyTimeout", Value: durationOrOff(&n.BodyTimeout, "off"),
+			Help: "time for the body of a request to the API or --upstream; 10s without a byte of it end it earlier: 408"},
 		{Name: "ping-interval", Field: "PingInterval", Value: durationOrOff(&n.PingInterval, "off"),
 			Help: "heartbeat of a quiet connection; off: none"},
 		{Name: "ping-timeout", Field: "PingTimeout", Value: duration(&n.PingTimeout),
@@ -82,6 +89,8 @@ func accessRows(n *server.Config) []Setting {
 			Help: "networks whose X-Forwarded-For and PROXY header are believed"},
 		{Name: "origin", Field: "Origins", Value: texts(&n.Origins, "ORIGIN,..."), Default: "none: the host of the request", Example: "[https://example.com]",
 			Help: "allowed Origin values, for WebSocket and for HTTP: https://example.com, *.example.com, same-host, * for all"},
+		{Name: "host", Field: "Hosts", Value: texts(&n.Hosts, "NAME,..."), Default: "none: all, with --dev loopback names and IP addresses", Example: "[push.example.com]",
+			Help: "values of Host that are served, example.com or *.example.com; others get 421"},
 		{Name: "public-topics", Field: "PublicTopics", Value: texts(&n.PublicTopics, "PATTERN,..."), Example: `[news, "chat.*"]`,
 			Help: "topics that need no token; * in a pattern stands for any characters"},
 		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",

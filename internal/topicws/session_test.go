@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/prototest"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
@@ -21,9 +22,12 @@ const (
 	formEnvelopeDeflated
 )
 
-func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int) (*prototest.Node, *Handler) {
+// layered has the clients of a node speak a layer below WebSocket.
+func layered(o *prototest.Options) { o.Layered = true }
+
+func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with ...func(*prototest.Options)) (*prototest.Node, *Handler) {
 	var h *Handler
-	n := prototest.NewNode(t, prototest.Options{
+	o := prototest.Options{
 		Seed:               seed,
 		Encoders:           []broadcast.Encoder{EncodeBare, EncodeBareDeflated, EncodeEnvelope, EncodeEnvelopeDeflated},
 		Policy:             policy,
@@ -43,14 +47,19 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int) (*prot
 					Shard: n.Shard, Sink: n.Sink,
 				},
 				Publish:      publisher(n.Hub),
-				MaySubscribe: func(_ *netpoll.Conn, topic string) bool { return topic != "secret" },
+				Principals:   &auth.Principals{},
+				MaySubscribe: func(who *auth.Principal, topic string) bool { return who.MaySubscribe(topic, 0) },
+				MayPublish:   func(who *auth.Principal, topic string) bool { return who.MayPublish(topic, 0) },
 				Forms:        Forms{formBare, formBareDeflated, formEnvelope, formEnvelopeDeflated},
 			})
 			hs[1] = h
 			return hs
 		},
-	})
-	return n, h
+	}
+	for _, f := range with {
+		f(&o)
+	}
+	return prototest.NewNode(t, o), h
 }
 
 // publisher publishes to the hub, but to two topics that stand for a node in trouble.
@@ -66,7 +75,15 @@ func publisher(hub *broadcast.Hub) func(string, broadcast.Kind, []byte) (broadca
 	}
 }
 
+// rights are those of a client of the tests: it may publish, or subscribe to what is no secret.
+type rights struct{ publish, subscribe bool }
+
+func (r *rights) MaySubscribe(topic string) bool { return r.subscribe && topic != "secret" }
+func (r *rights) MayPublish(string) bool         { return r.publish }
+
 func params(args []string) (p Params) {
+	r := &rights{}
+	p.Who = &auth.Principal{Rights: r}
 	for _, a := range args {
 		switch name, value, _ := strings.Cut(a, "="); name {
 		case "bare":
@@ -74,9 +91,9 @@ func params(args []string) (p Params) {
 		case "topic":
 			p.Topics = append(p.Topics, value)
 		case "publish":
-			p.CanPublish = true
+			r.publish = true
 		case "subscribe":
-			p.CanSubscribe = true
+			r.subscribe = true
 		case "deflate":
 			p.Deflate = true
 		}
@@ -84,9 +101,9 @@ func params(args []string) (p Params) {
 	return p
 }
 
-func cast(seed uint64, policy broadcast.Policy, outbox int) func(t *testing.T) prototest.Cast {
+func cast(seed uint64, policy broadcast.Policy, outbox int, with ...func(*prototest.Options)) func(t *testing.T) prototest.Cast {
 	return func(t *testing.T) prototest.Cast {
-		n, h := node(t, seed, policy, outbox)
+		n, h := node(t, seed, policy, outbox, with...)
 		return prototest.Cast{
 			Node: n, Role: 1,
 			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { h.Open(l, c, params(args)) },
@@ -141,6 +158,18 @@ func TestGaps(t *testing.T) {
 	prototest.Run(t, "testdata/slow/disconnect.txt", cast(0, broadcast.Disconnect, 200))
 }
 
+// TestTranscriptsBelowALayer: what clients say and get does not depend on a layer below.
+func TestTranscriptsBelowALayer(t *testing.T) {
+	prototest.Run(t, "testdata/*.txt", cast(0, broadcast.Disconnect, 1<<20, layered))
+	for seed := uint64(1); seed <= 5; seed++ {
+		prototest.Run(t, "testdata/enveloped.txt", cast(seed, broadcast.Disconnect, 1<<20, layered))
+		prototest.Run(t, "testdata/refused.txt", cast(seed, broadcast.Disconnect, 1<<20, layered))
+	}
+	prototest.Run(t, "testdata/slow/newest.txt", cast(0, broadcast.DropNewest, 200, layered))
+	prototest.Run(t, "testdata/slow/layered/oldest*.txt", cast(0, broadcast.DropOldest, 200, layered))
+	prototest.Run(t, "testdata/slow/disconnect.txt", cast(0, broadcast.Disconnect, 200, layered))
+}
+
 func TestSessionIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(session{}); n > 16 {
 		t.Errorf("a session has %d bytes", n)
@@ -154,7 +183,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for i := range 50 {
 		p := n.Connect(1)
 		n.Do(p, func(l *netpoll.Loop, c *netpoll.Conn) {
-			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, CanPublish: true, CanSubscribe: true})
+			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, Who: &auth.Principal{Rights: &rights{true, true}}})
 		})
 		p.Write([]byte{0x81, 0xfe, 0x10}) // the beginning of a frame
 		peers = append(peers, p)

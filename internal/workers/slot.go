@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"c100k/internal/admin"
+	"c100k/internal/figures"
 )
 
 // slot is the place of one worker.
@@ -23,13 +23,13 @@ type slot struct {
 	mu       sync.Mutex // guards the fields below
 	now      *process   // nil: none
 	restarts uint64
-	waiting  time.Duration // how long the place stays empty, where it is
-	past     admin.Stats   // what processes that have ended had counted
-	last     admin.Stats   // the last reading of the present one
+	waiting  time.Duration    // how long the place stays empty, where it is
+	past     *figures.Reading // what processes that have ended had counted
+	last     *figures.Reading // the last reading of the present one
 }
 
 func newSlot(s *Supervisor, number int) *slot {
-	p := &slot{number: number, s: s}
+	p := &slot{number: number, s: s, past: new(figures.Reading), last: new(figures.Reading)}
 	p.life = p.live
 	return p
 }
@@ -66,7 +66,11 @@ func (p *slot) run() error {
 // live starts a process, waits for its end, and tells how it ended. The error is what kept it from
 // serving, as far as somebody has said so.
 func (p *slot) live() (how string, err error) {
-	process, err := startProcess(p.s.starter, p.s.opt.Command(), p.orders, p.s.public, func(m *move) { p.s.relay(p, m) })
+	port, err := p.s.port.share()
+	if err != nil {
+		return "not started", err
+	}
+	process, err := startProcess(p.s.starter, p.s.opt.Command(), port, p.orders, p.s.public, func(m *move) { p.s.relay(p, m) })
 	if err != nil {
 		return "not started", err
 	}
@@ -96,14 +100,20 @@ func (p *slot) orders() *Orders {
 	return p.s.orders(p.number, of)
 }
 
-// await waits for the end of a process, and ends one that does not come to serve.
+// await waits for the end of a process, and ends one that does not come to serve, or hangs.
 func (p *slot) await(process *process) {
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
+	tick := time.NewTicker(p.s.opt.Liveness.Beat)
+	defer tick.Stop()
 	for serving := process.serving; ; {
 		select {
 		case <-process.ended:
 			return
+		case <-tick.C:
+			if serving == nil {
+				p.watch(process)
+			}
 		case <-timeout.C:
 			p.s.log.Error("worker does not come to serve and is killed", "worker", p.number, "pid", process.pid(), "after", startTimeout)
 			process.signal(syscall.SIGKILL)
@@ -121,8 +131,8 @@ func (p *slot) empty() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = nil
-	addTotals(&p.past, lost(&p.last))
-	p.last = admin.Stats{}
+	p.past.AddTotals(p.last.Ended(reasonLost))
+	p.last = new(figures.Reading)
 }
 
 // process is the present one, nil where the place is empty.

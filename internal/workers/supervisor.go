@@ -18,6 +18,7 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus/natsbus"
+	"c100k/internal/figures"
 	"c100k/server"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil:
 	// this program, with its own arguments and environment.
 	Command func() *exec.Cmd
+	// Liveness is how long a worker may be silent; zero fields mean the defaults.
+	Liveness Liveness
 }
 
 // Supervisor runs a node of several processes. Any goroutine.
@@ -41,6 +44,7 @@ type Supervisor struct {
 	log    *slog.Logger
 	slots  []*slot
 	fleet  *fleet
+	self   *figures.ProcessReader
 	public http.Handler // the API behind the key, for workers whose clients ask for it
 
 	// immutable after open
@@ -80,10 +84,11 @@ func New(opt Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{opt: opt, log: c.Logger, stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
+	s := &Supervisor{opt: opt, log: c.Logger, stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now(), self: figures.NewProcessReader()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.opt.Liveness = s.opt.Liveness.withDefaults()
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
 	}
@@ -220,7 +225,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
 	}
 }
 

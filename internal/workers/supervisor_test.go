@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/internal/figures"
 	"c100k/server"
 )
 
@@ -137,7 +138,31 @@ func (r *running) ask(method, path, body string, out any) int {
 	return response.StatusCode
 }
 
-func (r *running) stats() (s admin.Stats) {
+// figuresDocument is what the tests look at in the document of GET /v1/stats.
+type figuresDocument struct {
+	Connections struct {
+		Total  int
+		Opened map[string]uint64            `json:"opened_total"`
+		Closed map[string]map[string]uint64 `json:"closed_total"`
+	}
+	Messages struct {
+		Sent uint64 `json:"sent_total"`
+	}
+	HandshakesRejected map[string]uint64 `json:"handshakes_rejected_total"`
+	RequestsMoved      uint64            `json:"requests_moved_total"`
+	Loops              []struct {
+		Loop  int
+		Turns uint64 `json:"turns_total"`
+	}
+	Workers []struct {
+		Worker, PID, Connections int
+		State, Note              string
+		Restarts                 uint64 `json:"restarts_total"`
+		PrivateBytes             int64  `json:"private_bytes"`
+	}
+}
+
+func (r *running) stats() (s figuresDocument) {
 	r.t.Helper()
 	r.ask("GET", "/v1/stats", "", &s)
 	return s
@@ -212,7 +237,7 @@ func TestNode(t *testing.T) {
 		t.Fatalf("%d connections, %d workers, %d loops", s.Connections.Total, len(s.Workers), len(s.Loops))
 	}
 	for i, w := range s.Workers {
-		if w.State != admin.WorkerServing || w.Worker != i || w.PID == 0 || w.Connections == 0 || w.PrivateBytes == 0 || s.Loops[i].Loop != i {
+		if w.State != figures.WorkerServing || w.Worker != i || w.PID == 0 || w.Connections == 0 || w.PrivateBytes == 0 || s.Loops[i].Loop != i {
 			t.Errorf("worker %d: %+v; loop %+v", i, w, s.Loops[i])
 		}
 	}
@@ -256,7 +281,7 @@ func TestNode(t *testing.T) {
 	lost := s.Workers[1].Connections
 	r.eventually("started again", func() error {
 		now := r.stats()
-		if w := now.Workers[1]; w.State != admin.WorkerServing || w.Restarts != 1 || w.PID == s.Workers[1].PID {
+		if w := now.Workers[1]; w.State != figures.WorkerServing || w.Restarts != 1 || w.PID == s.Workers[1].PID {
 			return fmt.Errorf("%+v", w)
 		}
 		if now.Connections.Opened["sse"] < many || now.Messages.Sent < many {
@@ -345,13 +370,66 @@ func (r *running) hang(pid int) {
 	})
 }
 
+// TestStrangersAtThePublicAPI: strangers without a key that announce bodies and send none are
+// answered, and take nothing that a publisher with a key needs.
+func TestStrangersAtThePublicAPI(t *testing.T) {
+	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
+	const strangers = 40 * 3 // more than the links of all workers together
+	conns := make([]net.Conn, strangers)
+	for i := range conns {
+		conn, err := net.Dial("tcp", r.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		conns[i] = conn
+	}
+	for i, conn := range conns {
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || response.StatusCode != 401 {
+			t.Fatalf("stranger %d: %v, %v", i, response, err)
+		}
+	}
+	// With the key they wait for their own bodies, and nobody waits for them.
+	for range strangers {
+		conn, err := net.Dial("tcp", r.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a-long-secret\r\nContent-Length: 9\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 6 {
+		request, err := http.NewRequest("POST", "http://"+r.public+"/v1/topics/a", strings.NewReader("text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer a-long-secret")
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != 200 {
+			t.Errorf("status %d", response.StatusCode)
+		}
+	}
+}
+
 // TestHungWorker: what does not answer is left out, and said so; nothing waits for it for long.
 func TestHungWorker(t *testing.T) {
-	r := start(t, nil)
+	r := start(t, neverOut)
 	pid := r.stats().Workers[2].PID
 	r.hang(pid)
 	s := r.stats()
-	if w := s.Workers[2]; w.State != admin.WorkerSilent || w.Note != "does not answer" || s.Workers[0].State != admin.WorkerServing {
+	if w := s.Workers[2]; w.State != figures.WorkerSilent || w.Note != "does not answer" || s.Workers[0].State != figures.WorkerServing {
 		t.Errorf("%+v", s.Workers)
 	}
 	var text string
@@ -371,7 +449,7 @@ func TestHungWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("it answers again", func() error {
-		if w := r.stats().Workers[2]; w.State != admin.WorkerServing || w.Restarts != 0 {
+		if w := r.stats().Workers[2]; w.State != figures.WorkerServing || w.Restarts != 0 {
 			return fmt.Errorf("%+v", w)
 		}
 		return nil
@@ -438,7 +516,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("started again", func() error {
-		if w := r.stats().Workers[0]; w.State != admin.WorkerServing || w.PID == pid {
+		if w := r.stats().Workers[0]; w.State != figures.WorkerServing || w.PID == pid {
 			return fmt.Errorf("%+v", w)
 		}
 		return nil
