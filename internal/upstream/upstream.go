@@ -3,7 +3,8 @@
 //
 // [Proxy] is the http.Handler. It forwards a request with what trusted proxies and this node say of
 // the client (forwarded.go), bounds the wait for the answer, and counts answers and latency. A
-// WebSocket of the application is a [tunnel]: Proxy counts it, and Drain ends it with close frame 1012.
+// WebSocket of the application is a [tunnel]: Proxy counts it, and Drain ends it with close frame
+// 1012.
 package upstream
 
 import (
