@@ -143,3 +143,40 @@ func FuzzOrders(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDocument: a change or a failure from a link is one whole document of its type, the same when
+// it is written and read again, or an error.
+func FuzzDocument(f *testing.F) {
+	for _, v := range []any{Change{Config: someOrders().Config}, failureOf(server.ErrListen), Failure{Field: &server.FieldError{Field: "Listen"}}} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(`{"text":"a"} {}`))
+	f.Add([]byte(`{"level":"LOUD"}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, fresh := range []func() any{func() any { return new(Change) }, func() any { return new(Failure) }} {
+			v := fresh()
+			if readDocument(bytes.NewReader(text), v) != nil {
+				continue
+			}
+			first, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := fresh()
+			if err := readDocument(bytes.NewReader(first), again); err != nil {
+				t.Fatalf("%s: %v", first, err)
+			}
+			if second, err := json.Marshal(again); err != nil || !bytes.Equal(first, second) {
+				t.Fatalf("%s\n%s\n%v", first, second, err)
+			}
+			if failure, ok := v.(*Failure); ok {
+				_ = errors.Is(failure, server.ErrListen)
+			}
+		}
+	})
+}
