@@ -119,8 +119,8 @@ func (a *app) interruptible(ctx context.Context) (_ context.Context, stop func()
 // its group, as timeout(1) does, delivers it twice.
 const echoOfSignal = 100 * time.Millisecond
 
-// catch delivers signals, without their echoes, until stop is called. A TERM is not lost behind many
-// HUPs that the program has not come to: of those that wait, one HUP stands for all.
+// catch delivers signals, without their echoes, until stop is called. A TERM is not lost behind
+// many HUPs that the program has not come to: of those that wait, one HUP stands for all.
 func catch(which ...os.Signal) (signals <-chan os.Signal, stop func()) {
 	raw, ch, end := make(chan os.Signal, 64), make(chan os.Signal), make(chan struct{})
 	signal.Notify(raw, which...)
