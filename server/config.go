@@ -179,6 +179,9 @@ type Config struct {
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes
 	// Upstream and Handler.
 	Static string
+	// StaticDotfiles serves files below Static whose name, or that of a directory above, begins with a
+	// dot. Default false.
+	StaticDotfiles bool
 	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
 	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
 	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics

@@ -6,14 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"c100k/internal/admin"
@@ -174,38 +171,11 @@ func (s *Server) otherHandler() (http.Handler, error) {
 	case s.cfg.Upstream != "":
 		return s.makeUpstream()
 	case s.cfg.Static != "":
-		return static(s.cfg.Static)
+		return static(s.cfg.Static, s.cfg.StaticDotfiles)
 	case s.cfg.Dev:
 		return web.New(web.Config{PublishURL: s.publishURL()}), nil
 	}
 	return http.NotFoundHandler(), nil
-}
-
-// static serves the files below a directory, and nothing outside of it that a link may point to.
-func static(dir string) (http.Handler, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("field Static: %w", err)
-	}
-	return http.FileServerFS(confined{root.FS()}), nil
-}
-
-// confined puts errors into words that http.FileServerFS has an answer for; others it takes for
-// ours, and answers 500.
-type confined struct{ fs.FS }
-
-// Open opens a file for reading.
-func (c confined) Open(name string) (fs.File, error) {
-	file, err := c.FS.Open(name)
-	var path *fs.PathError
-	var errno syscall.Errno
-	switch {
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR):
-		return nil, fs.ErrNotExist // a name that no file can have
-	case errors.As(err, &path) && !errors.As(path.Err, &errno):
-		return nil, fs.ErrPermission // os.Root has refused, not the system: a link that leads outside
-	}
-	return file, err
 }
 
 // makeUpstream makes the reverse proxy to the application.

@@ -118,6 +118,8 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "time for --upstream to begin its answer; beyond it 504"},
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
 			Help: "directory whose files answer all other HTTP requests"},
+		{Name: "static-dotfiles", Field: "StaticDotfiles", Value: toggle(&n.StaticDotfiles),
+			Help: "serves files of --static whose name begins with a dot, too"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
 			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST"},
 	}
