@@ -84,7 +84,7 @@ var wideYet = []string{
 	"internal/admin", "internal/auth", "internal/bus", "internal/bus/bustest", "internal/bus/natsbus",
 	"internal/engineio", "internal/figures", "internal/node", "internal/proto", "internal/prototest",
 	"loadgen", "loadgen/report", "loadgen/report/uplot",
-	"loadgen/swarm", "loadgen/view", "netpoll", "server", "socketio",
+	"loadgen/swarm", "loadgen/view", "server", "socketio",
 }
 
 // TestCommentsAreNarrow looks at comments on lines of their own. A directive cannot be broken.
