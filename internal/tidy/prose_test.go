@@ -92,7 +92,6 @@ var wideYet = []string{
 	"internal/prototest",
 	"loadgen",
 	"loadgen/report",
-	"netpoll",
 	"socketio",
 }
 
