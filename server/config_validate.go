@@ -1,4 +1,5 @@
-// Validation of a Config: what each field may be, said with the field, what was given and what is allowed.
+// Validation of a Config: what each field may be, said with the field, what was given and what is
+// allowed.
 
 package server
 
@@ -30,8 +31,9 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s is %s; %s", e.Field, e.Given, e.Allowed)
 }
 
-// Validate says everything that is wrong with the configuration: an errors.Join of *FieldError, or nil. Zero fields
-// are defaults and therefore right. It looks at nothing but the values; FitsMachine asks the machine.
+// Validate says everything that is wrong with the configuration: an errors.Join of *FieldError, or
+// nil. Zero fields are defaults and therefore right. It looks at nothing but the values;
+// FitsMachine asks the machine.
 func (c *Config) Validate() error {
 	full := *c
 	full.fill()
@@ -44,7 +46,8 @@ func (c *Config) Validate() error {
 	return errors.Join(v.errs...)
 }
 
-// FitsMachine says whether this process can hold what the configuration asks of it: a *FieldError, or nil.
+// FitsMachine says whether this process can hold what the configuration asks of it: a *FieldError,
+// or nil.
 func (c *Config) FitsMachine() error {
 	allowed := connsAllowed()
 	workers := max(1, c.Workers)
@@ -223,7 +226,8 @@ func redacted(text string) string {
 	return text
 }
 
-// Bounds of an API key, in characters: a shorter one is guessed, a longer one does not fit a request head.
+// Bounds of an API key, in characters: a shorter one is guessed, a longer one does not fit a
+// request head.
 const (
 	apiKeyMin = 8
 	apiKeyMax = 1024
@@ -249,8 +253,8 @@ func validKey(key string) bool {
 	return len(key) >= apiKeyMin && len(key) <= apiKeyMax
 }
 
-// ReadAPIKey returns the API key, from APIKeyFile if that is set (space around it does not count), or "" when there
-// is none. Any goroutine; reads a file.
+// ReadAPIKey returns the API key, from APIKeyFile if that is set (space around it does not count),
+// or "" when there is none. Any goroutine; reads a file.
 func (c *Config) ReadAPIKey() (string, error) {
 	if c.APIKeyFile == "" {
 		return c.APIKey, nil

@@ -128,7 +128,8 @@ func (p *pollster) open() (sid string) {
 	return told.SID
 }
 
-// TestRequestsGoHome: whatever comes to another worker is served where the client lives, and the connection stays there.
+// TestRequestsGoHome: whatever comes to another worker is served where the client lives, and the
+// connection stays there.
 func TestRequestsGoHome(t *testing.T) {
 	nodes, _ := startWorkers(t, nil)
 	sid := dialPoll(t, nodes[1]).open()
@@ -161,7 +162,8 @@ func TestRequestsGoHome(t *testing.T) {
 
 const unknownSession = `{"code":1,"message":"Session ID unknown"}`
 
-// TestNobodyTakesIt: a request that cannot be handed over is answered like one for a session that nobody knows, and its connection goes on.
+// TestNobodyTakesIt: a request that cannot be handed over is answered like one for a session that
+// nobody knows, and its connection goes on.
 func TestNobodyTakesIt(t *testing.T) {
 	nodes, way := startWorkers(t, nil)
 	sid := dialPoll(t, nodes[1]).open()
@@ -207,7 +209,8 @@ func sidAt(worker, loop byte) string {
 	return strings.Repeat("A", 13) + string(tail)
 }
 
-// TestHandedOverIsAdmitted: the other worker counts the connection as its own, against whom it counted before, and may have no room.
+// TestHandedOverIsAdmitted: the other worker counts the connection as its own, against whom it
+// counted before, and may have no room.
 func TestHandedOverIsAdmitted(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Config)

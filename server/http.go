@@ -27,7 +27,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may be a stream.
+// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may
+// be a stream.
 const (
 	httpHeaderTimeout = 10 * time.Second
 	httpIdleTimeout   = 75 * time.Second
@@ -125,8 +126,8 @@ func (s *Server) answerOrigin(w http.ResponseWriter, r *http.Request, methods st
 	return true
 }
 
-// allowOrigin is what an allowed origin is told: with the rule "*" any page may ask, so none may use
-// the credentials of its visitor.
+// allowOrigin is what an allowed origin is told: with the rule "*" any page may ask, so none may
+// use the credentials of its visitor.
 func (s *Server) allowOrigin(origin string) (allowed string, credentials bool) {
 	if s.origins.All() {
 		return "*", false
@@ -146,8 +147,8 @@ func (s *Server) preflightEvents(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// refuseEventSource answers a temporary refusal to an EventSource, for which any status but 200 would
-// be final.
+// refuseEventSource answers a temporary refusal to an EventSource, for which any status but 200
+// would be final.
 func (s *Server) refuseEventSource(dst []byte, h *edge.Head, r *edge.Refusal) []byte {
 	accept, _ := h.Get("accept")
 	if !isEventSource(string(h.Path()), string(accept)) || string(h.Method()) != http.MethodGet {
@@ -190,7 +191,8 @@ func static(dir string) (http.Handler, error) {
 	return http.FileServerFS(confined{root.FS()}), nil
 }
 
-// confined puts errors into words that http.FileServerFS has an answer for; others it takes for ours, and answers 500.
+// confined puts errors into words that http.FileServerFS has an answer for; others it takes for
+// ours, and answers 500.
 type confined struct{ fs.FS }
 
 // Open opens a file for reading.
@@ -231,9 +233,10 @@ func (s *Server) upstream() (http.Handler, error) {
 	}, nil
 }
 
-// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs that serve it on a listener of
-// their own, with a server as careful as admin ports need. Who comes over a unix socket counts as on this machine. The error is
-// that of registering the node's metrics.
+// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs
+// that serve it on a listener of their own, with a server as careful as admin ports need. Who comes
+// over a unix socket counts as on this machine. The error is that of registering the node's
+// metrics.
 func (s *Server) AdminHandler() (http.Handler, error) {
 	registry := s.cfg.Registry
 	if registry == nil {
@@ -258,7 +261,8 @@ func (s *Server) apiConfig() admin.Config {
 	}
 }
 
-// publishURL is where the demo page says that the admin port is: as configured, for the page is made before the port is open.
+// publishURL is where the demo page says that the admin port is: as configured, for the page is
+// made before the port is open.
 func (s *Server) publishURL() string {
 	if s.cfg.Admin == "" {
 		return ""
@@ -268,11 +272,11 @@ func (s *Server) publishURL() string {
 
 // trusted tells whether a request's RemoteAddr, "address:port", is one of Config.TrustedProxies.
 //
-// Those speak for their clients in two ways. In front of a connection a PROXY header names the client
-// of all of it: that address counts against Config.MaxConnsPerIP, and net/http has it as the request's
-// RemoteAddr. In each request X-Forwarded-For names a client: it counts where the request keeps the
-// connection for itself, as a stream does. A proxy's kept-alive connection for ordinary requests, each
-// of another client, counts in the total only.
+// Those speak for their clients in two ways. In front of a connection a PROXY header names the
+// client of all of it: that address counts against Config.MaxConnsPerIP, and net/http has it as the
+// request's RemoteAddr. In each request X-Forwarded-For names a client: it counts where the request
+// keeps the connection for itself, as a stream does. A proxy's kept-alive connection for ordinary
+// requests, each of another client, counts in the total only.
 func (s *Server) trusted(remote string) bool {
 	addr, err := netip.ParseAddrPort(remote)
 	return err == nil && s.admission.Trusted.Contains(addr.Addr())

@@ -26,7 +26,8 @@ func startLayered(t *testing.T, c Config) *Server {
 	return start(t, c)
 }
 
-// dialLayered opens a WebSocket over the layer. receive is the size of its receive buffer, 0 for the system's.
+// dialLayered opens a WebSocket over the layer. receive is the size of its receive buffer, 0 for
+// the system's.
 func dialLayered(t *testing.T, address, path string, receive int, protocols ...string) (net.Conn, *netpolltest.XORConn) {
 	t.Helper()
 	var c *netpolltest.XORConn
@@ -58,7 +59,8 @@ func dialLayered(t *testing.T, address, path string, receive int, protocols ...s
 	return c, c
 }
 
-// TestLayeredEcho: subscribe, publish, echo, large messages, and the closing record behind the close frame.
+// TestLayeredEcho: subscribe, publish, echo, large messages, and the closing record behind the
+// close frame.
 func TestLayeredEcho(t *testing.T) {
 	for _, io := range []string{"syscall", "auto"} {
 		s := startLayered(t, Config{Dev: true, IO: io, Loops: 2})
@@ -89,8 +91,8 @@ func TestLayeredEcho(t *testing.T) {
 	}
 }
 
-// TestLayeredSlowConsumer: with drop-oldest a client that does not read gets, when it does, a gap for exactly what was
-// dropped, and every message else in order.
+// TestLayeredSlowConsumer: with drop-oldest a client that does not read gets, when it does, a gap
+// for exactly what was dropped, and every message else in order.
 func TestLayeredSlowConsumer(t *testing.T) {
 	const count, size = 1500, 8 << 10
 	s := startLayered(t, Config{Dev: true, Loops: 1, SlowConsumer: SlowDropOldest, Outbox: 64 << 10})

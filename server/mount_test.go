@@ -1,4 +1,5 @@
-// Handler in somebody else's server: streams are taken over from net/http, and what cannot be taken is told why.
+// Handler in somebody else's server: streams are taken over from net/http, and what cannot be taken
+// is told why.
 
 package server
 

@@ -332,7 +332,8 @@ func TestRegistry(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
-// TestOwnHandler: an ordinary handler answers what is not ours, on the same port and the same connection.
+// TestOwnHandler: an ordinary handler answers what is not ours, on the same port and the same
+// connection.
 func TestOwnHandler(t *testing.T) {
 	s := start(t, Config{Dev: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "mine: ", r.URL.Path) })})
 	c, err := net.Dial("tcp", s.Addr().String())

@@ -22,8 +22,8 @@ const (
 	noticePause = 5 * time.Second
 )
 
-// notices count what would be logged too often, and log it in time. Any goroutine may add; loops do,
-// so add takes no lock and writes no log line.
+// notices count what would be logged too often, and log it in time. Any goroutine may add; loops
+// do, so add takes no lock and writes no log line.
 type notices struct {
 	log   *slog.Logger
 	kinds sync.Map // label to *notice; labels are a handful of constants
@@ -109,8 +109,8 @@ func (n *notices) flush(now time.Time) (more bool) {
 	return more
 }
 
-// refusedFrom counts a refusal, and has the operator warned of those that a setting has decided. addr
-// is the client's, if it is known. Any goroutine.
+// refusedFrom counts a refusal, and has the operator warned of those that a setting has decided.
+// addr is the client's, if it is known. Any goroutine.
 func (s *Server) refusedFrom(r *edge.Refusal, addr netip.Addr) {
 	s.rejected.add(r.Label)
 	if r.Setting() == "" {

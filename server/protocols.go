@@ -185,8 +185,8 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 	}
 }
 
-// judge holds for all our paths: a node that goes down begins nothing, and the page of another origin
-// must have been allowed.
+// judge holds for all our paths: a node that goes down begins nothing, and the page of another
+// origin must have been allowed.
 func (s *Server) judge(h *edge.Head) *edge.Refusal {
 	accept, _ := h.Get("accept")
 	if s.draining() && !isEventSource(string(h.Path()), string(accept)) {
@@ -206,9 +206,9 @@ func (s *Server) judgeTaken(r *http.Request) *edge.Refusal {
 	return nil
 }
 
-// isEventSource tells whether a request is that of an EventSource. For it any status but 200 is final
-// (WHATWG HTML, 9.2.3), and it would never come back after a restart; so a node that goes down answers
-// it with a stream that ends at once and says when to return.
+// isEventSource tells whether a request is that of an EventSource. For it any status but 200 is
+// final (WHATWG HTML, 9.2.3), and it would never come back after a restart; so a node that goes
+// down answers it with a stream that ends at once and says when to return.
 func isEventSource(path, accept string) bool {
 	return path == pathSSE && strings.Contains(accept, "text/event-stream")
 }

@@ -100,7 +100,8 @@ func TestAnyOriginHasNoCredentials(t *testing.T) {
 	}
 }
 
-// TestEventSourceComesBack: what is refused for a time is no error to an EventSource, and is counted all the same.
+// TestEventSourceComesBack: what is refused for a time is no error to an EventSource, and is
+// counted all the same.
 func TestEventSourceComesBack(t *testing.T) {
 	s := start(t, Config{PublicTopics: []string{"*"}, MaxConns: 1, Origins: []string{"https://a.example"}})
 	dialNode(t, s).answer(t, "GET /healthy HTTP/1.1\r\nHost: h\r\n\r\n")

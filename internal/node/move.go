@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Adopt gives a socket to the loop with the fewest connections. Its next bytes are a request head, or
-// first and then they. fd and tag are the loop's from here on; if it cannot take them, the socket is
-// closed and the tag released. first is kept.
+// Adopt gives a socket to the loop with the fewest connections. Its next bytes are a request head,
+// or first and then they. fd and tag are the loop's from here on; if it cannot take them, the
+// socket is closed and the tag released. first is kept.
 func (n *Node) Adopt(fd int, tag uint32, first []byte) {
 	least := n.reactors[0].loop.Remote()
 	for _, r := range n.reactors[1:] {
