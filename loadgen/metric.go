@@ -115,11 +115,12 @@ func costMetrics() []metric {
 	}
 }
 
-// moreIsBetter are the figures that are better when they are higher; sent says how much was asked for, and is neither.
+// moreIsBetter are the figures that are better when they are higher; sent says how much was asked
+// for, and is neither.
 var moreIsBetter = []string{"open", "received", "rate", "deliver.rate", "connect.rate"}
 
-// Direction is 1 for a figure that is better when it is higher, -1 for one that is better when it is lower, and 0 for one that
-// only tells what was done.
+// Direction is 1 for a figure that is better when it is higher, -1 for one that is better when it
+// is lower, and 0 for one that only tells what was done.
 func Direction(name string) int {
 	switch {
 	case name == "sent":

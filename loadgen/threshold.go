@@ -34,7 +34,8 @@ const thresholdBytesMax = 200
 // comparisons are the words between figure and bound, the longer ones first.
 var comparisons = []string{">=", "<=", "==", "!=", ">", "<"}
 
-// ParseThreshold reads "deliver.p99 > 250ms". Unknown names are an error that says what is near, as nearest finds it among all of them.
+// ParseThreshold reads "deliver.p99 > 250ms". Unknown names are an error that says what is near, as
+// nearest finds it among all of them.
 func ParseThreshold(text string, nearest func(word string, candidates []string) string) (Threshold, error) {
 	m, compare, bound, err := splitThreshold(text, "deliver.p99 > 250ms", nearest)
 	if err != nil {
@@ -47,7 +48,8 @@ func ParseThreshold(text string, nearest func(word string, candidates []string) 
 	return Threshold{Expression: m.name + " " + compare + " " + bound, metric: m, compare: compare, bound: value}, nil
 }
 
-// splitThreshold takes figure, comparison and bound apart; example is what a text without a comparison is told to be like.
+// splitThreshold takes figure, comparison and bound apart; example is what a text without a
+// comparison is told to be like.
 func splitThreshold(text, example string, nearest func(word string, candidates []string) string) (m *metric, compare, bound string, err error) {
 	if len(text) > thresholdBytesMax {
 		return nil, "", "", fmt.Errorf("%.40q… is too long for a threshold", text)
@@ -72,7 +74,8 @@ func splitThreshold(text, example string, nearest func(word string, candidates [
 	return m, comparisons[i], strings.TrimSpace(word[len(comparisons[i]):]), nil
 }
 
-// RatioBound is a bound on a figure of a result divided by the same figure of an earlier one: "echo.p99 > 1.2x".
+// RatioBound is a bound on a figure of a result divided by the same figure of an earlier one:
+// "echo.p99 > 1.2x".
 type RatioBound struct {
 	Expression string // as it was written
 	metric     *metric
@@ -113,7 +116,8 @@ func (b *RatioBound) Check(before, after *Result) Outcome {
 	return Outcome{Expression: b.Expression, Value: ratio, Shown: shown, Broken: compares(b.compare, ratio, b.bound)}
 }
 
-// Check holds a result against the bound. A figure that the run does not have breaks it: a bound on nothing guards nothing.
+// Check holds a result against the bound. A figure that the run does not have breaks it: a bound on
+// nothing guards nothing.
 func (t *Threshold) Check(r *Result) Outcome {
 	value, known := t.metric.read(r)
 	if !known {
@@ -206,8 +210,8 @@ func parseBytes(text string) (float64, error) {
 	return value * factor, nil
 }
 
-// formatNumber writes a number with commas between thousands: without a fraction from 1000 on, with three digits of it at most
-// below.
+// formatNumber writes a number with commas between thousands: without a fraction from 1000 on, with
+// three digits of it at most below.
 func formatNumber(f float64) string {
 	if f < 0 {
 		return "-" + formatNumber(-f)

@@ -57,7 +57,8 @@ func TestMetricsAreTold(t *testing.T) {
 	}
 }
 
-// FuzzParseThreshold: nothing panics, and what is understood is understood again from what it is kept as.
+// FuzzParseThreshold: nothing panics, and what is understood is understood again from what it is
+// kept as.
 func FuzzParseThreshold(f *testing.F) {
 	for _, seed := range []string{"deliver.p99 > 250ms", "lost>0", "rate<=1e3/s", "server.memory == 1.5GiB", "generator.busy != 90%", "a=b", "ack.p99.9 < -1ns", "lost > 1..2"} {
 		f.Add(seed)

@@ -114,7 +114,8 @@ func (a *app) compare(c call) error {
 	return nil
 }
 
-// wantsNoColor tells whether a variable of the environment asks for text without colors (https://no-color.org).
+// wantsNoColor tells whether a variable of the environment asks for text without colors
+// (https://no-color.org).
 func wantsNoColor(variable string) bool {
 	value, found := strings.CutPrefix(variable, "NO_COLOR=")
 	return found && value != ""

@@ -38,7 +38,8 @@ type Row struct {
 // Change is what became of a figure.
 type Change string
 
-// The changes. A figure that is neither good nor bad has none; nor has one whose ratio is not known.
+// The changes. A figure that is neither good nor bad has none; nor has one whose ratio is not
+// known.
 const (
 	Better Change = "better"
 	Worse  Change = "worse"
@@ -64,8 +65,9 @@ func (r *Row) change(direction int) Change {
 // leastSeconds is how many readings each side needs before a test can tell anything at all.
 const leastSeconds = 4
 
-// Compare holds two documents against each other, and against bounds on their ratios. Figures that have a reading for every second of the measured part are tested; the rest
-// are counts and costs of the whole run, of which there is one on each side.
+// Compare holds two documents against each other, and against bounds on their ratios. Figures that
+// have a reading for every second of the measured part are tested; the rest are counts and costs of
+// the whole run, of which there is one on each side.
 func Compare(before, after *Document, bounds ...loadgen.RatioBound) *Comparison {
 	c := &Comparison{Remarks: differences(before, after), Unusable: unusable(before) || unusable(after)}
 	for _, s := range tested {
@@ -235,7 +237,8 @@ var changeColors = map[Change]string{Better: "\x1b[32m", Worse: "\x1b[31m"}
 
 const colorOff = "\x1b[0m"
 
-// WriteText writes the comparison as a table, in colors where the writer is a terminal that wants them.
+// WriteText writes the comparison as a table, in colors where the writer is a terminal that wants
+// them.
 func (c *Comparison) WriteText(w io.Writer, colors bool) error {
 	text := &strings.Builder{}
 	for _, remark := range c.Remarks {

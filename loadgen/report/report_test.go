@@ -22,7 +22,8 @@ import (
 
 func ms(n float64) loadgen.Millis { return loadgen.Millis(n * 1e6) }
 
-// sample is a result with something in every part, and with names that want to be escaped. Latencies of its seconds begin at p50.
+// sample is a result with something in every part, and with names that want to be escaped.
+// Latencies of its seconds begin at p50.
 func sample(p50 float64) *loadgen.Result {
 	r := &loadgen.Result{
 		URL: "ws://h/<script>alert(1)</script>", Mode: swarm.Subscribe, Protocol: swarm.Raw, Publisher: "http://h/v1", Size: 64, Started: time.Unix(1700000000, 0).UTC(),
@@ -179,7 +180,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestCompareBounds: a comparison can gate a build, and says in words and color what is better and what is worse.
+// TestCompareBounds: a comparison can gate a build, and says in words and color what is better and
+// what is worse.
 func TestCompareBounds(t *testing.T) {
 	usable := func(p99 time.Duration, memory float64) *Document {
 		r := sample(1)
