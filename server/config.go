@@ -143,6 +143,9 @@ type Config struct {
 	// USER:PASSWORD@ before HOST where it asks for one. New fails with ErrBus if it cannot be reached; when it is lost later, the
 	// node goes on and comes back by itself.
 	Bus string
+	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503, so that a balancer prefers nodes
+	// that hear the others; when the broker itself stops, no node is ready. With true, new clients are served and hear of this node only.
+	ReadyWithoutBus bool
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none. Excludes APIKeyFile.
 	APIKey string

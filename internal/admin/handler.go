@@ -48,7 +48,7 @@ type Config struct {
 // api is a handler. Immutable after newAPI.
 type api struct {
 	node            Node
-	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
+	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
 	access          access
 	routes          []route
 	messageBytesMax int

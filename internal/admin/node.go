@@ -53,7 +53,16 @@ type LatePublisher interface {
 	// PublishLater is Publish, and calls done once with the result: on any
 	// goroutine, perhaps before it returns, and within a bounded time. With an
 	// error, done is not called.
-	PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
+	PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
+}
+
+// Outcome is what became of a publish on all nodes.
+type Outcome struct {
+	broadcast.Result // on those that have answered
+	// Partial says that not all nodes were reached, or not in time: the counts are then too low. Unreached is how many of those that
+	// are known.
+	Partial   bool
+	Unreached int
 }
 
 // Topic is one topic's subscribers.

@@ -18,6 +18,10 @@ type published struct {
 	Matched int `json:"matched"` // subscribers of the topic
 	Queued  int `json:"queued"`  // of them, those for whom it was accepted
 	Dropped int `json:"dropped"` // of them, those it was dropped for
+	// Partial says that not all nodes were reached, or not in time, and NodesUnreached how many of those that are known; absent
+	// otherwise.
+	Partial        bool `json:"partial,omitempty"`
+	NodesUnreached int  `json:"nodes_unreached,omitempty"`
 }
 
 func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string) {

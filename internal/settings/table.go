@@ -110,6 +110,8 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "directory whose files answer every HTTP request that is not ours"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
 			Help: "what joins nodes: memory, a node alone whose workers have a bus of their own, or nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST"},
+		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
+			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
 }
 
