@@ -36,8 +36,8 @@ func (c *count) wait() published {
 	return c.sum
 }
 
-// later is how a node is published to: its own PublishLater, or its Publish,
-// whose result is there at once.
+// later is how a node is published to: its own PublishLater, or its Publish, whose result is there
+// at once.
 func later(n Node) func(string, broadcast.Kind, []byte, func(Outcome)) error {
 	if p, ok := n.(LatePublisher); ok {
 		return p.PublishLater

@@ -93,8 +93,8 @@ type Worker struct {
 	Note         string // what is wrong with it, in words
 }
 
-// The states of a worker. Of one that is silent, what is counted up is from its last answer, and all
-// else is zero.
+// The states of a worker. Of one that is silent, what is counted up is from its last answer, and
+// all else is zero.
 const (
 	WorkerStarting   = "starting"
 	WorkerServing    = "serving"

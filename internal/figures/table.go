@@ -4,8 +4,9 @@ package figures
 
 import "time"
 
-// Table is every figure. Its order is that of the document. No row has a topic, a user or an address
-// as a label: the number of their values grows with the users. Nothing changes it after the start.
+// Table is every figure. Its order is that of the document. No row has a topic, a user or an
+// address as a label: the number of their values grows with the users. Nothing changes it after the
+// start.
 var Table []Stat
 
 func rows() []Stat {
@@ -174,7 +175,8 @@ func rows() []Stat {
 	}
 }
 
-// lists are the lists of the document: the label of their rows, and whether an empty one is left out.
+// lists are the lists of the document: the label of their rows, and whether an empty one is left
+// out.
 var lists = map[string]struct {
 	label     string
 	omitEmpty bool

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEveryCounterIsShown sets the numbers of Source one by one. Each must change what some row reads,
-// or it is counted and never shown.
+// TestEveryCounterIsShown sets the numbers of Source one by one. Each must change what some row
+// reads, or it is counted and never shown.
 func TestEveryCounterIsShown(t *testing.T) {
 	numbers := 0
 	walk(reflect.TypeFor[Source](), nil, func(path []step) {
@@ -218,7 +218,8 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// TestSumsOfAnotherBuild: a histogram with other buckets is left out rather than put into the wrong ones.
+// TestSumsOfAnotherBuild: a histogram with other buckets is left out rather than put into the wrong
+// ones.
 func TestSumsOfAnotherBuild(t *testing.T) {
 	sum := Read(some(1)).At("publish_fanout_seconds").Histogram
 	for _, h := range []HistogramSnapshot{
