@@ -61,8 +61,8 @@ func (n adminNode) Drain() error {
 	return nil
 }
 
-// Ready is nil while new connections are wanted. A node that has lost the bus serves those it has, but others serve better, unless the
-// bus is lost for all of them: Config.ReadyWithoutBus decides.
+// Ready is nil while new connections are wanted. A node that has lost the bus serves those it has,
+// but others serve better, unless they have lost it too: Config.ReadyWithoutBus decides.
 func (n adminNode) Ready() (remarks []string, err error) {
 	if n.draining() {
 		return nil, errDraining
