@@ -80,6 +80,9 @@ func TestRowsAreWhole(t *testing.T) {
 		}
 	}
 	for i := range node.NumField() {
+		if !node.Type().Field(i).IsExported() {
+			continue // set by tests of package server
+		}
 		switch name := node.Type().Field(i).Name; name {
 		case "Handler", "Logger", "Registry", "OnListen", "Worker", "SocketIO", "ReturnMemory": // only a Go program can set these
 		default:
