@@ -57,6 +57,7 @@ const (
 
 	handshakeTimeoutDefault = 5 * time.Second
 	bodyTimeoutDefault      = 5 * time.Minute
+	upstreamTimeoutDefault  = time.Minute
 	pingIntervalDefault     = 30 * time.Second
 	pingTimeoutDefault      = 10 * time.Second
 	drainDefault            = 30 * time.Second
@@ -172,6 +173,9 @@ type Config struct {
 	// Upstream is the server that gets every HTTP request that is not ours: an http or https URL.
 	// Default none. Excludes Static and Handler.
 	Upstream string
+	// UpstreamTimeout is how long Upstream may take to begin its answer, and to take bytes of a
+	// request, 100 ms to 24 h; beyond it 504. Default 1 min. Off: no limit.
+	UpstreamTimeout time.Duration
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes
 	// Upstream and Handler.
 	Static string
@@ -252,6 +256,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
+	orDefault(&c.UpstreamTimeout, upstreamTimeoutDefault)
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)
 	orDefault(&c.Drain, drainDefault)

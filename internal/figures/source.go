@@ -27,7 +27,11 @@ type Source struct {
 	Accepted      uint64            // connections that the acceptor took
 	TurnedAway    uint64            // connections closed because no descriptor was left
 
-	Loops  []Loop
+	Loops           []Loop
+	UpstreamAnswers map[string]uint64 // of the application, by class of the status or by outcome
+	UpstreamTimes   HistogramSnapshot // to the head of its answer
+	Tunnels         int               // its open WebSockets
+
 	Hub    broadcast.Counters
 	Topics int
 	Bus    Bus

@@ -178,6 +178,8 @@ func some(n int) *Source {
 		}
 	})
 	s.Transports = map[string]Transport{"sse": {Opened: uint64(3 * n), Closed: map[string]uint64{"peer": uint64(n)}}}
+	s.UpstreamAnswers = map[string]uint64{"2xx": uint64(n)}
+	s.UpstreamTimes = HistogramSnapshot{Bounds: []float64{1}, Counts: []uint64{uint64(n), 0}, Sum: float64(n)}
 	s.Rejected, s.Refused = map[string]uint64{"origin": uint64(n)}, map[string]uint64{"capacity": uint64(n)}
 	s.Loops[0].FanoutTimes = HistogramSnapshot{Bounds: []float64{1}, Counts: []uint64{uint64(n), 0}, Sum: float64(n)}
 	s.Loops[0].IO = "uring"

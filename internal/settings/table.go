@@ -114,6 +114,8 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "how a turn's reads and writes reach the kernel; auto takes io_uring where it is allowed"},
 		{Name: "upstream", Field: "Upstream", Value: text(&n.Upstream, "URL"), Example: "http://127.0.0.1:3000",
 			Help: "server to which all other HTTP requests are passed, as by a reverse proxy"},
+		{Name: "upstream-timeout", Field: "UpstreamTimeout", Value: durationOrOff(&n.UpstreamTimeout, "off"),
+			Help: "time for --upstream to begin its answer; beyond it 504"},
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
 			Help: "directory whose files answer all other HTTP requests"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
