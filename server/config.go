@@ -184,6 +184,10 @@ type Config struct {
 	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
 	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
+	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
+	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
+	// ready. With true, new clients are served and hear of this node only.
+	ReadyWithoutBus bool
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none.
 	// Excludes APIKeyFile.
