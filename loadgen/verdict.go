@@ -8,7 +8,7 @@
 //   - slip: messages went out later than they were due by slipFloor or more, and by more than
 //     slipShare of the latency that was measured, both at the 99th percentile. Latency counts from
 //     when a message was due, so the generator's own lateness is in it; that is right as long as it
-//     is small. Below slipFloor nobody's timers are better.
+//     is small. The timers of a kernel are no better than slipFloor.
 //   - turn: the turns of the loops took turnFloor or more, and more than turnShare of the latency,
 //     both at the 99th percentile: what comes in during a turn is seen at its end. A fan-out to
 //     thousands of connections arrives in long turns of its own making, so the share is large.
