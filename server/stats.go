@@ -87,6 +87,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Transports:    n.readTransports(),
 		Rejected:      n.rejected.snapshot(),
 		Refused:       n.readRefused(),
+		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),
 		Accepted:      accepted,
 		TurnedAway:    turnedAway,
@@ -94,6 +95,9 @@ func (n adminNode) Stats() *figures.Reading {
 		Topics:        n.node.Hub().TopicCount(),
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
+	}
+	if up := n.upstream; up != nil {
+		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
 	}
 	for i := range n.loops {
 		s.Loops = append(s.Loops, n.readLoop(i))

@@ -57,13 +57,18 @@ type serving struct {
 	level  slog.LevelVar
 	format string // of the log: "text" or "json"
 	log    *slog.Logger
+	greet  bool // on a terminal
 	node   node
 }
 
 func (s *serving) run(ctx context.Context) error {
 	s.level.Set(levelOf(s.Options.LogLevel))
 	s.format = logFormat(s.Options.LogFormat, s.terminal(s.stderr))
-	s.log = newLogger(s.stderr, s.format, &s.level)
+	s.log = s.openLog(s.format, &s.level)
+	s.greet = s.terminal(s.stdout)
+	if s.greet { // a terminal that takes nothing must not keep the node from serving
+		s.stdout = s.enqueue(s.stdout, func(uint64) []byte { return nil })
+	}
 	slog.SetDefault(s.log)
 	config, err := s.nodeConfig(s.call)
 	if err != nil {
@@ -102,9 +107,8 @@ func (s *serving) nodeConfig(c call) (server.Config, error) {
 	config.Logger = s.log
 	config.ReturnMemory = true
 	config.OnListen = func(public, admin net.Addr) {
-		if s.terminal(s.stdout) {
-			// A terminal that went away is nobody to greet.
-			_, _ = fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin))
+		if s.greet {
+			fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin))
 		}
 		notify(daemon.SdNotifyReady)
 	}
