@@ -7,13 +7,15 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X c100k/internal/version.revision=$(REV) -X c100k/internal/version.version=$(VERSION)
 FUZZTIME ?= 10m
 SOAK     ?= 1h
+# Flags for every go test below: TESTFLAGS=-v, TESTFLAGS='-run TestDrain'.
+TESTFLAGS ?=
 MICROFLAGS ?= -count 6 -benchtime 0.2s
 BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 # Everything but the bench, whose runs are targets of their own.
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak tuning micro lint clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,17 +24,28 @@ run: build ## build the node and run it on this laptop: demo page, echo, topics 
 	$(BIN) serve --dev --drain 1s
 
 build: ## build bin/c100k
+	@test -x $(BIN) || echo 'make: building $(BIN); the first build compiles all dependencies: about three minutes on two cores'
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/c100k
 
 test: test-setup build ## run all tests, real clients included; installs what they need
+	@echo 'make: running all tests: about six minutes on two cores, longer the first time'
 	$(GO) vet $(PACKAGES)
-	$(GO) test -timeout 20m $(PACKAGES)
+	$(GO) test -timeout 20m $(TESTFLAGS) $(PACKAGES)
 
-test-setup: ## install what the tests need: Node packages, and Chromium where it is missing
+# The last command downloads what the one rival needs that a test builds.
+test-setup: ## download and install all that the tests need: Go modules, Node packages, curl and Chromium where they are missing
 	./internal/e2e/setup.sh
+	$(GO) mod download
+	@$(GO) list -C bench/peers -deps ./gorilla >/dev/null
 
 race: test-setup build ## run all tests under the race detector
-	$(GO) test -race -timeout 30m $(PACKAGES)
+	$(GO) test -race -timeout 30m $(TESTFLAGS) $(PACKAGES)
+
+race-short: ## run the tests of the packages with goroutines or locks under the race detector
+	$(GO) test -race -timeout 20m $(TESTFLAGS) $$(internal/tidy/concurrent.sh)
+
+debug: ## run the tests of netpoll and broadcast with their invariants checked after every turn
+	$(GO) test -tags c100kdebug -timeout 10m $(TESTFLAGS) ./netpoll/... ./broadcast/...
 
 fuzz: ## run every fuzz target for FUZZTIME (10m), one after the other
 	./internal/tidy/fuzz.sh $(FUZZTIME)
@@ -82,6 +95,7 @@ lint: ## gofmt, vet, and staticcheck through the module proxy
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PACKAGES)
 	$(GO) vet -C bench/peers ./...
 	$(GO) run -C bench/peers honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	@echo 'lint: pass'
 
 clean: ## remove what was built
 	rm -rf bin bench/floor/bin bench/peers/bin

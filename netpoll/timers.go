@@ -19,6 +19,14 @@ func (l *Loop) arm(c *Conn, d time.Duration) {
 	l.wheel.Arm(c, tickOf(l.now+min(max(d, 0), armMax)+tickLength-1))
 }
 
+// Left is the time until c's deadline, rounded to the wheel's ticks; ok is false if it has none.
+func (l *Loop) Left(c *Conn) (d time.Duration, ok bool) {
+	if c.flags&flagArmed == 0 {
+		return 0, false
+	}
+	return l.until(c.deadline), true
+}
+
 // Disarm removes c's deadline.
 func (l *Loop) Disarm(c *Conn) {
 	if !c.Closing() {

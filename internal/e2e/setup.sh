@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests need beside Go and Node: curl, Chromium, and the Node packages. Does nothing where all of it is there.
+# Installs what the end-to-end tests need beside Go and Node 20: curl, Chromium, and the Node
+# packages. Does nothing where all of it is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -20,12 +21,16 @@ fi
 
 for tool in node npm; do
   if ! command -v "$tool" >/dev/null; then
-    echo "setup: $tool is needed (Node 18 or later)" >&2
+    echo "setup: $tool is missing; the tests need Node 20 or later with npm" >&2
     exit 1
   fi
 done
+if (($(node -p 'process.versions.node.split(".")[0]') < 20)); then
+  echo "setup: this is Node $(node --version); the tests need Node 20 or later" >&2
+  exit 1
+fi
 
-# npm leaves a copy of the lock file behind; one that is as new as ours means that nothing has changed since.
+# npm leaves a copy of the lock file. One that is newer than ours means that nothing has changed.
 cd node
 if [[ ! node_modules/.package-lock.json -nt package-lock.json || ! node_modules/.package-lock.json -nt package.json ]]; then
   echo "setup: installing Node packages" >&2

@@ -18,7 +18,7 @@ func (s *HeadHandler) beforeHead(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 	if i := c.Session(); i != 0 {
 		part := s.partials.At(i)
-		part.buf = append(part.buf, p...)
+		s.fill(part, append(part.buf, p...))
 		p = part.buf
 	}
 	client, n, complete, refusal := parseProxy(p)

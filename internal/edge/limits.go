@@ -33,6 +33,21 @@ const (
 	// HandshakeTimeoutDefault is how long a peer has from accept to the end of its request head.
 	HandshakeTimeoutDefault = 5 * time.Second
 
+	// WaitingMax bounds the requests that wait for an answer on one loop; without it a verifier that does not answer
+	// would make the loop keep the requests of every client that tries again. Beyond it: 503.
+	WaitingMax = 8 << 10
+
+	// WaitingBytesMax bounds the requests of one loop that wait or are incomplete, in bytes; beyond it no further request
+	// may wait (503), and nothing more is read for those that do.
+	WaitingBytesMax = 64 << 20
+
+	// WaitTimeoutDefault is how long a request may wait for an answer, if its handshake has that much time left.
+	WaitTimeoutDefault = 5 * time.Second
+
+	// earlyBytesMax bounds what is kept of the bytes that a client sends while its request waits, in bytes. Beyond it, and
+	// the read that went beyond it, reading stops; without it a client could send without end into our memory.
+	earlyBytesMax = 16 << 10
+
 	// refusalLinger is how long a refused peer may take to read its answer before the socket is closed under it:
 	// closing with unread input would reset the connection, and take the answer away.
 	refusalLinger = time.Second

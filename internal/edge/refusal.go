@@ -96,6 +96,10 @@ var (
 	RefuseDraining = &Refusal{Status: 503, Label: "draining", retryAfter: 1, Reason: "this node is shutting down"}
 	// RefuseNoSocket answers a request for a stream on a connection whose socket cannot be taken over from net/http.
 	RefuseNoSocket = &Refusal{Status: 501, Label: "bad_handshake", Reason: "streams are not served over this server's own TLS, nor over a connection that is no plain TCP socket"}
+	// RefuseWaiting answers a request that would have to wait, beyond WaitingMax or WaitingBytesMax.
+	RefuseWaiting = &Refusal{Status: 503, Label: "waiting", retryAfter: 1, Reason: "too many requests of this node are waiting to be authorized"}
+	// RefuseUnanswered answers a request about which nobody has decided in time.
+	RefuseUnanswered = &Refusal{Status: 503, Label: "unanswered", retryAfter: 1, Reason: "this request was not authorized in time"}
 	// RefuseTimeout answers a head that was not complete in time.
 	RefuseTimeout = &Refusal{Status: 408, Label: "timeout", Reason: "the request head did not arrive in time"}
 )

@@ -1,10 +1,11 @@
-// Package procfs reads what the kernel knows of a process that others want to know too: what it has cost so far.
+// Package procfs reads what a process costs: its processor time and its private memory.
 package procfs
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -13,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPUTime is the processor time that a process has used, all its threads together, from its clock in the kernel: nanoseconds, where
-// /proc/PID/stat has ticks. The error is Gone where there is no such process. Any goroutine.
+// CPUTime returns the processor time that a process has used, all its threads together. It reads
+// the clock of the process, which counts nanoseconds; /proc/PID/stat counts ticks. Gone reports
+// whether the error means that there is no such process. Any goroutine may call it.
 func CPUTime(pid int) (time.Duration, error) {
 	const schedClock = 2 // CPUCLOCK_SCHED in the kernel's posix-timers.h, as clock_getcpuclockid composes it
 	clock := int32(^uint32(pid)<<3 | schedClock)
@@ -25,8 +27,9 @@ func CPUTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// PrivateBytes is the memory that belongs to a process alone: what would be free if it ended. The kernel walks all its pages for it, some
-// milliseconds for a big one. The error is Gone where there is no such process. Any goroutine.
+// PrivateBytes returns the memory in bytes that only this process uses, which would be free if it
+// ended. The kernel walks all its pages for it: some milliseconds for a large process. Gone reports
+// whether the error means that there is no such process. Any goroutine may call it.
 func PrivateBytes(pid int) (int64, error) {
 	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
@@ -43,19 +46,23 @@ func parsePrivate(rollup string) (sum int64, err error) {
 		if !strings.HasPrefix(name, "Private_") {
 			continue
 		}
-		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+		value = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB"))
+		kib, err := strconv.ParseUint(value, 10, 63-10)
 		if err != nil {
 			return 0, fmt.Errorf("smaps_rollup: %q: %w", line, err)
 		}
-		sum, found = sum+kib<<10, true
+		if sum > math.MaxInt64-int64(kib<<10) {
+			return 0, fmt.Errorf("smaps_rollup: %q: the sum is more than %d bytes", line, int64(math.MaxInt64))
+		}
+		sum, found = sum+int64(kib<<10), true
 	}
 	if !found {
-		return 0, errors.New("smaps_rollup has no private pages")
+		return 0, errors.New("smaps_rollup has no line with Private_")
 	}
 	return sum, nil
 }
 
-// Gone tells whether an error says that the process has ended.
+// Gone reports whether an error of this package means that the process has ended.
 func Gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
 }

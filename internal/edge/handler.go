@@ -5,6 +5,7 @@ package edge
 import (
 	"bytes"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"c100k/netpoll"
@@ -21,6 +22,19 @@ type Config struct {
 	// Route decides about a whole head, on the loop: see Decision. rest are the bytes behind the head. h and what it gives
 	// out are valid during the call; rest until the end of the turn.
 	Route func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) Decision
+
+	// Ask starts the search for the answer to a request about which Route or Resume has answered Wait, on the loop. h is
+	// valid during the call, t until it is used. It is not called for a request beyond WaitingMax. It may be nil where
+	// nothing waits. See wait.go.
+	Ask func(l *netpoll.Loop, c *netpoll.Conn, h *Head, t Ticket)
+
+	// Resume is Route for a request that has waited; value is what Ticket.Answer was given. It may be nil where nothing
+	// waits.
+	Resume func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte, value any) Decision
+
+	// Abandoned hears of each Ticket that nobody needs to use any more: its client has left, or its deadline has passed.
+	// On the loop. It may be nil.
+	Abandoned func(l *netpoll.Loop, t Ticket)
 
 	// Fallback takes what Route does not.
 	Fallback *Listener
@@ -44,6 +58,8 @@ const (
 	Handled Decision = iota
 	// NotOurs: Route has done nothing. The connection goes to Config.Fallback.
 	NotOurs
+	// Wait: Route has done nothing. The request waits until the Ticket that Config.Ask gets is used.
+	Wait
 )
 
 // HeadHandler is the netpoll.Handler of the head role on one loop. A connection that has sent nothing owns nothing here,
@@ -52,13 +68,21 @@ type HeadHandler struct {
 	cfg      *Config
 	head     Head
 	partials netpoll.Slab[partial]
+	serial   uint64 // of the request that began to wait last
+
+	// Loop writes, any goroutine reads.
+	waiting atomic.Int32
+	held    atomic.Int64 // bytes of all partials
 }
 
-// partial is the beginning of a head, or of a PROXY header. Its buffer is not used again: what is behind the head may be
-// owed to the peer until the end of the turn.
+// partial is the beginning of a head or of a PROXY header, or a request that waits. Its buffer is not used again: what is
+// behind the head may be part of a send until the end of the turn.
 type partial struct {
 	buf    []byte
 	client netip.AddrPort // as a PROXY header named it
+
+	head   int    // bytes of the head, in front of buf
+	serial uint64 // not 0: the request waits
 }
 
 // NewHeadHandler makes the handler of one loop.
@@ -78,6 +102,10 @@ func (s *HeadHandler) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 
 // OnData parses what is there of the head.
 func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	if i := c.Session(); i != 0 && s.partials.At(i).waits() {
+		s.early(l, c, s.partials.At(i), p)
+		return
+	}
 	if c.Tag() >= tagNoRecord && c.Tag() != tagForwarded {
 		s.beforeHead(l, c, p)
 		return
@@ -85,7 +113,7 @@ func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	if i := c.Session(); i != 0 {
 		part := s.partials.At(i)
 		from := len(part.buf)
-		part.buf = append(part.buf, p...)
+		s.fill(part, append(part.buf, p...))
 		if !worthParsing(part.buf, from, s.cfg.Limits) {
 			return
 		}
@@ -108,15 +136,26 @@ func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 func (s *HeadHandler) keep(c *netpoll.Conn, p []byte) {
 	if c.Session() == 0 {
 		i, part := s.partials.Alloc()
-		part.buf = bytes.Clone(p)
+		s.fill(part, bytes.Clone(p))
 		c.SetSession(i)
 	}
+}
+
+// fill makes buf the buffer of a partial, and counts it.
+func (s *HeadHandler) fill(part *partial, buf []byte) {
+	s.held.Add(int64(cap(buf) - cap(part.buf)))
+	part.buf = buf
 }
 
 // forget gives the partial back, and what it knew of the client.
 func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 	if i := c.Session(); i != 0 {
-		client = s.partials.At(i).client
+		part := s.partials.At(i)
+		client = part.client
+		if part.waits() {
+			s.waiting.Add(-1)
+		}
+		s.fill(part, nil)
 		s.partials.Free(i)
 		c.SetSession(0)
 	}
@@ -125,13 +164,32 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 
 // route gives a connection with a whole head of n bytes to its owner.
 func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort) {
-	if s.cfg.Draining != nil && s.head.UpgradeRequested() && s.cfg.Draining() {
-		s.cfg.Refuse(l, c, &s.head, RefuseDraining)
-		return
+	if !s.refuseDraining(l, c) {
+		s.settle(l, c, p, n, client, s.cfg.Route(l, c, &s.head, p[n:]))
 	}
-	if s.cfg.Route(l, c, &s.head, p[n:]) == Handled {
-		return
+}
+
+// refuseDraining refuses an upgrade on a node that is going down.
+func (s *HeadHandler) refuseDraining(l *netpoll.Loop, c *netpoll.Conn) (refused bool) {
+	if s.cfg.Draining == nil || !s.head.UpgradeRequested() || !s.cfg.Draining() {
+		return false
 	}
+	s.cfg.Refuse(l, c, &s.head, RefuseDraining)
+	return true
+}
+
+// settle does what was decided about a request.
+func (s *HeadHandler) settle(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort, d Decision) {
+	switch d {
+	case Wait:
+		s.park(l, c, p, n, client)
+	case NotOurs:
+		s.fallBack(l, c, p, client)
+	}
+}
+
+// fallBack hands a connection to net/http, with the bytes of it that were read.
+func (s *HeadHandler) fallBack(l *netpoll.Loop, c *netpoll.Conn, p []byte, client netip.AddrPort) {
 	if !s.cfg.Fallback.reserve() {
 		refusal := RefuseOverCapacity
 		if s.cfg.Draining != nil && s.cfg.Draining() {
@@ -153,7 +211,11 @@ func (s *HeadHandler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 	var begun []byte
 	if i := c.Session(); i != 0 {
-		begun = s.partials.At(i).buf
+		part := s.partials.At(i)
+		if begun = part.buf; part.waits() {
+			refusal = RefuseUnanswered
+			s.abandon(l, c)
+		}
 	}
 	s.forget(c)
 	s.cfg.refuse(l, c, begun, refusal)
@@ -162,8 +224,11 @@ func (s *HeadHandler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 // OnWritable has nothing to do: this role sends only last words.
 func (s *HeadHandler) OnWritable(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnClose drops the beginning of a head.
-func (s *HeadHandler) OnClose(_ *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) { s.forget(c) }
+// OnClose frees what is kept of a request.
+func (s *HeadHandler) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
+	s.abandon(l, c)
+	s.forget(c)
+}
 
 // Refuse answers the request of h, which may be nil, and ends the connection: the answer is sent, what the peer still
 // sends is thrown away. Loop only.
