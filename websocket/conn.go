@@ -213,7 +213,7 @@ func (c *Conn) SendFragment(kind Kind, data []byte, final bool) Result {
 		p.release(n, c)
 	}
 	if final {
-		p.CountSent(1)
+		p.CountSent()
 	}
 	return result(n)
 }
@@ -246,8 +246,16 @@ func (c *Conn) control(method string, op frame.OpCode, data []byte) Result {
 func (c *Conn) Close(code int, reason string) {
 	c.check("Close")
 	if n := c.conn(); n != nil {
-		c.part.End(c.part.loop, n, netpoll.ReasonLocal, closeCode(code), reason)
+		c.part.close(n, code, reason)
 	}
+}
+
+// close ends a connection for the program.
+func (p *part) close(n *netpoll.Conn, code int, reason string) {
+	if code == 0 || code == int(frame.CodeNoStatus) {
+		code, reason = int(frame.CodeNoStatus), "" // RFC 6455, 5.5.1: without a code there is no reason
+	}
+	p.End(p.loop, n, netpoll.ReasonLocal, closeCode(code), reason)
 }
 
 // closeCode is the code that may be sent for one that a program gives.
@@ -307,6 +315,9 @@ func (c *Conn) Subscribe(topic string) error {
 	n := c.conn()
 	if n == nil {
 		return ErrClosed
+	}
+	if err := validTopic(topic); err != nil {
+		return err
 	}
 	_, err := c.part.shard.Subscribe(n.Slot(), c.part.form(&c.state), c.part.topic(topic))
 	return err

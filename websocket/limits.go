@@ -33,9 +33,11 @@ const (
 	// eachSlice is how many connections Each visits before the loop serves others.
 	eachSlice = 256
 
-	// heldBytesMax bounds the published messages that one connection holds back while a message is
-	// sent in fragments, in bytes. They count against Options.Outbox too.
-	heldBytesMax = outboxMax
+	// headerBytesMax bounds the header fields that Upgrade.SetHeader adds, in bytes.
+	headerBytesMax = 8 << 10
+
+	// refusalLinger is how long the client of a refused handshake has to take the answer.
+	refusalLinger = 2 * time.Second
 
 	// blockedAfter is how long a handler may block its loop before that is reported.
 	blockedAfter = 100 * time.Millisecond

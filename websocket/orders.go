@@ -16,6 +16,8 @@ import (
 type order struct {
 	id       netpoll.ID
 	do       func(c *Conn) // nil: send, or close
+	each     func(c *Conn) // not nil: for every connection, from index from on
+	from     uint32
 	prepared *Prepared
 	m        Message
 	code     int // not 0: close
@@ -85,12 +87,17 @@ func (p *part) obey(*netpoll.Loop) {
 func (p *part) carryOut(taken []order, i int) (next int) {
 	defer func() {
 		if v := recover(); v != nil {
+			p.abandon()
 			p.panicked(taken[next-1].id, v)
 		}
 	}()
 	for ; i < len(taken); i++ {
 		next = i + 1
 		o := &taken[i]
+		if o.each != nil {
+			p.visit(o)
+			continue
+		}
 		n := p.loop.Lookup(o.id)
 		if n == nil || n.Closing() || n.Role() != p.role {
 			continue
@@ -102,7 +109,7 @@ func (p *part) carryOut(taken []order, i int) (next int) {
 			o.do(c)
 			p.exit()
 		case o.code != 0:
-			p.End(p.loop, n, netpoll.ReasonLocal, closeCode(o.code), o.reason)
+			p.close(n, o.code, o.reason)
 		case o.prepared != nil:
 			c.SendPrepared(o.prepared)
 		default:
@@ -110,6 +117,27 @@ func (p *part) carryOut(taken []order, i int) (next int) {
 		}
 	}
 	return next
+}
+
+// visit calls an order's function for the next connections, and gives the order again for the rest.
+func (p *part) visit(o *order) {
+	i := o.from
+	for visited := 0; i < p.last && visited < eachSlice; visited++ {
+		i++
+		c := *p.conns.At(i)
+		if c == nil || c.conn() == nil {
+			continue
+		}
+		o.id = c.id // whom a panic ends
+		p.enter()
+		o.each(c)
+		p.exit()
+	}
+	if i < p.last {
+		if err := p.orders.give(order{each: o.each, from: i}); err != nil {
+			p.server.opt.Logger.Warn("Each has not reached all connections", slog.Int("loop", p.index), slog.Any("err", err))
+		}
+	}
 }
 
 // panicked ends the connection whose function has panicked, with 1011.

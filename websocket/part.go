@@ -10,6 +10,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/edge"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -35,8 +36,10 @@ type part struct {
 	role   netpoll.Role
 	loop   *netpoll.Loop
 	shard  *broadcast.Shard
+	edge   *edge.Config
 	orders orders
 	watch  watch
+	asked  *Upgrade // the handshake that serve has parked, until ask
 
 	conns  netpoll.Slab[*Conn]
 	last   uint32 // the highest index of conns that was ever in use
@@ -209,7 +212,12 @@ func (p *part) pinged(_ *netpoll.Loop, n *netpoll.Conn, m *frame.Message) {
 }
 
 // closing is told with which close frame a connection ends, before ended is.
-func (p *part) closing(code uint16, reason string) { p.code, p.reason = int(code), reason }
+func (p *part) closing(code uint16, reason string) {
+	if code == 0 {
+		code = frame.CodeNoStatus // frame.AppendClose makes no difference
+	}
+	p.code, p.reason = int(code), reason
+}
 
 // ended hears that nothing more comes from a connection and nothing more can be sent to it; and once
 // more when it is gone.
@@ -229,16 +237,16 @@ func (p *part) ended(l *netpoll.Loop, n *netpoll.Conn, _ netpoll.Reason) {
 		x.async.end()
 	}
 	p.server.open.Add(-1)
+	p.enter()
 	defer func() {
+		p.exit()
 		c.data = ended // and what the program stored is garbage
 		if v := recover(); v != nil {
 			p.server.opt.Logger.Error("OnClose panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	if f := p.server.onClose; f != nil {
-		p.enter()
 		f(c, code, reason)
-		p.exit()
 	}
 }
 
@@ -361,7 +369,14 @@ func (p *part) Slow(l *netpoll.Loop, n *netpoll.Conn) {
 }
 
 // Gap has no form: a program's messages have no envelope. What was dropped is counted.
-func (p *part) Gap(*netpoll.Loop, *netpoll.Conn, broadcast.Form, string, uint32, uint32, bool) {}
+func (p *part) Gap(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte { return dst }
+
+// Panicked ends a connection whose handler has panicked: RFC 6455, 7.4.1.
+func (p *part) Panicked(l *netpoll.Loop, n *netpoll.Conn) {
+	p.abandon()
+	p.current = nil
+	p.End(l, n, netpoll.ReasonPanic, frame.CodeInternal, "internal error")
+}
 
 // sinkOf is the part as the sink of a hub of its own: a member's number is its slot.
 type sinkOf part

@@ -71,8 +71,19 @@ func (s *Server) topic(name string) string {
 // named is the inverse of topic, for topics that a program has chosen.
 func (p *part) named(topic string) (name string, ok bool) { return strings.CutPrefix(topic, topicPrefix) }
 
+// validTopic says whether a program may use a name.
+func validTopic(name string) error {
+	if len(name) > topicBytesMax {
+		return broadcast.ErrTopicLong
+	}
+	return broadcast.ValidTopic(name)
+}
+
 // publish sends to the subscribers of a topic but c.
 func (p *part) publish(c *Conn, topic string, m Message) (broadcast.Result, error) {
+	if err := validTopic(topic); err != nil {
+		return broadcast.Result{}, err
+	}
 	post := postOf(m)
 	if n := c.conn(); n != nil {
 		own, slot := p.index, n.Slot()
@@ -94,14 +105,6 @@ func (s *Server) post(topic string, post broadcast.Post) (broadcast.Result, erro
 	h := s.host.Load()
 	if h == nil {
 		return broadcast.Result{}, ErrClosed
-	}
-	if topic != everybody {
-		if err := broadcast.ValidTopic(topic); err != nil {
-			return broadcast.Result{}, err
-		}
-		if len(topic) > topicBytesMax {
-			return broadcast.Result{}, broadcast.ErrTopicLong
-		}
 	}
 	return h.publish(s.topic(topic), post)
 }
