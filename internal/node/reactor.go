@@ -1,0 +1,130 @@
+// One loop of the node with everything that lives on it.
+
+package node
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/edge"
+	"c100k/internal/proto"
+	"c100k/netpoll"
+)
+
+// reactor is one loop, its part of the topics, and its protocols.
+type reactor struct {
+	// Immutable once the loop runs.
+	loop      *netpoll.Loop
+	protocols *proto.Protocols
+	shard     *broadcast.Shard // nil without topics
+	sink      sink
+	head      edge.Config // of RoleHead
+	returned  edge.Config // of RoleReturned
+	before    []func(l *netpoll.Loop)
+	deliver   []func(l *netpoll.Loop, members int) (more bool)
+
+	remote  atomic.Pointer[netpoll.Remote] // nil before the loop is made; any goroutine
+	drained int                            // streams that were there when the drain began; loop only
+}
+
+// make makes loop i of n, not yet running.
+func (r *reactor) make(n *Node, i int) error {
+	opt := netpoll.Options{
+		Index:      n.cfg.LoopBase + i,
+		Generation: n.cfg.Generation,
+		IO:         n.cfg.IO,
+		Deliver:    r.phaseSix,
+		OnRelease:  n.released,
+		OnPanic:    r.panicked,
+		Hold:       hold(n.cfg.Loops),
+		Logger:     n.log,
+	}
+	if f := n.cfg.AfterFlush; f != nil {
+		opt.AfterFlush = func(*netpoll.Loop) { f(i) }
+	}
+	place := proto.Place{
+		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.head, Draining: n.Draining, Wake: n.Wake, Move: n.Move,
+	}
+	if n.hub != nil {
+		r.shard = n.hub.Shard(i)
+		place.Shard, place.Sink = r.shard, &r.sink
+	}
+	r.makeHeads(n, &opt)
+	var err error
+	if r.protocols, err = n.table.Make(place, n.counts, &opt.Handlers); err != nil {
+		return err
+	}
+	for row := range n.table.Rows() {
+		part := r.protocols.Part(row)
+		if part.BeforeDeliver != nil {
+			r.before = append(r.before, part.BeforeDeliver)
+		}
+		if part.Deliver != nil {
+			r.deliver = append(r.deliver, part.Deliver)
+		}
+	}
+	if r.loop, err = netpoll.NewLoop(opt); err != nil {
+		return err
+	}
+	r.sink.loop, r.sink.protocols = r.loop, r.protocols
+	r.remote.Store(r.loop.Remote())
+	return nil
+}
+
+// makeHeads makes the two roles that read a request head.
+func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
+	r.head = edge.Config{
+		Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
+	}
+	r.returned = r.head
+	r.head.Route = r.route(n.table, func(p *proto.Part) proto.Route { return p.Serve })
+	r.returned.Route = r.route(n.table, func(p *proto.Part) proto.Route { return p.ServeReturned })
+	opt.Handlers[RoleHead] = edge.NewHeadHandler(&r.head)
+	opt.Handlers[RoleReturned] = edge.NewHeadHandler(&r.returned)
+}
+
+// route gives a request to the protocol that its path belongs to. The path is compared as it was
+// sent: one with an escaped letter names another resource, and goes to net/http.
+func (r *reactor) route(t *proto.Table, serve func(p *proto.Part) proto.Route) proto.Route {
+	return func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
+		row, ours := t.ByPath(string(h.Path()))
+		if !ours {
+			return edge.NotOurs
+		}
+		return serve(r.protocols.Part(row))(l, c, h, rest)
+	}
+}
+
+// phaseSix is phase 6 of a turn: what protocols do before, topics, what protocols do behind.
+func (r *reactor) phaseSix(l *netpoll.Loop, members int) (more bool) {
+	for _, f := range r.before {
+		f(l)
+	}
+	if r.shard != nil {
+		more = r.shard.Deliver(&r.sink, members)
+	}
+	for _, f := range r.deliver {
+		if f(l, members) {
+			more = true
+		}
+	}
+	return more
+}
+
+// panicked lets the protocol of a connection say goodbye after a panic of a handler.
+func (r *reactor) panicked(l *netpoll.Loop, c *netpoll.Conn) {
+	if p := r.protocols.LastWord(c.Role()); p != nil {
+		p.Panicked(l, c)
+	}
+}
+
+// hold is how long a loop may keep its processor while it waits: longer where another processor is
+// free for the rest of the process.
+func hold(loops int) time.Duration {
+	if runtime.GOMAXPROCS(0) > loops {
+		return netpoll.HoldSpare
+	}
+	return netpoll.HoldDefault
+}

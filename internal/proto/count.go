@@ -1,0 +1,56 @@
+// Connections as they are counted for the figures of a process.
+
+package proto
+
+import (
+	"sync/atomic"
+
+	"c100k/netpoll"
+)
+
+// Count counts the connections, or clients, of one transport. Any goroutine. Connections come and go
+// rarely next to messages, so an atomic addition for each costs little.
+type Count struct {
+	opened atomic.Uint64
+	closed [netpoll.ReasonCount]atomic.Uint64
+}
+
+// Opened counts one more.
+func (t *Count) Opened() { t.opened.Add(1) }
+
+// Closed counts one that has ended.
+func (t *Count) Closed(r netpoll.Reason) { t.closed[r].Add(1) }
+
+// OpenedTotal is how many were opened so far.
+func (t *Count) OpenedTotal() uint64 { return t.opened.Load() }
+
+// ClosedTotal is how many have ended for that reason so far.
+func (t *Count) ClosedTotal(r netpoll.Reason) uint64 { return t.closed[r].Load() }
+
+// Open is how many are open.
+func (t *Count) Open() int {
+	n := t.opened.Load()
+	for i := range t.closed {
+		n -= t.closed[i].Load()
+	}
+	return int(n)
+}
+
+// counted is a protocol's handler that counts its connections. Calls for each read are passed
+// through.
+type counted struct {
+	netpoll.Handler
+	count *Count
+}
+
+// OnOpen implements netpoll.Handler.
+func (h *counted) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
+	h.count.Opened()
+	h.Handler.OnOpen(l, c)
+}
+
+// OnClose implements netpoll.Handler.
+func (h *counted) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
+	h.count.Closed(r)
+	h.Handler.OnClose(l, c, r)
+}

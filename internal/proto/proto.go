@@ -1,0 +1,151 @@
+// Package proto is what a process knows of its protocols: a table with one row for each.
+//
+// There are only a few types. A [Protocol] serves the connections of one role on one loop: a
+// netpoll.Handler that can also drain, kick and give up a connection, and tell it what it missed. A
+// [Row] describes a protocol to the process: its paths, its transport label, how many roles it has,
+// its wire forms, and how to make it on a loop. A [Table] is the rows with the roles and wire forms
+// that they were given. [Protocols] is the part of a loop: its protocols by role.
+//
+// Package internal/node makes the table and uses it. A new protocol is a package and one row.
+//
+// A Table is immutable, so any goroutine may use it. Everything else belongs to one loop.
+package proto
+
+import (
+	"net/http"
+
+	"c100k/broadcast"
+	"c100k/internal/edge"
+	"c100k/netpoll"
+)
+
+// Protocol serves the connections of one role on one loop. All methods run on the loop. It may also
+// implement Members and LastWord.
+type Protocol interface {
+	netpoll.Handler
+
+	// Drain ends c because the node goes down, and tells the client to come back where the protocol
+	// can say that.
+	Drain(l *netpoll.Loop, c *netpoll.Conn)
+
+	// Kick ends c because an operator asked for it.
+	Kick(l *netpoll.Loop, c *netpoll.Conn)
+
+	// Slow ends c because it takes what it is sent too slowly.
+	Slow(l *netpoll.Loop, c *netpoll.Conn)
+
+	// Gap appends to dst what tells a member of form f that it missed so many messages of a topic.
+	// It appends nothing where the form has no way to say that.
+	Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
+}
+
+// Members is implemented by a Protocol whose members are not simply connections: what a member of a
+// topic is sent goes elsewhere than to the connection c that its number names. Without it the
+// pending bytes, sends and drops are those of c.
+type Members interface {
+	// MemberPending is how many bytes wait to be sent to the member.
+	MemberPending(l *netpoll.Loop, c *netpoll.Conn) int
+
+	// MemberSend sends the member n whole messages. p is shared and must not be changed.
+	MemberSend(l *netpoll.Loop, c *netpoll.Conn, p []byte, mark, n uint32)
+
+	// MemberDrop drops messages that wait, oldest first, until need bytes are free.
+	MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int)
+}
+
+// LastWord is implemented by a Protocol that can tell a client why it is closed after a handler
+// panicked. Without it the connection is closed without a word.
+type LastWord interface {
+	// Panicked sends c a last word and finishes it.
+	Panicked(l *netpoll.Loop, c *netpoll.Conn)
+}
+
+// Route serves a request whose head is complete, on the loop. Its arguments and its result are those
+// of edge.Config.Route.
+type Route func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision
+
+// Row describes one protocol to a process.
+type Row struct {
+	// Name names the row to other rows and in errors. Required, and unique in a table.
+	Name string
+
+	// Transport is the label of the protocol's connections in the figures. Several rows may have the
+	// same one. Required.
+	Transport string
+
+	// CountsClients is for a protocol whose clients are not connections: it counts them itself, by
+	// Place.Count. Default false: each connection of its roles is counted.
+	CountsClients bool
+
+	// Paths are the paths of its requests, compared with the request's path as it was sent, without
+	// decoding. No other row may have one of them.
+	Paths []string
+
+	// Roles is how many roles the protocol has; 0 means 1.
+	Roles int
+
+	// Encoders make its wire forms. They get consecutive numbers, in this order.
+	Encoders []broadcast.Encoder
+
+	// New makes the protocol on one loop. It is called once for each loop, before the loops run.
+	// Required.
+	New func(p *Place) Part
+
+	// Judge refuses a request that net/http has parsed, before its socket is taken over to a loop,
+	// where Part.Serve judges it like any other. Any goroutine. Nil refuses nothing.
+	Judge func(r *http.Request) *edge.Refusal
+
+	// HTTP answers ordinary requests that belong to the protocol although they are for none of
+	// Paths, such as those for its script. False: it has not answered. Any goroutine. Nil: there are
+	// none.
+	HTTP func(w http.ResponseWriter, r *http.Request) bool
+}
+
+// Place is where Row.New makes a protocol: one loop, and the numbers that the row has on all loops.
+type Place struct {
+	Loop    int   // the loop's index in this process
+	Loops   int   // how many there are
+	Process uint8 // this process's number among those that share the port
+
+	Role  netpoll.Role   // the first of the row's roles
+	Form  broadcast.Form // the first of the row's wire forms
+	Table *Table
+	Count *Count       // of the row's transport
+	Edge  *edge.Config // of the head role
+
+	// Shard is the loop's part of the topics, Sink where its members are; both nil in a process
+	// without topics.
+	Shard *broadcast.Shard
+	Sink  broadcast.Sink
+
+	// Draining tells whether the process goes down. Any goroutine.
+	Draining func() bool
+
+	// Wake makes a turn of a loop run soon, by its index. Any goroutine, also before the loops run.
+	Wake func(loop int)
+
+	// Move takes a connection in the head role, with what was read of its request, to a loop by its
+	// process and index, where the request is served; first is kept. False, having done nothing, if
+	// there is no such loop. Loop only.
+	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
+}
+
+// Part is a protocol on one loop.
+type Part struct {
+	// Protocols has one for each of the row's roles, in their order. Required.
+	Protocols []Protocol
+
+	// Serve serves requests for the row's paths. Required where it has any.
+	Serve Route
+
+	// ServeReturned serves a request that was to be moved to another process, and came back. Nil is
+	// Serve.
+	ServeReturned Route
+
+	// BeforeDeliver runs in phase 6 before the messages of topics are delivered. It may be nil.
+	BeforeDeliver func(l *netpoll.Loop)
+
+	// Deliver runs in phase 6 after that, for at most so many members, and tells whether there is
+	// more to do. It may be nil.
+	Deliver func(l *netpoll.Loop, members int) (more bool)
+}
