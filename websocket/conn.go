@@ -29,12 +29,12 @@ type Conn struct {
 
 // extra is what a connection has beside its record while it needs it.
 type extra struct {
-	async       *lane     // functions of Go; nil: none wait
-	held        []held    // published messages that wait for the end of a fragmented one
-	heldBytes   int       // of held
-	fragment    bool      // a fragmented message has begun
-	paused      bool      // Pause was called
-	asyncPaused bool      // reading has paused for Go
+	async       *lane  // functions of Go; nil: none wait
+	held        []held // published messages that wait for the end of a fragmented one
+	heldBytes   int    // of held
+	fragment    bool   // a fragmented message has begun
+	paused      bool   // Pause was called
+	asyncPaused bool   // reading has paused for Go
 	subprotocol string
 }
 

@@ -34,6 +34,7 @@ type part struct {
 	server *Server
 	index  int
 	role   netpoll.Role
+	forms  broadcast.Form // the first of the two
 	loop   *netpoll.Loop
 	shard  *broadcast.Shard
 	edge   *edge.Config
@@ -60,6 +61,7 @@ type part struct {
 // seat is what the process gives a Server for one of its loops.
 type seat struct {
 	role     netpoll.Role
+	form     broadcast.Form // the first of two
 	shard    *broadcast.Shard
 	sink     broadcast.Sink // nil: the part itself
 	counters *wsconn.Counters
@@ -67,7 +69,7 @@ type seat struct {
 }
 
 func newPart(s *Server, i int, at seat) *part {
-	p := &part{server: s, index: i, role: at.role, shard: at.shard}
+	p := &part{server: s, index: i, role: at.role, forms: at.form, shard: at.shard}
 	sink := at.sink
 	if sink == nil {
 		sink = (*sinkOf)(p)
@@ -91,10 +93,10 @@ func (p *part) run(l *netpoll.Loop) {
 }
 
 // open begins a connection that has just become the part's role.
-func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, r *Request, deflate bool, subprotocol string) {
+func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, u *Upgrade, deflate bool) {
 	i, at := p.conns.Alloc()
 	p.last = max(p.last, i)
-	c := &Conn{part: p, id: n.ID()}
+	c := &Conn{part: p, id: n.ID(), data: u.data}
 	*at = c
 	n.SetSession(i)
 	p.server.open.Add(1)
@@ -102,8 +104,8 @@ func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, r *Request, deflate bool, 
 	if o := &p.server.opt; o.IdleTimeout > 0 {
 		l.Arm(n, o.IdleTimeout)
 	}
-	if subprotocol != "" {
-		p.of(c).subprotocol = subprotocol
+	if u.chosen != "" {
+		p.of(c).subprotocol = u.chosen
 	}
 	if _, err := p.shard.Subscribe(n.Slot(), p.form(&c.state), p.topic(everybody)); err != nil {
 		p.End(l, n, netpoll.ReasonPolicy, frame.CodeTryLater, err.Error())
@@ -111,7 +113,7 @@ func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, r *Request, deflate bool, 
 	}
 	if f := p.server.onConnection; f != nil {
 		p.enter()
-		f(c, r)
+		f(c, u.request)
 		p.exit()
 	}
 }

@@ -84,8 +84,8 @@ func (r *Request) Subprotocols() (offers []string) {
 }
 
 // Upgrade is a handshake about which OnUpgrade decides. Without a decision it is accepted. Its
-// methods are for the handler, until that returns. After Wait, Accept and Refuse may be called on
-// any goroutine, one of them, once; the others must not be called any more.
+// methods are for the handler, until that returns. After Wait they are for the goroutine that will
+// call Accept or Refuse, one of them, once.
 type Upgrade struct {
 	request *Request
 
@@ -94,6 +94,7 @@ type Upgrade struct {
 	ticket   *edge.Ticket // where the answer goes, once the request is parked
 	header   []byte       // extra lines of the answer
 	chosen   string       // subprotocol
+	data     any          // what Conn.Data will be
 	refusal  refusal
 }
 
@@ -151,6 +152,14 @@ func (u *Upgrade) SetHeader(name, value string) error {
 	}
 	u.header = append(append(append(append(u.header, name...), ": "...), value...), "\r\n"...)
 	return nil
+}
+
+// SetData gives the connection its Conn.Data, if there will be one. It may be called until Accept, on
+// the goroutine that will call that.
+func (u *Upgrade) SetData(v any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.data = v
 }
 
 // Wait keeps the handshake open until Accept or Refuse is called, on any goroutine. The handshake's

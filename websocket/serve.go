@@ -75,8 +75,9 @@ func (p *part) resume(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 // settle answers a handshake that is decided.
 func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, u *Upgrade) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.decision == refused {
+	refuse := u.decision == refused
+	u.mu.Unlock() // and from here on nobody changes it
+	if refuse {
 		p.refuse(l, n, u)
 		return
 	}
@@ -91,7 +92,7 @@ func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 	p.frame = append(append(p.frame[:len(p.frame)-len("\r\n")], u.header...), "\r\n"...)
 	l.Send(n, p.frame)
 	l.Become(n, p.role)
-	p.open(l, n, u.request, deflate, u.chosen)
+	p.open(l, n, u, deflate)
 	l.Redeliver(n, rest)
 }
 

@@ -26,11 +26,13 @@ type Server struct {
 	onDrain      func(c *Conn)
 	onPing       func(c *Conn, data []byte)
 	onPong       func(c *Conn, data []byte)
+	parts        []*part // as they are made, before the loops run
 
 	// any goroutine
 	host    atomic.Pointer[host]
 	open    atomic.Int64  // connections
 	dropped atomic.Uint64 // messages that a slow client did not get
+	alone   standalone
 }
 
 // host is what a mounted server runs on.

@@ -53,9 +53,9 @@ var noCompress any = new(byte)
 // form is the wire form of a connection.
 func (p *part) form(s *wsconn.State) broadcast.Form {
 	if s.Deflate() {
-		return formDeflated
+		return p.forms + formDeflated
 	}
-	return formPlain
+	return p.forms + formPlain
 }
 
 // topic is the hub's name of a topic.
@@ -69,7 +69,9 @@ func (s *Server) topic(name string) string {
 }
 
 // named is the inverse of topic, for topics that a program has chosen.
-func (p *part) named(topic string) (name string, ok bool) { return strings.CutPrefix(topic, topicPrefix) }
+func (p *part) named(topic string) (name string, ok bool) {
+	return strings.CutPrefix(topic, topicPrefix)
+}
 
 // validTopic says whether a program may use a name.
 func validTopic(name string) error {

@@ -441,7 +441,9 @@ func TestUpgradeThatWaits(t *testing.T) {
 			var waiting *Upgrade
 			st := newStage(t, 0, Options{}, func(st *stage) {
 				st.server.OnUpgrade(func(u *Upgrade) { u.Wait(); waiting = u })
-				st.server.OnConnection(func(c *Conn, r *Request) { c.SendText("room " + r.Query().Get("room")) })
+				st.server.OnConnection(func(c *Conn, r *Request) {
+					c.SendText(fmt.Sprint("room ", r.Query().Get("room"), " ", c.Data()))
+				})
 				st.server.OnMessage(func(c *Conn, m Message) { c.Send(m) })
 			})
 			p := st.Connect(headRole)
@@ -457,9 +459,9 @@ func TestUpgradeThatWaits(t *testing.T) {
 			}
 			switch answer {
 			case "accept":
-				elsewhere(func() { _ = waiting.Accept() })
+				elsewhere(func() { waiting.SetData("ann"); _ = waiting.Accept() })
 				st.Settle()
-				if got := string(p.Read()); !strings.HasSuffix(got, text("room 1")+text("early")) {
+				if got := string(p.Read()); !strings.HasSuffix(got, text("room 1 ann")+text("early")) {
 					t.Errorf("got %q", got)
 				}
 			case "refuse":
