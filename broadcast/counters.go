@@ -54,18 +54,3 @@ func (h *Hub) Counters() Counters {
 	}
 	return c
 }
-
-// TopicCount returns how many topics have members. It looks at every topic of the hub, and makes no list. Any goroutine, but not
-// one that must be quick.
-func (h *Hub) TopicCount() (n int) {
-	h.topics.Range(func(_, t any) bool {
-		for f := range t.(*topic).members {
-			if t.(*topic).members[f].Load() > 0 {
-				n++
-				break
-			}
-		}
-		return true
-	})
-	return n
-}

@@ -37,11 +37,18 @@
 //   - Deliver is bounded: by members, by one pass for each topic, and by the bytes of a run.
 //   - A topic that nobody has costs nothing, also when messages are published to it.
 //
+// # Positions
+//
+// The owner of a topic may want positions ([Options.Positions]). Its messages then enter the topic's list
+// before they are encoded: the number in the list is the message's [Position], and an [Encoder] can put it
+// in. They are encoded at the first delivery; until then an upper bound is counted as pending. Such a topic
+// stays without members, so that the numbers go on, until the owner calls [Hub.Release]. See position.go.
+//
 // # Invariants
 //
 //   - A message is waited for by exactly the shards that were attached to its topic when it was appended.
 //   - A shard is attached to a topic while it has members of it, and until it has passed over the messages
-//     that came while it had; the topic is in the registry while a shard is attached.
+//     that came while it had; the topic is in the registry while a shard is attached or the topic is kept.
 //   - A seat and its subscription point at each other. A member's first subscription has its own number.
 //   - A roster is in the ready queue at most once, and is in it or being served whenever it has messages
 //     that are linked and marked.
@@ -53,7 +60,7 @@
 //
 // # Not here yet, and where it would go
 //
-// History and resume: a node's seq is the offset of its message in the topic's order, and the topic record
-// is where an epoch would be; a topic with history would stay in the registry without shards. Presence:
-// Subscribe, and vacate for every way out, are the two places where a membership begins and ends.
+// History and resume: the owner of a topic's history answers [Options.Positions], keeps what [Hub.Publish] has
+// given a [Position], and calls [Hub.Release] when it has forgotten all. Presence: Subscribe, and vacate for
+// every way out, are the two places where a membership begins and ends.
 package broadcast

@@ -37,14 +37,14 @@ func Example() {
 
 	for _, text := range []string{"one", "two"} { // on any goroutine
 		result, err := hub.Publish("news", broadcast.Text, []byte(text))
-		fmt.Printf("%+v %v\n", result, err)
+		fmt.Println(result.Matched, "matched,", result.Queued, "queued,", result.Dropped, "dropped,", err)
 	}
 
 	for shard.Deliver(printer{}, 1024) { // phase 6 of loop 0's turn
 	}
 	// Output:
-	// {Matched:2 Queued:2 Dropped:0} <nil>
-	// {Matched:2 Queued:2 Dropped:0} <nil>
+	// 2 matched, 2 queued, 0 dropped, <nil>
+	// 2 matched, 2 queued, 0 dropped, <nil>
 	// member 1, 2 messages: one;two;
 	// member 2, 2 messages: news=one;news=two;
 }
@@ -54,7 +54,7 @@ func ExampleHub_Topics() {
 	for member, topic := range []string{"sport.chess", "sport.go", "news", "sport.go"} {
 		_, _ = hub.Shard(0).Subscribe(uint32(member), 0, topic)
 	}
-	for _, t := range hub.Topics("sport.") {
+	for _, t := range hub.Topics("sport.", "", 10) {
 		fmt.Println(t.Name, t.Members)
 	}
 	// Output:

@@ -4,7 +4,6 @@ package broadcast
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,13 +22,16 @@ type Hub struct {
 	topicsPerMember int
 	runBytes        int
 	inOrder         bool
+	positions       func(topic string) (first Position, ok bool)
+	encodedBytesMax func(f Form, m *Message) int
 	shards          []*Shard
 
 	// Any goroutine.
-	topics    sync.Map // string to *topic; only topics with an attached shard, or just over
-	pending   atomic.Int64
-	published atomic.Uint64
-	refused   atomic.Uint64
+	topics     sync.Map     // string to *topic; only topics with an attached shard, kept, or just over
+	topicCount atomic.Int64 // in topics
+	pending    atomic.Int64
+	published  atomic.Uint64
+	refused    atomic.Uint64
 }
 
 // NewHub returns a hub. It panics if o is not valid (Options.Validate).
@@ -47,6 +49,8 @@ func NewHub(o Options) *Hub {
 		pendingBytesMax: int64(orDefault(o.PendingBytesMax, PendingBytesDefault)),
 		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
 		inOrder:         o.InOrder,
+		positions:       o.Positions,
+		encodedBytesMax: o.EncodedBytesMax,
 	}
 	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)
 	if h.now == nil {
@@ -70,6 +74,9 @@ type Result struct {
 	Matched int // members of the topic over all shards at that moment
 	Queued  int // members that the message is on its way to: Matched, or 0 if it was dropped
 	Dropped int // members that do not get it because Options.PendingBytesMax was reached: Matched, or 0
+
+	// Position is that of the message; zero in a topic without positions, and for one that was dropped.
+	Position Position
 }
 
 // Publish sends payload to everybody who is subscribed to topic. Everyone whose Subscribe has returned
@@ -99,37 +106,65 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 		return Result{}, err
 	}
 	stamp := h.published.Add(1)
-	t := h.lookup(topic)
-	if t == nil {
-		return Result{}, nil
+	for {
+		t := h.lookup(topic)
+		if t == nil && h.positions != nil {
+			t = h.beginKept(topic)
+		}
+		if t == nil {
+			return Result{}, nil
+		}
+		r, over := h.publishTo(t, &p, stamp)
+		if !over || t.numbering == nil {
+			return r, nil
+		}
+		// The topic was released meanwhile. This message belongs to the next one of its name.
+		h.forget(t)
 	}
-	matched := t.members.sum()
-	if matched == 0 {
-		return Result{}, nil
+}
+
+// publishTo publishes to t; over says that the topic had ended.
+func (h *Hub) publishTo(t *topic, p *Post, stamp uint64) (_ Result, over bool) {
+	matched := t.members.sum(len(h.encoders))
+	if matched == 0 && t.numbering == nil {
+		return Result{}, false
 	}
 	// The first look spares a hub in trouble the encoding; the second, with the true cost, is the bound.
 	if h.pending.Load() >= h.pendingBytesMax {
-		return h.refuse(matched), nil
+		return h.refuse(matched), false
 	}
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(),
 		hub: h, skip: p.Skip, stamp: stamp,
 	}
-	m.encodeNeeded(&t.members)
+	if t.numbering == nil {
+		m.encodeNeeded(&t.members)
+	} else {
+		m.position = new(Position)
+		m.reserveNeeded(&t.members)
+	}
 	if h.pending.Add(m.cost) > h.pendingBytesMax {
 		h.pending.Add(-m.cost)
-		return h.refuse(matched), nil
+		return h.refuse(matched), false
 	}
-	if !t.append(m) {
-		h.pending.Add(-m.cost)
-		return Result{}, nil
+	counted, ok := t.append(m)
+	if counted == 0 {
+		h.pending.Add(-m.cost) // nobody holds the message, and the members have left meanwhile
+		matched = 0
+	}
+	if !ok {
+		return Result{}, true
 	}
 	for i := range t.rosters {
 		if r := t.rosters[i].Load(); r != nil {
 			h.shards[i].mark(r)
 		}
 	}
-	return Result{Matched: matched, Queued: matched}, nil
+	r := Result{Matched: matched, Queued: matched}
+	if m.position != nil {
+		r.Position = *m.position
+	}
+	return r, false
 }
 
 // Stamp is a number that grows with each publish, for Shard.Owes. Any goroutine.
@@ -147,7 +182,7 @@ func (h *Hub) settle(shard int, n *node) {
 		return
 	}
 	n.message = nil
-	h.pending.Add(-m.cost)
+	h.pending.Add(-m.cost - m.late.Load())
 	if h.done != nil {
 		h.done(shard, m)
 	}
@@ -168,11 +203,11 @@ func (h *Hub) enter(shard int, name string) *roster {
 	for {
 		r := &roster{shard: shard}
 		if t == nil {
-			// The name may be a part of something big.
-			name = strings.Clone(name)
-			fresh := newTopic(name, len(h.shards), r)
-			found, loaded := h.topics.LoadOrStore(name, fresh)
+			fresh := newTopic(name, len(h.shards), h.numberingOf(name))
+			fresh.begin(r)
+			found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
 			if !loaded {
+				h.topicCount.Add(1)
 				return r
 			}
 			t = found.(*topic)
@@ -196,45 +231,8 @@ func (h *Hub) leave(r *roster) bool {
 
 // forget removes t, which is over, from the registry, unless somebody has, and perhaps put a new topic of
 // that name in its place (topic, 6).
-func (h *Hub) forget(t *topic) { h.topics.CompareAndDelete(t.name, t) }
-
-// TopicInfo is a topic as seen from outside.
-type TopicInfo struct {
-	Name    string
-	Members int           // over all shards
-	ByForm  [FormsMax]int // the same, by form
-}
-
-func (t *topic) info() TopicInfo {
-	i := TopicInfo{Name: t.name}
-	for f := range t.members {
-		n := int(t.members[f].Load())
-		i.ByForm[f] = n
-		i.Members += n
+func (h *Hub) forget(t *topic) {
+	if h.topics.CompareAndDelete(t.name, t) {
+		h.topicCount.Add(-1)
 	}
-	return i
-}
-
-// Topic returns the topic of that name; ok is false if it has no members. Any goroutine.
-func (h *Hub) Topic(name string) (info TopicInfo, ok bool) {
-	if t := h.lookup(name); t != nil {
-		info = t.info()
-	}
-	return info, info.Members > 0
-}
-
-// Topics returns the topics with members whose names begin with prefix, by name. It looks at every topic of
-// the hub. Any goroutine, but not one that must be quick.
-func (h *Hub) Topics(prefix string) []TopicInfo {
-	var list []TopicInfo
-	h.topics.Range(func(name, t any) bool {
-		if strings.HasPrefix(name.(string), prefix) {
-			if i := t.(*topic).info(); i.Members > 0 {
-				list = append(list, i)
-			}
-		}
-		return true
-	})
-	slices.SortFunc(list, func(a, b TopicInfo) int { return strings.Compare(a.Name, b.Name) })
-	return list
 }

@@ -45,6 +45,9 @@ func settleDown(h *Hub, sinks ...*fakeSink) {
 
 func topicCount(h *Hub) (n int) {
 	h.topics.Range(func(any, any) bool { n++; return true })
+	if counted := h.TopicCount(); counted != n {
+		panic(fmt.Sprintf("%d topics, counted %d", n, counted))
+	}
 	return n
 }
 
@@ -171,13 +174,13 @@ func TestTopicInfo(t *testing.T) {
 	if _, ok := h.Topic("c"); ok {
 		t.Error("c is there")
 	}
-	if l := h.Topics("b."); len(l) != 2 || l[0].Name != "b.x" || l[1].Name != "b.y" {
+	if l := h.Topics("b.", "", 100); len(l) != 2 || l[0].Name != "b.x" || l[1].Name != "b.y" {
 		t.Errorf("%+v", l)
 	}
 	if n := h.TopicCount(); n != 3 {
 		t.Errorf("%d topics", n)
 	}
-	if l := h.Topics(""); len(l) != 3 {
+	if l := h.Topics("", "", 100); len(l) != 3 {
 		t.Errorf("%+v", l)
 	}
 }

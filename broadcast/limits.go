@@ -6,8 +6,9 @@ const (
 	// TopicBytesMax bounds a topic name, in bytes; without it a name could cost more than a message.
 	TopicBytesMax = 255
 
-	// FormsMax bounds the wire forms of a hub; a seat has three bits for its form.
-	FormsMax = 8
+	// FormsMax bounds the wire forms of a hub: a message has a pointer for each, so that it takes 256 bytes. A seat has room for
+	// 128.
+	FormsMax = 16
 
 	// ShardsMax bounds the shards of a hub; a topic has one pointer for each.
 	ShardsMax = 256
@@ -60,6 +61,13 @@ const (
 	// encodedSlackBytes is the room given to an Encoder beside the payload, enough for a frame header or
 	// a short envelope: most forms are then made with one allocation.
 	encodedSlackBytes = 32
+
+	// listingSlice is after how many topics a listing lets other goroutines run: about a millisecond. Without it a listing of a million
+	// topics would keep a processor from a loop for as long as the scheduler lets it.
+	listingSlice = 4096
+
+	// listingRoom is the room that a listing begins with, in topics; it grows up to what is asked for.
+	listingRoom = 1024
 
 	// chunkLen is the number of records in a chunk of the shard's arrays. They grow by whole chunks, so
 	// nothing big is ever copied or doubled, and at most one chunk of each array is partly used.

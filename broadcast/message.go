@@ -4,6 +4,7 @@ package broadcast
 
 import (
 	"bytes"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -44,18 +45,30 @@ type Encoder func(dst []byte, m *Message) []byte
 type Message struct {
 	Topic     string
 	Payload   []byte
-	Kind      Kind
 	Extra     any           // Post.Extra
 	Published time.Duration // Options.Now at Publish
+	Kind      Kind
 
-	hub   *Hub
-	skip  func(shard int, member uint32) bool // Post.Skip
-	stamp uint64                              // Hub.Stamp just after it was published
-	forms [FormsMax]atomic.Pointer[[]byte]
-	size  int   // bytes of the largest form that the publisher made; what a run counts
-	cost  int64 // bytes counted against Options.PendingBytesMax
+	needed   uint16       // bit f: form f had a member when the message was published, and is in cost
+	left     atomic.Int32 // shards whose pass over the message has not ended
+	hub      *Hub
+	skip     func(shard int, member uint32) bool // Post.Skip
+	stamp    uint64                              // Hub.Stamp just after it was published
+	position *Position                           // nil in a topic without positions; Offset is set when the message enters the topic's list
+	forms    [FormsMax]atomic.Pointer[[]byte]
+	size     uint32       // bytes of the largest form in need, at least; what a run counts
+	cost     int64        // bytes counted against Options.PendingBytesMax at Publish
+	late     atomic.Int64 // what passes have counted on top of cost, or taken off it
+}
 
-	left atomic.Int32 // shards whose pass over the message has not ended
+// Position returns the message's position. ok is false in a topic without positions. All members get
+// the messages of a topic in the order of their offsets, and no offset is left out. Any goroutine; an
+// Encoder may call it.
+func (m *Message) Position() (p Position, ok bool) {
+	if m.position == nil {
+		return Position{}, false
+	}
+	return *m.position, true
 }
 
 // Encoded returns the message in form f. The bytes are shared: never change them. Forms that had a member
@@ -73,6 +86,28 @@ func (m *Message) Encoded(f Form) []byte {
 	return *p
 }
 
+// delivered is Encoded for a pass, which counts a form that it makes against Options.PendingBytesMax.
+// Its shard has not counted itself down yet, so the message is settled after this.
+func (m *Message) delivered(f Form) []byte {
+	if p := m.forms[f].Load(); p != nil {
+		return *p
+	}
+	p := m.encode(f)
+	if !m.forms[f].CompareAndSwap(nil, p) {
+		return *m.forms[f].Load()
+	}
+	more := int64(len(*p))
+	if m.needed&(1<<f) != 0 {
+		more -= m.bound(f)
+	}
+	m.late.Add(more)
+	m.hub.pending.Add(more)
+	return *p
+}
+
+// bound is at least what the message takes in form f, in bytes, unless Options.EncodedBytesMax errs.
+func (m *Message) bound(f Form) int64 { return int64(max(m.hub.encodedBytesMax(f, m), 0)) }
+
 func (m *Message) encode(f Form) *[]byte {
 	room := len(m.Payload) + encodedSlackBytes
 	b := m.hub.encoders[f](make([]byte, 0, room), m)
@@ -85,15 +120,33 @@ func (m *Message) encode(f Form) *[]byte {
 
 // encodeNeeded makes the forms that have members now, and the sums over the result.
 func (m *Message) encodeNeeded(members *formCounts) {
-	m.size = len(m.Payload)
-	m.cost = messageOverheadBytes + int64(len(m.Payload))
+	m.cost = messageOverheadBytes
+	m.count(int64(len(m.Payload)))
 	for f := range m.hub.encoders {
 		if members[f].Load() == 0 {
 			continue
 		}
 		b := m.encode(Form(f))
 		m.forms[f].Store(b)
-		m.size = max(m.size, len(*b))
-		m.cost += int64(len(*b))
+		m.count(int64(len(*b)))
 	}
+}
+
+// reserveNeeded makes the sums as encodeNeeded does, by what the forms take at most: they are made when
+// the message has its position, by the first pass over it.
+func (m *Message) reserveNeeded(members *formCounts) {
+	m.cost = messageOverheadBytes
+	m.count(int64(len(m.Payload)))
+	for f := range m.hub.encoders {
+		if members[f].Load() > 0 {
+			m.needed |= 1 << f
+			m.count(m.bound(Form(f)))
+		}
+	}
+}
+
+// count counts the payload or a form.
+func (m *Message) count(bytes int64) {
+	m.cost += bytes
+	m.size = uint32(min(max(int64(m.size), bytes), math.MaxUint32))
 }

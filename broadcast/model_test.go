@@ -3,9 +3,10 @@
 package broadcast
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,18 +16,21 @@ import (
 // The model: everything gets a stamp from one clock before and after it happens. On each shard a witness is
 // subscribed to each topic from the start; what it gets is the topic's order. Every other subscription must
 // get one piece of it without holes, which starts where the stamps say and, if it lasts to the end, ends at
-// the end.
+// the end. With positions, each message carries its offset: the messages of an epoch in the topic's order
+// have offsets without holes, and every member gets a message under the same one.
 type model struct {
-	t      *testing.T
-	hub    *Hub
-	clock  atomic.Int64
-	topics []string
+	t         *testing.T
+	positions bool
+	hub       *Hub
+	clock     atomic.Int64
+	topics    []string
 
 	mu   sync.Mutex // guards the field below
 	sent map[string]stamps
+	told map[string]Position // what publishers were told
 
-	done   atomic.Int64
-	queued atomic.Int64
+	done   sync.Map // id of each message that Done was called for
+	queued sync.Map // id of each message that was queued
 }
 
 type stamps struct{ before, after int64 }
@@ -37,6 +41,7 @@ type window struct {
 	open  stamps
 	ended bool
 	got   []string
+	at    []Position // of got
 }
 
 const witness = 1 << 20 // member number of the witness of topic 0, and so on
@@ -56,14 +61,15 @@ func (l *modelShard) Send(member uint32, p []byte, _ uint32, n uint32) {
 	count := uint32(0)
 	for len(p) > 0 {
 		topic, id := l.m.topics[p[0]], string(p[1:9])
-		p = p[9:]
+		at := Position{Epoch: string(p[9:17]), Offset: binary.BigEndian.Uint64(p[17:])}
+		p = p[modelBytes:]
 		count++
 		w := l.open[member][topic]
 		if w == nil {
 			l.m.t.Errorf("member %d got %q of %q without a subscription", member, id, topic)
 			return
 		}
-		w.got = append(w.got, id)
+		w.got, w.at = append(w.got, id), append(w.at, at)
 	}
 	if count != n {
 		l.m.t.Errorf("%d messages said to be %d", count, n)
@@ -125,6 +131,12 @@ func (l *modelShard) step() {
 	}
 }
 
+func (m *model) noteDone(_ int, msg *Message) {
+	if _, twice := m.done.LoadOrStore(string(msg.Payload[1:]), true); twice {
+		m.t.Errorf("%s is done twice", msg.Payload[1:])
+	}
+}
+
 func (m *model) publisher(seed uint64, count int) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for i := range count {
@@ -137,29 +149,50 @@ func (m *model) publisher(seed uint64, count int) {
 			m.t.Errorf("Publish: %+v, %v", r, err)
 		}
 		if r.Queued > 0 {
-			m.queued.Add(1)
+			m.queued.Store(id, true)
 		}
 		m.mu.Lock()
 		m.sent[id] = stamps{before, after}
+		if r.Position.Offset != 0 {
+			m.told[id] = r.Position
+		}
 		m.mu.Unlock()
 	}
 }
 
+// modelBytes is what a message of the model takes in either form: topic, id, epoch, offset.
+const modelBytes = 1 + 8 + 8 + 8
+
+func encodeModel(dst []byte, msg *Message) []byte {
+	p, ok := msg.Position()
+	if !ok {
+		p.Epoch = "--------"
+	}
+	return binary.BigEndian.AppendUint64(append(append(dst, msg.Payload...), p.Epoch...), p.Offset)
+}
+
 func TestModel(t *testing.T) {
 	for _, withWitness := range []bool{true, false} {
-		t.Run("witness="+strconv.FormatBool(withWitness), func(t *testing.T) { testModel(t, withWitness) })
+		for _, positions := range []bool{false, true} {
+			t.Run(fmt.Sprintf("witness=%t,positions=%t", withWitness, positions), func(t *testing.T) { testModel(t, withWitness, positions) })
+		}
 	}
 }
 
 // Without witnesses topics end and begin all the time, and the order is not known: then only Done, the
 // counters and what is left in the end are checked, and the race detector and the debug build look on.
-func testModel(t *testing.T, withWitness bool) {
+func testModel(t *testing.T, withWitness, positions bool) {
 	const shards, publishers, steps = 3, 3, 6000
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	m := &model{t: t, sent: make(map[string]stamps)}
-	payload := func(dst []byte, msg *Message) []byte { return append(dst, msg.Payload...) }
-	m.hub = NewHub(Options{Shards: shards, Encoders: []Encoder{payload, payload}, Done: func(int, *Message) { m.done.Add(1) }})
+	m := &model{t: t, positions: positions, sent: make(map[string]stamps), told: make(map[string]Position)}
+	o := Options{Shards: shards, Encoders: []Encoder{encodeModel, encodeModel}, Done: m.noteDone}
+	if positions {
+		var epochs atomic.Uint64
+		o.Positions = func(string) (Position, bool) { return Position{fmt.Sprintf("e%07d", epochs.Add(1)), 1}, true }
+		o.EncodedBytesMax = func(Form, *Message) int { return modelBytes }
+	}
+	m.hub = NewHub(o)
 	for i := range 5 {
 		m.topics = append(m.topics, fmt.Sprintf("topic.%d", i))
 	}
@@ -185,6 +218,14 @@ func testModel(t *testing.T, withWitness bool) {
 	for p := range publishers {
 		wg.Go(func() { m.publisher(uint64(p), steps/4) })
 	}
+	if positions {
+		wg.Go(func() { // an owner that lets go of its topics
+			for range steps / 10 {
+				m.hub.Release(m.topics[0])
+				runtime.Gosched()
+			}
+		})
+	}
 	wg.Wait()
 	for _, l := range loops {
 		for l.s.Deliver(l, 100) {
@@ -193,6 +234,7 @@ func testModel(t *testing.T, withWitness bool) {
 	if withWitness {
 		m.check(loops)
 	}
+	m.checkPositions(loops)
 	m.checkEnd(loops)
 }
 
@@ -220,6 +262,38 @@ func (m *model) check(loops []*modelShard) {
 		for _, w := range l.windows {
 			if err := m.checkWindow(w, order[w.topic], place); err != nil {
 				m.t.Error(err)
+			}
+		}
+	}
+}
+
+// checkPositions: what a member got has the position that its publisher was told, and offsets without holes.
+func (m *model) checkPositions(loops []*modelShard) {
+	if !m.positions {
+		return
+	}
+	if len(m.told) != len(m.sent) {
+		m.t.Errorf("%d messages sent, %d have a position", len(m.sent), len(m.told))
+	}
+	count, last := map[string]uint64{}, map[string]uint64{}
+	for _, p := range m.told {
+		count[p.Epoch]++ // an epoch is of one topic
+		last[p.Epoch] = max(last[p.Epoch], p.Offset)
+	}
+	for epoch, n := range count {
+		if n != last[epoch] {
+			m.t.Errorf("epoch %s: %d messages, the last at %d", epoch, n, last[epoch])
+		}
+	}
+	for _, l := range loops {
+		for _, w := range l.windows {
+			for i, id := range w.got {
+				if w.at[i] != m.told[id] {
+					m.t.Fatalf("a member got %s at %v, its publisher was told %v", id, w.at[i], m.told[id])
+				}
+				if i > 0 && w.at[i].Epoch == w.at[i-1].Epoch && w.at[i].Offset != w.at[i-1].Offset+1 {
+					m.t.Fatalf("topic %q: %v behind %v", w.topic, w.at[i], w.at[i-1])
+				}
 			}
 		}
 	}
@@ -260,12 +334,28 @@ func (m *model) checkEnd(loops []*modelShard) {
 			m.t.Errorf("%d rosters left", n)
 		}
 	}
+	for _, topic := range m.topics {
+		m.hub.Release(topic)
+	}
 	if n := topicCount(m.hub); n != 0 {
 		m.t.Errorf("%d topics left", n)
 	}
-	if c := m.hub.Counters(); c.PendingBytes != 0 || m.done.Load() != m.queued.Load() {
-		m.t.Errorf("%d bytes pending; %d messages queued, %d done", c.PendingBytes, m.queued.Load(), m.done.Load())
+	if c := m.hub.Counters(); c.PendingBytes != 0 {
+		m.t.Errorf("%d bytes pending", c.PendingBytes)
 	}
+	m.queued.Range(func(id, _ any) bool {
+		if _, done := m.done.Load(id); !done {
+			m.t.Errorf("%v was queued and is not done", id)
+		}
+		return true
+	})
+	m.done.Range(func(id, _ any) bool {
+		// With positions a message may come to a shard whose members have left.
+		if _, queued := m.queued.Load(id); !queued && !m.positions {
+			m.t.Errorf("%v is done and was not queued", id)
+		}
+		return true
+	})
 }
 
 // One topic whose only members come and go on all shards at once, so that it ends and begins all the time:

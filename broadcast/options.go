@@ -72,10 +72,20 @@ type Options struct {
 	// for a large one, and all that is pending on one goes in one pass.
 	InOrder bool
 
+	// Positions is asked when a topic begins: at a Subscribe, or at a Publish without members. If ok, the messages of the topic have
+	// positions, the first one this one; they are encoded at their first delivery, when they have it; and the topic stays until
+	// Hub.Release. It is called on any goroutine, must not block, and may be asked more than once for one topic; an epoch of its own for
+	// each answer keeps positions unique whatever happens at the same time. Nil: no topic has positions.
+	Positions func(topic string) (first Position, ok bool)
+
+	// EncodedBytesMax returns at least what Encoders[f] makes of a message, in bytes. It is counted against PendingBytesMax until a
+	// message of a topic with positions has been encoded. It must be pure; any goroutine calls it. Required with Positions.
+	EncodedBytesMax func(f Form, m *Message) int
+
 	// Now reads the clock for Message.Published; nil means monotonic time since NewHub.
 	Now func() time.Duration
 
-	// Done is called once for every queued message when the last shard has ended its pass over it, on that
+	// Done is called once for every queued message, and for one of a topic with positions that a shard has to pass over without members, when the last shard has ended its pass over it, on that
 	// shard's loop. It must not block. Nil: nobody wants to know.
 	Done func(shard int, m *Message)
 }
@@ -95,6 +105,9 @@ func (o *Options) Validate() error {
 	bounds("OutboxBytesMax", o.OutboxBytesMax, 0, most)
 	bounds("PendingBytesMax", o.PendingBytesMax, 0, most)
 	bounds("TopicsPerMemberMax", o.TopicsPerMemberMax, 0, TopicsPerShardMax)
+	if o.Positions != nil && o.EncodedBytesMax == nil {
+		errs = append(errs, errors.New("broadcast: Positions is set and EncodedBytesMax is not"))
+	}
 	for f, e := range o.Encoders {
 		if e == nil {
 			errs = append(errs, fmt.Errorf("broadcast: Encoders[%d] is nil", f))

@@ -4,6 +4,7 @@ package broadcast
 
 import (
 	"math"
+	"math/bits"
 	"sort"
 )
 
@@ -13,12 +14,12 @@ type pass struct {
 	size  int     // their bytes in the largest form
 	at    uint32  // seats before it have been visited
 	picky bool    // one of the messages may leave members out
+	made  uint32  // bit f: forms[f] is in use
 	forms [FormsMax]runForm
 }
 
 // runForm is the run in one form, made when the first member needs it.
 type runForm struct {
-	made  bool
 	bytes []byte // the messages one behind the other; immutable, shared by all members' outboxes
 	ends  []int  // ends[k] is the length of the first k messages
 }
@@ -38,7 +39,7 @@ func (s *Shard) begin(r *roster) bool {
 		if n.message.stamp > last && len(p.run) > 0 {
 			break
 		}
-		size := p.size + n.message.size
+		size := p.size + int(n.message.size)
 		if size > s.hub.runBytes && len(p.run) > 0 {
 			break
 		}
@@ -98,35 +99,36 @@ func (s *Shard) newPass() *pass {
 func (p *pass) reset() {
 	clear(p.run)
 	p.run, p.size, p.at, p.picky = p.run[:0], 0, 0, false
-	for f := range p.forms {
-		p.forms[f] = runForm{ends: p.forms[f].ends[:0]}
+	for ; p.made != 0; p.made &= p.made - 1 {
+		rf := &p.forms[bits.TrailingZeros32(p.made)]
+		*rf = runForm{ends: rf.ends[:0]}
 	}
 }
 
 // form returns the run in form f.
 func (p *pass) form(f Form) *runForm {
 	rf := &p.forms[f]
-	if !rf.made {
+	if p.made&(1<<f) == 0 {
+		p.made |= 1 << f
 		rf.make(p.run, f)
 	}
 	return rf
 }
 
 func (rf *runForm) make(run []*node, f Form) {
-	rf.made = true
 	size := 0
 	rf.ends = append(rf.ends, 0)
 	for _, n := range run {
-		size += len(n.message.Encoded(f))
+		size += len(n.message.delivered(f))
 		rf.ends = append(rf.ends, size)
 	}
 	if len(run) == 1 {
-		rf.bytes = run[0].message.Encoded(f)
+		rf.bytes = run[0].message.delivered(f)
 		return
 	}
 	rf.bytes = make([]byte, 0, size)
 	for _, n := range run {
-		rf.bytes = append(rf.bytes, n.message.Encoded(f)...)
+		rf.bytes = append(rf.bytes, n.message.delivered(f)...)
 	}
 }
 

@@ -7,14 +7,19 @@ import "sync/atomic"
 // seat is one member of a roster: subscription number 32 bits, member 24 bits, lagging 1 bit, form 7 bits.
 type seat uint64
 
-// lagging is set on a seat whose member has missed messages that are not announced yet (Shard.missed).
-const lagging seat = 1 << 7
+const (
+	// formMask is the form's part of a seat. Invariant: FormsMax-1 fits in it.
+	formMask seat = 1<<7 - 1
+
+	// lagging is set on a seat whose member has missed messages that are not announced yet (Shard.missed).
+	lagging seat = 1 << 7
+)
 
 func newSeat(sub, member uint32, f Form) seat { return seat(sub)<<32 | seat(member)<<8 | seat(f) }
 
 func (e seat) sub() uint32    { return uint32(e >> 32) }
 func (e seat) member() uint32 { return uint32(e>>8) & (MembersMax - 1) }
-func (e seat) form() Form     { return Form(e & (FormsMax - 1)) }
+func (e seat) form() Form     { return Form(e & formMask) }
 func (e seat) lags() bool     { return e&lagging != 0 }
 
 // roster is a topic in a shard that has members of it.

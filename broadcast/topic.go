@@ -3,13 +3,15 @@
 package broadcast
 
 import (
+	"strings"
 	"sync/atomic"
 )
 
 // topic is one name that has members. Its list is the total order of its messages.
 //
 // The whole shared state of a topic is one pointer, tail, to an immutable record of three facts: the last
-// message, how many shards are attached, and so whether the topic is over. Publishing, attaching and
+// message, how many shards are attached, whether the topic is kept without shards (position.go), and so
+// whether the topic is over. Publishing, attaching and
 // detaching are each one compare-and-swap of that pointer, so they have one order, and from it follows:
 //
 //  1. A message knows how many shards must pass over it: those attached in the record that its own record
@@ -21,9 +23,11 @@ import (
 //     stores its roster there before it attaches and clears it after it has detached. So a counted shard is
 //     found, or by (2) it has passed over the message already. (A shard found and not counted is woken for
 //     nothing, which is harmless: its cursor stands at the end of what is linked.)
-//  4. The last shard that detaches leaves a record with no shards. That is final: the topic is over. Nobody
-//     attaches to it nor publishes on it, because both check the record that they replace.
-//  5. A publisher that meets a topic which is over drops the message: at the moment the topic ended, or when
+//  4. The last shard that detaches leaves a record with no shards. If the topic is not kept, that is final:
+//     the topic is over. Nobody attaches to it nor publishes on it, because both check the record that they
+//     replace. A kept topic is over when it is released without shards. Its messages that no shard counts
+//     have a node, for the number, and are not in it.
+//  5. A publisher that meets a topic without positions which is over drops the message: at the moment the topic ended, or when
 //     it was looked up if it was over then, nobody was subscribed under that name. A newer topic of that
 //     name cannot have had a member before: while the old one stands in the registry, there is none.
 //  6. A subscriber that meets a topic which is over removes it from the registry (only that very topic:
@@ -34,7 +38,8 @@ import (
 // members has no cursor, cursors move on with every pass, so what all have passed over is garbage.
 type topic struct {
 	// Immutable.
-	name string
+	name      string
+	numbering *numbering // nil: the topic has no positions
 
 	// Any goroutine.
 	tail    atomic.Pointer[tail]
@@ -45,8 +50,9 @@ type topic struct {
 // formCounts are members by form.
 type formCounts [FormsMax]atomic.Int32
 
-func (c *formCounts) sum() (n int) {
-	for i := range c {
+// sum adds up the first forms counts, which are all that are used.
+func (c *formCounts) sum(forms int) (n int) {
+	for i := range c[:forms] {
 		n += int(c[i].Load())
 	}
 	return n
@@ -55,8 +61,12 @@ func (c *formCounts) sum() (n int) {
 // tail is the end of a topic's list at one moment. Immutable once stored in topic.tail.
 type tail struct {
 	last     *node
-	attached int // shards; 0: the topic is over
+	attached int32 // shards
+	kept     bool  // the topic has positions and does not end without shards
 }
+
+// over says that the topic has ended, for good.
+func (t *tail) over() bool { return t.attached == 0 && !t.kept }
 
 // node is one place in a topic's list.
 type node struct {
@@ -65,38 +75,56 @@ type node struct {
 
 	// message is cleared by the last shard that ends its pass over it, since an idle topic keeps its last
 	// node. Invariant: only shards that the message counted read it, each before it counts itself down.
+	// It is nil from the start in a message that no shard counts.
 	message *Message
 
 	end tail // the record that the publisher puts in topic.tail
 }
 
-// newTopic returns a topic with the roster as its only one, attached.
-func newTopic(name string, shards int, r *roster) *topic {
-	t := &topic{name: name, rosters: make([]atomic.Pointer[roster], shards)}
+// newTopic returns a topic without shards, which is kept if it has positions, and over otherwise unless
+// the caller attaches a roster to it first.
+func newTopic(name string, shards int, numbers *numbering) *topic {
+	// The name may be a part of something big.
+	t := &topic{name: strings.Clone(name), numbering: numbers, rosters: make([]atomic.Pointer[roster], shards)}
 	n := &node{}
-	n.end = tail{last: n, attached: 1}
+	n.end = tail{last: n, kept: numbers != nil}
 	t.tail.Store(&n.end)
-	t.rosters[r.shard].Store(r)
-	r.topic, r.cursor = t, n
 	return t
 }
 
-// append puts m at the end of the list and returns false if the topic is over. Any goroutine.
-func (t *topic) append(m *Message) bool {
+// begin attaches the first roster of a topic that nobody else knows yet.
+func (t *topic) begin(r *roster) {
+	end := t.tail.Load()
+	end.attached = 1
+	t.rosters[r.shard].Store(r)
+	r.topic, r.cursor = t, end.last
+}
+
+// append puts m at the end of the list and returns false if the topic is over. counted is how many shards
+// will pass over it. Any goroutine.
+func (t *topic) append(m *Message) (counted int32, ok bool) {
 	n := &node{message: m}
 	for {
 		old := t.tail.Load()
-		if old.attached == 0 {
-			return false
+		if old.over() {
+			return 0, false
 		}
 		n.seq = old.last.seq + 1
-		n.end = tail{last: n, attached: old.attached}
-		m.left.Store(int32(old.attached))
+		n.end = tail{last: n, attached: old.attached, kept: old.kept}
+		m.left.Store(old.attached)
+		if m.position != nil {
+			// Nobody else sees m before the swap.
+			*m.position = t.numbering.position(n.seq)
+			n.message = m
+			if old.attached == 0 {
+				n.message = nil
+			}
+		}
 		if t.tail.CompareAndSwap(old, &n.end) {
 			// Between the swap and this store a reader sees the list end early. It takes the rest later: it
 			// is marked ready after the store.
 			old.last.next.Store(n)
-			return true
+			return old.attached, true
 		}
 	}
 }
@@ -107,13 +135,13 @@ func (t *topic) attach(r *roster) bool {
 	t.rosters[r.shard].Store(r)
 	for {
 		old := t.tail.Load()
-		if old.attached == 0 {
+		if old.over() {
 			t.rosters[r.shard].Store(nil)
 			r.gone = true
 			return false
 		}
 		r.cursor = old.last
-		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached + 1}) {
+		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached + 1, kept: old.kept}) {
 			return true
 		}
 	}
@@ -127,10 +155,10 @@ func (t *topic) detach(r *roster) (done, over bool) {
 		if old.last != r.cursor {
 			return false, false
 		}
-		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached - 1}) {
+		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached - 1, kept: old.kept}) {
 			t.rosters[r.shard].Store(nil)
 			r.gone = true
-			return true, old.attached == 1
+			return true, old.attached == 1 && !old.kept
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 
@@ -61,10 +62,18 @@ func fakeProcess(what string) int {
 			if what == "quits" {
 				return 0
 			}
+			if what == "hangs" { // says nothing any more, and does not end
+				say(begun)
+				_, _ = io.Copy(io.Discard, os.Stdin)
+				return 0
+			}
 		case order.Drop != nil:
 			begun.ConnectedAt = swarm.Clock()
 			begun.Opened += uint64(spec.Conns)
 			begun.Reconnected += uint64(spec.Conns)
+		case order.Settle != nil && what == "crashes" && spec.Process == 1:
+			return 3
+		case order.Settle != nil && what == "unsettled" && spec.Process == 1:
 		case order.Settle != nil:
 			begun.Settled, begun.Sent, begun.Received, begun.Expected = true, 10, 9, 10
 			begun.Missing, begun.Duplicated, begun.Reordered = 1, 2, 3

@@ -61,7 +61,7 @@ func countMetrics() []metric {
 		number("dropped", "open connections that ended without our doing", func(r *Result) float64 { return float64(r.Connections.LostCount) }),
 		number("sent", "messages that connections or publisher sent", func(r *Result) float64 { return float64(r.Messages.Sent + r.Messages.Published) }),
 		number("received", "messages that connections received", func(r *Result) float64 { return float64(r.Messages.Received) }),
-		number("lost", "messages that never came", func(r *Result) float64 { return float64(r.Messages.Lost) }),
+		{"lost", "messages that never came", unitCount, func(r *Result) (float64, bool) { return float64(r.Messages.Lost), len(r.Missing) == 0 }},
 		number("duplicated", "messages that came twice", func(r *Result) float64 { return float64(r.Messages.Duplicated) }),
 		number("reordered", "messages that came behind a later one", func(r *Result) float64 { return float64(r.Messages.Reordered) }),
 		number("corrupted", "messages that were changed on the way", func(r *Result) float64 { return float64(r.Messages.Corrupted) }),

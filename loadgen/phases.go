@@ -3,8 +3,8 @@
 package loadgen
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -143,8 +143,8 @@ func (r *Run) storms() error {
 	return r.await(time.Until(begin.Add(r.options.For)), r.stopping)
 }
 
-// settle stops the sending and waits for what is on its way.
-func (r *Run) settle() error {
+// settle stops the sending and waits for what is on its way. Whatever happens here the run goes on: see trouble.
+func (r *Run) settle() {
 	r.phase = Settling
 	begin := time.Now()
 	within := r.options.Settle
@@ -153,39 +153,35 @@ func (r *Run) settle() error {
 	}
 	settle := &swarm.Settle{Within: within}
 	if r.publisher != nil {
-		if err := r.stopPublisher(within); err != nil {
-			return err
+		r.stopPublisher(within)
+		settle.Published, settle.Unsure = r.publisher.published(), r.publisher.unsure()
+	}
+	// After the measured part tellAll and await return no error.
+	_ = r.tellAll(swarm.Order{Settle: settle})
+	settled := func(process int) bool { return r.tally.latest[process].Settled }
+	_ = r.await(within+r.slack.settle, func() bool { return r.allBut(settled) })
+	for i := range r.processes {
+		if !settled(i) {
+			_ = r.trouble(i, fmt.Errorf("process %d of the load did not settle within %v", i, within+r.slack.settle))
 		}
-		settle.Published = r.publisher.published()
-	}
-	if err := r.tellAll(swarm.Order{Settle: settle}); err != nil {
-		return err
-	}
-	settled := func() bool { return r.tally.all(func(s *swarm.Sample) bool { return s.Settled }) }
-	if err := r.await(within+settleSlack, settled); err != nil {
-		return err
-	}
-	if !settled() {
-		return fmt.Errorf("the processes of the load did not settle within %v", within+settleSlack)
 	}
 	r.result.Settled = Millis(time.Since(begin))
 	r.series.settled(r)
 	if r.server != nil {
 		r.server.settled()
 	}
-	return nil
 }
 
-// stopPublisher has the publisher send what is due. Meanwhile the run listens: a server that takes its time over a publish lets neither samples
-// nor an interruption wait.
-func (r *Run) stopPublisher(within time.Duration) error {
+// stopPublisher has the publisher send what is due. Meanwhile the run listens, so that neither samples nor an interruption wait
+// for a server that takes its time over a publish.
+func (r *Run) stopPublisher(within time.Duration) {
 	var stopped atomic.Bool
 	go func() {
 		r.publisher.stop(within)
 		stopped.Store(true)
 		r.tell(command{}) // await looks
 	}()
-	return r.await(within+settleSlack, func() bool {
+	_ = r.await(within+r.slack.settle, func() bool { // in this phase it returns no error
 		if r.interrupted {
 			r.publisher.abandon()
 		}
@@ -193,17 +189,15 @@ func (r *Run) stopPublisher(within time.Duration) error {
 	})
 }
 
-// end has the processes close everything and say their last.
-func (r *Run) end() error {
+// end has the processes close their connections and give their last samples.
+func (r *Run) end() {
 	r.phase = Ending
-	if err := r.tellAll(swarm.Order{End: true}); err != nil {
-		return err
+	// After the measured part tellAll and await return no error.
+	_ = r.tellAll(swarm.Order{End: true})
+	_ = r.await(r.slack.end, func() bool { return !slices.Contains(r.ended, false) })
+	for i, ended := range r.ended {
+		if !ended {
+			_ = r.trouble(i, fmt.Errorf("process %d of the load did not end within %v", i, r.slack.end))
+		}
 	}
-	if err := r.await(endWithin, func() bool { return r.ended == len(r.processes) }); err != nil {
-		return err
-	}
-	if r.ended < len(r.processes) {
-		return errors.New("a process of the load did not end in time")
-	}
-	return nil
 }

@@ -30,8 +30,8 @@ type fate int
 
 const (
 	accepted fate = iota
-	refused       // the server said that it did not take it: its sequence number is free again
-	lost          // nobody knows
+	refused       // the server did not take it, or never had it whole: its sequence number is free again
+	lost          // it is not known whether the server has it
 )
 
 // delivery is a write that is due: one message, or a burst of them.
@@ -51,6 +51,7 @@ type publisher struct {
 	queues []chan delivery
 	next   []atomic.Uint64 // by topic: its next sequence number. Only the topic's lane writes it
 	rate   atomic.Uint64   // bits of a float64, messages a second
+	vague  []atomic.Uint64 // by topic: messages of which it is not known whether the server has them
 	due    atomic.Uint64   // messages that were due so far
 	unsent atomic.Uint64   // of them, those that there was no room for
 	sent   atomic.Uint64
@@ -68,7 +69,7 @@ type publisher struct {
 func newPublisher(ctx context.Context, o *Options, run uint32, processes int) (*publisher, error) {
 	topics := o.topics()
 	p := &publisher{run: run, size: o.Size, burst: o.PublishBurst, topics: max(1, len(topics)), failed: map[string]uint64{}, answer: newHistogram(), slip: newHistogram()}
-	p.next = make([]atomic.Uint64, p.topics)
+	p.next, p.vague = make([]atomic.Uint64, p.topics), make([]atomic.Uint64, p.topics)
 	if o.waits() {
 		p.rounds = newRounds(o.InFlight, processes)
 	} else {
@@ -134,6 +135,9 @@ func (p *publisher) forget() {
 	p.due.Store(0)
 	p.unsent.Store(0)
 	p.sent.Store(0)
+	for i := range p.vague {
+		p.vague[i].Store(0)
+	}
 	p.answer.Reset()
 	p.slip.Reset()
 	clear(p.failed)
@@ -179,10 +183,16 @@ func (p *publisher) failures() map[string]uint64 {
 }
 
 // published is how many messages of each sender went out.
-func (p *publisher) published() []uint64 {
-	counts := make([]uint64, p.topics)
+func (p *publisher) published() []uint64 { return loads(p.next) }
+
+// unsure is how many of them, by sender, the server may never have had: the publisher's connection failed before an answer
+// came. Listeners are not expected to have them, so that a failure of the publisher does not count as a loss of the server.
+func (p *publisher) unsure() []uint64 { return loads(p.vague) }
+
+func loads(counters []atomic.Uint64) []uint64 {
+	counts := make([]uint64, len(counters))
 	for i := range counts {
-		counts[i] = p.next[i].Load()
+		counts[i] = counters[i].Load()
 	}
 	return counts
 }
@@ -260,6 +270,9 @@ func (p *publisher) carry(ctx context.Context, number int) {
 func (p *publisher) note(topic int, outcome fate, err error, took time.Duration) {
 	if outcome != refused {
 		p.next[topic].Add(uint64(p.burst))
+	}
+	if outcome == lost {
+		p.vague[topic].Add(uint64(p.burst))
 	}
 	if outcome != accepted && p.rounds != nil {
 		p.rounds.giveUp(p.burst)

@@ -144,6 +144,9 @@ func (l *socketLane) publish(ctx context.Context, topic int, messages [][]byte) 
 	}
 	if err := l.socket.send(ctx, l.frames); err != nil {
 		l.close()
+		if len(messages) == 1 { // a part of one frame is no message
+			return refused, errors.New("connection lost")
+		}
 		return lost, errors.New("connection lost")
 	}
 	if l.names == nil {

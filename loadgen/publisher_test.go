@@ -151,3 +151,43 @@ func TestPublisherRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestPublisherUnsure: a message that the server cannot have had keeps its number; one that it may have had is not expected.
+func TestPublisherUnsure(t *testing.T) {
+	read := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+	}))
+	defer read.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	for name, test := range map[string]struct {
+		url       string
+		closed    bool
+		published uint64
+		unsure    uint64
+		reason    string
+	}{
+		"read and not answered": {read.URL, false, 1, 1, "connection lost"},
+		"nobody listens":        {gone.URL, true, 0, 0, "refused"},
+	} {
+		o := DefaultOptions()
+		o.PublishURL = test.url
+		p, err := newPublisher(t.Context(), &o, 1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.closed {
+			gone.Close()
+		}
+		message := swarm.AppendMessage(nil, swarm.Token{Run: 1}, o.Size)
+		outcome, err := p.lanes[0].publish(t.Context(), 0, [][]byte{message})
+		p.note(0, outcome, err, 0)
+		if p.published()[0] != test.published || p.unsure()[0] != test.unsure || p.failures()[test.reason] != 1 {
+			t.Errorf("%s: published %v, unsure %v, failed %v", name, p.published(), p.unsure(), p.failures())
+		}
+		p.close()
+	}
+}

@@ -10,7 +10,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -56,6 +58,8 @@ func openWebLanes(ctx context.Context, o *Options, target *url.URL, topics []str
 }
 
 func (l *webLane) publish(ctx context.Context, topic int, messages [][]byte) (fate, error) {
+	var sent delivered
+	ctx = httptrace.WithClientTrace(ctx, sent.trace())
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.addresses[topic], bytes.NewReader(messages[0]))
 	if err != nil {
 		return refused, err
@@ -67,13 +71,16 @@ func (l *webLane) publish(ctx context.Context, topic int, messages [][]byte) (fa
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return refused, errors.New("refused")
 	case errors.Is(err, context.Canceled):
-		return lost, errors.New("interrupted")
+		return sent.fate(), errors.New("interrupted")
 	case err != nil:
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) && wrapped.Timeout() {
-			return lost, errors.New("timeout")
+			return sent.fate(), errors.New("timeout")
 		}
-		return lost, errors.New("connection lost")
+		if !sent.began.Load() {
+			return refused, errors.New("no connection")
+		}
+		return sent.fate(), errors.New("connection lost")
 	}
 	defer response.Body.Close()
 	// Read to its end, or the connection is not used again.
@@ -84,6 +91,27 @@ func (l *webLane) publish(ctx context.Context, topic int, messages [][]byte) (fa
 		return refused, fmt.Errorf("http %d", response.StatusCode)
 	}
 	return accepted, nil
+}
+
+// delivered is how far a request has come. net/http calls its trace on other goroutines.
+type delivered struct {
+	began atomic.Bool // a connection was there, and bytes may have gone out
+	cut   atomic.Bool // writing it failed, so that the server does not have it whole
+}
+
+func (d *delivered) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn:      func(httptrace.GotConnInfo) { d.began.Store(true); d.cut.Store(false) },
+		WroteRequest: func(info httptrace.WroteRequestInfo) { d.cut.Store(info.Err != nil) },
+	}
+}
+
+// fate is what became of a request that has no answer.
+func (d *delivered) fate() fate {
+	if !d.began.Load() || d.cut.Load() {
+		return refused
+	}
+	return lost
 }
 
 func (l *webLane) close() { l.transport.CloseIdleConnections() }

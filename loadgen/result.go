@@ -24,6 +24,7 @@ type Result struct {
 	Measured    Millis    `json:"measured_ms"` // the measured part
 	Settled     Millis    `json:"settled_ms"`  // wait for what was on its way at its end
 	Interrupted bool      `json:"interrupted,omitempty"`
+	Missing     []string  `json:"missing,omitempty"` // what is not in the figures because a process of the load failed after the measured part
 
 	Connections ConnectionCounts `json:"connections"`
 	Messages    MessageCounts    `json:"messages"`
@@ -63,15 +64,15 @@ type ConnectionCounts struct {
 
 // MessageCounts are the messages of the measured part.
 type MessageCounts struct {
-	Published  uint64            `json:"published"`         // by the publisher, and taken
+	Published  uint64            `json:"published"`         // by the publisher, and taken by the server
 	Refused    map[string]uint64 `json:"refused,omitempty"` // publishes that failed, by reason
 	Sent       uint64            `json:"sent"`              // by the connections
 	Unsent     uint64            `json:"unsent"`            // due, but there was no way out: the connection was down, or owed too much
 	Received   uint64            `json:"received"`          // with a token of this run
 	Foreign    uint64            `json:"foreign"`           // others
 	Expected   uint64            `json:"expected"`          // that should have been received
-	Lost       uint64            `json:"lost"`              // of those, the ones that never came
-	MissedAway uint64            `json:"missed_away"`       // sent while a connection was down
+	Lost       uint64            `json:"lost"`              // of those, the ones that never came, or were on their way when the server closed the connection
+	MissedAway uint64            `json:"missed_away"`       // sent while a connection was down, or on their way when the load closed it
 	Duplicated uint64            `json:"duplicated"`
 	Reordered  uint64            `json:"reordered"`
 	Corrupted  uint64            `json:"corrupted"`

@@ -29,7 +29,8 @@ type Run struct {
 	processes []*process
 	inbox     chan report
 	over      chan struct{} // closed when nobody reads inbox any more
-	ended     int           // processes that have
+	ended     []bool        // by process
+	troubled  []bool        // by process: it failed after the measured part
 	tally     *tally
 	publisher *publisher
 	server    *watch
@@ -43,7 +44,14 @@ type Run struct {
 	finish      bool          // somebody wants it to end early
 	interrupted bool
 	done        <-chan struct{} // of the context; nil once it has been heard
+	slack       waits
 	result      Result
+}
+
+// waits bound what a run waits for once it has been measured.
+type waits struct {
+	settle time.Duration // for processes that settle, beyond what they were given
+	end    time.Duration // for processes to end
 }
 
 // command is something that somebody wants of a run that goes on; the zero value only wakes it.
@@ -67,7 +75,8 @@ func New(o Options) (*Run, error) {
 		}
 		o.Command = append([]string{program}, ProcessArguments...)
 	}
-	return &Run{options: o, commands: make(chan command, 16), progress: make(chan Progress, 1), over: make(chan struct{}), phase: Finding, rate: o.Rate}, nil
+	return &Run{options: o, commands: make(chan command, 16), progress: make(chan Progress, 1), over: make(chan struct{}), phase: Finding, rate: o.Rate,
+		slack: waits{settle: settleSlack, end: endWithin}}, nil
 }
 
 // Options are the options of the run as they hold. Any goroutine.
@@ -107,11 +116,13 @@ func (r *Run) Do(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
-	for _, phase := range []func() error{r.ramp, r.measure, r.settle, r.end} {
+	for _, phase := range []func() error{r.ramp, r.measure} {
 		if err := phase(); err != nil {
 			return nil, err
 		}
 	}
+	r.settle()
+	r.end()
 	return r.finishResult(), nil
 }
 
@@ -162,7 +173,8 @@ func (r *Run) start(ctx context.Context) error {
 			return err
 		}
 	}
-	r.tally, r.inbox = newTally(len(r.specs)), make(chan report, inboxSamples)
+	r.tally, r.inbox, r.troubled = newTally(len(r.specs)), make(chan report, inboxSamples), make([]bool, len(r.specs))
+	r.ended = make([]bool, len(r.specs))
 	r.phase = Ramp
 	r.series.begin(r)
 	r.started = swarm.Clock()
@@ -237,12 +249,12 @@ func (r *Run) await(within time.Duration, done func() bool) error {
 
 func (r *Run) take(got report) error {
 	if got.ended {
-		r.ended++
+		r.ended[got.process] = true
 		if got.err != nil {
-			return got.err
+			return r.trouble(got.process, got.err)
 		}
 		if r.phase != Ending {
-			return fmt.Errorf("process %d of the load ended before it should", got.process)
+			return r.trouble(got.process, fmt.Errorf("process %d of the load ended too early", got.process))
 		}
 		return nil
 	}
@@ -250,13 +262,43 @@ func (r *Run) take(got report) error {
 		r.publisher.heard(got.process, got.sample.Rounds)
 		return nil
 	}
-	return r.tally.take(got.process, got.sample)
+	if err := r.tally.take(got.process, got.sample); err != nil {
+		return r.trouble(got.process, err)
+	}
+	return nil
+}
+
+// trouble handles a process that failed. Until the measured part is over its error ends the run. From then on the run goes on
+// with what it has, and the result says what is missing: the first trouble of each process.
+func (r *Run) trouble(process int, err error) error {
+	if r.phase != Settling && r.phase != Ending {
+		return err
+	}
+	if !r.troubled[process] {
+		r.troubled[process] = true
+		first := r.specs[process].FirstConn
+		r.result.Missing = append(r.result.Missing, fmt.Sprintf("%v: what connections %d to %d lost is not known, and their other counts are those of the last sample",
+			err, first, first+r.specs[process].Conns-1))
+	}
+	return nil
+}
+
+// allBut tells whether something holds for every process that has no trouble.
+func (r *Run) allBut(holds func(process int) bool) bool {
+	for i := range r.processes {
+		if !r.troubled[i] && !holds(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // second closes a second of the series and tells whoever watches.
 func (r *Run) second() error {
-	if silent := r.tally.silent(); silent >= 0 {
-		return fmt.Errorf("process %d of the load has said nothing for %v", silent, silenceMax)
+	for _, silent := range r.tally.silent() {
+		if err := r.trouble(silent, fmt.Errorf("process %d of the load has said nothing for %v", silent, silenceMax)); err != nil {
+			return err
+		}
 	}
 	r.tally.spreads.close(swarm.Clock() - spreadPatience)
 	r.series.add(r)
@@ -284,7 +326,7 @@ func (r *Run) obey(c command) error {
 	for i, p := range r.processes {
 		rate := share(r.rate, r.specs[i].Conns, r.options.Conns)
 		if err := p.order(swarm.Order{Rate: &rate}); err != nil {
-			return err
+			return r.trouble(i, err)
 		}
 	}
 	return nil
@@ -295,9 +337,14 @@ func scaled(rate, factor float64) float64 { return min(max(rate*factor, RateMin)
 
 // tellAll gives the same order to every process.
 func (r *Run) tellAll(o swarm.Order) error {
-	for _, p := range r.processes {
+	for i, p := range r.processes {
+		if r.troubled[i] {
+			continue
+		}
 		if err := p.order(o); err != nil {
-			return err
+			if err := r.trouble(i, err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

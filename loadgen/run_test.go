@@ -66,6 +66,36 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestUnsettled: whatever a process does after the measured part, the run ends with what it has and says what is missing.
+func TestUnsettled(t *testing.T) {
+	for fake, want := range map[string]string{
+		"unsettled": "process 1 of the load did not settle within",
+		"crashes":   "process 1 of the load ended before it should: exit status 3",
+		"hangs":     "process 0 of the load did not settle within",
+	} {
+		lost := Threshold{Expression: "lost > 1000", metric: metricNamed("lost"), compare: ">", bound: 1000}
+		r := newRun(t, fake, func(o *Options) {
+			o.Conns, o.ConnsPerProcess, o.Settle, o.Thresholds = 100, 40, 0, []Threshold{lost}
+		})
+		r.slack = waits{settle: 300 * time.Millisecond, end: 300 * time.Millisecond}
+		result, err := r.Do(t.Context())
+		if err != nil {
+			t.Errorf("%s: %v", fake, err)
+			continue
+		}
+		missing := strings.Join(result.Missing, "\n")
+		if !strings.Contains(missing, want) || !strings.Contains(missing, "lost is not known") || result.Verdict.Valid {
+			t.Errorf("%s: missing %q, verdict %+v; want %q and an invalid result", fake, missing, result.Verdict, want)
+		}
+		if fake != "hangs" && (len(result.Missing) != 1 || result.Messages.Sent != 20 || result.Messages.Lost != 2 || !strings.Contains(missing, "connections 34 to 66 lost")) {
+			t.Errorf("%s: missing %q, messages %+v", fake, missing, result.Messages)
+		}
+		if b := result.Bounds[0]; !b.Broken || b.Shown != "not measured" {
+			t.Errorf("%s: %+v, want a bound on what is not known to be broken", fake, b)
+		}
+	}
+}
+
 func TestStorms(t *testing.T) {
 	r := newRun(t, "good", func(o *Options) {
 		o.Mode, o.Storms, o.StormEvery, o.ServerPID = swarm.Storm, 2, time.Millisecond, os.Getpid()

@@ -67,14 +67,14 @@ func (t *tally) takeMeasured(s swarm.Sample) error {
 	return mergePacked(s.Self.Slip, t.slip)
 }
 
-// silent is a process that has said nothing for silenceMax; -1 is none.
-func (t *tally) silent() int {
+// silent are the processes that have said nothing for silenceMax.
+func (t *tally) silent() (processes []int) {
 	for i, heard := range t.heard {
 		if !t.latest[i].Last && time.Since(heard) > silenceMax {
-			return i
+			processes = append(processes, i)
 		}
 	}
-	return -1
+	return processes
 }
 
 // all tells whether something holds for the newest sample of every process.

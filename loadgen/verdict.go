@@ -13,13 +13,16 @@
 //     than behindMax of them.
 //   - limits: connections failed because this box ran out of ports or descriptors for them. Those failures are not the server's.
 //
+// A run fails when nothing worked: nothing was sent or published, nothing came of what was, or the server had closed every
+// connection at the end. Its figures may be right, and there is nothing in them. A run is also invalid when a process of the load
+// failed after the measured part, so that figures are missing.
+//
 // What makes a result less than it could be, but not wrong, is a remark: the server did not keep up with the rate, connections were missing,
 // the machine had no idle processor left while both sides were on it.
 package loadgen
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,9 +31,10 @@ import (
 
 // Verdict is whether the figures are the server's.
 type Verdict struct {
-	Valid   bool     `json:"valid"`
-	Reasons []string `json:"reasons,omitempty"` // why it is invalid
-	Remarks []string `json:"remarks,omitempty"` // what to know about it
+	Valid    bool     `json:"valid"`
+	Reasons  []string `json:"reasons,omitempty"`  // why it is invalid
+	Failures []string `json:"failures,omitempty"` // why the run failed: nothing worked
+	Remarks  []string `json:"remarks,omitempty"`  // what to know about it
 }
 
 // The bounds that the comment of this file explains.
@@ -56,7 +60,15 @@ func judge(r *Result) (v Verdict) {
 			v.Reasons = append(v.Reasons, reason)
 		}
 	}
-	for _, remark := range []func(*Result) string{connectionsMissing, rateNotReached, unsettled, boxBusy, nothingHeard, noCost} {
+	v.Reasons = append(v.Reasons, r.Missing...)
+	if !r.Interrupted {
+		for _, failure := range []func(*Result) string{nothingOpened, nothingPublished, nothingSent, nothingCame, allClosed} {
+			if text := failure(r); text != "" {
+				v.Failures = append(v.Failures, text)
+			}
+		}
+	}
+	for _, remark := range []func(*Result) string{connectionsMissing, rateNotReached, unsettled, changed, boxBusy, nobodyPublished, noCost} {
 		if text := remark(r); text != "" {
 			v.Remarks = append(v.Remarks, text)
 		}
@@ -137,14 +149,70 @@ func boxBusy(r *Result) string {
 	return fmt.Sprintf("the machine was %.0f %% busy: all that ran on it was in each other's way, and latencies are those of a full machine", r.Generator.BoxBusy*100)
 }
 
-func nothingHeard(r *Result) string {
-	if r.Messages.Received > 0 || slices.Contains([]swarm.Mode{swarm.Idle, swarm.Churn, swarm.Storm, swarm.Publish}, r.Mode) {
+func changed(r *Result) string {
+	if r.Messages.Corrupted == 0 {
 		return ""
 	}
-	if r.Publisher == "" && hears(r.Mode) {
-		return fmt.Sprintf("nobody published: say where with --publish URL (%d messages of somebody else's came)", r.Messages.Foreign)
+	what := "messages arrived changed"
+	if r.Mode == swarm.Echo {
+		what = "answers arrived changed: does this server put something in front of what it echoes, or behind it?"
 	}
-	return "no message of this run was received"
+	return fmt.Sprintf("%d %s", r.Messages.Corrupted, what)
+}
+
+func nobodyPublished(r *Result) string {
+	if r.Messages.Received > 0 || r.Publisher != "" || !hears(r.Mode) {
+		return ""
+	}
+	return fmt.Sprintf("nobody published: say where with --publish URL (%d messages of other senders came)", r.Messages.Foreign)
+}
+
+// The failures.
+
+func nothingOpened(r *Result) string {
+	if r.Mode != swarm.Churn || r.Connections.Opened > 0 {
+		return ""
+	}
+	return "no connection opened: " + wordReasons(r.Connections.Failed)
+}
+
+func nothingPublished(r *Result) string {
+	if r.Publisher == "" || r.Messages.Published > 0 {
+		return ""
+	}
+	if len(r.Messages.Refused) == 0 {
+		return "nothing was published"
+	}
+	return "nothing was published: " + wordReasons(r.Messages.Refused)
+}
+
+func nothingSent(r *Result) string {
+	if !sends(r.Mode) || r.Messages.Sent > 0 || r.Messages.Unsent == 0 {
+		return ""
+	}
+	return fmt.Sprintf("nothing was sent: the connections of %d messages were down, or took no more", r.Messages.Unsent)
+}
+
+// nothingCame holds for each mode in which what is sent comes back, is answered or is delivered.
+func nothingCame(r *Result) string {
+	m := &r.Messages
+	switch {
+	case m.Lost > 0 && m.Lost == m.Expected && m.Corrupted > 0:
+		return fmt.Sprintf("none of the %d messages that were expected came as it was sent", m.Expected)
+	case m.Lost > 0 && m.Lost == m.Expected:
+		return fmt.Sprintf("none of the %d messages that were expected came", m.Expected)
+	case m.Received == 0 && (r.Mode == swarm.Echo && m.Sent > 0 || hears(r.Mode) && m.Published > 0):
+		return "no message of this run was received"
+	}
+	return ""
+}
+
+func allClosed(r *Result) string {
+	c := &r.Connections
+	if r.Mode == swarm.Churn || c.Open == 0 || c.OpenAtEnd > 0 || c.LostCount == 0 {
+		return ""
+	}
+	return "the server closed every connection before the end: " + wordReasons(c.Lost)
 }
 
 func noCost(r *Result) string {

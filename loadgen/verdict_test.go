@@ -40,7 +40,8 @@ func TestVerdict(t *testing.T) {
 		{"lost", Result{Mode: swarm.Echo, Messages: MessageCounts{Lost: 3, Received: 1}}, "", "3 messages had not come"},
 		{"full machine", Result{Mode: swarm.Echo, Local: true, Generator: Generator{BoxBusy: 0.99}}, "", "99 % busy"},
 		{"nobody publishes", Result{Mode: swarm.Subscribe}, "", "--publish URL"},
-		{"nothing came", Result{Mode: swarm.Subscribe, Publisher: "http://a/"}, "", "no message of this run"},
+		{"changed", Result{Mode: swarm.Echo, Messages: MessageCounts{Corrupted: 151}}, "", "does this server put something in front"},
+		{"a process hangs", Result{Mode: swarm.Idle, Missing: []string{"process 1 of the load"}}, "process 1 of the load", ""},
 		{"trouble", Result{Mode: swarm.Idle, Server: &ServerCost{Trouble: "process 1 has ended"}}, "", "process 1 has ended"},
 	} {
 		v := judge(&test.result)
@@ -49,6 +50,35 @@ func TestVerdict(t *testing.T) {
 		}
 		if !strings.Contains(strings.Join(v.Remarks, "\n"), test.remark) {
 			t.Errorf("%s: remarks %q, want %q", test.name, v.Remarks, test.remark)
+		}
+	}
+}
+
+// TestFailures: a run in which nothing worked is a failed one, whatever its figures are.
+func TestFailures(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		result  Result
+		failure string // part of the only failure; empty: none
+	}{
+		{"fine", Result{Mode: swarm.Echo, Messages: MessageCounts{Sent: 5, Received: 5, Expected: 5}}, ""},
+		{"some lost", Result{Mode: swarm.Echo, Messages: MessageCounts{Sent: 5, Received: 1, Expected: 5, Lost: 4}}, ""},
+		{"publisher refused", Result{Mode: swarm.Subscribe, Publisher: "http://a/", Messages: MessageCounts{Refused: map[string]uint64{"http 401": 20}}}, "nothing was published: http 401 (20)"},
+		{"published, nothing came", Result{Mode: swarm.Subscribe, Publisher: "http://a/", Messages: MessageCounts{Published: 3, Expected: 30, Lost: 30}}, "none of the 30"},
+		{"never answers", Result{Mode: swarm.Echo, Messages: MessageCounts{Sent: 101, Expected: 101, Lost: 101}}, "none of the 101 messages that were expected came"},
+		{"never acknowledges", Result{Mode: swarm.Publish, Messages: MessageCounts{Sent: 4, Expected: 4, Lost: 4}}, "none of the 4"},
+		{"publish without answers", Result{Mode: swarm.Publish, Messages: MessageCounts{Sent: 4}}, ""},
+		{"changes all", Result{Mode: swarm.Echo, Messages: MessageCounts{Sent: 151, Expected: 151, Lost: 151, Corrupted: 151}}, "came as it was sent"},
+		{"sends nothing", Result{Mode: swarm.Echo, Messages: MessageCounts{Unsent: 9}}, "nothing was sent"},
+		{"closes all", Result{Mode: swarm.Idle, Connections: ConnectionCounts{Wanted: 2, Open: 2, LostCount: 2, Lost: map[string]uint64{"closed 1008": 2}}}, "closed 1008 (2)"},
+		{"closes some", Result{Mode: swarm.Idle, Connections: ConnectionCounts{Wanted: 2, Open: 2, OpenAtEnd: 1, LostCount: 1}}, ""},
+		{"churn without any", Result{Mode: swarm.Churn, Connections: ConnectionCounts{Failed: map[string]uint64{"http 503": 7}}}, "http 503 (7)"},
+		{"interrupted", Result{Mode: swarm.Echo, Interrupted: true, Messages: MessageCounts{Sent: 1, Expected: 1, Lost: 1}}, ""},
+	} {
+		v := judge(&test.result)
+		text := strings.Join(v.Failures, "\n")
+		if (test.failure == "") != (len(v.Failures) == 0) || len(v.Failures) > 1 || !strings.Contains(text, test.failure) {
+			t.Errorf("%s: failures %q, want %q", test.name, v.Failures, test.failure)
 		}
 	}
 }

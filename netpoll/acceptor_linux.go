@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,8 +23,8 @@ type AcceptorOptions struct {
 	Loops []*Loop
 
 	// Admit judges each connection by its peer's address, on the acceptor's
-	// goroutine. The tag goes into the record; not ok means: dismiss it with
-	// the Busy answer. Nil admits everybody with tag 0.
+	// goroutine; a peer on a Unix socket has none. The tag goes into the record; not ok means:
+	// dismiss it with the answer of Dismissal. Nil admits everybody with tag 0.
 	Admit func(peer netip.Addr) (tag uint32, ok bool)
 
 	// Discard hears of an admitted connection that no loop took. It may be nil.
@@ -34,13 +33,22 @@ type AcceptorOptions struct {
 	// Role is what the connections begin as.
 	Role Role
 
-	// Busy is sent, as far as the socket takes it, to connections that are
-	// dismissed, or arrive when the process has no descriptor left.
+	// Layered gives each connection the layer of its loop, which all Loops must
+	// have. Connections that are dismissed get no answer then. Listeners of plain
+	// connections need another acceptor.
+	Layered bool
+
+	// Busy is sent, as far as the socket takes it, to connections that arrive when the process has
+	// no descriptor left.
 	Busy []byte
 
-	// OnExhausted hears, at most once a pause, that a listener cannot accept for
-	// now: in practice, that descriptors ran out. It may be nil. The acceptor's
-	// goroutine calls it, so it must not call Close.
+	// Dismissal is the same for a connection that Admit does not admit, by the tag that it gave. Nil
+	// means Busy for all of them.
+	Dismissal func(tag uint32) []byte
+
+	// OnExhausted is told, at most once a pause, why a listener cannot accept for
+	// now: in practice, that descriptors ran out. It may be nil. It runs on the
+	// acceptor's goroutine and must not call Close.
 	OnExhausted func(err error)
 }
 
@@ -48,8 +56,11 @@ type AcceptorOptions struct {
 // raw Epoll: admission is judged in one place, and loops stay even. Any
 // goroutine may call its methods.
 type Acceptor struct {
-	opt   AcceptorOptions
-	epoll *easygo.Epoll
+	// immutable; accept and rest are faked in tests
+	opt    AcceptorOptions
+	epoll  *easygo.Epoll
+	accept func(listener int) (fd int, peer netip.Addr, errno syscall.Errno)
+	rest   time.Duration
 
 	lastBatch time.Duration // the epoll goroutine's: when ready last ended
 
@@ -66,6 +77,11 @@ type Acceptor struct {
 
 // NewAcceptor makes an acceptor without listeners.
 func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
+	for _, l := range opt.Loops {
+		if opt.Layered && l.opt.Layer == nil {
+			return nil, fmt.Errorf("netpoll: acceptor of layered connections: loop %d has no layer", l.opt.Index)
+		}
+	}
 	spare, err := openSpare()
 	if err != nil {
 		return nil, err
@@ -73,27 +89,65 @@ func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
 	epoll, err := createEpoll()
 	if err != nil {
 		unix.Close(spare)
-		return nil, os.NewSyscallError("epoll_create", err)
+		return nil, err
 	}
-	return &Acceptor{opt: opt, epoll: epoll, spare: spare,
+	return &Acceptor{opt: opt, epoll: epoll, accept: accept, rest: acceptPause, spare: spare,
 		listeners: map[int]*os.File{}, paused: map[int]*time.Timer{}}, nil
 }
 
-// createEpoll sees to it that no process which ours starts inherits easygo's two
-// descriptors: it makes them without close-on-exec and keeps them to itself.
+// createEpoll makes easygo's Epoll and sets close-on-exec on its two descriptors: easygo does not, and a process that
+// is started later would inherit them.
 func createEpoll() (*easygo.Epoll, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	epoll, err := easygo.EpollCreate(&easygo.EpollConfig{OnWaitError: func(error) {}})
 	if err != nil {
+		return nil, os.NewSyscallError("epoll_create", err)
+	}
+	if err := closeEpollOnExec(epoll); err != nil {
+		epoll.Close()
 		return nil, err
 	}
-	for _, name := range []string{"fd", "eventFd"} {
-		if f := reflect.ValueOf(epoll).Elem().FieldByName(name); f.CanInt() {
-			unix.CloseOnExec(int(f.Int()))
+	return epoll, nil
+}
+
+// closeEpollOnExec finds the descriptors of epoll, which easygo does not tell, by what they do: the epoll descriptor is
+// the one in whose set a marker of ours is, and the event descriptor is the one that is in this set beside it.
+// EPOLL_CTL_MOD tells, and changes nothing, for it sets what is set already. No /proc is needed.
+func closeEpollOnExec(epoll *easygo.Epoll) error {
+	marker, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(marker)
+	if err := epoll.Add(marker, easygo.EPOLLIN, func(easygo.EpollEvent) {}); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	defer func() { _ = epoll.Del(marker) }()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return os.NewSyscallError("getrlimit", err)
+	}
+	watches := func(epoll, fd int) bool {
+		return unix.EpollCtl(epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}) == nil
+	}
+	set, event := -1, -1
+	for fd := 0; fd < int(min(limit.Cur, epollSearchMax)) && set < 0; fd++ {
+		if watches(fd, marker) {
+			set = fd
 		}
 	}
-	return epoll, nil
+	for fd := 0; fd < int(min(limit.Cur, epollSearchMax)) && set >= 0 && event < 0; fd++ {
+		if fd != marker && watches(set, fd) {
+			event = fd
+		}
+	}
+	if event < 0 {
+		return fmt.Errorf("netpoll: the descriptors of easygo's Epoll are not among the first %d", min(limit.Cur, epollSearchMax))
+	}
+	unix.CloseOnExec(set)
+	unix.CloseOnExec(event)
+	return nil
 }
 
 // openSpare opens the descriptor that is given up to answer somebody when there
@@ -106,17 +160,23 @@ func openSpare() (int, error) {
 	return fd, nil
 }
 
+// Socket is a listener that has a descriptor: a *net.TCPListener or a *net.UnixListener.
+type Socket interface {
+	net.Listener
+	File() (*os.File, error)
+}
+
 // Listen adds a listener: from here on its connections are the loops'. ln itself
 // may be closed; the acceptor works on a duplicate. It must not be of Multipath
 // TCP, see net.ListenConfig.SetMultipathTCP. Connections inherit
 // TCP_NODELAY, TCP_USER_TIMEOUT and keep-alive from the listener.
-func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error {
+func (a *Acceptor) Listen(ln Socket, userTimeout time.Duration) error {
 	file, err := ln.File()
 	if err != nil {
 		return fmt.Errorf("netpoll: listener %s: %w", ln.Addr(), err)
 	}
 	fd := int(file.Fd())
-	if err := prepareListener(fd, userTimeout); err != nil {
+	if err := prepareListener(fd, ln.Addr().Network() == "tcp", userTimeout); err != nil {
 		file.Close()
 		return err
 	}
@@ -135,7 +195,18 @@ func (a *Acceptor) Listen(ln *net.TCPListener, userTimeout time.Duration) error 
 	return nil
 }
 
-func prepareListener(fd int, userTimeout time.Duration) error {
+func prepareListener(fd int, tcp bool, userTimeout time.Duration) error {
+	if tcp {
+		if err := setTCPOptions(fd, userTimeout); err != nil {
+			return err
+		}
+	}
+	// File gave a blocking duplicate; the flag is shared with ln, which only we
+	// accept from.
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+func setTCPOptions(fd int, userTimeout time.Duration) error {
 	for _, o := range []struct{ level, name, value int }{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
@@ -150,9 +221,7 @@ func prepareListener(fd int, userTimeout time.Duration) error {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	// File gave a blocking duplicate; the flag is shared with ln, which only we
-	// accept from.
-	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+	return nil
 }
 
 func (a *Acceptor) watch(fd int) error {
@@ -166,21 +235,19 @@ func (a *Acceptor) ready(fd int) {
 	batches := make([][]arrival, len(a.opt.Loops))
 	taken := 0
 	for range acceptsPerEventMax {
-		conn, peer, errno := accept(fd)
+		conn, peer, errno := a.accept(fd)
 		if errno == 0 {
 			a.deal(batches, conn, peer)
 			taken++
 			continue
 		}
-		if errno == unix.EAGAIN { // nobody waits
+		if errno == unix.EAGAIN { // no connection waits
 			break
 		}
-		if lasting(errno) {
-			a.rest(fd, errno)
+		if !passing(errno) {
+			a.pauseFor(fd, errno)
 			break
 		}
-		// What else accept may say (ECONNABORTED, EINTR, errors of the network)
-		// is over with this one connection.
 	}
 	for i, batch := range batches {
 		if len(batch) > 0 {
@@ -214,7 +281,11 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 		tag, ok = a.opt.Admit(peer)
 	}
 	if !ok {
-		a.dismiss(fd)
+		answer := a.opt.Busy
+		if a.opt.Dismissal != nil {
+			answer = a.opt.Dismissal(tag)
+		}
+		a.dismiss(fd, answer)
 		return
 	}
 	least := 0
@@ -232,7 +303,11 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 func (a *Acceptor) hand(l *Loop, batch []arrival) {
 	posted := l.remote.Post(func(l *Loop) {
 		for _, in := range batch {
-			l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			if a.opt.Layered {
+				l.AdoptLayered(in.fd, a.opt.Role, in.tag, nil, nil)
+			} else {
+				l.Adopt(in.fd, a.opt.Role, in.tag, nil)
+			}
 			l.remote.load.Add(-1)
 		}
 	})
@@ -253,17 +328,22 @@ func exhausted(errno syscall.Errno) bool {
 	return errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOBUFS || errno == unix.ENOMEM
 }
 
-// lasting tells whether the next accept would say the same. EINVAL is what a
-// listener says that somebody has shut down.
-func lasting(errno syscall.Errno) bool {
-	return exhausted(errno) || errno == unix.EINVAL || errno == unix.EBADF
+// passing tells whether errno is about one connection, and the next accept may succeed: accept(2) lists errors of the
+// network that a new socket already has. All others, known or not, pause the listener: EPERM of a security module,
+// for one, leaves the connection in the queue, and the listener ready.
+func passing(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.EOPNOTSUPP,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENONET, unix.ETIMEDOUT:
+		return true
+	}
+	return false
 }
 
-// rest is for when accepting has no sense for a while. When no descriptor is
-// left, some of those that wait are told so
-// with the spare one, and the listener pauses. Readiness is level-triggered;
-// without the pause it would spin, without the listener it would be deaf.
-func (a *Acceptor) rest(fd int, errno syscall.Errno) {
+// pauseFor pauses a listener whose accept has failed with errno. If the process is out of descriptors, some of the
+// connections that wait are refused first, with the spare one. Readiness is level-triggered: without the pause the
+// acceptor would spin.
+func (a *Acceptor) pauseFor(fd int, errno syscall.Errno) {
 	if a.pause(fd, errno) && a.opt.OnExhausted != nil {
 		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
 	}
@@ -279,7 +359,7 @@ func (a *Acceptor) pause(fd int, errno syscall.Errno) bool {
 		a.turnAway(fd)
 	}
 	_ = a.epoll.Del(fd)
-	a.paused[fd] = time.AfterFunc(acceptPause, func() { a.resume(fd) })
+	a.paused[fd] = time.AfterFunc(a.rest, func() { a.resume(fd) })
 	return true
 }
 
@@ -289,20 +369,20 @@ func (a *Acceptor) turnAway(listener int) {
 	}
 	unix.Close(a.spare)
 	for range acceptRefusalsMax {
-		fd, _, errno := accept(listener)
+		fd, _, errno := a.accept(listener)
 		if errno != 0 {
 			break
 		}
 		a.turnedOff.Add(1)
-		a.dismiss(fd)
+		a.dismiss(fd, a.opt.Busy)
 	}
 	a.spare, _ = openSpare()
 }
 
-// dismiss closes a connection that no loop gets, with the Busy answer.
-func (a *Acceptor) dismiss(fd int) {
-	if len(a.opt.Busy) > 0 {
-		_, _ = unix.Write(fd, a.opt.Busy)
+// dismiss closes a connection that no loop gets, with an answer.
+func (a *Acceptor) dismiss(fd int, answer []byte) {
+	if len(answer) > 0 && !a.opt.Layered {
+		_, _ = unix.Write(fd, answer)
 	}
 	_ = unix.Shutdown(fd, unix.SHUT_WR)
 	// Bytes that nobody has read turn the close into a reset, which would
@@ -321,7 +401,10 @@ func (a *Acceptor) resume(fd int) {
 	if a.spare < 0 {
 		a.spare, _ = openSpare()
 	}
-	_ = a.watch(fd)
+	if a.watch(fd) != nil { // no memory: the listener would be deaf for ever
+		_ = a.epoll.Del(fd)
+		a.paused[fd] = time.AfterFunc(a.rest, func() { a.resume(fd) })
+	}
 }
 
 // Accepted is how many connections were accepted; TurnedAway how many were
@@ -348,7 +431,7 @@ func (a *Acceptor) Close() error {
 		}
 	}
 	a.mu.Unlock()
-	// Outside the lock: Close waits for a callback that may be in rest.
+	// Outside the lock: Close waits for a callback that may be in pause.
 	err := a.epoll.Close()
 	for _, f := range a.listeners {
 		f.Close()

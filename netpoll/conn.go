@@ -1,6 +1,11 @@
-// The connection's record and the slab that holds all of a loop's.
+// The record of a connection, its ID, its role, and the slab of all records.
 
 package netpoll
+
+import (
+	"fmt"
+	"strconv"
+)
 
 // Conn is what the loop keeps of a connection: 48 bytes, no pointer in them,
 // so that a million idle connections are nothing to the garbage collector.
@@ -43,10 +48,11 @@ const (
 	interestRead interest = 1 << iota
 	interestWrite
 
-	// The others are no business of the kernel's: the connection is listed in
-	// Loop.unread; it is listed in Loop.reads.
-	interestUnread
-	interestPlanned
+	// The kernel is not told of the others.
+	interestUnread  // the connection is listed in Loop.unread
+	interestPlanned // it is listed in Loop.reads
+	interestLayer   // it has the loop's layer
+	interestEnded   // the layer's closing record is sealed
 
 	interestKernel = interestRead | interestWrite
 )
@@ -156,4 +162,64 @@ func (s *connSlab) each(f func(*Conn) bool) {
 			}
 		}
 	}
+}
+
+// ID names a connection: loop, slot and generation in 64 bits. It may have
+// gone stale; whoever resolves it on its loop then finds nothing. The zero ID
+// names no connection. Any goroutine may hold and compare IDs.
+type ID uint64
+
+func makeID(loop uint8, slot, gen uint32) ID {
+	return ID(uint64(loop)<<56 | uint64(slot)<<32 | uint64(gen))
+}
+
+// Loop is the index of the loop that owns the connection.
+func (id ID) Loop() int { return int(id >> 56) }
+
+// Slot is the index of the connection's record in its loop's slab.
+func (id ID) Slot() uint32 { return uint32(id>>32) & (SlotsMax - 1) }
+
+// Generation counts the uses of the slot, from Options.Generation on; it is never 0.
+func (id ID) Generation() uint32 { return uint32(id) }
+
+// String is the form that users see and give back: 16 lower-case hex digits.
+func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// ParseID reads what String wrote.
+func ParseID(s string) (ID, error) {
+	if len(s) != 16 {
+		return 0, fmt.Errorf("connection id %q: want 16 hex digits", s)
+	}
+	n, err := strconv.ParseUint(s, 16, 64)
+	if err != nil {
+		return 0, fmt.Errorf("connection id %q: want 16 hex digits", s)
+	}
+	return ID(n), nil
+}
+
+// Role says which handler a connection has: an index in the loop's table.
+type Role uint8
+
+// Handler is one protocol on one loop. All methods run on the loop: they must
+// not block, and must not keep l, c or p. A panic in one closes the connection
+// it was called for, and no other.
+type Handler interface {
+	// OnOpen: the connection has just got this role, by adoption or Become.
+	OnOpen(l *Loop, c *Conn)
+
+	// OnData: bytes have arrived. p is a slice of the read arena; it may be
+	// changed in place and, as an argument of SendTurn, lives until the end of
+	// the turn.
+	OnData(l *Loop, c *Conn, p []byte)
+
+	// OnTimer: the deadline set by Arm has passed.
+	OnTimer(l *Loop, c *Conn)
+
+	// OnWritable: a backlog has drained to nothing.
+	OnWritable(l *Loop, c *Conn)
+
+	// OnClose: the last call; free the session here. Detach calls it with
+	// ReasonDetached. Become does not call it: who gives the connection away
+	// frees its session first.
+	OnClose(l *Loop, c *Conn, r Reason)
 }

@@ -47,7 +47,8 @@ func (l *Loop) verifyFlags(c *Conn) {
 	check(c.interest&interestPlanned == 0, c, "still planned for a read after the turn")
 	check((c.interest&interestUnread != 0) == slices.Contains(l.unread, c.ID()), c, "listed as unread and not marked, or the reverse")
 	check(f&flagDue == 0 || f&flagArmed != 0, c, "due and not armed")
-	check((f&flagBacklog != 0) == (c.interest&interestWrite != 0), c, "write interest without backlog, or the reverse")
+	check(f&flagBacklog != 0 || c.interest&interestWrite == 0, c, "write interest without a backlog")
+	check(f&flagBacklog == 0 || c.interest&(interestWrite|interestLayer) != 0, c, "a backlog without write interest")
 	check(f&flagFinish == 0 || f&(flagArmed|flagDead) != 0, c, "finishes without a deadline")
 	check(c.gen != 0, c, "generation 0 in use")
 	check(int(c.role) < RolesMax && l.opt.Handlers[c.role] != nil, c, "a role without a handler")
@@ -58,12 +59,15 @@ func (l *Loop) owed(c *Conn) (n int) {
 	if c.flags&flagBacklog != 0 {
 		o := l.outboxes.At(c.out)
 		check(!o.queued, c, "still queued for a write after the flush")
+		off := o.off
 		for _, p := range o.pieces[o.head:] {
 			check(len(p.p) > 0 && !p.turn, c, "an empty or short-lived piece in an outbox")
-			n += len(p.p)
+			n += p.counts(off)
+			off = 0
 		}
 		check(o.off == 0 || o.off < len(o.pieces[o.head].p), c, "more sent than the piece has")
-		return n - o.off
+		check(o.sealing == 0, c, "still being sealed after the flush")
+		return n
 	}
 	if c.out == 0 {
 		return 0
@@ -91,6 +95,8 @@ func (w *Wheel) verify() (linked int) {
 		linked += w.verifyList(head, 0, func(c *Conn) {
 			check(int(c.deadline%wheelBuckets) == b && c.flags&flagDue == 0, c, "in a wrong bucket")
 			check(c.deadline.after(w.now), c, "its bucket has been passed")
+			check(!w.firsts[b].after(c.deadline), c, "earlier than the first of its bucket")
+			check(!w.known || !w.next.after(c.deadline), c, "earlier than the next of the wheel")
 		})
 	}
 	return linked + w.verifyList(w.due, w.dueTail, func(c *Conn) {

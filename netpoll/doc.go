@@ -33,6 +33,18 @@
 // is sent behind phase 7, by OnClose or AfterFlush, goes out in the next turn,
 // which then follows at once.
 //
+// Each phase is a file of its name; turn.go has the loop and calls them. From the
+// kernel's wait to the kernel's write, one echo passes six files, the same whether
+// it comes alone or with others (then kernel_syscall_linux.go is not among them):
+//
+//	turn.go                  Loop.Turn
+//	wait.go                  Loop.wait, epoll
+//	read.go                  Loop.read, then the handler
+//	conn.go                  the record, its ID
+//	flush.go                 Loop.Send, Loop.flush
+//	kernel_uring_linux.go    the reads and the writes of four or more connections;
+//	kernel_syscall_linux.go  those of fewer
+//
 // # Clients
 //
 // [Connect] makes a socket that Adopt takes while it still connects. What a

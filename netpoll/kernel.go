@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -77,3 +78,18 @@ const (
 	IOUring   IOMode = "uring"
 	IOSyscall IOMode = "syscall"
 )
+
+// openKernel takes io_uring where it is asked for or allowed.
+func openKernel(mode IOMode, hold time.Duration) (Kernel, error) {
+	if mode == IOSyscall {
+		return newSyscallKernel(hold)
+	}
+	k, err := newUringKernel(hold)
+	if err != nil && mode != IOUring {
+		return newSyscallKernel(hold)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netpoll: io_uring is not to be had here: %w", err)
+	}
+	return k, nil
+}

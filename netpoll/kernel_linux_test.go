@@ -190,7 +190,7 @@ func TestKernelWait(t *testing.T) {
 func TestPhasesAreListedOnce(t *testing.T) {
 	phase := regexp.MustCompile(`//\s+([1-9] [a-z]+ +[a-z].*)`)
 	var lists [2][]string
-	for i, name := range []string{"loop.go", "doc.go"} {
+	for i, name := range []string{"turn.go", "doc.go"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

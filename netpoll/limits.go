@@ -82,6 +82,24 @@ const (
 	// copied together: one send of 4 KiB costs less than a vector of pieces.
 	joinBytesMax = 4 << 10
 
+	// sealBytesMax bounds the plain bytes that Layer.Seal gets at once. What is
+	// sealed and not written cannot be dropped any more; more than this would
+	// also keep other connections waiting.
+	sealBytesMax = 64 << 10
+
+	// sealRoom is the room in the seal arena for the headers of the records, with
+	// an eighth of the plain bytes. A layer that needs more pays for a copy.
+	sealRoom = 512
+
+	// sealArenaBytesMax bounds what layers have sealed and the kernel has not
+	// been given: beyond it a turn writes in several batches. Without it a fan-out
+	// of large messages to layered connections would take their sum.
+	sealArenaBytesMax = 1 << 20
+
+	// layerLinger is how long a connection that its layer has ended waits for
+	// the peer's FIN.
+	layerLinger = time.Second
+
 	// acceptsPerEventMax bounds how many connections one readiness of a
 	// listener takes, so that a connect storm does not keep the others waiting.
 	acceptsPerEventMax = 256
@@ -96,9 +114,15 @@ const (
 	acceptGather = 2 * time.Millisecond
 	acceptBatch  = 64
 
-	// acceptPause is how long a listener rests when the process has no
-	// descriptor left: long enough not to spin, short enough not to be felt.
+	// acceptPause is how long a listener rests after an error of accept that is
+	// not about one connection: long enough not to spin, short enough that
+	// clients hardly notice.
 	acceptPause = 100 * time.Millisecond
+
+	// epollSearchMax bounds the descriptors among which the acceptor looks for
+	// those of easygo's Epoll, one system call each. New descriptors get the
+	// lowest free number, so the search ends early.
+	epollSearchMax = 1 << 20
 
 	// acceptRefusalsMax bounds how many waiting connections are answered with
 	// the spare descriptor before each pause.

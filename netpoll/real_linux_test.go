@@ -289,38 +289,6 @@ func TestWakeRunsDeliver(t *testing.T) {
 	}
 }
 
-// TestIdleLoop burns no processor time and owns no page of the read arena.
-func TestIdleLoop(t *testing.T) {
-	onBothKernels(t, func(t *testing.T, mode netpoll.IOMode) {
-		l := startLoop(t, netpoll.Options{IO: mode, Handlers: handlers(echo())})
-		addr := serve(t, l)
-		if err := echoStream(addr, 7, 1<<20); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the connection is closed", func() bool { return l.Stats().Connections == 0 })
-		// The loop wakes once more, to give its arenas back, and then never.
-		var trimmed bool
-		eventually(t, "the arenas are given back", func() bool {
-			turns := l.Stats().Turns
-			idle := time.NewTimer(1200 * time.Millisecond)
-			<-idle.C
-			trimmed = l.Stats().Turns == turns
-			return trimmed
-		})
-		var before, after syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
-		<-time.NewTimer(300 * time.Millisecond).C
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after)
-		used := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-		if used > 30*time.Millisecond {
-			t.Errorf("%v of processor time in 300 ms of idleness", used)
-		}
-		if pages := netpoll.ArenaPages(l); pages != 0 {
-			t.Errorf("%d pages of the read arena are resident", pages)
-		}
-	})
-}
-
 // TestPausedPeerResets: nobody reads from a paused connection, so its end must
 // come to light by itself.
 func TestPausedPeerResets(t *testing.T) {

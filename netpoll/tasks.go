@@ -1,4 +1,4 @@
-// Phase 4: those relieved of a backlog, and what other goroutines posted.
+// Phase 4: OnWritable of connections whose backlog has drained, and the mailbox.
 
 package netpoll
 

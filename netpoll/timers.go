@@ -1,8 +1,10 @@
-// Phase 5, and the deadlines that lead to it.
+// Phase 5: deadlines, and the hook for what is finer than a tick.
 
 package netpoll
 
-import "time"
+import (
+	"time"
+)
 
 // Arm sets c's one deadline: OnTimer is called d from now, never early, and
 // late by at most 32 ms and what the turns under way take. It replaces an
@@ -65,4 +67,14 @@ func (l *Loop) fire(c *Conn) {
 	l.current = c
 	l.opt.Handlers[c.role].OnTimer(l, c)
 	l.current = nil
+}
+
+// onTurn is what Options.OnTurn adds to phase 5.
+func (l *Loop) onTurn() {
+	if l.opt.OnTurn == nil {
+		return
+	}
+	defer l.contain()
+	l.turnAt = -1
+	l.turnAt = l.opt.OnTurn(l)
 }

@@ -26,9 +26,12 @@ type Wheel struct {
 	conns   *connSlab
 	now     Tick // all buckets up to here have been looked at
 	heads   [wheelBuckets]uint32
+	firsts  [wheelBuckets]Tick        // no deadline in the bucket is earlier; exact when the wheel has passed it
 	filled  [wheelBuckets / 64]uint64 // bit set: the bucket is not empty
 	due     uint32
 	dueTail uint32
+	next    Tick // with known: no deadline is earlier
+	known   bool
 }
 
 func (w *Wheel) at(link uint32) *Conn { return w.conns.at(link - 1) }
@@ -48,6 +51,12 @@ func (w *Wheel) Arm(c *Conn, deadline Tick) {
 	}
 	w.heads[b] = link
 	w.filled[b/64] |= 1 << (b % 64)
+	if c.next == 0 || w.firsts[b].after(deadline) {
+		w.firsts[b] = deadline
+	}
+	if w.known && w.next.after(deadline) {
+		w.next = deadline
+	}
 	c.flags |= flagArmed
 }
 
@@ -77,6 +86,7 @@ func (w *Wheel) unlink(c *Conn) {
 	}
 	if w.heads[b] == 0 {
 		w.filled[b/64] &^= 1 << (b % 64)
+		w.known = w.known && w.next%wheelBuckets != b
 	}
 }
 
@@ -127,15 +137,28 @@ func (w *Wheel) collect(now Tick) {
 		if w.filled[b/64]&(1<<(b%64)) == 0 {
 			continue
 		}
-		for link := w.heads[b]; link != 0; {
-			c := w.at(link)
-			link = c.next
-			if !c.deadline.after(now) { // else it is of a later round
-				w.unlink(c)
-				w.appendDue(c)
-			}
-		}
+		w.collectBucket(b, now)
 	}
+	w.known = w.known && w.next.after(w.now)
+}
+
+// collectBucket moves the deadlines up to now from bucket b to the list of those
+// due. Those of later rounds stay.
+func (w *Wheel) collectBucket(b, now Tick) {
+	first := now + 1<<31 - 1 // the latest there is
+	for link := w.heads[b]; link != 0; {
+		c := w.at(link)
+		link = c.next
+		if c.deadline.after(now) {
+			if first.after(c.deadline) {
+				first = c.deadline
+			}
+			continue
+		}
+		w.unlink(c)
+		w.appendDue(c)
+	}
+	w.firsts[b] = first
 }
 
 func (w *Wheel) appendDue(c *Conn) {
@@ -150,20 +173,39 @@ func (w *Wheel) appendDue(c *Conn) {
 	c.flags |= flagDue
 }
 
-// Next is the tick of the next bucket that is not empty; false when no
-// deadline is set. What it holds may turn out to be of a later round.
+// Next is the tick of the next deadline; false when none is set. It may be too
+// early, never too late, by a deadline that was disarmed; Advance then finds
+// nothing due, and the Next after that does not name it again.
 func (w *Wheel) Next() (Tick, bool) {
 	if w.due != 0 {
 		return w.now, true
 	}
+	if !w.known {
+		w.next, w.known = w.search()
+	}
+	return w.next, w.known
+}
+
+// search looks at the buckets in the order in which the wheel will pass them.
+func (w *Wheel) search() (next Tick, found bool) {
 	first := w.now + 1
 	for i := Tick(0); i <= wheelBuckets; {
 		b := (first + i) % wheelBuckets
 		word := w.filled[b/64] >> (b % 64)
-		if word != 0 {
-			return first + i + Tick(bits.TrailingZeros64(word)), true
+		if word == 0 {
+			i += 64 - b%64
+			continue
 		}
-		i += 64 - b%64
+		skip := Tick(bits.TrailingZeros64(word))
+		tick := first + i + skip
+		earliest := w.firsts[tick%wheelBuckets]
+		if earliest == tick { // of this round: all buckets not looked at are later
+			return tick, true
+		}
+		if !found || next.after(earliest) {
+			next, found = earliest, true
+		}
+		i += skip + 1
 	}
-	return 0, false
+	return next, found
 }

@@ -97,7 +97,7 @@ func advanceModel(t *testing.T, w *Wheel, now Tick, model map[*Conn]Tick, rng *r
 	}
 }
 
-// checkNext: Next may be early (a later round's bucket), never late.
+// checkNext: Next may be early, by a deadline that was disarmed, never late.
 func checkNext(t *testing.T, w *Wheel, model map[*Conn]Tick) {
 	t.Helper()
 	next, ok := w.Next()
@@ -108,6 +108,48 @@ func checkNext(t *testing.T, w *Wheel, model map[*Conn]Tick) {
 		if next.after(deadline) {
 			t.Fatalf("Next says %d, a deadline is %d", next, deadline)
 		}
+	}
+}
+
+// TestWheelNextIsExact: without disarmed deadlines, Next names the next one, however many rounds away it is.
+func TestWheelNextIsExact(t *testing.T) {
+	for _, now := range []Tick{0, ^Tick(0) - 5000} {
+		w, conns := newTestWheel(t, now, 5000)
+		rng := rand.New(rand.NewPCG(1, uint64(now)))
+		armed := map[Tick]int{}
+		for _, c := range conns {
+			d := now + 1 + Tick(rng.IntN(6*wheelBuckets))
+			w.Arm(c, d)
+			armed[d]++
+		}
+		for len(armed) > 0 {
+			next, ok := w.Next()
+			if !ok || armed[next] == 0 {
+				t.Fatalf("Next says %d, %v: no deadline is there", next, ok)
+			}
+			w.Advance(next, len(conns), func(c *Conn) { armed[c.deadline]-- })
+			if armed[next] != 0 {
+				t.Fatalf("%d deadlines of %d have not fired", armed[next], next)
+			}
+			delete(armed, next)
+		}
+		if _, ok := w.Next(); ok {
+			t.Error("Next names a deadline, and none is armed")
+		}
+	}
+}
+
+// TestWheelNextAfterDisarm: a deadline that was disarmed costs one early wake-up at most.
+func TestWheelNextAfterDisarm(t *testing.T) {
+	w, conns := newTestWheel(t, 0, 3)
+	w.Arm(conns[0], 100)
+	w.Arm(conns[1], 100+wheelBuckets)
+	w.Arm(conns[2], 300+2*wheelBuckets)
+	w.Disarm(conns[0])
+	next, _ := w.Next()
+	w.Advance(next, 10, func(*Conn) { t.Error("nothing is due") })
+	if next, _ = w.Next(); next != 100+wheelBuckets {
+		t.Errorf("Next says %d, want %d", next, 100+wheelBuckets)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"c100k/broadcast"
-	"c100k/internal/admin"
 	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 )
@@ -64,7 +63,7 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 	if m.Kind > uint8(broadcast.Binary) {
 		return bus.Tally{} // of a later version, and nobody here could be told what it is
 	}
-	r, err := s.hub.Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
+	r, err := s.node.Hub().Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
 	if err != nil {
 		return bus.Tally{}
 	}
@@ -76,7 +75,7 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 // c100k_bus_unsent_total counts it. The payload is kept: nobody may change it after. A Text payload must be valid UTF-8 and a JSON
 // payload one valid JSON value; the publisher vouches for it.
 func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
-	r, err := s.hub.Publish(topic, kind, payload)
+	r, err := s.node.Hub().Publish(topic, kind, payload)
 	if err != nil || s.others == nil {
 		return r, err
 	}
@@ -90,7 +89,7 @@ func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (bro
 // and the error is ctx's; the message is on its way all the same. Not for event loops.
 func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	if s.others == nil {
-		return s.hub.Publish(topic, kind, payload)
+		return s.node.Hub().Publish(topic, kind, payload)
 	}
 	all := make(chan broadcast.Result, 1)
 	here, err := s.publish(topic, kind, payload, func(r broadcast.Result) { all <- r })
@@ -114,7 +113,7 @@ func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte,
 
 // publish is publishLater; it returns what this node did.
 func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) (here broadcast.Result, err error) {
-	here, err = s.hub.Publish(topic, kind, payload)
+	here, err = s.node.Hub().Publish(topic, kind, payload)
 	if err != nil {
 		return here, err
 	}
@@ -132,18 +131,6 @@ func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done
 		done(here) // nobody else can be reached, and the bus has counted it
 	}
 	return here, nil
-}
-
-// readBus says how the bus is.
-func (s *Server) readBus() admin.Bus {
-	if s.others == nil {
-		return admin.Bus{Kind: "memory", Connected: true}
-	}
-	h := s.others.bus.Health()
-	return admin.Bus{
-		Kind: "nats", Connected: h.Connected, Reason: h.Reason, Peers: h.Peers,
-		Sent: h.Sent, Received: h.Received, Missed: h.Missed, Unsent: h.Unsent,
-	}
 }
 
 // busReady is nil while the node hears the others.

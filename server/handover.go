@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"c100k/internal/edge"
+	"c100k/internal/node"
 	"c100k/netpoll"
 
 	"golang.org/x/sys/unix"
@@ -33,20 +34,22 @@ func (m *Handover) Refuse() {
 	unix.Close(m.FD)
 }
 
-// handOver takes a request to another worker. False, having done nothing, if that cannot be.
+// handOver takes a request to another worker. False, having done nothing, if that is not possible.
 func (s *Server) handOver(l *netpoll.Loop, c *netpoll.Conn, to, loop int, first []byte) bool {
 	w := s.cfg.Worker
 	if w == nil || w.HandOver == nil || to >= w.Count || len(first) > HandoverBytesMax {
 		return false
 	}
-	tag, remote := c.Tag(), l.Remote()
-	standing := s.admission.Standing(tag)
-	fd := l.Detach(c)
+	standing, remote := s.admission.Standing(c.Tag()), l.Remote()
+	fd, tag, ok := node.Detach(l, c)
+	if !ok {
+		return true // its socket has left already
+	}
 	gone := func(sent bool) {
 		if sent {
 			s.admission.Release(tag)
 		} else {
-			s.adoptOn(remote, roleSIOReturned, fd, tag, first)
+			s.node.AdoptOn(remote, node.RoleReturned, fd, tag, first)
 		}
 	}
 	m := &Handover{FD: fd, Loop: loop, First: first, Client: standing.Client, Forwarded: standing.Forwarded}
@@ -59,14 +62,14 @@ func (s *Server) handOver(l *netpoll.Loop, c *netpoll.Conn, to, loop int, first 
 // TakeIn takes a connection that another worker has handed over, and is its owner from here on. If the node has no room for it, its
 // client is told so, as at the door.
 func (s *Server) TakeIn(m *Handover) {
-	if s.takeIn(m, roleHead) {
+	if s.takeIn(m, node.RoleHead) {
 		s.movedIn.Add(1)
 	}
 }
 
 // TakeBack takes a connection that this worker has handed over, and that the other has not got. Its request is answered like one for a
 // client that nobody knows, so that the client begins anew.
-func (s *Server) TakeBack(m *Handover) { s.takeIn(m, roleSIOReturned) }
+func (s *Server) TakeBack(m *Handover) { s.takeIn(m, node.RoleReturned) }
 
 // takeIn admits the connection and gives it to its loop; not taken, it is closed.
 func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
@@ -75,20 +78,10 @@ func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
 		m.Refuse() // beyond what may be told in turn
 		return false
 	}
-	r := s.reactors[0] // which sees that there is no such loop
-	if m.Loop >= 0 && m.Loop < len(s.reactors) {
-		r = s.reactors[m.Loop]
+	i := m.Loop
+	if i < 0 || i >= s.node.Loops() {
+		i = 0 // which sees that there is no such loop
 	}
-	s.adoptOn(r.loop.Remote(), role, m.FD, tag, m.First)
+	s.node.AdoptOn(s.node.Loop(i).Remote(), role, m.FD, tag, m.First)
 	return true
-}
-
-// returnedHandler is the role of a connection whose request another worker was to take, and has not.
-func (s *Server) returnedHandler(r *reactor) netpoll.Handler {
-	cfg := *r.edge
-	cfg.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
-		r.sio.Endpoint().ServeHere(l, c, h, rest)
-		return edge.Handled
-	}
-	return edge.NewHeadHandler(&cfg)
 }

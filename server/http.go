@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -19,8 +18,6 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/edge"
 	"c100k/internal/web"
-	"c100k/netpoll"
-	"c100k/socketio"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -32,59 +29,24 @@ const (
 	httpIdleTimeout   = 75 * time.Second
 )
 
-// makeHTTP makes the public port's net/http server, which gets its connections from the loops.
-func (s *Server) makeHTTP() error {
-	other, err := s.otherHandler()
-	if err != nil {
-		return err
-	}
+// makeAPI makes what answers below /v1/ on the public port.
+func (s *Server) makeAPI() {
 	s.api = admin.NewPublic(s.apiConfig())
 	if s.cfg.Worker != nil {
 		s.api = s.cfg.Worker.API
 	}
 	s.api = s.crossOrigin(s.api)
-	s.fallback = edge.NewListener(edge.ListenerOptions{
-		HeadTimeout: httpHeaderTimeout, Release: s.admission.Release, Refused: s.refused,
-	})
-	s.http = &http.Server{
-		Handler:           s.public(other),
-		ReadHeaderTimeout: httpHeaderTimeout,
-		IdleTimeout:       httpIdleTimeout,
-		MaxHeaderBytes:    edge.HeadBytesMax,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnState:         s.connState,
-	}
-	go s.serveHTTP(s.http, s.fallback, "public")
-	return nil
 }
 
-// connState counts the connections that net/http has.
-func (s *Server) connState(c net.Conn, state http.ConnState) {
-	edge.ConnState(c, state)
-	count := &s.transports[transportHTTP]
-	switch state {
-	case http.StateNew:
-		count.opened.Add(1)
-	case http.StateHijacked:
-		count.closed[netpoll.ReasonDetached].Add(1)
-	case http.StateClosed:
-		count.closed[netpoll.ReasonPeer].Add(1) // net/http does not say who began
-	}
-}
-
-// public routes a request that net/http has parsed: streams go back to a loop, the API stands under /v1/ where a key guards it,
-// everything else is other's.
+// public routes a request that net/http has parsed and that is for no stream: the API stands under
+// /v1/ where a key guards it, everything else is other's.
 func (s *Server) public(other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case s.ours(r.URL.EscapedPath()): // as route sees it, or the two would hand the request to each other for ever
-			s.takeOver(w, r)
-		case s.sio != nil && strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath)):
-		case strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "":
+		if strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "" {
 			s.api.ServeHTTP(w, r)
-		default:
-			s.foreign.or(s, other).ServeHTTP(w, r)
+			return
 		}
+		s.node.Other(other).ServeHTTP(w, r)
 	})
 }
 
@@ -187,7 +149,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 		own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 		registry = own
 	}
-	err := registry.Register(admin.NewCollector(node{s}.Stats))
+	err := registry.Register(admin.NewCollector(adminNode{s}.Stats))
 	var twice prometheus.AlreadyRegisteredError
 	if err != nil && !errors.As(err, &twice) {
 		return nil, fmt.Errorf("field Registry: %w", err)
@@ -199,7 +161,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 
 func (s *Server) apiConfig() admin.Config {
 	return admin.Config{
-		Node: node{s}, APIKey: func() string { return s.live.Load().apiKey },
+		Node: adminNode{s}, APIKey: func() string { return s.live.Load().apiKey },
 		MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
 	}
 }

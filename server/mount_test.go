@@ -102,7 +102,7 @@ func TestMounted(t *testing.T) {
 	for _, c := range append(conns, c, e, events) {
 		c.Close()
 	}
-	eventually(t, "every place is free", func() bool { return s.admission.Open() == 0 && s.connections() == 0 })
+	eventually(t, "every place is free", func() bool { return s.admission.Open() == 0 && s.node.Connections() == 0 })
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -107,7 +107,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func subscribers(s *Server, topic string) int {
-	info, _ := s.hub.Topic(topic)
+	info, _ := s.node.Hub().Topic(topic)
 	return info.Members
 }
 
@@ -247,7 +247,7 @@ func TestShutdown(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(ctx) }()
-		eventually(t, "draining", s.draining.Load)
+		eventually(t, "draining", s.draining)
 		say(t, c, "still served")
 		expectText(t, c, "still served")
 		cancel()

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +18,8 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/edge"
+	"c100k/internal/figures"
+	"c100k/internal/node"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -37,43 +38,29 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	started   time.Time
-	hub       *broadcast.Hub
-	reactors  []*reactor
-	acceptor  *netpoll.Acceptor
+	seed      uint64
+	node      *node.Node
+	loops     []loop
 	admission *edge.Admission
 	crowd     *crowd // nil without Config.ReturnMemory
 	origins   edge.OriginRules
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
-	fallback  *edge.Listener
-	http      *http.Server
-	admin     *http.Server
-	others    *neighbours // nil for a node alone
-	io        string
-	seed      uint64
+	others    *neighbours      // nil for a node alone
+	process   *figures.ProcessReader
 	sio       *socketio.Server // nil: off
 	sioParts  []*socketio.Reactor
+	api       http.Handler // /v1/ on the public port, where there is a key
 
 	// any goroutine
-	live       atomic.Pointer[live] // what Reload may change
-	api        http.Handler         // /v1/ on the public port, where there is a key
-	transports [transportCount]transportCounters
-	rejected   rejections
-	movedIn    atomic.Uint64 // requests that other workers have handed over
-	draining   atomic.Bool
-	foreign    foreign
+	live     atomic.Pointer[live] // what Reload may change
+	rejected rejections
+	movedIn  atomic.Uint64 // requests that other workers have handed over
 
 	mu       sync.Mutex // guards the fields below
-	addr     net.Addr   // of the public port
+	admin    *http.Server
 	adminLn  net.Listener
-	closers  []net.Listener
-	stopped  chan struct{} // closed when the loops have ended
+	stopped  chan struct{} // closed when everything has ended
 	stopOnce sync.Once
-}
-
-// live is the part of the configuration that a running node can change.
-type live struct {
-	apiKey string
-	public topicPatterns
 }
 
 // New makes a node from c; its loops run and it hears the others from here on, and its ports open with Serve. The error names the
@@ -86,7 +73,7 @@ func New(c Config) (*Server, error) {
 	if err := c.oneProcess(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), stopped: make(chan struct{})}
+	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -98,21 +85,21 @@ func New(c Config) (*Server, error) {
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
-	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies}
+	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
+		OnRefused: func(r *edge.Refusal, _ netip.Addr) { s.rejected.add(r.Label) }}
 	if c.ReturnMemory {
 		s.crowd = newCrowd(s.admission.Open)
 	}
-	s.makeHub()
 	s.makeSIO()
-	if err := s.makeHTTP(); err != nil {
+	s.makeAPI()
+	if err := s.makeNode(); err != nil {
 		return nil, err
 	}
-	err = s.startLoops()
-	if err == nil {
+	if err = s.node.Start(); err == nil {
 		err = s.joinBus()
 	}
 	if err != nil {
-		s.abandon()
+		s.node.Close()
 		return nil, err
 	}
 	if s.crowd != nil {
@@ -121,76 +108,34 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// abandon ends what runs of a node that could not be made.
-func (s *Server) abandon() {
-	_ = s.http.Close() // and with it the goroutine that serves it
-	if s.acceptor != nil {
-		_ = s.acceptor.Close()
-	}
-	s.stopLoops()
-}
-
-// newLive reads what Reload may change.
-func newLive(c *Config) (*live, error) {
-	key, err := c.ReadAPIKey()
+// makeNode makes the loops with their protocols.
+func (s *Server) makeNode() error {
+	other, err := s.otherHandler()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &live{apiKey: key, public: c.PublicTopics}, nil
-}
-
-func (s *Server) makeHub() {
-	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has seen it
-	s.hub = broadcast.NewHub(broadcast.Options{
-		Shards: s.cfg.Loops, Encoders: encoders(strconv.FormatUint(s.seed, 36)), Policy: policy, OutboxBytesMax: s.cfg.Outbox,
-		TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
-		Wake:               func(shard int) { s.reactors[shard].loop.Remote().Wake() },
-		Now:                netpoll.Monotonic,
-		Done:               func(shard int, m *broadcast.Message) { s.reactors[shard].passed(m) },
-	})
-}
-
-func (s *Server) startLoops() error {
-	for i := range s.cfg.Loops {
-		r, err := s.newReactor(i)
-		if err != nil {
-			return err
-		}
-		s.reactors = append(s.reactors, r)
+	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has checked it
+	s.loops = make([]loop, s.cfg.Loops)
+	cfg := node.Config{
+		Rows:  s.rows(),
+		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
+		IO: netpoll.IOMode(s.cfg.IO),
+		Topics: &broadcast.Options{
+			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax, Done: s.delivered,
+		},
+		AfterFlush:  s.afterFlush,
+		Admission:   s.admission,
+		HeadTimeout: s.cfg.HandshakeTimeout,
+		Refused:     func(refusal *edge.Refusal) { s.rejected.add(refusal.Label) },
+		HandOver:    s.handOver,
+		Handler:     s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
+		Logger: s.log,
 	}
-	for _, r := range s.reactors {
-		if err := r.loop.Start(); err != nil {
-			return err
-		}
-		r.running = true
+	if s.crowd != nil {
+		cfg.Moved = s.crowd.moved
 	}
-	s.io = s.reactors[0].loop.Kernel()
-	loops := make([]*netpoll.Loop, len(s.reactors))
-	for i, r := range s.reactors {
-		loops[i] = r.loop
-	}
-	var err error
-	s.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
-		Loops: loops, Role: roleHead, Admit: s.admit, Discard: s.admission.Release, Busy: edge.AppendRefusal(nil, edge.RefuseOverCapacity, true),
-		OnExhausted: func(err error) { s.log.Warn("no descriptor left for a new connection; the listener rests", "err", err) },
-	})
+	s.node, err = node.New(cfg)
 	return err
-}
-
-// admit judges a new connection.
-func (s *Server) admit(addr netip.Addr) (tag uint32, ok bool) {
-	if s.crowd != nil {
-		s.crowd.moved()
-	}
-	return s.admission.Admit(addr)
-}
-
-// released hears of a connection that has left its loop by closing.
-func (s *Server) released(tag uint32, _ netpoll.Reason) {
-	if s.crowd != nil {
-		s.crowd.moved()
-	}
-	s.admission.Release(tag)
 }
 
 // refusalsMax bounds the refused connections that are being told why: they use descriptors that Config.MaxConns does not count,
@@ -255,19 +200,17 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) open(ln *net.TCPListener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.draining() {
 		return ErrServerClosed
 	}
 	if err := s.openAdmin(); err != nil {
 		return err
 	}
-	if err := s.acceptor.Listen(ln, s.userTimeout()); err != nil {
+	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
 		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
 	}
-	s.addr = ln.Addr()
-	s.closers = append(s.closers, ln)
 	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
-		"io", s.io, "max_conns", s.cfg.MaxConns)
+		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 	return nil
 }
 
@@ -313,11 +256,7 @@ func (s *Server) userTimeout() time.Duration {
 }
 
 // Addr is the public port's address, nil before Serve has opened it.
-func (s *Server) Addr() net.Addr {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.addr
-}
+func (s *Server) Addr() net.Addr { return s.node.Addr() }
 
 // AdminAddr is the admin port's address, nil if there is none.
 func (s *Server) AdminAddr() net.Addr {
@@ -327,4 +266,64 @@ func (s *Server) AdminAddr() net.Addr {
 		return nil
 	}
 	return s.adminLn.Addr()
+}
+
+// Handler serves the node's streams (/ws, /sse, /socket.io/, and the demo endpoints if they are on) in
+// another http.Server or ServeMux; for other paths it answers 404. It takes the socket over from
+// net/http: from then on the connection costs no goroutine. That needs HTTP/1.1 without TLS; other
+// connections get 505 or 501. The node's loops serve it whether or not Serve was called.
+func (s *Server) Handler() http.Handler { return s.node.Mount() }
+
+// Shutdown drains the node and returns when it has ended: /readyz answers 503, new connections are
+// refused, those there are told to come back elsewhere (WebSocket: close 1012; SSE: a retry time),
+// spread evenly over Config.Drain. When ctx ends first, what is left is closed at once and the error is
+// ctx's. A second Shutdown waits for the first.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.beginDrain()
+	select {
+	case <-s.stopped:
+		return nil
+	case <-ctx.Done():
+		_ = s.Close()
+		return ctx.Err()
+	}
+}
+
+// Close stops at once: connections are cut without a word.
+func (s *Server) Close() error {
+	s.stopOnce.Do(s.stop)
+	<-s.stopped
+	return nil
+}
+
+// draining tells whether the node goes down.
+func (s *Server) draining() bool { return s.node.Draining() }
+
+// beginDrain starts the drain, if it has not begun, and returns at once.
+func (s *Server) beginDrain() {
+	if !s.node.BeginDrain() {
+		return
+	}
+	over := max(s.cfg.Drain, 0)
+	s.logLife("draining", "connections", s.node.Connections(), "over", over)
+	go func() {
+		s.node.Drain(over)
+		s.stopOnce.Do(s.stop)
+	}()
+}
+
+// stop ends everything, in the order in which things use each other.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.node.Close()
+	if s.crowd != nil {
+		s.crowd.closed.Store(true)
+	}
+	s.leaveBus()
+	if s.admin != nil {
+		_ = s.admin.Close()
+	}
+	s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
+	close(s.stopped)
 }

@@ -1,82 +1,76 @@
-// The figures of the node: one reading of all that it counts.
+// The figures of the node: one reading of all that its parts count.
 
 package server
 
 import (
 	"time"
 
-	"c100k/internal/admin"
+	"c100k/internal/bus"
+	"c100k/internal/figures"
+	"c100k/internal/node"
 	"c100k/internal/version"
 	"c100k/netpoll"
 )
 
 // Stats reads the node.
-func (n node) Stats() admin.Stats {
+func (n adminNode) Stats() *figures.Reading {
 	build := version.Get()
-	s := admin.Stats{
+	accepted, turnedAway := n.node.Accepted()
+	s := figures.Source{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
-		Started: n.started, UptimeSeconds: time.Since(n.started).Seconds(),
-		IO: n.io, Draining: n.draining.Load(),
-		Connections: admin.Connections{
-			Open: map[string]int{}, Opened: map[string]uint64{}, Closed: map[string]map[string]uint64{},
-		},
-		HandshakesRejected: n.rejected.snapshot(),
-		RequestsMoved:      n.movedIn.Load(),
-		Topics:             n.hub.TopicCount(),
-		Bus:                n.readBus(),
+		Started: n.started, Uptime: time.Since(n.started), IO: n.node.Loop(0).Kernel(), Draining: n.draining(),
+		Transports:    n.readTransports(),
+		Rejected:      n.rejected.snapshot(),
+		Refused:       n.readRefused(),
+		RequestsMoved: n.movedIn.Load(),
+		Accepted:      accepted,
+		TurnedAway:    turnedAway,
+		Hub:           n.node.Hub().Counters(),
+		Topics:        n.node.Hub().TopicCount(),
+		Bus:           n.readBus(),
+		Process:       n.process.Read(),
 	}
-	n.readTransports(&s.Connections)
-	n.readHub(&s)
-	for i, r := range n.reactors {
-		n.readLoop(&s, i, r)
+	for i := range n.loops {
+		s.Loops = append(s.Loops, n.readLoop(i))
 	}
-	return s
+	return figures.Read(&s)
 }
 
-func (n node) readTransports(c *admin.Connections) {
-	for t := range n.transports {
-		name, count := transportNames[t], &n.transports[t]
-		c.Opened[name] = count.opened.Load()
-		c.Open[name] = count.open()
-		c.Closed[name] = map[string]uint64{}
-		for reason := range count.closed {
-			if v := count.closed[reason].Load(); v > 0 {
-				c.Closed[name][netpoll.Reason(reason).String()] = v
+func (n adminNode) readTransports() map[string]figures.Transport {
+	read := map[string]figures.Transport{}
+	for _, name := range append([]string{node.TransportHTTP}, n.node.Table().Transports()...) {
+		count, closed := n.node.Count(name), map[string]uint64{}
+		for reason := range netpoll.Reason(netpoll.ReasonCount) {
+			if v := count.ClosedTotal(reason); v > 0 {
+				closed[reason.String()] = v
 			}
 		}
+		// Read after the closed ones, so that no more are closed than were opened.
+		read[name] = figures.Transport{Opened: count.OpenedTotal(), Closed: closed}
+	}
+	return read
+}
+
+func (n adminNode) readRefused() map[string]uint64 {
+	capacity, address, unanswered := n.admission.Refused()
+	return map[string]uint64{"capacity": capacity, "address": address, "unanswered": unanswered}
+}
+
+// readLoop reads the loop of that index.
+func (n adminNode) readLoop(i int) figures.Loop {
+	r, loop := &n.loops[i], n.node.Loop(i)
+	waiting, held := n.node.Heads(i)
+	return figures.Loop{
+		Number: n.loopBase() + i, IO: loop.Kernel(), Stats: loop.Stats(),
+		RequestsWaiting: waiting, RequestsHeldBytes: held,
+		Streams: r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
 }
 
-func (n node) readHub(s *admin.Stats) {
-	c := n.hub.Counters()
-	s.Queues.PendingBytes = c.PendingBytes
-	s.SlowConsumers = map[string]uint64{
-		"disconnect": c.Disconnects, "drop_oldest": c.DroppedOldest, "drop_newest": c.DroppedNewest,
-		"refuse_publish": c.Refused,
+// readBus reads the connection to other nodes.
+func (s *Server) readBus() figures.Bus {
+	if s.others == nil {
+		return figures.Bus{Kind: "memory", Health: bus.Health{Connected: true}}
 	}
-}
-
-func (n node) readLoop(s *admin.Stats, i int, r *reactor) {
-	loop := r.loop.Stats()
-	s.Connections.Total += loop.Connections
-	s.Loops = append(s.Loops, admin.Loop{
-		Loop: n.loopBase() + i, Connections: loop.Connections, Turns: loop.Turns, BusySeconds: loop.Busy.Seconds(),
-		Mailbox: loop.Mailbox, IO: r.loop.Kernel(),
-	})
-	s.Bytes.Received += loop.BytesReceived
-	s.Bytes.Sent += loop.BytesSent
-	s.Queues.OutboxBytes += loop.OutboxBytes
-	s.Messages.Received += r.messagesReceived.Load()
-	s.Messages.Sent += r.messagesSent.Load()
-	s.FanoutSeconds.Add(r.fanout.Snapshot())
-	s.TurnSeconds.Add(turnSnapshot(&loop))
-}
-
-// turnSnapshot puts a loop's own buckets into the API's words.
-func turnSnapshot(loop *netpoll.Stats) admin.HistogramSnapshot {
-	h := admin.HistogramSnapshot{Counts: loop.TurnBuckets[:], Sum: loop.Busy.Seconds()}
-	for _, bound := range netpoll.TurnBounds() {
-		h.Bounds = append(h.Bounds, bound.Seconds())
-	}
-	return h
+	return figures.Bus{Kind: "nats", Health: s.others.bus.Health()}
 }

@@ -24,11 +24,11 @@ type Server struct {
 	root *Namespace
 
 	// Any goroutine.
-	host      atomic.Pointer[host]
-	alone     alone // what Handler starts
-	connected atomic.Int64
-	topics    atomic.Uint64 // of namespaces, for their names
-	meetings  meetings
+	host       atomic.Pointer[host]
+	standalone standalone // what Handler starts
+	connected  atomic.Int64
+	topics     atomic.Uint64 // of namespaces, for their names
+	meetings   meetings
 
 	mu         sync.RWMutex // guards the fields below
 	namespaces map[string]*Namespace
@@ -184,5 +184,5 @@ func (io *Server) Close() error {
 	for _, r := range io.reactors() {
 		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients
 	}
-	return io.alone.stop()
+	return io.standalone.stop()
 }

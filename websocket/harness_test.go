@@ -41,7 +41,10 @@ func newStage(t testing.TB, seed uint64, o Options, handlers func(st *stage)) *s
 		Handlers: func(n *prototest.Node) (hs [netpoll.RolesMax]netpoll.Handler) {
 			st.part = newPart(st.server, 0, seat{role: partRole, shard: n.Shard, counters: &wsconn.Counters{}})
 			st.part.edge = heads
-			heads.Route, heads.Ask, heads.Resume = st.part.serve, st.part.ask, st.part.resume
+			heads.Ask, heads.Resume = st.part.ask, st.part.resume
+			heads.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
+				return st.part.serve(l, c, h, rest, nil)
+			}
 			hs[headRole], hs[partRole] = edge.NewHeadHandler(heads), st.part
 			return hs
 		},
@@ -116,7 +119,7 @@ func masked(op frame.OpCode, payload string) []byte {
 }
 
 func text(s string) string   { return string(frame.AppendFrame(nil, frame.OpText, []byte(s))) }
-func binary(s string) string { return string(frame.AppendFrame(nil, frame.OpBinary, []byte(s))) }
+func binaryFrame(s string) string { return string(frame.AppendFrame(nil, frame.OpBinary, []byte(s))) }
 
 // says writes frames and returns what comes back.
 func (st *stage) says(peer *netpolltest.Peer, frames ...[]byte) string {

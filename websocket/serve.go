@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/netpoll"
 )
@@ -17,7 +18,7 @@ import (
 const refusalLabel = "application"
 
 // serve decides about a handshake: it is an edge.Config.Route.
-func (p *part) serve(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
+func (p *part) serve(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 	refusal := edge.CheckUpgrade(h)
 	if refusal == nil {
 		refusal = p.server.origins.Check(h)

@@ -42,7 +42,7 @@ func TestHandlersInOrder(t *testing.T) {
 			t.Fatalf("seed %d: %q %q", seed, head, rest)
 		}
 		got := st.says(peer, masked(frame.OpText, "one"), masked(frame.OpBinary, "two"), masked(frame.OpPing, "p"), masked(frame.OpPong, "q"))
-		if want := text("one") + binary("two") + string(frame.AppendFrame(nil, frame.OpPing+1, []byte("p"))); got != want {
+		if want := text("one") + binaryFrame("two") + string(frame.AppendFrame(nil, frame.OpPing+1, []byte("p"))); got != want {
 			t.Errorf("seed %d: got %q, want %q", seed, got, want)
 		}
 		if n := st.server.Conns(); n != 1 {
@@ -265,7 +265,7 @@ func TestTopics(t *testing.T) {
 		c.Write(masked(frame.OpText, "others lobby"))
 		expect("from outside", text("from another"), text("from another"), "")
 		a.Write(masked(frame.OpText, "everybody"))
-		expect("everybody", binary("hear"), binary("hear"), binary("hear"))
+		expect("everybody", binaryFrame("hear"), binaryFrame("hear"), binaryFrame("hear"))
 		say(b, "leave lobby")
 		say(b, "leave lobby")
 		if strings.Join(st.told, " ") != "true false" {

@@ -33,8 +33,8 @@ Ctrl-C ends early and still prints the partial result. On a terminal: + and - ch
 Figures for --fail-if, with > >= < <= == or != and a bound (250ms, 1000/s, 4KiB, 90%, 3):
 ` + loadgen.MetricsHelp() + `
 
-Exit codes: 0, 1 failure, 2 usage, 3 target unreachable, 4 the generator was the bottleneck and the result is invalid,
-99 a --fail-if holds, 130 interrupted.`,
+Exit codes: 0, 1 failure, or a run in which nothing worked, 2 usage, 3 target unreachable,
+4 the result is invalid, mostly because the generator was the bottleneck, 99 a --fail-if holds, 130 interrupted.`,
 		examples: []string{
 			"c100k load ws://127.0.0.1:8080/echo --conns 10000 --rate 2000/s --for 30s",
 			"c100k load 'ws://127.0.0.1:8080/ws?topic={topic}' --topic news --conns 5000 --publish http://127.0.0.1:9100/v1/topics/news --publish-rate 20/s",
@@ -199,12 +199,14 @@ func (l *loading) write(result *loadgen.Result) error {
 	return report.WriteText(summary, result)
 }
 
-// outcome is what the program ends with: an interruption first, for nothing else was asked of it; then a result that is invalid, for a
-// threshold held against it says nothing.
+// outcome is what the program ends with: an interruption first; then a run in which nothing worked; then an invalid result,
+// because thresholds mean nothing there.
 func outcome(r *loadgen.Result) error {
 	switch {
 	case r.Interrupted:
 		return &exit{exitInterrupted, nil}
+	case len(r.Verdict.Failures) > 0:
+		return &exit{exitFailure, nil}
 	case !r.Verdict.Valid:
 		return &exit{exitBottleneck, nil}
 	case slices.ContainsFunc(r.Bounds, func(b loadgen.Outcome) bool { return b.Broken }):

@@ -50,7 +50,7 @@ func BenchmarkPublishAPI(b *testing.B) {
 		{"batch16/64", "/v1/publish", "application/json", "[" + strings.Repeat(`{"topic":"news","data":"`+small+`"},`, 15) + `{"topic":"news","data":"` + small + `"}]`},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			handler := New(Config{Node: new(muteNode), Process: fakeProcess})
+			handler := New(Config{Node: new(muteNode)})
 			body := strings.NewReader(c.body)
 			r, err := http.NewRequest(http.MethodPost, "http://127.0.0.1"+c.path, io.NopCloser(body))
 			if err != nil {

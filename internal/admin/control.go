@@ -14,10 +14,7 @@ func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
-	s := a.node.Stats()
-	a.process(&s)
-	s.fillEmpty()
-	writeJSON(w, http.StatusOK, s)
+	writeJSON(w, http.StatusOK, a.node.Stats())
 }
 
 func (a *api) closeConnection(w http.ResponseWriter, r *http.Request, arg string) {

@@ -5,10 +5,8 @@
 //
 //   - Node is what the package asks of the node; package server implements it.
 //     Every method is called from net/http's goroutines, never from a loop.
-//   - Stats is one reading of the node. It is the document of GET /v1/stats
-//     and the source of every metric, so the two cannot disagree.
-//   - Histogram is what a loop counts durations in: one writer, no lock, any
-//     reader.
+//   - Every figure comes from the table of package figures: the document of
+//     GET /v1/stats and the metrics are made from one reading of it.
 //   - Problem is the answer to a request that failed, after RFC 9457.
 //   - New is the handler of the admin port; NewPublic the API as it may be
 //     mounted on the public port. Both are plain http.Handlers.

@@ -34,10 +34,6 @@ type Config struct {
 	// runtime and of the process.
 	Metrics prometheus.Gatherer
 
-	// Process adds the process's own figures to the document of /v1/stats.
-	// Nil: those of this process.
-	Process func(*Stats)
-
 	// Pprof returns the handler of profiles that a request wants; no handler and
 	// no problem is those of this process, as is a nil Pprof.
 	Pprof func(*http.Request) (http.Handler, *Problem)
@@ -55,7 +51,6 @@ type api struct {
 	routes          []route
 	messageBytesMax int
 	publishBytesMax int
-	process         func(*Stats)
 	pprof           func(*http.Request) (http.Handler, *Problem)
 	log             *slog.Logger
 }
@@ -105,14 +100,10 @@ func newAPI(c Config, loopback bool) *api {
 		publishLater:    later(c.Node),
 		access:          newAccess(c, loopback),
 		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
-		process:         c.Process,
 		pprof:           c.Pprof,
 		log:             c.Logger,
 	}
 	a.publishBytesMax = max(PublishBytesMax, 2*a.messageBytesMax)
-	if a.process == nil {
-		a.process = newProcess().read
-	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"c100k/internal/figures"
+
 	"c100k/broadcast"
 )
 
@@ -35,6 +37,7 @@ func TestAnswers(t *testing.T) {
 		{request{method: "POST", path: "/v1/publish", body: `[]`}, 200, "[]\n"},
 		{request{method: "GET", path: "/v1/topics?prefix=news"}, 200, `{"topics":[{"topic":"news",` + topic + `,{"topic":"news.sport",` + topic + `]}` + "\n"},
 		{request{method: "GET", path: "/v1/topics?limit=1"}, 200, `{"topics":[{"topic":"a/b",` + topic + `],"next":"a/b"}` + "\n"},
+		{request{method: "GET", path: "/v1/topics?limit=2&after=chat"}, 200, `{"topics":[{"topic":"news",` + topic + `,{"topic":"news.sport",` + topic + `]}` + "\n"},
 		{request{method: "GET", path: "/v1/topics?limit=2&cursor=chat"}, 200, `{"topics":[{"topic":"news",` + topic + `,{"topic":"news.sport",` + topic + `]}` + "\n"},
 		{request{method: "GET", path: "/v1/topics?prefix=zzz"}, 200, `{"topics":[]}` + "\n"},
 		{request{method: "GET", path: "/v1/topics/a%2Fb"}, 200, `{"topic":"a/b",` + topic + "\n"},
@@ -183,6 +186,7 @@ func TestMalformed(t *testing.T) {
 		{get("/v1/topics?limit=ten"), 400, "bad_limit", "ten"},
 		{get("/v1/topics?limit="), 400, "bad_limit", ""},
 		{get("/v1/topics?prefx=a"), 400, "unknown_parameter", "prefx"},
+		{get("/v1/topics?after=a&cursor=b"), 400, "repeated_parameter", "after and cursor"},
 		{get("/v1/topics?prefix=a&prefix=b"), 400, "repeated_parameter", "prefix"},
 		{get("/v1/topics?prefix=%f"), 400, "bad_query", ""},
 		{get("/v1/topics/quiet"), 404, "no_subscribers", "quiet"},
@@ -316,9 +320,7 @@ func TestStats(t *testing.T) {
 
 // What a node leaves out is empty in the document, not null.
 func TestStatsOfZero(t *testing.T) {
-	var s Stats
-	s.fillEmpty()
-	if document := string(mustJSON(s)); strings.Contains(document, "null") {
+	if document := string(mustJSON(new(figures.Reading))); strings.Contains(document, "null") {
 		t.Error(document)
 	}
 }

@@ -36,11 +36,6 @@ const (
 	// Without it an impatient scraper piles them up; beyond it: 503.
 	ScrapesMax = 4
 
-	// ProcessAgeMax is how old the process figures of /v1/stats may be.
-	// Adding up a process's private pages takes milliseconds of kernel time
-	// when it has gigabytes; without it every `c100k top` would cost that.
-	ProcessAgeMax = time.Second
-
 	// BodyKeptBytesMax bounds the read buffers that are kept for the next
 	// request, in bytes each. Without it a single large body would stay
 	// allocated for ever.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"c100k/internal/figures"
 )
 
 func TestMetricsLint(t *testing.T) {
@@ -31,7 +33,7 @@ func TestMetricsGolden(t *testing.T) {
 // A node that has just started has no connections, no loops, empty histograms.
 func TestMetricsOfZeroStats(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(func() Stats { return Stats{} }))
+	registry.MustRegister(NewCollector(func() *figures.Reading { return new(figures.Reading) }))
 	if _, err := registry.Gather(); err != nil {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"c100k/broadcast"
+	"c100k/internal/figures"
 	"c100k/netpoll"
 )
 
@@ -27,9 +28,8 @@ type Node interface {
 	// in either case.
 	Topic(name string) (Topic, bool)
 
-	// Stats reads the node. Memory, CPUSeconds, Goroutines and Files are those
-	// of its other processes, if it has some: the handler adds its own, and PID.
-	Stats() Stats
+	// Stats reads the figures of the node, of all its processes together.
+	Stats() *figures.Reading
 
 	// CloseConnection closes the connection with netpoll.ReasonAdmin, and
 	// says whether there was one. An error means that nobody can say at

@@ -17,6 +17,9 @@ import (
 	"go.uber.org/goleak"
 
 	"c100k/broadcast"
+	"c100k/internal/bus"
+	"c100k/internal/figures"
+	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
 
@@ -79,7 +82,7 @@ func (n *fakeNode) Topic(name string) (Topic, bool) {
 	return fakeTopic(name), true
 }
 
-func (n *fakeNode) Stats() Stats { return someStats() }
+func (n *fakeNode) Stats() *figures.Reading { return someStats() }
 
 func (n *fakeNode) CloseConnection(id netpoll.ID) (found bool, err error) {
 	n.mu.Lock()
@@ -101,45 +104,36 @@ func (n *fakeNode) Ready() (remarks []string, err error) {
 	return n.remarks, n.readyErr
 }
 
-func someStats() Stats {
-	var fanout, turns Histogram
+func someStats() *figures.Reading {
+	var fanout figures.Histogram
 	fanout.ObserveN(900*time.Microsecond, 10)
-	turns.ObserveN(20*time.Microsecond, 1000)
-	turns.Observe(time.Minute)
-	return Stats{
+	return figures.Read(&figures.Source{
 		Version: "1.2.3", Revision: "abcdef0", GoVersion: "go1.26",
-		Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), UptimeSeconds: 60.5, IO: "uring",
-		Connections: Connections{
-			Total:  3,
-			Open:   map[string]int{"websocket": 2, "sse": 1},
-			Opened: map[string]uint64{"websocket": 12, "sse": 1},
-			Closed: map[string]map[string]uint64{"websocket": {"peer": 9, "timeout": 1}, "sse": {}},
+		Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Uptime: 60500 * time.Millisecond, IO: "uring",
+		Transports: map[string]figures.Transport{
+			"websocket": {Opened: 12, Closed: map[string]uint64{"peer": 9, "timeout": 1}},
+			"sse":       {Opened: 1},
 		},
-		HandshakesRejected: map[string]uint64{"origin": 4}, RequestsMoved: 6,
-		Messages:      Traffic{Received: 5, Sent: 50},
-		Bytes:         Traffic{Received: 500, Sent: 5000},
-		SlowConsumers: map[string]uint64{"disconnect": 1},
-		Topics:        4,
-		Queues:        Queues{PendingBytes: 64, OutboxBytes: 4096},
-		Loops: []Loop{
-			{Loop: 0, Connections: 2, Turns: 1000, BusySeconds: 1.5, Mailbox: 1, IO: "uring"},
-			{Loop: 1, Connections: 1, Turns: 1, BusySeconds: 0.25, IO: "uring"},
+		Rejected: map[string]uint64{"origin": 4}, Refused: map[string]uint64{"capacity": 3}, RequestsMoved: 6,
+		Accepted: 20, TurnedAway: 2,
+		Hub:    broadcast.Counters{Published: 11, Deliveries: 45, Disconnects: 1, Gaps: 2, PendingBytes: 64},
+		Topics: 4,
+		Loops: []figures.Loop{
+			{Number: 0, IO: "uring", Broadcasts: 45, Streams: wsconn.Counters{MessagesReceived: 5, BytesReceived: 320, MessagesSent: 5},
+				Stats: netpoll.Stats{Connections: 2, OutboxBytes: 4096, Turns: 1000, Busy: 1500 * time.Millisecond, Mailbox: 1,
+					Opened: 12, Closed: 10, Reads: 30, Writes: 31, BytesReceived: 500, BytesSent: 5000, Tasks: 7, Timers: 8, StaleEvents: 1, Panics: 2},
+				FanoutTimes: fanout.Snapshot()},
+			{Number: 1, IO: "uring", Stats: netpoll.Stats{Connections: 1, Turns: 1, Busy: 250 * time.Millisecond, TurnBuckets: [12]uint64{0, 1000, 11: 1}}},
 		},
-		Bus:           Bus{Kind: "nats", Connected: true, Peers: 2, Sent: 7, Received: 8, Missed: 9, Unsent: 10},
-		FanoutSeconds: fanout.Snapshot(),
-		TurnSeconds:   turns.Snapshot(),
-		Workers: []Worker{
-			{Worker: 0, PID: 4712, State: WorkerServing, Uptime: 60, Connections: 3, MessagesSent: 50, CPUSeconds: 1.25, PrivateBytes: 10 << 20, OpenFiles: 20},
-			{Worker: 1, State: WorkerRestarting, Restarts: 2, Note: "it has died young, and waits 250ms for its next start"},
+		Bus: figures.Bus{Kind: "nats", Health: bus.Health{Connected: true, Peers: 2, Sent: 7, Received: 8, Missed: 9, Unsent: 10}},
+		Process: figures.Process{PID: 4711, PrivateBytes: 30 << 20, BaseBytes: 20 << 20, HeapBytes: 8 << 20, CPU: 1500 * time.Millisecond,
+			Goroutines: 12, OpenFiles: 30, FilesLimit: 20000},
+		Workers: []figures.Worker{
+			{Number: 0, PID: 4712, State: figures.WorkerServing, Uptime: time.Minute, Connections: 3, MessagesSent: 50,
+				CPU: 1250 * time.Millisecond, PrivateBytes: 10 << 20, OpenFiles: 20},
+			{Number: 1, State: figures.WorkerRestarting, Restarts: 2, Note: "it died early and waits 250ms for its next start"},
 		},
-	}
-}
-
-func fakeProcess(s *Stats) {
-	s.PID = 4711
-	s.Memory = Memory{PrivateBytes: 30 << 20, BaseBytes: 20 << 20, HeapBytes: 8 << 20, PerConnectionBytes: 10 << 20 / 3}
-	s.Goroutines, s.CPUSeconds = 12, 1.5
-	s.Files = Files{Open: 30, Limit: 20000}
+	})
 }
 
 func key(k string) func() string { return func() string { return k } }
@@ -149,7 +143,6 @@ func newAPIServer(t *testing.T, c Config) (*httptest.Server, *fakeNode) {
 	t.Helper()
 	node := &fakeNode{}
 	c.Node = node
-	c.Process = fakeProcess
 	ts := httptest.NewUnstartedServer(nil)
 	ts.Config = Server(New(c))
 	ts.Start()

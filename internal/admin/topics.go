@@ -13,16 +13,16 @@ import (
 // topicPage is the answer of GET /v1/topics.
 type topicPage struct {
 	Topics []Topic `json:"topics"`
-	// Next is the cursor of the next page; absent on the last one.
+	// Next is "after" of the next page; absent on the last one.
 	Next string `json:"next,omitempty"`
 	// Missing says whose topics are not in it, in words; absent where all are.
 	Missing []string `json:"missing,omitempty"`
 }
 
-// listTopics lists topics by name. The cursor is the name of the last topic of
-// the page before: a page is right even when that topic has gone since.
+// listTopics lists topics by name, behind the name in "after": that of the last topic of the page before, which
+// need not exist any more. "cursor" is another name of "after".
 func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
-	params, problem := query(r, "prefix", "limit", "cursor")
+	params, problem := query(r, "prefix", "limit", "after", "cursor")
 	if problem != nil {
 		problem.Write(w)
 		return
@@ -32,11 +32,16 @@ func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
-	cursor, ok := params["cursor"]
-	topics, missing := a.node.Topics(params["prefix"], cursor, limit+1) // one more tells whether there is a next page
-	if ok {
-		topics = slices.DeleteFunc(topics, func(t Topic) bool { return t.Name <= cursor })
+	after, ok := params["after"]
+	if cursor, also := params["cursor"]; also {
+		if ok {
+			NewProblem(http.StatusBadRequest, "repeated_parameter", "after and cursor mean the same: give one of them").Write(w)
+			return
+		}
+		after = cursor
 	}
+	topics, missing := a.node.Topics(params["prefix"], after, limit+1) // one more tells whether there is a next page
+	topics = slices.DeleteFunc(topics, func(t Topic) bool { return t.Name <= after && after != "" })
 	slices.SortFunc(topics, func(x, y Topic) int { return strings.Compare(x.Name, y.Name) })
 	page := topicPage{Topics: topics, Missing: missing}
 	if len(topics) > limit {

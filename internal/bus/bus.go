@@ -3,7 +3,7 @@
 // There are only a few types: a [Bus] is one node's connection to the others, a [Message] is what one of them
 // has published, a [Tally] is what a node did with it, and an [Answer] is the sum over the nodes that were
 // asked. A bus knows nothing of members: each node fans out to its own. Adapters to brokers are packages
-// beside it; all of them pass the same test (bustest). [Memory] joins nodes of one process.
+// beside it; all of them pass the same test (bustest), as does a bus in memory that is there for tests.
 //
 // What every Bus keeps to:
 //

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests need beside Go and Node 20: curl, Chromium, and the Node
-# packages. Does nothing where all of it is installed.
+# Installs what the end-to-end tests need beside Go and Node 20: curl, Python, Chromium, and
+# the Node packages. Does nothing where all of it is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)
+command -v python3 >/dev/null || missing+=(python3)
 command -v chromium >/dev/null || missing+=(chromium)
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then

@@ -1,4 +1,5 @@
-// Who may come in: limits on connections, in all and by address.
+// Admission: limits on the number of connections, in total and by address, and what each connection
+// counts as.
 
 package edge
 
@@ -9,15 +10,15 @@ import (
 	"sync/atomic"
 )
 
-// Tags from tagNoRecord on are not records of addresses. The first two are connections of trusted proxies, counted in
-// the total only. Those from tagRefusals on say why the connection is refused, and to the head role that it has nothing
-// to do but to say so.
+// Tags from tagNoRecord on are not indexes of address records. The first two mark connections of
+// trusted proxies, which count in the total only. Tags from tagRefusals on mark connections that
+// are refused; the head role answers them with the refusal and does nothing else.
 const (
 	tagNoRecord uint32 = 1<<32 - 32
 
-	// tagProxy: nothing was read yet, so a PROXY header may come.
+	// tagProxy: nothing was read yet, so a PROXY header may follow.
 	tagProxy = tagNoRecord
-	// tagForwarded: no PROXY header can come any more, and X-Forwarded-For is believed.
+	// tagForwarded: a PROXY header can no longer follow, and X-Forwarded-For is trusted.
 	tagForwarded = tagNoRecord + 1
 
 	tagRefusals     uint32 = 1<<32 - 16
@@ -25,23 +26,32 @@ const (
 	tagPerAddr             = tagRefusals + 1
 )
 
-// Admission counts connections and says which may come in. Its limits must not change once Admit was called. The
-// methods may be called by any goroutine; they lock only where there is a limit by address.
+// Admission counts connections and decides which are admitted. Its limits must not change after the
+// first call of Admit. Any goroutine may call its methods; they lock only if there is a limit by
+// address.
 type Admission struct {
 	// Max is the number of connections at one time; 0 means no limit.
 	Max int
-	// MaxPerAddr is the same for one address; 0 means no limit. A /64 of IPv6 is one address, for it is what one
-	// customer gets.
+	// MaxPerAddr is the same for one address; 0 means no limit. A /64 network of IPv6 counts as one
+	// address, because one customer usually gets that much.
 	MaxPerAddr int
-	// RefusalsMax is the number of connections over a limit that are told so at one time; 0 means the default, 256.
+	// RefusalsMax is the number of connections over a limit that may be open at one time to receive
+	// a refusal; 0 means the default, 256.
 	RefusalsMax int
-	// Trusted are the proxies that speak for their clients. A connection from there is not held against its peer's
-	// address, but against its client's as soon as the client is known.
+	// Trusted are the proxies whose statements about clients are believed. A connection from one of
+	// them counts for the address of its client, as soon as that is known, and not for the proxy's.
 	Trusted Networks
+	// TrustLocal makes the peers of Unix sockets trusted proxies: they have no address, and the mode
+	// and owner of the socket's file decide who they are.
+	TrustLocal bool
+	// OnRefused is called with each connection that is refused, and the address that it counts for;
+	// invalid if that is not known. Any goroutine. It may be nil.
+	OnRefused func(r *Refusal, addr netip.Addr)
 
-	open    atomic.Int64
-	told    atomic.Int64 // refused connections that are being told so
-	refused [3]atomic.Uint64
+	open atomic.Int64
+	told atomic.Int64 // refused connections that are open to receive the refusal
+
+	overCapacity, perAddr, unanswered atomic.Uint64
 
 	mu      sync.Mutex // guards the fields below
 	index   map[addrKey]uint32
@@ -60,21 +70,15 @@ type addrRecord struct {
 	open int32
 }
 
-// Indexes of Admission.refused.
-const (
-	countOverCapacity = iota
-	countPerAddr
-	countClosed
-)
-
-// Admit asks for one connection from addr. ok false means that it is to be closed at once. Else the tag belongs to the
-// connection until Release. A connection over a limit gets a tag too, which tells the head role to say so and no more;
-// only when many are hearing that already, it is closed at once.
+// Admit asks for one connection from addr. ok false means: close it at once. Otherwise the tag
+// belongs to the connection until Release. A connection over a limit gets a tag too, with which the
+// head role sends the refusal; it is closed at once only if RefusalsMax others are receiving
+// theirs.
 func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 	if !a.count() {
-		return a.tell(tagOverCapacity)
+		return a.tell(tagOverCapacity, addr)
 	}
-	if a.Trusted.Contains(addr) {
+	if a.trusts(addr) {
 		return tagProxy, true
 	}
 	return a.admitFrom(addr)
@@ -82,27 +86,29 @@ func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 
 // count counts one connection more; false if that is one too many.
 func (a *Admission) count() bool {
-	// Counting first and looking afterwards keeps the limit with several callers, too.
-	if n := a.open.Add(1); a.Max > 0 && n > int64(a.Max) {
-		a.refused[countOverCapacity].Add(1)
-		return false
-	}
-	return true
+	// Counting before comparing keeps the limit when several goroutines call at once.
+	n := a.open.Add(1)
+	return a.Max <= 0 || n <= int64(a.Max)
 }
 
-// admitFrom gives a tag to a connection that is counted, if its address may have one more.
+// trusts tells whether a peer is a trusted proxy.
+func (a *Admission) trusts(addr netip.Addr) bool {
+	return a.Trusted.Contains(addr) || a.TrustLocal && !addr.IsValid()
+}
+
+// admitFrom gives a tag to a connection that count has counted, if its address may have one more.
 func (a *Admission) admitFrom(addr netip.Addr) (tag uint32, ok bool) {
-	if a.MaxPerAddr <= 0 {
+	if a.MaxPerAddr <= 0 || !addr.IsValid() {
 		return 0, true
 	}
 	if tag, ok = a.enter(keyOf(addr)); !ok {
-		a.refused[countPerAddr].Add(1)
-		return a.tell(tagPerAddr)
+		return a.tell(tagPerAddr, addr)
 	}
 	return tag, true
 }
 
-// AdmitRequest is Admit for a connection on which a request was read already, so that a PROXY header is none any more.
+// AdmitRequest is Admit for a connection on which a request was already read, so that no PROXY
+// header can follow.
 func (a *Admission) AdmitRequest(addr netip.Addr) (tag uint32, ok bool) {
 	tag, ok = a.Admit(addr)
 	if tag == tagProxy {
@@ -111,9 +117,9 @@ func (a *Admission) AdmitRequest(addr netip.Addr) (tag uint32, ok bool) {
 	return tag, ok
 }
 
-// identify is for a trusted proxy's connection whose client has become known: the tag is to replace the one that it has.
-// ok false means that the client is over its limit, that too many hear that already, and that the connection is to be
-// closed with the tag that it has.
+// identify gives a trusted proxy's connection the tag of its client, which has become known; the
+// caller replaces the old tag by it. ok false means that the client is over its limit and that
+// RefusalsMax refusals are under way: close the connection with its old tag.
 func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
 	if a.MaxPerAddr <= 0 {
 		return 0, true
@@ -121,7 +127,7 @@ func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
 	if tag, ok = a.enter(keyOf(client)); ok {
 		return tag, true
 	}
-	a.refused[countPerAddr].Add(1)
+	a.report(tagPerAddr, client)
 	if !a.mayTell() {
 		return 0, false
 	}
@@ -129,16 +135,25 @@ func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
 	return tagPerAddr, true
 }
 
-// tell takes a connection out of the count and makes it one that is told why it may not stay.
-func (a *Admission) tell(tag uint32) (uint32, bool) {
+// tell takes a connection out of the count and gives it the tag of a refusal.
+func (a *Admission) tell(tag uint32, addr netip.Addr) (uint32, bool) {
 	a.open.Add(-1)
-	if !a.mayTell() {
-		return 0, false
-	}
-	return tag, true
+	a.report(tag, addr)
+	return tag, a.mayTell()
 }
 
-// mayTell counts one more that is being told, if there may be one more.
+func (a *Admission) report(tag uint32, addr netip.Addr) {
+	if tag == tagPerAddr {
+		a.perAddr.Add(1)
+	} else {
+		a.overCapacity.Add(1)
+	}
+	if a.OnRefused != nil {
+		a.OnRefused(tagRefusal(tag), addr)
+	}
+}
+
+// mayTell counts one more connection that receives a refusal, unless RefusalsMax do already.
 func (a *Admission) mayTell() bool {
 	toldMax := a.RefusalsMax
 	if toldMax <= 0 {
@@ -146,13 +161,13 @@ func (a *Admission) mayTell() bool {
 	}
 	if a.told.Add(1) > int64(toldMax) {
 		a.told.Add(-1)
-		a.refused[countClosed].Add(1)
+		a.unanswered.Add(1)
 		return false
 	}
 	return true
 }
 
-// Release takes back what Admit gave, once.
+// Release gives a tag back. It is called once for each tag.
 func (a *Admission) Release(tag uint32) {
 	if tag >= tagRefusals {
 		a.told.Add(-1)
@@ -164,14 +179,28 @@ func (a *Admission) Release(tag uint32) {
 	a.open.Add(-1)
 }
 
-// Open is the number of connections that were admitted and not released.
+// Open is the number of connections that are admitted and not yet released.
 func (a *Admission) Open() int { return int(a.open.Load()) }
 
-// Refused counts the connections refused so far: by the total limit, by the limit for an address, and how many of both
-// were closed without an answer.
-func (a *Admission) Refused() (overCapacity, perAddr, closed uint64) {
-	return a.refused[countOverCapacity].Load(), a.refused[countPerAddr].Load(), a.refused[countClosed].Load()
+// Refused counts the connections refused so far: by the total limit, by the limit for an address, and
+// how many of both were closed by their acceptor, beyond RefusalsMax. Any goroutine.
+func (a *Admission) Refused() (overCapacity, perAddr, unanswered uint64) {
+	return a.overCapacity.Load(), a.perAddr.Load(), a.unanswered.Load()
 }
+
+// DismissalOf is the answer to a connection that Admit has told to close at once, with the tag that
+// it gave. The caller must not change it. Any goroutine.
+func DismissalOf(tag uint32) []byte {
+	if tag == tagPerAddr {
+		return dismissalPerAddr
+	}
+	return dismissalOverCapacity
+}
+
+var (
+	dismissalPerAddr      = AppendRefusal(nil, RefusePerAddr, true)
+	dismissalOverCapacity = AppendRefusal(nil, RefuseOverCapacity, true)
+)
 
 // tagRefusal is the refusal that a tag stands for, nil for the tag of an admitted connection.
 func tagRefusal(tag uint32) *Refusal {
@@ -194,7 +223,7 @@ func keyOf(addr netip.Addr) addrKey {
 	return addrKey{bits: binary.BigEndian.Uint64(b[:8])}
 }
 
-// enter counts a connection in the record of its address, which it makes for the first.
+// enter counts a connection in the record of its address, and makes the record for the first one.
 func (a *Admission) enter(key addrKey) (tag uint32, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -210,7 +239,8 @@ func (a *Admission) enter(key addrKey) (tag uint32, ok bool) {
 	return tag, true
 }
 
-// record makes the record of an address. The number of records is at most that of connections. The caller holds mu.
+// record makes the record of an address. There are at most as many records as connections. The
+// caller holds mu.
 func (a *Admission) record(key addrKey) (tag uint32) {
 	if a.index == nil {
 		a.index = make(map[addrKey]uint32)
@@ -227,7 +257,8 @@ func (a *Admission) record(key addrKey) (tag uint32) {
 	return tag
 }
 
-// leave takes a connection out of the record of its address, and drops the record with the last one.
+// leave takes a connection out of the record of its address, and drops the record with the last
+// one.
 func (a *Admission) leave(tag uint32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -236,4 +267,54 @@ func (a *Admission) leave(tag uint32) {
 		delete(a.index, r.key)
 		a.free = append(a.free, tag)
 	}
+}
+
+// Standing is what a connection counts as, independent of its tag: with it a connection moves to
+// the Admission of another process. The zero value counts in the total only.
+type Standing struct {
+	// Client is the address that the connection counts against, of IPv6 its first 64 bits; invalid
+	// if it counts against none.
+	Client netip.Addr
+	// Forwarded: the peer is a trusted proxy, each request may be of another client, and
+	// X-Forwarded-For is trusted.
+	Forwarded bool
+}
+
+// Standing is what the connection with that tag counts as. The tag must be in use.
+func (a *Admission) Standing(tag uint32) Standing {
+	switch {
+	case tag >= tagNoRecord:
+		return Standing{Forwarded: true}
+	case tag == 0:
+		return Standing{}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return Standing{Client: a.records[tag].key.addr()}
+}
+
+// Readmit is Admit for a connection that another process has admitted and read a request from.
+func (a *Admission) Readmit(s Standing) (tag uint32, ok bool) {
+	if !a.count() {
+		return a.tell(tagOverCapacity, s.Client)
+	}
+	switch {
+	case s.Forwarded:
+		return tagForwarded, true
+	case !s.Client.IsValid():
+		return 0, true
+	}
+	return a.admitFrom(s.Client)
+}
+
+// addr is one of the addresses with this key.
+func (k addrKey) addr() netip.Addr {
+	if k.v4 {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(k.bits))
+		return netip.AddrFrom4(b)
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], k.bits)
+	return netip.AddrFrom16(b)
 }

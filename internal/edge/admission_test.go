@@ -4,12 +4,15 @@ package edge
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
 
 func TestAdmissionTotal(t *testing.T) {
-	a := Admission{Max: 2, RefusalsMax: 1}
+	var refused []*Refusal
+	a := Admission{Max: 2, RefusalsMax: 1, OnRefused: func(r *Refusal, _ netip.Addr) { refused = append(refused, r) }}
 	addr := netip.MustParseAddr("192.0.2.1")
 	for range 2 {
 		if tag, ok := a.Admit(addr); !ok || tag != 0 {
@@ -31,9 +34,9 @@ func TestAdmissionTotal(t *testing.T) {
 	if tag, ok := a.Admit(addr); !ok || tagRefusal(tag) != nil {
 		t.Errorf("tag %x, %t: room came back", tag, ok)
 	}
-	over, perAddr, closed := a.Refused()
-	if a.Open() != 2 || over != 3 || perAddr != 0 || closed != 1 {
-		t.Errorf("open %d, refused %d, %d, %d", a.Open(), over, perAddr, closed)
+	want := []*Refusal{RefuseOverCapacity, RefuseOverCapacity, RefuseOverCapacity}
+	if a.Open() != 2 || !slices.Equal(refused, want) {
+		t.Errorf("open %d, refused %v", a.Open(), refused)
 	}
 }
 
@@ -86,5 +89,98 @@ func TestAdmissionFromManyGoroutines(t *testing.T) {
 	wg.Wait()
 	if a.Open() != 0 || a.told.Load() != 0 || len(a.index) != 0 {
 		t.Errorf("open %d, told %d, addresses %d", a.Open(), a.told.Load(), len(a.index))
+	}
+}
+
+func TestStandingIsTakenAlong(t *testing.T) {
+	trusted := Networks{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, test := range []struct {
+		name, addr string
+		from       *Admission
+		want       Standing
+	}{
+		{"no limit by address", "192.0.2.1", &Admission{}, Standing{}},
+		{"an address", "192.0.2.1", &Admission{MaxPerAddr: 1}, Standing{Client: netip.MustParseAddr("192.0.2.1")}},
+		{"a network of IPv6", "2001:db8:0:1::7", &Admission{MaxPerAddr: 1}, Standing{Client: netip.MustParseAddr("2001:db8:0:1::")}},
+		{"a proxy", "10.0.0.1", &Admission{MaxPerAddr: 1, Trusted: trusted}, Standing{Forwarded: true}},
+	} {
+		addr := netip.MustParseAddr(test.addr)
+		tag, _ := test.from.AdmitRequest(addr)
+		got := test.from.Standing(tag)
+		if got != test.want {
+			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		}
+		to := Admission{Max: 3, MaxPerAddr: test.from.MaxPerAddr, Trusted: test.from.Trusted}
+		first, ok := to.Readmit(got)
+		if !ok || tagRefusal(first) != nil || to.Standing(first) != test.want {
+			t.Errorf("%s: readmitted as %x, %t: %+v", test.name, first, ok, to.Standing(first))
+		}
+		second, ok := to.Admit(addr)
+		if limited := test.want.Client.IsValid(); !ok || (tagRefusal(second) == RefusePerAddr) != limited {
+			t.Errorf("%s: another from there got tag %x, %t", test.name, second, ok)
+		}
+		to.Release(first)
+		to.Release(second)
+		if to.Open() != 0 || len(to.index) != 0 {
+			t.Errorf("%s: open %d, records %v", test.name, to.Open(), to.index)
+		}
+	}
+}
+
+func TestReadmitHasLimits(t *testing.T) {
+	one := netip.MustParseAddr("192.0.2.1")
+	a := Admission{Max: 2, MaxPerAddr: 1, RefusalsMax: 2}
+	for _, test := range []struct {
+		name string
+		s    Standing
+		want *Refusal
+		ok   bool
+	}{
+		{"the first", Standing{Client: one}, nil, true},
+		{"one too many of an address", Standing{Client: one}, RefusePerAddr, true},
+		{"a proxy's", Standing{Forwarded: true}, nil, true},
+		{"one too many", Standing{}, RefuseOverCapacity, true},
+		{"more than may be told", Standing{}, RefuseOverCapacity, false},
+	} {
+		if tag, ok := a.Readmit(test.s); ok != test.ok || tagRefusal(tag) != test.want {
+			t.Errorf("%s: tag %x, %t; want %v, %t", test.name, tag, ok, test.want, test.ok)
+		}
+	}
+	if a.Open() != 2 {
+		t.Errorf("open %d", a.Open())
+	}
+}
+
+// TestAdmissionDismissal: who is closed at once hears the true reason, too.
+func TestAdmissionDismissal(t *testing.T) {
+	addr := netip.MustParseAddr("192.0.2.1")
+	a := Admission{Max: 100, MaxPerAddr: 1, RefusalsMax: 1}
+	for range 2 {
+		a.Admit(addr)
+	}
+	tag, ok := a.Admit(addr)
+	if ok || !strings.HasPrefix(string(DismissalOf(tag)), "HTTP/1.1 429 ") {
+		t.Errorf("%t, %q", ok, DismissalOf(tag))
+	}
+	full := Admission{Max: 1, RefusalsMax: 1}
+	for range 2 {
+		full.Admit(addr)
+	}
+	if tag, ok = full.Admit(addr); ok || !strings.HasPrefix(string(DismissalOf(tag)), "HTTP/1.1 503 ") {
+		t.Errorf("%t, %q", ok, DismissalOf(tag))
+	}
+}
+
+// TestAdmissionLocal: peers on Unix sockets have no address that a limit could hold for.
+func TestAdmissionLocal(t *testing.T) {
+	a := Admission{MaxPerAddr: 1}
+	for range 3 {
+		if tag, ok := a.Admit(netip.Addr{}); !ok || tag != 0 {
+			t.Errorf("tag %x, %t", tag, ok)
+		}
+	}
+	a.TrustLocal = true
+	if tag, ok := a.Admit(netip.Addr{}); !ok || tag != tagProxy {
+		t.Errorf("tag %x, %t: a peer on a Unix socket is not believed", tag, ok)
 	}
 }

@@ -1,8 +1,8 @@
-// Which bytes may stand where: the character classes of RFC 9110, 9112 and 3986.
+// The character classes of RFC 9110, 9112 and 3986.
 
 package edge
 
-// class is a set of the places in which a byte may stand.
+// class is a set of the grammar elements in which a byte is allowed.
 type class uint8
 
 const (
@@ -36,8 +36,8 @@ func buildClasses() (t [256]class) {
 	add(inHost, unreserved+subDelims)
 	add(inPath, unreserved+subDelims+":@/%")
 	add(inQuery, unreserved+subDelims+":@/?%")
-	// What the parsers of the URL standard, and so all browsers, send as it is though RFC 3986 would have it escaped:
-	// "?filter[name]=a|b" is an everyday query. None of it can end a request target.
+	// RFC 3986 wants these escaped, but the URL standard, and so every browser, sends them as they
+	// are: "?filter[name]=a|b" is a common query. None of them can end a request target.
 	add(inPath, "|[]")
 	add(inQuery, "|[]{}\\^`")
 	for b := 0x20; b < 0x100; b++ {
@@ -49,7 +49,7 @@ func buildClasses() (t [256]class) {
 	return t
 }
 
-// is says whether all of p is in c.
+// is tells whether all bytes of p are in c.
 func is(p []byte, c class) bool {
 	for _, b := range p {
 		if classes[b]&c == 0 {
@@ -59,7 +59,7 @@ func is(p []byte, c class) bool {
 	return true
 }
 
-// isToken says whether p is a token: RFC 9110, 5.6.2.
+// isToken tells whether p is a token: RFC 9110, 5.6.2.
 func isToken(p []byte) bool { return len(p) > 0 && is(p, inToken) }
 
 // ValidField says whether a header field may be sent: the name is a token, and the value has no
@@ -68,7 +68,7 @@ func ValidField(name, value string) bool {
 	return isToken([]byte(name)) && is([]byte(value), inText)
 }
 
-// lower is b, in lower case if it is an ASCII letter.
+// lower is b in lower case.
 func lower(b byte) byte {
 	if 'A' <= b && b <= 'Z' {
 		return b + ('a' - 'A')
@@ -76,7 +76,7 @@ func lower(b byte) byte {
 	return b
 }
 
-// equalFold says whether p is want, which is in lower case, whatever the case of p's ASCII letters.
+// equalFold compares p with want, which is in lower case, and ignores the case of ASCII letters.
 func equalFold(p []byte, want string) bool {
 	if len(p) != len(want) {
 		return false
@@ -104,7 +104,7 @@ func unhex(b byte) int {
 
 func isSpace(b byte) bool { return b == ' ' || b == '\t' }
 
-// trim takes the optional white space off both ends: RFC 9110, 5.6.3.
+// trim removes optional white space at both ends: RFC 9110, 5.6.3.
 func trim(p []byte) []byte {
 	for len(p) > 0 && isSpace(p[0]) {
 		p = p[1:]
@@ -115,8 +115,8 @@ func trim(p []byte) []byte {
 	return p
 }
 
-// nextElement takes the first element off a comma-separated list: RFC 9110, 5.6.1. Both are slices of list; rest is
-// nil behind the last one. An element may be empty.
+// nextElement splits the first element off a comma-separated list: RFC 9110, 5.6.1. Both results
+// are slices of list; rest is nil after the last element. An element may be empty.
 func nextElement(list []byte) (element, rest []byte) {
 	for i, b := range list {
 		if b == ',' {

@@ -1,4 +1,4 @@
-// Whose a connection is that a trusted proxy has made: the head role's part in it.
+// Which client a trusted proxy's connection belongs to: the head role's part of the decision.
 
 package edge
 
@@ -8,18 +8,17 @@ import (
 	"c100k/netpoll"
 )
 
-// beforeHead takes what comes before a head is looked at: the first byte of a connection that is refused, and the PROXY
-// header of one that a trusted proxy has made.
+// beforeHead handles what precedes a request head: the first byte of a connection that is refused,
+// and the PROXY header of a trusted proxy.
 func (s *HeadHandler) beforeHead(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
-	if refusal := tagRefusal(c.Tag()); refusal != nil {
-		s.forget(c)
-		s.cfg.refuse(l, c, p, refusal)
-		return
-	}
 	if i := c.Session(); i != 0 {
 		part := s.partials.At(i)
 		s.fill(part, append(part.buf, p...))
 		p = part.buf
+	}
+	if refusal := tagRefusal(c.Tag()); refusal != nil {
+		s.dismiss(l, c, p, refusal)
+		return
 	}
 	client, n, complete, refusal := parseProxy(p)
 	switch {
@@ -34,11 +33,27 @@ func (s *HeadHandler) beforeHead(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 }
 
-// afterProxy goes on with a connection whose PROXY header has named client, or whose client is the peer as far as the
-// beginning of the connection says. rest are the bytes behind the header.
+// dismiss answers a connection over a limit as soon as its request head is complete: the answer
+// depends on it. OnTimer answers the others.
+func (s *HeadHandler) dismiss(l *netpoll.Loop, c *netpoll.Conn, p []byte, refusal *Refusal) {
+	n, malformed := ParseHead(&s.head, p, s.cfg.Limits)
+	switch {
+	case malformed != nil:
+		s.forget(c)
+		s.cfg.answer(l, c, nil, refusal, true)
+	case n == 0:
+		s.keep(c, p)
+	default:
+		s.forget(c)
+		s.cfg.answer(l, c, &s.head, refusal, !s.head.isHead())
+	}
+}
+
+// afterProxy continues after the PROXY header. client is the address in the header; it is not valid
+// if there was no header or if the header names none. rest are the bytes behind the header.
 func (s *HeadHandler) afterProxy(l *netpoll.Loop, c *netpoll.Conn, client netip.AddrPort, rest []byte) {
 	switch {
-	case !client.IsValid() || s.cfg.Admission.Trusted.Contains(client.Addr()):
+	case !client.IsValid() || s.cfg.Admission.trusts(client.Addr()):
 		c.SetTag(tagForwarded)
 	case !s.cfg.identify(l, c, client.Addr()):
 		return
@@ -52,11 +67,11 @@ func (s *HeadHandler) afterProxy(l *netpoll.Loop, c *netpoll.Conn, client netip.
 	case len(rest) > 0:
 		s.OnData(l, c, rest)
 	case tagRefusal(c.Tag()) != nil:
-		l.Arm(c, refusalWait) // as for one that was refused at the door
+		l.Arm(c, refusalWait) // as in OnOpen
 	}
 }
 
-// identify holds c against its client's address from here on. False means that it was closed.
+// identify makes c count for the address of its client. False means that c was closed.
 func (cfg *Config) identify(l *netpoll.Loop, c *netpoll.Conn, client netip.Addr) bool {
 	tag, ok := cfg.Admission.identify(client)
 	if !ok {
@@ -67,9 +82,10 @@ func (cfg *Config) identify(l *netpoll.Loop, c *netpoll.Conn, client netip.Addr)
 	return true
 }
 
-// AdmitClient is for a request that will have its connection for itself, as a stream has. If a trusted proxy has made the
-// connection and X-Forwarded-For names the client, the connection is that client's from here on. False means that the
-// client holds too many, and that the connection was refused. Route calls it, before it changes the role.
+// AdmitClient is for a request that takes over its connection, as a stream does. If the peer is a
+// trusted proxy and X-Forwarded-For names the client, the connection counts for that client from
+// now on. False means that the client has too many connections and that this one was refused. Route
+// calls it before it changes the role. Loop only.
 func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 	if c.Tag() != tagForwarded {
 		return true
@@ -82,17 +98,18 @@ func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 		return false
 	}
 	if refusal := tagRefusal(c.Tag()); refusal != nil {
-		cfg.Refuse(l, c, h, refusal)
+		cfg.answer(l, c, h, refusal, !h.isHead())
 		return false
 	}
 	return true
 }
 
-// ClientAddr is the address of the client behind a request: that which a trusted proxy names in X-Forwarded-For, or else the peer's;
-// invalid if neither is known. It asks the system. Loop only.
+// ClientAddr is the address of the client of a request: the one that a trusted proxy names in
+// X-Forwarded-For, otherwise the peer's. It is invalid if neither is known. It makes a system call.
+// Loop only.
 func (cfg *Config) ClientAddr(l *netpoll.Loop, c *netpoll.Conn, h *Head) netip.Addr {
 	peer := l.PeerAddr(c).Addr()
-	if cfg.Admission != nil && cfg.Admission.Trusted.Contains(peer) {
+	if cfg.Admission != nil && cfg.Admission.trusts(peer) {
 		if client, ok := forwardedFor(h, cfg.Admission.Trusted); ok {
 			return client
 		}

@@ -1,4 +1,4 @@
-// Conn is a connection of net/http, with the guard between it and the socket.
+// Conn: a connection that net/http serves, with a guard between net/http and the socket.
 
 package edge
 
@@ -13,14 +13,16 @@ import (
 	"time"
 )
 
-// Conn is what Listener.Accept gives to net/http. It reads like the socket, but no byte of a request head comes out that
-// was not judged by ParseHead first, no byte of a body that breaks its framing, and nothing behind a request for another
-// protocol, unless a handler hijacks the connection: then it is the plain socket, with every byte that was not delivered.
+// Conn is what Listener.Accept gives to net/http. Read returns the bytes of the socket, but no byte
+// of a request head that ParseHead has not accepted, no byte of a body whose framing is broken, and
+// nothing behind a request for another protocol. When a handler hijacks the connection, it becomes
+// the plain socket, beginning with every byte that was not delivered.
 //
-// A head that is refused on it gets its answer here: net/http would close without one.
+// Conn itself answers a head that is refused, because net/http would close the connection without
+// an answer.
 //
-// It relies on what net/http promises: one Read at a time, and a read of one byte between two requests only while a
-// handler runs.
+// It relies on two promises of net/http: one Read runs at a time, and net/http reads a single byte
+// between two requests only while a handler runs.
 type Conn struct {
 	net.Conn // the socket
 
@@ -29,33 +31,36 @@ type Conn struct {
 	tag      uint32
 	client   net.Addr // as a PROXY header named it, or nil
 
-	// owned by who reads
-	guard  guard
-	buf    []byte // came from the socket and was not delivered
-	store  []byte // the memory that buf is in
-	ready  int    // bytes of buf that are judged
-	early  int    // 1: buf[0] was delivered before its head was judged
-	broken error  // what every further Read returns
+	// owned by the goroutine that reads
+	guard   guard
+	buf     []byte    // came from the socket and was not delivered
+	store   []byte    // the memory that buf is in
+	ready   int       // bytes of buf that are accepted
+	bodyEnd time.Time // when the body that is being read must be complete; zero: no body, or no limit
+	early   int       // 1: buf[0] was delivered before its head was checked
+	broken  error     // what every further Read returns
 
 	// any goroutine
-	raw   atomic.Bool // hijacked: nothing is judged any more
+	raw   atomic.Bool // hijacked: the guard is off
 	ended atomic.Bool // closed or taken: the tag is not this Conn's any more
 	kick  chan struct{}
 
 	mu           sync.Mutex // guards the fields below
 	readDeadline time.Time  // as it was set from outside
 	headDeadline time.Time  // for the head that is being read
+	bodyDeadline time.Time  // for the next bytes of the body that is being read
 }
 
-// newConn owns first.
+// newConn makes a Conn, which owns first.
 func newConn(socket net.Conn, l *Listener, tag uint32, first []byte) *Conn {
 	return &Conn{Conn: socket, listener: l, tag: tag, buf: first, store: first, kick: make(chan struct{}, 1)}
 }
 
-// Tag is what Admission.Admit gave to the connection.
+// Tag is the connection's tag from Admission.Admit.
 func (c *Conn) Tag() uint32 { return c.tag }
 
-// RemoteAddr is the client's address: what a trusted proxy said of it in a PROXY header, or else the peer's.
+// RemoteAddr is the address of the client: the one in a trusted proxy's PROXY header, otherwise the
+// peer's.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.client != nil {
 		return c.client
@@ -63,11 +68,11 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// Hijacked ends the judging: from here on the connection is the plain socket, beginning with what was read and not
-// delivered. The ConnState hook calls it; no Read may be running.
+// Hijacked turns the guard off: from now on the connection is the plain socket, beginning with what
+// was read and not delivered. The ConnState hook calls it; no Read may be running.
 func (c *Conn) Hijacked() { c.raw.Store(true) }
 
-// Read delivers judged bytes. Each return stays within one request.
+// Read delivers bytes that the guard has accepted. One call never returns bytes of two requests.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -107,7 +112,7 @@ func (c *Conn) consume(n int) {
 	}
 }
 
-// fill reads once more from the socket, behind what buf has.
+// fill reads once from the socket and appends to buf.
 func (c *Conn) fill() error {
 	if len(c.buf) == cap(c.buf) {
 		c.store = make([]byte, max(guardBufferBytes, 2*len(c.buf)))
@@ -121,12 +126,12 @@ func (c *Conn) fill() error {
 	return err
 }
 
-// readHead reads until a whole head is judged and ready.
+// readHead reads until a complete head is accepted and ready to be delivered.
 func (c *Conn) readHead() error {
 	for {
 		c.stripEmptyLine()
 		if len(c.buf) > 0 && c.guard.strip {
-			n, refusal := c.guard.head(c.buf, c.listener.opt.Limits)
+			n, refusal := c.guard.head(c.buf, c.listener.opt.Limits, &c.listener.opt.Hosts)
 			if refusal != nil {
 				return c.refuse(refusal)
 			}
@@ -154,9 +159,9 @@ func (c *Conn) stripEmptyLine() {
 	c.consume(skip)
 }
 
-// readEarly serves the read that net/http does while a handler runs, to see that the client goes away. It gets the first
-// byte of the next head at once: that does no harm before the rest is judged, and if the head is bad, it is not the
-// running handler that shall suffer.
+// readEarly serves the read of one byte with which net/http notices, while a handler runs, that the
+// client closes the connection. It returns the first byte of the next head before that head is
+// judged: one byte does no harm, and a bad head must not disturb the handler that runs.
 func (c *Conn) readEarly(p []byte) (int, error) {
 	for {
 		c.stripEmptyLine()
@@ -171,11 +176,15 @@ func (c *Conn) readEarly(p []byte) (int, error) {
 	}
 }
 
-// readBody reads what the framing of the body allows, past buf if that is empty.
+// readBody reads as much as the framing of the body allows, directly from the socket if buf is
+// empty.
 func (c *Conn) readBody(p []byte) (int, error) {
 	if len(c.buf) > 0 {
 		n, refusal := c.guard.body.advance(c.buf)
 		c.breakBody(refusal)
+		if c.guard.body.done() {
+			c.disarmBody()
+		}
 		if n == 0 {
 			return 0, c.broken
 		}
@@ -183,6 +192,7 @@ func (c *Conn) readBody(p []byte) (int, error) {
 		return c.deliver(p), nil
 	}
 	p = p[:min(int64(len(p)), c.guard.body.readMax())]
+	c.armBody()
 	got, err := c.Conn.Read(p)
 	n, refusal := c.guard.body.advance(p[:got])
 	c.breakBody(refusal)
@@ -190,17 +200,20 @@ func (c *Conn) readBody(p []byte) (int, error) {
 		c.buf = append(c.buf, p[n:got]...)
 		c.store = c.buf
 	}
+	if c.guard.body.done() {
+		c.disarmBody()
+	}
 	switch {
 	case n > 0:
 		return n, nil
 	case refusal != nil:
 		return 0, refusal
 	}
-	return 0, err
+	return 0, c.bodyError(err)
 }
 
-// breakBody ends the stream in the middle of a body. The handler that reads it finds out and answers; there may be part
-// of an answer on its way already, so nothing is said here.
+// breakBody makes every further Read fail in the middle of a body. The handler gets the error and
+// answers; nothing is written here, because part of an answer may have been sent already.
 func (c *Conn) breakBody(refusal *Refusal) {
 	if refusal != nil {
 		c.broken = refusal
@@ -208,9 +221,10 @@ func (c *Conn) breakBody(refusal *Refusal) {
 	}
 }
 
-// readUpgrade serves reads behind a request for another protocol. While its handler runs (a read of one byte), bytes are
-// kept for a hijacker, a bounded number. A longer read asks for the next request, so the handler has refused: there is
-// none, for what follows may be anything.
+// readUpgrade serves reads behind a request for another protocol. While its handler runs (a read of
+// one byte), a bounded number of bytes is kept for a handler that hijacks. A longer read asks for
+// the next request, so the handler has not upgraded: the answer is EOF, because what follows need
+// not be HTTP.
 func (c *Conn) readUpgrade(p []byte) (int, error) {
 	if len(p) > 1 {
 		c.broken = io.EOF
@@ -230,7 +244,7 @@ func (c *Conn) readUpgrade(p []byte) (int, error) {
 	}
 }
 
-// readRaw delivers what is left in buf, then the socket.
+// readRaw delivers what is left in buf, then reads from the socket.
 func (c *Conn) readRaw(p []byte) (int, error) {
 	if rest := c.buf[c.early:]; len(rest) > 0 {
 		n := copy(p, rest)
@@ -242,12 +256,13 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// refuse answers a head that may not pass. The responses before it are out: net/http asks for the next head only then.
+// refuse answers a head that is not accepted. All earlier responses are written: net/http asks for
+// the next head only afterwards.
 func (c *Conn) refuse(r *Refusal) error {
 	c.broken = io.EOF
 	c.listener.refused(r)
 	body := !bytes.HasPrefix(c.buf, []byte("HEAD "))
-	// If the peer does not take the answer, there is nobody left to tell.
+	// An error means that the peer does not read the answer; nothing else can be done.
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(refusalLinger))
 	if _, err := c.Conn.Write(AppendRefusal(nil, r, body)); err == nil {
 		c.linger()
@@ -255,7 +270,8 @@ func (c *Conn) refuse(r *Refusal) error {
 	return io.EOF
 }
 
-// linger sends a FIN and throws away what still comes, for a while, so that the answer is not lost to a reset.
+// linger sends a FIN and discards input for up to refusalLinger, so that a reset does not destroy
+// the answer.
 func (c *Conn) linger() {
 	if c.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(refusalLinger)) != nil {
 		return
@@ -263,7 +279,7 @@ func (c *Conn) linger() {
 	_, _ = io.CopyN(io.Discard, c.Conn, lingerBytesMax)
 }
 
-// Close closes the socket and gives the tag back, once. Any goroutine.
+// Close closes the socket and releases the tag, once. Any goroutine.
 func (c *Conn) Close() error {
 	if !c.ended.CompareAndSwap(false, true) {
 		return net.ErrClosed
@@ -274,7 +290,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// ReadFrom lets net/http use sendfile and splice.
+// ReadFrom lets net/http use sendfile(2) and splice(2).
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if to, ok := c.Conn.(io.ReaderFrom); ok {
 		return to.ReadFrom(r)

@@ -1,4 +1,5 @@
-// Tests of the guard on a connection without sockets: what comes out of it is what net/http may see.
+// Tests of the guard on a connection without sockets: what comes out of it is what net/http may
+// see.
 
 package edge
 
@@ -22,6 +23,7 @@ type script struct {
 	end       error      // behind the input
 	sent      bytes.Buffer
 	halfClose bool
+	deadlines []time.Time // of reading
 }
 
 func (s *script) Read(p []byte) (int, error) {
@@ -33,13 +35,17 @@ func (s *script) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *script) Write(p []byte) (int, error)      { return s.sent.Write(p) }
-func (s *script) Close() error                     { return nil }
-func (s *script) CloseWrite() error                { s.halfClose = true; return nil }
-func (s *script) LocalAddr() net.Addr              { return nil }
-func (s *script) RemoteAddr() net.Addr             { return nil }
-func (s *script) SetDeadline(time.Time) error      { return nil }
-func (s *script) SetReadDeadline(time.Time) error  { return nil }
+func (s *script) Write(p []byte) (int, error) { return s.sent.Write(p) }
+func (s *script) Close() error                { return nil }
+func (s *script) CloseWrite() error           { s.halfClose = true; return nil }
+func (s *script) LocalAddr() net.Addr         { return nil }
+func (s *script) RemoteAddr() net.Addr        { return nil }
+func (s *script) SetDeadline(time.Time) error { return nil }
+func (s *script) SetReadDeadline(t time.Time) error {
+	s.deadlines = append(s.deadlines, t)
+	return nil
+}
+
 func (s *script) SetWriteDeadline(time.Time) error { return nil }
 
 // scripted is a Conn over a script that gives n bytes a read.
@@ -293,4 +299,35 @@ func FuzzGuard(f *testing.F) {
 			t.Fatalf("%d bytes of no message came out, of %q", rest, out)
 		}
 	})
+}
+
+// TestConnBodyDeadline: a body that stops arriving ends its read, and the deadlines end with the body.
+func TestConnBodyDeadline(t *testing.T) {
+	for _, body := range []string{"", "ab"} {
+		c, s := scripted(framed("Content-Length: 3")+body, 1<<20)
+		c.listener.opt.BodyTimeout = time.Hour
+		s.end = os.ErrDeadlineExceeded
+		if _, err := readAll(c); err != RefuseBodyTimeout {
+			t.Errorf("after %q: %v", body, err)
+		}
+		set := s.deadlines[len(s.deadlines)-1]
+		if left := time.Until(set); left > BodyIdleTimeout || c.bodyEnd.IsZero() {
+			t.Errorf("the next byte has %v", left)
+		}
+	}
+	c, s := scripted(framed("Content-Length: 3"), 1)
+	c.listener.opt.BodyTimeout = time.Millisecond
+	s.end = os.ErrDeadlineExceeded
+	if _, err := readAll(c); err != RefuseBodyTimeout || s.deadlines[len(s.deadlines)-1].After(time.Now().Add(time.Second)) {
+		t.Errorf("%v: the body as a whole has no deadline", err)
+	}
+	// Past the head in the buffer, so that the socket is read for the body.
+	c, s = scripted(framed("Content-Length: 3")+"abc"+get("/"), 1)
+	c.listener.opt.BodyTimeout = time.Hour
+	if out, err := readAll(c); err != io.EOF || !strings.HasSuffix(out, get("/")) {
+		t.Errorf("%q, %v", out, err)
+	}
+	if last := s.deadlines[len(s.deadlines)-1]; !last.IsZero() || !c.bodyEnd.IsZero() {
+		t.Error("the deadline of the body outlived it")
+	}
 }

@@ -1,4 +1,5 @@
-// The deadlines of a Conn: the one that net/http sets, and the one of the head that is being read.
+// The deadlines of a Conn: the one that net/http sets, the one of the head that is being read, and
+// those of the body.
 
 package edge
 
@@ -27,16 +28,65 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return err
 }
 
-// earlier is the deadline that comes first. The caller holds mu.
+// earlier is the earliest of the deadlines that are set. The caller holds mu.
 func (c *Conn) earlier() time.Time {
-	if c.headDeadline.IsZero() || !c.readDeadline.IsZero() && c.readDeadline.Before(c.headDeadline) {
-		return c.readDeadline
+	first := c.readDeadline
+	for _, t := range [...]time.Time{c.headDeadline, c.bodyDeadline} {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
 	}
-	return c.headDeadline
+	return first
 }
 
-// armHead starts the deadline of a head with the first byte of it that is there when net/http wants it. More bytes do not
-// extend it.
+// armBody starts the deadline of the next read of a body, and with the first read that of the whole
+// body.
+func (c *Conn) armBody() {
+	now := time.Now()
+	if total := c.listener.opt.BodyTimeout; total > 0 && c.bodyEnd.IsZero() {
+		c.bodyEnd = now.Add(total)
+	}
+	next := now.Add(BodyIdleTimeout)
+	if !c.bodyEnd.IsZero() && c.bodyEnd.Before(next) {
+		next = c.bodyEnd
+	}
+	c.setBodyDeadline(next)
+}
+
+// disarmBody ends the deadlines of a body that is complete.
+func (c *Conn) disarmBody() {
+	c.bodyEnd = time.Time{}
+	c.setBodyDeadline(time.Time{})
+}
+
+func (c *Conn) setBodyDeadline(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bodyDeadline.Equal(t) {
+		return
+	}
+	c.bodyDeadline = t
+	// An error means that the socket is closed, and the next read says that.
+	_ = c.Conn.SetReadDeadline(c.earlier())
+}
+
+// bodyError is what Read returns after an error of the socket in the middle of a body.
+func (c *Conn) bodyError(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.mu.Lock()
+	late := !c.bodyDeadline.IsZero() && c.earlier().Equal(c.bodyDeadline)
+	c.mu.Unlock()
+	if late {
+		c.breakBody(RefuseBodyTimeout)
+		return c.broken
+	}
+	return err
+}
+
+// armHead starts the deadline of a head, once net/http asks for it and its first byte is there.
+// Further bytes do not extend it.
 func (c *Conn) armHead() {
 	c.mu.Lock()
 	armed := !c.headDeadline.IsZero()
@@ -57,7 +107,7 @@ func (c *Conn) setHeadDeadline(t time.Time) {
 	_ = c.Conn.SetReadDeadline(c.earlier())
 }
 
-// headError is what Read returns when the socket has failed in the middle of a head.
+// headError is what Read returns after an error of the socket in the middle of a head.
 func (c *Conn) headError(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -71,7 +121,8 @@ func (c *Conn) headError(err error) error {
 	return err
 }
 
-// waitDeadline waits, without reading, until the read deadline has passed or the connection is closed.
+// waitDeadline waits, without reading, until the read deadline has passed or the connection is
+// closed.
 func (c *Conn) waitDeadline() error {
 	for {
 		c.mu.Lock()
@@ -95,7 +146,7 @@ func (c *Conn) waitDeadline() error {
 	}
 }
 
-// wake lets waitDeadline look again.
+// wake makes waitDeadline check again.
 func (c *Conn) wake() {
 	select {
 	case c.kick <- struct{}{}:

@@ -4,7 +4,7 @@ package edge
 
 import "math"
 
-// kind is a field name that matters here.
+// kind is one of the field names that this package looks at.
 type kind uint8
 
 const (
@@ -24,7 +24,7 @@ const (
 	kindCount
 )
 
-// kindOf finds the kind of a field name. One switch on the length leaves one or two names to compare.
+// kindOf finds the kind of a field name. The length leaves one or two names to compare.
 func kindOf(name []byte) kind {
 	var k kind
 	var want string
@@ -62,7 +62,7 @@ func kindOf(name []byte) kind {
 	return k
 }
 
-// note takes in a field of a kind that matters while the head is read.
+// note evaluates a field that affects framing or routing while the head is parsed.
 func (h *Head) note(k kind, value span) *Refusal {
 	switch k {
 	case kindHost:
@@ -79,8 +79,8 @@ func (h *Head) note(k kind, value span) *Refusal {
 	return nil
 }
 
-// RFC 9112, 3.2: a server MUST respond with 400 to a request that lacks a Host field, has more than one, or has one with
-// an invalid value.
+// RFC 9112, 3.2: a server MUST respond with 400 to a request that lacks a Host field, has more than
+// one, or has one with an invalid value.
 func (h *Head) noteHost(value span) *Refusal {
 	if h.kinds[kindHost] > 1 {
 		return badTwoHosts
@@ -94,7 +94,7 @@ func (h *Head) noteHost(value span) *Refusal {
 	return nil
 }
 
-// RFC 9112, 6.3, rule 5, lets a list of equal lengths pass; who needs that is not a client.
+// RFC 9112, 6.3, rule 5, allows a list of equal lengths. No client sends one, so it is refused.
 func (h *Head) noteLength(value []byte) *Refusal {
 	if h.kinds[kindContentLength] > 1 {
 		return badTwoLengths
@@ -113,7 +113,7 @@ func (h *Head) noteLength(value []byte) *Refusal {
 	return nil
 }
 
-// noteCodings reads one Transfer-Encoding field; several are one list.
+// noteCodings reads one Transfer-Encoding field; several fields are one list.
 func (h *Head) noteCodings(value []byte) {
 	var coding []byte
 	for rest := value; rest != nil; {
@@ -152,8 +152,9 @@ func (h *Head) noteConnection(value []byte) *Refusal {
 	return nil
 }
 
-// noteUpgrade reads one Upgrade field. An offer of h2c alone is as good as none: curl and java.net.http add one to every
-// first request, RFC 9113, 3.1 has abolished it, and what follows it is plain HTTP/1.1 to everybody.
+// noteUpgrade reads one Upgrade field. An offer of h2c only is ignored: RFC 9113, 3.1 has removed
+// it, curl and java.net.http add it to every first request, and they go on with HTTP/1.1 if the
+// server does not answer it.
 func (h *Head) noteUpgrade(value []byte) {
 	var protocol []byte
 	for rest := value; rest != nil; {
@@ -168,7 +169,7 @@ func (h *Head) noteUpgrade(value []byte) {
 	}
 }
 
-// finish judges what can be said only at the end of the head.
+// finish checks what can be known only at the end of the head.
 func (h *Head) finish() *Refusal {
 	if h.minor == 1 && h.kinds[kindHost] == 0 {
 		return badNoHost
@@ -179,7 +180,7 @@ func (h *Head) finish() *Refusal {
 	return nil
 }
 
-// finishCodings takes chunked alone: RFC 9112, 6.1 and 6.3.
+// finishCodings accepts the single coding chunked: RFC 9112, 6.1 and 6.3.
 func (h *Head) finishCodings() *Refusal {
 	switch {
 	case h.kinds[kindContentLength] > 0:
@@ -191,8 +192,8 @@ func (h *Head) finishCodings() *Refusal {
 	case h.flags&flagCoding != 0:
 		return badCoding // 6.1: a coding not understood: SHOULD respond with 501
 	case !h.only(kindTransferEncoding) || !equalFold(h.first(kindTransferEncoding), "chunked"):
-		// An empty list, or chunked among empty elements. The grammar lets those pass, but who else reads this message may
-		// not find the chunks.
+		// An empty list, or chunked among empty elements. The grammar allows both, but another
+		// recipient of the same message may not recognize the chunks.
 		return badCodingOrder
 	}
 	return h.finishTrailer()

@@ -1,4 +1,4 @@
-// X-Forwarded-For: what proxies that pass on requests say of the client.
+// X-Forwarded-For: the addresses of clients as proxies that forward requests state them.
 
 package edge
 
@@ -7,10 +7,10 @@ import (
 	"net/netip"
 )
 
-// Networks are the addresses of proxies whose word is believed.
+// Networks are the addresses of trusted proxies.
 type Networks []netip.Prefix
 
-// Contains says whether addr is one of them. Any goroutine.
+// Contains tells whether addr is one of them. Any goroutine.
 func (n Networks) Contains(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	for _, network := range n {
@@ -21,9 +21,10 @@ func (n Networks) Contains(addr netip.Addr) bool {
 	return false
 }
 
-// forwardedFor is the client of a request that came from one of the proxies: each adds, at the right end, the address
-// that it has the request from, so the first from the right that is not itself one of them is the last that anybody
-// trusted has seen. Not ok means that there is none, or something else than an address before it.
+// forwardedFor is the client of a request that arrived from one of the proxies. Each proxy appends
+// the address from which it got the request. So the rightmost address that is not a proxy's own is
+// the last one that a trusted proxy has seen. ok is false if there is none, or if an element to the
+// right of it is not an address.
 func forwardedFor(h *Head, proxies Networks) (client netip.Addr, ok bool) {
 	for i := h.Fields() - 1; i >= 0; i-- {
 		name, list := h.Field(i)
@@ -42,7 +43,7 @@ func forwardedFor(h *Head, proxies Networks) (client netip.Addr, ok bool) {
 	return netip.Addr{}, false
 }
 
-// forwardedAddr reads one element: an address, or, as some proxies write it, an address with a port.
+// forwardedAddr reads one element: an address, or an address with a port, which some proxies write.
 func forwardedAddr(element []byte) (netip.Addr, bool) {
 	text := string(element)
 	addr, err := netip.ParseAddr(text)
@@ -57,7 +58,7 @@ func forwardedAddr(element []byte) (netip.Addr, bool) {
 		with, err = netip.ParseAddrPort(text)
 		addr = with.Addr()
 	}
-	// A zone is somebody else's name for an interface.
+	// A zone names an interface of another host.
 	if err != nil || addr.Zone() != "" {
 		return netip.Addr{}, false
 	}

@@ -1,8 +1,9 @@
-// Where the body of a request ends: RFC 9112, sections 6 and 7, strictly.
+// The framing of request bodies, RFC 9112, sections 6 and 7: where a body ends, and which of its
+// bytes are data.
 
 package edge
 
-// framer follows one body through its bytes. The zero value is at the end of a body.
+// framer follows the bytes of one body. The zero value is at the end of a body.
 type framer struct {
 	state framerState
 	left  int64 // bytes of the body, or of the chunk, still to come
@@ -16,7 +17,15 @@ const (
 	bodyLength                // left bytes
 	chunkSize                 // at least one hexadecimal digit
 	chunkSizeMore             // more of them, or the end of the size
-	chunkExtension
+	extensionName             // white space, or the first byte of a name
+	extensionNameMore
+	extensionNameSpace // white space behind a name
+	extensionValue     // white space, or the first byte of a value
+	extensionValueMore
+	extensionQuoted
+	extensionEscape     // behind a backslash
+	extensionValueEnd   // behind a quoted string
+	extensionValueSpace // white space behind a value
 	chunkSizeLF
 	chunkData
 	chunkDataCR
@@ -39,10 +48,11 @@ func (f *framer) begin(h *Head) {
 	}
 }
 
-// done says whether the body is over.
+// done tells whether the body is complete.
 func (f *framer) done() bool { return f.state == bodyDone }
 
-// readMax is how many bytes may be read without gathering more of the next message than can be kept.
+// readMax is how many bytes one read may take, so that the part that belongs to the next message is
+// bounded.
 func (f *framer) readMax() int64 {
 	if f.state == bodyLength {
 		return f.left
@@ -50,8 +60,8 @@ func (f *framer) readMax() int64 {
 	return guardReadBytesMax
 }
 
-// advance goes over the bytes of p that belong to the body; n is their number. It is less than len(p) at the end of the
-// body, or in front of a byte that may not be there.
+// advance consumes the bytes of p that belong to the body; n is their number. It is less than
+// len(p) at the end of the body, or in front of a byte that breaks the framing.
 func (f *framer) advance(p []byte) (n int, refusal *Refusal) {
 	for n < len(p) && f.state != bodyDone {
 		if f.state == bodyLength || f.state == chunkData {
@@ -66,7 +76,7 @@ func (f *framer) advance(p []byte) (n int, refusal *Refusal) {
 	return n, nil
 }
 
-// skip takes up to n bytes of data.
+// skip consumes up to n bytes of data.
 func (f *framer) skip(n int) int {
 	n = int(min(int64(n), f.left))
 	f.left -= int64(n)
@@ -80,12 +90,13 @@ func (f *framer) skip(n int) int {
 	return n
 }
 
-// step takes one byte of the framing.
+// step consumes one byte of the framing.
 func (f *framer) step(b byte) *Refusal {
 	switch f.state {
 	case chunkSize, chunkSizeMore:
 		return f.size(b)
-	case chunkExtension:
+	case extensionName, extensionNameMore, extensionNameSpace, extensionValue, extensionValueMore, extensionQuoted, extensionEscape,
+		extensionValueEnd, extensionValueSpace:
 		return f.extension(b)
 	case chunkSizeLF:
 		next := chunkData
@@ -101,7 +112,7 @@ func (f *framer) step(b byte) *Refusal {
 	return f.trailer(b)
 }
 
-// want takes one certain byte, behind which counting begins anew.
+// want consumes one required byte and resets the count.
 func (f *framer) want(b, wanted byte, next framerState, refusal *Refusal) *Refusal {
 	if b != wanted {
 		return refusal
@@ -110,7 +121,8 @@ func (f *framer) want(b, wanted byte, next framerState, refusal *Refusal) *Refus
 	return nil
 }
 
-// size reads a chunk size: RFC 9112, 7.1: recipients MUST anticipate large numerals and prevent overflows.
+// size reads a chunk size: RFC 9112, 7.1: recipients MUST anticipate large numerals and prevent
+// overflows.
 func (f *framer) size(b byte) *Refusal {
 	digit := unhex(b)
 	switch {
@@ -121,26 +133,83 @@ func (f *framer) size(b byte) *Refusal {
 	case digit < 0 && f.state == chunkSizeMore && b == '\r':
 		f.state = chunkSizeLF
 	case digit < 0 && f.state == chunkSizeMore && b == ';':
-		f.state, f.count = chunkExtension, 0
+		f.state, f.count = extensionName, 0
 	default:
 		return badChunkSize
 	}
 	return nil
 }
 
-// extension passes over chunk extensions. RFC 9112, 7.1.1: a server ought to limit their total length.
+// extension checks and ignores the extensions of a chunk. RFC 9112, 7.1.1: a server ought to limit
+// their total length, and the grammar is
+//
+//	*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
 func (f *framer) extension(b byte) *Refusal {
 	f.count++
-	switch {
-	case b == '\r':
-		f.state = chunkSizeLF
-	case classes[b]&inText == 0 || f.count > chunkExtensionBytesMax:
+	next, ok := f.state, f.count <= chunkExtensionBytesMax
+	token := classes[b]&inToken != 0
+	switch f.state {
+	case extensionName, extensionValue: // in front of the first byte of it
+		switch {
+		case isSpace(b):
+		case token && f.state == extensionName:
+			next = extensionNameMore
+		case token:
+			next = extensionValueMore
+		case b == '"' && f.state == extensionValue:
+			next = extensionQuoted
+		default:
+			ok = false
+		}
+	case extensionQuoted:
+		switch {
+		case b == '"':
+			next = extensionValueEnd
+		case b == '\\':
+			next = extensionEscape
+		default:
+			ok = ok && classes[b]&inText != 0
+		}
+	case extensionEscape:
+		next = extensionQuoted
+		ok = ok && classes[b]&inText != 0
+	default: // in a token, or behind one or a quoted string
+		next, ok = f.extensionEnd(b, token, ok)
+	}
+	if !ok {
 		return badChunkExtension
 	}
+	f.state = next
 	return nil
 }
 
-// trailer goes over the trailer section, whose fields have the grammar of header fields: RFC 9112, 7.1.2.
+// extensionEnd is the part of extension that is for the bytes of a name or value, except the first
+// one, and for those behind it.
+func (f *framer) extensionEnd(b byte, token, within bool) (next framerState, ok bool) {
+	inToken := f.state == extensionNameMore || f.state == extensionValueMore
+	ofName := f.state == extensionNameMore || f.state == extensionNameSpace
+	afterSpace := f.state == extensionNameSpace || f.state == extensionValueSpace
+	switch {
+	case token && inToken:
+		next = f.state
+	case isSpace(b) && ofName:
+		next = extensionNameSpace
+	case isSpace(b):
+		next = extensionValueSpace
+	case b == ';':
+		next = extensionName
+	case b == '=' && ofName:
+		next = extensionValue
+	case b == '\r' && !afterSpace:
+		next = chunkSizeLF
+	default:
+		return f.state, false
+	}
+	return next, within
+}
+
+// trailer checks and ignores the trailer section, whose fields have the grammar of header fields:
+// RFC 9112, 7.1.2.
 func (f *framer) trailer(b byte) *Refusal {
 	if f.count++; f.count > trailerBytesMax {
 		return badTrailer
@@ -165,4 +234,31 @@ func (f *framer) trailer(b byte) *Refusal {
 		return badTrailer
 	}
 	return nil
+}
+
+// Body extracts the data of one request body for a loop that serves the request itself. It checks
+// the framing as Conn does for net/http. The zero value is a complete body.
+type Body struct{ framer framer }
+
+// Begin begins the body of h.
+func (b *Body) Begin(h *Head) { b.framer.begin(h) }
+
+// Done tells whether the body is complete: what follows belongs to the next request.
+func (b *Body) Done() bool { return b.framer.done() }
+
+// Next consumes n bytes of p; data is the next piece of the body's data in them, and may be empty.
+// Call it until p is used up or the body is Done. After a refusal the framing is broken, and the
+// connection must be closed.
+func (b *Body) Next(p []byte) (data []byte, n int, refusal *Refusal) {
+	for n < len(p) && !b.framer.done() {
+		if state := b.framer.state; state == bodyLength || state == chunkData {
+			took := b.framer.skip(len(p) - n)
+			return p[n : n+took : n+took], n + took, nil
+		}
+		if refusal = b.framer.step(p[n]); refusal != nil {
+			return nil, n, refusal
+		}
+		n++
+	}
+	return nil, n, nil
 }

@@ -1,13 +1,14 @@
-// The guard: judges every request on a connection that net/http serves, and lets nothing through that it has not judged.
+// The guard: checks every request on a connection that net/http serves before net/http sees it.
 
 package edge
 
 import "sync"
 
-// guard follows the stream of requests on one connection. It decides on bytes and knows no socket.
+// guard follows the requests on one connection. It works on bytes and does not touch the socket.
 //
-// Invariant: what it lets through at one time lies within one message. So net/http never holds bytes of a message that
-// was not judged, and none that a hijacker would have to look for in two buffers, but for the one of an early read.
+// Invariant: the bytes that it lets through at one time belong to one message. So net/http never
+// holds bytes of a message that was not checked, except for the one byte of an early read, and a
+// handler that hijacks finds the remaining bytes in one buffer.
 type guard struct {
 	body    framer
 	heads   int  // let through so far
@@ -16,10 +17,12 @@ type guard struct {
 	scanned int  // bytes of this head that were seen to be incomplete
 }
 
-// heads are parsed one at a time; a Head for each connection would be a kilobyte for nothing.
+// heads are shared between connections: a Head is a kilobyte, and is used only while a head is
+// parsed.
 var heads = sync.Pool{New: func() any { return new(Head) }}
 
-// skip is the length of the empty line to take away in front of a head. complete is false if p is too short to tell.
+// skip is the length of the empty line in front of a head, which is removed. complete is false if p
+// is too short to tell.
 func (g *guard) skip(p []byte) (n int, complete bool) {
 	if g.strip {
 		return 0, len(p) > 0
@@ -29,8 +32,9 @@ func (g *guard) skip(p []byte) (n int, complete bool) {
 	return n, complete
 }
 
-// head judges the head that p begins with; n is its length, 0 while it is incomplete. Then its body begins.
-func (g *guard) head(p []byte, lim Limits) (n int, refusal *Refusal) {
+// head checks the head that p begins with; n is its length, 0 while it is incomplete. A complete
+// head starts its body.
+func (g *guard) head(p []byte, lim Limits, hosts *HostRules) (n int, refusal *Refusal) {
 	if g.scanned > 0 && !worthParsing(p, g.scanned, lim) {
 		g.scanned = len(p)
 		return 0, nil
@@ -38,6 +42,9 @@ func (g *guard) head(p []byte, lim Limits) (n int, refusal *Refusal) {
 	h := heads.Get().(*Head)
 	defer heads.Put(h)
 	n, refusal = h.parse(p, lim)
+	if n > 0 {
+		refusal = hosts.Check(h)
+	}
 	if n > 0 {
 		*g = guard{heads: g.heads + 1, upgrade: h.UpgradeRequested()}
 		g.body.begin(h)

@@ -1,4 +1,5 @@
-// The head role: reads one request head on the loop and decides what becomes of the connection.
+// The head role: reads one request head on the loop and has Config.Route decide about the
+// connection.
 
 package edge
 
@@ -11,42 +12,51 @@ import (
 	"c100k/netpoll"
 )
 
-// Config is what the head handlers of all loops share. It must not change once one of them is in use.
+// Config is what a HeadHandler needs. It must not change while a HeadHandler uses it.
 type Config struct {
 	// Limits bounds the head.
 	Limits Limits
 
-	// Timeout is from accept to the end of the head; 0 means HandshakeTimeoutDefault.
+	// Timeout is the time from accept to the end of the head; 0 means HandshakeTimeoutDefault.
 	Timeout time.Duration
 
-	// Route decides about a whole head, on the loop: see Decision. rest are the bytes behind the head. h and what it gives
-	// out are valid during the call; rest until the end of the turn.
+	// Route decides about a whole head, on the loop: see Decision. rest are the bytes behind the
+	// head. h and what it gives out are valid during the call; rest until the end of the turn.
 	Route func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) Decision
 
-	// Ask starts the search for the answer to a request about which Route or Resume has answered Wait, on the loop. h is
-	// valid during the call, t until it is used. It is not called for a request beyond WaitingMax. It may be nil where
-	// nothing waits. See wait.go.
+	// Ask starts the search for the answer to a request about which Route or Resume has answered
+	// Wait, on the loop. h is valid during the call, t until it is used. It is not called for a
+	// request beyond WaitingMax. It may be nil where nothing waits. See wait.go.
 	Ask func(l *netpoll.Loop, c *netpoll.Conn, h *Head, t Ticket)
 
-	// Resume is Route for a request that has waited; value is what Ticket.Answer was given. It may be nil where nothing
-	// waits.
+	// Resume is Route for a request that has waited; value is what Ticket.Answer was given. It may
+	// be nil where nothing waits.
 	Resume func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte, value any) Decision
 
-	// Abandoned hears of each Ticket that nobody needs to use any more: its client has left, or its deadline has passed.
-	// On the loop. It may be nil.
+	// Abandoned is called with each Ticket whose request has ended without an answer: the client
+	// has left, or the deadline has passed. On the loop. It may be nil.
 	Abandoned func(l *netpoll.Loop, t Ticket)
 
-	// Fallback takes what Route does not.
+	// Fallback gets the connections about which Route answers NotOurs.
 	Fallback *Listener
 
-	// Admission is what gave the connections their tags. It may be nil where nobody is trusted.
+	// Admission has given the connections their tags. It may be nil if there are no trusted
+	// proxies.
 	Admission *Admission
 
-	// Draining says whether the node is going down: then no connection may be upgraded. Nil means never. It is called on
-	// the loop.
+	// Draining tells whether the node is shutting down; then no connection may be upgraded. Nil
+	// means never. It is called on the loop.
 	Draining func() bool
 
-	// Refused hears of each refusal, on the loop. It may be nil.
+	// Hosts are the values of Host that are served.
+	Hosts HostRules
+
+	// Temporary may answer a refusal that is Temporary in another form: it appends the whole answer
+	// to dst, or returns nil. Loop only. Nil means never.
+	Temporary func(dst []byte, h *Head, r *Refusal) []byte
+
+	// Refused is called with each refusal, on the loop, except those that Admission reports. It may
+	// be nil.
 	Refused func(r *Refusal)
 }
 
@@ -58,12 +68,14 @@ const (
 	Handled Decision = iota
 	// NotOurs: Route has done nothing. The connection goes to Config.Fallback.
 	NotOurs
-	// Wait: Route has done nothing. The request waits until the Ticket that Config.Ask gets is used.
+	// Wait: Route has done nothing. The request waits until the Ticket that Config.Ask gets is
+	// used.
 	Wait
 )
 
-// HeadHandler is the netpoll.Handler of the head role on one loop. A connection that has sent nothing owns nothing here,
-// and a head that comes in one piece is parsed where it was read.
+// HeadHandler is the netpoll.Handler of the head role on one loop. A connection that has sent
+// nothing uses no memory here, and a head that arrives in one piece is parsed in the buffer of the
+// read. Its methods are for the loop only, except Waiting and HeldBytes.
 type HeadHandler struct {
 	cfg      *Config
 	head     Head
@@ -75,8 +87,8 @@ type HeadHandler struct {
 	held    atomic.Int64 // bytes of all partials
 }
 
-// partial is the beginning of a head or of a PROXY header, or a request that waits. Its buffer is not used again: what is
-// behind the head may be part of a send until the end of the turn.
+// partial is the beginning of a head or of a PROXY header, or a request that waits. Its buffer is
+// not used again: what is behind the head may be part of a send until the end of the turn.
 type partial struct {
 	buf    []byte
 	client netip.AddrPort // as a PROXY header named it
@@ -88,7 +100,7 @@ type partial struct {
 // NewHeadHandler makes the handler of one loop.
 func NewHeadHandler(cfg *Config) *HeadHandler { return &HeadHandler{cfg: cfg} }
 
-// OnOpen starts the deadline, which nothing extends.
+// OnOpen starts the deadline. Nothing extends it.
 func (s *HeadHandler) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	switch {
 	case tagRefusal(c.Tag()) != nil:
@@ -100,7 +112,7 @@ func (s *HeadHandler) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 }
 
-// OnData parses what is there of the head.
+// OnData parses what has arrived of the head.
 func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	if i := c.Session(); i != 0 && s.partials.At(i).waits() {
 		s.early(l, c, s.partials.At(i), p)
@@ -132,7 +144,7 @@ func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 }
 
-// keep notes the beginning of a head, once; OnData adds to it.
+// keep stores the beginning of a head; OnData appends to it.
 func (s *HeadHandler) keep(c *netpoll.Conn, p []byte) {
 	if c.Session() == 0 {
 		i, part := s.partials.Alloc()
@@ -147,7 +159,7 @@ func (s *HeadHandler) fill(part *partial, buf []byte) {
 	part.buf = buf
 }
 
-// forget gives the partial back, and what it knew of the client.
+// forget frees the partial and returns the client that it had.
 func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 	if i := c.Session(); i != 0 {
 		part := s.partials.At(i)
@@ -162,8 +174,12 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 	return client
 }
 
-// route gives a connection with a whole head of n bytes to its owner.
+// route decides about a connection whose head of n bytes is complete.
 func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort) {
+	if refusal := s.cfg.Hosts.Check(&s.head); refusal != nil {
+		s.cfg.Refuse(l, c, &s.head, refusal)
+		return
+	}
 	if !s.refuseDraining(l, c) {
 		s.settle(l, c, p, n, client, s.cfg.Route(l, c, &s.head, p[n:]))
 	}
@@ -193,7 +209,7 @@ func (s *HeadHandler) fallBack(l *netpoll.Loop, c *netpoll.Conn, p []byte, clien
 	if !s.cfg.Fallback.reserve() {
 		refusal := RefuseOverCapacity
 		if s.cfg.Draining != nil && s.cfg.Draining() {
-			refusal = RefuseDraining // net/http has closed its end
+			refusal = RefuseDraining // net/http accepts no more connections
 		}
 		s.cfg.Refuse(l, c, &s.head, refusal)
 		return
@@ -203,7 +219,7 @@ func (s *HeadHandler) fallBack(l *netpoll.Loop, c *netpoll.Conn, p []byte, clien
 	s.cfg.Fallback.put(d)
 }
 
-// OnTimer answers a peer that was too slow.
+// OnTimer refuses a peer that was too slow, and a request that has waited too long.
 func (s *HeadHandler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	refusal := tagRefusal(c.Tag())
 	if refusal == nil {
@@ -218,10 +234,14 @@ func (s *HeadHandler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 		}
 	}
 	s.forget(c)
+	if tagRefusal(c.Tag()) != nil {
+		s.cfg.answer(l, c, nil, refusal, true)
+		return
+	}
 	s.cfg.refuse(l, c, begun, refusal)
 }
 
-// OnWritable has nothing to do: this role sends only last words.
+// OnWritable does nothing: this role sends refusals only, and Finish waits for those.
 func (s *HeadHandler) OnWritable(*netpoll.Loop, *netpoll.Conn) {}
 
 // OnClose frees what is kept of a request.
@@ -230,27 +250,40 @@ func (s *HeadHandler) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason
 	s.forget(c)
 }
 
-// Refuse answers the request of h, which may be nil, and ends the connection: the answer is sent, what the peer still
-// sends is thrown away. Loop only.
+// Refuse answers the request of h, which may be nil, and ends the connection: the answer is sent,
+// further input is discarded. Loop only.
 func (cfg *Config) Refuse(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal) {
-	cfg.finish(l, c, r, h == nil || !h.isHead())
+	cfg.report(r)
+	cfg.answer(l, c, h, r, h == nil || !h.isHead())
 }
 
 // refuse is Refuse for a head that was not parsed; p is what there is of it.
 func (cfg *Config) refuse(l *netpoll.Loop, c *netpoll.Conn, p []byte, r *Refusal) {
-	cfg.finish(l, c, r, !bytes.HasPrefix(p, []byte("HEAD ")))
+	cfg.report(r)
+	cfg.answer(l, c, nil, r, !bytes.HasPrefix(p, []byte("HEAD ")))
 }
 
-func (cfg *Config) finish(l *netpoll.Loop, c *netpoll.Conn, r *Refusal, body bool) {
+func (cfg *Config) report(r *Refusal) {
 	if cfg.Refused != nil {
 		cfg.Refused(r)
 	}
+}
+
+// answer sends a refusal to the request of h, which may be nil, and ends the connection.
+func (cfg *Config) answer(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal, body bool) {
 	var room [512]byte
-	l.Send(c, AppendRefusal(room[:0], r, body))
+	var answer []byte
+	if h != nil && cfg.Temporary != nil && r.Temporary() {
+		answer = cfg.Temporary(room[:0], h, r)
+	}
+	if answer == nil {
+		answer = AppendRefusal(room[:0], r, body)
+	}
+	l.Send(c, answer)
 	l.Finish(c, reasonOf(r), refusalLinger)
 }
 
-// reasonOf is what the end of a refused connection counts as.
+// reasonOf is the reason for which the end of a refused connection is counted.
 func reasonOf(r *Refusal) netpoll.Reason {
 	switch {
 	case r == RefuseTimeout:

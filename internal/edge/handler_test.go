@@ -269,7 +269,7 @@ func TestSessionOverLimit(t *testing.T) {
 		if len(speaks.Read()) > 0 {
 			t.Error("an answer before the request is noise to a client")
 		}
-		speaks.Write([]byte("G"))
+		speaks.Write([]byte(get("/")))
 		asks.Write([]byte(head("HEAD / HTTP/1.1", "Host: h")))
 		n.Settle()
 		for p, method := range map[*netpolltest.Peer]string{speaks: "GET", asks: "HEAD"} {
@@ -283,6 +283,9 @@ func TestSessionOverLimit(t *testing.T) {
 		}
 		n.Advance(2 * refusalLinger)
 		n.wantReleased(t, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%d refused, ", tt.tag), 3), ", "))
+		if len(n.refused) > 0 {
+			t.Errorf("counted twice: %v", n.refused)
+		}
 	}
 }
 

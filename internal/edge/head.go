@@ -1,11 +1,12 @@
-// The request head: RFC 9112, judged strictly and without copying a byte.
+// Head: a request head, parsed strictly by RFC 9112 and without copying a byte.
 
 package edge
 
 import "bytes"
 
-// Head is one request head. It holds positions in the bytes that ParseHead was given, so it is good for as long as they
-// are; it is about a kilobyte, is meant to be used again and again, and its zero value is an empty head.
+// Head is one request head. It holds positions in the bytes that ParseHead was given, and is valid
+// as long as they are. It occupies about a kilobyte and is meant to be reused. Its zero value is an
+// empty head.
 type Head struct {
 	p []byte // the head, without the empty line that may stand before it
 
@@ -23,13 +24,13 @@ type Head struct {
 // span is a part of Head.p.
 type span struct{ from, to uint16 }
 
-// field is one header field; kind says whether its name is one that matters here.
+// field is one header field.
 type field struct {
 	name, value span
 	kind        kind
 }
 
-// headFlags is what the fields said.
+// headFlags is what the fields mean for framing and routing.
 type headFlags uint16
 
 const (
@@ -46,10 +47,10 @@ const (
 
 var rootPath = []byte("/")
 
-// ParseHead parses the request head that p begins with into h. n is the length of the head, with an empty line in front
-// of it and the one behind it, and 0 while the head is incomplete; a refusal comes as soon as the bytes so far show that
-// no continuation of them is acceptable. It does not keep more of p than h does, allocates nothing, and starts from the
-// beginning each time. Any goroutine.
+// ParseHead parses the request head that p begins with into h. n is the length of the head, with an
+// empty line in front of it and the one behind it, and 0 while the head is incomplete; the refusal
+// comes as soon as no continuation of p is acceptable. h keeps p; nothing is allocated; each call
+// starts from the beginning. Any goroutine.
 func ParseHead(h *Head, p []byte, lim Limits) (n int, refusal *Refusal) {
 	skip, complete := emptyLine(p)
 	if !complete {
@@ -62,9 +63,11 @@ func ParseHead(h *Head, p []byte, lim Limits) (n int, refusal *Refusal) {
 	return n, refusal
 }
 
-// emptyLine is the length of the empty line that p begins with; complete is false if more bytes are needed to tell.
+// emptyLine is the length of the empty line that p begins with; complete is false if more bytes are
+// needed to tell.
 //
-// RFC 9112, 2.2: a server SHOULD ignore at least one empty line (CRLF) received prior to the request-line.
+// RFC 9112, 2.2: a server SHOULD ignore at least one empty line (CRLF) received prior to the
+// request-line.
 func emptyLine(p []byte) (skip int, complete bool) {
 	switch {
 	case len(p) == 0 || len(p) == 1 && p[0] == '\r':
@@ -75,8 +78,9 @@ func emptyLine(p []byte) (skip int, complete bool) {
 	return 0, true
 }
 
-// worthParsing says whether a head that was incomplete with p[:from] can be anything else with p. It keeps the cost of a
-// head that comes byte by byte linear: only the end of a line, a control character or the limit changes the answer.
+// worthParsing tells whether parsing p can have another result than parsing p[:from], which was
+// incomplete. Only the end of a line, a control character or the limit changes the result. It keeps
+// the cost of a head that arrives byte by byte linear.
 func worthParsing(p []byte, from int, lim Limits) bool {
 	if len(p) >= lim.effective().HeadBytes || from > 0 && p[from-1] == '\r' {
 		return true
@@ -124,7 +128,7 @@ func (h *Head) parse(p []byte, lim Limits) (n int, refusal *Refusal) {
 	}
 }
 
-// reset empties h. What the array holds beyond count is never read, so it stays.
+// reset empties h. The array keeps its old content, because it is never read beyond count.
 func (h *Head) reset(p []byte) {
 	h.p = p
 	h.method, h.target, h.path, h.query, h.host = span{}, span{}, span{}, span{}, span{}
@@ -132,10 +136,11 @@ func (h *Head) reset(p []byte) {
 	h.kinds = [kindCount]uint8{}
 }
 
-// lineEnd is the position of the CRLF that ends the line at the position at, or -1 if p ends before it.
+// lineEnd is the position of the CRLF that ends the line at the position at, or -1 if p ends before
+// it.
 //
-// RFC 9112, 2.2: a recipient MAY recognise a bare LF as a line terminator. This one does not, for another in front of it
-// may not either, and MUST treat a bare CR as invalid.
+// RFC 9112, 2.2: a recipient MAY recognize a bare LF as a line terminator. This one does not,
+// because a proxy in front of it may not either. A bare CR MUST be treated as invalid.
 func lineEnd(p []byte, at int) (int, *Refusal) {
 	for i := at; i < len(p); i++ {
 		b := p[i]
@@ -144,7 +149,8 @@ func lineEnd(p []byte, at int) (int, *Refusal) {
 		case b == '\n':
 			return 0, badLineEnd
 		case b != '\r':
-			// RFC 9110, 5.5: CR, LF and NUL MUST be rejected; the other control characters are not in the grammar.
+			// RFC 9110, 5.5: CR, LF and NUL MUST be rejected; the other control characters are not
+			// in the grammar.
 			return 0, badControl
 		case i+1 == len(p):
 			return -1, nil
@@ -191,19 +197,21 @@ func (h *Head) field(from, to int) *Refusal {
 	return h.note(k, h.fields[h.count-1].value)
 }
 
-// badFieldName says what is wrong with a field whose name ends at the position at.
+// badFieldName tells what is wrong with a field line whose name ends at the position at.
 func badFieldName(line []byte, at int) *Refusal {
 	switch {
 	case isSpace(line[0]):
-		// RFC 9112, 5.2: a server that receives an obs-fold in a request MUST reject it or replace it. Section 2.2: white
-		// space between the start-line and the first field is to be rejected as well.
+		// RFC 9112, 5.2: a server that receives an obs-fold in a request MUST reject it or replace
+		// it. Section 2.2: white space between the start-line and the first field is to be rejected
+		// as well.
 		return badFold
 	case line[0] == ':':
 		return badEmptyName
 	case at == len(line) || bytes.IndexByte(line, ':') < 0:
 		return badNoColon
 	case isSpace(line[at]):
-		// RFC 9112, 5.1: a server MUST reject white space between a field name and the colon with 400.
+		// RFC 9112, 5.1: a server MUST reject white space between a field name and the colon with
+		// 400.
 		return badNameSpace
 	}
 	return badName
@@ -224,7 +232,8 @@ func (h *Head) Method() []byte { return h.bytes(h.method) }
 // Target is the whole request target.
 func (h *Head) Target() []byte { return h.bytes(h.target) }
 
-// Path is the target's path, still percent-encoded; "*" for the asterisk form. The caller must not change it.
+// Path is the target's path, still percent-encoded; "*" for the asterisk form. The caller must not
+// change it.
 func (h *Head) Path() []byte {
 	if h.flags&flagRootPath != 0 {
 		return rootPath
@@ -232,11 +241,11 @@ func (h *Head) Path() []byte {
 	return h.bytes(h.path)
 }
 
-// Query is what follows the target's question mark, still percent-encoded.
+// Query is what follows the question mark of the target, still percent-encoded.
 func (h *Head) Query() []byte { return h.bytes(h.query) }
 
-// Host is the host, with the port if there is one: of an absolute-form target, else of the Host field. It is empty only
-// in an HTTP/1.0 request.
+// Host is the host, with the port if there is one: of an absolute-form target, else of the Host
+// field. It is empty only in an HTTP/1.0 request.
 func (h *Head) Host() []byte { return h.bytes(h.host) }
 
 // Minor is the minor version: 1 for HTTP/1.1, 0 for HTTP/1.0.
@@ -245,17 +254,17 @@ func (h *Head) Minor() int { return int(h.minor) }
 // ContentLength is the declared length of the body in bytes, -1 if none was declared.
 func (h *Head) ContentLength() int64 { return h.length }
 
-// Chunked says whether the body comes in chunks.
+// Chunked tells whether the body comes in chunks.
 func (h *Head) Chunked() bool { return h.flags&flagChunked != 0 }
 
-// HasBody says whether any byte of a body follows.
+// HasBody tells whether any byte of a body follows.
 func (h *Head) HasBody() bool { return h.Chunked() || h.length > 0 }
 
 // Bytes is the whole head as it was sent, without an empty line in front of it.
 func (h *Head) Bytes() []byte { return h.p }
 
-// KeepAlive says whether another request may follow on the connection. Clients of HTTP/1.0 that ask for it are not given it, which
-// RFC 9112, 9.3 allows.
+// KeepAlive tells whether another request may follow on the connection. It is false for every
+// HTTP/1.0 client, also for one that asks for it; RFC 9112, 9.3 allows that.
 func (h *Head) KeepAlive() bool { return h.minor == 1 && h.flags&flagClose == 0 }
 
 // Fields is the number of header fields.
@@ -267,7 +276,8 @@ func (h *Head) Field(i int) (name, value []byte) {
 	return h.bytes(f.name), h.bytes(f.value)
 }
 
-// Get is the value of the first field of that name, which is given in lower case; ok is false if there is none.
+// Get is the value of the first field of that name, which is given in lower case; ok is false if
+// there is none.
 func (h *Head) Get(name string) (value []byte, ok bool) {
 	for i := range int(h.count) {
 		if f := &h.fields[i]; equalFold(h.bytes(f.name), name) {
@@ -277,16 +287,16 @@ func (h *Head) Get(name string) (value []byte, ok bool) {
 	return nil, false
 }
 
-// UpgradeRequested says whether the client asks for another protocol on this connection, whatever it is. RFC 9110, 7.8:
-// a server MUST ignore an Upgrade header field in an HTTP/1.0 request.
+// UpgradeRequested tells whether the client asks for another protocol on this connection. RFC 9110,
+// 7.8: a server MUST ignore an Upgrade header field in an HTTP/1.0 request.
 func (h *Head) UpgradeRequested() bool {
 	return h.minor == 1 && h.flags&flagUpgrade != 0 && h.flags&flagSwitch != 0
 }
 
-// WebSocketRequested says whether that protocol is WebSocket.
+// WebSocketRequested tells whether the client asks for WebSocket on this connection.
 func (h *Head) WebSocketRequested() bool {
 	return h.UpgradeRequested() && h.flags&flagWebSocket != 0
 }
 
-// isHead says whether the answer must not have a body.
+// isHead tells whether the request is a HEAD request, whose answer must not have a body.
 func (h *Head) isHead() bool { return string(h.Method()) == "HEAD" }

@@ -1,4 +1,5 @@
-// Tests of the request head: what passes, what is refused and why, and that no split of the bytes changes it.
+// Tests of the request head: what passes, what is refused and why, and that no split of the bytes
+// changes it.
 
 package edge
 
@@ -228,7 +229,8 @@ func TestHeadFields(t *testing.T) {
 	}
 }
 
-// checkSplits parses every beginning of p, as it would come in pieces: none may be judged otherwise than p.
+// checkSplits parses every beginning of p, as it would come in pieces: none may be judged otherwise
+// than p.
 func checkSplits(t *testing.T, p []byte) {
 	t.Helper()
 	var h Head
@@ -337,7 +339,8 @@ var browserHead = []byte(head("GET /ws?topic=news&topic=sports HTTP/1.1", "Host:
 	"Accept-Language: en-GB,en-US;q=0.9,en;q=0.8", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 	"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"))
 
-// BenchmarkParseHead is a browser's request head read by the rules of RFC 9112, without the judgement of what it asks for.
+// BenchmarkParseHead is a browser's request head read by the rules of RFC 9112, without the
+// judgement of what it asks for.
 func BenchmarkParseHead(b *testing.B) {
 	var h Head
 	b.SetBytes(int64(len(browserHead)))

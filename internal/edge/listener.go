@@ -1,4 +1,4 @@
-// The way from a loop to net/http: a net.Listener that is fed with descriptors.
+// Listener: the way of a connection from a loop to net/http.
 
 package edge
 
@@ -13,24 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenerOptions says what a Listener is made of.
+// ListenerOptions configures a Listener.
 type ListenerOptions struct {
 	// Addr is what Listener.Addr returns: the public port.
 	Addr net.Addr
 	// Limits bounds the heads on its connections.
 	Limits Limits
-	// HeadTimeout is how long a later head on a connection may take from its first byte; 0 means no limit.
+	// Hosts are the values of Host that are served.
+	Hosts HostRules
+	// HeadTimeout is how long a later head on a connection may take from its first byte; 0 means no
+	// limit.
 	HeadTimeout time.Duration
+	// BodyTimeout is how long a request body may take in all, from the first read of it; 0 means no
+	// limit. BodyIdleTimeout holds for the time between two of its bytes.
+	BodyTimeout time.Duration
 	// QueueMax is the number of connections that may wait for Accept; 0 means FallbackQueueMax.
 	QueueMax int
-	// Release gets the tag of each connection that has ended, once. Any goroutine. It may be nil.
+	// Release is called once with the tag of each connection that has ended, on any goroutine. It
+	// may be nil.
 	Release func(tag uint32)
-	// Refused hears of each refusal. Any goroutine. It may be nil.
+	// Refused is called with each refusal, on any goroutine. It may be nil.
 	Refused func(r *Refusal)
 }
 
-// Listener is a net.Listener whose connections come from the loops. A server on it must have ConnState as its ConnState
-// hook. Any goroutine may call its methods.
+// Listener is a net.Listener whose connections come from the loops. A server on it must have
+// ConnState as its ConnState hook. Any goroutine may call its methods.
 type Listener struct {
 	opt     ListenerOptions
 	queue   chan delivery
@@ -39,7 +46,7 @@ type Listener struct {
 	closed  atomic.Bool
 }
 
-// delivery is a connection on its way: the Listener's to close.
+// delivery is a connection in the queue; the Listener closes it if it is not accepted.
 type delivery struct {
 	fd    int
 	first []byte
@@ -56,16 +63,17 @@ func NewListener(opt ListenerOptions) *Listener {
 	return &Listener{opt: opt, queue: make(chan delivery, opt.QueueMax), done: make(chan struct{})}
 }
 
-// ConnState is to be the ConnState hook of the http.Server, or to be called by it: it tells a Conn that it is hijacked.
+// ConnState tells a Conn that it is hijacked. It must be the ConnState hook of the http.Server, or
+// be called by that hook.
 func ConnState(c net.Conn, state http.ConnState) {
 	if conn, ok := c.(*Conn); ok && state == http.StateHijacked {
 		conn.Hijacked()
 	}
 }
 
-// Deliver hands over a connected non-blocking socket, the bytes already read from it, which the Listener keeps, and its
-// tag. False means that the queue is full or the Listener closed, and that all of it is still the caller's. It does not
-// block.
+// Deliver hands over a connected non-blocking socket, the bytes already read from it, which the
+// Listener keeps, and its tag. False means that the queue is full or the Listener is closed; then
+// the caller keeps all three. It does not block.
 func (l *Listener) Deliver(fd int, first []byte, tag uint32) bool {
 	if !l.reserve() {
 		return false
@@ -74,7 +82,7 @@ func (l *Listener) Deliver(fd int, first []byte, tag uint32) bool {
 	return true
 }
 
-// reserve takes a place in the queue, which put must fill.
+// reserve takes a place in the queue; the caller must fill it with put.
 func (l *Listener) reserve() bool {
 	if l.closed.Load() {
 		return false
@@ -86,11 +94,12 @@ func (l *Listener) reserve() bool {
 	return true
 }
 
-// put fills a reserved place. It never blocks, for there are as many places as the channel has.
+// put fills a reserved place. It never blocks, because no more places are given out than the
+// channel has.
 func (l *Listener) put(d delivery) {
 	l.queue <- d
-	// Close empties the queue after it has set closed, and we look at closed after the queue has our connection: whatever
-	// the order, one of the two finds it.
+	// Close sets closed and then empties the queue; put fills the queue and then reads closed. In
+	// any order of these, one of the two finds the connection.
 	if l.closed.Load() {
 		l.discard()
 	}
@@ -115,8 +124,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// open makes a net.Conn of a delivery. net works on a duplicate of the descriptor; where there is none left, the peer is
-// told so on the one that there is, and the result is nil.
+// open makes a net.Conn of a delivery. Package net duplicates the descriptor; if no descriptor is
+// left, the peer gets a refusal on the first one, and the result is nil.
 func (l *Listener) open(d delivery) net.Conn {
 	file := os.NewFile(uintptr(d.fd), "connection")
 	defer file.Close()
@@ -125,13 +134,14 @@ func (l *Listener) open(d delivery) net.Conn {
 		return socket
 	}
 	l.refused(RefuseOverCapacity)
-	// As much as the socket takes: there is nothing to wait with.
+	// One non-blocking write: there is no descriptor with which to wait for room.
 	_, _ = unix.Write(d.fd, AppendRefusal(nil, RefuseOverCapacity, true))
 	l.release(d.tag)
 	return nil
 }
 
-// Close ends Accept, and closes the connections that wait for it. Those already accepted stay.
+// Close ends Accept and closes the connections in the queue. Connections already accepted stay
+// open.
 func (l *Listener) Close() error {
 	if !l.closed.CompareAndSwap(false, true) {
 		return net.ErrClosed
@@ -154,7 +164,7 @@ func (l *Listener) discard() {
 	}
 }
 
-// Addr is the address that the connections came to.
+// Addr is ListenerOptions.Addr.
 func (l *Listener) Addr() net.Addr { return l.opt.Addr }
 
 func (l *Listener) release(tag uint32) {

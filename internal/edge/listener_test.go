@@ -251,7 +251,8 @@ func TestListenerSeesTheClientGo(t *testing.T) {
 	}
 }
 
-// TestListenerLetsTheRunningHandlerBe: a bad head behind a good request is not the good one's fault.
+// TestListenerLetsTheRunningHandlerBe: a bad head behind a good request is not the good one's
+// fault.
 func TestListenerLetsTheRunningHandlerBe(t *testing.T) {
 	goOn := make(chan struct{})
 	s := newSite(t, ListenerOptions{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,14 +1,17 @@
-// Which pages may talk to the node: rules for the Origin header field (RFC 6454, RFC 6455 section 10.2).
+// OriginRules: which web pages may use the node, by the Origin header field (RFC 6454; RFC 6455,
+// section 10.2).
 
 package edge
 
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
-// OriginRules says which values of Origin are allowed. The zero value allows the same host. Immutable; any goroutine.
+// OriginRules decides which values of Origin are allowed. The zero value allows the host of the
+// request. It is immutable; any goroutine may use it.
 type OriginRules struct {
 	listed   bool // there are rules, so the same host is allowed only if one says so
 	all      bool
@@ -100,21 +103,43 @@ func hasPort(host string) bool {
 	return port != nil
 }
 
-// Check judges the Origin of a parsed head. A client that sends none is not a browser, and could have sent any: it is
-// allowed. Two of them are nobody's.
+// Check judges the Origin of a parsed head. A client without Origin is allowed: it is not a
+// browser, and it could have sent any value. Two Origin fields are refused.
 func (o *OriginRules) Check(h *Head) *Refusal {
 	origin, n := h.Origin()
 	switch {
 	case n == 0:
 		return nil
-	case n > 1 || !o.Allowed(origin, h.Host()):
-		return RefuseOrigin
+	case n > 1:
+		return RefuseOrigin.With("more than one Origin header field")
+	case !o.Allowed(origin, h.Host()):
+		return OriginRefusal(string(origin))
 	}
 	return nil
 }
 
-// Allowed judges the value of one Origin field in a request to host (a name, with the port if one was given). It
-// allocates nothing.
+// OriginRefusal is RefuseOrigin for one origin, with the flag that would allow it.
+func OriginRefusal(origin string) *Refusal {
+	return RefuseOrigin.With("the Origin " + quoted([]byte(origin)) + " is not allowed here; --origin allows it")
+}
+
+// All tells whether every origin is allowed: then no answer may allow credentials, because any page
+// could use those of any visitor.
+func (o *OriginRules) All() bool { return o.all }
+
+// quotedBytesMax bounds what an answer or a log line repeats of a header field, in bytes.
+const quotedBytesMax = 200
+
+// quoted is a value of a request in quotes, shortened and in ASCII.
+func quoted(value []byte) string {
+	if len(value) > quotedBytesMax {
+		return strconv.QuoteToASCII(string(value[:quotedBytesMax])) + "..."
+	}
+	return strconv.QuoteToASCII(string(value))
+}
+
+// Allowed judges the value of one Origin field in a request to host (a name, with the port if one
+// was given). It allocates nothing.
 func (o *OriginRules) Allowed(origin, host []byte) bool {
 	if o.all {
 		return true
@@ -137,7 +162,8 @@ func (o *OriginRules) Allowed(origin, host []byte) bool {
 	return false
 }
 
-// splitOrigin takes a serialised origin apart: RFC 6454, 6.2. The port is the one that is meant if none is written.
+// splitOrigin splits a serialized origin: RFC 6454, 6.2. The port is the scheme's default if none
+// is written.
 func splitOrigin(p []byte) (scheme, name, port []byte, ok bool) {
 	end := bytes.Index(p, []byte("://"))
 	if end < 0 || !validScheme(p[:end]) || !validHost(p[end+3:]) {
@@ -163,7 +189,8 @@ var (
 	portHTTPS = []byte("443")
 )
 
-// effectivePort is the port that is meant: the one written, which begins with its colon, or the scheme's.
+// effectivePort is the port that is written, which begins with its colon, or else the scheme's
+// default.
 func effectivePort(scheme, port []byte) []byte {
 	switch {
 	case len(port) > 1:
@@ -176,8 +203,8 @@ func effectivePort(scheme, port []byte) []byte {
 	return nil
 }
 
-// sameHost says whether an origin has the host and port of the request. A request that came through a proxy which ends
-// TLS is plain HTTP here, so the scheme is the origin's.
+// sameHost tells whether an origin has the host and port of the request. The scheme is taken from
+// the origin, because behind a proxy that terminates TLS the request is plain HTTP.
 func sameHost(scheme, name, port, host []byte) bool {
 	if len(host) == 0 || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
 		return false

@@ -125,7 +125,7 @@ func TestOriginCheck(t *testing.T) {
 		{"Origin:\r\n", RefuseOrigin},
 		{"Origin: http://h\r\norigin: http://h\r\n", RefuseOrigin},
 	} {
-		if got := rules.Check(parsed(t, "GET / HTTP/1.1\r\nHost: h\r\n"+tt.origins+"\r\n")); got != tt.want {
+		if got := rules.Check(parsed(t, "GET / HTTP/1.1\r\nHost: h\r\n"+tt.origins+"\r\n")); got != tt.want && !got.Is(tt.want) {
 			t.Errorf("%q: %v", tt.origins, got)
 		}
 	}

@@ -1,4 +1,4 @@
-// The PROXY protocol: what a proxy that passes on bytes says in front of them of the client it has them from.
+// The PROXY protocol: the header in which a proxy that forwards bytes names the client.
 
 package edge
 
@@ -8,13 +8,13 @@ import (
 	"net/netip"
 )
 
-// Beginnings of the header: HAProxy's proxy-protocol.txt, 2.1 and 2.2.
+// How the two versions of the header begin: HAProxy's proxy-protocol.txt, 2.1 and 2.2.
 const (
 	proxyText      = "PROXY "
 	proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 )
 
-// Where things stand in the binary header.
+// Positions in the binary header.
 const (
 	proxyCommandAt = len(proxySignature)
 	proxyFamilyAt  = proxyCommandAt + 1
@@ -33,10 +33,11 @@ const (
 	proxyUnixStream  = 0x31
 )
 
-// parseProxy parses the PROXY header that p begins with. complete false means that more bytes are needed. n is the length
-// of the header, and 0 if p begins with something else. The client is not valid where the header names none, and the
-// connection is the peer's own: LOCAL, UNKNOWN, UNSPEC, and a client on a Unix socket. It keeps nothing of p and starts
-// from the beginning each time. Any goroutine.
+// parseProxy parses the PROXY header that p begins with. complete false means that more bytes are
+// needed. n is the length of the header, and 0 if p begins with something else. The client is not
+// valid if the header names none (LOCAL, UNKNOWN, UNSPEC, or a client on a Unix socket); then the
+// peer itself is the client. It keeps nothing of p; each call starts from the beginning. Any
+// goroutine.
 func parseProxy(p []byte) (client netip.AddrPort, n int, complete bool, refusal *Refusal) {
 	switch {
 	case begins(p, proxyText):
@@ -47,7 +48,7 @@ func parseProxy(p []byte) (client netip.AddrPort, n int, complete bool, refusal 
 	return client, 0, true, nil
 }
 
-// begins says whether p begins with want, or may when there is more of it.
+// begins tells whether p begins with want, as far as p goes.
 func begins(p []byte, want string) bool {
 	n := min(len(p), len(want))
 	return string(p[:n]) == want[:n]
@@ -115,7 +116,7 @@ func proxyPort(word []byte) (uint16, bool) {
 	return uint16(port), port <= 65535
 }
 
-// parseProxyBinary parses version 2. What is behind the addresses, TLVs, is passed over.
+// parseProxyBinary parses version 2. The TLVs behind the addresses are ignored.
 func parseProxyBinary(p []byte) (client netip.AddrPort, n int, complete bool, refusal *Refusal) {
 	switch {
 	case len(p) > proxyCommandAt && p[proxyCommandAt] != proxyV2Local && p[proxyCommandAt] != proxyV2Proxy:
@@ -125,7 +126,8 @@ func parseProxyBinary(p []byte) (client netip.AddrPort, n int, complete bool, re
 	}
 	length := int(binary.BigEndian.Uint16(p[proxyLengthAt:]))
 	var addrBytes int // of one address
-	// 2.2: for LOCAL, the receiver must discard the protocol block including the family, which is ignored.
+	// 2.2: for LOCAL, the receiver must discard the protocol block including the family, which is
+	// ignored.
 	if p[proxyCommandAt] == proxyV2Proxy {
 		switch p[proxyFamilyAt] {
 		case proxyTCP4:

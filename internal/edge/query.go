@@ -1,20 +1,22 @@
-// Parameters of a raw query, as the URL standard's form encoding has them, decoded strictly.
+// Params: the parameters of a raw query, in the form encoding of the URL standard, decoded
+// strictly.
 
 package edge
 
 import "bytes"
 
-// Params walks over the parameters of a raw query. The zero value is an empty query.
+// Params iterates over the parameters of a raw query. The zero value is an empty query.
 type Params struct {
 	rest  []byte
 	count int
 }
 
-// NewParams walks over raw, the part of the target behind the question mark, and keeps it.
+// NewParams iterates over raw, the part of the target behind the question mark, and keeps it.
 func NewParams(raw []byte) Params { return Params{rest: raw} }
 
-// Next is the next parameter, decoded; ok is false behind the last one, and when the query is refused. Without a
-// percent sign or a plus in it, name and value are slices of the query; else they are new.
+// Next is the next parameter, decoded; ok is false after the last one, and if the query is refused.
+// name and value are slices of the query, or newly allocated if they contain a percent sign or a
+// plus.
 func (q *Params) Next() (name, value []byte, ok bool, refusal *Refusal) {
 	for len(q.rest) > 0 {
 		var pair []byte
@@ -36,8 +38,8 @@ func (q *Params) Next() (name, value []byte, ok bool, refusal *Refusal) {
 	return nil, nil, false, nil
 }
 
-// QueryValues appends the values of all parameters of that name to dst, in their order. The whole query is judged, also
-// where it is about other parameters. Any goroutine.
+// QueryValues appends the values of all parameters of that name to dst, in their order. It refuses
+// a query with a malformed parameter of any name. Any goroutine.
 func QueryValues(dst []string, raw []byte, name string) ([]string, *Refusal) {
 	for q := NewParams(raw); ; {
 		key, value, ok, refusal := q.Next()
@@ -49,24 +51,6 @@ func QueryValues(dst []string, raw []byte, name string) ([]string, *Refusal) {
 		}
 		if string(key) == name {
 			dst = append(dst, string(value))
-		}
-	}
-}
-
-// QueryValue is the value of a parameter that may appear once; ok is false if it does not. Any goroutine.
-func QueryValue(raw []byte, name string) (value string, ok bool, refusal *Refusal) {
-	for q := NewParams(raw); ; {
-		key, v, more, refusal := q.Next()
-		switch {
-		case refusal != nil:
-			return "", false, refusal
-		case !more:
-			return value, ok, nil
-		case string(key) != name:
-		case ok:
-			return "", false, badRepeatParam
-		default:
-			value, ok = string(v), true
 		}
 	}
 }

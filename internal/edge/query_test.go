@@ -39,25 +39,6 @@ func TestQueryValues(t *testing.T) {
 	}
 }
 
-func TestQueryValue(t *testing.T) {
-	for _, tt := range []struct {
-		raw, want string
-		ok        bool
-		refusal   *Refusal
-	}{
-		{"", "", false, nil},
-		{"id=1&x=2", "1", true, nil},
-		{"id=", "", true, nil},
-		{"id=1&id=1", "", false, badRepeatParam},
-		{"id=1&%", "", false, badQuery},
-	} {
-		got, ok, refusal := QueryValue([]byte(tt.raw), "id")
-		if got != tt.want || ok != tt.ok || refusal != tt.refusal {
-			t.Errorf("%q: %q, %t, %v", tt.raw, got, ok, refusal)
-		}
-	}
-}
-
 func TestPathUnescape(t *testing.T) {
 	if got, ok := PathUnescape([]byte("/a+b%2Fc")); !ok || string(got) != "/a+b/c" {
 		t.Errorf("%q, %t", got, ok)

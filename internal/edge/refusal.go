@@ -1,4 +1,4 @@
-// Why a request was not let through, and the HTTP answer that says so.
+// Refusal: why a request is not served, and the HTTP answer that says so.
 
 package edge
 
@@ -7,12 +7,16 @@ import (
 	"strconv"
 )
 
-// Refusal is why a request is not let through. Refusals are static and immutable: compare pointers. A Refusal is an
-// error, and an http.Handler that gives the same answer to a request of net/http. Any goroutine.
+// Refusal is why a request is not served. Refusals are immutable; those of this package are
+// compared by pointer. A Refusal is an error, and an http.Handler that gives the same answer to a
+// request of net/http. Any goroutine.
 type Refusal struct {
 	Status int    // the HTTP status
 	Reason string // for a person; the body of the answer
 	Label  string // for the metric c100k_handshakes_rejected_total{reason}
+
+	setting string   // the flag of `c100k serve` that has decided; "": none
+	kind    *Refusal // the refusal that this one is a case of; nil: it is its own
 
 	retryAfter int    // seconds; 0: no Retry-After
 	upgrade    bool   // say what to upgrade to: RFC 9110, 15.5.22
@@ -54,12 +58,11 @@ var (
 	badCoding       = &Refusal{Status: 501, Label: "bad_request", Reason: "a transfer coding other than chunked"}
 	badTrailerNames = &Refusal{Status: 400, Label: "bad_request", Reason: "Trailer announces a field that frames the message"}
 
-	tooLongTarget  = &Refusal{Status: 414, Label: "head_too_large", Reason: "the request line is too long"}
-	tooLargeHead   = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request head is too large"}
-	tooManyFields  = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request has too many header fields"}
-	badQuery       = &Refusal{Status: 400, Label: "bad_request", Reason: "the query holds a malformed percent-encoding"}
-	tooManyParams  = &Refusal{Status: 400, Label: "bad_request", Reason: "the query has too many parameters"}
-	badRepeatParam = &Refusal{Status: 400, Label: "bad_request", Reason: "a query parameter that may appear once appears twice"}
+	tooLongTarget = &Refusal{Status: 414, Label: "head_too_large", setting: "--max-head", Reason: "the request line is too long: the head may have as many bytes as --max-head says"}
+	tooLargeHead  = &Refusal{Status: 431, Label: "head_too_large", setting: "--max-head", Reason: "the request head (cookies and other header fields) is too large: it may have as many bytes as --max-head says"}
+	tooManyFields = &Refusal{Status: 431, Label: "head_too_large", Reason: "the request has more than 100 header fields"}
+	badQuery      = &Refusal{Status: 400, Label: "bad_request", Reason: "the query holds a malformed percent-encoding"}
+	tooManyParams = &Refusal{Status: 400, Label: "bad_request", Reason: "the query has too many parameters"}
 )
 
 // Refusals of a body's framing, on connections that net/http serves.
@@ -87,30 +90,58 @@ var (
 	// RefuseNotUpgrade answers an ordinary request to a path that speaks WebSocket only.
 	RefuseNotUpgrade = &Refusal{Status: 426, Label: "not_upgrade", upgrade: true, Reason: "this path speaks WebSocket"}
 	// RefuseOrigin answers an Origin that the rules do not allow.
-	RefuseOrigin = &Refusal{Status: 403, Label: "origin", Reason: "this Origin is not allowed here"}
-	// RefuseOverCapacity answers a connection beyond Admission.Max, or beyond what net/http can take.
-	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", retryAfter: 5, Reason: "all connections of this node are in use"}
+	RefuseOrigin = &Refusal{Status: 403, Label: "origin", setting: "--origin", Reason: "this Origin is not allowed here"}
+	// RefuseOverCapacity answers a connection beyond Admission.Max, or beyond what net/http can
+	// take.
+	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", setting: "--max-conns", retryAfter: 5, Reason: "all connections of this node are in use (its --max-conns)"}
 	// RefusePerAddr answers a connection beyond Admission.MaxPerAddr.
-	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", retryAfter: 5, Reason: "too many connections from this address"}
-	// RefuseDraining answers a new stream on a node that is going down.
+	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", setting: "--max-conns-per-ip", retryAfter: 5, Reason: "too many connections from this address (this node's --max-conns-per-ip)"}
+	// RefuseDraining answers a new stream on a node that is shutting down.
 	RefuseDraining = &Refusal{Status: 503, Label: "draining", retryAfter: 1, Reason: "this node is shutting down"}
-	// RefuseNoSocket answers a request for a stream on a connection whose socket cannot be taken over from net/http.
+	// RefuseNoSocket answers a request for a stream on a connection whose socket cannot be taken
+	// over from net/http.
 	RefuseNoSocket = &Refusal{Status: 501, Label: "bad_handshake", Reason: "streams are not served over this server's own TLS, nor over a connection that is no plain TCP socket"}
-	// RefuseWaiting answers a request that would have to wait, beyond WaitingMax or WaitingBytesMax.
+	// RefuseWaiting answers a request that would have to wait, beyond WaitingMax or
+	// WaitingBytesMax.
 	RefuseWaiting = &Refusal{Status: 503, Label: "waiting", retryAfter: 1, Reason: "too many requests of this node are waiting to be authorized"}
-	// RefuseUnanswered answers a request about which nobody has decided in time.
+	// RefuseUnanswered answers a request that has waited for an answer too long.
 	RefuseUnanswered = &Refusal{Status: 503, Label: "unanswered", retryAfter: 1, Reason: "this request was not authorized in time"}
+	// RefuseBodyTimeout is the error of reading a request body that did not arrive in time.
+	RefuseBodyTimeout = &Refusal{Status: 408, Label: "timeout", setting: "--body-timeout", Reason: "the request body did not arrive in time"}
+	// RefuseHost answers a request whose Host is not one of this node's names.
+	RefuseHost = &Refusal{Status: 421, Label: "host", setting: "--host", Reason: "this node does not serve this Host"}
+	// RefuseBusy answers a request for net/http on a node that serves as many already as it may.
+	RefuseBusy = &Refusal{Status: 503, Label: "max_requests", setting: "--max-requests", retryAfter: 5, Reason: "this node serves as many HTTP requests as it may at one time"}
 	// RefuseTimeout answers a head that was not complete in time.
-	RefuseTimeout = &Refusal{Status: 408, Label: "timeout", Reason: "the request head did not arrive in time"}
+	RefuseTimeout = &Refusal{Status: 408, Label: "timeout", setting: "--handshake-timeout", Reason: "the request head did not arrive in time"}
 )
+
+// Setting is the flag of `c100k serve` whose value has decided, or "" if none has.
+func (r *Refusal) Setting() string { return r.setting }
+
+// With is r with another reason, for this one request. Is tells that it is a case of r.
+func (r *Refusal) With(reason string) *Refusal {
+	c := *r
+	c.Reason, c.kind = reason, r
+	return &c
+}
+
+// Is tells whether r is target or a case of it; errors.Is calls it.
+func (r *Refusal) Is(target error) bool {
+	t, ok := target.(*Refusal)
+	return ok && (r == t || r.kind != nil && r.kind == t)
+}
+
+// Temporary tells whether the same request may succeed later.
+func (r *Refusal) Temporary() bool { return r.retryAfter > 0 }
 
 // Error is the status and the reason in one line.
 func (r *Refusal) Error() string {
 	return strconv.Itoa(r.Status) + " " + http.StatusText(r.Status) + ": " + r.Reason
 }
 
-// AppendRefusal appends the whole HTTP answer to dst, which ends the connection; body false leaves the body out, as the
-// answer to HEAD must. It allocates only to grow dst. Any goroutine.
+// AppendRefusal appends the whole HTTP answer to dst, which ends the connection; body false leaves
+// the body out, as the answer to HEAD must. It allocates only to grow dst. Any goroutine.
 func AppendRefusal(dst []byte, r *Refusal, body bool) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(r.Status), 10)
@@ -127,7 +158,8 @@ func AppendRefusal(dst []byte, r *Refusal, body bool) []byte {
 		dst = append(dst, r.Allow...)
 	}
 	if r.upgrade {
-		// RFC 9110, 7.8: a sender of Upgrade MUST also send the connection option. RFC 6455, 4.4: the version spoken.
+		// RFC 9110, 7.8: a sender of Upgrade MUST also send the connection option. RFC 6455, 4.4:
+		// the version spoken.
 		dst = append(dst, "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: close, Upgrade\r\n\r\n"...)
 	} else {
 		dst = append(dst, "\r\nConnection: close\r\n\r\n"...)
@@ -139,7 +171,8 @@ func AppendRefusal(dst []byte, r *Refusal, body bool) []byte {
 	return append(dst, '\n')
 }
 
-// ServeHTTP gives the refusal as the answer to a request that net/http has parsed, and ends the connection.
+// ServeHTTP gives the refusal as the answer to a request that net/http has parsed, and ends the
+// connection.
 func (r *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
@@ -157,6 +190,6 @@ func (r *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		h.Set("Connection", "close, Upgrade")
 	}
 	w.WriteHeader(r.Status)
-	// A peer that has gone does not want the reason any more.
+	// An error means that the peer has left.
 	_, _ = w.Write([]byte(r.Reason + "\n"))
 }

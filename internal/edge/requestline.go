@@ -11,8 +11,8 @@ import (
 //
 //	request-line = method SP request-target SP HTTP-version
 //
-// RFC 9112, 3 lets a lenient server split at other white space; this one takes one SP, so that everybody on the way
-// sees the same three words.
+// RFC 9112, 3 lets a lenient server split at other white space. This one takes exactly one SP, so
+// that every recipient of the line sees the same three parts.
 func (h *Head) requestLine(end int) *Refusal {
 	line := h.p[:end]
 	first := bytes.IndexByte(line, ' ')
@@ -31,7 +31,7 @@ func (h *Head) requestLine(end int) *Refusal {
 	return h.requestTarget()
 }
 
-// version takes the two versions that are spoken here. RFC 9112, 2.3: it is case-sensitive.
+// version accepts HTTP/1.1 and HTTP/1.0. RFC 9112, 2.3: it is case-sensitive.
 func (h *Head) version(p []byte) *Refusal {
 	switch {
 	case string(p) == "HTTP/1.1":
@@ -45,7 +45,7 @@ func (h *Head) version(p []byte) *Refusal {
 	return badRequestLine
 }
 
-// requestTarget tells the four forms of RFC 9112, 3.2 apart.
+// requestTarget parses the four forms of RFC 9112, 3.2.
 func (h *Head) requestTarget() *Refusal {
 	target := h.Target()
 	switch {
@@ -77,8 +77,8 @@ func schemeLength(target []byte) int {
 	return 0
 }
 
-// absoluteForm parses the target behind its scheme. RFC 9112, 3.2.2: an origin server MUST ignore the Host field and use
-// the host of the target instead.
+// absoluteForm parses the target behind its scheme. RFC 9112, 3.2.2: an origin server MUST ignore
+// the Host field and use the host of the target instead.
 func (h *Head) absoluteForm(from uint16) *Refusal {
 	end := from
 	for end < h.target.to && h.p[end] != '/' && h.p[end] != '?' {
@@ -109,7 +109,8 @@ func (h *Head) pathAndQuery(from uint16) *Refusal {
 	if at == h.target.to {
 		return nil
 	}
-	// Escapes in the query are for who reads it: browsers send a lone percent sign there.
+	// Escapes in the query are checked where it is decoded: browsers send a single percent sign
+	// there.
 	h.query = span{at + 1, h.target.to}
 	if !is(h.Query(), inQuery) {
 		return badTarget
@@ -117,8 +118,9 @@ func (h *Head) pathAndQuery(from uint16) *Refusal {
 	return nil
 }
 
-// validHost says whether p is a host and perhaps a port: RFC 9110, 7.2. A host name is not empty and has no
-// percent-encoding: no resolver knows such a name, and it only serves to be seen differently by two parsers.
+// validHost tells whether p is a host with an optional port: RFC 9110, 7.2. A host name is not
+// empty and has no percent-encoding: no resolver knows such a name, and two parsers may read it
+// differently.
 func validHost(p []byte) bool {
 	if len(p) == 0 || len(p) > hostBytesMax {
 		return false
@@ -133,8 +135,8 @@ func validHost(p []byte) bool {
 	return is(name, inHost)
 }
 
-// splitPort cuts p at the colon of its port; port begins with the colon, and is nil without one. name is not empty unless
-// p is, or begins with the colon: then it is all of p, which is no host.
+// splitPort cuts p at the colon of its port; port begins with the colon, and is nil without one. A
+// p that begins with the colon is not a host and is returned whole as name.
 func splitPort(p []byte) (name, port []byte) {
 	for i := len(p) - 1; i > 0; i-- {
 		switch {
@@ -147,7 +149,7 @@ func splitPort(p []byte) (name, port []byte) {
 	return p, nil
 }
 
-// validPort says whether p is a port number. The grammar allows an empty one.
+// validPort tells whether p is a port number. The grammar allows an empty one.
 func validPort(p []byte) bool {
 	if len(p) > 5 || !is(p, inDigits) {
 		return false

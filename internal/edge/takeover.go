@@ -1,33 +1,40 @@
-// The way back: a socket that net/http has served becomes a loop's.
+// TakeOver and TakeRequest: the way of a connection from net/http back to a loop.
 
 package edge
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
+	"sort"
+	"strconv"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Taken is a socket taken over from net/http. FD is non-blocking, closed on exec, and the caller's to close.
+// Taken is a socket taken over from net/http. FD is non-blocking and closed on exec; the caller
+// closes it.
 type Taken struct {
 	FD    int
 	First []byte // read from the socket, and no request's: goes to the new role
 	Tag   uint32 // what Admission gave, if Admitted; it is the caller's to release
 
-	// Admitted says whether the connection came through a Listener. If not, it came from somebody else's, was not counted,
-	// and has no tag.
+	// Admitted tells whether the connection came through a Listener. If not, it comes from another
+	// listener, was not counted, and has no tag.
 	Admitted bool
 }
 
-// TakeOver takes the socket of a request away from net/http, inside its handler. It fails with http.ErrNotSupported, and
-// the handler has to answer, where the ResponseWriter cannot be hijacked, as with HTTP/2. Where it turns out later that
-// there is no socket to take (TLS that net/http does itself, a net.Conn that wraps another), the client has been told so
-// with RefuseNoSocket, and the connection is closed.
+// TakeOver takes the socket of a request away from net/http, inside its handler. If the
+// ResponseWriter cannot be hijacked, as with HTTP/2, it fails with http.ErrNotSupported, and the
+// handler must answer. If the hijacked connection has no socket of its own (TLS by net/http, a
+// net.Conn that wraps another), it fails after it has sent RefuseNoSocket and closed the
+// connection.
 func TakeOver(w http.ResponseWriter) (Taken, error) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -41,14 +48,14 @@ func TakeOver(w http.ResponseWriter) (Taken, error) {
 			return taken, nil
 		}
 	}
-	// If the peer does not take the answer, there is nobody left to tell.
+	// An error means that the peer does not read the answer; nothing else can be done.
 	_ = conn.SetWriteDeadline(time.Now().Add(refusalLinger))
 	_, _ = conn.Write(AppendRefusal(nil, RefuseNoSocket, true))
 	conn.Close()
 	return Taken{}, fmt.Errorf("edge: take over: %w", err)
 }
 
-// take takes the socket out of a hijacked connection.
+// take extracts the socket from a hijacked connection.
 func take(conn net.Conn) (Taken, error) {
 	if c, ok := conn.(*Conn); ok {
 		fd, first, err := c.Take()
@@ -61,8 +68,9 @@ func take(conn net.Conn) (Taken, error) {
 	return Taken{FD: fd}, conn.Close()
 }
 
-// Take ends the Conn but not the connection: fd is its socket, buffered what was read from it and not delivered, and the
-// tag is now the caller's to release. It is for a handler that has hijacked it; no Read may be running.
+// Take ends the Conn but not the connection: fd is its socket, buffered what was read from it and
+// not delivered. From now on the caller releases the tag. It is for a handler that has hijacked the
+// connection; no Read may be running.
 func (c *Conn) Take() (fd int, buffered []byte, err error) {
 	c.Hijacked()
 	fd, err = duplicate(c.Conn)
@@ -75,12 +83,13 @@ func (c *Conn) Take() (fd int, buffered []byte, err error) {
 	}
 	buffered = c.buf[c.early:]
 	c.buf, c.store, c.early = nil, nil, 0
-	// The duplicate keeps the connection; an error here would not change that.
+	// The duplicate keeps the connection open, also if this fails.
 	_ = c.Conn.Close()
 	return fd, buffered, nil
 }
 
-// duplicate is a second descriptor of the socket, closed on exec and, like the first, non-blocking.
+// duplicate makes a second descriptor of the socket, closed on exec and, like the first,
+// non-blocking.
 func duplicate(conn net.Conn) (fd int, err error) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -101,4 +110,77 @@ func duplicate(conn net.Conn) (fd int, err error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// RefuseHTTP2 is the answer to a request for a stream over another version than 1.
+var RefuseHTTP2 = &Refusal{Status: 505, Label: "bad_handshake", Reason: "streams are served over HTTP/1.1"}
+
+// TakeRequest takes the socket of a request away from net/http, inside its handler, so that a loop
+// serves the request: the loop adopts fd in the head role with tag and first, as if the request had
+// just arrived. If the connection did not come through a Listener, a admits it. ok false: the
+// request was refused, and answered if that was possible; refused, which may be nil, was called.
+func TakeRequest(w http.ResponseWriter, r *http.Request, a *Admission, refused func(*Refusal)) (fd int, tag uint32, first []byte, ok bool) {
+	if refused == nil {
+		refused = func(*Refusal) {}
+	}
+	head, refusal := headOf(r)
+	if refusal == nil && r.TLS != nil {
+		refusal = RefuseNoSocket // the bytes on the socket are net/http's to encrypt
+	}
+	if refusal != nil {
+		refused(refusal)
+		refusal.ServeHTTP(w, r)
+		return -1, 0, nil, false
+	}
+	taken, err := TakeOver(w)
+	if err != nil {
+		refused(RefuseNoSocket)
+		if errors.Is(err, http.ErrNotSupported) {
+			RefuseNoSocket.ServeHTTP(w, r) // it is still net/http's; otherwise TakeOver has said it
+		}
+		return -1, 0, nil, false
+	}
+	tag, ok = taken.Tag, true
+	if !taken.Admitted {
+		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+		tag, ok = a.AdmitRequest(peer.Addr())
+	}
+	if !ok {
+		// RefusalsMax refusals are under way: one write, without waiting for room.
+		_, _ = unix.Write(taken.FD, DismissalOf(tag))
+		unix.Close(taken.FD)
+		return -1, 0, nil, false
+	}
+	return taken.FD, tag, append(head, taken.First...), true
+}
+
+// headOf serializes the head of a parsed request. The parser of this package checks it again on the
+// loop, and refuses there what net/http has accepted and it does not. A body is still on the
+// socket, as it was sent.
+func headOf(r *http.Request) ([]byte, *Refusal) {
+	if r.ProtoMajor != 1 {
+		return nil, RefuseHTTP2
+	}
+	var b bytes.Buffer
+	b.WriteString(r.Method + " " + r.URL.RequestURI() + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
+	names := make([]string, 0, len(r.Header))
+	for name := range r.Header {
+		if name != "Content-Length" && name != "Transfer-Encoding" { // as net/http has understood them
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		for _, value := range r.Header[name] {
+			b.WriteString(name + ": " + value + "\r\n")
+		}
+	}
+	switch {
+	case len(r.TransferEncoding) > 0:
+		b.WriteString("Transfer-Encoding: chunked\r\n")
+	case r.ContentLength > 0 || r.Method == http.MethodPost:
+		b.WriteString("Content-Length: " + strconv.FormatInt(r.ContentLength, 10) + "\r\n")
+	}
+	b.WriteString("\r\n")
+	return b.Bytes(), nil
 }

@@ -174,8 +174,8 @@ func TestRefusedUpgradeEndsTheConnection(t *testing.T) {
 	}
 }
 
-// TestUpgradeThroughAProxy: httputil.ReverseProxy reads from the hijacked connection and not from the buffer, so nothing
-// of what is behind the head may have got into the buffer.
+// TestUpgradeThroughAProxy: httputil.ReverseProxy reads from the hijacked connection and not from
+// the buffer, so nothing of what is behind the head may have got into the buffer.
 func TestUpgradeThroughAProxy(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()

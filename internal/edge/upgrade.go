@@ -7,14 +7,15 @@ import (
 	"encoding/base64"
 )
 
-// acceptGUID is what the server proves to know: RFC 6455, 1.3.
+// acceptGUID is the constant of the WebSocket handshake: RFC 6455, 1.3.
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // keyLength is the length of the base64 form of the 16 bytes of a key.
 const keyLength = 24
 
-// CheckUpgrade says whether h is a WebSocket handshake by RFC 6455, 4.2.1, and if not, what to answer. An ordinary
-// request is answered 426. The Origin and the subprotocols are judged apart. Any goroutine.
+// CheckUpgrade checks that h is a WebSocket handshake by RFC 6455, 4.2.1; the refusal is nil if it
+// is. An ordinary request is refused with 426. It does not look at the Origin and the subprotocols.
+// Any goroutine.
 func CheckUpgrade(h *Head) *Refusal {
 	switch {
 	case string(h.Method()) != "GET":
@@ -37,14 +38,14 @@ func CheckUpgrade(h *Head) *Refusal {
 	return nil
 }
 
-// only says whether there is exactly one field of the kind.
+// only tells whether there is exactly one field of the kind.
 func (h *Head) only(k kind) bool { return h.kinds[k] == 1 }
 
 // first is the value of the first field of the kind; there must be one.
 func (h *Head) first(k kind) []byte { return h.bytes(h.fields[h.indexes[k]].value) }
 
-// validKey says whether key is the base64 form of 16 bytes: 22 characters and two of padding. The four bits that the last
-// character has too many are not looked at, for the key is never decoded.
+// validKey tells whether key is the base64 form of 16 bytes: 22 characters and two of padding. The
+// four unused bits of the last character are not checked, because the key is never decoded.
 func validKey(key []byte) bool {
 	return len(key) == keyLength && is(key[:keyLength-2], inBase64) && string(key[keyLength-2:]) == "=="
 }
@@ -66,8 +67,8 @@ func (h *Head) Origin() (value []byte, n int) {
 	return h.first(kindOrigin), n
 }
 
-// Extensions is the value of Sec-WebSocket-Extensions; several fields are joined, which allocates. RFC 6455, 11.3.2: the
-// field may appear several times, and that is the same as one with all values.
+// Extensions is the value of Sec-WebSocket-Extensions; several fields are joined, which allocates.
+// RFC 6455, 11.3.2: several fields mean the same as one with all values.
 func (h *Head) Extensions() []byte {
 	switch h.kinds[kindExtensions] {
 	case 0:
@@ -89,9 +90,9 @@ func (h *Head) Extensions() []byte {
 	return joined
 }
 
-// SelectProtocol chooses the subprotocol: the first that the client offers and supported has, and so the one of them that
-// the client likes best. It is "" if there is none; then the answer must not name one. RFC 6455, 4.2.2, item 5.
-// Subprotocols are compared with their case. The result is an element of supported.
+// SelectProtocol chooses the subprotocol: the first one offered that is in supported, which is the
+// one that the client prefers. It is "" if there is none; then the answer must not name one. RFC
+// 6455, 4.2.2, item 5. Subprotocols are case-sensitive. The result is an element of supported.
 func SelectProtocol(h *Head, supported []string) (protocol string, refusal *Refusal) {
 	for i := range int(h.count) {
 		f := &h.fields[i]
@@ -134,8 +135,9 @@ func selectProtocol(list []byte, supported []string) (protocol string, refusal *
 	return protocol, nil
 }
 
-// AppendSwitching appends the answer 101 to dst. protocol and extensions are left out if empty, for an empty field breaks
-// clients. key has passed CheckUpgrade. It allocates only to grow dst. Any goroutine.
+// AppendSwitching appends the answer 101 to dst. protocol and extensions are left out if empty,
+// because clients fail on an empty field. CheckUpgrade has accepted key. It allocates only to grow
+// dst. Any goroutine.
 func AppendSwitching(dst, key []byte, protocol string, extensions []byte) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = AppendAccept(dst, key)
@@ -150,7 +152,8 @@ func AppendSwitching(dst, key []byte, protocol string, extensions []byte) []byte
 	return append(dst, "\r\n\r\n"...)
 }
 
-// AppendAccept appends the value of Sec-WebSocket-Accept that belongs to key: RFC 6455, 4.2.2, item 5.4.
+// AppendAccept appends the value of Sec-WebSocket-Accept that belongs to key: RFC 6455, 4.2.2, item
+// 5.4.
 func AppendAccept(dst, key []byte) []byte {
 	var joined [keyLength + len(acceptGUID)]byte
 	n := copy(joined[:keyLength], key)

@@ -1,4 +1,4 @@
-// Requests that wait: what the head role does while somebody else decides about a request.
+// Requests that wait: what the head role does while a verifier decides about a request.
 //
 // A token whose key must be fetched, or a web hook, takes longer than a turn of the loop. Such a
 // request goes through four steps:

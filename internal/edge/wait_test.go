@@ -143,8 +143,8 @@ func TestWaitRefused(t *testing.T) {
 	v.wantNothing(t)
 }
 
-// TestWaitAnsweredTwice: the second answer reaches neither the role that the connection has now nor another connection
-// on the same record.
+// TestWaitAnsweredTwice: the second answer reaches neither the role that the connection has now nor
+// another connection on the same record.
 func TestWaitAnsweredTwice(t *testing.T) {
 	v := newVerified(t, 0)
 	p := v.Connect(headRole)
@@ -283,7 +283,8 @@ func TestWaitTooMany(t *testing.T) {
 	v.wantNothing(t)
 }
 
-// TestWaitEarlyBytes: a client that sends without end while it waits is not read any further; none of it is lost.
+// TestWaitEarlyBytes: a client that sends without end while it waits is not read any further; none
+// of it is lost.
 func TestWaitEarlyBytes(t *testing.T) {
 	v := newVerified(t, 0)
 	p := v.Connect(headRole)
@@ -354,7 +355,8 @@ func TestWaitThenNetHTTP(t *testing.T) {
 	v.wantNothing(t)
 }
 
-// TestWaitAfterTakeRequest: a request that comes back from net/http ends in the head role, and waits there like any other.
+// TestWaitAfterTakeRequest: a request that comes back from net/http ends in the head role, and
+// waits there like any other.
 func TestWaitAfterTakeRequest(t *testing.T) {
 	asked := make(chan Ticket, 1)
 	cfg := Config{

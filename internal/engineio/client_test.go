@@ -15,49 +15,51 @@ import (
 	"testing"
 	"time"
 
+	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/node"
+	"c100k/internal/proto"
 	"c100k/netpoll"
 )
 
-// node is an Engine.IO server of two loops that echoes.
-type node struct {
-	loops     []*netpoll.Loop
+// server is an Engine.IO server of two loops that echoes.
+type server struct {
+	node      *node.Node
 	endpoints []*Endpoint
-	acceptor  *netpoll.Acceptor
 	ln        *net.TCPListener
 	ended     chan Reason
 }
 
-func startNode(t *testing.T, cfg Config) *node {
-	n := &node{ended: make(chan Reason, 1024)}
-	loops := &Loops{Head: roleHead}
-	for i := range 2 {
-		cfg.Loop, cfg.Roles, cfg.App, cfg.Move = uint8(i), roles, &echoApp{n, i}, loops.Move
+func startNode(t *testing.T, cfg Config) *server {
+	n := &server{ended: make(chan Reason, 1024)}
+	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/engine.io/"}, New: func(p *proto.Place) proto.Part {
+		cfg.Roles = Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2}
+		cfg.Loop, cfg.App, cfg.Move = uint8(p.Loop), &echoApp{n, p.Loop}, p.Move
 		e := New(cfg)
-		opt := netpoll.Options{Index: i, Deliver: func(l *netpoll.Loop, _ int) bool { e.Flush(l); return false }}
-		opt.Handlers[roleHead] = edge.NewHeadHandler(&edge.Config{Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
-			e.Serve(l, c, h, rest)
-			return edge.Handled
-		}})
-		opt.Handlers[rolePolling], opt.Handlers[roleSocket], opt.Handlers[roleSession] = e.PollingHandler(), e.SocketHandler(), e.SessionHandler()
-		l, err := netpoll.NewLoop(opt)
-		if err != nil {
-			t.Fatal(err)
+		n.endpoints = append(n.endpoints, e)
+		return proto.Part{
+			Protocols: e.Protocols(nil),
+			Serve: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+				e.Serve(l, c, h, rest)
+				return edge.Handled
+			},
+			Deliver: func(l *netpoll.Loop, _ int) bool { e.Flush(l); return false },
 		}
-		t.Cleanup(l.Stop)
-		n.loops, n.endpoints = append(n.loops, l), append(n.endpoints, e)
-		loops.Remotes = append(loops.Remotes, l.Remote())
+	}}
+	var err error
+	n.node, err = node.New(node.Config{Rows: []proto.Row{row}, Loops: 2, Admission: &edge.Admission{}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, l := range n.loops {
-		if err := l.Start(); err != nil {
-			t.Fatal(err)
-		}
+	t.Cleanup(n.node.Close)
+	if err := n.node.Start(); err != nil {
+		t.Fatal(err)
 	}
 	n.listen(t)
 	return n
 }
 
-func (n *node) listen(t *testing.T) {
+func (n *server) listen(t *testing.T) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -65,19 +67,14 @@ func (n *node) listen(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.ln = ln.(*net.TCPListener)
-	t.Cleanup(func() { ln.Close() })
-	if n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{Loops: n.loops, Role: roleHead}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.acceptor.Close() })
-	if err := n.acceptor.Listen(n.ln, 0); err != nil {
+	if err := n.node.Listen(n.ln, 0); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // echoApp echoes; a text that begins with "!" is a command.
 type echoApp struct {
-	n    *node
+	n    *server
 	loop int
 }
 
@@ -101,7 +98,7 @@ func (a *echoApp) Text(l *netpoll.Loop, s *Session, p []byte) {
 		id := s.ID()
 		go func() {
 			for i := range upTo {
-				a.n.loops[a.loop].Remote().Post(func(l *netpoll.Loop) {
+				a.n.node.Loop(a.loop).Remote().Post(func(l *netpoll.Loop) {
 					if s := a.e().Lookup(l, id); s != nil {
 						a.e().SendText(l, s, []byte(strconv.Itoa(i)))
 					}
@@ -123,7 +120,7 @@ func (a *echoApp) Closed(_ *netpoll.Loop, _ *Session, r Reason) { a.n.ended <- r
 const clientScripts = "../e2e/node"
 
 // clients runs the script with the client of a protocol version, and each line "ok …" or "not ok …" of it as a subtest.
-func clients(t *testing.T, n *node, version, transports string) {
+func clients(t *testing.T, n *server, version, transports string) {
 	t.Helper()
 	if _, err := os.Stat(clientScripts + "/node_modules/engine.io-client"); err != nil {
 		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")

@@ -86,8 +86,11 @@ func (n *Node) drainTo(left float64) {
 func (r *reactor) drainTo(l *netpoll.Loop, left float64) {
 	staying := 0
 	l.Each(func(c *netpoll.Conn) bool {
-		if r.stays(c) {
+		switch {
+		case r.stays(c):
 			staying++
+		case c.Role() < rolesOwn:
+			r.heads[c.Role()].Drain(l, c)
 		}
 		return true
 	})
@@ -104,7 +107,7 @@ func (r *reactor) drainTo(l *netpoll.Loop, left float64) {
 	})
 }
 
-// stays tells whether c is a stream that has not been told to go. A request head is not: it will be
+// stays tells whether c is a stream that has not been told to go. A request head is none: it will be
 // answered 503, and its own deadline bounds it.
 func (r *reactor) stays(c *netpoll.Conn) bool {
 	return !c.Closing() && r.protocols.At(c.Role()) != nil

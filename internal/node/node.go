@@ -80,6 +80,13 @@ type Config struct {
 	// Refused hears of each refused request, on any goroutine. It may be nil.
 	Refused func(*edge.Refusal)
 
+	// Ask finds out who a client is whose protocol has answered edge.Wait, on any goroutine: the
+	// value that it answers the ticket with is an *auth.Principal, nil for a client that is nobody in
+	// particular. It is called on the loop and must not block. Abandoned hears of tickets that need no
+	// answer any more. See edge.Config. Nil: no protocol may answer edge.Wait.
+	Ask       func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket)
+	Abandoned func(l *netpoll.Loop, t edge.Ticket)
+
 	// HandOver takes a request to another process, as Move does within this one. It runs on the
 	// loop. Nil: there is none.
 	HandOver func(l *netpoll.Loop, c *netpoll.Conn, process, loop int, first []byte) bool
@@ -117,7 +124,8 @@ type Node struct {
 	listener net.Listener
 	closed   bool
 	served   chan struct{} // closed when the http.Server has ended; nil before Start
-	done     chan struct{} // closed when Close has ended everything
+
+	done chan struct{} // closed when Close has ended everything
 }
 
 // New makes a node whose loops do not run yet. It must be closed, also if it is never started. The
@@ -166,7 +174,7 @@ func (n *Node) makeLoops() error {
 	var err error
 	n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
 		Loops: loops, Role: RoleHead, Admit: n.admit, Discard: n.cfg.Admission.Release,
-		Busy: edge.AppendRefusal(nil, edge.RefuseOverCapacity, true),
+		Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
 		OnExhausted: func(err error) {
 			n.log.Warn("no descriptor left for a new connection; the listener pauses", "err", err)
 		},
@@ -233,10 +241,10 @@ func (n *Node) Close() {
 		return
 	}
 	n.closed = true
-	served := n.served
+	served, listener := n.served, n.listener
 	n.mu.Unlock()
-	if n.listener != nil {
-		n.listener.Close()
+	if listener != nil {
+		listener.Close()
 	}
 	_ = n.acceptor.Close()
 	_ = n.http.Close()
@@ -317,6 +325,22 @@ func (n *Node) Count(transport string) *proto.Count {
 		}
 	}
 	return n.counts[len(n.counts)-1]
+}
+
+// Heads is how many requests on loop i wait for an answer of Config.Ask, and how many bytes are kept
+// of requests that wait or have not arrived whole.
+func (n *Node) Heads(i int) (waiting, heldBytes int) {
+	for _, h := range n.reactors[i].heads {
+		waiting += h.Waiting()
+		heldBytes += h.HeldBytes()
+	}
+	return waiting, heldBytes
+}
+
+// Accepted is how many connections were accepted so far, and how many of them were turned away because
+// no descriptor was left.
+func (n *Node) Accepted() (accepted, turnedAway uint64) {
+	return n.acceptor.Accepted(), n.acceptor.TurnedAway()
 }
 
 // Loops is how many loops there are.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/proto"
 	"c100k/netpoll"
@@ -16,14 +17,15 @@ import (
 // reactor is one loop, its part of the topics, and its protocols.
 type reactor struct {
 	// Immutable once the loop runs.
-	loop      *netpoll.Loop
-	protocols *proto.Protocols
-	shard     *broadcast.Shard // nil without topics
-	sink      sink
-	head      edge.Config // of RoleHead
-	returned  edge.Config // of RoleReturned
-	before    []func(l *netpoll.Loop)
-	deliver   []func(l *netpoll.Loop, members int) (more bool)
+	loop       *netpoll.Loop
+	protocols  *proto.Protocols
+	shard      *broadcast.Shard // nil without topics
+	sink       sink
+	configs    [rolesOwn]edge.Config // of RoleHead and RoleReturned
+	heads      [rolesOwn]*edge.HeadHandler
+	principals auth.Principals
+	before     []func(l *netpoll.Loop)
+	deliver    []func(l *netpoll.Loop, members int) (more bool)
 
 	remote  atomic.Pointer[netpoll.Remote] // nil before the loop is made; any goroutine
 	drained int                            // streams that were there when the drain began; loop only
@@ -45,7 +47,8 @@ func (r *reactor) make(n *Node, i int) error {
 		opt.AfterFlush = func(*netpoll.Loop) { f(i) }
 	}
 	place := proto.Place{
-		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.head, Draining: n.Draining, Wake: n.Wake, Move: n.Move,
+		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
+		Draining: n.Draining, Wake: n.Wake, Move: n.Move,
 	}
 	if n.hub != nil {
 		r.shard = n.hub.Shard(i)
@@ -56,8 +59,16 @@ func (r *reactor) make(n *Node, i int) error {
 	if r.protocols, err = n.table.Make(place, n.counts, &opt.Handlers); err != nil {
 		return err
 	}
+	if r.loop, err = netpoll.NewLoop(opt); err != nil {
+		return err
+	}
+	r.sink.loop, r.sink.protocols = r.loop, r.protocols
+	r.remote.Store(r.loop.Remote())
 	for row := range n.table.Rows() {
 		part := r.protocols.Part(row)
+		if part.Made != nil {
+			part.Made(r.loop)
+		}
 		if part.BeforeDeliver != nil {
 			r.before = append(r.before, part.BeforeDeliver)
 		}
@@ -65,35 +76,58 @@ func (r *reactor) make(n *Node, i int) error {
 			r.deliver = append(r.deliver, part.Deliver)
 		}
 	}
-	if r.loop, err = netpoll.NewLoop(opt); err != nil {
-		return err
-	}
-	r.sink.loop, r.sink.protocols = r.loop, r.protocols
-	r.remote.Store(r.loop.Remote())
 	return nil
 }
 
 // makeHeads makes the two roles that read a request head.
 func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
-	r.head = edge.Config{
-		Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
+	serve := [rolesOwn]func(*proto.Part) proto.Route{
+		RoleHead:     func(p *proto.Part) proto.Route { return p.Serve },
+		RoleReturned: func(p *proto.Part) proto.Route { return p.ServeReturned },
 	}
-	r.returned = r.head
-	r.head.Route = r.route(n.table, func(p *proto.Part) proto.Route { return p.Serve })
-	r.returned.Route = r.route(n.table, func(p *proto.Part) proto.Route { return p.ServeReturned })
-	opt.Handlers[RoleHead] = edge.NewHeadHandler(&r.head)
-	opt.Handlers[RoleReturned] = edge.NewHeadHandler(&r.returned)
+	for role := range rolesOwn {
+		route := r.route(n.table, serve[role])
+		r.configs[role] = edge.Config{
+			Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
+			Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
+				return route(l, c, h, rest, nil)
+			},
+			Ask: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket) {
+				if p := r.partOf(n.table, h); p.Ask != nil {
+					p.Ask(l, c, h, t)
+				} else {
+					n.cfg.Ask(l, c, h, t)
+				}
+			},
+			Resume: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision {
+				who, identified := value.(*auth.Principal)
+				if p := r.partOf(n.table, h); p.Resume != nil && !identified {
+					return p.Resume(l, c, h, rest, value)
+				}
+				return route(l, c, h, rest, who)
+			},
+			Abandoned: n.cfg.Abandoned,
+		}
+		r.heads[role] = edge.NewHeadHandler(&r.configs[role])
+		opt.Handlers[role] = r.heads[role]
+	}
+}
+
+// partOf is the part of the protocol that serves a request's path; there is one.
+func (r *reactor) partOf(t *proto.Table, h *edge.Head) *proto.Part {
+	row, _ := t.ByPath(string(h.Path()))
+	return r.protocols.Part(row)
 }
 
 // route gives a request to the protocol that its path belongs to. The path is compared as it was
 // sent: one with an escaped letter names another resource, and goes to net/http.
-func (r *reactor) route(t *proto.Table, serve func(p *proto.Part) proto.Route) proto.Route {
-	return func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
+func (r *reactor) route(t *proto.Table, serve func(*proto.Part) proto.Route) proto.Route {
+	return func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
 		row, ours := t.ByPath(string(h.Path()))
 		if !ours {
 			return edge.NotOurs
 		}
-		return serve(r.protocols.Part(row))(l, c, h, rest)
+		return serve(r.protocols.Part(row))(l, c, h, rest, who)
 	}
 }
 

@@ -27,15 +27,6 @@ func (t *Count) OpenedTotal() uint64 { return t.opened.Load() }
 // ClosedTotal is how many have ended for that reason so far.
 func (t *Count) ClosedTotal(r netpoll.Reason) uint64 { return t.closed[r].Load() }
 
-// Open is how many are open.
-func (t *Count) Open() int {
-	n := t.opened.Load()
-	for i := range t.closed {
-		n -= t.closed[i].Load()
-	}
-	return int(n)
-}
-
 // counted is a protocol's handler that counts its connections. Calls for each read are passed
 // through.
 type counted struct {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/netpoll"
 )
@@ -60,9 +61,10 @@ type LastWord interface {
 	Panicked(l *netpoll.Loop, c *netpoll.Conn)
 }
 
-// Route serves a request whose head is complete, on the loop. Its arguments and its result are those
-// of edge.Config.Route.
-type Route func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision
+// Route serves a request whose head is complete, on the loop. Its result and its arguments are those
+// of edge.Config.Route; who is the client where it was identified, else nil. It may answer edge.Wait
+// where the node can ask who a client is, and is then called again with the answer.
+type Route func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision
 
 // Row describes one protocol to a process.
 type Row struct {
@@ -80,6 +82,9 @@ type Row struct {
 	// Paths are the paths of its requests, compared with the request's path as it was sent, without
 	// decoding. No other row may have one of them.
 	Paths []string
+
+	// AnyPath makes the protocol serve every path that no row has in Paths. At most one row has it.
+	AnyPath bool
 
 	// Roles is how many roles the protocol has; 0 means 1.
 	Roles int
@@ -118,6 +123,9 @@ type Place struct {
 	Shard *broadcast.Shard
 	Sink  broadcast.Sink
 
+	// Principals are those of the loop's sessions.
+	Principals *auth.Principals
+
 	// Draining tells whether the process goes down. Any goroutine.
 	Draining func() bool
 
@@ -141,6 +149,14 @@ type Part struct {
 	// ServeReturned serves a request that was to be moved to another process, and came back. Nil is
 	// Serve.
 	ServeReturned Route
+
+	// Ask is edge.Config.Ask for the requests about which Serve answers edge.Wait; Resume gets their
+	// answers. Both or none. Nil: the node asks who the client is, and calls Serve again.
+	Ask    func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket)
+	Resume func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision
+
+	// Made is called when the loop is made, before it runs. It may be nil.
+	Made func(l *netpoll.Loop)
 
 	// BeforeDeliver runs in phase 6 before the messages of topics are delivered. It may be nil.
 	BeforeDeliver func(l *netpoll.Loop)

@@ -18,7 +18,11 @@ type Table struct {
 	formLabels []int    // index in transports, by form
 	transports []string // labels, in the order of the first row that has each
 	roles      netpoll.Role
+	anyPath    int // index of the row that serves all other paths, or noRow
 }
+
+// noRow stands for a row that is not there.
+const noRow = -1
 
 // numbered is a row with its first role and form.
 type numbered struct {
@@ -31,7 +35,7 @@ type numbered struct {
 // NewTable gives numbers to the rows: roles from first on, and wire forms from 0 on. The error names
 // the row that conflicts with another, or that there is no number left for.
 func NewTable(first netpoll.Role, rows []Row) (*Table, error) {
-	t := &Table{paths: map[string]int{}, roles: first}
+	t := &Table{paths: map[string]int{}, anyPath: noRow, roles: first}
 	for i, row := range rows {
 		if err := t.add(i, row); err != nil {
 			return nil, fmt.Errorf("protocol %q: %w", row.Name, err)
@@ -51,6 +55,12 @@ func (t *Table) add(i int, row Row) error {
 		return fmt.Errorf("no role is left: a loop has %d", netpoll.RolesMax)
 	case len(t.encoders)+len(row.Encoders) > broadcast.FormsMax:
 		return fmt.Errorf("no wire form is left: a hub has %d", broadcast.FormsMax)
+	}
+	if row.AnyPath {
+		if t.anyPath != noRow {
+			return fmt.Errorf("any path is served by protocol %q", t.rows[t.anyPath].Name)
+		}
+		t.anyPath = i
 	}
 	for _, path := range row.Paths {
 		if other, taken := t.paths[path]; taken {
@@ -85,8 +95,10 @@ func (t *Table) Row(i int) *Row { return &t.rows[i].Row }
 
 // ByPath is the index of the protocol that a path belongs to; the path is as it was sent.
 func (t *Table) ByPath(path string) (row int, ok bool) {
-	row, ok = t.paths[path]
-	return row, ok
+	if row, ok = t.paths[path]; ok {
+		return row, true
+	}
+	return t.anyPath, t.anyPath != noRow
 }
 
 // Role is the first role of the protocol of that name; ok is false if there is none.

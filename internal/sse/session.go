@@ -141,5 +141,10 @@ func (h *Handler) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	h.end(l, c, netpoll.ReasonSlow)
 }
 
+// Gap appends an event that tells of missed messages.
+func (h *Handler) Gap(dst []byte, _ broadcast.Form, topic string, missed uint32) []byte {
+	return AppendGap(dst, topic, uint64(missed))
+}
+
 // retry draws the time after which a client is to come back.
 func (h *Handler) retry() time.Duration { return RetryMin + h.jitter.Under(RetryMax-RetryMin) }

@@ -33,17 +33,33 @@ func TestMakeHelpListsTheTargets(t *testing.T) {
 	}
 }
 
-var makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+var (
+	fenced      = regexp.MustCompile("(?ms)^```.*?^```")
+	makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+	makeInText  = regexp.MustCompile("`make ([a-z][a-z0-9-]*)")
+)
+
+// makeCommands are the targets that a document shows: in code blocks, and between backticks.
+func makeCommands(text string) (names []string) {
+	for _, block := range fenced.FindAllString(text, -1) {
+		for _, match := range makeCommand.FindAllStringSubmatch(block, -1) {
+			names = append(names, match[1])
+		}
+	}
+	for _, match := range makeInText.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
 
 // TestDocumentsNameRealTargets: every make command of the documents is a target, and the two of the README are there.
 func TestDocumentsNameRealTargets(t *testing.T) {
 	have := listed(t)
 	for _, name := range documents(t) {
-		var used []string
-		for _, match := range makeCommand.FindAllStringSubmatch(document(t, name), -1) {
-			used = append(used, match[1])
-			if !slices.Contains(have, match[1]) {
-				t.Errorf("%s: the Makefile has no target %s", name, match[1])
+		used := makeCommands(document(t, name))
+		for _, target := range used {
+			if !slices.Contains(have, target) {
+				t.Errorf("%s: the Makefile has no target %s", name, target)
 			}
 		}
 		if name == "README.md" && (!slices.Contains(used, "run") || !slices.Contains(used, "test")) {
@@ -58,10 +74,10 @@ var phase = regexp.MustCompile(`(?m)^(?:.*//[ \t]?|[ \t]*)([1-9]) ([a-z]+) {2,}\
 // TestPhasesAgree: the turn is told in three places, and they tell the same.
 func TestPhasesAgree(t *testing.T) {
 	want := []string{"wait", "clock", "read", "tasks", "timers", "deliver", "flush", "release", "publish"}
-	turn := document(t, "netpoll/loop.go")
+	turn := document(t, "netpoll/turn.go")
 	_, turn, found := strings.Cut(turn, "\nfunc (l *Loop) Turn() {\n")
 	if !found {
-		t.Fatal("netpoll/loop.go has no Loop.Turn")
+		t.Fatal("netpoll/turn.go has no Loop.Turn")
 	}
 	turn, _, _ = strings.Cut(turn, "\n}\n")
 	for where, text := range map[string]string{
@@ -100,6 +116,26 @@ func TestArchitectureNamesRealCode(t *testing.T) {
 				t.Errorf("ARCHITECTURE.md: there is no %s in the code (%s)", match[1], name)
 			}
 		}
+	}
+}
+
+// problem is a refusal of the HTTP API, as the code makes it.
+var problem = regexp.MustCompile(`(?s)NewProblem\(http\.Status\w+,\s*"([a-z_]+)"`)
+
+// TestAPIDocumentHasTheErrors: docs/api.md lists the code of every error of the HTTP API.
+func TestAPIDocumentHasTheErrors(t *testing.T) {
+	text, m := document(t, "docs/api.md"), theModule(t)
+	found := 0
+	for _, f := range m.code("internal/admin") {
+		for _, match := range problem.FindAllSubmatch(f.src, -1) {
+			found++
+			if !strings.Contains(text, "`"+string(match[1])+"`") {
+				t.Errorf("%s answers %s; docs/api.md does not list it", f.path, match[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d errors are found in internal/admin", found)
 	}
 }
 

@@ -19,9 +19,9 @@ var leaves = map[string][]string{
 	"internal/bus": nil,
 }
 
-// loopKeepers may have a *netpoll.Loop in a struct: those who own loops (the server, and socketio where it is mounted alone), and the packages that
-// stand in for them in tests.
-var loopKeepers = []string{"netpoll", "server", "socketio", "netpoll/netpolltest", "internal/prototest"}
+// loopKeepers may have a *netpoll.Loop in a struct: the one who makes loops (internal/node), the sink of
+// the rooms (socketio), and the packages that stand in for them in tests.
+var loopKeepers = []string{"netpoll", "internal/node", "socketio", "netpoll/netpolltest", "internal/prototest"}
 
 // row is one package in the table of ARCHITECTURE.md.
 type row struct {

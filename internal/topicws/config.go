@@ -4,8 +4,8 @@ package topicws
 
 import (
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/wsconn"
-	"c100k/netpoll"
 )
 
 // Config holds what a Handler needs of its node; immutable once it runs.
@@ -23,9 +23,12 @@ type Config struct {
 	// error. Nil: there are no other nodes, and Publish knows everything.
 	Ask func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
 
-	// MaySubscribe and MayPublish judge one topic for a connection that may subscribe or publish at
-	// all; nil allows every topic. They must not block.
-	MaySubscribe, MayPublish func(c *netpoll.Conn, topic string) bool
+	// MaySubscribe and MayPublish judge one topic; who is nil for a connection whose client was not
+	// identified. They must not block. Nil allows every topic.
+	MaySubscribe, MayPublish func(who *auth.Principal, topic string) bool
+
+	// Principals are those of the loop's sessions. Required where Params.Who is used.
+	Principals *auth.Principals
 
 	// Forms are the numbers under which the node registered the encoders of this package.
 	Forms Forms
@@ -54,9 +57,8 @@ func (f *Forms) of(p *Params) broadcast.Form {
 
 // Params are what the upgrade request said and was granted.
 type Params struct {
-	Bare         bool     // no subprotocol; otherwise c100k.v1
-	Topics       []string // to be subscribed at once: the query's; each was found valid, and allowed, before the upgrade
-	CanPublish   bool     // the connection may publish
-	CanSubscribe bool     // a c100k.v1 connection may subscribe to more topics
-	Deflate      bool     // permessage-deflate was negotiated
+	Bare    bool            // no subprotocol; otherwise c100k.v1
+	Topics  []string        // to be subscribed at once: the query's; each was found valid, and allowed, before the upgrade
+	Who     *auth.Principal // nil: the client was not identified
+	Deflate bool            // permessage-deflate was negotiated
 }

@@ -43,7 +43,7 @@ func (h *Handler) subscribe(c *netpoll.Conn, s *session, cmd *Command) Refusal {
 		return no
 	}
 	for _, topic := range h.names {
-		if !h.maySubscribe(c, s, topic) {
+		if !h.maySubscribe(s, topic) {
 			return refuse(CodeForbidden, "you may not subscribe to", []byte(topic))
 		}
 	}
@@ -116,7 +116,7 @@ func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 	if err := broadcast.ValidTopic(topic); err != nil {
 		return invalidTopic(err, cmd.Topic), false
 	}
-	if !h.mayPublish(c, s, topic) {
+	if !h.mayPublish(s, topic) {
 		return refuse(CodeForbidden, "you may not publish to", cmd.Topic), false
 	}
 	kind, payload, fault := published(cmd.Data)

@@ -24,8 +24,6 @@ type sessionFlags uint8
 const (
 	flagBare sessionFlags = 1 << iota
 	flagOne               // subscribed to exactly one topic; of a bare connection, whose topics never change
-	flagPublish
-	flagSubscribe
 )
 
 // Handler serves the topic protocol's connections of one loop. It is the netpoll.Handler of their
@@ -60,7 +58,10 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	i, s := h.sessions.Alloc()
 	c.SetSession(i)
 	s.form = h.cfg.Forms.of(&p)
-	s.flags = flagsOf(&p)
+	if p.Bare {
+		s.flags = flagBare
+	}
+	s.SetPrincipal(h.cfg.Principals.Add(p.Who))
 	h.Start(l, c, p.Deflate)
 	if !p.Bare {
 		h.reply = AppendWelcome(h.reply[:0], c.ID().String())
@@ -86,24 +87,22 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	}
 }
 
-func flagsOf(p *Params) (f sessionFlags) {
-	if p.Bare {
-		f |= flagBare
-	}
-	if p.CanPublish {
-		f |= flagPublish
-	}
-	if p.CanSubscribe {
-		f |= flagSubscribe
-	}
-	return f
-}
-
 // State implements wsconn.Protocol.
 func (h *Handler) State(c *netpoll.Conn) *wsconn.State { return &h.sessions.At(c.Session()).State }
 
 // Free implements wsconn.Protocol.
-func (h *Handler) Free(c *netpoll.Conn) { h.sessions.Free(c.Session()) }
+func (h *Handler) Free(c *netpoll.Conn) {
+	h.cfg.Principals.Free(h.sessions.At(c.Session()).Principal())
+	h.sessions.Free(c.Session())
+}
+
+// Gap appends an event that tells of missed messages, in the forms that have an envelope.
+func (h *Handler) Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+	if f == h.cfg.Forms.Envelope || f == h.cfg.Forms.EnvelopeDeflated {
+		return AppendGap(dst, topic, uint64(missed))
+	}
+	return dst
+}
 
 // Message implements wsconn.Protocol.
 func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
@@ -127,7 +126,7 @@ func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m *f
 		return
 	}
 	h.cfg.WebSocket.Shard.Topics(c.Slot(), h.setOnly)
-	if !h.mayPublish(c, s, h.only) {
+	if !h.mayPublish(s, h.only) {
 		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing is not allowed on this connection")
 		return
 	}
@@ -154,10 +153,10 @@ func overload(r broadcast.Result) Refusal {
 	return Refusal{}
 }
 
-func (h *Handler) mayPublish(c *netpoll.Conn, s *session, topic string) bool {
-	return s.flags&flagPublish != 0 && (h.cfg.MayPublish == nil || h.cfg.MayPublish(c, topic))
+func (h *Handler) mayPublish(s *session, topic string) bool {
+	return h.cfg.MayPublish == nil || h.cfg.MayPublish(h.cfg.Principals.At(s.Principal()), topic)
 }
 
-func (h *Handler) maySubscribe(c *netpoll.Conn, s *session, topic string) bool {
-	return s.flags&flagSubscribe != 0 && (h.cfg.MaySubscribe == nil || h.cfg.MaySubscribe(c, topic))
+func (h *Handler) maySubscribe(s *session, topic string) bool {
+	return h.cfg.MaySubscribe == nil || h.cfg.MaySubscribe(h.cfg.Principals.At(s.Principal()), topic)
 }

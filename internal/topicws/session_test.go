@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/prototest"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
@@ -43,7 +44,9 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int) (*prot
 					Shard: n.Shard, Sink: n.Sink,
 				},
 				Publish:      publisher(n.Hub),
-				MaySubscribe: func(_ *netpoll.Conn, topic string) bool { return topic != "secret" },
+				Principals:   &auth.Principals{},
+				MaySubscribe: func(who *auth.Principal, topic string) bool { return who.MaySubscribe(topic, 0) },
+				MayPublish:   func(who *auth.Principal, topic string) bool { return who.MayPublish(topic, 0) },
 				Forms:        Forms{formBare, formBareDeflated, formEnvelope, formEnvelopeDeflated},
 			})
 			hs[1] = h
@@ -66,7 +69,15 @@ func publisher(hub *broadcast.Hub) func(string, broadcast.Kind, []byte) (broadca
 	}
 }
 
+// rights are those of a client of the tests: it may publish, or subscribe to what is no secret.
+type rights struct{ publish, subscribe bool }
+
+func (r *rights) MaySubscribe(topic string) bool { return r.subscribe && topic != "secret" }
+func (r *rights) MayPublish(string) bool         { return r.publish }
+
 func params(args []string) (p Params) {
+	r := &rights{}
+	p.Who = &auth.Principal{Rights: r}
 	for _, a := range args {
 		switch name, value, _ := strings.Cut(a, "="); name {
 		case "bare":
@@ -74,9 +85,9 @@ func params(args []string) (p Params) {
 		case "topic":
 			p.Topics = append(p.Topics, value)
 		case "publish":
-			p.CanPublish = true
+			r.publish = true
 		case "subscribe":
-			p.CanSubscribe = true
+			r.subscribe = true
 		case "deflate":
 			p.Deflate = true
 		}
@@ -154,7 +165,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for i := range 50 {
 		p := n.Connect(1)
 		n.Do(p, func(l *netpoll.Loop, c *netpoll.Conn) {
-			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, CanPublish: true, CanSubscribe: true})
+			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, Who: &auth.Principal{Rights: &rights{true, true}}})
 		})
 		p.Write([]byte{0x81, 0xfe, 0x10}) // the beginning of a frame
 		peers = append(peers, p)

@@ -1,63 +1,120 @@
-// The figures of one worker, over all processes that have had its place.
+// The figures of a node: those of its workers added up, over all processes that have been one.
 
 package workers
 
 import (
+	"context"
+	"net/http"
 	"time"
 
-	"c100k/internal/admin"
+	"c100k/internal/figures"
+	"c100k/internal/version"
 )
 
-// note keeps a reading, if the process that it is of is still there.
-func (p *slot) note(c *client, s *admin.Stats) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	// Of two readings at the same time the later may come first; what counts up must not go back.
-	if p.now != nil && p.now.client == c && s.UptimeSeconds >= p.last.UptimeSeconds {
-		p.last = *s
+// reasonLost is why connections have ended whose process has ended: no other process counts them.
+const reasonLost = "worker_ended"
+
+// Stats adds the workers' figures up.
+func (f *fleet) Stats() *figures.Reading {
+	fresh := f.read()
+	build := version.Get()
+	own := figures.Source{
+		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
+		Started: f.s.began, Uptime: time.Since(f.s.began), Draining: f.s.draining.Load(),
+		Bus: figures.Bus{Kind: "nats", Health: f.s.bus.Health()}, Process: f.s.self.Read(),
+	}
+	all := new(figures.Reading)
+	for i, p := range f.s.slots {
+		own.Workers = append(own.Workers, p.addTo(all, fresh[i]))
+	}
+	sum := figures.Read(&own)
+	sum.AddTotals(all)
+	sum.AddPresent(all)
+	return sum
+}
+
+// read reads the figures of all workers, and returns what went wrong with each.
+func (f *fleet) read() []error {
+	return f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
+		r := new(figures.Reading)
+		if err := c.do(ctx, http.MethodGet, "/v1/stats", nil, r); err != nil {
+			return err
+		}
+		p.note(c, r)
+		return nil
+	})
+}
+
+// keepReading reads from time to time, until ctx ends, and gives the present setup to workers that
+// have another.
+func (f *fleet) keepReading(ctx context.Context) {
+	tick := time.NewTicker(readEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			f.read()
+			f.catchUp()
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// addTo adds the worker's figures to those of all, and returns its own row. err is what went wrong when it was asked, just now.
-func (p *slot) addTo(sum *admin.Stats, err error) admin.Worker {
+// note keeps a reading, if the process that it is of still runs.
+func (p *slot) note(c *client, r *figures.Reading) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	addTotals(sum, &p.past)
-	addTotals(sum, &p.last)
-	row := admin.Worker{
-		Worker: p.number, State: admin.WorkerRestarting, Restarts: p.restarts,
-		MessagesSent: p.past.Messages.Sent + p.last.Messages.Sent, CPUSeconds: p.past.CPUSeconds + p.last.CPUSeconds,
+	// Of two readings at the same time the later may arrive first; what counts up must not go back.
+	if p.now != nil && p.now.client == c && r.Number(figures.KeyUptime) >= p.last.Number(figures.KeyUptime) {
+		p.last = r
+	}
+}
+
+// addTo adds the worker's figures to those of all, and returns its own row. err is what went wrong
+// when it was asked, just now.
+func (p *slot) addTo(sum *figures.Reading, err error) figures.Worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum.AddTotals(p.past)
+	sum.AddTotals(p.last)
+	row := figures.Worker{
+		Number: p.number, State: figures.WorkerRestarting, Restarts: p.restarts,
+		MessagesSent: uint64(p.past.Number(figures.KeyMessagesSent) + p.last.Number(figures.KeyMessagesSent)),
+		CPU:          seconds(p.past.Number(figures.KeyCPU) + p.last.Number(figures.KeyCPU)),
 	}
 	if p.now == nil {
 		switch {
 		case p.s.draining.Load():
-			row.State = admin.WorkerEnded
+			row.State = figures.WorkerEnded
 		case p.restarts == 0:
-			row.State = admin.WorkerStarting
+			row.State = figures.WorkerStarting
 		}
 		if p.waiting > 0 {
-			row.Note = "it has died young, and waits " + p.waiting.String() + " for its next start"
+			row.Note = "it died early and waits " + p.waiting.String() + " for its next start"
 		}
 		return row
 	}
-	row.PID, row.Uptime = p.now.pid(), time.Since(p.now.started).Seconds()
+	row.PID, row.Uptime = p.now.pid(), time.Since(p.now.started)
 	switch {
 	case !p.now.serves():
-		row.State = admin.WorkerStarting
+		row.State = figures.WorkerStarting
 		return row
 	case err != nil:
-		row.State, row.Note = admin.WorkerSilent, words(err)
+		row.State, row.Note = figures.WorkerSilent, words(err)
 		return row
-	case p.last.Draining:
-		row.State = admin.WorkerDraining
+	case p.last.Number(figures.KeyDraining) != 0:
+		row.State = figures.WorkerDraining
 	default:
-		row.State = admin.WorkerServing
+		row.State = figures.WorkerServing
 	}
-	if !p.last.Bus.Connected {
-		row.Note = "bus: " + p.last.Bus.Reason
+	if p.last.Number(figures.KeyBusConnected) == 0 {
+		row.Note = "bus: " + p.last.Text(figures.KeyBusReason)
 	}
-	addPresent(sum, &p.last)
-	sum.IO = p.last.IO
-	row.Connections, row.PrivateBytes, row.OpenFiles = p.last.Connections.Total, p.last.Memory.PrivateBytes, p.last.Files.Open
+	sum.AddPresent(p.last)
+	row.Connections, row.OpenFiles = int(p.last.Number(figures.KeyConnections)), int(p.last.Number(figures.KeyOpenFiles))
+	row.PrivateBytes = int64(p.last.Number(figures.KeyPrivateBytes))
 	return row
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

@@ -17,7 +17,6 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/bus"
-	"c100k/internal/version"
 	"c100k/netpoll"
 )
 
@@ -90,7 +89,7 @@ func topicsOf(ctx context.Context, c *client, prefix, after string, most int) (l
 	for {
 		query := url.Values{"prefix": {prefix}, "limit": {strconv.Itoa(min(most-len(list), admin.TopicsPageMax))}}
 		if after != "" {
-			query.Set("cursor", after)
+			query.Set("after", after)
 		}
 		var got page
 		if err := c.do(ctx, http.MethodGet, "/v1/topics?"+query.Encode(), nil, &got); err != nil {
@@ -111,7 +110,9 @@ func mergeTopics(lists [][]admin.Topic) []admin.Topic {
 	for _, t := range all {
 		if n := len(merged); n > 0 && merged[n-1].Name == t.Name {
 			merged[n-1].Subscribers += t.Subscribers
-			addCounts(&merged[n-1].Transports, t.Transports)
+			for transport, subscribers := range t.Transports {
+				merged[n-1].Transports[transport] += subscribers
+			}
 			continue
 		}
 		merged = append(merged, t)
@@ -241,56 +242,4 @@ func (f *fleet) catchUp() []error {
 		p.given.Store(now)
 		return nil
 	})
-}
-
-// Stats adds the workers' figures up.
-func (f *fleet) Stats() admin.Stats {
-	fresh := f.read()
-	build := version.Get()
-	s := admin.Stats{
-		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
-		Started: f.s.began, UptimeSeconds: time.Since(f.s.began).Seconds(), Draining: f.s.draining.Load(),
-		Bus: f.bus(),
-	}
-	for i, p := range f.s.slots {
-		s.Workers = append(s.Workers, p.addTo(&s, fresh[i]))
-	}
-	slices.SortFunc(s.Loops, func(x, y admin.Loop) int { return x.Loop - y.Loop })
-	return s
-}
-
-// bus is the parent's own part of the bus.
-func (f *fleet) bus() admin.Bus {
-	h := f.s.bus.Health()
-	return admin.Bus{
-		Kind: "nats", Connected: h.Connected, Reason: h.Reason, Peers: h.Peers,
-		Sent: h.Sent, Received: h.Received, Missed: h.Missed, Unsent: h.Unsent,
-	}
-}
-
-// read reads the figures of all workers, and says what went wrong with each.
-func (f *fleet) read() []error {
-	return f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
-		var s admin.Stats
-		if err := c.do(ctx, http.MethodGet, "/v1/stats", nil, &s); err != nil {
-			return err
-		}
-		p.note(c, &s)
-		return nil
-	})
-}
-
-// keepReading reads from time to time, until ctx ends, and sees to it that all have the same setup.
-func (f *fleet) keepReading(ctx context.Context) {
-	tick := time.NewTicker(readEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			f.read()
-			f.catchUp()
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"c100k/internal/admin"
+	"c100k/internal/figures"
 )
 
 // slot is the place of one worker.
@@ -23,13 +23,13 @@ type slot struct {
 	mu       sync.Mutex // guards the fields below
 	now      *process   // nil: none
 	restarts uint64
-	waiting  time.Duration // how long the place stays empty, where it is
-	past     admin.Stats   // what processes that have ended had counted
-	last     admin.Stats   // the last reading of the present one
+	waiting  time.Duration    // how long the place stays empty, where it is
+	past     *figures.Reading // what processes that have ended had counted
+	last     *figures.Reading // the last reading of the present one
 }
 
 func newSlot(s *Supervisor, number int) *slot {
-	p := &slot{number: number, s: s}
+	p := &slot{number: number, s: s, past: new(figures.Reading), last: new(figures.Reading)}
 	p.life = p.live
 	return p
 }
@@ -121,8 +121,8 @@ func (p *slot) empty() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = nil
-	addTotals(&p.past, lost(&p.last))
-	p.last = admin.Stats{}
+	p.past.AddTotals(p.last.Ended(reasonLost))
+	p.last = new(figures.Reading)
 }
 
 // process is the present one, nil where the place is empty.

@@ -18,6 +18,7 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus/natsbus"
+	"c100k/internal/figures"
 	"c100k/server"
 )
 
@@ -41,6 +42,7 @@ type Supervisor struct {
 	log    *slog.Logger
 	slots  []*slot
 	fleet  *fleet
+	self   *figures.ProcessReader
 	public http.Handler // the API behind the key, for workers whose clients ask for it
 
 	// immutable after open
@@ -80,7 +82,7 @@ func New(opt Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{opt: opt, log: c.Logger, stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now()}
+	s := &Supervisor{opt: opt, log: c.Logger, stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now(), self: figures.NewProcessReader()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

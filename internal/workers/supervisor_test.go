@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/internal/figures"
 	"c100k/server"
 )
 
@@ -137,7 +138,28 @@ func (r *running) ask(method, path, body string, out any) int {
 	return response.StatusCode
 }
 
-func (r *running) stats() (s admin.Stats) {
+// figuresDocument is what the tests look at in the document of GET /v1/stats.
+type figuresDocument struct {
+	Connections struct {
+		Total  int
+		Opened map[string]uint64            `json:"opened_total"`
+		Closed map[string]map[string]uint64 `json:"closed_total"`
+	}
+	Messages struct {
+		Sent uint64 `json:"sent_total"`
+	}
+	HandshakesRejected map[string]uint64 `json:"handshakes_rejected_total"`
+	RequestsMoved      uint64            `json:"requests_moved_total"`
+	Loops              []struct{ Loop int }
+	Workers            []struct {
+		Worker, PID, Connections int
+		State, Note              string
+		Restarts                 uint64 `json:"restarts_total"`
+		PrivateBytes             int64  `json:"private_bytes"`
+	}
+}
+
+func (r *running) stats() (s figuresDocument) {
 	r.t.Helper()
 	r.ask("GET", "/v1/stats", "", &s)
 	return s
@@ -212,7 +234,7 @@ func TestNode(t *testing.T) {
 		t.Fatalf("%d connections, %d workers, %d loops", s.Connections.Total, len(s.Workers), len(s.Loops))
 	}
 	for i, w := range s.Workers {
-		if w.State != admin.WorkerServing || w.Worker != i || w.PID == 0 || w.Connections == 0 || w.PrivateBytes == 0 || s.Loops[i].Loop != i {
+		if w.State != figures.WorkerServing || w.Worker != i || w.PID == 0 || w.Connections == 0 || w.PrivateBytes == 0 || s.Loops[i].Loop != i {
 			t.Errorf("worker %d: %+v; loop %+v", i, w, s.Loops[i])
 		}
 	}
@@ -256,7 +278,7 @@ func TestNode(t *testing.T) {
 	lost := s.Workers[1].Connections
 	r.eventually("started again", func() error {
 		now := r.stats()
-		if w := now.Workers[1]; w.State != admin.WorkerServing || w.Restarts != 1 || w.PID == s.Workers[1].PID {
+		if w := now.Workers[1]; w.State != figures.WorkerServing || w.Restarts != 1 || w.PID == s.Workers[1].PID {
 			return fmt.Errorf("%+v", w)
 		}
 		if now.Connections.Opened["sse"] < many || now.Messages.Sent < many {
@@ -351,7 +373,7 @@ func TestHungWorker(t *testing.T) {
 	pid := r.stats().Workers[2].PID
 	r.hang(pid)
 	s := r.stats()
-	if w := s.Workers[2]; w.State != admin.WorkerSilent || w.Note != "does not answer" || s.Workers[0].State != admin.WorkerServing {
+	if w := s.Workers[2]; w.State != figures.WorkerSilent || w.Note != "does not answer" || s.Workers[0].State != figures.WorkerServing {
 		t.Errorf("%+v", s.Workers)
 	}
 	var text string
@@ -371,7 +393,7 @@ func TestHungWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("it answers again", func() error {
-		if w := r.stats().Workers[2]; w.State != admin.WorkerServing || w.Restarts != 0 {
+		if w := r.stats().Workers[2]; w.State != figures.WorkerServing || w.Restarts != 0 {
 			return fmt.Errorf("%+v", w)
 		}
 		return nil
@@ -438,7 +460,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("started again", func() error {
-		if w := r.stats().Workers[0]; w.State != admin.WorkerServing || w.PID == pid {
+		if w := r.stats().Workers[0]; w.State != figures.WorkerServing || w.PID == pid {
 			return fmt.Errorf("%+v", w)
 		}
 		return nil

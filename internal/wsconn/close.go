@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 
+	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/netpoll"
 )
@@ -49,6 +50,16 @@ func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 	e.End(l, c, netpoll.ReasonSlow, frame.CodeTryLater, "slow consumer")
 }
+
+// Panicked ends c because a handler panicked.
+func (e *Endpoint) Panicked(l *netpoll.Loop, c *netpoll.Conn) {
+	// RFC 6455, 7.4.1: 1011, an unexpected condition keeps the server from fulfilling the request.
+	e.End(l, c, netpoll.ReasonPanic, frame.CodeInternal, "internal error")
+}
+
+// Gap appends nothing: a connection without an envelope gets payloads and nothing else. A protocol
+// that can tell what was missed has a Gap of its own.
+func (e *Endpoint) Gap(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte { return dst }
 
 // closed answers the peer's close frame.
 func (e *Endpoint) closed(l *netpoll.Loop, c *netpoll.Conn, payload []byte) {

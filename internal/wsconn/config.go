@@ -65,11 +65,3 @@ type Config struct {
 	// Counters are added to, if not nil. Several endpoints of one loop may share them.
 	Counters *Counters
 }
-
-// Counters count what an endpoint's connections send and get. They belong to the loop: another
-// goroutine reads what the loop publishes of them.
-type Counters struct {
-	MessagesReceived uint64 // whole data messages
-	BytesReceived    uint64 // their payloads, inflated
-	MessagesSent     uint64 // replies and echoes; broadcasts are counted where they are delivered
-}

@@ -33,6 +33,7 @@ type State struct {
 	partial uint32 // index in Endpoint.partials while a frame or message is incomplete, else 0
 	budget  uint32 // index in Endpoint.budgets once a message was counted against the rate, else 0
 	flags   stateFlags
+	who     [3]byte // Principal, in the bytes that alignment leaves
 }
 
 type stateFlags uint8
@@ -42,6 +43,20 @@ const (
 	flagFresh                          // no heartbeat yet: the first one is spread over half the interval
 	flagPinged                         // a ping is out, and nothing has come since
 )
+
+// Principal is the index that SetPrincipal has stored, 0 at first.
+func (s *State) Principal() uint32 {
+	return uint32(s.who[0]) | uint32(s.who[1])<<8 | uint32(s.who[2])<<16
+}
+
+// SetPrincipal stores the index of whom the connection speaks for, below 1<<24: a loop has no more
+// connections than that. It panics beyond, which costs the connection: it must not pass for another.
+func (s *State) SetPrincipal(i uint32) {
+	if i >= 1<<24 {
+		panic("wsconn: no room for the index of a principal")
+	}
+	s.who = [3]byte{byte(i), byte(i >> 8), byte(i >> 16)}
+}
 
 // Deflate tells whether the connection negotiated permessage-deflate.
 func (s *State) Deflate() bool { return s.flags&flagDeflate != 0 }

@@ -66,7 +66,7 @@ func writeMessages(w *strings.Builder, r *loadgen.Result) {
 		n    uint64
 		what string
 	}{{m.Corrupted, "changed on the way"}, {m.Unsent, "were due and had no way out"}, {m.Gaps, "dropped, says the server"},
-		{m.MissedAway, "were sent while a connection was down"}, {m.Foreign, "came from others, or had no token of this run"}} {
+		{m.MissedAway, "were sent while a connection was down, or on their way when the load closed it"}, {m.Foreign, "came from others, or had no token of this run"}} {
 		if extra.n > 0 {
 			line(w, "", "%s %s", number(extra.n), extra.what)
 		}
@@ -157,11 +157,19 @@ func writeVerdict(w *strings.Builder, r *loadgen.Result) {
 	for _, remark := range r.Verdict.Remarks {
 		line(w, "note", "%s", remark)
 	}
-	if r.Verdict.Valid {
+	switch {
+	case len(r.Verdict.Failures) > 0:
+		line(w, "result", "FAILED: nothing worked that this run was to measure")
+		for _, failure := range r.Verdict.Failures {
+			line(w, "", "- %s", loadgen.Printable(failure))
+		}
+	case r.Verdict.Valid:
 		line(w, "result", "valid: the generator was not the bottleneck")
+	}
+	if r.Verdict.Valid {
 		return
 	}
-	line(w, "result", "INVALID: it says more about the generator than about the server")
+	line(w, "result", "INVALID: the figures are not those of the server alone")
 	for _, reason := range r.Verdict.Reasons {
 		line(w, "", "- %s", reason)
 	}

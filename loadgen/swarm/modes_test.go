@@ -3,9 +3,13 @@
 package swarm_test
 
 import (
+	"io"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 
 	"c100k/loadgen/swarm"
 )
@@ -115,6 +119,80 @@ func TestLostAndBack(t *testing.T) {
 	publish(t, s, "t", 0, 17, 20, swarm.TokenBytes)
 	got := r.settle(20)
 	if got.Expected != 390 || got.Received != 390 || got.MissedAway != 210 || got.Missing > 0 || got.Reconnected != 30 {
+		t.Errorf("%+v", got)
+	}
+	r.end()
+}
+
+// TestSettledStays: what Settle found is in every later Sample, and closing the connections does not change it.
+func TestSettledStays(t *testing.T) {
+	_, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 3, Rate: 300})
+	r.open(3)
+	r.begin(swarm.Begin{})
+	r.until("some came", func(s swarm.Sample) bool { return s.Received >= 10 })
+	first := r.settle()
+	same := func(what string, s swarm.Sample) {
+		t.Helper()
+		if !s.Settled || s.Expected != first.Expected || s.Missing != first.Missing || s.MissedAway != first.MissedAway {
+			t.Errorf("%s: settled %v, expected %d, missing %d, away %d; want those of %+v", what, s.Settled, s.Expected, s.Missing, s.MissedAway, first)
+		}
+	}
+	same("the next sample", r.until("one more", func(swarm.Sample) bool { return true }))
+	same("the last sample", r.end())
+}
+
+// TestNothingBack: messages that are not answered, come changed, or are under way when the server closes the connection are lost.
+func TestNothingBack(t *testing.T) {
+	echo := func(change func([]byte) []byte) func(net.Conn) {
+		return func(c net.Conn) {
+			for {
+				m, op, err := wsutil.ReadClientData(c)
+				if err != nil || wsutil.WriteServerMessage(c, op, change(m)) != nil {
+					return
+				}
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		play      func(net.Conn)
+		corrupted bool
+	}{
+		"never answers":   {func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, false},
+		"answers changed": {echo(func(m []byte) []byte { return append([]byte("echo: "), m...) }), true},
+		"closes": {func(c net.Conn) {
+			if _, _, err := wsutil.ReadClientData(c); err == nil {
+				_ = ws.WriteFrame(c, ws.NewCloseFrame(ws.NewCloseFrameBody(1011, "")))
+				_, _ = io.Copy(io.Discard, c)
+			}
+		}, false},
+		"goes away": {func(c net.Conn) { _, _, _ = wsutil.ReadClientData(c) }, false},
+	} {
+		r := begin(t, script(t, upgraded(test.play)), swarm.Spec{URL: "ws://HOST/", Mode: swarm.Echo, Conns: 3, Rate: 300, Reconnect: true})
+		r.until("all were open", func(s swarm.Sample) bool { return s.Opened >= 3 })
+		r.begin(swarm.Begin{})
+		r.until("some were sent", func(s swarm.Sample) bool { return s.Sent >= 5 })
+		r.orders <- swarm.Order{Settle: &swarm.Settle{}}
+		s := r.until("settled", func(s swarm.Sample) bool { return s.Settled })
+		last := r.end()
+		for _, s := range []swarm.Sample{s, last} {
+			if s.Expected != s.Sent || s.Missing != s.Sent || s.MissedAway > 0 || s.Received > 0 || (s.Corrupted > 0) != (test.corrupted && s.Sent > 0) {
+				t.Errorf("%s: %+v, want all lost", name, s)
+			}
+		}
+	}
+}
+
+// TestUnsure: what the server may never have had is not expected.
+func TestUnsure(t *testing.T) {
+	s, addr := node(t)
+	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Subscribe, Conns: 3, Size: 100})
+	r.open(3)
+	r.begin(swarm.Begin{})
+	publish(t, s, "t", 0, 0, 3, 100)
+	publish(t, s, "t", 0, 4, 5, 100) // 3 never reached it
+	r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{5}, Unsure: []uint64{1}, Within: 10 * time.Second}}
+	if got := r.until("settled", func(s swarm.Sample) bool { return s.Settled }); got.Expected != 12 || got.Received != 12 || got.Missing > 0 {
 		t.Errorf("%+v", got)
 	}
 	r.end()

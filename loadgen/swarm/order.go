@@ -58,20 +58,26 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	s.owes |= readingPeriodic
 }
 
-// settling is the wait for what is under way.
+// settling is the wait for what is under way. Once it is done, its outcome stays as it is: closing the connections
+// afterwards changes nothing of what had come by then.
 type settling struct {
 	until     time.Duration
 	looked    time.Duration
 	published []uint64
+	unsure    []uint64
 	over      bool // nothing is waited for any more
 	done      bool
+	outcome   outcome // with done
 }
+
+// outcome is what a Settle found.
+type outcome struct{ expected, missing, away uint64 }
 
 func (s *Swarm) beginSettle(now time.Duration, o Settle) {
-	s.settling = &settling{until: now + o.Within, published: o.Published}
+	s.settling = &settling{until: now + o.Within, published: o.Published, unsure: o.Unsure}
 }
 
-// settle looks, from time to time, whether everything has come.
+// settle looks, every settleLook, whether everything has come.
 func (s *Swarm) settle(now time.Duration) {
 	d := s.settling
 	if d == nil || d.done || now < d.looked+settleLook && now < d.until {
@@ -79,11 +85,13 @@ func (s *Swarm) settle(now time.Duration) {
 	}
 	d.looked = now
 	d.over = now >= d.until
-	if expected, _ := s.balance(d); s.tally.heard < expected && !d.over {
+	expected, away := s.balance(d)
+	if s.tally.heard+s.tally.broken < expected && !d.over {
 		return
 	}
 	d.done = true
-	s.owes |= readingSettled
+	d.outcome = outcome{expected: expected, missing: expected - min(s.tally.heard, expected), away: away}
+	s.owes |= readingPeriodic
 }
 
 // balance is what all clients together should have heard, and what was sent while they were away.
@@ -103,6 +111,9 @@ func (s *Swarm) balance(d *settling) (expected, away uint64) {
 			continue
 		}
 		n := published[sender] - s.first[sender]
+		if sender < len(d.unsure) {
+			n -= min(n, d.unsure[sender])
+		}
 		all += n
 		heard := published[sender]
 		if d.over {

@@ -18,7 +18,6 @@ type readingKind uint8
 
 const (
 	readingPeriodic readingKind = 1 << iota
-	readingSettled
 	readingLast
 )
 
@@ -42,7 +41,7 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 	stats, t := l.Stats(), &s.tally
 	r := reading{measured: s.measured, Sample: Sample{
 		Process: s.spec.Process, At: now, Begun: s.begun > 0,
-		Settled: s.owes&readingSettled != 0, Last: s.owes&readingLast != 0,
+		Last: s.owes&readingLast != 0,
 		Open: s.open, Connecting: s.connecting, Down: len(s.clients) - s.open - s.connecting, ConnectedAt: s.connectedAt,
 		Opened: t.opened, Reconnected: t.reconnected, Failed: maps.Clone(t.failed), Lost: maps.Clone(t.lost),
 		Sent: t.sent, Received: t.received, Foreign: t.foreign,
@@ -51,8 +50,9 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 		Self: Self{Busy: stats.Busy, Loops: 1},
 	}}
 	if d := s.settling; d != nil && d.done {
-		r.Expected, r.MissedAway = s.balance(d)
-		r.Missing = r.Expected - min(t.heard, r.Expected)
+		// Every later Sample repeats it: the coordinator looks at the newest of each process, and processes settle at
+		// different times.
+		r.Settled, r.Expected, r.Missing, r.MissedAway = true, d.outcome.expected, d.outcome.missing, d.outcome.away
 	}
 	select {
 	case s.measured = <-s.spares:

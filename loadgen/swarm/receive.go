@@ -99,12 +99,17 @@ func (s *Swarm) answered() bool {
 	return s.spec.Mode == Echo || s.spec.Mode == Publish && s.spec.Protocol == V1
 }
 
-// away is for an open client that is going: of its own messages, those that are under way will not be answered.
+// away counts the messages that an open client had under way when its connection ended: they will not be answered. Where
+// the swarm itself ended it they are missed; where the server or the network did, they are lost.
 func (s *Swarm) away(i uint32) {
 	cl := &s.clients[i]
 	if !s.answered() || cl.sent <= cl.track.next {
 		return
 	}
-	s.tally.missedAway += cl.sent - cl.track.next
+	if cl.flags&flagOurs != 0 {
+		s.tally.missedAway += cl.sent - cl.track.next
+	} else {
+		s.tally.broken += cl.sent - cl.track.next
+	}
 	cl.track.begin(cl.sent)
 }

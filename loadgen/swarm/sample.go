@@ -8,12 +8,12 @@ import "time"
 // hold what has come since the Sample before, so that adding them up gives the whole. It travels as JSON, one a line.
 type Sample struct {
 	Process int           `json:"process"`
-	At      time.Duration `json:"at"`               // Clock of the reading
-	Rounds  uint64        `json:"rounds,omitempty"` // publishes heard by all who listen; where it is set, nothing else is but Process
-	Begun   bool          `json:"begun,omitempty"`  // every loop has heard a Begin, and the totals count since then; a Begin is answered at once
-	Settled bool          `json:"settled,omitempty"`
-	Last    bool          `json:"last,omitempty"`  // nothing follows
-	Error   string        `json:"error,omitempty"` // the process could not go on; Last is set too
+	At      time.Duration `json:"at"`                // Clock of the reading
+	Rounds  uint64        `json:"rounds,omitempty"`  // publishes heard by all who listen; where it is set, nothing else is but Process
+	Begun   bool          `json:"begun,omitempty"`   // every loop has heard a Begin, and the totals count since then; a Begin is answered at once
+	Settled bool          `json:"settled,omitempty"` // the last Settle is done; set in every Sample from then on
+	Last    bool          `json:"last,omitempty"`    // nothing follows
+	Error   string        `json:"error,omitempty"`   // the process could not go on; Last is set too
 
 	// Connections. Those of Conns that are neither open nor connecting are Down: not begun, failed, or waiting to be tried again.
 	Open       int `json:"open"`
@@ -34,7 +34,7 @@ type Sample struct {
 	BytesReceived uint64 `json:"bytes_received"`
 	Expected      uint64 `json:"expected"`    // known when Settled: messages (with publish: answers) that the connections should have received
 	Missing       uint64 `json:"missing"`     // known when Settled: of them, those that never came
-	MissedAway    uint64 `json:"missed_away"` // sent while a connection was down, and so nobody's fault
+	MissedAway    uint64 `json:"missed_away"` // sent while a connection was down, or under way when the swarm closed it
 	Duplicated    uint64 `json:"duplicated"`
 	Reordered     uint64 `json:"reordered"` // came behind a later one of the same sender
 	Corrupted     uint64 `json:"corrupted"` // a token of ours with something else around it than was sent

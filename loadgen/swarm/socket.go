@@ -156,8 +156,8 @@ func (s *Swarm) protest(l *netpoll.Loop, c *netpoll.Conn, err error) {
 // sayClose sends a close frame because we want to end: the server is to answer it and to close the connection (RFC 6455, 7.1.1).
 func (s *Swarm) sayClose(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 	cl := &s.clients[i]
-	s.beginClose(i)
 	cl.flags |= flagOurs
+	s.beginClose(i)
 	if c.Role() != roleSocket {
 		l.Finish(c, netpoll.ReasonLocal, closeLinger)
 		return

@@ -110,6 +110,8 @@ type Drop struct {
 // Settle tells what was sent, so that what never came can be told from what is late. The process answers with a Sample whose Settled is set, as soon
 // as everything has come, at the latest after Within.
 type Settle struct {
-	Published []uint64      `json:"published,omitempty"` // by sender: how many messages were sent since sequence number 0
-	Within    time.Duration `json:"within"`
+	Published []uint64 `json:"published,omitempty"` // by sender: how many messages were sent since sequence number 0
+	// Unsure is by sender: how many of them, since Begin, the server may never have had. They are not expected.
+	Unsure []uint64      `json:"unsure,omitempty"`
+	Within time.Duration `json:"within"`
 }

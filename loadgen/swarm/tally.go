@@ -9,6 +9,7 @@ type tally struct {
 
 	sent, received, foreign uint64
 	missedAway              uint64
+	broken                  uint64 // own messages that were under way when the server or the network ended the connection: lost
 	duplicated, reordered   uint64
 	corrupted, gaps, unsent uint64
 	heard                   uint64 // of those expected: received, and not twice

@@ -20,4 +20,20 @@
 // NATS delivers at most once, and so does this package: a lost connection, or a queue that is full in the
 // client, in the server or here, loses messages. Whoever hears less than was sent counts it, by the gap in the
 // numbers.
+//
+// # A message's way
+//
+//  1. The node publishes to its own hub, then calls Publish, or Ask where somebody waits for the
+//     count. Neither waits: both are called on event loops.
+//  2. outbox.go numbers and queues the message, within OutboxBytesMax. The writer packs what waits
+//     into packets on one subject (packet.go).
+//  3. receive.go, on every other node, takes the packet apart on the goroutine of the NATS client.
+//     It compares the number with the last one of the sender: a gap is counted as missed.
+//     bus.Inbox queues the message, within InboxBytesMax.
+//  4. One goroutine takes it from the inbox and publishes it to the hub of its node.
+//  5. For an Ask, the count goes back as an answer. asks.go adds the answers up, and calls done when
+//     the last one has come or AskTimeout has passed.
+//
+// While the server is away, nothing is kept for later: each node serves its own subscribers, reports
+// the bus as down, and counts what it did not send.
 package natsbus

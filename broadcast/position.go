@@ -1,0 +1,75 @@
+// Positions: the numbers of a topic's messages, for topics whose owner wants them.
+
+package broadcast
+
+// Position names a message of a topic. Offsets of one epoch ascend by one from message to message, in the
+// order in which all members get them.
+type Position struct {
+	Epoch  string // of the topic's list; another one means that offsets cannot be compared
+	Offset uint64
+}
+
+// numbering is what the owner of a topic with positions has said when the topic began. Immutable.
+type numbering struct {
+	epoch string
+	first uint64 // offset of the first message in the list
+}
+
+// position is that of the message with this number in the list.
+func (n *numbering) position(seq uint64) Position { return Position{n.epoch, n.first + seq - 1} }
+
+// numberingOf asks whether the topic of that name, which is about to begin, is to have positions.
+func (h *Hub) numberingOf(name string) *numbering {
+	if h.positions == nil {
+		return nil
+	}
+	first, ok := h.positions(name)
+	if !ok {
+		return nil
+	}
+	return &numbering{epoch: first.Epoch, first: first.Offset}
+}
+
+// beginKept returns the topic of that name, which is made without members if its owner wants positions;
+// nil if not. Any goroutine.
+func (h *Hub) beginKept(name string) *topic {
+	n := h.numberingOf(name)
+	if n == nil {
+		return nil
+	}
+	fresh := newTopic(name, len(h.shards), n)
+	found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
+	if !loaded {
+		h.topicCount.Add(1)
+	}
+	return found.(*topic)
+}
+
+// Release ends the positions of a topic: it is forgotten as soon as it has no members, and when it begins
+// again Options.Positions is asked again. last is the position of its last message; its offset is one less
+// than the first if there was none. ok is false if there is no topic of that name with positions. Any
+// goroutine.
+func (h *Hub) Release(name string) (last Position, ok bool) {
+	t := h.lookup(name)
+	if t == nil || t.numbering == nil {
+		return Position{}, false
+	}
+	seq, released, over := t.release()
+	if over {
+		h.forget(t)
+	}
+	return t.numbering.position(seq), released
+}
+
+// release lets the topic end with its last shard; seq is its last message at that moment. Any goroutine.
+func (t *topic) release() (seq uint64, released, over bool) {
+	for {
+		old := t.tail.Load()
+		if !old.kept {
+			return old.last.seq, false, false
+		}
+		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached}) {
+			return old.last.seq, true, old.attached == 0
+		}
+	}
+}

@@ -1,0 +1,105 @@
+// What the parts of a process count, as the table reads it.
+
+package figures
+
+import (
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/bus"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// Source is what the parts of a process count, copied at one moment. Loops are read one after the
+// other without stopping them, so sums may be off by what happened in between.
+type Source struct {
+	Version, Revision, GoVersion string
+	Started                      time.Time
+	Uptime                       time.Duration
+	IO                           string // "uring" or "syscall": how reads and writes reach the kernel
+	Draining                     bool
+
+	Transports    map[string]Transport
+	Rejected      map[string]uint64 // handshakes that were answered with an error, by reason
+	Refused       map[string]uint64 // connections over a limit, by limit
+	RequestsMoved uint64            // requests taken over from other workers
+	Accepted      uint64            // connections that the acceptor took
+	TurnedAway    uint64            // connections closed because no descriptor was left
+
+	Loops  []Loop
+	Hub    broadcast.Counters
+	Topics int
+	Bus    Bus
+
+	Process Process
+	Workers []Worker // nil for a node of one process
+}
+
+// Transport counts the connections of one transport.
+type Transport struct {
+	Opened uint64
+	Closed map[string]uint64 // by reason
+}
+
+// open is how many are open.
+func (t *Transport) open() uint64 {
+	n := t.Opened
+	for _, closed := range t.Closed {
+		n -= closed
+	}
+	return n
+}
+
+// Loop is what one event loop counts.
+type Loop struct {
+	Number int
+	IO     string
+	netpoll.Stats
+	RequestsWaiting   int               // request heads that wait for a verdict from elsewhere
+	RequestsHeldBytes int               // what their clients have sent
+	Streams           wsconn.Counters   // what the protocols received and answered
+	Broadcasts        uint64            // messages of topics handed to members
+	FanoutTimes       HistogramSnapshot // from a publish to its last socket write
+}
+
+// turns are the loop's own buckets as a histogram.
+func (l *Loop) turns() HistogramSnapshot {
+	h := HistogramSnapshot{Counts: l.TurnBuckets[:], Sum: l.Busy.Seconds()}
+	for _, bound := range netpoll.TurnBounds() {
+		h.Bounds = append(h.Bounds, bound.Seconds())
+	}
+	return h
+}
+
+// Bus is the connection to other nodes.
+type Bus struct {
+	Kind string // "memory" for a node without others, or "nats"
+	bus.Health
+}
+
+// Worker is one of several processes behind one port.
+type Worker struct {
+	Number       int    // from 0; a worker that is started again keeps it
+	PID          int    // 0 while there is no process
+	State        string // one of the states below
+	Restarts     uint64
+	Uptime       time.Duration
+	Connections  int
+	MessagesSent uint64        // with those that earlier processes sent
+	CPU          time.Duration // likewise
+	PrivateBytes int64
+	OpenFiles    int
+	Note         string // what is wrong with it, in words
+}
+
+// The states of a worker. Of one that is silent, what is counted up is from its last answer, and all
+// else is zero.
+const (
+	WorkerStarting   = "starting"
+	WorkerServing    = "serving"
+	WorkerSilent     = "silent" // it does not answer
+	WorkerDraining   = "draining"
+	WorkerRestarting = "restarting" // it has died, and the next one does not serve yet
+	WorkerEnded      = "ended"      // the node drains, and this worker has ended
+)

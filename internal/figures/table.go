@@ -1,0 +1,219 @@
+// The table: every figure of a node, one row each.
+
+package figures
+
+import "time"
+
+// Table is every figure. Its order is that of the document. No row has a topic, a user or an address
+// as a label: the number of their values grows with the users. Nothing changes it after the start.
+var Table []Stat
+
+func rows() []Stat {
+	return []Stat{
+		{Key: KeyVersion, Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Version })},
+		{Key: KeyRevision, Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Revision })},
+		{Key: KeyGoVersion, Kind: Text, Add: Own, read: text(func(s *Source) string { return s.GoVersion })},
+		{Key: KeyPID, Kind: Gauge, Add: Own, read: one(func(s *Source) int { return s.Process.PID })},
+		{Key: "started", Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Started.Format(time.RFC3339Nano) })},
+		{Key: KeyUptime, Unit: Seconds, Kind: Gauge, Add: Own, read: one(func(s *Source) float64 { return s.Uptime.Seconds() })},
+		{Key: "io", Kind: Text, Add: Last, read: text(func(s *Source) string { return s.IO })},
+		{Key: KeyDraining, Metric: "c100k_draining", Help: "1 while the node drains, else 0.", Kind: Flag, Add: Own,
+			read: flag(func(s *Source) bool { return s.Draining })},
+
+		// Connections. One whose request head has not been judged has no transport yet.
+		{Key: KeyConnections, Kind: Gauge, read: loops(func(l *Loop) int { return l.Connections })},
+		{Key: KeyOpen, Metric: "c100k_connections", Help: "Open connections.", Kind: Gauge, Labels: []string{"transport"},
+			read: perTransport(func(t *Transport) uint64 { return t.open() })},
+		{Key: KeyOpened, Metric: "c100k_connections_opened_total", Help: "Connections that were opened.", Labels: []string{"transport"},
+			read: perTransport(func(t *Transport) uint64 { return t.Opened })},
+		{Key: KeyClosed, Metric: "c100k_connections_closed_total", Help: "Connections that were closed, by why.",
+			Labels: []string{"transport", "reason"}, read: closed},
+		{Key: "connections.accepted_total", Metric: "c100k_connections_accepted_total", Help: "Connections taken from the listeners.",
+			read: one(func(s *Source) uint64 { return s.Accepted })},
+		{Key: "connections.turned_away_total", Metric: "c100k_connections_turned_away_total",
+			Help: "Connections closed at once because the process had no descriptor left.",
+			read: one(func(s *Source) uint64 { return s.TurnedAway })},
+		{Key: "connections.refused_total", Metric: "c100k_connections_refused_total",
+			Help:   "Connections over a limit, by limit; unanswered are those of all limits that were closed without an answer.",
+			Labels: []string{"limit"}, read: family(func(s *Source) map[string]uint64 { return s.Refused })},
+		{Key: "handshakes_rejected_total", Metric: "c100k_handshakes_rejected_total", Help: "Handshakes that were answered with an error.",
+			Labels: []string{"reason"}, read: family(func(s *Source) map[string]uint64 { return s.Rejected })},
+		{Key: "requests_moved_total", Metric: "c100k_requests_moved_total",
+			Help: "Requests that were taken from one worker to the one that their Socket.IO client lives on.",
+			read: one(func(s *Source) uint64 { return s.RequestsMoved })},
+
+		{Key: "requests_waiting.requests", Metric: "c100k_requests_waiting", Help: "Requests whose verdict has not come yet.", Kind: Gauge,
+			read: loops(func(l *Loop) int { return l.RequestsWaiting })},
+		{Key: "requests_waiting.held_bytes", Metric: "c100k_requests_waiting_bytes", Help: "What the clients of these requests have sent.", Unit: Bytes,
+			Kind: Gauge, read: loops(func(l *Loop) int { return l.RequestsHeldBytes })},
+
+		// Messages and bytes.
+		{Key: "messages.received_total", Metric: "c100k_messages_received_total", Help: "Messages received from clients.",
+			read: loops(func(l *Loop) uint64 { return l.Streams.MessagesReceived })},
+		{Key: KeyMessagesSent, Metric: "c100k_messages_sent_total", Help: "Messages sent to clients.",
+			read: loops(func(l *Loop) uint64 { return l.Streams.MessagesSent + l.Broadcasts })},
+		{Key: "messages.received_payload_bytes_total", Metric: "c100k_received_payload_bytes_total",
+			Help: "Payloads of messages received from clients, after decompression.", Unit: Bytes,
+			read: loops(func(l *Loop) uint64 { return l.Streams.BytesReceived })},
+		{Key: "bytes.received_total", Metric: "c100k_received_bytes_total", Help: "Bytes read from clients' sockets.", Unit: Bytes,
+			read: loops(func(l *Loop) uint64 { return l.BytesReceived })},
+		{Key: "bytes.sent_total", Metric: "c100k_sent_bytes_total", Help: "Bytes written to clients' sockets.", Unit: Bytes,
+			read: loops(func(l *Loop) uint64 { return l.BytesSent })},
+		{Key: "slow_consumer_total", Metric: "c100k_slow_consumer_total", Help: "What was done about clients that lag behind, by action.",
+			Labels: []string{"action"}, read: slowConsumers},
+		{Key: "topics", Metric: "c100k_topics", Help: "Topics with subscribers; the largest number of one worker where there are several.",
+			Kind: Gauge, Add: Max, read: one(func(s *Source) int { return s.Topics })},
+		{Key: "publishes.published_total", Metric: "c100k_publishes_total", Help: "Messages published here, also those without subscribers.",
+			read: one(func(s *Source) uint64 { return s.Hub.Published })},
+		{Key: "publishes.deliveries_total", Metric: "c100k_deliveries_total", Help: "Published messages handed to subscribers, once for each subscriber.",
+			read: one(func(s *Source) uint64 { return s.Hub.Deliveries })},
+		{Key: "publishes.gaps_total", Metric: "c100k_gaps_total", Help: "Subscribers that were told how many messages they missed.",
+			read: one(func(s *Source) uint64 { return s.Hub.Gaps })},
+		{Key: "queues.pending_bytes", Metric: "c100k_pending_bytes", Help: "Bytes published that not every loop has delivered yet.", Unit: Bytes,
+			Kind: Gauge, read: one(func(s *Source) int64 { return s.Hub.PendingBytes })},
+		{Key: "queues.outbox_bytes", Metric: "c100k_outbox_bytes", Help: "Bytes owed to clients whose sockets do not take them.", Unit: Bytes,
+			Kind: Gauge, read: loops(func(l *Loop) int64 { return l.OutboxBytes })},
+
+		// Event loops.
+		{Key: "loops[].connections", Metric: "c100k_loop_connections", Help: "Open connections of a loop.", Kind: Gauge,
+			read: perLoop(func(l *Loop) int { return l.Connections })},
+		{Key: "loops[].turns_total", Metric: "c100k_loop_turns_total", Help: "Turns of a loop.",
+			read: perLoop(func(l *Loop) uint64 { return l.Turns })},
+		{Key: "loops[].busy_seconds_total", Metric: "c100k_loop_busy_seconds_total",
+			Help: "Time a loop has spent working, waiting not counted.", Unit: Seconds,
+			read: perLoop(func(l *Loop) float64 { return l.Busy.Seconds() })},
+		{Key: "loops[].mailbox", Metric: "c100k_loop_mailbox", Help: "Tasks that other goroutines posted to a loop and that have not run.",
+			Kind: Gauge, read: perLoop(func(l *Loop) int { return l.Mailbox })},
+		{Key: "loops[].io", Kind: Text, Add: Last, read: perLoopText(func(l *Loop) string { return l.IO })},
+		{Key: "loops[].outbox_bytes", Metric: "c100k_loop_outbox_bytes", Help: "Bytes owed to clients of a loop.", Unit: Bytes, Kind: Gauge,
+			read: perLoop(func(l *Loop) int64 { return l.OutboxBytes })},
+		{Key: "loops[].opened_total", Metric: "c100k_loop_opened_total", Help: "Connections that a loop has taken.",
+			read: perLoop(func(l *Loop) uint64 { return l.Opened })},
+		{Key: "loops[].closed_total", Metric: "c100k_loop_closed_total", Help: "Connections that have left a loop.",
+			read: perLoop(func(l *Loop) uint64 { return l.Closed })},
+		{Key: "loops[].reads_total", Metric: "c100k_loop_reads_total", Help: "Read operations of a loop.",
+			read: perLoop(func(l *Loop) uint64 { return l.Reads })},
+		{Key: "loops[].writes_total", Metric: "c100k_loop_writes_total", Help: "Write operations of a loop.",
+			read: perLoop(func(l *Loop) uint64 { return l.Writes })},
+		{Key: "loops[].tasks_total", Metric: "c100k_loop_tasks_total", Help: "Tasks of other goroutines that a loop has run.",
+			read: perLoop(func(l *Loop) uint64 { return l.Tasks })},
+		{Key: "loops[].timers_total", Metric: "c100k_loop_timers_total", Help: "Timers that have run out on a loop.",
+			read: perLoop(func(l *Loop) uint64 { return l.Timers })},
+		{Key: "loops[].stale_events_total", Metric: "c100k_loop_stale_events_total",
+			Help: "Events for connections that had closed before a loop came to them.",
+			read: perLoop(func(l *Loop) uint64 { return l.StaleEvents })},
+		{Key: "loops[].panics_total", Metric: "c100k_loop_panics_total", Help: "Panics of handlers on a loop; each costs one connection.",
+			read: perLoop(func(l *Loop) uint64 { return l.Panics })},
+
+		// The bus.
+		{Key: "bus.kind", Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Bus.Kind })},
+		{Key: KeyBusConnected, Metric: "c100k_bus_connected",
+			Help: "1 while the bus to other nodes is connected, which a node alone always is; else 0.", Kind: Flag, Add: Own,
+			read: flag(func(s *Source) bool { return s.Bus.Connected })},
+		{Key: KeyBusReason, Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Bus.Reason })},
+		{Key: "bus.peers", Metric: "c100k_bus_peers", Help: "Other nodes on the bus.", Kind: Gauge, Add: Own,
+			read: one(func(s *Source) int { return s.Bus.Peers })},
+		{Key: "bus.sent_total", Metric: "c100k_bus_sent_total", Help: "Messages sent to the other nodes.",
+			read: one(func(s *Source) uint64 { return s.Bus.Sent })},
+		{Key: "bus.received_total", Metric: "c100k_bus_received_total", Help: "Messages of other nodes that were delivered here.",
+			read: one(func(s *Source) uint64 { return s.Bus.Received })},
+		{Key: "bus.missed_total", Metric: "c100k_bus_missed_total",
+			Help: "Messages of other nodes that are known to have been lost on the way here.",
+			read: one(func(s *Source) uint64 { return s.Bus.Missed })},
+		{Key: "bus.unsent_total", Metric: "c100k_bus_unsent_total",
+			Help: "Messages of this node that the bus did not take, or could not hand on.",
+			read: one(func(s *Source) uint64 { return s.Bus.Unsent })},
+
+		// Durations.
+		{Key: "publish_fanout_seconds", Metric: "c100k_publish_fanout_seconds", Help: "Time from a publish to its last socket write.",
+			Unit: Seconds, Kind: Durations, read: histogram(func(l *Loop) HistogramSnapshot { return l.FanoutTimes })},
+		{Key: "loop_turn_seconds", Metric: "c100k_loop_turn_seconds", Help: "Time a turn of a loop took, waiting not counted.",
+			Unit: Seconds, Kind: Durations, read: histogram((*Loop).turns)},
+
+		// The processes of the node, together.
+		{Key: KeyPrivateBytes, Metric: "c100k_private_bytes", Help: "Memory that only the node's processes map.", Unit: Bytes, Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Process.PrivateBytes })},
+		{Key: KeyBaseBytes, Metric: "c100k_base_bytes", Help: "The same when the processes started, before they had connections.", Unit: Bytes,
+			Kind: Gauge, read: one(func(s *Source) int64 { return s.Process.BaseBytes })},
+		{Key: "memory.heap_bytes", Metric: "c100k_heap_bytes", Help: "Objects of the Go heaps, live or not yet collected.", Unit: Bytes,
+			Kind: Gauge, read: one(func(s *Source) int64 { return s.Process.HeapBytes })},
+		{Key: "memory.per_connection_bytes", Metric: "c100k_connection_bytes",
+			Help: "Memory on top of the base, divided by the connections; a rule of thumb, with the heap's slack and every queue in it.",
+			Unit: Bytes, Kind: Gauge, derive: perConnection},
+		{Key: KeyCPU, Metric: "c100k_cpu_seconds_total", Help: "Processor time of the node's processes, user and system.", Unit: Seconds,
+			read: one(func(s *Source) float64 { return s.Process.CPU.Seconds() })},
+		{Key: "goroutines", Metric: "c100k_goroutines", Help: "Goroutines of the node's processes.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.Process.Goroutines })},
+		{Key: KeyOpenFiles, Metric: "c100k_open_files", Help: "Open descriptors of the node's processes.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.Process.OpenFiles })},
+		{Key: "files.limit", Metric: "c100k_open_files_limit", Help: "Descriptors that the node's processes may open.", Kind: Gauge,
+			read: one(func(s *Source) uint64 { return s.Process.FilesLimit })},
+
+		// Workers, of a node that has several.
+		{Key: KeyWorkerPID, Kind: Gauge, Add: Own, read: perWorker(func(w *Worker) int { return w.PID })},
+		{Key: KeyWorkerState, Kind: Text, Add: Own, read: perWorkerText(func(w *Worker) string { return w.State })},
+		{Key: KeyWorkerRestarts, Metric: "c100k_worker_restarts_total", Help: "How often the worker was started again.", Add: Own,
+			read: perWorker(func(w *Worker) uint64 { return w.Restarts })},
+		{Key: "workers[].uptime_seconds", Unit: Seconds, Kind: Gauge, Add: Own,
+			read: perWorker(func(w *Worker) float64 { return w.Uptime.Seconds() })},
+		{Key: "workers[].connections", Metric: "c100k_worker_connections", Help: "Open connections of the worker.", Kind: Gauge, Add: Own,
+			read: perWorker(func(w *Worker) int { return w.Connections })},
+		{Key: "workers[].messages_sent_total", Metric: "c100k_worker_messages_sent_total",
+			Help: "Messages that the worker, and those before it, sent to clients.", Add: Own,
+			read: perWorker(func(w *Worker) uint64 { return w.MessagesSent })},
+		{Key: "workers[].cpu_seconds_total", Metric: "c100k_worker_cpu_seconds_total",
+			Help: "CPU time of the worker and of those before it, user and system.", Unit: Seconds, Add: Own,
+			read: perWorker(func(w *Worker) float64 { return w.CPU.Seconds() })},
+		{Key: "workers[].private_bytes", Metric: "c100k_worker_private_bytes", Help: "Private memory of the worker.", Unit: Bytes, Kind: Gauge,
+			Add: Own, read: perWorker(func(w *Worker) int64 { return w.PrivateBytes })},
+		{Key: "workers[].open_files", Metric: "c100k_worker_open_files", Help: "Open descriptors of the worker.", Kind: Gauge, Add: Own,
+			read: perWorker(func(w *Worker) int { return w.OpenFiles })},
+		{Key: "workers[].up", Metric: "c100k_worker_up", Help: "1 while the worker serves and answers, else 0.", Kind: Flag, Add: Own,
+			read: perWorker(func(w *Worker) float64 { return truth(w.State == WorkerServing) })},
+		{Key: "workers[].note", Kind: Text, Add: Own, OmitEmpty: true, read: perWorkerText(func(w *Worker) string { return w.Note })},
+	}
+}
+
+// lists are the lists of the document: the label of their rows, and whether an empty one is left out.
+var lists = map[string]struct {
+	label     string
+	omitEmpty bool
+}{
+	"loops":   {label: "loop"},
+	"workers": {label: "worker", omitEmpty: true},
+}
+
+func closed(s *Source) Value {
+	v := Value{Families: make(map[string]map[string]float64, len(s.Transports))}
+	for name, t := range s.Transports {
+		v.Families[name] = floats(t.Closed)
+	}
+	return v
+}
+
+func slowConsumers(s *Source) Value {
+	return Value{Family: map[string]float64{
+		"disconnect": float64(s.Hub.Disconnects), "drop_oldest": float64(s.Hub.DroppedOldest),
+		"drop_newest": float64(s.Hub.DroppedNewest), "refuse_publish": float64(s.Hub.Refused),
+	}}
+}
+
+func perConnection(r *Reading) float64 {
+	conns := r.Number(KeyConnections)
+	if conns <= 0 {
+		return 0
+	}
+	return float64(int64(max(r.Number(KeyPrivateBytes)-r.Number(KeyBaseBytes), 0) / conns))
+}
+
+// rowOf finds a row by its key.
+var rowOf map[string]int
+
+func init() {
+	Table = rows() // a derived figure reads the table, so its initialization would be a cycle
+	rowOf = make(map[string]int, len(Table))
+	for i := range Table {
+		rowOf[Table[i].Key] = i
+	}
+	document = makeDocument()
+}

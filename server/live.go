@@ -1,0 +1,84 @@
+// What a running node can change: who may do what without a token, and the key of the API.
+
+package server
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+
+	"c100k/internal/auth"
+	"c100k/netpoll"
+)
+
+// live is the part of the configuration that Reload may change.
+type live struct {
+	apiKey string
+	public *auth.Public // the rights of clients that were not identified
+}
+
+// newLive reads it.
+func newLive(c *Config) (*live, error) {
+	key, err := c.ReadAPIKey()
+	if err != nil {
+		return nil, err
+	}
+	return &live{apiKey: key, public: &auth.Public{Everything: c.Dev, Topics: c.PublicTopics}}, nil
+}
+
+// maySubscribe tells whether a client may subscribe to a topic. Any goroutine.
+func (s *Server) maySubscribe(who *auth.Principal, topic string) bool {
+	if who == nil {
+		return s.live.Load().public.MaySubscribe(topic)
+	}
+	return who.MaySubscribe(topic, netpoll.Monotonic())
+}
+
+// mayPublish tells whether a client may publish to a topic. Any goroutine.
+func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
+	if who == nil {
+		return s.live.Load().public.MayPublish(topic)
+	}
+	return who.MayPublish(topic, netpoll.Monotonic())
+}
+
+// reloadable are the fields of Config that Reload applies; all others need a restart.
+var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile"}
+
+// Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in APIKeyFile. Subscriptions that exist
+// stay. The error, an errors.Join of *FieldError as a rule,
+// names what is wrong with c, or the fields that differ and need a restart; then nothing has changed.
+func (s *Server) Reload(c Config) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	c = c.WithDefaults()
+	if err := s.cfg.Reloadable(&c); err != nil {
+		return err
+	}
+	l, err := newLive(&c)
+	if err != nil {
+		return err
+	}
+	s.live.Store(l)
+	return nil
+}
+
+// Reloadable says which fields of next differ that Reload cannot change in a node that runs with c: an errors.Join of *FieldError,
+// or nil. Both must have their defaults. Functions, interfaces and pointers are the program's, not the configuration file's, and
+// are not compared.
+func (c *Config) Reloadable(next *Config) error {
+	var errs []error
+	old, now := reflect.ValueOf(*c), reflect.ValueOf(*next)
+	for i := range old.NumField() {
+		name := old.Type().Field(i).Name
+		switch old.Field(i).Kind() {
+		case reflect.Func, reflect.Interface, reflect.Pointer:
+			continue
+		}
+		if !slices.Contains(reloadable, name) && !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
+			errs = append(errs, &FieldError{Field: name, Given: "changed", Allowed: "a running node keeps what it was started with: restart it"})
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,287 @@
+// The protocols of the node, one row each, and how requests for /ws, /sse, /echo and /broadcast
+// begin.
+
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"c100k/broadcast"
+	"c100k/frame"
+	"c100k/internal/auth"
+	"c100k/internal/echo"
+	"c100k/internal/edge"
+	"c100k/internal/proto"
+	"c100k/internal/sse"
+	"c100k/internal/topicws"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// The names of the rows that others refer to.
+const (
+	rowTopics = "topics"
+	rowSSE    = "sse"
+)
+
+// subprotocol is the enveloped form's name in the handshake.
+const subprotocol = "c100k.v1"
+
+var subprotocols = []string{subprotocol}
+
+// The refusals of our own paths, beside those of the edge.
+var (
+	refuseTopic     = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "a topic is 1 to 255 bytes of UTF-8 without control characters"}
+	refuseNoTopic   = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "the query names no topic: ask for ?topic=NAME, or speak " + subprotocol + " to choose topics later"}
+	refuseForbidden = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "a topic of the query is not open to the public"}
+	refuseNotGet    = &edge.Refusal{Status: 405, Label: "bad_handshake", Reason: "a stream of events is asked for with GET", Allow: "GET"}
+	refuseBody      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a request for a stream has no body"}
+)
+
+// rows are the protocols of the node.
+func (s *Server) rows() []proto.Row {
+	rows := []proto.Row{{
+		Name: rowTopics, Transport: "websocket", Paths: []string{"/ws"}, Judge: s.judgeTaken, New: s.newTopics,
+		Encoders: []broadcast.Encoder{
+			topicws.EncodeBare, topicws.EncodeBareDeflated, topicws.EncodeEnvelope, topicws.EncodeEnvelopeDeflated,
+		},
+	}, {
+		Name: rowSSE, Transport: "sse", Paths: []string{"/sse"}, Judge: s.judgeTaken, New: s.newSSE,
+		// The epoch tells this process's event ids from those of all others.
+		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36))},
+	}}
+	if s.cfg.DemoEndpoints {
+		rows = append(rows,
+			proto.Row{Name: "echo", Transport: "websocket", Paths: []string{"/echo"}, Judge: s.judgeTaken, New: s.newEcho},
+			proto.Row{Name: "broadcast", Transport: "websocket", Paths: []string{"/broadcast"}, Judge: s.judgeTaken, New: s.newBroadcast})
+	}
+	if s.sio != nil {
+		rows = append(rows, s.sioRow())
+	}
+	return rows
+}
+
+// webSocket is the settings of all WebSocket protocols at a place.
+func (s *Server) webSocket(p *proto.Place) wsconn.Config {
+	return wsconn.Config{
+		MessageBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox,
+		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
+		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
+		Shard: p.Shard, Sink: p.Sink, Seed: s.seed + uint64(p.Loop), Counters: &s.loops[p.Loop].counters,
+	}
+}
+
+func (s *Server) newTopics(p *proto.Place) proto.Part {
+	var ask func(string, broadcast.Kind, []byte, func(broadcast.Result)) error
+	if s.cfg.Bus != BusMemory {
+		ask = s.publishLater
+	}
+	h := topicws.NewHandler(topicws.Config{
+		WebSocket: s.webSocket(p), Publish: s.Publish, Ask: ask,
+		Forms:        topicws.Forms{Bare: p.Form, BareDeflated: p.Form + 1, Envelope: p.Form + 2, EnvelopeDeflated: p.Form + 3},
+		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
+	})
+	b := s.begin(p)
+	return proto.Part{
+		Protocols:     []proto.Protocol{h},
+		BeforeDeliver: h.Acknowledge, // of publishes that other nodes have counted
+		Serve: b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+			return b.topics(l, c, h, r)
+		}),
+	}
+}
+
+func (s *Server) newSSE(p *proto.Place) proto.Part {
+	h := sse.NewHandler(sse.Config{
+		Shard: p.Shard, Sink: p.Sink, Form: p.Form,
+		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
+	})
+	b := s.begin(p)
+	return proto.Part{
+		Protocols: []proto.Protocol{h},
+		Serve: b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+			return b.sse(l, c, h, r)
+		}),
+	}
+}
+
+func (s *Server) newEcho(p *proto.Place) proto.Part {
+	ws := s.webSocket(p)
+	ws.Shard, ws.Sink = nil, nil
+	h := echo.NewEcho(ws)
+	return s.demo(p, h, h.Open)
+}
+
+func (s *Server) newBroadcast(p *proto.Place) proto.Part {
+	form, _ := p.Table.Form(rowTopics)
+	h := echo.NewBroadcast(echo.BroadcastConfig{
+		WebSocket: s.webSocket(p), Publish: s.Publish, Bare: form, BareDeflated: form + 1,
+	})
+	return s.demo(p, h, h.Open)
+}
+
+// demo is the part of a protocol that needs nothing but a WebSocket.
+func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, deflate bool)) proto.Part {
+	b := s.begin(p)
+	return proto.Part{
+		Protocols: []proto.Protocol{h},
+		Serve: b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+			if refusal := edge.CheckUpgrade(r.head); refusal != nil {
+				return refusal
+			}
+			deflate := b.switchProtocols(l, c, r.head, "")
+			l.Become(c, b.role)
+			open(l, c, deflate)
+			l.Redeliver(c, r.rest)
+			return nil
+		}),
+	}
+}
+
+// beginning begins the streams of one protocol on one loop. Loop only.
+type beginning struct {
+	*Server
+	role   netpoll.Role
+	edge   *edge.Config
+	topicN []string // the topics of the request in hand
+	answer []byte   // the answer to it
+}
+
+// arrival is a request for a stream, whose client is identified or not.
+type arrival struct {
+	head *edge.Head
+	rest []byte // what arrived behind it
+	who  *auth.Principal
+}
+
+func (s *Server) begin(p *proto.Place) *beginning {
+	return &beginning{Server: s, role: p.Role, edge: p.Edge}
+}
+
+// serve makes a proto.Route of a function that begins one stream, or refuses it.
+func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal) proto.Route {
+	return func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
+		refusal := b.judge(h)
+		if refusal == nil {
+			if !b.edge.AdmitClient(l, c, h) {
+				return edge.Handled
+			}
+			refusal = f(l, c, &arrival{h, rest, who})
+		}
+		if refusal != nil {
+			b.edge.Refuse(l, c, h, refusal)
+		}
+		return edge.Handled
+	}
+}
+
+// judge holds for all our paths: a node that goes down begins nothing, and the page of another origin
+// must have been allowed.
+func (s *Server) judge(h *edge.Head) *edge.Refusal {
+	accept, _ := h.Get("accept")
+	if s.draining() && !isEventSource(string(h.Path()), string(accept)) {
+		return edge.RefuseDraining
+	}
+	return s.origins.Check(h)
+}
+
+// judgeTaken is what can be said of a request before its socket is taken over from net/http.
+func (s *Server) judgeTaken(r *http.Request) *edge.Refusal {
+	switch {
+	case r.ContentLength > 0 || len(r.TransferEncoding) > 0:
+		return refuseBody
+	case s.draining() && !isEventSource(r.URL.Path, r.Header.Get("Accept")):
+		return edge.RefuseDraining
+	}
+	return nil
+}
+
+// isEventSource tells whether a request is that of an EventSource. For it any status but 200 is final
+// (WHATWG HTML, 9.2.3), and it would never come back after a restart; so a node that goes down answers
+// it with a stream that ends at once and says when to return.
+func isEventSource(path, accept string) bool {
+	return path == "/sse" && strings.Contains(accept, "text/event-stream")
+}
+
+// readTopics takes the topics out of the query; each must be valid and open to this client.
+func (b *beginning) readTopics(r *arrival) *edge.Refusal {
+	var refusal *edge.Refusal
+	b.topicN, refusal = edge.QueryValues(b.topicN[:0], r.head.Query(), "topic")
+	if refusal != nil {
+		return refusal
+	}
+	for _, topic := range b.topicN {
+		if broadcast.ValidTopic(topic) != nil {
+			return refuseTopic
+		}
+		if !b.maySubscribe(r.who, topic) {
+			return refuseForbidden
+		}
+	}
+	return nil
+}
+
+// topics begins a WebSocket of the topic protocol.
+func (b *beginning) topics(l *netpoll.Loop, c *netpoll.Conn, h *topicws.Handler, r *arrival) *edge.Refusal {
+	if refusal := edge.CheckUpgrade(r.head); refusal != nil {
+		return refusal
+	}
+	protocol, refusal := edge.SelectProtocol(r.head, subprotocols)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := b.readTopics(r); refusal != nil {
+		return refusal
+	}
+	p := topicws.Params{Bare: protocol == "", Topics: b.topicN, Who: r.who}
+	if p.Bare && len(p.Topics) == 0 {
+		return refuseNoTopic // without an envelope there is no way to name one later
+	}
+	p.Deflate = b.switchProtocols(l, c, r.head, protocol)
+	l.Become(c, b.role)
+	h.Open(l, c, p)
+	l.Redeliver(c, r.rest)
+	return nil
+}
+
+// switchProtocols answers 101, and tells whether permessage-deflate was agreed on.
+func (b *beginning) switchProtocols(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, protocol string) (deflate bool) {
+	var extensions []byte
+	if b.cfg.Compress {
+		if offers := h.Extensions(); len(offers) > 0 {
+			extensions, deflate = frame.NegotiateDeflate(offers)
+		}
+	}
+	b.answer = edge.AppendSwitching(b.answer[:0], h.Key(), protocol, extensions)
+	l.Send(c, b.answer)
+	return deflate
+}
+
+// sse begins a stream of events.
+func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arrival) *edge.Refusal {
+	if string(r.head.Method()) != "GET" {
+		return refuseNotGet
+	}
+	if r.head.HasBody() {
+		return refuseBody
+	}
+	if refusal := b.readTopics(r); refusal != nil {
+		return refusal
+	}
+	if len(b.topicN) == 0 {
+		return refuseNoTopic
+	}
+	p := sse.Params{Topics: b.topicN}
+	if origin, n := r.head.Origin(); n == 1 && !b.sameHost.Allowed(origin, r.head.Host()) {
+		// Allowed, or judge had refused it, and another than ours: the browser needs to be told so.
+		p.AllowOrigin, p.AllowCredentials = string(origin), true
+	}
+	l.Become(c, b.role)
+	h.Open(l, c, p)
+	if b.draining() {
+		h.Drain(l, c)
+	}
+	return nil
+}

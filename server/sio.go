@@ -1,0 +1,290 @@
+// Socket.IO on the node: /socket.io/, and the topics as its clients see them.
+
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"c100k/broadcast"
+	"c100k/internal/auth"
+	"c100k/internal/edge"
+	"c100k/internal/engineio"
+	"c100k/internal/jsontext"
+	"c100k/internal/node"
+	"c100k/internal/proto"
+	"c100k/internal/topicws"
+	"c100k/netpoll"
+	"c100k/socketio"
+)
+
+// sioPath is where Socket.IO is served. The client's scripts are below it.
+const sioPath = "/socket.io/"
+
+const rowSIO = "socketio"
+
+// makeSIO takes the server of the configuration, or makes the node's own.
+func (s *Server) makeSIO() {
+	if s.cfg.NoSocketIO {
+		return
+	}
+	s.sio = s.cfg.SocketIO
+	if s.sio == nil {
+		s.sio = socketio.New(socketio.Options{Logger: s.log})
+		t := sioTopics{s}
+		s.sio.On("subscribe", t.subscribe)
+		s.sio.On("unsubscribe", t.unsubscribe)
+		s.sio.On("publish", t.publish)
+		s.sio.Of("/").OnDisconnect(t.left)
+	}
+}
+
+// sioRow is the protocol's row.
+func (s *Server) sioRow() proto.Row {
+	row := proto.Row{
+		Name: rowSIO, Transport: "socketio", CountsClients: true, Paths: []string{sioPath}, Roles: 3, New: s.newSIO,
+		HTTP: func(w http.ResponseWriter, r *http.Request) bool {
+			return strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath))
+		},
+	}
+	for f := range engineio.FormCount {
+		row.Encoders = append(row.Encoders, encodeSIO(f))
+	}
+	return row
+}
+
+// newSIO makes the part of a loop. A client has one of three roles: an HTTP connection with requests
+// of a client that polls, a WebSocket, and the record without a socket of one that began with polling.
+func (s *Server) newSIO(p *proto.Place) proto.Part {
+	if p.Loop == 0 {
+		s.sioParts = s.sio.Host(p.Loops, s.cfg.Outbox, p.Wake)
+	}
+	part, count := s.sioParts[p.Loop], p.Count
+	e := part.Attach(engineio.Config{
+		Roles:   engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
+		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move,
+		AllowV3:      s.cfg.SocketIOV2,
+		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
+		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
+		Compress: s.cfg.Compress, Origins: s.origins,
+		Address:  p.Edge.ClientAddr,
+		Draining: p.Draining,
+		Refused:  s.rejected.add,
+		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
+	}, socketio.Watch{
+		Opened: count.Opened,
+		Closed: func(reason engineio.Reason) { count.Closed(sioReasons[reason]) },
+	})
+	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		// A WebSocket has its connection for itself; that of a poll is the proxy's to use for others.
+		if !h.UpgradeRequested() || p.Edge.AdmitClient(l, c, h) {
+			e.Serve(l, c, h, rest)
+		}
+		return edge.Handled
+	}
+	returned := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		e.ServeHere(l, c, h, rest)
+		return edge.Handled
+	}
+	return proto.Part{
+		Protocols: e.Protocols(func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+			return appendSIOGap(dst, engineio.Form(f-p.Form), topic, missed)
+		}),
+		Serve: serve, ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
+	}
+}
+
+// sioReasons are the ends of clients as labels of the metrics.
+var sioReasons = map[engineio.Reason]netpoll.Reason{
+	engineio.ReasonTransportClose: netpoll.ReasonPeer, engineio.ReasonTransportError: netpoll.ReasonReset,
+	engineio.ReasonPingTimeout: netpoll.ReasonTimeout, engineio.ReasonParseError: netpoll.ReasonProtocol,
+	engineio.ReasonForcedClose: netpoll.ReasonLocal, engineio.ReasonShutdown: netpoll.ReasonDrain,
+	engineio.ReasonSlow: netpoll.ReasonSlow, engineio.ReasonAdmin: netpoll.ReasonAdmin,
+}
+
+// sioTopics are the node's topics for clients of Socket.IO. Its methods are handlers: on the client's loop.
+type sioTopics struct{ s *Server }
+
+// sioAnswer acknowledges an event of these.
+type sioAnswer struct {
+	OK      bool   `json:"ok"`
+	Matched *int   `json:"matched,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// sioRefusal is an answer that says no, in the codes of the topic protocol.
+func sioRefusal(code topicws.Code, message string) sioAnswer {
+	return sioAnswer{Code: string(code), Message: message}
+}
+
+// place is where a socket is a member. It may be gone: then there is none.
+func (t sioTopics) place(socket *socketio.Socket) (shard *broadcast.Shard, member uint32, form broadcast.Form, there bool) {
+	i := socket.Conn().Loop() - t.s.loopBase()
+	session := t.s.sioParts[i].Endpoint().Lookup(t.s.node.Loop(i), socket.Conn())
+	if session == nil {
+		return nil, 0, 0, false
+	}
+	first, _ := t.s.node.Table().Form(rowSIO)
+	return t.s.node.Shard(i), session.Member(), first + broadcast.Form(session.Form()), true
+}
+
+// topics reads the first argument: a topic, or a list of topics.
+func (t sioTopics) topics(args socketio.Args) (topics []string, no sioAnswer) {
+	var one string
+	if args.Len() == 0 || args.Decode(0, &one) != nil {
+		if args.Len() == 0 || args.Decode(0, &topics) != nil {
+			return nil, sioRefusal(topicws.CodeBadRequest, "the first argument is a topic, or a list of topics")
+		}
+	} else {
+		topics = []string{one}
+	}
+	if len(topics) > topicws.TopicsPerCommandMax {
+		return nil, sioRefusal(topicws.CodeTooManyTopics, "at most "+strconv.Itoa(topicws.TopicsPerCommandMax)+" topics at once")
+	}
+	for _, topic := range topics {
+		if err := broadcast.ValidTopic(topic); err != nil {
+			return nil, sioRefusal(topicws.CodeInvalidTopic, err.Error())
+		}
+	}
+	return topics, sioAnswer{OK: true}
+}
+
+// subscribe adds all of the topics or none.
+func (t sioTopics) subscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
+	topics, answer := t.topics(args)
+	if answer.OK {
+		answer = t.add(socket, topics)
+	}
+	_ = ack(answer) // who is gone needs none
+}
+
+func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
+	for _, topic := range topics {
+		if !t.s.maySubscribe(nil, topic) {
+			return sioRefusal(topicws.CodeForbidden, "you may not subscribe to "+strconv.Quote(topic))
+		}
+	}
+	shard, member, form, there := t.place(socket)
+	if !there {
+		return sioAnswer{}
+	}
+	var fresh []string
+	for _, topic := range topics {
+		added, err := shard.Subscribe(member, form, topic)
+		if err != nil {
+			for _, topic := range fresh {
+				shard.Unsubscribe(member, topic)
+			}
+			if errors.Is(err, broadcast.ErrTopicsPerMember) {
+				return sioRefusal(topicws.CodeTooManyTopics, err.Error())
+			}
+			return sioRefusal(topicws.CodeOverloaded, err.Error())
+		}
+		if added {
+			fresh = append(fresh, topic)
+		}
+	}
+	return sioAnswer{OK: true}
+}
+
+// unsubscribe takes topics away; one that the client has not subscribed to is already as it should be.
+func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
+	topics, answer := t.topics(args)
+	if shard, member, _, there := t.place(socket); there {
+		for _, topic := range topics {
+			shard.Unsubscribe(member, topic)
+		}
+	}
+	_ = ack(answer)
+}
+
+// publish sends the second argument to the subscribers of the first, on all nodes; the answer counts them.
+func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.Ack) {
+	topic, answer := t.mayPublish(args)
+	if !answer.OK {
+		_ = ack(answer)
+		return
+	}
+	kind, payload := sioPayload(args)
+	err := t.s.publishLater(topic, kind, payload, func(r broadcast.Result) { _ = ack(sioPublished(r)) })
+	if err != nil {
+		_ = ack(sioRefusal(topicws.CodeInvalidTopic, err.Error()))
+	}
+}
+
+// mayPublish reads the topic, and judges it.
+func (t sioTopics) mayPublish(args socketio.Args) (topic string, answer sioAnswer) {
+	if args.Len() < 2 || args.Decode(0, &topic) != nil {
+		return "", sioRefusal(topicws.CodeBadRequest, "the arguments are a topic and its data")
+	}
+	if err := broadcast.ValidTopic(topic); err != nil {
+		return "", sioRefusal(topicws.CodeInvalidTopic, err.Error())
+	}
+	if !t.s.mayPublish(nil, topic) {
+		return "", sioRefusal(topicws.CodeForbidden, "you may not publish to "+strconv.Quote(topic))
+	}
+	return topic, sioAnswer{OK: true}
+}
+
+// sioPublished is the answer to a publish.
+func sioPublished(r broadcast.Result) sioAnswer {
+	if r.Dropped > 0 && r.Queued == 0 {
+		return sioRefusal(topicws.CodeOverloaded, "the node has more to deliver than it can hold; the message was dropped")
+	}
+	return sioAnswer{OK: true, Matched: &r.Matched}
+}
+
+// sioPayload is what is published: a string as text, binary as bytes, anything else as JSON, as from all other clients.
+func sioPayload(args socketio.Args) (broadcast.Kind, []byte) {
+	if data, ok := args.Bytes(1); ok {
+		return broadcast.Binary, data
+	}
+	payload := append([]byte(nil), args.JSON(1)...)
+	if payload[0] == '"' {
+		if text, fault := jsontext.Unescape(payload[1 : len(payload)-1]); fault == "" {
+			return broadcast.Text, text
+		}
+	}
+	return broadcast.JSON, payload
+}
+
+// left ends the subscriptions of a client that has left "/". One that has closed has left the shard already.
+func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
+	if shard, member, _, there := t.place(socket); there {
+		shard.Leave(member)
+	}
+}
+
+// encodeSIO makes a topic's message an event "message" with {topic, data}, in one of the forms.
+func encodeSIO(f engineio.Form) broadcast.Encoder {
+	return func(dst []byte, m *broadcast.Message) []byte {
+		text := make([]byte, 0, len(m.Payload)+len(m.Topic)+64)
+		if m.Kind == broadcast.Binary {
+			text = append(text, "51-"...)
+		} else {
+			text = append(text, '2')
+		}
+		text = jsontext.AppendString(append(text, `["message",{"topic":`...), m.Topic)
+		text = append(text, `,"data":`...)
+		switch m.Kind {
+		case broadcast.Binary:
+			text = append(text, `{"_placeholder":true,"num":0}}]`...)
+			return engineio.AppendMessage(dst, f, text, m.Payload)
+		case broadcast.JSON:
+			text = append(text, m.Payload...)
+		default:
+			text = jsontext.AppendString(text, m.Payload)
+		}
+		return engineio.AppendMessage(dst, f, append(text, "}]"...))
+	}
+}
+
+// appendSIOGap makes an event "gap" with {topic, missed}.
+func appendSIOGap(dst []byte, f engineio.Form, topic string, missed uint32) []byte {
+	text := jsontext.AppendString([]byte(`2["gap",{"topic":`), topic)
+	text = strconv.AppendUint(append(text, `,"missed":`...), uint64(missed), 10)
+	return engineio.AppendMessage(dst, f, append(text, "}]"...))
+}

@@ -1,0 +1,172 @@
+// A server that is mounted into a program's http.ServeMux: it has a node of its own, which takes
+// sockets over from net/http.
+
+package socketio
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"c100k/internal/auth"
+	"c100k/internal/edge"
+	"c100k/internal/engineio"
+	"c100k/internal/node"
+	"c100k/internal/proto"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+const (
+	// maxConnsDefault is what Options.MaxConns = 0 means: below what most systems let a process open.
+	maxConnsDefault = 10_000
+
+	// closeGrace is how long Close waits for clients to hear of it.
+	closeGrace = time.Second
+
+	// closeLook is how often it looks meanwhile whether all have.
+	closeLook = 5 * time.Millisecond
+)
+
+// standalone is what Handler starts, once.
+type standalone struct {
+	mu      sync.Mutex // guards the fields below
+	started bool
+	stopped bool
+	err     error
+	node    *node.Node
+}
+
+// Handler serves the server's path in a http.Server or ServeMux; for other paths it answers 404. The
+// first call starts the event loops; Close stops them. A client's socket is taken over from net/http,
+// and from then on costs no goroutine. That needs HTTP/1.1 without TLS: other connections get 505 or
+// 501. A client that polls keeps its connection, and other requests on it go back to the handler of
+// the http.Server that it came from.
+func (io *Server) Handler() http.Handler {
+	n, err := io.standalone.start(io)
+	if err == nil {
+		return n.Mount()
+	}
+	io.opt.Logger.Error("Socket.IO cannot be served", slog.Any("err", err))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case io.serveClient(w, r):
+		case r.URL.EscapedPath() != io.opt.Path:
+			http.NotFound(w, r)
+		default:
+			http.Error(w, "Socket.IO cannot be served", http.StatusServiceUnavailable)
+		}
+	})
+}
+
+// start starts the node, unless that was done.
+func (a *standalone) start(io *Server) (*node.Node, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.stopped:
+		return nil, ErrClosed
+	case !a.started:
+		a.started = true
+		a.node, a.err = io.startNode()
+	}
+	return a.node, a.err
+}
+
+// startNode maps the options to those of a node, and starts it.
+func (io *Server) startNode() (*node.Node, error) {
+	origins, err := edge.ParseOriginRules(io.opt.Origins)
+	if err != nil {
+		return nil, fmt.Errorf("socketio: Options.Origins: %w", err)
+	}
+	conns, loops := io.opt.MaxConns, io.opt.Loops
+	if conns == 0 {
+		conns = maxConnsDefault
+	}
+	if loops == 0 {
+		loops = runtime.GOMAXPROCS(0)
+	}
+	n, err := node.New(node.Config{
+		Rows: []proto.Row{io.row(origins)}, Loops: loops, Admission: &edge.Admission{Max: conns}, Logger: io.opt.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Start(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// row is the server as the one protocol of a node.
+func (io *Server) row(origins edge.OriginRules) proto.Row {
+	var parts []*Reactor
+	return proto.Row{
+		Name: "socketio", Transport: "socketio", CountsClients: true, Paths: []string{io.opt.Path}, Roles: 3, HTTP: io.serveClient,
+		New: func(p *proto.Place) proto.Part {
+			if p.Loop == 0 {
+				parts = io.Host(p.Loops, io.opt.Outbox, p.Wake)
+			}
+			return io.part(parts[p.Loop], p, origins)
+		},
+	}
+}
+
+// part is the server on one loop of its node.
+func (io *Server) part(r *Reactor, p *proto.Place, origins edge.OriginRules) proto.Part {
+	e := r.Attach(engineio.Config{
+		Roles:     engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
+		Loop:      uint8(p.Loop),
+		Move:      p.Move,
+		NoPolling: io.opt.NoPolling, NoWebSocket: io.opt.NoWebSocket, NoUpgrades: io.opt.NoUpgrades,
+		PingInterval: io.opt.PingInterval, PingTimeout: io.opt.PingTimeout, UpgradeTimeout: io.opt.UpgradeTimeout,
+		PayloadBytesMax: io.opt.MaxPayload, OutboxBytesMax: io.opt.Outbox,
+		Compress: io.opt.Compress, Origins: origins, CORS: io.opt.CORS, Cookie: io.opt.Cookie,
+		Address:  p.Edge.ClientAddr,
+		Counters: &wsconn.Counters{},
+		Seed:     uint64(p.Loop),
+	}, Watch{})
+	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		e.Serve(l, c, h, rest)
+		return edge.Handled
+	}
+	return proto.Part{
+		Protocols: e.Protocols(nil), Serve: serve, Made: r.Run, Deliver: r.Deliver,
+	}
+}
+
+// serveClient answers requests for the client's script below the server's path.
+func (io *Server) serveClient(w http.ResponseWriter, r *http.Request) bool {
+	return !io.opt.NoClient && strings.HasPrefix(r.URL.EscapedPath(), io.opt.Path) &&
+		ServeClient(w, r, strings.TrimPrefix(r.URL.Path, io.opt.Path))
+}
+
+// stop ends what start has started.
+func (a *standalone) stop() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.started && !a.stopped && a.err == nil {
+		a.farewell()
+		a.node.Close()
+	}
+	a.stopped = true
+	return nil
+}
+
+// farewell waits until all connections have ended, for a bounded time.
+func (a *standalone) farewell() {
+	over, look := time.NewTimer(closeGrace), time.NewTicker(closeLook)
+	defer over.Stop()
+	defer look.Stop()
+	for a.node.Connections() > 0 {
+		select {
+		case <-over.C:
+			return
+		case <-look.C:
+		}
+	}
+}
