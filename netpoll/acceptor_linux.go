@@ -344,7 +344,8 @@ func passing(errno syscall.Errno) bool {
 // connections that wait are refused first, with the spare one. Readiness is level-triggered: without the pause the
 // acceptor would spin.
 func (a *Acceptor) pauseFor(fd int, errno syscall.Errno) {
-	if a.pause(fd, errno) && a.opt.OnExhausted != nil {
+	// EINVAL says that somebody has shut the listener down, as the parent of workers does: no want of anything.
+	if a.pause(fd, errno) && errno != unix.EINVAL && a.opt.OnExhausted != nil {
 		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
 	}
 }

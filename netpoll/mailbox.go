@@ -45,6 +45,10 @@ func (r *Remote) Wake() {
 	r.rouse()
 }
 
+// Asleep tells whether the loop waits for events, or is about to. A loop that is not asleep and does
+// not end its turn (Stats.Turns) is stuck in a call. Any goroutine.
+func (r *Remote) Asleep() bool { return r.asleep.Load() }
+
 // Load is how many connections the loop has, those on their way to it included.
 // Any goroutine.
 func (r *Remote) Load() int { return int(r.load.Load()) }

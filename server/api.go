@@ -65,5 +65,8 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if n.draining() {
 		return nil, errDraining
 	}
+	if err := n.node.Stuck(); err != nil {
+		return nil, err
+	}
 	return nil, n.busReady()
 }

@@ -4,9 +4,11 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"unicode/utf8"
 
 	"c100k/broadcast"
 	"c100k/internal/bus"
@@ -73,8 +75,29 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 // Publish sends payload to everybody subscribed to topic, on every transport and every node. It does not wait: the result counts
 // the subscribers of this node. Where the bus does not take the message, it reaches those of this node only, and
 // c100k_bus_unsent_total counts it. The payload is kept: nobody may change it after. A Text payload must be valid UTF-8 and a JSON
-// payload one valid JSON value; the publisher vouches for it.
+// payload one JSON value in valid UTF-8: the error wraps ErrPayload if it is not, for it would end the connections of subscribers.
 func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
+	if err := checkPayload(kind, payload); err != nil {
+		return broadcast.Result{}, err
+	}
+	return s.publishChecked(topic, kind, payload)
+}
+
+// ErrPayload is wrapped by what Publish and PublishAll return for a payload that is not what its kind says.
+var ErrPayload = errors.New("payload is not of its kind")
+
+func checkPayload(kind broadcast.Kind, payload []byte) error {
+	switch {
+	case kind != broadcast.Binary && !utf8.Valid(payload):
+		return fmt.Errorf("%w: %s has to be valid UTF-8", ErrPayload, kind)
+	case kind == broadcast.JSON && !json.Valid(payload):
+		return fmt.Errorf("%w: it is not one JSON value", ErrPayload)
+	}
+	return nil
+}
+
+// publishChecked is Publish for payloads that are known to be of their kind.
+func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	r, err := s.node.Hub().Publish(topic, kind, payload)
 	if err != nil || s.others == nil {
 		return r, err
@@ -88,6 +111,9 @@ func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (bro
 // answer within a second, or that the bus cannot reach, is not counted. When ctx ends earlier, the result counts those of this node
 // and the error is ctx's; the message is on its way all the same. Not for event loops.
 func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
+	if err := checkPayload(kind, payload); err != nil {
+		return broadcast.Result{}, err
+	}
 	if s.others == nil {
 		return s.node.Hub().Publish(topic, kind, payload)
 	}

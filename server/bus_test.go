@@ -427,3 +427,22 @@ func TestPublishAllAlone(t *testing.T) {
 		t.Errorf("no topic: %v", err)
 	}
 }
+
+// TestPublishOfOtherKind: a Go program cannot publish what would end the connections of subscribers.
+func TestPublishOfOtherKind(t *testing.T) {
+	s := start(t, Config{Dev: true, Loops: 1})
+	for _, tc := range []struct {
+		kind    broadcast.Kind
+		payload string
+		ok      bool
+	}{
+		{broadcast.JSON, "\"\xf2\x90\xc3|\"", false}, {broadcast.JSON, `{"a":1} x`, false}, {broadcast.JSON, "", false},
+		{broadcast.Text, "\xff", false}, {broadcast.Binary, "\xff", true}, {broadcast.Text, "ü", true}, {broadcast.JSON, `["ü"]`, true},
+	} {
+		_, err := s.Publish("t", tc.kind, []byte(tc.payload))
+		_, all := s.PublishAll(t.Context(), "t", tc.kind, []byte(tc.payload))
+		if (err == nil) != tc.ok || errors.Is(err, ErrPayload) == tc.ok || (all == nil) != tc.ok {
+			t.Errorf("%v %q: %v, %v", tc.kind, tc.payload, err, all)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 const (
@@ -37,6 +38,11 @@ type Worker struct {
 	// descriptor is closed here and on its way, and with false when it could not be sent and is the Server's again. False, having
 	// done nothing, where there is no room. Nil: no request leaves this worker.
 	HandOver func(to int, m *Handover, gone func(sent bool)) bool
+	// Alive is called every AliveEvery while all loops run: a loop that is stuck in a call keeps it from being called. It may
+	// take its time, but must return. Nil: nobody is told.
+	Alive func()
+	// AliveEvery is the time between two looks at the loops; 0 means one second.
+	AliveEvery time.Duration
 }
 
 // workersFor is how many processes hold conns connections where each may hold allowed: one where one is enough, WorkersMax where

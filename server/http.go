@@ -33,7 +33,7 @@ const (
 func (s *Server) makeAPI() {
 	s.api = admin.NewPublic(s.apiConfig())
 	if s.cfg.Worker != nil {
-		s.api = s.cfg.Worker.API
+		s.api = admin.NewGate(s.apiConfig(), s.cfg.Worker.API)
 	}
 	s.api = s.crossOrigin(s.api)
 }

@@ -79,7 +79,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 		ask = s.publishLater
 	}
 	h := topicws.NewHandler(topicws.Config{
-		WebSocket: s.webSocket(p), Publish: s.Publish, Ask: ask,
+		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.Forms{Bare: p.Form, BareDeflated: p.Form + 1, Envelope: p.Form + 2, EnvelopeDeflated: p.Form + 3},
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
 	})
@@ -117,7 +117,7 @@ func (s *Server) newEcho(p *proto.Place) proto.Part {
 func (s *Server) newBroadcast(p *proto.Place) proto.Part {
 	form, _ := p.Table.Form(rowTopics)
 	h := echo.NewBroadcast(echo.BroadcastConfig{
-		WebSocket: s.webSocket(p), Publish: s.Publish, Bare: form, BareDeflated: form + 1,
+		WebSocket: s.webSocket(p), Publish: s.publishChecked, Bare: form, BareDeflated: form + 1,
 	})
 	return s.demo(p, h, h.Open)
 }

@@ -134,6 +134,9 @@ func (s *Server) makeNode() error {
 	if s.crowd != nil {
 		cfg.Moved = s.crowd.moved
 	}
+	if w := s.cfg.Worker; w != nil {
+		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery
+	}
 	s.node, err = node.New(cfg)
 	return err
 }

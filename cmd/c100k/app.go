@@ -1,4 +1,5 @@
-// The program as a value: where its input comes from, where its output goes, and what it is made of. Tests make their own.
+// The program as a value: where its input comes from, where its output goes, and what it is made
+// of. Tests make their own.
 
 package main
 
@@ -110,8 +111,8 @@ func (a *app) interruptible(ctx context.Context) (_ context.Context, stop func()
 	return ctx, func() { cancel(); forget() }
 }
 
-// echoOfSignal is how soon after a signal the same one again is its echo: who signals a process and its group, as timeout(1) does,
-// delivers it twice.
+// echoOfSignal is how soon after a signal the same one again is its echo: who signals a process and
+// its group, as timeout(1) does, delivers it twice.
 const echoOfSignal = 100 * time.Millisecond
 
 // catch delivers signals, without their echoes, until stop is called.
@@ -126,7 +127,8 @@ func catch(which ...os.Signal) (signals <-chan os.Signal, stop func()) {
 			case <-end:
 				return
 			case s := <-raw:
-				// Of HUP none is dropped: the second one may be for a file that changed after the first was read.
+				// Of HUP none is dropped: the second one may be for a file that changed after the first was
+				// read.
 				if s == last && s != syscall.SIGHUP && time.Since(at) < echoOfSignal {
 					continue
 				}

@@ -1,4 +1,5 @@
-// The program run in the test's own process: arguments, environment and input in; output and exit code out.
+// The program run in the test's own process: arguments, environment and input in; output and exit
+// code out.
 
 package main
 

@@ -27,15 +27,18 @@ const (
 	subprotocol = "c100k.v1"
 	// dialTimeout bounds connecting and the handshake.
 	dialTimeout = 10 * time.Second
-	// quietMax is how long a node may be silent before it is asked whether it lives, and again until it is given up.
+	// quietMax is how long a node may be silent before it is asked whether it lives, and again until
+	// it is given up.
 	quietMax = 30 * time.Second
 	// readBytes is how much one read takes at most.
 	readBytes = 32 << 10
-	// envelopeBytesMax bounds a message with its envelope: the largest payload a node takes, in base64, and its topic.
+	// envelopeBytesMax bounds a message with its envelope: the largest payload a node takes, in
+	// base64, and its topic.
 	envelopeBytesMax = payloadBytesMax/3*4 + 64<<10
 )
 
-// conn is one WebSocket connection in the client's role. One goroutine reads and writes; close may be called by any.
+// conn is one WebSocket connection in the client's role. One goroutine reads and writes; close may
+// be called by any.
 type conn struct {
 	address string
 	socket  net.Conn
@@ -105,7 +108,8 @@ func (c *conn) close() {
 }
 
 func (c *conn) write(op frame.OpCode, payload []byte) error {
-	// RFC 6455, 5.3: a mask that cannot be guessed, new for every frame. rand/v2 is seeded and unpredictable.
+	// RFC 6455, 5.3: a mask that cannot be guessed, new for every frame. rand/v2 is seeded and
+	// unpredictable.
 	var mask [4]byte
 	for i, random := 0, rand.Uint32(); i < 4; i++ {
 		mask[i] = byte(random >> (8 * i))
@@ -122,7 +126,8 @@ func (c *conn) subscribe(topics []string) error {
 	return c.write(frame.OpText, command)
 }
 
-// next returns the next message, which is valid until the next call. Before it waits for more bytes it calls idle.
+// next returns the next message, which is valid until the next call. Before it waits for more bytes
+// it calls idle.
 func (c *conn) next(idle func() error) ([]byte, error) {
 	for {
 		message, rest, err := c.reader.Next(&c.options, c.rest)
@@ -208,7 +213,8 @@ type envelope struct {
 
 func (e *envelope) parse(text []byte) error { return json.Unmarshal(text, e) }
 
-// payload is the data as it was published: a JSON string is its text, other JSON is itself, base64 is its bytes.
+// payload is the data as it was published: a JSON string is its text, other JSON is itself, base64
+// is its bytes.
 func (e *envelope) payload() string {
 	if e.DataBase64 != nil {
 		if data, err := base64.StdEncoding.DecodeString(*e.DataBase64); err == nil {

@@ -36,7 +36,8 @@ func greeting(c *server.Config, v version.Info, public, admin net.Addr) string {
 	return text.String() + "\n"
 }
 
-// reachable is the address as this machine's user can type it: a wildcard address listens, but is nowhere.
+// reachable is the address as this machine's user can type it: a wildcard address listens, but is
+// nowhere.
 func reachable(addr net.Addr) string {
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err != nil || !ap.Addr().IsUnspecified() {

@@ -147,7 +147,8 @@ func (l *loading) word(err error) error {
 	return err
 }
 
-// open makes the files of the results: a path that cannot be written must not be found out after the run.
+// open makes the files of the results: a path that cannot be written must not be found out after
+// the run.
 func (l *loading) open() error {
 	l.targets = map[string]io.Writer{}
 	o := &l.Options.Load
@@ -199,8 +200,8 @@ func (l *loading) write(result *loadgen.Result) error {
 	return report.WriteText(summary, result)
 }
 
-// outcome is what the program ends with: an interruption first; then a run in which nothing worked; then an invalid result,
-// because thresholds mean nothing there.
+// outcome is what the program ends with: an interruption first; then a run in which nothing worked;
+// then an invalid result, because thresholds mean nothing there.
 func outcome(r *loadgen.Result) error {
 	switch {
 	case r.Interrupted:

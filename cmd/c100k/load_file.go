@@ -1,4 +1,5 @@
-// The file of a result: there before anything is measured, and changed only when there is something to write.
+// The file of a result: there before anything is measured, and changed only when there is something
+// to write.
 
 package main
 
@@ -8,8 +9,8 @@ import (
 	"os"
 )
 
-// resultFile is a file that a result goes to. What it held before stays until the first write: a run that comes to nothing costs nobody the
-// result of yesterday.
+// resultFile is a file that a result goes to. What it held before stays until the first write: a
+// run that comes to nothing costs nobody the result of yesterday.
 type resultFile struct {
 	file    *os.File
 	made    bool // it was not there before

@@ -10,7 +10,8 @@ import (
 	"c100k/loadgen"
 )
 
-// warnOfLimits says in one line for each limit of this box what stands in the way of the run. It never refuses.
+// warnOfLimits says in one line for each limit of this box what stands in the way of the run. It
+// never refuses.
 func (l *loading) warnOfLimits(o *loadgen.Options) {
 	target, err := url.Parse(o.URL)
 	if err != nil {

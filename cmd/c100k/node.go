@@ -17,7 +17,8 @@ type node interface {
 	Reload(c server.Config) error             // all or nothing; the error names fields that need a restart
 }
 
-// nodeMaker makes a node that does not listen yet. How it logs matters only where it starts other processes.
+// nodeMaker makes a node that does not listen yet. How it logs matters only where it starts other
+// processes.
 type nodeMaker func(c server.Config, logFormat string, logLevel *slog.LevelVar) (node, error)
 
 // newNode makes a node of one process, or of several.

@@ -22,10 +22,11 @@ import (
 )
 
 const (
-	// payloadBytesMax bounds what pub reads from standard input: the largest message a node can be configured to take.
+	// payloadBytesMax bounds what pub reads from standard input: the largest message a node can be
+	// configured to take.
 	payloadBytesMax = 1 << 30
-	// answerBytesMax bounds what is read of a node's answer: it has a few hundred bytes, and anything else at that
-	// address may send for ever.
+	// answerBytesMax bounds what is read of a node's answer: it has a few hundred bytes, and anything
+	// else at that address may send for ever.
 	answerBytesMax = 64 << 10
 	// publishTimeout bounds one publish. A node answers before it has delivered.
 	publishTimeout = 30 * time.Second
@@ -95,7 +96,8 @@ func (a *app) newPublisher(c call) (*publisher, error) {
 	return p, err
 }
 
-// pathSegment escapes a topic for a URL's path; "." and ".." would otherwise be taken for directories.
+// pathSegment escapes a topic for a URL's path; "." and ".." would otherwise be taken for
+// directories.
 func pathSegment(topic string) string {
 	if topic == "." || topic == ".." {
 		return strings.ReplaceAll(topic, ".", "%2E")
@@ -142,7 +144,8 @@ func mediaType(o *settings.PubOptions, payload []byte) (string, error) {
 	return "text/plain; charset=utf-8", nil
 }
 
-// run publishes as often as it was asked to, at the pace it was asked for. An interrupt ends it in good order.
+// run publishes as often as it was asked to, at the pace it was asked for. An interrupt ends it in
+// good order.
 func (p *publisher) run(ctx context.Context) error {
 	ctx, stop := p.interruptible(ctx)
 	defer stop()
@@ -163,7 +166,8 @@ func (p *publisher) run(ctx context.Context) error {
 	return p.report()
 }
 
-// wait keeps to the schedule: message n is due n/rate after the start, however long the ones before took.
+// wait keeps to the schedule: message n is due n/rate after the start, however long the ones before
+// took.
 func (p *publisher) wait(ctx context.Context, start time.Time) error {
 	if rate := p.options.Pub.Rate; rate > 0 && p.sent > 0 {
 		due := start.Add(time.Duration(float64(p.sent) / rate * float64(time.Second)))
@@ -229,7 +233,8 @@ func unreachable(address, flag string, err error) error {
 	return fmt.Errorf("cannot reach %s: %w", address, err)
 }
 
-// refusal words an answer that is an error: a problem document (RFC 9457), or whatever else a server says.
+// refusal words an answer that is an error: a problem document (RFC 9457), or whatever else a
+// server says.
 func refusal(status int, mediaType string, body []byte) error {
 	var problem struct{ Title, Detail string }
 	if strings.HasPrefix(mediaType, "application/problem+json") && json.Unmarshal(body, &problem) == nil && problem.Title != "" {

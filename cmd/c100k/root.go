@@ -36,8 +36,8 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// group is a command that only has commands. Its own arguments are not parsed as flags, so that an unknown command is
-// told from an unknown flag.
+// group is a command that only has commands. Its own arguments are not parsed as flags, so that an
+// unknown command is told from an unknown flag.
 func (a *app) group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	c.DisableFlagParsing = true
 	c.Args = cobra.ArbitraryArgs // or cobra answers for the root, in other words

@@ -73,8 +73,8 @@ func (s *serving) run(ctx context.Context) error {
 	// Signals from here on: a TERM during the start must not be lost.
 	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
-	// One processor more than loops: a loop that waits briefly keeps its own, and the acceptor, HTTP and the collector must not
-	// have to wait with it.
+	// One processor more than loops: a loop that waits briefly keeps its own, and the acceptor, HTTP
+	// and the collector must not have to wait with it.
 	if config.Workers == 1 {
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), config.Loops+1))
 	}
@@ -116,7 +116,8 @@ func (s *serving) supervise(ctx context.Context, signals <-chan os.Signal, ended
 		select {
 		case err := <-ended:
 			if drained == nil {
-				// A node that could not listen still has its loops; with nothing left to wait for, this ends them.
+				// A node that could not listen still has its loops; with nothing left to wait for, this ends
+				// them.
 				stopNow()
 				_ = s.node.Shutdown(ctx)
 				return s.explain(err)
@@ -162,7 +163,8 @@ func (s *serving) explain(err error) error {
 	return &exit{exitFailure, err}
 }
 
-// reload gives the node the settings as they are now in file and environment. Either everything changes or nothing.
+// reload gives the node the settings as they are now in file and environment. Either everything
+// changes or nothing.
 func (s *serving) reload() {
 	notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer notify(daemon.SdNotifyReady)

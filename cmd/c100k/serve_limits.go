@@ -7,8 +7,9 @@ import (
 	"c100k/server"
 )
 
-// warnOfLimits logs, once at the start, each limit of the box that stands in the way, with what lifts it. Without --max-conns nobody has said
-// how many there will be, and only what does not depend on that is judged. It never refuses.
+// warnOfLimits logs, once at the start, each limit of the box that stands in the way, with what
+// lifts it. Without --max-conns nobody has said how many there will be, and only what does not
+// depend on that is judged. It never refuses.
 func (s *serving) warnOfLimits() {
 	wanted := &s.Options.Node
 	report := doctor.Examine(s.host(), doctor.Want{

@@ -1,4 +1,5 @@
-// Tests of `serve`: signals, reload, exit codes, start text; with a node that only pretends, and once with a real one.
+// Tests of `serve`: signals, reload, exit codes, start text; with a node that only pretends, and
+// once with a real one.
 
 package main
 

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// backoffMin and backoffMax bound the pause before another attempt, which doubles from one to the other and is
-	// spread over its whole length, so that the clients of a node that restarts do not come back as one.
+	// backoffMin and backoffMax bound the pause before another attempt, which doubles from one to the
+	// other and is spread over its whole length, so that the clients of a node that restarts do not
+	// come back as one.
 	backoffMin = 250 * time.Millisecond
 	backoffMax = 10 * time.Second
 )
@@ -82,7 +83,8 @@ func (s *subscriber) run(ctx context.Context) error {
 		if subscribed {
 			ever, backoff = true, backoffMin
 		}
-		// A first attempt that fails is more likely a wrong address than a node that is about to come back.
+		// A first attempt that fails is more likely a wrong address than a node that is about to come
+		// back.
 		if final := (permanent{}); errors.As(err, &final) || !ever || s.options.Sub.NoReconnect {
 			return err
 		}
@@ -95,8 +97,8 @@ func (s *subscriber) run(ctx context.Context) error {
 	}
 }
 
-// follow subscribes over one connection and prints until it ends, which is always an error; subscribed says whether
-// the node had accepted the topics.
+// follow subscribes over one connection and prints until it ends, which is always an error;
+// subscribed says whether the node had accepted the topics.
 func (s *subscriber) follow(ctx context.Context) (subscribed bool, err error) {
 	c, err := dial(ctx, s.options.URL)
 	if err != nil {
@@ -163,7 +165,8 @@ func (s *subscriber) print(e *envelope, text []byte) error {
 	return nil
 }
 
-// visible replaces control characters, which a terminal would obey, by what a person can read. Tabs and line ends stay.
+// visible replaces control characters, which a terminal would obey, by what a person can read. Tabs
+// and line ends stay.
 func visible(text string) string {
 	clean := &strings.Builder{}
 	for _, r := range text {

@@ -25,7 +25,8 @@ type peer struct {
 	rest   []byte
 }
 
-// serveScripts lets the n-th connection play the n-th script; the last one is played by all that follow.
+// serveScripts lets the n-th connection play the n-th script; the last one is played by all that
+// follow.
 func serveScripts(t *testing.T, scripts ...func(*peer)) (url string) {
 	var n atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

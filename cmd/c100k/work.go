@@ -11,8 +11,9 @@ import (
 	"c100k/internal/workers"
 )
 
-// work runs a worker until it has drained, and returns the exit code. It takes its settings from the parent, so that all workers
-// have the same however often one is started again, and tells the parent what goes wrong.
+// work runs a worker until it has drained, and returns the exit code. It takes its settings from
+// the parent, so that all workers have the same however often one is started again, and tells the
+// parent what goes wrong.
 func (a *app) work(link *workers.Link) int {
 	signal.Ignore(syscall.SIGHUP) // a reload comes over the link
 	ctx, stop := a.interruptible(context.Background())

@@ -5,6 +5,7 @@ package admin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,13 +15,14 @@ import (
 
 // access is the rule of one handler. Immutable after newAccess.
 type access struct {
-	key      func() string   // the API key of the moment; "" is none
-	loopback bool            // peers on loopback need no key
+	key      func() string // the API key of the moment; "" is none
+	loopback bool          // peers on loopback need no key
+	guesses  *guesses
 	hosts    map[string]bool // names that may stand in Host and Origin besides loopback's, as listed, lower case
 }
 
-func newAccess(c Config, loopback bool) access {
-	a := access{key: c.APIKey, loopback: loopback, hosts: make(map[string]bool, len(c.Hosts))}
+func newAccess(c Config, loopback bool, log *slog.Logger) access {
+	a := access{guesses: newGuesses(log), key: c.APIKey, loopback: loopback, hosts: make(map[string]bool, len(c.Hosts))}
 	if a.key == nil {
 		a.key = func() string { return "" }
 	}
@@ -35,7 +37,12 @@ func newAccess(c Config, loopback bool) access {
 func (a *access) check(r *http.Request) *Problem {
 	key := a.key()
 	if key != "" && len(r.Header.Values("Authorization")) > 0 {
+		addr := guesser(r)
+		if !a.guesses.allowed(addr) {
+			return NewProblem(http.StatusTooManyRequests, "too_many_wrong_keys", "too many wrong API keys came from this address; try again later")
+		}
 		if !keyMatches(key, r) {
+			a.guesses.wrong(addr, r)
 			return NewProblem(http.StatusUnauthorized, "bad_key", "the API key is not the right one; send it as Authorization: Bearer KEY")
 		}
 		return nil

@@ -1,4 +1,4 @@
-// The two parsers of the API against encoding/json and net/url.
+// The parsers of the API against encoding/json, net/url and net/netip.
 
 package admin
 
@@ -6,7 +6,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -137,6 +141,69 @@ func FuzzTopicPath(f *testing.F) {
 		again, err := segments("/" + strings.Join(escaped, "/"))
 		if err != nil || !slices.Equal(parts, again) {
 			t.Fatalf("%q, then %q: %v", parts, again, err)
+		}
+	})
+}
+
+// FuzzHost: a Host or an Origin is let in without the key only if it is a name or an address of loopback, or listed.
+func FuzzHost(f *testing.F) {
+	for _, host := range []string{"localhost:9100", "[::1]:9100", "127.0.0.1", "a.localhost", "evil.example", "localhost.evil.example",
+		"127.0.0.1.evil.example", "[::ffff:127.0.0.1]", "Node.Internal:9100", "", "::1", "[localhost]", "127.1", "0x7f.1", "localhost\x00.evil"} {
+		f.Add(host, "http://"+host)
+	}
+	a := newAccess(Config{Hosts: []string{"node.internal"}}, true, slog.New(slog.DiscardHandler))
+	f.Fuzz(func(t *testing.T, host, origin string) {
+		local := func(hostport string) bool {
+			name := strings.ToLower(hostname(hostport))
+			addr, err := netip.ParseAddr(name)
+			return name == "localhost" || strings.HasSuffix(name, ".localhost") || name == "node.internal" || strings.ToLower(hostport) == "node.internal" ||
+				err == nil && addr.Unmap().IsLoopback()
+		}
+		if a.hostAllowed(host) != local(host) {
+			t.Errorf("host %q: allowed %t", host, a.hostAllowed(host))
+		}
+		if a.originAllowed([]string{origin}, host) {
+			u, err := url.Parse(origin)
+			if err != nil || !strings.EqualFold(u.Host, host) && hostname(strings.ToLower(u.Host)) != "node.internal" && strings.ToLower(u.Host) != "node.internal" {
+				t.Errorf("origin %q at host %q is allowed", origin, host)
+			}
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = "127.0.0.1:5000"
+		r.Header.Set("X-Forwarded-For", host)
+		if addr := guesser(r); !addr.IsValid() {
+			t.Errorf("X-Forwarded-For %q: no address to count a wrong key for", host)
+		}
+	})
+}
+
+// FuzzQuery: a query is taken as a whole, each known parameter once, or refused with a problem.
+func FuzzQuery(f *testing.F) {
+	for _, q := range []string{"", "prefix=a&limit=2", "prefix=a&prefix=b", "other=1", "prefix=%zz", "prefix=%2F&after=", "&&", "limit=;2", "limit=1e3", "limit=-1", "prefix=a+b"} {
+		f.Add(q)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		r := &http.Request{URL: &url.URL{RawQuery: raw}}
+		params, problem := query(r, "prefix", "limit")
+		if problem != nil {
+			if problem.Status != http.StatusBadRequest || problem.Detail == "" || len(problem.Detail) > 1000+len(raw) {
+				t.Errorf("%q: %+v", raw, problem)
+			}
+			return
+		}
+		again := url.Values{}
+		for name, value := range params {
+			if name != "prefix" && name != "limit" {
+				t.Errorf("%q: parameter %q", raw, name)
+			}
+			again.Set(name, value)
+		}
+		values, err := url.ParseQuery(raw)
+		if err != nil || values.Encode() != again.Encode() {
+			t.Errorf("%q was read as %v", raw, params)
+		}
+		if limit, problem := pageLimit(params); problem == nil && (limit < 1 || limit > TopicsPageMax) {
+			t.Errorf("%q: limit %d", raw, limit)
 		}
 	})
 }

@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"c100k/broadcast"
 
@@ -98,7 +100,6 @@ func newAPI(c Config, loopback bool) *api {
 	a := &api{
 		node:            c.Node,
 		publishLater:    later(c.Node),
-		access:          newAccess(c, loopback),
 		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
 		pprof:           c.Pprof,
 		log:             c.Logger,
@@ -107,6 +108,7 @@ func newAPI(c Config, loopback bool) *api {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
+	a.access = newAccess(c, loopback, a.log)
 	a.routes = []route{
 		{pattern: path("v1/publish"), post: a.publish},
 		{pattern: path("v1/topics"), get: a.listTopics},
@@ -116,6 +118,17 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/drain"), post: a.drain},
 	}
 	return a
+}
+
+// refuse answers a request whose body has not been read, and does not wait for it: net/http would, before it
+// sends the answer.
+func refuse(w http.ResponseWriter, r *http.Request, problem *Problem) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+		// Not every ResponseWriter has a connection. One that has none has nothing to wait for.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	}
+	problem.Write(w)
 }
 
 func path(pattern string) []string { return strings.Split(pattern, "/") }
@@ -130,19 +143,23 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found, arg := a.find(parts)
 	if found == nil || !found.open {
 		if problem := a.access.check(r); problem != nil {
-			if problem.Status == http.StatusUnauthorized {
+			switch problem.Status {
+			case http.StatusUnauthorized:
 				// RFC 9110, 15.5.2: a 401 MUST have a challenge.
 				w.Header().Set("WWW-Authenticate", `Bearer realm="c100k"`)
+			case http.StatusTooManyRequests:
+				w.Header().Set("Retry-After", strconv.Itoa(int(GuessEvery.Seconds())))
 			}
-			problem.Write(w)
+			refuse(w, r, problem)
 			return
 		}
+		admit(r)
 	}
 	switch {
 	case err != nil:
-		NewProblem(http.StatusBadRequest, "bad_path", err.Error()).Write(w)
+		refuse(w, r, NewProblem(http.StatusBadRequest, "bad_path", err.Error()))
 	case found == nil:
-		notFound(parts).Write(w)
+		refuse(w, r, notFound(parts))
 	default:
 		found.serve(w, r, arg)
 	}
@@ -197,7 +214,7 @@ func (t *route) serve(w http.ResponseWriter, r *http.Request, arg string) {
 	if serve == nil {
 		// RFC 9110, 15.5.6: a 405 MUST have Allow.
 		w.Header().Set("Allow", t.allow())
-		NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+t.allow()).Write(w)
+		refuse(w, r, NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+t.allow()))
 		return
 	}
 	serve(w, r, arg)
@@ -220,17 +237,4 @@ func (t *route) allow() string {
 		methods = append(methods, http.MethodDelete)
 	}
 	return strings.Join(append(methods, http.MethodOptions), ", ")
-}
-
-// Server is a server for a handler of this package, with a bound on all that a
-// slow or greedy client could stretch. The caller gives it a listener.
-func Server(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: HeaderTimeout,
-		ReadTimeout:       ReadTimeout,
-		WriteTimeout:      WriteTimeout,
-		IdleTimeout:       IdleTimeout,
-		MaxHeaderBytes:    HeaderBytesMax,
-	}
 }

@@ -41,6 +41,25 @@ const (
 	// allocated for ever.
 	BodyKeptBytesMax = 256 << 10
 
+	// ConnsMax bounds the connections of a Server. Without it a flood of strangers takes the descriptors of the
+	// public port.
+	ConnsMax = 256
+
+	// GuessesMax is how many wrong keys an address may try at once, and GuessEvery how long it then waits for
+	// each further one. Without them a guesser tries thousands of keys a second.
+	GuessesMax = 10
+	GuessEvery = time.Second
+
+	// GuessAddressesMax bounds the addresses whose guesses are counted, each with some 60 bytes.
+	GuessAddressesMax = 4096
+
+	// GuessLogEvery is how often the log tells of wrong keys, with their number. Without it a guesser fills the
+	// log.
+	GuessLogEvery = 10 * time.Second
+
+	// bodyIgnoredBytesMax bounds a body that nobody looks at, in bytes, where a request is passed on as a whole.
+	bodyIgnoredBytesMax = 4 << 10
+
 	// QuotedBytesMax bounds how much of a caller's own text an error quotes
 	// back, in bytes. Without it ten thousand bad items with long keys make
 	// an answer many times the size of the request.

@@ -29,8 +29,8 @@ var taskGroups = []group{
 	{"pids", "sys/fs/cgroup/pids", "pids.max", "pids.current"},
 }
 
-// rooms calls visit with the directory, limit and usage of every group this process is in that sets a limit, from its
-// own up to the root: each of them binds.
+// rooms calls visit with the directory, limit and usage of every group this process is in that sets
+// a limit, from its own up to the root: each of them binds.
 func (h Host) rooms(groups []group, visit func(dir string, limit, usage int64)) {
 	for _, g := range groups {
 		inside, member := h.groupPath(g.controller)
@@ -49,7 +49,8 @@ func (h Host) rooms(groups []group, visit func(dir string, limit, usage int64)) 
 	}
 }
 
-// groupPath finds the line of a controller in /proc/self/cgroup: "4:memory:/a/b", or "0::/a/b" for version 2.
+// groupPath finds the line of a controller in /proc/self/cgroup: "4:memory:/a/b", or "0::/a/b" for
+// version 2.
 func (h Host) groupPath(controller string) (string, bool) {
 	content, err := fs.ReadFile(h.Root, "proc/self/cgroup")
 	if err != nil {
@@ -64,8 +65,9 @@ func (h Host) groupPath(controller string) (string, bool) {
 	return "", false
 }
 
-// upwards lists the group's directory and its parents up to the mount. Inside a container the path may name a group
-// outside of what is mounted; then only the mount itself exists, which is the container's own.
+// upwards lists the group's directory and its parents up to the mount. Inside a container the path
+// may name a group outside of what is mounted; then only the mount itself exists, which is the
+// container's own.
 func upwards(mount, inside string) []string {
 	var dirs []string
 	for p := path.Clean("/" + inside); p != "/"; p = path.Dir(p) {

@@ -35,8 +35,8 @@ func (p plan) each() string {
 	return fmt.Sprintf("%d in each of %d workers", p.share+filesReserve, p.workers)
 }
 
-// judgeFiles compares a limit on the files of one process with what the workers need. Where their number is free, more of them is
-// the way around it, up to WorkersMax.
+// judgeFiles compares a limit on the files of one process with what the workers need. Where their
+// number is free, more of them is the way around it, up to WorkersMax.
 func (p plan) judgeFiles(c Check, limit int64, lift string) Check {
 	room := max(0, min(limit, filesMax)-filesReserve)
 	workers := p.workers
@@ -77,8 +77,8 @@ func systemFiles(h Host, p plan) Check {
 	return c
 }
 
-// memory takes the least of what the machine has available and what each control group still allows. The kernel's
-// share of a connection is charged to the group as well.
+// memory takes the least of what the machine has available and what each control group still
+// allows. The kernel's share of a connection is charged to the group as well.
 func memory(h Host, p plan) Check {
 	perConn := p.ends() * kernelBytesPerConn
 	c := Check{Name: "memory", Verdict: OK, holds: noBound, Note: fmt.Sprintf("an idle connection: %d bytes of the kernel's", perConn)}

@@ -14,8 +14,9 @@ func acceptBacklog(h Host, _ plan) Check {
 	return h.queue("net.core.somaxconn", "proc/sys/net/core/somaxconn", "connections that wait to be accepted")
 }
 
-// synBacklog looks at the SYN cookies first: with them the queue is as long as the accept queue, and who does not fit gets a cookie. The
-// kernel asks for tcp_max_syn_backlog only without (tcp_conn_request in net/ipv4/tcp_input.c).
+// synBacklog looks at the SYN cookies first: with them the queue is as long as the accept queue,
+// and who does not fit gets a cookie. The kernel asks for tcp_max_syn_backlog only without
+// (tcp_conn_request in net/ipv4/tcp_input.c).
 func synBacklog(h Host, _ plan) Check {
 	c := h.queue("net.ipv4.tcp_max_syn_backlog", "proc/sys/net/ipv4/tcp_max_syn_backlog", "handshakes that are half done, where there are no SYN cookies")
 	if cookies, _ := h.number("proc/sys/net/ipv4/tcp_syncookies", 0); cookies != 0 && c.Verdict != Unknown {
@@ -37,8 +38,8 @@ func (h Host) queue(name, path, note string) Check {
 	return c
 }
 
-// tcpMemory compares where the kernel begins to shrink buffers with one full page for every connection: what a
-// broadcast to all of them takes for a moment.
+// tcpMemory compares where the kernel begins to shrink buffers with one full page for every
+// connection: what a broadcast to all of them takes for a moment.
 func tcpMemory(h Host, p plan) Check {
 	needed := p.Conns * tcpBytesPerConn / h.PageSize
 	c := Check{Name: "net.ipv4.tcp_mem", Needed: fmt.Sprintf("pressure from %d pages", needed), Verdict: OK, holds: noBound,
@@ -57,8 +58,9 @@ func tcpMemory(h Host, p plan) Check {
 	return c
 }
 
-// localPorts bound the outgoing connections from one address of ours to one address and port of theirs. `c100k load` takes as many
-// addresses of 127.0.0.0/8 as it needs, and one address to anywhere else.
+// localPorts bound the outgoing connections from one address of ours to one address and port of
+// theirs. `c100k load` takes as many addresses of 127.0.0.0/8 as it needs, and one address to
+// anywhere else.
 func localPorts(h Host, p plan) Check {
 	c := Check{Name: "net.ipv4.ip_local_port_range", Needed: "none: a node's connections come in", Verdict: OK, holds: noBound,
 		Note: "outgoing connections from one address to one address and port: a load generator, a proxy on this box, an upstream"}

@@ -1,9 +1,11 @@
-// Package doctor says whether this box can hold a number of connections, which limit is in the way, and how to lift it.
+// Package doctor says whether this box can hold a number of connections, which limit is in the way,
+// and how to lift it.
 //
-// A Host is where the facts come from: the file tree of the machine, the process's limit on open files, an attempt to
-// set io_uring up. A Want is what the box is asked to hold. Examine asks one small function a limit, and each makes one Check; none of
-// them knows the others. A Report is the checks, the number of connections the box holds, the limit that sets it, and how
-// many processes it takes.
+// A Host is where the facts come from: the file tree of the machine, the process's limit on open
+// files, an attempt to set io_uring up. A Want is what the box is asked to hold. Examine asks one
+// small function a limit, and each makes one Check; none of them knows the others. A Report is the
+// checks, the number of connections the box holds, the limit that sets it, and how many processes
+// it takes.
 package doctor
 
 import (

@@ -29,7 +29,8 @@ func (h Host) number(path string, i int) (int64, bool) {
 	return parse(words[i])
 }
 
-// keyed returns the number behind a word that begins a line: "MemAvailable:" in meminfo, "inactive_file" in memory.stat.
+// keyed returns the number behind a word that begins a line: "MemAvailable:" in meminfo,
+// "inactive_file" in memory.stat.
 func (h Host) keyed(path, key string) (int64, bool) {
 	content, err := fs.ReadFile(h.Root, path)
 	if err != nil {

@@ -62,8 +62,9 @@ func (h Host) filesRoom() int64 {
 	return max(1, min(most, filesMax)-filesReserve)
 }
 
-// WorkersFor says how many processes of a node hold conns connections where one may have room of them: 1 where one is enough. It is how
-// `c100k serve --workers auto` counts, but for WorkersMax, where that refuses to start.
+// WorkersFor says how many processes of a node hold conns connections where one may have room of
+// them: 1 where one is enough. It is how `c100k serve --workers auto` counts, but for WorkersMax,
+// where that refuses to start.
 func WorkersFor(conns, room int64) int64 {
 	if conns <= room {
 		return 1
@@ -71,8 +72,8 @@ func WorkersFor(conns, room int64) int64 {
 	return min(WorkersMax, max(2, divideUp(conns*(100+unevenPercent), 100*room)))
 }
 
-// largestShare is how many of the connections the fullest of the workers may come to have: the kernel deals them by a hash of their
-// addresses.
+// largestShare is how many of the connections the fullest of the workers may come to have: the
+// kernel deals them by a hash of their addresses.
 func largestShare(conns, workers int64) int64 {
 	if workers <= 1 {
 		return conns

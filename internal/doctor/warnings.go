@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Warnings are the limits that warn or fail; none where everything is well. A limit that the box does not show is no warning.
+// Warnings are the limits that warn or fail; none where everything is well. A limit that the box
+// does not show is no warning.
 func (r Report) Warnings() (found []Check) {
 	for _, c := range r.Checks {
 		if c.Verdict == Warn || c.Verdict == Fail {
@@ -17,9 +18,9 @@ func (r Report) Warnings() (found []Check) {
 	return found
 }
 
-// ForLoad says in one line for each limit what stands in the way of a load of conns connections from this box to target, a host's name or
-// address without a port. A target on the loopback is a server on this same box, which then has both ends of each connection. A name is not
-// looked up.
+// ForLoad says in one line for each limit what stands in the way of a load of conns connections
+// from this box to target, a host's name or address without a port. A target on the loopback is a
+// server on this same box, which then has both ends of each connection. A name is not looked up.
 func ForLoad(h Host, target string, conns int64) (lines []string) {
 	want := Want{Conns: conns, Load: true, Node: onLoopback(target)}
 	for _, c := range Examine(h, want).Warnings() {

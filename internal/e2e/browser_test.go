@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// TestBrowser needs Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots of the demo page there.
+// TestBrowser needs Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots of the demo page
+// there.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	browser(t, "browser", []string{"--dev", "--compress", "on"})
@@ -29,7 +30,8 @@ func browser(t *testing.T, name string, args []string) {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Skip("chromium is not there: run internal/e2e/setup.sh")
 	}
-	// The page's addresses must not change over the restart, and it shows the admin port as it was configured.
+	// The page's addresses must not change over the restart, and it shows the admin port as it was
+	// configured.
 	public, admin := freePort(t), freePort(t)
 	args = append(args, "--listen", public, "--admin", admin)
 	n := serve(t, args...)

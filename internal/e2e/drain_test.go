@@ -184,7 +184,8 @@ func TestSecondSignal(t *testing.T) {
 			if !n.running() {
 				return nil
 			}
-			// Right behind the first one it passes for its echo; and the process may end between the question and the signal.
+			// Right behind the first one it passes for its echo; and the process may end between the
+			// question and the signal.
 			_ = n.cmd.Process.Signal(signals[1])
 			return errors.New("it is still there")
 		})

@@ -52,7 +52,8 @@ func TestStatic(t *testing.T) {
 	}
 }
 
-// TestSameConnection sends ordinary requests first and asks for a stream then, all on one connection.
+// TestSameConnection sends ordinary requests first and asks for a stream then, all on one
+// connection.
 func TestSameConnection(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")

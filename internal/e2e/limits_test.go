@@ -90,8 +90,9 @@ func TestOverLimitStorm(t *testing.T) {
 	wg.Wait()
 }
 
-// TestFileLimit takes the descriptors away from a node that runs: those who are there are served on, those who come are refused without
-// the node spinning, and it accepts again when there are descriptors.
+// TestFileLimit takes the descriptors away from a node that runs: those who are there are served
+// on, those who come are refused without the node spinning, and it accepts again when there are
+// descriptors.
 func TestFileLimit(t *testing.T) {
 	oneProcess(t)
 	t.Parallel()
@@ -149,7 +150,8 @@ func TestFileLimit(t *testing.T) {
 	})
 }
 
-// TestUlimit starts a node where hardly a file may be opened: it says what it can hold, and holds it.
+// TestUlimit starts a node where hardly a file may be opened: it says what it can hold, and holds
+// it.
 func TestUlimit(t *testing.T) {
 	oneProcess(t)
 	t.Parallel()

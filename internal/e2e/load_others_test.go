@@ -1,4 +1,5 @@
-// `c100k load` against servers that are not ours, and against ones that lose, repeat and reorder on purpose: the counts must be exact.
+// `c100k load` against servers that are not ours, and against ones that lose, repeat and reorder on
+// purpose: the counts must be exact.
 
 package e2e
 
@@ -92,7 +93,8 @@ func TestLoadSocketIO(t *testing.T) {
 	}
 }
 
-// hall is a server of our own making: WebSockets at /ws, event streams at /sse, and what is posted goes to all of them, or not.
+// hall is a server of our own making: WebSockets at /ws, event streams at /sse, and what is posted
+// goes to all of them, or not.
 type hall struct {
 	send func(number int, message string) []string // what becomes of the message of that number, from 0
 
@@ -198,7 +200,8 @@ func TestLoadNetHTTPStreams(t *testing.T) {
 	delivered(t, r, 40)
 }
 
-// TestLoadCountsFaults: of every ten messages one is lost, one comes twice, one behind the next, and one is changed.
+// TestLoadCountsFaults: of every ten messages one is lost, one comes twice, one behind the next,
+// and one is changed.
 func TestLoadCountsFaults(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"ws://ADDRESS/ws", "http://ADDRESS/sse"} {
@@ -252,7 +255,7 @@ func TestLoadCountsFaults(t *testing.T) {
 	}
 }
 
-// TestLoadTLS: certificates of nobody's are refused unless that was asked for.
+// TestLoadTLS: a certificate without a known issuer is refused, but with --insecure.
 func TestLoadTLS(t *testing.T) {
 	t.Parallel()
 	address := serveCrowd(t, nil)

@@ -94,7 +94,8 @@ func readLoadResult(t *testing.T, path string) (result loadResult) {
 	return *document.Result
 }
 
-// good runs load against something that does everything right. A busy box may make the generator the bottleneck: what was counted is right all the same.
+// good runs load against something that does everything right. A busy box may make the generator
+// the bottleneck: what was counted is right all the same.
 func good(t *testing.T, args ...string) loadResult {
 	t.Helper()
 	r, code, output := load(t, args...)
@@ -345,7 +346,8 @@ func TestLoadFiles(t *testing.T) {
 	}
 }
 
-// TestLoadPage looks at the page of a run in Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots there.
+// TestLoadPage looks at the page of a run in Chromium. With C100K_E2E_SHOTS=DIR it leaves
+// screenshots there.
 func TestLoadPage(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("node/node_modules"); err != nil {

@@ -14,8 +14,8 @@ import (
 // binary is the program under test.
 var binary string
 
-// patience is how long a test waits for something that has to happen. It is no measure of speed: two busy cores and the race detector
-// must not make a test fail.
+// patience is how long a test waits for something that has to happen. It is no measure of speed:
+// two busy cores and the race detector must not make a test fail.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }

@@ -45,7 +45,8 @@ func tryDial(address string) (*peer, error) {
 	return &peer{Conn: c, in: bufio.NewReader(c)}, nil
 }
 
-// freePort is an address that nobody listens at, for where the port must be known before. Port 0 is better wherever it will do.
+// freePort is an address that nobody listens at, for where the port must be known before. Port 0 is
+// better wherever it will do.
 func freePort(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -141,7 +142,8 @@ func (p *peer) expectAnswer(status int) (http.Header, string) {
 	return r.Header, string(body)
 }
 
-// expectEnd wants the connection to end in good order, no further byte, no reset, and ends it on our side.
+// expectEnd wants the connection to end in good order, no further byte, no reset, and ends it on
+// our side.
 func (p *peer) expectEnd() {
 	p.t.Helper()
 	rest, err := io.ReadAll(p.in)
@@ -171,7 +173,8 @@ func (p *peer) frame(fin bool, op ws.OpCode, payload []byte) {
 }
 
 func (p *peer) tryFrame(fin bool, op ws.OpCode, payload []byte) error {
-	// A mask of its own for every frame is what RFC 6455, 5.3 asks of clients; here any that is not zero will do.
+	// A mask of its own for every frame is what RFC 6455, 5.3 asks of clients; here any that is not
+	// zero will do.
 	f := ws.MaskFrameWith(ws.NewFrame(op, fin, append([]byte(nil), payload...)), [4]byte{1, 2, 3, 4})
 	return ws.WriteFrame(p.Conn, f)
 }
@@ -181,7 +184,8 @@ func (p *peer) text(s string) { p.t.Helper(); p.frame(true, ws.OpText, []byte(s)
 // next reads one frame.
 func (p *peer) next() (ws.Frame, error) { return readFrame(p.in) }
 
-// frameBytesMax bounds the payload of a frame that a test reads, in bytes: a broken length must not fill the memory.
+// frameBytesMax bounds the payload of a frame that a test reads, in bytes: a broken length must not
+// fill the memory.
 const frameBytesMax = 16 << 20
 
 func readFrame(r io.Reader) (f ws.Frame, err error) {

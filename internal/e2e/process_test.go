@@ -45,15 +45,17 @@ type logLine struct {
 	Level, Msg, Listen, Admin, Err string
 }
 
-// serve starts a node on free ports and waits until it serves. At the end of the test it is stopped, must end with exit code 0, and must
-// not have logged an error. Its drain is over at once unless the arguments say something else.
+// serve starts a node on free ports and waits until it serves. At the end of the test it is
+// stopped, must end with exit code 0, and must not have logged an error. Its drain is over at once
+// unless the arguments say something else.
 func serve(t *testing.T, args ...string) *node {
 	t.Helper()
 	return serveWith(t, exec.Command(binary, serveArgs(args)...))
 }
 
-// workersVariable makes all tests run with nodes of so many workers: to whoever connects it must make no difference. Those of what each
-// process counts for itself are left out, and those of the order of acknowledgements, which wait for other workers.
+// workersVariable makes all tests run with nodes of so many workers: to whoever connects it must
+// make no difference. Those of what each process counts for itself are left out, and those of the
+// order of acknowledgements, which wait for other workers.
 const workersVariable = "E2E_WORKERS"
 
 // oneProcess leaves a test out where nodes have several workers.
@@ -220,7 +222,8 @@ func (n *node) running() bool {
 	}
 }
 
-// finish stops a node that is still there, and holds it to what every node owes: exit code 0 and a log without errors.
+// finish stops a node that is still there, and holds it to what every node owes: exit code 0 and a
+// log without errors.
 func (n *node) finish() {
 	if n.running() {
 		n.signal(syscall.SIGTERM)

@@ -1,4 +1,5 @@
-// What is refused, and how: an answer with a reason, then the end of the connection, and never a bare reset.
+// What is refused, and how: an answer with a reason, then the end of the connection, and never a
+// bare reset.
 
 package e2e
 
@@ -8,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestSmuggling sends heads that two parsers could read differently: RFC 9112 has one answer to each, and nothing behind it is looked at.
+// TestSmuggling sends heads that two parsers could read differently: RFC 9112 has one answer to
+// each, and nothing behind it is looked at.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	app := application(t)
@@ -177,7 +179,8 @@ func TestRefusedHandshakes(t *testing.T) {
 	}
 }
 
-// TestFirstFrames: what a client sends right behind its handshake are its first frames, however the packets are cut.
+// TestFirstFrames: what a client sends right behind its handshake are its first frames, however the
+// packets are cut.
 func TestFirstFrames(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")

@@ -1,4 +1,5 @@
-// Clients that are slow, silent, greedy or rude: each costs what it may cost, and nobody else notices.
+// Clients that are slow, silent, greedy or rude: each costs what it may cost, and nobody else
+// notices.
 
 package e2e
 
@@ -135,7 +136,8 @@ func TestRate(t *testing.T) {
 	p.expectEnd()
 }
 
-// TestRSTStorm opens and resets connections at every stage of their life while somebody else is served.
+// TestRSTStorm opens and resets connections at every stage of their life while somebody else is
+// served.
 func TestRSTStorm(t *testing.T) {
 	t.Parallel()
 	const storm, workers = 2000, 8

@@ -1,4 +1,5 @@
-// Clients that do not read what they are sent: held to the budget of their policy, told what they missed, and nobody else waits for them.
+// Clients that do not read what they are sent: held to the budget of their policy, told what they
+// missed, and nobody else waits for them.
 
 package e2e
 
@@ -17,7 +18,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// narrow connects with a small receive buffer, so that a peer that does not read is soon one that is owed.
+// narrow connects with a small receive buffer, so that a peer that does not read is soon one that
+// is owed.
 func (n *node) narrow(t *testing.T, path string, extra ...string) *peer {
 	t.Helper()
 	d := net.Dialer{Timeout: patience, Control: func(_, _ string, c syscall.RawConn) (err error) {
@@ -121,7 +123,8 @@ func TestSlowConsumerDisconnect(t *testing.T) {
 	})
 }
 
-// TestSlowConsumerDrop publishes to a peer that does not read, and then reads: what it got and what it is told it missed is everything.
+// TestSlowConsumerDrop publishes to a peer that does not read, and then reads: what it got and what
+// it is told it missed is everything.
 func TestSlowConsumerDrop(t *testing.T) {
 	t.Parallel()
 	const count = 1500
@@ -176,7 +179,8 @@ func TestSlowConsumerDrop(t *testing.T) {
 	}
 }
 
-// envelopes subscribes in the enveloped form; each call of the result is one message's number, or the length of a gap.
+// envelopes subscribes in the enveloped form; each call of the result is one message's number, or
+// the length of a gap.
 func envelopes(t *testing.T, n *node) func() (number, gap int, err error) {
 	p := n.narrow(t, "/ws?topic=t", "Sec-WebSocket-Protocol: c100k.v1")
 	return func() (number, gap int, err error) {
@@ -226,7 +230,8 @@ func eventsOf(t *testing.T, n *node) func() (number, gap int, err error) {
 	}
 }
 
-// TestEchoBackPressure: a client that sends and does not read is not read either, and loses nothing.
+// TestEchoBackPressure: a client that sends and does not read is not read either, and loses
+// nothing.
 func TestEchoBackPressure(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")

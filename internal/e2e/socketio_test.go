@@ -18,7 +18,8 @@ func TestSocketIO(t *testing.T) {
 	}
 }
 
-// TestSocketIOWorkers: a client of several workers lives on one of them, whichever gets its requests.
+// TestSocketIOWorkers: a client of several workers lives on one of them, whichever gets its
+// requests.
 func TestSocketIOWorkers(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"plain": nil, "two loops, io=syscall": {"--loops", "2", "--io", "syscall"}} {

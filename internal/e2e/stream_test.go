@@ -77,7 +77,8 @@ func (s *stream) nextEvent() (block []string, err error) {
 	}
 }
 
-// expectEvent wants a message with one line of data. The retry field that begins a stream may stand in front of it.
+// expectEvent wants a message with one line of data. The retry field that begins a stream may stand
+// in front of it.
 func (s *stream) expectEvent(data string) {
 	s.t.Helper()
 	for {

@@ -128,7 +128,8 @@ func (c *crowd) expect(t *testing.T, texts ...string) {
 	}
 }
 
-// TestWorkersPublish: wherever a message comes in, each subscriber of each worker gets it once, and the answer counts them all.
+// TestWorkersPublish: wherever a message comes in, each subscriber of each worker gets it once, and
+// the answer counts them all.
 func TestWorkersPublish(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3")
@@ -169,7 +170,8 @@ func TestWorkersPublish(t *testing.T) {
 	}
 }
 
-// TestWorkersOrder: what one publisher sends arrives in its order, whoever publishes at the same time.
+// TestWorkersOrder: what one publisher sends arrives in its order, whoever publishes at the same
+// time.
 func TestWorkersOrder(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3")
@@ -257,7 +259,8 @@ func TestWorkersCloseConnection(t *testing.T) {
 	}
 }
 
-// TestWorkerKilled: the clients of the others lose nothing, new ones are served all the time, and another worker takes the place.
+// TestWorkerKilled: the clients of the others lose nothing, new ones are served all the time, and
+// another worker takes the place.
 func TestWorkerKilled(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3")
@@ -420,7 +423,32 @@ func TestParentKilled(t *testing.T) {
 	}
 }
 
-// TestWorkersAreOurs: a Ctrl-C does not reach them, the bus's secret is where nobody sees it, and the port is kept.
+// TestParentKilledAndStartedAgain: a new parent gets the port at once, while the workers of the old
+// one still drain.
+func TestParentKilledAndStartedAgain(t *testing.T) {
+	t.Parallel()
+	n := launchServing(t, "--dev", "--workers", "2", "--drain", "1h")
+	rows := n.workers()
+	old := n.upgrade(t, "/ws?topic=a")
+	n.signal(syscall.SIGKILL)
+	again := serve(t, "--dev", "--workers", "2", "--listen", n.public)
+	for range 20 { // none of them goes to an old worker, which would refuse it
+		again.upgrade(t, "/ws?topic=b").Close()
+	}
+	old.text("still here")
+	if f, err := old.next(); err != nil || string(f.Payload) != "still here" {
+		t.Errorf("a connection of an old worker: %q, %v", f.Payload, err)
+	}
+	for _, w := range rows {
+		if err := syscall.Kill(w.PID, syscall.SIGKILL); err != nil {
+			t.Errorf("worker %d has not drained: %v", w.Worker, err)
+		}
+	}
+	gone(t, rows)
+}
+
+// TestWorkersAreOurs: a Ctrl-C does not reach them, the bus's secret is where nobody sees it, and
+// the port is kept.
 func TestWorkersAreOurs(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "2")
@@ -451,7 +479,8 @@ func TestWorkersAreOurs(t *testing.T) {
 	}
 }
 
-// TestWorkersAgain: a node comes back on its port at once, whatever the one before has left in the kernel.
+// TestWorkersAgain: a node comes back on its port at once, whatever the one before has left in the
+// kernel.
 func TestWorkersAgain(t *testing.T) {
 	t.Parallel()
 	address := freePort(t)
@@ -510,7 +539,8 @@ func TestWorkersReload(t *testing.T) {
 	check("after a HUP with a broken file", 403, 200, "second-secret")
 }
 
-// TestWorkersPublicAPI: behind the key, the public port answers for all workers, whichever gets the request.
+// TestWorkersPublicAPI: behind the key, the public port answers for all workers, whichever gets the
+// request.
 func TestWorkersPublicAPI(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3", "--api-key", "a-long-secret")

@@ -301,7 +301,8 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// TestConnBodyDeadline: a body that stops arriving ends its read, and the deadlines end with the body.
+// TestConnBodyDeadline: a body that stops arriving ends its read, and the deadlines end with the
+// body.
 func TestConnBodyDeadline(t *testing.T) {
 	for _, body := range []string{"", "ab"} {
 		c, s := scripted(framed("Content-Length: 3")+body, 1<<20)

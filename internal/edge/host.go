@@ -16,12 +16,12 @@ type HostRules struct {
 	names []string // in lower case; with a leading dot for subdomains
 }
 
-// LoopbackHosts allows the names of this machine for itself, localhost and its subdomains, and every
-// IP address: an address in Host cannot be the name of a foreign page.
+// LoopbackHosts allows the names of this machine for itself, localhost and its subdomains, and
+// every IP address: an address in Host cannot be the name of a foreign page.
 func LoopbackHosts() HostRules { return HostRules{local: true} }
 
-// With returns h with further names: "example.com", or "*.example.com" for its subdomains. A port in
-// Host is not compared.
+// With returns h with further names: "example.com", or "*.example.com" for its subdomains. A port
+// in Host is not compared.
 func (h HostRules) With(names []string) (HostRules, error) {
 	h.names = h.names[:len(h.names):len(h.names)]
 	for _, given := range names {
@@ -39,7 +39,8 @@ func (h HostRules) With(names []string) (HostRules, error) {
 	return h, nil
 }
 
-// Check judges the host of a parsed head. A request of HTTP/1.0 may have none; no browser sends one.
+// Check judges the host of a parsed head. A request of HTTP/1.0 may have none; no browser sends
+// one.
 func (h *HostRules) Check(head *Head) *Refusal {
 	host := head.Host()
 	if len(host) == 0 || h.Allowed(host) {

@@ -98,6 +98,12 @@ type Config struct {
 	// time between two requests; 0 means no limit.
 	HTTPHeaderTimeout, HTTPIdleTimeout time.Duration
 
+	// Alive is called every AliveEvery while all loops run, by a goroutine that has nothing else to
+	// do; a loop that is stuck in a call keeps it from being called. It may be nil. AliveEvery is also
+	// the time between two looks at the loops; 0 means one second.
+	Alive      func()
+	AliveEvery time.Duration
+
 	// Logger gets what goes wrong. Nil discards it.
 	Logger *slog.Logger
 }
@@ -122,6 +128,7 @@ type Node struct {
 
 	mu       sync.Mutex // guards the fields below
 	listener net.Listener
+	watchdog *watchdog // nil before Start
 	closed   bool
 	served   chan struct{} // closed when the http.Server has ended; nil before Start
 
@@ -197,6 +204,7 @@ func (n *Node) Start() error {
 			return err
 		}
 	}
+	n.startWatchdog()
 	n.served = make(chan struct{})
 	go n.serve(n.served)
 	n.mu.Unlock()
@@ -241,7 +249,7 @@ func (n *Node) Close() {
 		return
 	}
 	n.closed = true
-	served, listener := n.served, n.listener
+	served, listener, watchdog := n.served, n.listener, n.watchdog
 	n.mu.Unlock()
 	if listener != nil {
 		listener.Close()
@@ -249,6 +257,9 @@ func (n *Node) Close() {
 	_ = n.acceptor.Close()
 	_ = n.http.Close()
 	_ = n.fallback.Close() // closed with the server, if that had begun
+	if watchdog != nil {
+		watchdog.end()
+	}
 	n.stopLoops()
 	if served != nil {
 		<-served

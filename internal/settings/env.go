@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// kubernetesLink matches what Kubernetes puts into every container of a namespace that has a service whose name
-// begins with "c100k": C100K_SERVICE_HOST, C100K_PORT_8080_TCP_ADDR. Those are not ours, and no typing errors.
+// kubernetesLink matches what Kubernetes puts into every container of a namespace that has a
+// service whose name begins with "c100k": C100K_SERVICE_HOST, C100K_PORT_8080_TCP_ADDR. Those are
+// not ours, and no typing errors.
 var kubernetesLink = regexp.MustCompile(`^C100K(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// envLayer picks the command's settings out of the environment ("NAME=value" each). A C100K_ variable that no command
-// knows is a problem.
+// envLayer picks the command's settings out of the environment ("NAME=value" each). A C100K_
+// variable that no command knows is a problem.
 func envLayer(rows []Setting, command string, environ []string) (layer, []error) {
 	byName := map[string]*Setting{}
 	var names []string

@@ -15,8 +15,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// fileBytesMax bounds the configuration file: the largest sensible one has a few thousand lines, and the parser keeps
-// every token of it.
+// fileBytesMax bounds the configuration file: the largest sensible one has a few thousand lines,
+// and the parser keeps every token of it.
 const fileBytesMax = 1 << 20
 
 // fileLayer reads the file that flag or variable `config` names.
@@ -95,7 +95,8 @@ func (f *fileReader) refuse(at *token.Token, name, format string, args ...any) {
 	f.problems = append(f.problems, &Problem{source, fmt.Errorf(format, args...)})
 }
 
-// excerpt shows the lines around the token with a caret under it, and never a secret: errors end up in logs.
+// excerpt shows the lines around the token with a caret under it, and never a secret: errors end up
+// in logs.
 func (f *fileReader) excerpt(at *token.Token) string {
 	var p printer.Printer
 	lines := strings.Split(p.PrintErrorToken(at, false), "\n")
@@ -158,7 +159,8 @@ func scalars(node ast.Node, list bool) ([]string, error) {
 	return []string{text}, err
 }
 
-// scalar returns the text as it stands in the file, so that 64KiB, 30s and 0.5 reach the same parser as a flag's.
+// scalar returns the text as it stands in the file, so that 64KiB, 30s and 0.5 reach the same
+// parser as a flag's.
 func scalar(node ast.Node) (string, error) {
 	switch n := node.(type) {
 	case *ast.StringNode:

@@ -8,8 +8,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Flags are the flags of a command as they were typed: name to texts, in order. Nothing is parsed until Load, so that
-// a flag's value is judged by the same words as a variable's, and a reload can lay them over a changed file.
+// Flags are the flags of a command as they were typed: name to texts, in order. Nothing is parsed
+// until Load, so that a flag's value is judged by the same words as a variable's, and a reload can
+// lay them over a changed file.
 type Flags map[string][]string
 
 // AddFlags declares the command's settings as flags that are recorded in the Flags it returns.

@@ -43,8 +43,8 @@ func (l layer) Read() (map[string]any, error) { return l, nil }
 // ReadBytes implements koanf.Provider.
 func (l layer) ReadBytes() ([]byte, error) { return nil, errors.New("a layer has no bytes") }
 
-// Load fills an Options from defaults < file < environment < flags. The error joins every *Problem found, so that a
-// user sees them all at once; what could be loaded is returned beside it.
+// Load fills an Options from defaults < file < environment < flags. The error joins every *Problem
+// found, so that a user sees them all at once; what could be loaded is returned beside it.
 func Load(in Input) (*Loaded, error) {
 	options := defaults()
 	l := &Loaded{Options: options, rows: Table(options), sources: map[string]Source{}}
@@ -112,8 +112,8 @@ func (l *Loaded) Source(name string) Source {
 // Given says whether anything but the default set it.
 func (l *Loaded) Given(name string) bool { return l.Source(name).Layer != Default }
 
-// Explain turns what server.Config said about its fields into problems that name the place where each was set. Other
-// errors, and nil, come back as they are.
+// Explain turns what server.Config said about its fields into problems that name the place where
+// each was set. Other errors, and nil, come back as they are.
 func (l *Loaded) Explain(err error) error {
 	if err == nil {
 		return nil

@@ -4,9 +4,9 @@ package settings
 
 import "strings"
 
-// Nearest returns the candidate that a typing error most likely turned into word, or "" when none is near: at most a
-// third of its letters may differ, and always one may. A candidate that word begins (three letters or more) is near
-// too. Dashes and underscores are the same letter.
+// Nearest returns the candidate that a typing error most likely turned into word, or "" when none
+// is near: at most a third of its letters may differ, and always one may. A candidate that word
+// begins (three letters or more) is near too. Dashes and underscores are the same letter.
 func Nearest(word string, candidates []string) string {
 	word = fold(word)
 	best, bestDistance := "", max(1, len(word)/3)+1
@@ -36,8 +36,8 @@ func suggest(word string, candidates []string) string {
 
 func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "-") }
 
-// distance counts the insertions, deletions, substitutions and swaps of neighbours that make a of b (optimal string
-// alignment), so that "lisetn" is one step from "listen".
+// distance counts the insertions, deletions, substitutions and swaps of neighbours that make a of b
+// (optimal string alignment), so that "lisetn" is one step from "listen".
 func distance(a, b string) int {
 	beforeLast, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

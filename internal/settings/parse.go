@@ -37,7 +37,8 @@ func parseSize(s string) (int, error) {
 	return int(bytes), nil
 }
 
-// parseDecimal takes digits and one point, without sign, exponent, hexadecimal form or the names of infinity.
+// parseDecimal takes digits and one point, without sign, exponent, hexadecimal form or the names of
+// infinity.
 func parseDecimal(s string) (float64, error) {
 	if s == "" || strings.Trim(s, "0123456789.") != "" {
 		return 0, errors.New("not a number")

@@ -79,7 +79,8 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// FuzzValues gives every type any text: none panics, and what is taken is taken back from its own text form.
+// FuzzValues gives every type any text: none panics, and what is taken is taken back from its own
+// text form.
 func FuzzValues(f *testing.F) {
 	for _, seed := range []string{"", "64KiB", "1.5MB", "20/s", "off", "30s", "auto", "10.0.0.0/8", "1e400", "-0", "on", "99999999999999999999"} {
 		f.Add(seed)

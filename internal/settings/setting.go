@@ -38,10 +38,12 @@ func (s *Setting) Env() string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// On says whether the command has it as a flag. A command is named by its path without the program: "config show".
+// On says whether the command has it as a flag. A command is named by its path without the program:
+// "config show".
 func (s *Setting) On(command string) bool { return slices.Contains(s.Commands, command) }
 
-// DefaultText is the default as help shows it. It is right only before anything has been loaded into the row.
+// DefaultText is the default as help shows it. It is right only before anything has been loaded
+// into the row.
 func (s *Setting) DefaultText() string {
 	if s.Default != "" {
 		return s.Default

@@ -262,8 +262,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Each line of the file that WriteFile writes is accepted when its # is taken off, and those without an example are
-// the default.
+// Each line of the file that WriteFile writes is accepted when its # is taken off, and those
+// without an example are the default.
 func TestInitFileIsAConfiguration(t *testing.T) {
 	text := bytes.Buffer{}
 	if err := WriteFile(&text); err != nil {

@@ -49,7 +49,8 @@ type Problem struct {
 	Err    error
 }
 
-// Error begins with the place: "--max-message: …", "C100K_MAX_MESSAGE: …", "c100k.yaml:3: max-message: …".
+// Error begins with the place: "--max-message: …", "C100K_MAX_MESSAGE: …", "c100k.yaml:3:
+// max-message: …".
 func (p *Problem) Error() string {
 	text := p.Source.String() + ": "
 	if p.Source.Layer == File && p.Source.Name != "" || p.Source.Layer == Default {
@@ -84,8 +85,8 @@ func Parts(err error) []error {
 	return parts
 }
 
-// OnlyFlags says whether everything wrong in err was said on the command line: a usage error, not an invalid
-// configuration.
+// OnlyFlags says whether everything wrong in err was said on the command line: a usage error, not
+// an invalid configuration.
 func OnlyFlags(err error) bool {
 	for _, part := range Parts(err) {
 		var problem *Problem

@@ -1,4 +1,5 @@
-// The table of settings. Flags, variables, keys of the file, help, `config init` and `config show` all come from it.
+// The table of settings. Flags, variables, keys of the file, help, `config init` and `config show`
+// all come from it.
 
 package settings
 

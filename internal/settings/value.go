@@ -15,8 +15,8 @@ import (
 
 // Value is the variable a setting fills.
 type Value interface {
-	// Set parses what was given. A list takes all texts, everything else the last. Its error says what is wrong with
-	// which text and what would be right, but not where it was said.
+	// Set parses what was given. A list takes all texts, everything else the last. Its error says what
+	// is wrong with which text and what would be right, but not where it was said.
 	Set(texts []string) error
 	// String returns the value in the form Set takes; "" when it is empty.
 	String() string

@@ -11,7 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// WriteHelp writes the command's flags, two or three lines each: the flag, what it does, its default, unit and variable.
+// WriteHelp writes the command's flags, two or three lines each: the flag, what it does, its
+// default, unit and variable.
 func WriteHelp(w io.Writer, command string) {
 	for _, row := range Table(defaults()) {
 		if !row.On(command) {
@@ -90,8 +91,9 @@ func (s *Setting) yaml() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// WriteEffective writes the settings of a node as they hold, defaults filled in, as YAML with the source of each in a
-// comment. Secrets are left out, and said to be set; users and passwords of URLs are hidden.
+// WriteEffective writes the settings of a node as they hold, defaults filled in, as YAML with the
+// source of each in a comment. Secrets are left out, and said to be set; users and passwords of
+// URLs are hidden.
 func (l *Loaded) WriteEffective(w io.Writer) error {
 	options := *l.Options
 	options.Node = options.Node.WithDefaults()

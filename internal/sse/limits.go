@@ -15,7 +15,7 @@ const (
 	RetryMin = time.Second
 	RetryMax = 5 * time.Second
 
-	// CloseLinger bounds how long a connection stays after its last event: time for what is owed to
+	// CloseLinger bounds how long a connection stays after its last event: time for pending output to
 	// get out. Without it a client that reads nothing keeps its descriptor.
 	CloseLinger = 5 * time.Second
 )

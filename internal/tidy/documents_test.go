@@ -1,4 +1,5 @@
-// The documents: what they say of the Makefile and of the turn is so, and their links lead somewhere.
+// The documents: what they say of the Makefile and of the turn is so, and their links lead
+// somewhere.
 
 package tidy
 
@@ -52,7 +53,8 @@ func makeCommands(text string) (names []string) {
 	return names
 }
 
-// TestDocumentsNameRealTargets: every make command of the documents is a target, and the two of the README are there.
+// TestDocumentsNameRealTargets: every make command of the documents is a target, and the two of the
+// README are there.
 func TestDocumentsNameRealTargets(t *testing.T) {
 	have := listed(t)
 	for _, name := range documents(t) {
@@ -96,7 +98,8 @@ func TestPhasesAgree(t *testing.T) {
 	}
 }
 
-// code is a name of the code in a document: one with a dot, or with a capital behind a small letter.
+// code is a name of the code in a document: one with a dot, or with a capital behind a small
+// letter.
 var code = regexp.MustCompile("`((?:[a-z]+\\.)?[A-Za-z]+(?:\\.[A-Za-z]+|[a-z][A-Z][A-Za-z]*))`")
 
 // TestArchitectureNamesRealCode: a function that is renamed must be renamed there too.
@@ -184,7 +187,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
-// hasHeading tells whether a Markdown text has a heading whose anchor, as forges make it, is the one given.
+// hasHeading tells whether a Markdown text has a heading whose anchor, as forges make it, is the
+// one given.
 func hasHeading(text, anchor string) bool {
 	for line := range strings.Lines(text) {
 		title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")

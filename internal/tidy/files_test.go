@@ -77,7 +77,8 @@ func TestPublicNamesHaveAComment(t *testing.T) {
 	}
 }
 
-// undocumented are the exported names that a declaration says nothing about. A comment on a group holds for all of it.
+// undocumented are the exported names that a declaration says nothing about. A comment on a group
+// holds for all of it.
 func undocumented(decl ast.Decl) (names []*ast.Ident) {
 	switch d := decl.(type) {
 	case *ast.FuncDecl:

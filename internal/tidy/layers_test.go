@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// leaves are the packages of the idea, with all that they may import beside the standard library: an embedder's module graph stays small.
+// leaves are the packages of the idea, with all that they may import beside the standard library:
+// an embedder's module graph stays small.
 var leaves = map[string][]string{
 	"netpoll":      {"github.com/mailru/easygo/", "golang.org/x/sys/"},
 	"frame":        {"github.com/gobwas/ws", "github.com/klauspost/compress/", "github.com/segmentio/asm/"},
@@ -19,8 +20,8 @@ var leaves = map[string][]string{
 	"internal/bus": nil,
 }
 
-// loopKeepers may have a *netpoll.Loop in a struct: the one who makes loops (internal/node), the sink of
-// the rooms (socketio), and the packages that stand in for them in tests.
+// loopKeepers may have a *netpoll.Loop in a struct: the one who makes loops (internal/node), the
+// sink of the rooms (socketio), and the packages that stand in for them in tests.
 var loopKeepers = []string{"netpoll", "internal/node", "socketio", "netpoll/netpolltest", "internal/prototest"}
 
 // row is one package in the table of ARCHITECTURE.md.
@@ -50,7 +51,8 @@ func readTable(t *testing.T) map[string]row {
 	return table
 }
 
-// TestTableGoesDown holds the table itself to the idea: leaves import nothing of ours, nobody imports upwards.
+// TestTableGoesDown holds the table itself to the idea: leaves import nothing of ours, nobody
+// imports upwards.
 func TestTableGoesDown(t *testing.T) {
 	table := readTable(t)
 	for name, r := range table {
@@ -111,13 +113,15 @@ func TestLeavesStaySmall(t *testing.T) {
 	}
 }
 
-// outside tells whether an import path is neither ours nor the standard library's: those have no dot in their first part.
+// outside tells whether an import path is neither ours nor the standard library's: those have no
+// dot in their first part.
 func outside(p string) bool {
 	first, _, _ := strings.Cut(p, "/")
 	return strings.Contains(first, ".")
 }
 
-// TestNobodyKeepsTheLoop: the loop is an argument. A type that stores one hides on which goroutine it may be used.
+// TestNobodyKeepsTheLoop: the loop is an argument. A type that stores one hides on which goroutine
+// it may be used.
 func TestNobodyKeepsTheLoop(t *testing.T) {
 	m := theModule(t)
 	for dir := range m.packages {
@@ -145,7 +149,8 @@ func TestNobodyKeepsTheLoop(t *testing.T) {
 	}
 }
 
-// mentionsLoop tells whether a value of the type holds a Loop. One that a function takes is not held.
+// mentionsLoop tells whether a value of the type holds a Loop. One that a function takes is not
+// held.
 func mentionsLoop(e ast.Expr, netpoll string) (found bool) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		switch n := n.(type) {

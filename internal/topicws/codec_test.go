@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"c100k/broadcast"
 	"c100k/frame"
@@ -140,6 +141,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add("news", []byte(`{"a":1}`), uint8(1))
 	f.Add("a\"b", []byte("x\x00\"\\"), uint8(0))
 	f.Add("t", []byte{0xff}, uint8(2))
+	f.Add("t", []byte("\"\xf2\x90\xc3|\""), uint8(1))
 	f.Fuzz(func(t *testing.T, topic string, data []byte, kind uint8) {
 		m := &broadcast.Message{Topic: topic, Kind: broadcast.Kind(kind % 3), Payload: data}
 		if broadcast.ValidTopic(topic) != nil || !vouched(m) {
@@ -179,7 +181,7 @@ func vouched(m *broadcast.Message) bool {
 	case broadcast.Text:
 		return bytes.Equal(bytes.ToValidUTF8(m.Payload, []byte("?")), m.Payload)
 	case broadcast.JSON:
-		return json.Valid(m.Payload)
+		return utf8.Valid(m.Payload) && json.Valid(m.Payload) // json.Valid takes any bytes within strings
 	}
 	return true
 }

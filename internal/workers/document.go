@@ -11,7 +11,8 @@ import (
 	"net/http"
 )
 
-// readDocument reads one JSON document of bounded size, with no other fields than v has and nothing behind it.
+// readDocument reads one JSON document of bounded size, with no other fields than v has and nothing
+// behind it.
 func readDocument(r io.Reader, v any) error {
 	text, err := io.ReadAll(io.LimitReader(r, documentBytesMax+1))
 	if err != nil {

@@ -43,7 +43,15 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 				errs[i] = errNotServed
 				return
 			}
+			if errs[i] = process.signs.silence(); errs[i] != nil {
+				return
+			}
+			ctx, done := process.signs.whileAlive(ctx)
+			defer done()
 			errs[i] = call(ctx, p, process.client)
+			if silence := process.signs.silence(); errs[i] != nil && silence != nil {
+				errs[i] = silence
+			}
 		})
 	}
 	all.Wait()
@@ -156,6 +164,9 @@ func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
 	process := f.s.slots[number].process()
 	if process == nil {
 		return false, nil // and neither is any of its connections
+	}
+	if err := process.signs.silence(); err != nil {
+		return false, fmt.Errorf("%s %w", f.s.slots[number].label(), err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()

@@ -18,6 +18,22 @@ const (
 	// hangs before it is killed, and started again; without it its place would stay empty for ever.
 	startTimeout = time.Minute
 
+	// beatEvery is how often a worker proves that its loops are alive, unless a test wants another
+	// time. outAfter is the silence after which it gets no new connections and nobody waits for its
+	// answers; killAfter that after which it is killed and replaced. A turn of a loaded loop takes
+	// two seconds at most, so a worker that is only busy is never out.
+	beatEvery = time.Second
+	outAfter  = 5 * time.Second
+	killAfter = 15 * time.Second
+
+	// portTimeout bounds how long a new parent waits for a port whose old workers have just lost
+	// their parent, and portRetry is the time between two tries.
+	portTimeout = 500 * time.Millisecond
+	portRetry   = 20 * time.Millisecond
+
+	// backlogMax is the accept queue that is asked for; the kernel cuts it to net.core.somaxconn.
+	backlogMax = 1<<16 - 1
+
 	// stopGrace is how long the last worker may take beyond --drain before it is killed: its own
 	// drain has a grace of three seconds, and a busy machine needs some more.
 	stopGrace = 10 * time.Second
@@ -65,7 +81,7 @@ const (
 
 	// documentBytesMax bounds a document over a link: orders, figures, a page of topics. A page has
 	// up to 10,000 topics of 255 bytes, which JSON may make six times longer; without a bound a
-	// worker that is out of its mind would fill the parent's memory.
+	// worker whose memory is corrupt would fill the parent's memory.
 	documentBytesMax = 64 << 20
 
 	// brokerPendingMin bounds what waits in the embedded broker for one worker, in bytes, unless

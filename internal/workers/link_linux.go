@@ -25,6 +25,8 @@ type Link struct {
 	once  sync.Once
 	moves *moves
 	taken func(m *move) // gets the connections that the other side hands over; set before Accept is called
+	beat  func()        // hears the other side's signs of life; set before Accept is called
+	port  *workerPort   // what came with an inherited link; nil at the parent's end
 
 	packet [packetBytesMax + 1]byte // Accept's; one byte more than may come
 }
@@ -73,7 +75,7 @@ func newLink(file *os.File) (*Link, error) {
 		conn.Close()
 		return nil, err
 	}
-	l := &Link{conn: packets, end: make(chan struct{}), taken: func(m *move) { unix.Close(m.FD) }}
+	l := &Link{conn: packets, end: make(chan struct{}), taken: func(m *move) { unix.Close(m.FD) }, beat: func() {}}
 	l.moves = newMoves(l)
 	return l, nil
 }
@@ -125,6 +127,16 @@ func (l *Link) pass(packet []byte, fd int, deadline time.Time) error {
 	return err
 }
 
+// sendBeat sends a sign of life. It fails where the other side has not taken packets for
+// passTimeout.
+func (l *Link) sendBeat() error {
+	if err := l.conn.SetWriteDeadline(time.Now().Add(passTimeout)); err != nil {
+		return err
+	}
+	_, err := l.conn.Write([]byte{packetBeat})
+	return err
+}
+
 // Accept waits for the next connection from the other side. It fails for good when the other side,
 // or this one, has closed the link. Clients' connections that come meanwhile go to taken.
 func (l *Link) Accept() (net.Conn, error) {
@@ -134,6 +146,10 @@ func (l *Link) Accept() (net.Conn, error) {
 		if err != nil || n == 0 {
 			_ = l.Close()
 			return nil, net.ErrClosed
+		}
+		if l.packet[0] == packetBeat && oobn == 0 {
+			l.beat()
+			continue
 		}
 		fd, err := received(rights[:oobn])
 		if err != nil {
@@ -149,7 +165,7 @@ func (l *Link) Accept() (net.Conn, error) {
 		}
 		m, err := parseMove(l.packet[:n])
 		if err != nil {
-			unix.Close(fd) // another build, or out of its mind
+			unix.Close(fd) // the other side is of another build, or its memory is corrupt
 			continue
 		}
 		m.FD = fd

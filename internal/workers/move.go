@@ -14,6 +14,7 @@ const (
 	packetDial byte = iota // the descriptor is a connection to the HTTP server; nothing follows
 	packetMove             // it is a client's connection on its way
 	packetBack             // it was, and comes back to the worker that sent it
+	packetBeat             // a sign of life of a worker; no descriptor, and nothing follows
 )
 
 // move is a client's connection on its way. The links carry it in two steps, for each worker's

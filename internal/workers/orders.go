@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"c100k/server"
 )
@@ -19,6 +20,7 @@ type Orders struct {
 	Listen   string        `json:"listen"`   // the public address, reserved
 	LoopBase int           `json:"loopBase"` // number of its first loop
 	Procs    int           `json:"procs"`    // GOMAXPROCS
+	Beat     time.Duration `json:"beat"`     // between two signs of life
 	Config   server.Config `json:"config"`   // its share; Bus has the secret in it
 	Log      LogOrders     `json:"log"`
 }
@@ -77,6 +79,9 @@ func parseOrders(r io.Reader) (*Orders, error) {
 	}
 	if o.LoopBase < 0 || o.Procs < 1 {
 		return nil, fmt.Errorf("loops from %d on %d processors: neither may be less", o.LoopBase, o.Procs)
+	}
+	if o.Beat <= 0 {
+		return nil, fmt.Errorf("signs of life every %v: more than 0 is allowed", o.Beat)
 	}
 	if _, err := netip.ParseAddrPort(o.Listen); err != nil {
 		return nil, fmt.Errorf("address %q: %w", o.Listen, err)

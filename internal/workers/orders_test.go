@@ -25,7 +25,7 @@ func someOrders() *Orders {
 	c.Origins, c.PublicTopics = []string{"https://example.com"}, []string{"news.*"}
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	c.PingInterval = time.Minute
-	return &Orders{Worker: 1, Workers: 3, Listen: "127.0.0.1:8080", LoopBase: 2, Procs: 3, Config: c,
+	return &Orders{Worker: 1, Workers: 3, Listen: "127.0.0.1:8080", LoopBase: 2, Procs: 3, Beat: time.Second, Config: c,
 		Log: LogOrders{Format: "json", Level: slog.LevelDebug}}
 }
 
@@ -65,6 +65,7 @@ func TestOrdersRefuse(t *testing.T) {
 		{change(func(o *Orders) { o.Worker = 3 }), "worker 3 of 3"},
 		{change(func(o *Orders) { o.Worker = -1 }), "worker -1"},
 		{change(func(o *Orders) { o.LoopBase = -1 }), "loops from -1"},
+		{change(func(o *Orders) { o.Beat = 0 }), "signs of life every 0s"},
 		{change(func(o *Orders) { o.Procs = 0 }), "on 0 processors"},
 		{change(func(o *Orders) { o.Listen = ":8080" }), `address ":8080"`},
 		{change(func(o *Orders) { o.Log.Format = "auto" }), `log format "auto"`},
@@ -118,8 +119,8 @@ func FuzzOrders(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"worker":0,"workers":1,"listen":"[::]:1","loopBase":0,"procs":1,"config":{},"log":{"format":"text","level":"INFO"}}`))
-	f.Add([]byte(`{"worker":0,"workers":1,"listen":"[::]:1","loopBase":0,"procs":1,"config":{"Workers":-1},"log":{"format":"text","level":"INFO-3"}}`))
+	f.Add([]byte(`{"worker":0,"workers":1,"listen":"[::]:1","loopBase":0,"procs":1,"beat":1000000000,"config":{},"log":{"format":"text","level":"INFO"}}`))
+	f.Add([]byte(`{"worker":0,"workers":1,"listen":"[::]:1","loopBase":0,"procs":1,"beat":1000000000,"config":{"Workers":-1},"log":{"format":"text","level":"INFO-3"}}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		o, err := parseOrders(bytes.NewReader(text))
@@ -139,6 +140,43 @@ func FuzzOrders(f *testing.F) {
 		}
 		if second, err := json.Marshal(again); err != nil || !bytes.Equal(first, second) {
 			t.Fatalf("%s\n%s\n%v", first, second, err)
+		}
+	})
+}
+
+// FuzzDocument: a change or a failure from a link is one whole document of its type, the same when it is written and
+// read again, or an error.
+func FuzzDocument(f *testing.F) {
+	for _, v := range []any{Change{Config: someOrders().Config}, failureOf(server.ErrListen), Failure{Field: &server.FieldError{Field: "Listen"}}} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(`{"text":"a"} {}`))
+	f.Add([]byte(`{"level":"LOUD"}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, fresh := range []func() any{func() any { return new(Change) }, func() any { return new(Failure) }} {
+			v := fresh()
+			if readDocument(bytes.NewReader(text), v) != nil {
+				continue
+			}
+			first, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := fresh()
+			if err := readDocument(bytes.NewReader(first), again); err != nil {
+				t.Fatalf("%s: %v", first, err)
+			}
+			if second, err := json.Marshal(again); err != nil || !bytes.Equal(first, second) {
+				t.Fatalf("%s\n%s\n%v", first, second, err)
+			}
+			if failure, ok := v.(*Failure); ok {
+				_ = errors.Is(failure, server.ErrListen)
+			}
 		}
 	})
 }

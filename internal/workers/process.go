@@ -20,37 +20,44 @@ type process struct {
 	// immutable after startProcess
 	cmd     *exec.Cmd
 	link    *Link
+	port    *workerPort
 	client  *client
+	signs   *signs
 	started time.Time
 	serving chan struct{} // closed when the worker has said that it serves
 	ended   chan struct{} // closed when the process has ended
 
 	once sync.Once // for serving
 
+	killed bool // for its silence; the goroutine that awaits the process
+
 	mu      sync.Mutex // guards the field below
 	failure *Failure   // what the worker has said of its end
 }
 
-// startProcess starts a worker that gets its orders and says what it has to say over its link;
-// handler answers everything else that it asks for, and taken gets the connections that it hands
-// over.
-func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http.Handler, taken func(*move)) (*process, error) {
+// startProcess starts a worker that listens on port, gets its orders and says what it has to say
+// over its link; handler answers everything else that it asks for, and taken gets the connections
+// that it hands over. The port is closed at the end of the process.
+func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, handler http.Handler, taken func(*move)) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
+		port.Close()
 		return nil, err
 	}
 	defer theirs.Close()
-	cmd.ExtraFiles = []*os.File{theirs} // the first of them is descriptor 3
+	cmd.ExtraFiles = []*os.File{theirs, port.file} // descriptors 3 and 4
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(cmd.Env, linkVariable+"=3")
 	if err := s.start(cmd); err != nil {
 		link.Close()
+		port.Close()
 		return nil, fmt.Errorf("start a worker: %w", err)
 	}
-	link.taken = taken
-	p := &process{cmd: cmd, link: link, client: newClient(link), started: time.Now(), serving: make(chan struct{}), ended: make(chan struct{})}
+	p := &process{cmd: cmd, link: link, port: port, client: newClient(link), signs: newSigns(), started: time.Now(),
+		serving: make(chan struct{}), ended: make(chan struct{})}
+	link.taken, link.beat = taken, p.signs.beat
 	private := admin.Server(p.handler(orders, handler))
 	served := make(chan struct{})
 	go func() {
@@ -59,6 +66,10 @@ func startProcess(s *starter, cmd *exec.Cmd, orders func() *Orders, handler http
 	}()
 	go func() {
 		_ = cmd.Wait() // the state of the process tells how it ended
+		// As long as we held its socket, the kernel would deal connections to nobody.
+		_ = port.suspend()
+		_ = port.Close()
+		p.signs.close()
 		_ = link.Close()
 		<-served
 		_ = private.Close()
@@ -108,6 +119,9 @@ func (p *process) failed() *Failure {
 	defer p.mu.Unlock()
 	return p.failure
 }
+
+// answers tells whether the worker serves and is not silent.
+func (p *process) answers() bool { return p.serves() && p.signs.silence() == nil }
 
 // serves tells whether the worker has said so, and is there.
 func (p *process) serves() bool {

@@ -12,7 +12,7 @@ func (s *Supervisor) relay(from *slot, m *move) {
 		return
 	}
 	to := s.slots[m.worker].process()
-	if to == nil || !to.serves() || !to.link.moves.add(m, func(sent bool) {
+	if to == nil || !to.answers() || !to.link.moves.add(m, func(sent bool) {
 		if !sent {
 			from.giveBack(m)
 		}
@@ -25,7 +25,7 @@ func (s *Supervisor) relay(from *slot, m *move) {
 // the client gets the next best answer.
 func (p *slot) giveBack(m *move) {
 	m.back = true
-	if now := p.process(); now == nil || !now.serves() || !now.link.moves.add(m, func(sent bool) {
+	if now := p.process(); now == nil || !now.answers() || !now.link.moves.add(m, func(sent bool) {
 		if !sent {
 			m.Refuse()
 		}

@@ -31,7 +31,7 @@ func newCrossing(t *testing.T, reads ...bool) *crossing {
 		p := &slot{number: i, s: c.Supervisor}
 		serving := make(chan struct{})
 		close(serving)
-		p.now = &process{link: parent, serving: serving, ended: make(chan struct{})}
+		p.now = &process{link: parent, signs: newSigns(), serving: serving, ended: make(chan struct{})}
 		c.slots = append(c.slots, p)
 		parent.taken = func(m *move) { c.relay(p, m) }
 		c.workers[i], c.got[i] = worker, make(chan *move, 2*movesWaitingMax)

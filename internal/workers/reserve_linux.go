@@ -3,12 +3,12 @@
 package workers
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strconv"
-	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,13 +21,18 @@ type reservation struct {
 }
 
 // reserve binds the address; port 0 takes a free one. It fails where anybody listens on it, another
-// node of several workers included.
+// node of several workers included. It tries again for portTimeout: workers whose parent was killed
+// stop listening when they see it.
 func reserve(address string) (*reservation, error) {
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := boundSocket(addr)
+	fd, err := boundSocket(addr, false)
+	for deadline := time.Now().Add(portTimeout); errors.Is(err, unix.EADDRINUSE) && time.Now().Before(deadline); {
+		time.Sleep(portRetry)
+		fd, err = boundSocket(addr, false)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -40,24 +45,24 @@ func reserve(address string) (*reservation, error) {
 }
 
 // boundSocket binds as net.Listen would: an address without a host is of both families where there
-// are both.
-func boundSocket(addr *net.TCPAddr) (int, error) {
+// are both. A shared socket is bound beside a reservation of the same user.
+func boundSocket(addr *net.TCPAddr, shared bool) (int, error) {
 	if addr.IP == nil || addr.IP.IsUnspecified() {
-		fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port})
+		fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port}, shared)
 		if err == nil || err == unix.EADDRINUSE || err == unix.EACCES {
 			return fd, os.NewSyscallError("bind", err)
 		}
 		addr = &net.TCPAddr{IP: net.IPv4zero, Port: addr.Port} // a kernel without IPv6
 	}
 	if ip := addr.IP.To4(); ip != nil {
-		fd, err := bindTo(unix.AF_INET, &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(ip)})
+		fd, err := bindTo(unix.AF_INET, &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(ip)}, shared)
 		return fd, os.NewSyscallError("bind", err)
 	}
 	zone, err := zoneID(addr.Zone)
 	if err != nil {
 		return -1, err
 	}
-	fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port, ZoneId: zone, Addr: [16]byte(addr.IP.To16())})
+	fd, err := bindTo(unix.AF_INET6, &unix.SockaddrInet6{Port: addr.Port, ZoneId: zone, Addr: [16]byte(addr.IP.To16())}, shared)
 	return fd, os.NewSyscallError("bind", err)
 }
 
@@ -76,11 +81,14 @@ func zoneID(zone string) (uint32, error) {
 	return uint32(face.Index), nil
 }
 
-// bindTo binds first and shares the port after. While a socket does not share, binding it fails if
-// anybody listens on the port, also those who would share it with us: another node of the same
-// user. It is bound beside connections that an earlier node has left behind, and then takes that
-// permission back: with it, anybody could listen on the port as long as no worker does.
-func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
+// bindTo binds a socket. One that is shared, a worker's, is bound beside the reservation.
+//
+// The reservation itself is bound first and shares the port after. While a socket does not share,
+// binding it fails if anybody listens on the port, also those who would share it with us: another
+// node of the same user. It is bound beside connections that an earlier node has left behind, and
+// then takes that permission back: with it, anybody could listen on the port as long as no worker
+// does.
+func bindTo(family int, to unix.Sockaddr, shared bool) (fd int, err error) {
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
@@ -90,25 +98,33 @@ func bindTo(family int, to unix.Sockaddr) (fd int, err error) {
 			unix.Close(fd)
 		}
 	}()
-	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return -1, err
+	set := func(level, name, value int) {
+		if err == nil {
+			err = unix.SetsockoptInt(fd, level, name, value)
+		}
 	}
+	set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if family == unix.AF_INET6 {
 		only := 1
 		if a := to.(*unix.SockaddrInet6).Addr; a == [16]byte{} {
 			only = 0
 		}
-		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
-			return -1, err
-		}
+		set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+	}
+	if shared {
+		set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
+	if err != nil {
+		return -1, err
 	}
 	if err = unix.Bind(fd, to); err != nil {
 		return -1, err
 	}
-	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
-		return -1, err
+	if !shared {
+		set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)
+		set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
-	return fd, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	return fd, err
 }
 
 // boundAddr is the address with the port that the kernel has chosen.
@@ -128,19 +144,3 @@ func boundAddr(fd int, wanted *net.TCPAddr) (*net.TCPAddr, error) {
 
 // Close gives the port up.
 func (r *reservation) Close() error { return r.file.Close() }
-
-// listenShared listens on a reserved address, beside others of the same user. It is plain TCP:
-// netpoll's acceptor wants no multipath socket.
-func listenShared(ctx context.Context, address string) (net.Listener, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		if failed := raw.Control(func(fd uintptr) {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-		}); failed != nil {
-			return failed
-		}
-		return os.NewSyscallError("setsockopt", err)
-	}}
-	lc.SetMultipathTCP(false)
-	return lc.Listen(ctx, "tcp", address)
-}

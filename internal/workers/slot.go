@@ -66,7 +66,11 @@ func (p *slot) run() error {
 // live starts a process, waits for its end, and tells how it ended. The error is what kept it from
 // serving, as far as somebody has said so.
 func (p *slot) live() (how string, err error) {
-	process, err := startProcess(p.s.starter, p.s.opt.Command(), p.orders, p.s.public, func(m *move) { p.s.relay(p, m) })
+	port, err := p.s.port.share()
+	if err != nil {
+		return "not started", err
+	}
+	process, err := startProcess(p.s.starter, p.s.opt.Command(), port, p.orders, p.s.public, func(m *move) { p.s.relay(p, m) })
 	if err != nil {
 		return "not started", err
 	}
@@ -96,14 +100,20 @@ func (p *slot) orders() *Orders {
 	return p.s.orders(p.number, of)
 }
 
-// await waits for the end of a process, and ends one that does not come to serve.
+// await waits for the end of a process, and ends one that does not come to serve, or hangs.
 func (p *slot) await(process *process) {
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
+	tick := time.NewTicker(p.s.opt.Liveness.Beat)
+	defer tick.Stop()
 	for serving := process.serving; ; {
 		select {
 		case <-process.ended:
 			return
+		case <-tick.C:
+			if serving == nil {
+				p.watch(process)
+			}
 		case <-timeout.C:
 			p.s.log.Error("worker does not come to serve and is killed", "worker", p.number, "pid", process.pid(), "after", startTimeout)
 			process.signal(syscall.SIGKILL)

@@ -36,7 +36,7 @@ func reading(loop, n int) *figures.Reading {
 
 // pretended is a process that is none, and serves.
 func pretended(pid int) *process {
-	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: pid}}, client: &client{http: &http.Client{}}, serving: make(chan struct{}), ended: make(chan struct{})}
+	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: pid}}, signs: newSigns(), client: &client{http: &http.Client{}}, serving: make(chan struct{}), ended: make(chan struct{})}
 	close(p.serving)
 	return p
 }

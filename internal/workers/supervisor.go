@@ -33,6 +33,8 @@ type Options struct {
 	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil:
 	// this program, with its own arguments and environment.
 	Command func() *exec.Cmd
+	// Liveness is how long a worker may be silent; zero fields mean the defaults.
+	Liveness Liveness
 }
 
 // Supervisor runs a node of several processes. Any goroutine.
@@ -86,6 +88,7 @@ func New(opt Options) (*Supervisor, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.opt.Liveness = s.opt.Liveness.withDefaults()
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
 	}
@@ -222,7 +225,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
 	}
 }
 

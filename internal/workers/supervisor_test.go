@@ -150,8 +150,11 @@ type figuresDocument struct {
 	}
 	HandshakesRejected map[string]uint64 `json:"handshakes_rejected_total"`
 	RequestsMoved      uint64            `json:"requests_moved_total"`
-	Loops              []struct{ Loop int }
-	Workers            []struct {
+	Loops              []struct {
+		Loop  int
+		Turns uint64 `json:"turns_total"`
+	}
+	Workers []struct {
 		Worker, PID, Connections int
 		State, Note              string
 		Restarts                 uint64 `json:"restarts_total"`
@@ -367,9 +370,62 @@ func (r *running) hang(pid int) {
 	})
 }
 
+// TestStrangersAtThePublicAPI: strangers without a key that announce bodies and send none are answered, and take
+// nothing that a publisher with a key needs.
+func TestStrangersAtThePublicAPI(t *testing.T) {
+	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
+	const strangers = 40 * 3 // more than the links of all workers together
+	conns := make([]net.Conn, strangers)
+	for i := range conns {
+		conn, err := net.Dial("tcp", r.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		conns[i] = conn
+	}
+	for i, conn := range conns {
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || response.StatusCode != 401 {
+			t.Fatalf("stranger %d: %v, %v", i, response, err)
+		}
+	}
+	// With the key they wait for their own bodies, and nobody waits for them.
+	for range strangers {
+		conn, err := net.Dial("tcp", r.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a-long-secret\r\nContent-Length: 9\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 6 {
+		request, err := http.NewRequest("POST", "http://"+r.public+"/v1/topics/a", strings.NewReader("text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer a-long-secret")
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != 200 {
+			t.Errorf("status %d", response.StatusCode)
+		}
+	}
+}
+
 // TestHungWorker: what does not answer is left out, and said so; nothing waits for it for long.
 func TestHungWorker(t *testing.T) {
-	r := start(t, nil)
+	r := start(t, neverOut)
 	pid := r.stats().Workers[2].PID
 	r.hang(pid)
 	s := r.stats()

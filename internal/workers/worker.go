@@ -28,8 +28,9 @@ import (
 const linkVariable = "C100K_WORKER_LINK"
 
 // Inherited is the link to the parent that started this process as a worker, and nil where nobody
-// did. It takes the variable out of the environment, so that no process which this one starts
-// believes it too. Call it once, at the start.
+// did. The worker's socket on the public port is the descriptor behind it. It takes the variable
+// out of the environment, so that no process which this one starts believes it too. Call it once,
+// at the start.
 func Inherited() (*Link, error) {
 	text, set := os.LookupEnv(linkVariable)
 	if !set {
@@ -43,6 +44,9 @@ func Inherited() (*Link, error) {
 		return nil, fmt.Errorf("%s=%s: it is for workers, which c100k serve --workers starts", linkVariable, text)
 	}
 	link, err := inheritLink(fd)
+	if err == nil {
+		link.port, err = inheritPort(fd + 1)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s=%s: it is for workers, which c100k serve --workers starts: %w", linkVariable, text, err)
 	}
@@ -70,6 +74,9 @@ type worker struct {
 // error has been told to the parent, as far as there is one.
 func Work(ctx context.Context, link *Link, opt WorkOptions) error {
 	defer link.Close()
+	if link.port != nil {
+		defer link.port.Close()
+	}
 	w := &worker{link: link, parent: newClient(link)}
 	defer w.parent.close()
 	if err := w.prepare(ctx, opt); err != nil {
@@ -136,10 +143,14 @@ func (w *worker) config(c server.Config) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{
 		Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
-		API: w.forward(), HandOver: w.handOver,
+		API: w.forward(), HandOver: w.handOver, Alive: w.alive, AliveEvery: w.orders.Beat,
 	}
 	return c
 }
+
+// alive tells the parent that the loops run. It fails only where the parent does not read, or is
+// dead, and then nobody waits for it.
+func (w *worker) alive() { _ = w.link.sendBeat() }
 
 // handOver sends a client's connection to the parent, for another worker.
 func (w *worker) handOver(to int, m *server.Handover, gone func(sent bool)) bool {
@@ -176,7 +187,7 @@ func (w *worker) serve(ctx context.Context) error {
 	if err != nil {
 		return w.fail(err)
 	}
-	ln, err := listenShared(ctx, w.orders.Listen)
+	ln, err := w.link.port.listener()
 	if err != nil {
 		return w.fail(fmt.Errorf("%w on %s: %w", server.ErrListen, w.orders.Listen, err))
 	}
@@ -187,6 +198,8 @@ func (w *worker) serve(ctx context.Context) error {
 	go func() {
 		defer close(served)
 		_ = private.Serve(w.link) // it ends with the link
+		// A new parent wants the port now, not at the end of the drain.
+		_ = w.link.port.suspend()
 		parentGone()
 	}()
 	drain := context.AfterFunc(ctx, func() { _ = w.node.Shutdown(context.Background()) })

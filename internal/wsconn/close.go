@@ -11,7 +11,7 @@ import (
 	"c100k/netpoll"
 )
 
-// End closes c with a close frame: what is owed is sent, then the frame, then input is discarded
+// End closes c with a close frame: pending output is sent, then the frame, then input is discarded
 // until the peer is gone or CloseLinger has passed (RFC 6455, 7.1.1). reason is for the figures,
 // code and text are for the peer. A connection that is closing stays as it is.
 func (e *Endpoint) End(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, code uint16, text string) {

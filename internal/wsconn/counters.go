@@ -4,8 +4,8 @@ package wsconn
 
 import "sync/atomic"
 
-// Counters count what the endpoints of a loop send and receive. Only the loop reads and writes them;
-// other goroutines read PublishedCounters.
+// Counters count what the endpoints of a loop send and receive. Only the loop reads and writes
+// them; other goroutines read PublishedCounters.
 type Counters struct {
 	MessagesReceived uint64 // whole data messages
 	BytesReceived    uint64 // their payloads, after decompression

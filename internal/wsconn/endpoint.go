@@ -50,7 +50,8 @@ func (s *State) Principal() uint32 {
 }
 
 // SetPrincipal stores the index of whom the connection speaks for, below 1<<24: a loop has no more
-// connections than that. It panics beyond, which costs the connection: it must not pass for another.
+// connections than that. It panics beyond, which costs the connection: it must not pass for
+// another.
 func (s *State) SetPrincipal(i uint32) {
 	if i >= 1<<24 {
 		panic("wsconn: no room for the index of a principal")

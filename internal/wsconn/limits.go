@@ -6,7 +6,7 @@ package wsconn
 import "time"
 
 const (
-	// CloseLinger bounds how long a connection stays after our close frame: time for what is owed
+	// CloseLinger bounds how long a connection stays after our close frame: time for pending output
 	// to get out and for the peer's half of the handshake. Without it a peer that never answers
 	// keeps its descriptor.
 	CloseLinger = 5 * time.Second
