@@ -114,10 +114,14 @@ func (s *Server) makeNode() error {
 	if err != nil {
 		return err
 	}
+	rows, err := s.rows()
+	if err != nil {
+		return err
+	}
 	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has checked it
 	s.loops = make([]loop, s.cfg.Loops)
 	cfg := node.Config{
-		Rows:  s.rows(),
+		Rows:  rows,
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
 		IO: netpoll.IOMode(s.cfg.IO),
 		Topics: &broadcast.Options{

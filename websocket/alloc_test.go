@@ -18,7 +18,8 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	})
 	p := st.openConn(t)
 	message := masked(frame.OpText, strings.Repeat("x", 64))
-	// The fake kernel and its peer allocate too: what counts is that sixteen messages cost no more than one.
+	// The fake kernel and its peer allocate too: what counts is that sixteen messages cost no more
+	// than one.
 	cost := func(n int) float64 {
 		all := []byte(strings.Repeat(string(message), n))
 		return testing.AllocsPerRun(200, func() {

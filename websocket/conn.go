@@ -274,8 +274,8 @@ func (c *Conn) Terminate() {
 	}
 }
 
-// Pause stops reading from the client until Resume: TCP then holds back what it sends. What was read
-// already may still reach OnMessage.
+// Pause stops reading from the client until Resume: TCP then holds back what it sends. What was
+// read already may still reach OnMessage.
 func (c *Conn) Pause() {
 	c.check("Pause")
 	if n := c.conn(); n != nil {
@@ -308,7 +308,8 @@ var (
 	ErrBusy = errors.New("websocket: too much waits for the event loop")
 )
 
-// Subscribe adds the connection to a topic: 1 to 255 bytes of UTF-8 without control characters. The
+// Subscribe adds the connection to a topic: at least 1 byte of UTF-8 without control characters, at
+// most 253, on a node less 12 and the bytes of its path. The
 // error says what is wrong with the name, or that the connection has Options.TopicsPerConn topics.
 func (c *Conn) Subscribe(topic string) error {
 	c.check("Subscribe")
@@ -316,7 +317,7 @@ func (c *Conn) Subscribe(topic string) error {
 	if n == nil {
 		return ErrClosed
 	}
-	if err := validTopic(topic); err != nil {
+	if err := c.part.server.validTopic(topic); err != nil {
 		return err
 	}
 	_, err := c.part.shard.Subscribe(n.Slot(), c.part.form(&c.state), c.part.topic(topic))

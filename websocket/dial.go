@@ -44,8 +44,8 @@ type DialOptions struct {
 }
 
 // Client is a connection to a server. One goroutine at a time may call Read; the other methods may
-// be called on any goroutine. It is made for tests and tools: it has a goroutine's stack and buffers
-// of its own.
+// be called on any goroutine. It is made for tests and tools: it has a goroutine's stack and
+// buffers of its own.
 type Client struct {
 	socket      net.Conn
 	subprotocol string
@@ -149,9 +149,9 @@ func (c *Client) Subprotocol() string { return c.subprotocol }
 // Compressed tells whether compression was negotiated.
 func (c *Client) Compressed() bool { return c.deflate }
 
-// Read returns the next message, whose data is the caller's. It answers pings and the server's close
-// frame; then the error is a *CloseError. A connection that ends without one is io.ErrUnexpectedEOF.
-// When ctx ends, so does the connection.
+// Read returns the next message, whose data is the caller's. It answers pings and the server's
+// close frame; then the error is a *CloseError. A connection that ends without one is
+// io.ErrUnexpectedEOF. When ctx ends, so does the connection.
 func (c *Client) Read(ctx context.Context) (Message, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.socket.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

@@ -56,7 +56,8 @@ func newStage(t testing.TB, seed uint64, o Options, handlers func(st *stage)) *s
 		},
 	})
 	st.part.run(st.Node.Loop.Loop)
-	st.server.host.Store(&host{parts: []*part{st.part}, publish: st.Hub.PublishPost})
+	st.server.parts = []*part{st.part}
+	st.server.host.Store(&host{publish: st.Hub.PublishPost})
 	return st
 }
 
@@ -118,7 +119,7 @@ func masked(op frame.OpCode, payload string) []byte {
 	return frame.AppendMasked(nil, op, true, [4]byte{1, 2, 3, 4}, []byte(payload))
 }
 
-func text(s string) string   { return string(frame.AppendFrame(nil, frame.OpText, []byte(s))) }
+func text(s string) string        { return string(frame.AppendFrame(nil, frame.OpText, []byte(s))) }
 func binaryFrame(s string) string { return string(frame.AppendFrame(nil, frame.OpBinary, []byte(s))) }
 
 // says writes frames and returns what comes back.

@@ -16,6 +16,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/node"
 	"c100k/internal/proto"
+	"c100k/internal/wsapp"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -23,8 +24,8 @@ import (
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Stop.
 var ErrServerClosed = http.ErrServerClosed
 
-// errOnNode is returned where a server that is on a node is to run in another way.
-var errOnNode = errors.New("websocket: the server is mounted on a node already")
+// errMounted is returned where a server that runs already is to run in another way.
+var errMounted = errors.New("websocket: the server is mounted already")
 
 // standalone is a process of the server's own: mounted, or alone.
 type standalone struct {
@@ -43,9 +44,42 @@ func (s *Server) row(name string, paths ...string) proto.Row {
 	}
 }
 
+func init() {
+	wsapp.Mount = func(server any, h wsapp.Host) (proto.Row, error) { return server.(*Server).mount(h) }
+}
+
+// mount puts the server on a node.
+func (s *Server) mount(h wsapp.Host) (proto.Row, error) {
+	s.alone.mu.Lock()
+	defer s.alone.mu.Unlock()
+	if s.alone.onNode || s.alone.node != nil {
+		return proto.Row{}, errMounted
+	}
+	s.alone.onNode, s.forms, s.counters = true, h.Forms, h.Counters
+	s.prefix = "$websocket" + h.Path + " "
+	if len(s.opt.Origins) == 0 {
+		s.origins = h.Origins
+	}
+	if room := broadcast.TopicBytesMax - len(s.prefix) - len(topicPrefix); room < topicBytesMin {
+		return proto.Row{}, fmt.Errorf("websocket: path %q is too long for the names of topics", h.Path)
+	}
+	row := s.row("websocket "+h.Path, h.Path)
+	if h.Forms != "" {
+		row.Encoders = nil
+	}
+	s.host.Store(&host{base: h.LoopBase, publish: h.Publish})
+	return row, nil
+}
+
 // place makes the server's part on one loop.
 func (s *Server) place(at *proto.Place) proto.Part {
 	counters := &wsconn.Counters{}
+	if s.counters != nil {
+		counters = s.counters(at.Loop)
+	}
+	if s.forms != "" {
+		at.Form, _ = at.Table.Form(s.forms) // a row before this one
+	}
 	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, seed: uint64(at.Loop)})
 	p.edge = at.Edge
 	s.parts = append(s.parts, p)
@@ -61,7 +95,7 @@ func (a *standalone) start(s *Server) error {
 	case a.stopped:
 		return ErrServerClosed
 	case a.onNode:
-		return errOnNode
+		return errMounted
 	case a.node != nil:
 		return nil
 	}
@@ -82,7 +116,7 @@ func (a *standalone) start(s *Server) error {
 	if err != nil {
 		return err
 	}
-	s.host.Store(&host{parts: s.parts, publish: n.Hub().PublishPost})
+	s.host.Store(&host{publish: n.Hub().PublishPost})
 	if err := n.Start(); err != nil {
 		return err
 	}
@@ -119,7 +153,8 @@ func (s *Server) ListenAndServe(addr string) error {
 	return s.Serve(ln)
 }
 
-// Serve is ListenAndServe for a listener, which must be of TCP, and is closed at the end.
+// Serve is ListenAndServe for a listener, which must be of TCP without Multipath TCP
+// (net.ListenConfig.SetMultipathTCP), and is closed at the end.
 func (s *Server) Serve(ln net.Listener) error {
 	tcp, ok := ln.(*net.TCPListener)
 	if !ok {
@@ -152,8 +187,8 @@ func (s *Server) Addr() net.Addr {
 }
 
 // Shutdown refuses new connections, closes those there are with 1012 (service restart), waits until
-// they have ended, and stops the event loops. When ctx ends first, what is left is cut and the error
-// is ctx's. It is for a server that is mounted or alone; a node shuts its own servers down.
+// they have ended, and stops the event loops. When ctx ends first, what is left is cut and the
+// error is ctx's. It is for a server that is mounted or alone; a node shuts its own servers down.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.alone.mu.Lock()
 	n := s.alone.node

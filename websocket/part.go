@@ -1,4 +1,5 @@
-// A server's part on one loop: the protocol that internal/wsconn serves, and a member of the topics.
+// A server's part on one loop: the protocol that internal/wsconn serves, and a member of the
+// topics.
 
 package websocket
 
@@ -221,8 +222,8 @@ func (p *part) closing(code uint16, reason string) {
 	p.code, p.reason = int(code), reason
 }
 
-// ended hears that nothing more comes from a connection and nothing more can be sent to it; and once
-// more when it is gone.
+// ended hears that nothing more comes from a connection and nothing more can be sent to it; and
+// once more when it is gone.
 func (p *part) ended(l *netpoll.Loop, n *netpoll.Conn, _ netpoll.Reason) {
 	code, reason := p.code, p.reason
 	p.code, p.reason = 0, ""

@@ -154,8 +154,8 @@ func (u *Upgrade) SetHeader(name, value string) error {
 	return nil
 }
 
-// SetData gives the connection its Conn.Data, if there will be one. It may be called until Accept, on
-// the goroutine that will call that.
+// SetData gives the connection its Conn.Data, if there will be one. It may be called until Accept,
+// on the goroutine that will call that.
 func (u *Upgrade) SetData(v any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/edge"
+	"c100k/internal/wsconn"
 )
 
 // Server is a WebSocket server. Make one with New, give it its handlers, and then mount it: with
@@ -26,7 +27,10 @@ type Server struct {
 	onDrain      func(c *Conn)
 	onPing       func(c *Conn, data []byte)
 	onPong       func(c *Conn, data []byte)
-	parts        []*part // as they are made, before the loops run
+	parts        []*part                         // by loop; made before the loops run
+	prefix       string                          // of the hub's names of topics, on a node
+	forms        string                          // the row of the node whose wire forms are ours too
+	counters     func(loop int) *wsconn.Counters // those of a node
 
 	// any goroutine
 	host    atomic.Pointer[host]
@@ -37,8 +41,7 @@ type Server struct {
 
 // host is what a mounted server runs on.
 type host struct {
-	parts   []*part // by loop
-	base    int     // index of the first loop, as IDs have it
+	base    int // index of the first loop, as IDs have it
 	publish func(topic string, post broadcast.Post) (broadcast.Result, error)
 }
 
@@ -91,9 +94,9 @@ func (s *Server) Dropped() uint64 { return s.dropped.Load() }
 
 // Publish sends a message to all subscribers of a topic, in this process and, on a node, in all
 // others of its cluster. The data is copied. The result counts the subscribers in this process; the
-// error says what is wrong with the topic's name.
+// error says what is wrong with the topic's name, or that text is not UTF-8.
 func (s *Server) Publish(topic string, m Message) (broadcast.Result, error) {
-	if err := validTopic(topic); err != nil {
+	if err := s.validTopic(topic); err != nil {
 		return broadcast.Result{}, err
 	}
 	return s.post(topic, postOf(m))
@@ -130,21 +133,20 @@ func (s *Server) order(o order) error {
 		return ErrClosed
 	}
 	i := o.id.Loop() - h.base
-	if i < 0 || i >= len(h.parts) {
+	if i < 0 || i >= len(s.parts) {
 		return nil // it is of another process, or of none
 	}
-	return h.parts[i].orders.give(o)
+	return s.parts[i].orders.give(o)
 }
 
 // Each calls f for every connection in this process, on its event loop: at the same time for
 // connections of different loops. Connections that come or go meanwhile may be left out. Each
 // returns at once; the errors are those of Send.
 func (s *Server) Each(f func(c *Conn)) error {
-	h := s.host.Load()
-	if h == nil {
+	if s.host.Load() == nil {
 		return ErrClosed
 	}
-	for _, p := range h.parts {
+	for _, p := range s.parts {
 		if err := p.orders.give(order{each: f}); err != nil {
 			return err
 		}

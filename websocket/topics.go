@@ -3,7 +3,9 @@
 package websocket
 
 import (
+	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"c100k/broadcast"
 	"c100k/frame"
@@ -63,19 +65,19 @@ func (p *part) topic(name string) string { return p.server.topic(name) }
 
 func (s *Server) topic(name string) string {
 	if name == everybody {
-		return "*"
+		return s.prefix + "*"
 	}
-	return topicPrefix + name
+	return s.prefix + topicPrefix + name
 }
 
 // named is the inverse of topic, for topics that a program has chosen.
 func (p *part) named(topic string) (name string, ok bool) {
-	return strings.CutPrefix(topic, topicPrefix)
+	return strings.CutPrefix(topic, p.server.prefix+topicPrefix)
 }
 
 // validTopic says whether a program may use a name.
-func validTopic(name string) error {
-	if len(name) > topicBytesMax {
+func (s *Server) validTopic(name string) error {
+	if len(name) > broadcast.TopicBytesMax-len(topicPrefix)-len(s.prefix) {
 		return broadcast.ErrTopicLong
 	}
 	return broadcast.ValidTopic(name)
@@ -83,7 +85,7 @@ func validTopic(name string) error {
 
 // publish sends to the subscribers of a topic but c.
 func (p *part) publish(c *Conn, topic string, m Message) (broadcast.Result, error) {
-	if err := validTopic(topic); err != nil {
+	if err := p.server.validTopic(topic); err != nil {
 		return broadcast.Result{}, err
 	}
 	post := postOf(m)
@@ -93,6 +95,9 @@ func (p *part) publish(c *Conn, topic string, m Message) (broadcast.Result, erro
 	}
 	return p.server.post(topic, post)
 }
+
+// errNotUTF8 is returned for text that would end the connections of those who get it.
+var errNotUTF8 = errors.New("websocket: a text message must be valid UTF-8")
 
 // postOf is a message as a hub takes it; its data is copied.
 func postOf(m Message) broadcast.Post {
@@ -104,6 +109,9 @@ func postOf(m Message) broadcast.Post {
 }
 
 func (s *Server) post(topic string, post broadcast.Post) (broadcast.Result, error) {
+	if post.Kind == broadcast.Text && !utf8.Valid(post.Payload) {
+		return broadcast.Result{}, errNotUTF8
+	}
 	h := s.host.Load()
 	if h == nil {
 		return broadcast.Result{}, ErrClosed
@@ -111,5 +119,6 @@ func (s *Server) post(topic string, post broadcast.Post) (broadcast.Result, erro
 	return h.publish(s.topic(topic), post)
 }
 
-// topicBytesMax bounds a program's topic, in bytes: the hub's bound less the prefix.
-const topicBytesMax = broadcast.TopicBytesMax - len(topicPrefix)
+// topicBytesMin is how many bytes a program's topic may have at least, whatever the path of the
+// server on its node.
+const topicBytesMin = 100
