@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -118,11 +117,7 @@ func (d *document) ablationTable(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "\n×: without divided by with. ~: it may be noise (Mann-Whitney U, %d repetitions at least).\n", leastReps)
-	for _, r := range d.Runs {
-		if r.Error != "" {
-			fmt.Fprintf(w, "\nFailed: %s, %s, repetition %d: %s\n", r.Scenario, r.Server, r.Rep+1, strings.TrimSpace(r.Error))
-		}
-	}
+	d.failures(w)
 }
 
 func (d *document) ablationRow(w io.Writer, t technique, scenario string, f figure) {

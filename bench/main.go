@@ -1,8 +1,10 @@
 // Command bench measures c100k beside the floor, C programs that do the same with the least possible work, and beside its rivals, the programs of
 // bench/peers. All are driven by c100k load.
 //
-// Each scenario runs on each server alone, in turns (A B C, A B C, …), server and load each on a core of its own; a figure is the median of the
-// repetitions. It prints Markdown, and writes a JSON document and a page. README.md says what the figures mean.
+// Each scenario runs on each server alone, one after the other (A B C, A B C, …), server and load each on a core of its own; a
+// figure is the median of the repetitions. What goals hold against a floor or a rival is measured a second time, with loads that
+// take turns on servers that are all up: turns.go. It prints Markdown, and writes a JSON document and a page. README.md says what
+// the figures mean.
 //
 // With --base it measures the node of another revision beside that of the work tree, with --ablation the node with one technique after the
 // other switched off.
@@ -28,20 +30,17 @@ import (
 
 type options struct {
 	only, servers, json, page, c100k, base string
-	reps, rivalReps                        int
+	reps, rounds                           int
 	seconds, within                        time.Duration
 	smoke, ablation                        bool
 }
-
-// rivalReps is how often rivals are measured: they are many, and nobody tunes them by a per cent.
-const rivalReps = 2
 
 func main() {
 	var o options
 	flag.StringVar(&o.only, "only", "", "scenarios to run, with commas (default all): "+strings.Join(scenarioNames(scenarios(fullSize)), ","))
 	flag.StringVar(&o.servers, "servers", "", "servers to measure, with commas (default all that run here): c100k, c100k syscall, "+plainFloor+", "+uringFloor+" and the rivals")
 	flag.IntVar(&o.reps, "reps", 5, "repetitions at most")
-	flag.IntVar(&o.rivalReps, "rival-reps", rivalReps, "repetitions of the rivals at most")
+	flag.IntVar(&o.rounds, "rounds", roundsMax, "windows of each server where loads take turns, for goals with a ratio; 0: none")
 	flag.DurationVar(&o.within, "within", 55*time.Minute, "time for all: no repetition begins that would not end within it; the first is always whole")
 	flag.DurationVar(&o.seconds, "seconds", fullSize.seconds, "measured time of each run")
 	flag.StringVar(&o.json, "json", "", "file for all results as JSON")
@@ -104,7 +103,12 @@ func (b *bench) table(ctx context.Context, root string, o options, chosen []scen
 		doc.Scenarios = append(doc.Scenarios, described{sc.name, sc.what})
 	}
 	begin := time.Now()
-	failed, interrupted := b.runAll(ctx, chosen, targets, doc)
+	failed, interrupted := b.runAll(ctx, chosen, targets, doc, b.within-b.turnTime(chosen))
+	if interrupted == nil && b.rounds > 0 {
+		var more int
+		more, interrupted = b.turnGoals(ctx, doc)
+		failed += more
+	}
 	doc.Took = time.Since(begin).Seconds()
 	if !o.smoke { // whose sizes are not those of the goals
 		doc.judge()
@@ -162,19 +166,19 @@ func allTargets(ctx context.Context, root string, o options) (targets []target, 
 
 // bench is a run of the whole.
 type bench struct {
-	size            size
-	generator       generator
-	serverCore      int // for scenarios of one core
-	reps, rivalReps int
-	within          time.Duration
+	size         size
+	generator    generator
+	serverCore   int // for scenarios of one core
+	reps, rounds int
+	within       time.Duration
 }
 
 func newBench(o options, dir string) *bench {
-	b := &bench{size: fullSize, reps: o.reps, rivalReps: o.rivalReps, within: o.within, serverCore: anywhere,
+	b := &bench{size: fullSize, reps: o.reps, rounds: o.rounds, within: o.within, serverCore: anywhere,
 		generator: generator{binary: o.c100k, dir: dir, core: anywhere}}
 	b.size.seconds = o.seconds
 	if o.smoke {
-		b.size, b.reps = smokeSize, 1
+		b.size, b.reps, b.rounds = smokeSize, 1, min(b.rounds, 2)
 	}
 	if runtime.NumCPU() > 1 {
 		b.serverCore, b.generator.core = 0, 1
@@ -184,19 +188,19 @@ func newBench(o options, dir string) *bench {
 	return b
 }
 
-// runAll runs all scenarios on all targets, and again, as long as the time lasts. It returns how many runs failed; the others are in the document all
-// the same.
-func (b *bench) runAll(ctx context.Context, chosen []scenario, targets []target, doc *document) (failed int, err error) {
+// runAll runs all scenarios on all targets, and again, as long as the time lasts. It returns how many runs failed; the others are
+// in the document all the same.
+func (b *bench) runAll(ctx context.Context, chosen []scenario, targets []target, doc *document, within time.Duration) (failed int, err error) {
 	begin, longest := time.Now(), time.Duration(0)
 	for rep := range b.reps {
 		started := time.Now()
-		if rep > 0 && started.Sub(begin)+b.estimate(rep, longest, targets) > b.within {
+		if rep > 0 && started.Sub(begin)+longest > within {
 			break
 		}
 		doc.Repetitions = rep + 1
 		for _, sc := range chosen {
 			for _, t := range targets {
-				if !sc.suits(t) || t.Kind == rival && rep >= min(sc.rivals, b.rivalReps) {
+				if !sc.suits(t) || t.Kind == rival && !sc.rivals {
 					continue
 				}
 				r := b.runOne(ctx, sc, t, rep)
@@ -213,15 +217,6 @@ func (b *bench) runAll(ctx context.Context, chosen []scenario, targets []target,
 		longest = max(longest, time.Since(started))
 	}
 	return failed, nil
-}
-
-// estimate is how long a repetition may take: as long as the longest before it, less the rivals where they have had theirs.
-func (b *bench) estimate(rep int, longest time.Duration, targets []target) time.Duration {
-	if rep < b.rivalReps {
-		return longest
-	}
-	others := slices.DeleteFunc(slices.Clone(targets), func(t target) bool { return t.Kind == rival })
-	return longest * time.Duration(len(others)) / time.Duration(len(targets))
 }
 
 // runOne starts a fresh server for one run: none inherits another's heap, sockets or warm caches.

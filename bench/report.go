@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,11 +63,13 @@ type document struct {
 	Servers     []target    `json:"servers"`
 	Skipped     []string    `json:"skipped,omitempty"` // servers that cannot run here
 	Scenarios   []described `json:"scenarios"`
-	Repetitions int         `json:"repetitions"` // of ours and the floors; the rivals have rivalReps at most
+	Repetitions int         `json:"repetitions"`
 	Goals       []verdict   `json:"goals"`
 	Runs        []run       `json:"runs"`
+	Turns       []run       `json:"turns,omitempty"` // with loads that take turns: a repetition is a round
 
 	scenarios []scenario
+	starts    int // of servers that take turns
 }
 
 // described is a scenario as the document has it.
@@ -78,7 +81,7 @@ type described struct {
 func (d *document) judge() {
 	d.Goals = nil
 	for _, g := range goals() {
-		if v, ok := g.judge(d.Servers, d.Runs); ok {
+		if v, ok := g.judge(d.Servers, d.Runs, d.Turns); ok {
 			d.Goals = append(d.Goals, v)
 		}
 	}
@@ -102,11 +105,11 @@ func (d *document) goalTable(w io.Writer) {
 	if len(d.Goals) == 0 {
 		return
 	}
-	fmt.Fprint(w, "| goal | whose | against | ours | ratio | at most | |\n|---|---|---|---:|---:|---:|---|\n")
+	fmt.Fprint(w, "| goal | whose | ours | against | ratio | at most | | cheapest rival | ratio | cheaper than every rival |\n|---|---|---:|---|---:|---:|---|---|---:|---|\n")
 	for _, v := range d.Goals {
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", v.Work, v.Of, v.Against, short(v.Ours), v.ratio(), short(v.Limit), v.word())
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", v.Work, v.Of, short(v.Ours), v.Against, v.ratio(), short(v.Limit), v.word(), v.Rival, v.beside(), v.cheaper())
 	}
-	fmt.Fprintln(w)
+	fmt.Fprint(w, "\nA ratio with an asterisk is of runs; the others are medians over the rounds of loads that take turns.\n\n")
 }
 
 // ratio is empty where the figure is held against a plain bound.
@@ -114,7 +117,29 @@ func (v verdict) ratio() string {
 	if v.Against == "" {
 		return ""
 	}
-	return v.Ratio.text(decimalsOf(v.Ratio.Median))
+	text := v.Ratio.text(decimalsOf(v.Ratio.Median))
+	if !v.Turns {
+		text += " \\*"
+	}
+	return text
+}
+
+// beside is the ratio to the cheapest rival; empty where there is none.
+func (v verdict) beside() string {
+	if v.Beside == nil {
+		return ""
+	}
+	return v.Beside.text(decimalsOf(v.Beside.Median))
+}
+
+func (v verdict) cheaper() string {
+	switch {
+	case v.Beside == nil:
+		return ""
+	case v.Cheaper:
+		return "yes"
+	}
+	return "**no**"
 }
 
 func (v verdict) word() string {
@@ -188,8 +213,8 @@ func (d *document) cell(sc scenario, f figure, server string) string {
 }
 
 func (d *document) notes(w io.Writer) {
-	fmt.Fprintf(w, "A figure is the median of %d repetitions (rivals: at most %d), ± half of the way from the least to the greatest. Columns: server CPU an operation, unless they say otherwise.\n",
-		d.Repetitions, rivalReps)
+	fmt.Fprintf(w, "A figure is the median of %d repetitions, ± half of the way from the least to the greatest. Columns: server CPU an operation, unless they say otherwise.\n",
+		d.Repetitions)
 	for _, r := range d.Runs {
 		if r.Void != "" {
 			fmt.Fprintln(w, "\n\\* Void: in all repetitions the generator was the bottleneck. What is void in some is left out.")
@@ -199,9 +224,14 @@ func (d *document) notes(w io.Writer) {
 	for _, text := range d.Skipped {
 		fmt.Fprintf(w, "\nLeft out: %s\n", text)
 	}
-	for _, r := range d.Runs {
+	d.failures(w)
+}
+
+// failures lists the runs that failed.
+func (d *document) failures(w io.Writer) {
+	for _, r := range slices.Concat(d.Runs, d.Turns) {
 		if r.Error != "" {
-			fmt.Fprintf(w, "\nFailed: %s on %s, repetition %d: %s\n", r.Scenario, r.Server, r.Rep+1, r.Error)
+			fmt.Fprintf(w, "\nFailed: %s on %s, repetition %d: %s\n", r.Scenario, r.Server, r.Rep+1, strings.TrimSpace(r.Error))
 		}
 	}
 }

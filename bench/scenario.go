@@ -17,12 +17,13 @@ type size struct {
 	fan, fanSmall, echo, idle, storm int           // connections
 	rate, fanRate                    int           // a second
 	seconds, warm, quiet             time.Duration // measured, before it, and of silence for memory
+	smoke                            bool
 }
 
 var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 2 * time.Second, warm: 700 * time.Millisecond, quiet: 5 * time.Second}
 
 // smokeSize shows that everything works; its figures mean nothing.
-var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond, quiet: 200 * time.Millisecond}
+var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond, quiet: 200 * time.Millisecond, smoke: true}
 
 // sample is what one run of a scenario on one server gave.
 type sample struct {
@@ -42,10 +43,11 @@ type scenario struct {
 	what    string // what is done, in one sentence
 	figures []figure
 	cores   int  // that the server may use; with two, the load has the same two
-	rivals  int  // repetitions on rivals at most; 0: none
+	rivals  bool // it is measured on rivals, too
 	deflate bool // the server is told to compress
 	suits   func(target) bool
 	run     func(ctx context.Context, b *bench, s *server) (*sample, error)
+	turns   *turning // nil: it cannot be measured by turns
 }
 
 func anyTarget(target) bool { return true }
@@ -58,59 +60,77 @@ func us(title string) []figure {
 }
 
 func scenarios(sz size) []scenario {
-	echo := func(bytes, inFlight int) func(context.Context, *bench, *server) (*sample, error) {
-		return func(ctx context.Context, b *bench, s *server) (*sample, error) {
-			return b.perMessage(ctx, s, b.echo(s, "--size", strconv.Itoa(bytes), "--in-flight", strconv.Itoa(inFlight))...)
+	at := func(p pace) pace {
+		if sz.smoke {
+			return smokePace
 		}
+		return p
+	}
+	echoes := func(bytes, inFlight int) *turning {
+		return &turning{pace: at(echoPace), bytes: frameBytes(bytes, true) + frameBytes(bytes, false), args: func(b *bench, s *server) []string {
+			return b.echo(s, "--size", strconv.Itoa(bytes), "--in-flight", strconv.Itoa(inFlight))
+		}}
+	}
+	fans := func(bytes, conns int, more ...string) *turning {
+		return &turning{pace: at(fanPace), bytes: frameBytes(bytes, false), args: func(b *bench, s *server) []string {
+			return b.fan(s, conns, append([]string{"--size", strconv.Itoa(bytes), "--in-flight", "1"}, more...)...)
+		}}
+	}
+	messages := func(t *turning) func(context.Context, *bench, *server) (*sample, error) {
+		return func(ctx context.Context, b *bench, s *server) (*sample, error) {
+			return b.perMessage(ctx, s, t.args(b, s)...)
+		}
+	}
+	echo := func(bytes, inFlight int) func(context.Context, *bench, *server) (*sample, error) {
+		return messages(echoes(bytes, inFlight))
 	}
 	fan := func(bytes, conns int, more ...string) func(context.Context, *bench, *server) (*sample, error) {
-		return func(ctx context.Context, b *bench, s *server) (*sample, error) {
-			return b.perMessage(ctx, s, b.fan(s, conns, append([]string{"--size", strconv.Itoa(bytes), "--in-flight", "1"}, more...)...)...)
-		}
+		return messages(fans(bytes, conns, more...))
 	}
+	light := &turning{pace: at(lightPace), bytes: frameBytes(64, true) + frameBytes(64, false), args: (*bench).light}
 	frames := func(t target) bool { return t.echoes() }
 	notFloor := func(t target) bool { return t.Kind != floor }
 	loops := func(t target) bool { return t.echoes() && !t.oneLoop }
 	return []scenario{
-		{name: "memory", rivals: 2, suits: anyTarget, run: runMemory,
+		{name: "memory", rivals: true, suits: anyTarget, run: runMemory,
 			what:    fmt.Sprintf("%d connections to the room are open and quiet: what private memory each adds to a process that holds few; and CPU meanwhile", sz.idle),
 			figures: []figure{{"bytes", fmt.Sprintf("idle memory at %s, bytes", thousands(sz.idle)), 0}, {"cpu", "CPU while quiet, % of a core", 2}}},
-		{name: "handshake", rivals: 2, suits: anyTarget, run: runHandshake, figures: us("handshake"),
+		{name: "handshake", rivals: true, suits: anyTarget, run: runHandshake, figures: us("handshake"),
 			what: fmt.Sprintf("%d connections are reset at once and open again, twice: CPU for each of accept, upgrade and close", sz.storm)},
-		{name: "echo", rivals: 2, suits: frames, run: echo(64, 1), figures: us("echo 64 B"),
+		{name: "echo", rivals: true, suits: frames, run: echo(64, 1), turns: echoes(64, 1), figures: us("echo 64 B"),
 			what: fmt.Sprintf("%d connections, one message in flight on each", sz.echo)},
-		{name: "echo16", rivals: 2, suits: frames, run: echo(64, 16), figures: us("echo 64 B, 16 in flight"),
+		{name: "echo16", rivals: true, suits: frames, run: echo(64, 16), turns: echoes(64, 16), figures: us("echo 64 B, 16 in flight"),
 			what: fmt.Sprintf("%d connections, sixteen in flight on each", sz.echo)},
-		{name: "echo1k", rivals: 1, suits: frames, run: echo(1<<10, 1), figures: us("echo 1 KiB"),
+		{name: "echo1k", rivals: true, suits: frames, run: echo(1<<10, 1), turns: echoes(1<<10, 1), figures: us("echo 1 KiB"),
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
-		{name: "echo16k", rivals: 2, suits: frames, run: echo(16<<10, 1), figures: us("echo 16 KiB"),
+		{name: "echo16k", rivals: true, suits: frames, run: echo(16<<10, 1), turns: echoes(16<<10, 1), figures: us("echo 16 KiB"),
 			what: fmt.Sprintf("%d connections, one in flight", sz.echo)},
-		{name: "ack", rivals: 2, suits: func(t target) bool { return t.protocol == "socketio" }, figures: us("Socket.IO event with acknowledgement"), run: runAck,
+		{name: "ack", rivals: true, suits: func(t target) bool { return t.protocol == "socketio" }, figures: us("Socket.IO event with acknowledgement"), run: runAck,
 			what: fmt.Sprintf("%d clients of Socket.IO, one event of 64 bytes under way on each, which is acknowledged with its argument", sz.echo)},
-		{name: "light", rivals: 2, suits: frames, figures: us("light load"), run: runLight,
+		{name: "light", rivals: true, suits: frames, figures: us("light load"), run: messages(light), turns: light,
 			what: fmt.Sprintf("%d echoes a second over %d connections: the server sleeps and wakes for almost each", sz.rate, sz.echo)},
-		{name: "fan1k", rivals: 2, suits: anyTarget, run: fan(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
+		{name: "fan1k", rivals: true, suits: anyTarget, run: fan(64, sz.fanSmall), turns: fans(64, sz.fanSmall), figures: us("fan-out 64 B to " + thousands(sz.fanSmall)),
 			what: "one message to all, and the next when the last has it"},
-		{name: "fan", rivals: 2, suits: anyTarget, run: fan(64, sz.fan), figures: us("fan-out 64 B to " + thousands(sz.fan)),
+		{name: "fan", rivals: true, suits: anyTarget, run: fan(64, sz.fan), turns: fans(64, sz.fan), figures: us("fan-out 64 B to " + thousands(sz.fan)),
 			what: "one message to all, and the next when the last has it"},
-		{name: "fan1k-1KiB", suits: frames, run: fan(1<<10, sz.fanSmall), figures: us("fan-out 1 KiB to " + thousands(sz.fanSmall)),
+		{name: "fan1k-1KiB", suits: frames, run: fan(1<<10, sz.fanSmall), turns: fans(1<<10, sz.fanSmall), figures: us("fan-out 1 KiB to " + thousands(sz.fanSmall)),
 			what: "the same with 1 KiB"},
-		{name: "fan-1KiB", rivals: 2, suits: frames, run: fan(1<<10, sz.fan), figures: us("fan-out 1 KiB to " + thousands(sz.fan)),
+		{name: "fan-1KiB", rivals: true, suits: frames, run: fan(1<<10, sz.fan), turns: fans(1<<10, sz.fan), figures: us("fan-out 1 KiB to " + thousands(sz.fan)),
 			what: "the same with 1 KiB"},
-		{name: "burst", rivals: 2, suits: frames, run: fan(64, sz.fan, "--publish-burst", "8"), figures: us("bursts of 8 to " + thousands(sz.fan)),
+		{name: "burst", rivals: true, suits: frames, run: fan(64, sz.fan, "--publish-burst", "8"), turns: fans(64, sz.fan, "--publish-burst", "8"), figures: us("bursts of 8 to " + thousands(sz.fan)),
 			what: "eight messages of 64 bytes in one write to the server, for all"},
 		{name: "stalled", suits: notFloor, run: runStalled,
 			what:    fmt.Sprintf("fan-outs of 1 KiB to %d, without and with 1 %% of them that never read: CPU a delivery, and p99 of the others, as multiples", sz.fanSmall),
 			figures: []figure{{"cost", "1 % stalled: CPU ×", 2}, {"p99", "1 % stalled: p99 ×", 2}}},
-		{name: "p99", rivals: 1, suits: frames, run: runBeside,
+		{name: "p99", rivals: true, suits: frames, run: runBeside,
 			what:    fmt.Sprintf("%d echoes a second over %d connections: p99 alone, and with %d fan-outs a second to %d beside it", sz.rate, sz.echo, sz.fanRate, sz.fan),
 			figures: []figure{{"alone", "echo p99 alone, ms", 2}, {"beside", "beside fan-outs, ms", 2}, {"times", "beside, × alone", 1}}},
-		{name: "deflate", rivals: 2, suits: func(t target) bool { return t.compress != nil }, deflate: true, run: fan(1<<10, sz.fanSmall, "--compress"),
+		{name: "deflate", rivals: true, suits: func(t target) bool { return t.compress != nil }, deflate: true, run: fan(1<<10, sz.fanSmall, "--compress"),
 			what:    "fan-outs of 1 KiB with permessage-deflate, without context takeover",
 			figures: us("fan-out 1 KiB, compressed, to " + thousands(sz.fanSmall))},
-		{name: "echo-2cores", cores: 2, rivals: 1, suits: loops, run: echo(64, 1), what: "echo with two loops, server and load on the same two cores",
+		{name: "echo-2cores", cores: 2, rivals: true, suits: loops, run: echo(64, 1), what: "echo with two loops, server and load on the same two cores",
 			figures: []figure{{usKey, "two cores: echo 64 B, µs", 2}, {"rate", "two cores: echoes/s", 0}}},
-		{name: "fan-2cores", cores: 2, rivals: 1, suits: loops, run: fan(64, sz.fan), what: "fan-out with two loops, server and load on the same two cores",
+		{name: "fan-2cores", cores: 2, rivals: true, suits: loops, run: fan(64, sz.fan), what: "fan-out with two loops, server and load on the same two cores",
 			figures: []figure{{usKey, "two cores: fan-out 64 B, µs", 2}, {"rate", "two cores: deliveries/s", 0}}},
 	}
 }
@@ -169,9 +189,8 @@ func costOf(l *load) (float64, error) {
 
 func microseconds(m loadgen.Millis) float64 { return float64(m) / float64(time.Microsecond) }
 
-func runLight(ctx context.Context, b *bench, s *server) (*sample, error) {
-	return b.perMessage(ctx, s, b.echo(s, "--rate", strconv.Itoa(b.size.rate))...)
-}
+// light is the command line of echoes on a schedule.
+func (b *bench) light(s *server) []string { return b.echo(s, "--rate", strconv.Itoa(b.size.rate)) }
 
 // runAck has its own URL: who is acknowledged is who listens, too.
 func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {

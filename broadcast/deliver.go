@@ -29,7 +29,7 @@ func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	s.turn++
 	s.announceFresh(sink)
 	for more = true; members > 0; {
-		r := s.next()
+		r := s.queue.pop()
 		if r == nil {
 			more = false
 			break
@@ -49,16 +49,7 @@ func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	}
 	s.total.publish(&s.shared)
 	s.check()
-	return more && !s.queue.empty() || s.begun != nil || len(s.fresh) > 0
-}
-
-// next takes the roster that is to be served: the one that was not through, if topics are served in order.
-func (s *Shard) next() *roster {
-	if r := s.begun; r != nil {
-		s.begun = nil
-		return r
-	}
-	return s.queue.pop()
+	return more && !s.queue.empty() || len(s.fresh) > 0
 }
 
 // mark puts r, a roster of this shard, in the ready queue and wakes the loop. Any goroutine.
@@ -83,11 +74,7 @@ func (s *Shard) serve(sink Sink, r *roster, members int) (cost int) {
 	visits, done := s.walk(sink, r, members)
 	cost += max(visits, 1)
 	if !done {
-		if s.hub.inOrder {
-			s.begun = r
-		} else {
-			s.queue.push(r)
-		}
+		s.queue.push(r)
 		return cost
 	}
 	s.end(r)

@@ -21,7 +21,6 @@ type Hub struct {
 	pendingBytesMax int64
 	topicsPerMember int
 	runBytes        int
-	inOrder         bool
 	positions       func(topic string) (first Position, ok bool)
 	encodedBytesMax func(f Form, m *Message) int
 	shards          []*Shard
@@ -48,7 +47,6 @@ func NewHub(o Options) *Hub {
 		outboxBytes:     orDefault(o.OutboxBytesMax, OutboxBytesDefault),
 		pendingBytesMax: int64(orDefault(o.PendingBytesMax, PendingBytesDefault)),
 		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
-		inOrder:         o.InOrder,
 		positions:       o.Positions,
 		encodedBytesMax: o.EncodedBytesMax,
 	}
@@ -105,7 +103,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	if err := ValidTopic(topic); err != nil {
 		return Result{}, err
 	}
-	stamp := h.published.Add(1)
+	h.published.Add(1)
 	for {
 		t := h.lookup(topic)
 		if t == nil && h.positions != nil {
@@ -114,7 +112,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 		if t == nil {
 			return Result{}, nil
 		}
-		r, over := h.publishTo(t, &p, stamp)
+		r, over := h.publishTo(t, &p)
 		if !over || t.numbering == nil {
 			return r, nil
 		}
@@ -124,7 +122,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 }
 
 // publishTo publishes to t; over says that the topic had ended.
-func (h *Hub) publishTo(t *topic, p *Post, stamp uint64) (_ Result, over bool) {
+func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	matched := t.members.sum(len(h.encoders))
 	if matched == 0 && t.numbering == nil {
 		return Result{}, false
@@ -135,7 +133,7 @@ func (h *Hub) publishTo(t *topic, p *Post, stamp uint64) (_ Result, over bool) {
 	}
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(),
-		hub: h, skip: p.Skip, stamp: stamp,
+		hub: h, skip: p.Skip,
 	}
 	if t.numbering == nil {
 		m.encodeNeeded(&t.members)
@@ -166,9 +164,6 @@ func (h *Hub) publishTo(t *topic, p *Post, stamp uint64) (_ Result, over bool) {
 	}
 	return r, false
 }
-
-// Stamp is a number that grows with each publish, for Shard.Owes. Any goroutine.
-func (h *Hub) Stamp() uint64 { return h.published.Load() }
 
 func (h *Hub) refuse(matched int) Result {
 	h.refused.Add(1)

@@ -53,7 +53,6 @@ type Message struct {
 	left     atomic.Int32 // shards whose pass over the message has not ended
 	hub      *Hub
 	skip     func(shard int, member uint32) bool // Post.Skip
-	stamp    uint64                              // Hub.Stamp just after it was published
 	position *Position                           // nil in a topic without positions; Offset is set when the message enters the topic's list
 	forms    [FormsMax]atomic.Pointer[[]byte]
 	size     uint32       // bytes of the largest form in need, at least; what a run counts

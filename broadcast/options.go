@@ -67,11 +67,6 @@ type Options struct {
 	// TopicsPerMemberMax bounds the topics of one member; 0 means TopicsPerMemberDefault.
 	TopicsPerMemberMax int
 
-	// InOrder makes members get what one goroutine publishes in that order also where it is published on several topics: a shard
-	// delivers one topic to the end before it begins with the next. Default false: topics take turns, so that a small one does not wait
-	// for a large one, and all that is pending on one goes in one pass.
-	InOrder bool
-
 	// Positions is asked when a topic begins: at a Subscribe, or at a Publish without members. If ok, the messages of the topic have
 	// positions, the first one this one; they are encoded at their first delivery, when they have it; and the topic stays until
 	// Hub.Release. It is called on any goroutine, must not block, and may be asked more than once for one topic; an epoch of its own for

@@ -3,7 +3,6 @@
 package broadcast
 
 import (
-	"math"
 	"math/bits"
 	"sort"
 )
@@ -30,15 +29,12 @@ func (s *Shard) begin(r *roster) bool {
 	if n == nil {
 		return false
 	}
-	p, last := s.newPass(), s.before()
+	p := s.newPass()
 	longest := RunMessagesMax
 	if withoutRuns {
 		longest = 1
 	}
 	for ; n != nil && len(p.run) < longest; n = n.next.Load() {
-		if n.message.stamp > last && len(p.run) > 0 {
-			break
-		}
 		size := p.size + int(n.message.size)
 		if size > s.hub.runBytes && len(p.run) > 0 {
 			break
@@ -48,19 +44,6 @@ func (s *Shard) begin(r *roster) bool {
 	}
 	r.pass = p
 	return true
-}
-
-// before is the stamp up to which a run may go that begins now: with Options.InOrder, what was published after the first message of the
-// topic that is next comes behind that.
-func (s *Shard) before() uint64 {
-	if s.hub.inOrder {
-		if r := s.queue.peek(); r != nil && !r.gone {
-			if n := r.cursor.next.Load(); n != nil {
-				return n.message.stamp
-			}
-		}
-	}
-	return math.MaxUint64
 }
 
 // encodeAnew is what a member would be sent if nothing were shared: the messages from number first on, encoded for it alone. Measurements use it.

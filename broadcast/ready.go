@@ -58,14 +58,6 @@ func (q *readyQueue) pop() *roster {
 	return r
 }
 
-// peek returns the roster that pop would take next, or nil if it is not to be seen. Loop.
-func (q *readyQueue) peek() *roster {
-	if q.tail != &q.stub {
-		return q.tail
-	}
-	return q.stub.queued.Load()
-}
-
 // empty says that there is nothing to pop. Loop.
 func (q *readyQueue) empty() bool {
 	return q.tail == &q.stub && q.stub.queued.Load() == nil

@@ -165,18 +165,6 @@ func (r *roster) segment(pos uint32) (end uint32, joined uint64) {
 	return r.len, joined
 }
 
-// upcoming is the first message that the member in the seat at pos has not been given, nil if there is none.
-func (r *roster) upcoming(pos uint32) *node {
-	last := r.cursor
-	if p := r.pass; p != nil {
-		if pos >= p.at {
-			return p.run[0]
-		}
-		last = p.run[len(p.run)-1]
-	}
-	return last.next.Load()
-}
-
 // passed moves the cursor on to n and forgets the cuts that so have become true of everybody.
 func (r *roster) passed(n *node) {
 	r.cursor = n

@@ -43,7 +43,6 @@ type Shard struct {
 	drops    []drop
 	noteDrop func(mark, n uint32) // s.drop, bound once
 	idle     []*pass              // passes to use again
-	begun    *roster              // whose pass is to be gone on with first; nil unless Options.InOrder
 }
 
 func newShard(h *Hub, i int) *Shard {
@@ -197,18 +196,4 @@ func (s *Shard) Subscribed(member uint32, topic string) bool {
 	}
 	_, sub, _ := s.subs.find(member, r.mark)
 	return sub != nil
-}
-
-// Owes tells whether a message published up to the stamp is pending that the member is still to be given by Deliver: what is sent to it
-// by another way now overtakes that. It may say so also of a message from before the member's Subscribe. Loop.
-func (s *Shard) Owes(member uint32, stamp uint64) bool {
-	for sub := s.subs.of(member); sub != nil; sub = s.subs.at(sub.next) {
-		if n := s.marks.roster(sub.mark).upcoming(sub.pos); n != nil && n.message.stamp <= stamp {
-			return true
-		}
-		if sub.next == 0 {
-			break
-		}
-	}
-	return false
 }

@@ -60,7 +60,8 @@ func (n adminNode) Drain() error {
 	return nil
 }
 
-// Ready is nil while new connections are wanted: a node that has lost the bus serves those it has, but others serve better.
+// Ready is nil while new connections are wanted: a node that has lost the bus serves those it has,
+// but others serve better.
 func (n adminNode) Ready() (remarks []string, err error) {
 	if n.draining() {
 		return nil, errDraining

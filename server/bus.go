@@ -25,7 +25,8 @@ type neighbours struct {
 	ended chan struct{} // closed when nothing is heard any more
 }
 
-// joinBus joins the bus of the configuration, if it has one, and begins to hear the others. The loops run already.
+// joinBus joins the bus of the configuration, if it has one, and begins to hear the others. The
+// loops run already.
 func (s *Server) joinBus() error {
 	if s.cfg.Bus == BusMemory {
 		return nil
@@ -60,7 +61,8 @@ func (s *Server) leaveBus() {
 	}
 }
 
-// hear delivers what another node has published. The fan-out of a message is timed from here on: clocks of two nodes do not agree.
+// hear delivers what another node has published. The fan-out of a message is timed from here on:
+// clocks of two nodes do not agree.
 func (s *Server) hear(m bus.Message) bus.Tally {
 	if m.Kind > uint8(broadcast.Binary) {
 		return bus.Tally{} // of a later version, and nobody here could be told what it is
@@ -72,10 +74,12 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 	return bus.Tally{Matched: r.Matched, Queued: r.Queued, Dropped: r.Dropped}
 }
 
-// Publish sends payload to everybody subscribed to topic, on every transport and every node. It does not wait: the result counts
-// the subscribers of this node. Where the bus does not take the message, it reaches those of this node only, and
-// c100k_bus_unsent_total counts it. The payload is kept: nobody may change it after. A Text payload must be valid UTF-8 and a JSON
-// payload one JSON value in valid UTF-8: the error wraps ErrPayload if it is not, for it would end the connections of subscribers.
+// Publish sends payload to everybody subscribed to topic, on every transport and every node. It
+// does not wait: the result counts the subscribers of this node. Where the bus does not take the
+// message, it reaches those of this node only, and c100k_bus_unsent_total counts it. The payload is
+// kept: nobody may change it after. A Text payload must be valid UTF-8 and a JSON payload one JSON
+// value in valid UTF-8: the error wraps ErrPayload if it is not, for it would end the connections
+// of subscribers.
 func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	if err := checkPayload(kind, payload); err != nil {
 		return broadcast.Result{}, err
@@ -83,7 +87,8 @@ func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (bro
 	return s.publishChecked(topic, kind, payload)
 }
 
-// ErrPayload is wrapped by what Publish and PublishAll return for a payload that is not what its kind says.
+// ErrPayload is wrapped by what Publish and PublishAll return for a payload that is not what its
+// kind says.
 var ErrPayload = errors.New("payload is not of its kind")
 
 func checkPayload(kind broadcast.Kind, payload []byte) error {
@@ -112,9 +117,10 @@ func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Resul
 	return r, nil
 }
 
-// PublishAll is Publish, and waits for the other nodes: the result counts the subscribers of all of them. A node that does not
-// answer within a second, or that the bus cannot reach, is not counted. When ctx ends earlier, the result counts those of this node
-// and the error is ctx's; the message is on its way all the same. Not for event loops.
+// PublishAll is Publish, and waits for the other nodes: the result counts the subscribers of all of
+// them. A node that does not answer within a second, or that the bus cannot reach, is not counted.
+// When ctx ends earlier, the result counts those of this node and the error is ctx's; the message
+// is on its way all the same. Not for event loops.
 func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	if err := checkPayload(kind, payload); err != nil {
 		return broadcast.Result{}, err
@@ -135,8 +141,8 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 	}
 }
 
-// publishLater is PublishAll for whoever must not wait: done is called once with the result, on any goroutine, perhaps before it
-// returns. With an error, done is not called.
+// publishLater is PublishAll for whoever must not wait: done is called once with the result, on any
+// goroutine, perhaps before it returns. With an error, done is not called.
 func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
 	_, err := s.publish(topic, kind, payload, done)
 	return err

@@ -1,4 +1,5 @@
-// Two nodes of one process, joined by a real NATS server: what is published on one reaches everybody on both, once.
+// Two nodes of one process, joined by a real NATS server: what is published on one reaches
+// everybody on both, once.
 
 package server
 
@@ -159,7 +160,8 @@ func (s *eventStream) expect(t *testing.T, data string) {
 	}
 }
 
-// Whatever the way a message is published, and on whichever node: everybody gets it, once, and who asks is told how many.
+// Whatever the way a message is published, and on whichever node: everybody gets it, once, and who
+// asks is told how many.
 func TestNodesAreJoined(t *testing.T) {
 	n := startNATS(t, 0)
 	pair := startPair(t, busURL(n))
@@ -249,7 +251,8 @@ func post(t *testing.T, s *Server, path, contentType, body string) string {
 	return strings.TrimSpace(string(answer))
 }
 
-// Under load from both sides: each publisher's messages come in its order, none twice, none is lost; every ack comes, once, and says 2.
+// Under load from both sides: each publisher's messages come in its order, none twice, none is
+// lost; every ack comes, once, and says 2.
 func TestOrderOverTheBus(t *testing.T) {
 	n := startNATS(t, 0)
 	pair := startPair(t, busURL(n))
@@ -329,7 +332,8 @@ func hearMany(c net.Conn, publishers, messages int) error {
 	return nil
 }
 
-// A node that loses the bus says so, serves those it has, counts what it could not send, and comes back by itself.
+// A node that loses the bus says so, serves those it has, counts what it could not send, and comes
+// back by itself.
 func TestBusIsLost(t *testing.T) {
 	n := startNATS(t, 0)
 	port := portOfNATS(n)
@@ -428,7 +432,8 @@ func TestPublishAllAlone(t *testing.T) {
 	}
 }
 
-// TestPublishOfOtherKind: a Go program cannot publish what would end the connections of subscribers.
+// TestPublishOfOtherKind: a Go program cannot publish what would end the connections of
+// subscribers.
 func TestPublishOfOtherKind(t *testing.T) {
 	s := start(t, Config{Dev: true, Loops: 1})
 	for _, tc := range []struct {

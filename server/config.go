@@ -1,4 +1,5 @@
-// Configuration of a node: one field for every setting of `c100k serve`, and the fields only a Go program can set.
+// Configuration of a node: one field for every setting of `c100k serve`, and the fields only a Go
+// program can set.
 
 package server
 
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"c100k/internal/edge"
+	"c100k/netpoll"
 	"c100k/socketio"
 	"c100k/websocket"
 
@@ -41,19 +44,26 @@ const WorkersAuto = -1
 // BusMemory is the bus of a node that stands alone.
 const BusMemory = "memory"
 
-// Defaults and bounds. A bound stands where a value beyond it is a slip of the hand rather than a wish.
+// Defaults and bounds. A bound stands where a value beyond it is a slip of the hand rather than a
+// wish.
 const (
 	maxMessageDefault = 64 << 10 // bytes
 	maxMessageMax     = 1 << 30  // bytes: frames and outboxes count in 32 bits, and one message is one buffer
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
 
+	maxHeadMin         = 1 << 10 // bytes
+	maxHeadMax         = 64 << 10
+	maxRequestsDefault = 4096
+
 	handshakeTimeoutDefault = 5 * time.Second
+	bodyTimeoutDefault      = 5 * time.Minute
 	pingIntervalDefault     = 30 * time.Second
 	pingTimeoutDefault      = 10 * time.Second
 	drainDefault            = 30 * time.Second
 
-	// The timer wheel ticks every 32 ms: a shorter deadline would fire at the wheel's pace, not at the configured one.
+	// The timer wheel ticks every 32 ms: a shorter deadline would fire at the wheel's pace, not at the
+	// configured one.
 	timeoutMin = 100 * time.Millisecond
 	// A deadline of more than a day keeps records of dead peers, and is more likely a wrong unit.
 	timeoutMax = 24 * time.Hour
@@ -61,73 +71,98 @@ const (
 	loopsMax = 256     // a connection's ID has 8 bits for its loop
 	connsMax = 1 << 24 // a fan-out's member number has 24 bits
 
-	// reservedFiles are kept back from the limit on open files when MaxConns is left to it: listeners, epoll and
-	// io_uring descriptors, the admin port, HTTP requests on their way to an upstream, and the runtime's own.
+	// reservedFiles are kept back from the limit on open files when MaxConns is left to it: listeners,
+	// epoll and io_uring descriptors, the admin port, HTTP requests on their way to an upstream, and
+	// the runtime's own.
 	reservedFiles = 128
 )
 
-// Config says how a node runs. The zero value is a working node on port 8080 with nothing open on it; the zero value
-// of a field is its default unless its comment says otherwise. Fields must not be changed once New has got them.
+// Config says how a node runs. The zero value is a working node on port 8080 with nothing open on
+// it; the zero value of a field is its default unless its comment says otherwise. Fields must not
+// be changed once New has got them.
 type Config struct {
-	// Dev is for a laptop: listens on loopback, anyone may subscribe and publish, /echo, /broadcast and the demo page
-	// are on. Default false.
+	// Dev is for a laptop: listens on loopback, anyone may subscribe and publish, /echo, /broadcast
+	// and the demo page are on. Default false.
 	Dev bool
-	// Listen is the public address, every transport and plain HTTP on this one port: host:port. Default ":8080",
-	// "127.0.0.1:8080" with Dev. Port 0 takes a free one; OnListen tells which.
+	// Listen is the public address, every transport and plain HTTP on this one port: host:port.
+	// Default ":8080", "127.0.0.1:8080" with Dev. Port 0 takes a free one; OnListen tells which.
 	Listen string
-	// Admin is the address of health, metrics and the publish API: host:port. Empty: there is no admin port, which is
-	// the zero value; Defaults has "127.0.0.1:9100".
+	// Admin is the address of health, metrics and the publish API: host:port. Empty: there is no admin
+	// port, which is the zero value; Defaults has "127.0.0.1:9100".
 	Admin string
 
-	// Workers is how many processes share the public port, 1 to 64. Default 1. WorkersAuto derives it from MaxConns and the
-	// limit on open files. A Server is one of them: `c100k serve` starts the others, and New refuses more than 1.
+	// Workers is how many processes share the public port, 1 to 64. Default 1. WorkersAuto derives it
+	// from MaxConns and the limit on open files. A Server is one of them: `c100k serve` starts the
+	// others, and New refuses more than 1.
 	Workers int
-	// Loops is how many event loops run in each process, 1 to 256, and at most 256 over all workers. Default: the cores
-	// (GOMAXPROCS), dealt out to the workers, at least 1 for each.
+	// Loops is how many event loops run in each process, 1 to 256, and at most 256 over all workers.
+	// Default: the cores (GOMAXPROCS), dealt out to the workers, at least 1 for each.
 	Loops int
 
-	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones get 503. Default: what
-	// the process's limit on open files allows, less a reserve, for each worker.
+	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones
+	// get 503. Default: what the process's limit on open files allows, less a reserve, for each
+	// worker.
 	MaxConns int
-	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. A /64 of IPv6 is one address. The
-	// connections of TrustedProxies count for their clients. Each worker counts its own. Zero: no limit.
+	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. A /64 of IPv6 is one
+	// address. The connections of TrustedProxies count for their clients. Each worker counts its own.
+	// Zero: no limit.
 	MaxConnsPerIP int
-	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For is believed, and who
-	// may begin a connection with a PROXY header, version 1 or 2. Do not list a proxy that passes on bytes without such a
-	// header: its clients could send one. Default none: the peer's address counts.
+	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
+	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a
+	// proxy that passes on bytes without such a header: its clients could send one. Default none: the
+	// peer's address counts.
 	TrustedProxies []netip.Prefix
 
-	// MaxMessage is the largest message a client may send, in bytes, 1 to 1 GiB; larger: close 1009. Default 64 KiB.
+	// MaxHead is the largest request head, in bytes, 1 KiB to 64 KiB; larger: 431. Default 8 KiB.
+	MaxHead int
+	// MaxRequests is how many requests net/http serves at one time, 1 to 16,777,216: the API, files,
+	// and those for Upstream or Handler; beyond it 503. WebSockets through Upstream do not count.
+	// Default 4,096. Each worker counts its own.
+	MaxRequests int
+
+	// MaxMessage is the largest message a client may send, in bytes, 1 to 1 GiB; larger: close 1009.
+	// Default 64 KiB.
 	MaxMessage int
-	// Rate is how many messages a second a connection may send on average; beyond it close 1008. Zero: no limit.
+	// Rate is how many messages a second a connection may send on average; beyond it close 1008. Zero:
+	// no limit.
 	Rate float64
-	// RateBurst is how many messages a connection may send at once before Rate counts. Default: one second of Rate, at
-	// least 1. Means nothing without Rate.
+	// RateBurst is how many messages a connection may send at once before Rate counts. Default: one
+	// second of Rate, at least 1. Means nothing without Rate.
 	RateBurst int
 
-	// Outbox is how many bytes a connection may lag behind, MaxMessage to 1 GiB. Default 1 MiB, or MaxMessage
-	// where that is larger.
+	// Outbox is how many bytes a connection may lag behind, MaxMessage to 1 GiB. Default 1 MiB, or
+	// MaxMessage where that is larger.
 	Outbox int
-	// SlowConsumer is what happens to a connection beyond Outbox: "disconnect" (default), "drop-oldest", "drop-newest".
+	// SlowConsumer is what happens to a connection beyond Outbox: "disconnect" (default),
+	// "drop-oldest", "drop-newest".
 	SlowConsumer string
 
-	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default 5 s.
+	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default
+	// 5 s.
 	HandshakeTimeout time.Duration
-	// PingInterval is the quiet time after which a connection is asked whether it lives, 100 ms to 24 h. Default 30 s.
-	// Off: no heartbeats; half-open peers are then found by TCP alone.
+	// BodyTimeout is the time that the body of a request to net/http may take in all, 100 ms to 24 h;
+	// 10 s without a byte of it end it earlier: 408. Default 5 min. Off: only the 10 s hold.
+	BodyTimeout time.Duration
+	// PingInterval is the quiet time after which a connection is asked whether it lives, 100 ms to 24
+	// h. Default 30 s. Off: no heartbeats; half-open peers are then found by TCP alone.
 	PingInterval time.Duration
 	// PingTimeout is how long the answer to a heartbeat may take, 100 ms to 24 h. Default 10 s.
 	PingTimeout time.Duration
-	// Drain is the time over which connections are let go of, spread evenly, at a stop; up to 24 h. Default 30 s.
-	// Off: all at once.
+	// Drain is the time over which connections are let go of, spread evenly, at a stop; up to 24 h.
+	// Default 30 s. Off: all at once.
 	Drain time.Duration
 
-	// Origins are the Origin values allowed, for WebSocket and for HTTP: "https://example.com", "https://example.com:*"
-	// for any port, "*.example.com" for its subdomains by http and https, "same-host", "null", or "*" for all. Default:
-	// only the host the request was sent to.
+	// Origins are the Origin values allowed, for WebSocket and for HTTP: "https://example.com",
+	// "https://example.com:*" for any port, "*.example.com" for its subdomains by http and https,
+	// "same-host", "null", or "*" for all. Default: only the host the request was sent to.
 	Origins []string
-	// PublicTopics are the topics that need no token: names, or patterns in which "*" stands for any run of
-	// characters. Default none.
+	// Hosts are the values of Host that are served, names such as "example.com" or "*.example.com";
+	// others get 421. With Dev the loopback names and all IP addresses are served too, and no other
+	// name: a foreign page whose name resolves to 127.0.0.1 is refused. Default: all, with Dev only
+	// those.
+	Hosts []string
+	// PublicTopics are the topics that need no token: names, or patterns in which "*" stands for any
+	// run of characters. Default none.
 	PublicTopics []string
 
 	// Compress turns permessage-deflate on, without context takeover. Default false.
@@ -135,25 +170,31 @@ type Config struct {
 	// IO is how a turn's reads and writes reach the kernel: "auto" (default), "uring", "syscall".
 	IO string
 
-	// Upstream is the server that gets every HTTP request that is not ours: an http or https URL. Default none.
-	// Excludes Static and Handler.
+	// Upstream is the server that gets every HTTP request that is not ours: an http or https URL.
+	// Default none. Excludes Static and Handler.
 	Upstream string
-	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes Upstream and Handler.
+	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes
+	// Upstream and Handler.
 	Static string
-	// Bus joins nodes: "memory" (default) is a node alone, nats://HOST:PORT the nodes at that NATS server, with TOKEN@ or
-	// USER:PASSWORD@ before HOST where it asks for one. New fails with ErrBus if it cannot be reached; when it is lost later, the
-	// node goes on and comes back by itself.
+	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
+	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
+	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
+	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
 
-	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none. Excludes APIKeyFile.
+	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none.
+	// Excludes APIKeyFile.
 	APIKey string
-	// APIKeyFile is a file that holds the key, read by New and at each Reload. Default none. Excludes APIKey.
+	// APIKeyFile is a file that holds the key, read by New and at each Reload. Default none. Excludes
+	// APIKey.
 	APIKeyFile string
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool
 
-	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins and compression are those of the
-	// node. Nil: a server of the node's own, whose clients subscribe and publish to the node's topics; see NoSocketIO.
+	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins
+	// and compression are those of the node. Its rooms stay within this process, so it excludes a Bus
+	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
+	// server of the node's own, whose clients subscribe and publish to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
 	// WebSockets are servers of the program's own by their path, which begins with a slash and is
 	// compared as it was sent. What they publish reaches the same path on all workers and nodes.
@@ -165,20 +206,26 @@ type Config struct {
 	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.
 	SocketIOV2 bool
 
-	// ReturnMemory gives memory back to the system when the node has started and whenever a crowd of connections has come or gone: a collection,
-	// and all that is free then. For a process that is a node and little else: the collection looks at all that a program has. Default false;
-	// `c100k serve` has it.
+	// ReturnMemory gives memory back to the system when the node has started and whenever a crowd of
+	// connections has come or gone: a collection, and all that is free then. For a process that is a
+	// node and little else: the collection looks at all that a program has. Default false; `c100k
+	// serve` has it.
 	ReturnMemory bool
 
-	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev ask for.
+	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev
+	// ask for.
 	Handler http.Handler `json:"-"`
 	// Logger gets the node's log. Nil: nothing is logged.
 	Logger *slog.Logger `json:"-"`
-	// Registry is where the node's metrics are registered and what /metrics shows. Nil: a registry of its own.
+	// Registry is where the node's metrics are registered and what /metrics shows. Nil: a registry of
+	// its own.
 	Registry Registry `json:"-"`
-	// OnListen is called by Serve when the ports are open; connections may be served already. admin is nil when
-	// there is no admin port. Nil: nobody is told.
+	// OnListen is called by Serve when the ports are open; connections may be served already. admin is
+	// nil when there is no admin port. Nil: nobody is told.
 	OnListen func(public, admin net.Addr) `json:"-"`
+
+	// layer makes loop i's layer below the protocols of the public port; nil for none.
+	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
 }
@@ -189,9 +236,9 @@ type Registry interface {
 	prometheus.Gatherer
 }
 
-// Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on. Listen, Loops,
-// MaxConns, RateBurst and Outbox stay zero, because theirs depend on the machine or on other fields; WithDefaults
-// fills them.
+// Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on.
+// Listen, Loops, MaxConns, RateBurst and Outbox stay zero, because theirs depend on the machine or
+// on other fields; WithDefaults fills them.
 func Defaults() Config {
 	c := Config{Admin: "127.0.0.1:9100"}
 	c.fill()
@@ -203,7 +250,10 @@ func (c *Config) fill() {
 	orDefault(&c.Workers, 1)
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
+	orDefault(&c.MaxHead, edge.HeadBytesMax)
+	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
+	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)
 	orDefault(&c.Drain, drainDefault)
@@ -211,8 +261,8 @@ func (c *Config) fill() {
 	orDefault(&c.Bus, BusMemory)
 }
 
-// WithDefaults returns the configuration with every default in place, those included that come from the machine and
-// from other fields. It does not validate.
+// WithDefaults returns the configuration with every default in place, those included that come from
+// the machine and from other fields. It does not validate.
 func (c Config) WithDefaults() Config {
 	c.fill()
 	if c.Workers == WorkersAuto {
@@ -239,7 +289,8 @@ func orDefault[T comparable](field *T, value T) {
 	}
 }
 
-// OpenFiles returns how many files this process may open. Go raises the soft limit to the hard one at start.
+// OpenFiles returns how many files this process may open. Go raises the soft limit to the hard one
+// at start.
 func OpenFiles() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -248,8 +299,8 @@ func OpenFiles() int {
 	return int(min(limit.Cur, connsMax))
 }
 
-// What the machine has is asked for once: limits may change under a running process (the runtime follows those of a cgroup), and a
-// reload must not take that for a setting that changed.
+// What the machine has is asked for once: limits may change under a running process (the runtime
+// follows those of a cgroup), and a reload must not take that for a setting that changed.
 var (
 	loopsDefault = sync.OnceValue(func() int { return min(runtime.GOMAXPROCS(0), loopsMax) })
 	connsDefault = sync.OnceValue(connsAllowed)

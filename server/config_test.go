@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"c100k/socketio"
 )
 
 func TestZeroConfigIsValid(t *testing.T) {
@@ -53,6 +55,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"Bus", `is "kafka://xxxxx@h"; not of the form nats://HOST:PORT`, Config{Bus: "kafka://secret@h"}},
 		{"Bus", `is "nats://h/x"; something stands behind the port`, Config{Bus: "nats://h/x"}},
 		{"Bus", `is "(not a URL)"; not a URL`, Config{Bus: "nats://secret@[h"}},
+		{"Bus", `is "nats://h:1"; rooms of SocketIO do not cross nodes yet`, Config{Bus: "nats://h:1", SocketIO: new(socketio.Server)}},
+		{"NoSocketIO", "is true; SocketIO is set", Config{NoSocketIO: true, SocketIO: new(socketio.Server)}},
+		{"SocketIOV2", "is true; with SocketIO, its own", Config{SocketIOV2: true, SocketIO: new(socketio.Server)}},
 		{"Loops", "is 257; allowed are 0 to 256", Config{Loops: 257}},
 		{"Loops", "is -1;", Config{Loops: -1}},
 		{"MaxConns", "is 16777217; allowed are 0 to 16777216", Config{MaxConns: 1<<24 + 1}},

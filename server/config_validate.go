@@ -1,4 +1,5 @@
-// Validation of a Config: what each field may be, said with the field, what was given and what is allowed.
+// Validation of a Config: what each field may be, said with the field, what was given and what is
+// allowed.
 
 package server
 
@@ -30,8 +31,9 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s is %s; %s", e.Field, e.Given, e.Allowed)
 }
 
-// Validate says everything that is wrong with the configuration: an errors.Join of *FieldError, or nil. Zero fields
-// are defaults and therefore right. It looks at nothing but the values; FitsMachine asks the machine.
+// Validate says everything that is wrong with the configuration: an errors.Join of *FieldError, or
+// nil. Zero fields are defaults and therefore right. It looks at nothing but the values;
+// FitsMachine asks the machine.
 func (c *Config) Validate() error {
 	full := *c
 	full.fill()
@@ -44,7 +46,8 @@ func (c *Config) Validate() error {
 	return errors.Join(v.errs...)
 }
 
-// FitsMachine says whether this process can hold what the configuration asks of it: a *FieldError, or nil.
+// FitsMachine says whether this process can hold what the configuration asks of it: a *FieldError,
+// or nil.
 func (c *Config) FitsMachine() error {
 	allowed := connsAllowed()
 	workers := max(1, c.Workers)
@@ -90,6 +93,8 @@ func (c *Config) validateNumbers(v *validator) {
 	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
 	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
 	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")
+	v.between("MaxHead", c.MaxHead, maxHeadMin, maxHeadMax, " bytes")
+	v.between("MaxRequests", c.MaxRequests, 1, connsMax, " requests")
 	v.between("MaxMessage", c.MaxMessage, 1, maxMessageMax, " bytes")
 	if c.Outbox != 0 {
 		v.between("Outbox", c.Outbox, max(1, c.MaxMessage), outboxMax, " bytes (it has to take one message of the largest size)")
@@ -110,6 +115,9 @@ func (c *Config) validateTimes(v *validator) {
 		}
 	}
 	within("HandshakeTimeout", c.HandshakeTimeout)
+	if c.BodyTimeout != Off {
+		within("BodyTimeout", c.BodyTimeout)
+	}
 	within("PingTimeout", c.PingTimeout)
 	if c.PingInterval != Off {
 		within("PingInterval", c.PingInterval)
@@ -123,6 +131,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateSocketIO(v)
 	for _, pattern := range c.PublicTopics {
 		if pattern == "" || len(pattern) > 255 || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, unicode.IsControl) {
 			v.refuse("PublicTopics", strconv.Quote(pattern), "a topic is 1 to 255 bytes of UTF-8 without control characters")
@@ -143,6 +152,23 @@ func (c *Config) validateBus(v *validator) {
 	}
 }
 
+// validateSocketIO refuses what a server of the program's own cannot do.
+func (c *Config) validateSocketIO(v *validator) {
+	if c.SocketIO == nil {
+		return
+	}
+	if c.Bus != "" && c.Bus != BusMemory {
+		v.refuse("Bus", strconv.Quote(natsbus.RedactedURL(c.Bus)),
+			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
+	}
+	if c.NoSocketIO {
+		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")
+	}
+	if c.SocketIOV2 {
+		v.refuse("SocketIOV2", "true", "with SocketIO, its own socketio.Options.AllowV3 lets those clients in")
+	}
+}
+
 func (c *Config) validateHTTP(v *validator) {
 	if c.Listen != "" {
 		v.address("Listen", c.Listen)
@@ -159,6 +185,11 @@ func (c *Config) validateHTTP(v *validator) {
 				err = cause // the value is named already
 			}
 			v.refuse("Origins", strconv.Quote(origin), err.Error()+": allowed are *, https://example.com, *.example.com, same-host")
+		}
+	}
+	for _, host := range c.Hosts {
+		if _, err := (edge.HostRules{}).With([]string{host}); err != nil {
+			v.refuse("Hosts", strconv.Quote(host), "allowed are names such as example.com or *.example.com, without a port")
 		}
 	}
 	if c.Upstream != "" {
@@ -195,7 +226,8 @@ func redacted(text string) string {
 	return text
 }
 
-// Bounds of an API key, in characters: a shorter one is guessed, a longer one does not fit a request head.
+// Bounds of an API key, in characters: a shorter one is guessed, a longer one does not fit a
+// request head.
 const (
 	apiKeyMin = 8
 	apiKeyMax = 1024
@@ -221,8 +253,8 @@ func validKey(key string) bool {
 	return len(key) >= apiKeyMin && len(key) <= apiKeyMax
 }
 
-// ReadAPIKey returns the API key, from APIKeyFile if that is set (space around it does not count), or "" when there
-// is none. Any goroutine; reads a file.
+// ReadAPIKey returns the API key, from APIKeyFile if that is set (space around it does not count),
+// or "" when there is none. Any goroutine; reads a file.
 func (c *Config) ReadAPIKey() (string, error) {
 	if c.APIKeyFile == "" {
 		return c.APIKey, nil

@@ -1,4 +1,5 @@
-// Several processes behind one port: how many, and what each gets of what the configuration allows all.
+// Several processes behind one port: how many, and what each gets of what the configuration allows
+// all.
 
 package server
 
@@ -12,41 +13,45 @@ import (
 )
 
 const (
-	// WorkersMax bounds Config.Workers. A connection's ID has 8 bits for its loop, over all workers: at 64 each can still
-	// have four loops.
+	// WorkersMax bounds Config.Workers. A connection's ID has 8 bits for its loop, over all workers:
+	// at 64 each can still have four loops.
 	WorkersMax = 64
 
-	// The kernel deals connections to workers by a hash of their addresses, so that some get more than their even share.
-	// unevenPercent is what "auto" leaves room for when it counts processes, and slackPercent what each worker takes beyond its
-	// even share of MaxConns before it refuses: with 10,000 connections a worker the hash strays by a few per cent.
+	// The kernel deals connections to workers by a hash of their addresses, so that some get more than
+	// their even share. unevenPercent is what "auto" leaves room for when it counts processes, and
+	// slackPercent what each worker takes beyond its even share of MaxConns before it refuses: with
+	// 10,000 connections a worker the hash strays by a few per cent.
 	unevenPercent = 15
 	slackPercent  = 10
 )
 
 // Worker says which part of a node of several processes a Server is.
 type Worker struct {
-	// Number is the Server's among Count workers, from 0. The ids of Socket.IO clients have it in them.
+	// Number is the Server's among Count workers, from 0. The ids of Socket.IO clients have it in
+	// them.
 	Number, Count int
-	// LoopBase is the number of the Server's first loop. Loops of all workers are numbered through, so that a connection's ID
-	// names its worker too. LoopBase and Config.Loops together are at most 256.
+	// LoopBase is the number of the Server's first loop. Loops of all workers are numbered through, so
+	// that a connection's ID names its worker too. LoopBase and Config.Loops together are at most 256.
 	LoopBase int
-	// API answers /v1/ on the public port where there is an API key, and asks for the key itself: it speaks for all workers. It
-	// is required. The Server opens no admin port; Config.Admin is then only where the demo page says that the API is.
+	// API answers /v1/ on the public port where there is an API key, and asks for the key itself: it
+	// speaks for all workers. It is required. The Server opens no admin port; Config.Admin is then
+	// only where the demo page says that the API is.
 	API http.Handler
-	// HandOver takes a connection whose request is for a Socket.IO client of another worker there, where TakeIn gets it. It is called
-	// on a loop and must not block. True: m.FD is its own to close, and it calls gone once, on any goroutine: with true when the
-	// descriptor is closed here and on its way, and with false when it could not be sent and is the Server's again. False, having
-	// done nothing, where there is no room. Nil: no request leaves this worker.
+	// HandOver takes a connection whose request is for a Socket.IO client of another worker there,
+	// where TakeIn gets it. It is called on a loop and must not block. True: m.FD is its own to close,
+	// and it calls gone once, on any goroutine: with true when the descriptor is closed here and on
+	// its way, and with false when it could not be sent and is the Server's again. False, having done
+	// nothing, where there is no room. Nil: no request leaves this worker.
 	HandOver func(to int, m *Handover, gone func(sent bool)) bool
-	// Alive is called every AliveEvery while all loops run: a loop that is stuck in a call keeps it from being called. It may
-	// take its time, but must return. Nil: nobody is told.
+	// Alive is called every AliveEvery while all loops run: a loop that is stuck in a call keeps it
+	// from being called. It may take its time, but must return. Nil: nobody is told.
 	Alive func()
 	// AliveEvery is the time between two looks at the loops; 0 means one second.
 	AliveEvery time.Duration
 }
 
-// workersFor is how many processes hold conns connections where each may hold allowed: one where one is enough, WorkersMax where
-// none are; then FitsMachine says so.
+// workersFor is how many processes hold conns connections where each may hold allowed: one where
+// one is enough, WorkersMax where none are; then FitsMachine says so.
 func workersFor(conns, allowed int) int {
 	if conns <= allowed {
 		return 1
@@ -54,8 +59,8 @@ func workersFor(conns, allowed int) int {
 	return min(max(2, (conns*(100+unevenPercent)+100*allowed-1)/(100*allowed)), WorkersMax)
 }
 
-// Share is the configuration of one of the workers, made from that of all. c must have its defaults. Its MaxConns is an even share
-// and a tenth, as far as the limit on open files allows.
+// Share is the configuration of one of the workers, made from that of all. c must have its
+// defaults. Its MaxConns is an even share and a tenth, as far as the limit on open files allows.
 func (c Config) Share() Config {
 	even := (c.MaxConns + c.Workers - 1) / c.Workers
 	c.MaxConns = min(even+even*slackPercent/100, connsDefault())
@@ -72,7 +77,8 @@ func (c *Config) validateWorkers(v *validator) {
 	}
 }
 
-// oneProcess refuses what a Server cannot be: several processes, or one without a number among several.
+// oneProcess refuses what a Server cannot be: several processes, or one without a number among
+// several.
 func (c *Config) oneProcess() error {
 	if c.Workers != 1 {
 		return &FieldError{Field: "Workers", Given: strconv.Itoa(c.Workers),
@@ -92,7 +98,8 @@ func (c *Config) oneProcess() error {
 	return nil
 }
 
-// logLife logs a step in the node's life. Of one worker of several it is a detail: the parent says it for all.
+// logLife logs a step in the node's life. Of one worker of several it is a detail: the parent says
+// it for all.
 func (s *Server) logLife(msg string, args ...any) {
 	level := slog.LevelInfo
 	if s.cfg.Worker != nil {

@@ -9,19 +9,23 @@ import (
 )
 
 const (
-	// crowdMin is how many connections come or go, at least, before memory is given back; with more than eight times as many open, an eighth of
-	// those. A collection looks at all that is there, so it must not run for each who comes.
+	// crowdMin is how many connections come or go, at least, before memory is given back; with more
+	// than eight times as many open, an eighth of those. A collection looks at all that is there, so
+	// it must not run for each who comes.
 	crowdMin = 1000
 
-	// crowdQuiet is how long nearly nobody may have come or gone before it is: who comes now would wait for the collection.
+	// crowdQuiet is how long nearly nobody may have come or gone before it is: who comes now would
+	// wait for the collection.
 	crowdQuiet = time.Second
 
-	// crowdTrickle is how many may come or go in that time all the same. A node with many connections is never without any.
+	// crowdTrickle is how many may come or go in that time all the same. A node with many connections
+	// is never without any.
 	crowdTrickle = crowdMin / 20
 )
 
-// crowd counts connections that come and go. Those leave garbage: heads of requests, what was said at handshakes, sessions that have ended. A
-// quiet node allocates nothing, so the collector would not run for minutes, and would then keep room for a heap twice as large. Any goroutine.
+// crowd counts connections that come and go. Those leave garbage: heads of requests, what was said
+// at handshakes, sessions that have ended. A quiet node allocates nothing, so the collector would
+// not run for minutes, and would then keep room for a heap twice as large. Any goroutine.
 type crowd struct {
 	open   func() int // connections
 	give   func()     // gives memory back

@@ -18,8 +18,8 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// A node of a program's own: topics that begin with "news." are open to everybody, and the program's handler answers every
-// other request on the same port.
+// A node of a program's own: topics that begin with "news." are open to everybody, and the
+// program's handler answers every other request on the same port.
 func ExampleServer() {
 	ready := make(chan string, 1)
 	node, err := server.New(server.Config{
@@ -62,7 +62,8 @@ func ExampleServer() {
 	// served: <nil>
 }
 
-// The node's streams in a server that is there already. Publish reaches everybody who has connected through it.
+// The node's streams in a server that is there already. Publish reaches everybody who has connected
+// through it.
 func ExampleServer_Handler() {
 	node, err := server.New(server.Config{PublicTopics: []string{"clock"}})
 	if err != nil {

@@ -1,5 +1,5 @@
-// Connections on their way between the workers of a node: a Socket.IO client lives on one loop of one worker, and the kernel deals its
-// connections to any of them.
+// Connections on their way between the workers of a node: a Socket.IO client lives on one loop of
+// one worker, and the kernel deals its connections to any of them.
 
 package server
 
@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HandoverBytesMax bounds Handover.First, in bytes: a request head, what one read brought behind it, and what a client may send ahead.
-// A request with more behind it is not handed over.
-const HandoverBytesMax = edge.HeadBytesMax + 128<<10
+// HandoverBytesMax bounds Handover.First, in bytes: a request head, what one read brought behind
+// it, and what a client may send ahead. A request with more behind it is not handed over.
+const HandoverBytesMax = maxHeadMax + 128<<10
 
-// Handover is a connection on its way from one worker to another, with a request that has been read in part.
+// Handover is a connection on its way from one worker to another, with a request that has been read
+// in part.
 type Handover struct {
 	FD    int    // a connected, non-blocking socket; whoever has the Handover closes it
 	Loop  int    // where the client lives, by the index among that worker's loops; it comes from the client
@@ -27,8 +28,9 @@ type Handover struct {
 	Forwarded bool       // a trusted proxy has made it: it counts against nobody until it says whom it speaks for
 }
 
-// Refuse tells the client that there is no room, and closes its connection. It is for who has the Handover and cannot serve the request, nor
-// find anybody who does; what is still to come of a body may take the answer away. Any goroutine.
+// Refuse tells the client that there is no room, and closes its connection. It is for who has the
+// Handover and cannot serve the request, nor find anybody who does; what is still to come of a body
+// may take the answer away. Any goroutine.
 func (m *Handover) Refuse() {
 	_, _ = unix.Write(m.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true)) // as much as the socket takes, without waiting
 	unix.Close(m.FD)
@@ -59,16 +61,16 @@ func (s *Server) handOver(l *netpoll.Loop, c *netpoll.Conn, to, loop int, first 
 	return true
 }
 
-// TakeIn takes a connection that another worker has handed over, and is its owner from here on. If the node has no room for it, its
-// client is told so, as at the door.
+// TakeIn takes a connection that another worker has handed over, and is its owner from here on. If
+// the node has no room for it, its client is told so, as at the door.
 func (s *Server) TakeIn(m *Handover) {
 	if s.takeIn(m, node.RoleHead) {
 		s.movedIn.Add(1)
 	}
 }
 
-// TakeBack takes a connection that this worker has handed over, and that the other has not got. Its request is answered like one for a
-// client that nobody knows, so that the client begins anew.
+// TakeBack takes a connection that this worker has handed over, and that the other has not got. Its
+// request is answered like one for a client that nobody knows, so that the client begins anew.
 func (s *Server) TakeBack(m *Handover) { s.takeIn(m, node.RoleReturned) }
 
 // takeIn admits the connection and gives it to its loop; not taken, it is closed.

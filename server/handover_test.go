@@ -106,17 +106,17 @@ func (p *pollster) expect(status int, body string) string {
 const pollPath = sioPath + "?EIO=4&transport=polling"
 
 func pollRequest(sid string) string {
-	return "GET " + pollPath + "&sid=" + sid + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	return "GET " + pollPath + "&sid=" + sid + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 }
 
 func postHead(sid string, length int) string {
-	return fmt.Sprintf("POST %s&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", pollPath, sid, length)
+	return fmt.Sprintf("POST %s&sid=%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", pollPath, sid, length)
 }
 
 // open makes a session on the connection's node, connected to "/".
 func (p *pollster) open() (sid string) {
 	p.t.Helper()
-	p.send("GET " + pollPath + " HTTP/1.1\r\nHost: h\r\n\r\n")
+	p.send("GET " + pollPath + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	var told struct{ SID string }
 	if err := json.Unmarshal([]byte(p.expect(200, "0{"))[1:], &told); err != nil {
 		p.t.Fatal(err)
@@ -128,7 +128,8 @@ func (p *pollster) open() (sid string) {
 	return told.SID
 }
 
-// TestRequestsGoHome: whatever comes to another worker is served where the client lives, and the connection stays there.
+// TestRequestsGoHome: whatever comes to another worker is served where the client lives, and the
+// connection stays there.
 func TestRequestsGoHome(t *testing.T) {
 	nodes, _ := startWorkers(t, nil)
 	sid := dialPoll(t, nodes[1]).open()
@@ -161,7 +162,8 @@ func TestRequestsGoHome(t *testing.T) {
 
 const unknownSession = `{"code":1,"message":"Session ID unknown"}`
 
-// TestNobodyTakesIt: a request that cannot be handed over is answered like one for a session that nobody knows, and its connection goes on.
+// TestNobodyTakesIt: a request that cannot be handed over is answered like one for a session that
+// nobody knows, and its connection goes on.
 func TestNobodyTakesIt(t *testing.T) {
 	nodes, way := startWorkers(t, nil)
 	sid := dialPoll(t, nodes[1]).open()
@@ -207,7 +209,8 @@ func sidAt(worker, loop byte) string {
 	return strings.Repeat("A", 13) + string(tail)
 }
 
-// TestHandedOverIsAdmitted: the other worker counts the connection as its own, against whom it counted before, and may have no room.
+// TestHandedOverIsAdmitted: the other worker counts the connection as its own, against whom it
+// counted before, and may have no room.
 func TestHandedOverIsAdmitted(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Config)
@@ -243,7 +246,7 @@ func TestHandedOverByAProxy(t *testing.T) {
 	client := func(name string, status int) {
 		t.Helper()
 		p := dialPoll(t, nodes[0])
-		p.send("GET " + sioPath + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + name + "\r\nConnection: Upgrade\r\n" +
+		p.send("GET " + sioPath + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: " + name + "\r\nConnection: Upgrade\r\n" +
 			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 		r, err := http.ReadResponse(p.in, nil)
 		if err != nil || r.StatusCode != status {

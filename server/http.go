@@ -3,27 +3,32 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"c100k/internal/admin"
 	"c100k/internal/edge"
+	"c100k/internal/sse"
 	"c100k/internal/web"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may be a stream.
+// Bounds of the public port's net/http server. There is none on writing: an upstream's answer may
+// be a stream.
 const (
 	httpHeaderTimeout = 10 * time.Second
 	httpIdleTimeout   = 75 * time.Second
@@ -41,37 +46,125 @@ func (s *Server) makeAPI() {
 // public routes a request that net/http has parsed and that is for no stream: the API stands under
 // /v1/ where a key guards it, everything else is other's.
 func (s *Server) public(other http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "" {
 			s.api.ServeHTTP(w, r)
 			return
 		}
 		s.node.Other(other).ServeHTTP(w, r)
+	}))
+}
+
+// limited bounds the requests that net/http serves at one time.
+func (s *Server) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		slot := &requestSlot{open: &s.requests}
+		defer slot.release()
+		if s.requests.Add(1) > int64(s.cfg.MaxRequests) {
+			s.refusedFrom(edge.RefuseBusy, netip.Addr{})
+			edge.RefuseBusy.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestSlotKey{}, slot)))
 	})
 }
 
-// crossOrigin lets pages of allowed origins use the API, and no others (Fetch standard, CORS protocol).
+// requestSlot is the place of one request among those that limited counts. A WebSocket through the
+// upstream gives it back when it begins.
+type requestSlot struct {
+	open     *atomic.Int64
+	released atomic.Bool
+}
+
+type requestSlotKey struct{}
+
+func (q *requestSlot) release() {
+	if q != nil && q.released.CompareAndSwap(false, true) {
+		q.open.Add(-1)
+	}
+}
+
+// crossOrigin lets pages of allowed origins use the API, and no others.
 func (s *Server) crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := r.Header.Get("Origin")
-		if origin == "" {
+		if !s.answerOrigin(w, r, "GET, POST, DELETE") {
 			next.ServeHTTP(w, r)
-			return
 		}
-		w.Header().Add("Vary", "Origin")
-		if !s.origins.Allowed([]byte(origin), []byte(r.Host)) {
-			edge.RefuseOrigin.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// answerOrigin judges the Origin of a request, sets the header fields of the Fetch standard's CORS
+// protocol, and answers a refused origin and a preflight. It tells whether it has answered.
+func (s *Server) answerOrigin(w http.ResponseWriter, r *http.Request, methods string) (answered bool) {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if !s.origins.Allowed([]byte(origin), []byte(r.Host)) {
+		refusal := edge.OriginRefusal(origin)
+		s.refusedFrom(refusal, netip.Addr{})
+		refusal.ServeHTTP(w, r)
+		return true
+	}
+	allowed, credentials := s.allowOrigin(origin)
+	h.Set("Access-Control-Allow-Origin", allowed)
+	if credentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", methods)
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Add("Vary", "Access-Control-Request-Headers")
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// allowOrigin is what an allowed origin is told: with the rule "*" any page may ask, so none may
+// use the credentials of its visitor.
+func (s *Server) allowOrigin(origin string) (allowed string, credentials bool) {
+	if s.origins.All() {
+		return "*", false
+	}
+	return origin, true
+}
+
+// preflightEvents answers OPTIONS requests for the stream of events.
+func (s *Server) preflightEvents(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodOptions || r.URL.EscapedPath() != pathSSE {
+		return false
+	}
+	if !s.answerOrigin(w, r, "GET") {
+		w.Header().Set("Allow", "GET, OPTIONS")
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return true
+}
+
+// refuseEventSource answers a temporary refusal to an EventSource, for which any status but 200
+// would be final.
+func (s *Server) refuseEventSource(dst []byte, h *edge.Head, r *edge.Refusal) []byte {
+	accept, _ := h.Get("accept")
+	if !isEventSource(string(h.Path()), string(accept)) || string(h.Method()) != http.MethodGet {
+		return nil
+	}
+	allowed, credentials := s.eventOrigin(h)
+	return sse.AppendRefusal(dst, time.Now(), allowed, credentials, r.RetryAfter(), r.Reason)
+}
+
+// eventOrigin is what the page of another allowed origin is told; nothing for our own.
+func (s *Server) eventOrigin(h *edge.Head) (allowed string, credentials bool) {
+	origin, n := h.Origin()
+	if n != 1 || s.sameHost.Allowed(origin, h.Host()) || !s.origins.Allowed(origin, h.Host()) {
+		return "", false
+	}
+	return s.allowOrigin(string(origin))
 }
 
 // otherHandler answers what is not ours.
@@ -98,7 +191,8 @@ func static(dir string) (http.Handler, error) {
 	return http.FileServerFS(confined{root.FS()}), nil
 }
 
-// confined puts errors into words that http.FileServerFS has an answer for; others it takes for ours, and answers 500.
+// confined puts errors into words that http.FileServerFS has an answer for; others it takes for
+// ours, and answers 500.
 type confined struct{ fs.FS }
 
 // Open opens a file for reading.
@@ -139,9 +233,10 @@ func (s *Server) upstream() (http.Handler, error) {
 	}, nil
 }
 
-// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs that serve it on a listener of
-// their own, with a server as careful as admin ports need. Who comes over a unix socket counts as on this machine. The error is
-// that of registering the node's metrics.
+// AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs
+// that serve it on a listener of their own, with a server as careful as admin ports need. Who comes
+// over a unix socket counts as on this machine. The error is that of registering the node's
+// metrics.
 func (s *Server) AdminHandler() (http.Handler, error) {
 	registry := s.cfg.Registry
 	if registry == nil {
@@ -166,10 +261,23 @@ func (s *Server) apiConfig() admin.Config {
 	}
 }
 
-// publishURL is where the demo page says that the admin port is: as configured, for the page is made before the port is open.
+// publishURL is where the demo page says that the admin port is: as configured, for the page is
+// made before the port is open.
 func (s *Server) publishURL() string {
 	if s.cfg.Admin == "" {
 		return ""
 	}
 	return "http://" + s.cfg.Admin
+}
+
+// trusted tells whether a request's RemoteAddr, "address:port", is one of Config.TrustedProxies.
+//
+// Those speak for their clients in two ways. In front of a connection a PROXY header names the
+// client of all of it: that address counts against Config.MaxConnsPerIP, and net/http has it as the
+// request's RemoteAddr. In each request X-Forwarded-For names a client: it counts where the request
+// keeps the connection for itself, as a stream does. A proxy's kept-alive connection for ordinary
+// requests, each of another client, counts in the total only.
+func (s *Server) trusted(remote string) bool {
+	addr, err := netip.ParseAddrPort(remote)
+	return err == nil && s.admission.Trusted.Contains(addr.Addr())
 }

@@ -45,9 +45,10 @@ func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
 // reloadable are the fields of Config that Reload applies; all others need a restart.
 var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile"}
 
-// Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in APIKeyFile. Subscriptions that exist
-// stay. The error, an errors.Join of *FieldError as a rule,
-// names what is wrong with c, or the fields that differ and need a restart; then nothing has changed.
+// Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in
+// APIKeyFile. Subscriptions that exist stay. The error, an errors.Join of *FieldError as a rule,
+// names what is wrong with c, or the fields that differ and need a restart; then nothing has
+// changed.
 func (s *Server) Reload(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -64,9 +65,9 @@ func (s *Server) Reload(c Config) error {
 	return nil
 }
 
-// Reloadable says which fields of next differ that Reload cannot change in a node that runs with c: an errors.Join of *FieldError,
-// or nil. Both must have their defaults. Functions, interfaces and pointers are the program's, not the configuration file's, and
-// are not compared.
+// Reloadable says which fields of next differ that Reload cannot change in a node that runs with c:
+// an errors.Join of *FieldError, or nil. Both must have their defaults. Functions, interfaces and
+// pointers are the program's, not the configuration file's, and are not compared.
 func (c *Config) Reloadable(next *Config) error {
 	var errs []error
 	old, now := reflect.ValueOf(*c), reflect.ValueOf(*next)

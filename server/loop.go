@@ -52,8 +52,8 @@ func store(to *atomic.Uint64, v uint64) {
 	}
 }
 
-// rejections count refused handshakes by reason. The reasons are a handful of static labels. One that
-// was counted before takes no lock, because loops count here too.
+// rejections count refused handshakes by reason. The reasons are a handful of static labels. One
+// that was counted before takes no lock, because loops count here too.
 type rejections struct{ counts sync.Map } // label to *atomic.Uint64
 
 func (r *rejections) add(reason string) {

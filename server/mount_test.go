@@ -1,4 +1,5 @@
-// Handler in somebody else's server: streams are taken over from net/http, and what cannot be taken is told why.
+// Handler in somebody else's server: streams are taken over from net/http, and what cannot be taken
+// is told why.
 
 package server
 
@@ -65,7 +66,7 @@ func TestMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An ordinary request first: the stream comes on a connection that net/http has served.
-	fmt.Fprint(events, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	fmt.Fprint(events, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	in := bufio.NewReader(events)
 	r, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -74,7 +75,7 @@ func TestMounted(t *testing.T) {
 	if body, err := io.ReadAll(r.Body); err != nil || string(body) != "theirs" {
 		t.Fatalf("%q %v", body, err)
 	}
-	fmt.Fprint(events, "GET /sse?topic=t HTTP/1.1\r\nHost: h\r\n\r\n")
+	fmt.Fprint(events, "GET /sse?topic=t HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if r, err = http.ReadResponse(in, nil); err != nil || r.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%v %v", r, err)
 	}

@@ -332,7 +332,8 @@ func TestRegistry(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
-// TestOwnHandler: an ordinary handler answers what is not ours, on the same port and the same connection.
+// TestOwnHandler: an ordinary handler answers what is not ours, on the same port and the same
+// connection.
 func TestOwnHandler(t *testing.T) {
 	s := start(t, Config{Dev: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "mine: ", r.URL.Path) })})
 	c, err := net.Dial("tcp", s.Addr().String())
@@ -345,7 +346,7 @@ func TestOwnHandler(t *testing.T) {
 	}
 	in := bufio.NewReader(c)
 	for _, path := range []string{"/", "/a/b", "/wsx"} {
-		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 		r, err := http.ReadResponse(in, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +355,7 @@ func TestOwnHandler(t *testing.T) {
 			t.Errorf("%q %v", body, err)
 		}
 	}
-	fmt.Fprint(c, "GET /ws?topic=t HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	fmt.Fprint(c, "GET /ws?topic=t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	if r, err := http.ReadResponse(in, nil); err != nil || r.StatusCode != 101 {
 		t.Fatalf("%v %v", r, err)
 	}

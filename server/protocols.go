@@ -30,6 +30,8 @@ const (
 	rowSSE    = "sse"
 )
 
+const pathSSE = "/sse"
+
 // subprotocol is the enveloped form's name in the handshake.
 const subprotocol = "c100k.v1"
 
@@ -52,7 +54,7 @@ func (s *Server) rows() ([]proto.Row, error) {
 			topicws.EncodeBare, topicws.EncodeBareDeflated, topicws.EncodeEnvelope, topicws.EncodeEnvelopeDeflated,
 		},
 	}, {
-		Name: rowSSE, Transport: "sse", Paths: []string{"/sse"}, Judge: s.judgeTaken, New: s.newSSE,
+		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflightEvents,
 		// The epoch tells this process's event ids from those of all others.
 		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36))},
 	}}
@@ -123,11 +125,17 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p)
+	serve := b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+		return b.sse(l, c, h, r)
+	})
 	return proto.Part{
 		Protocols: []proto.Protocol{h},
-		Serve: b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
-			return b.sse(l, c, h, r)
-		}),
+		Serve: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
+			if string(h.Method()) == http.MethodOptions {
+				return edge.NotOurs // preflightEvents answers
+			}
+			return serve(l, c, h, rest, who)
+		},
 	}
 }
 
@@ -201,8 +209,8 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 	}
 }
 
-// judge holds for all our paths: a node that goes down begins nothing, and the page of another origin
-// must have been allowed.
+// judge holds for all our paths: a node that goes down begins nothing, and the page of another
+// origin must have been allowed.
 func (s *Server) judge(h *edge.Head) *edge.Refusal {
 	accept, _ := h.Get("accept")
 	if s.draining() && !isEventSource(string(h.Path()), string(accept)) {
@@ -222,11 +230,11 @@ func (s *Server) judgeTaken(r *http.Request) *edge.Refusal {
 	return nil
 }
 
-// isEventSource tells whether a request is that of an EventSource. For it any status but 200 is final
-// (WHATWG HTML, 9.2.3), and it would never come back after a restart; so a node that goes down answers
-// it with a stream that ends at once and says when to return.
+// isEventSource tells whether a request is that of an EventSource. For it any status but 200 is
+// final (WHATWG HTML, 9.2.3), and it would never come back after a restart; so a node that goes
+// down answers it with a stream that ends at once and says when to return.
 func isEventSource(path, accept string) bool {
-	return path == "/sse" && strings.Contains(accept, "text/event-stream")
+	return path == pathSSE && strings.Contains(accept, "text/event-stream")
 }
 
 // readTopics takes the topics out of the query; each must be valid and open to this client.
@@ -298,10 +306,7 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 		return refuseNoTopic
 	}
 	p := sse.Params{Topics: b.topicN}
-	if origin, n := r.head.Origin(); n == 1 && !b.sameHost.Allowed(origin, r.head.Host()) {
-		// Allowed, or judge had refused it, and another than ours: the browser needs to be told so.
-		p.AllowOrigin, p.AllowCredentials = string(origin), true
-	}
+	p.AllowOrigin, p.AllowCredentials = b.eventOrigin(r.head)
 	l.Become(c, b.role)
 	h.Open(l, c, p)
 	if b.draining() {

@@ -1,4 +1,5 @@
-// Tests of what trusted proxies say of their clients: limits, addresses, and streams on their kept-alive connections.
+// Tests of what trusted proxies say of their clients: limits, addresses, and streams on their
+// kept-alive connections.
 
 package server
 
@@ -131,7 +132,7 @@ func proxyLine(client string) string {
 
 // request is one with a field of X-Forwarded-For for each address.
 func request(path string, forwardedFor ...string) string {
-	head := "GET " + path + " HTTP/1.1\r\nHost: h\r\n"
+	head := "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n"
 	if strings.HasPrefix(path, "/ws") {
 		head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	}
@@ -144,7 +145,8 @@ func request(path string, forwardedFor ...string) string {
 // streams are our paths with the status of a stream that begins.
 var streams = map[string]int{"/ws?topic=a": 101, "/sse?topic=a": 200}
 
-// TestLimitByClient: an address has its one stream, whichever way the address is learned, and gets the next when that is gone.
+// TestLimitByClient: an address has its one stream, whichever way the address is learned, and gets
+// the next when that is gone.
 func TestLimitByClient(t *testing.T) {
 	for path, begins := range streams {
 		for _, tt := range []struct{ name, first, again, other string }{
@@ -189,8 +191,8 @@ func TestStrangersAreNotBelieved(t *testing.T) {
 	visit(t, s.Addr(), proxyPeer, request("/ws?topic=a", "192.0.2.1")).want(101)
 }
 
-// TestStreamOnAKeptConnection: requests of several clients have gone over a proxy's connection when one of them asks for a
-// stream; the stream is held against that one.
+// TestStreamOnAKeptConnection: requests of several clients have gone over a proxy's connection when
+// one of them asks for a stream; the stream is held against that one.
 func TestStreamOnAKeptConnection(t *testing.T) {
 	for path, begins := range streams {
 		s := startBehindProxies(t, Config{MaxConnsPerIP: 1})
@@ -215,7 +217,8 @@ func TestStreamOnAKeptConnection(t *testing.T) {
 	}
 }
 
-// TestMountedBehindProxies: in somebody else's server there is no PROXY header, but X-Forwarded-For there is.
+// TestMountedBehindProxies: in somebody else's server there is no PROXY header, but X-Forwarded-For
+// there is.
 func TestMountedBehindProxies(t *testing.T) {
 	s := startBehindProxies(t, Config{MaxConnsPerIP: 1})
 	others := httptest.NewServer(s.Handler())
@@ -251,7 +254,8 @@ func TestForwardedToTheUpstream(t *testing.T) {
 	}
 }
 
-// TestEscapedPathIsNotOurs: the loop takes it for no stream of ours, so net/http must not send it back there.
+// TestEscapedPathIsNotOurs: the loop takes it for no stream of ours, so net/http must not send it
+// back there.
 func TestEscapedPathIsNotOurs(t *testing.T) {
 	s := startBehindProxies(t, Config{})
 	v := visit(t, s.Addr(), proxyPeer, request("/%77s?topic=a"))

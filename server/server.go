@@ -20,6 +20,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/figures"
 	"c100k/internal/node"
+	"c100k/internal/proto"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -31,8 +32,8 @@ var ErrServerClosed = http.ErrServerClosed
 // ErrListen wraps the error of a port that could not be opened.
 var ErrListen = errors.New("cannot listen")
 
-// Server is a node: its loops, its topics, its public port and its admin port. Make one with New; all methods may be called on
-// any goroutine.
+// Server is a node: its loops, its topics, its public port and its admin port. Make one with New;
+// all methods may be called on any goroutine.
 type Server struct {
 	// immutable after New
 	cfg       Config
@@ -44,6 +45,8 @@ type Server struct {
 	admission *edge.Admission
 	crowd     *crowd // nil without Config.ReturnMemory
 	origins   edge.OriginRules
+	hosts     edge.HostRules
+	notices   *notices
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	others    *neighbours      // nil for a node alone
 	process   *figures.ProcessReader
@@ -54,18 +57,24 @@ type Server struct {
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
+	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
 	adminLn  net.Listener
+	served   bool          // the ports were open
 	stopped  chan struct{} // closed when everything has ended
 	stopOnce sync.Once
 }
 
-// New makes a node from c; its loops run and it hears the others from here on, and its ports open with Serve. The error names the
-// field of c that is wrong, or what the machine refuses; one of a bus that cannot be reached wraps ErrBus.
-func New(c Config) (*Server, error) {
+// New makes a node from c; its loops run and it hears the others from here on, and its ports open
+// with Serve. The error names the field of c that is wrong, or what the machine refuses; one of a
+// bus that cannot be reached wraps ErrBus.
+func New(c Config) (*Server, error) { return newServer(c) }
+
+// newServer is New with more protocols than those of the configuration.
+func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -85,14 +94,21 @@ func New(c Config) (*Server, error) {
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
+	if c.Dev {
+		s.hosts = edge.LoopbackHosts()
+	}
+	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
+		return nil, fmt.Errorf("field Hosts: %w", err)
+	}
+	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
-		OnRefused: func(r *edge.Refusal, _ netip.Addr) { s.rejected.add(r.Label) }}
+		OnRefused: s.refusedFrom}
 	if c.ReturnMemory {
 		s.crowd = newCrowd(s.admission.Open)
 	}
 	s.makeSIO()
 	s.makeAPI()
-	if err := s.makeNode(); err != nil {
+	if err := s.makeNode(more); err != nil {
 		return nil, err
 	}
 	if err = s.node.Start(); err == nil {
@@ -105,11 +121,12 @@ func New(c Config) (*Server, error) {
 	if s.crowd != nil {
 		s.crowd.started()
 	}
+	go s.notices.run(s.stopped)
 	return s, nil
 }
 
 // makeNode makes the loops with their protocols.
-func (s *Server) makeNode() error {
+func (s *Server) makeNode(more []proto.Row) error {
 	other, err := s.otherHandler()
 	if err != nil {
 		return err
@@ -121,19 +138,23 @@ func (s *Server) makeNode() error {
 	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has checked it
 	s.loops = make([]loop, s.cfg.Loops)
 	cfg := node.Config{
-		Rows:  rows,
+		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO),
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax, Done: s.delivered,
 		},
 		AfterFlush:  s.afterFlush,
 		Admission:   s.admission,
 		HeadTimeout: s.cfg.HandshakeTimeout,
-		Refused:     func(refusal *edge.Refusal) { s.rejected.add(refusal.Label) },
+		HeadLimits:  edge.Limits{HeadBytes: s.cfg.MaxHead},
+		Hosts:       s.hosts,
+		Temporary:   s.refuseEventSource,
+		Refused:     func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:    s.handOver,
 		Handler:     s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
-		Logger: s.log,
+		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
+		Logger:          s.log,
 	}
 	if s.crowd != nil {
 		cfg.Moved = s.crowd.moved
@@ -145,16 +166,16 @@ func (s *Server) makeNode() error {
 	return err
 }
 
-// refusalsMax bounds the refused connections that are being told why: they use descriptors that Config.MaxConns does not count,
-// out of the reserve.
+// refusalsMax bounds the refused connections that are being told why: they use descriptors that
+// Config.MaxConns does not count, out of the reserve.
 const refusalsMax = 64
 
 // userTimeoutMax is TCP_USER_TIMEOUT without heartbeats.
 const userTimeoutMax = 2 * time.Minute
 
-// ListenAndServe opens the ports of the configuration and serves until ctx ends; then it drains and returns nil. Another stop
-// (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a port wrap ErrListen,
-// and end the Server.
+// ListenAndServe opens the ports of the configuration and serves until ctx ends; then it drains and
+// returns nil. Another stop (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a
+// port wrap ErrListen, and end the Server.
 func (s *Server) ListenAndServe(ctx context.Context) error {
 	ln, err := listen(ctx, s.cfg.Listen)
 	if err != nil {
@@ -174,16 +195,17 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// listen opens the public port as plain TCP: a multipath socket, which is net's default, costs more a connection and knows no
-// TCP_USER_TIMEOUT.
+// listen opens the public port as plain TCP: a multipath socket, which is net's default, costs more
+// a connection and knows no TCP_USER_TIMEOUT.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	return lc.Listen(ctx, "tcp", addr)
 }
 
-// Serve serves the connections of ln, which must be a TCP listener, and opens the admin port if the configuration has one. It
-// returns when the node has been stopped. Connections inherit their options from ln.
+// Serve serves the connections of ln, which must be a TCP listener, and opens the admin port if the
+// configuration has one. It returns when the node has been stopped. Connections inherit their
+// options from ln.
 func (s *Server) Serve(ln net.Listener) error {
 	tcp, ok := ln.(*net.TCPListener)
 	if !ok {
@@ -216,6 +238,7 @@ func (s *Server) open(ln *net.TCPListener) error {
 	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
 		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
 	}
+	s.served = true
 	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 	return nil
@@ -253,8 +276,8 @@ func addrText(ln net.Listener) string {
 	return ln.Addr().String()
 }
 
-// userTimeout is TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. It finds the peer that is gone without a word and
-// to whom we do send; the heartbeat finds the others.
+// userTimeout is TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. It finds the peer
+// that is gone without a word and to whom we do send; the heartbeat finds the others.
 func (s *Server) userTimeout() time.Duration {
 	if s.cfg.PingInterval == Off {
 		return userTimeoutMax
@@ -275,16 +298,16 @@ func (s *Server) AdminAddr() net.Addr {
 	return s.adminLn.Addr()
 }
 
-// Handler serves the node's streams (/ws, /sse, /socket.io/, and the demo endpoints if they are on) in
-// another http.Server or ServeMux; for other paths it answers 404. It takes the socket over from
+// Handler serves the node's streams (/ws, /sse, /socket.io/, and the demo endpoints if they are on)
+// in another http.Server or ServeMux; for other paths it answers 404. It takes the socket over from
 // net/http: from then on the connection costs no goroutine. That needs HTTP/1.1 without TLS; other
 // connections get 505 or 501. The node's loops serve it whether or not Serve was called.
 func (s *Server) Handler() http.Handler { return s.node.Mount() }
 
 // Shutdown drains the node and returns when it has ended: /readyz answers 503, new connections are
 // refused, those there are told to come back elsewhere (WebSocket: close 1012; SSE: a retry time),
-// spread evenly over Config.Drain. When ctx ends first, what is left is closed at once and the error is
-// ctx's. A second Shutdown waits for the first.
+// spread evenly over Config.Drain. When ctx ends first, what is left is closed at once and the
+// error is ctx's. A second Shutdown waits for the first.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginDrain()
 	select {
@@ -331,6 +354,8 @@ func (s *Server) stop() {
 	if s.admin != nil {
 		_ = s.admin.Close()
 	}
-	s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
+	if s.served { // otherwise the reason comes first: the error of whoever opened the ports
+		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
+	}
 	close(s.stopped)
 }

@@ -55,8 +55,9 @@ func (s *Server) sioRow() proto.Row {
 	return row
 }
 
-// newSIO makes the part of a loop. A client has one of three roles: an HTTP connection with requests
-// of a client that polls, a WebSocket, and the record without a socket of one that began with polling.
+// newSIO makes the part of a loop. A client has one of three roles: an HTTP connection with
+// requests of a client that polls, a WebSocket, and the record without a socket of one that began
+// with polling.
 func (s *Server) newSIO(p *proto.Place) proto.Part {
 	if p.Loop == 0 {
 		s.sioParts = s.sio.Host(p.Loops, s.cfg.Outbox, p.Wake)
@@ -104,7 +105,8 @@ var sioReasons = map[engineio.Reason]netpoll.Reason{
 	engineio.ReasonSlow: netpoll.ReasonSlow, engineio.ReasonAdmin: netpoll.ReasonAdmin,
 }
 
-// sioTopics are the node's topics for clients of Socket.IO. Its methods are handlers: on the client's loop.
+// sioTopics are the node's topics for clients of Socket.IO. Its methods are handlers: on the
+// client's loop.
 type sioTopics struct{ s *Server }
 
 // sioAnswer acknowledges an event of these.
@@ -190,7 +192,8 @@ func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 	return sioAnswer{OK: true}
 }
 
-// unsubscribe takes topics away; one that the client has not subscribed to is already as it should be.
+// unsubscribe takes topics away; one that the client has not subscribed to is already as it should
+// be.
 func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 	topics, answer := t.topics(args)
 	if shard, member, _, there := t.place(socket); there {
@@ -201,7 +204,8 @@ func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack 
 	_ = ack(answer)
 }
 
-// publish sends the second argument to the subscribers of the first, on all nodes; the answer counts them.
+// publish sends the second argument to the subscribers of the first, on all nodes; the answer
+// counts them.
 func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 	topic, answer := t.mayPublish(args)
 	if !answer.OK {
@@ -237,7 +241,8 @@ func sioPublished(r broadcast.Result) sioAnswer {
 	return sioAnswer{OK: true, Matched: &r.Matched}
 }
 
-// sioPayload is what is published: a string as text, binary as bytes, anything else as JSON, as from all other clients.
+// sioPayload is what is published: a string as text, binary as bytes, anything else as JSON, as
+// from all other clients.
 func sioPayload(args socketio.Args) (broadcast.Kind, []byte) {
 	if data, ok := args.Bytes(1); ok {
 		return broadcast.Binary, data
@@ -251,7 +256,8 @@ func sioPayload(args socketio.Args) (broadcast.Kind, []byte) {
 	return broadcast.JSON, payload
 }
 
-// left ends the subscriptions of a client that has left "/". One that has closed has left the shard already.
+// left ends the subscriptions of a client that has left "/". One that has closed has left the shard
+// already.
 func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)

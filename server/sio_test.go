@@ -1,4 +1,5 @@
-// Socket.IO on a node: a program's own server, mounted ones, drain and kick. Real clients are in internal/e2e.
+// Socket.IO on a node: a program's own server, mounted ones, drain and kick. Real clients are in
+// internal/e2e.
 
 package server
 
@@ -36,7 +37,8 @@ func text(t *testing.T, method, url, body string) (int, string) {
 	return r.StatusCode, string(p)
 }
 
-// poller opens a session over polling and joins "/"; the result is the address for all that follows.
+// poller opens a session over polling and joins "/"; the result is the address for all that
+// follows.
 func poller(t *testing.T, url string) string {
 	t.Helper()
 	url += sioPath + "?EIO=4&transport=polling"
@@ -54,7 +56,8 @@ func poller(t *testing.T, url string) string {
 	return url
 }
 
-// A mounted node serves its own paths also to clients that poll, and gives the rest of their connections back.
+// A mounted node serves its own paths also to clients that poll, and gives the rest of their
+// connections back.
 func TestMountedSocketIO(t *testing.T) {
 	s, mux := mount(t, Config{Dev: true, Loops: 2})
 	mux.Handle(sioPath, s.Handler())
@@ -127,7 +130,8 @@ func TestSocketIORights(t *testing.T) {
 	}
 }
 
-// A program's own server stands in the place of the node's, and hears of drain and kick in Node's words.
+// A program's own server stands in the place of the node's, and hears of drain and kick in Node's
+// words.
 func TestOwnSocketIO(t *testing.T) {
 	for name, end := range map[string]func(*Server, *socketio.Socket){
 		"server shutting down": func(s *Server, _ *socketio.Socket) { s.beginDrain() },

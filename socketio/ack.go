@@ -194,6 +194,15 @@ func (b *broadcastAck) finish() {
 	}
 }
 
+// cancel ends the collection without telling anybody.
+func (b *broadcastAck) cancel() {
+	b.mu.Lock()
+	b.over = true
+	b.mu.Unlock()
+	b.timer.Stop()
+	b.nsp.acks.drop(b.id)
+}
+
 func (b *broadcastAck) end(err error) {
 	b.mu.Lock()
 	over := b.over

@@ -19,6 +19,7 @@ func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
 	s.SetValue(i)
 	c.session, c.facts = s.ID(), a.registrar.facts(r)
 	a.server.connected.Add(1)
+	a.server.forms[s.Form()].Add(1)
 	if a.watch.Opened != nil {
 		a.watch.Opened()
 	}
@@ -120,6 +121,7 @@ func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	}
 	a.clients.Free(s.Value())
 	a.server.connected.Add(-1)
+	a.server.forms[s.Form()].Add(-1)
 	if a.watch.Closed != nil {
 		a.watch.Closed(r)
 	}

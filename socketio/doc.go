@@ -23,10 +23,10 @@
 //
 // What one goroutine calls takes effect in the order of its calls. Joining a room and broadcasting to it right after reaches the one
 // who joined; broadcasts arrive in their order, whatever rooms they are to; two events emitted to a socket arrive in that order, and behind
-// the broadcasts before them. One exception: where a broadcast to very many is on its way, a later broadcast may overtake an event for a
-// single socket that waits for it.
+// the broadcasts before them. Broadcasts of several goroutines arrive in the same order at all clients.
 //
-// None of these calls waits. They are put in the queue of the client's loop, which executes it every turn.
+// None of these calls waits. They are put in the queue of each loop that they concern, which executes it every turn. A queue is bounded;
+// beyond its bound calls return ErrBusy and have no effect.
 //
 // # How a packet comes in, by files
 //

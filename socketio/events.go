@@ -49,7 +49,7 @@ func (s *Socket) OnAny(f func(event string, args Args)) {
 // OnAnyOutgoing calls f for each event that is sent to the socket: one to it alone on the goroutine that emits it, a broadcast on the event
 // loop. From the first call on, broadcasts to the namespace cost something more for each member. args may be used during the call.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
-	s.nsp.spied.Store(true)
+	s.nsp.watched.Store(true)
 	s.mu.Lock()
 	more := s.rare()
 	more.outgoing = append(more.outgoing[:len(more.outgoing):len(more.outgoing)], f)

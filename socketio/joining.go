@@ -119,9 +119,25 @@ func (r *Reactor) judged(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*
 	}
 }
 
-// seat makes the socket a member of its namespace and tells everybody.
+// seat makes the socket a member of its namespace, behind everything that the loop was ordered before: so it gets no broadcast of before.
 func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket) {
 	c.joined = true
+	if r.pending.Load() == 0 {
+		r.enter(l, session, s)
+		return
+	}
+	err := r.do(order{run: func(l *netpoll.Loop) {
+		if session := r.engine.Lookup(l, s.session); session != nil && s.state == socketConnecting {
+			r.enter(l, session, s)
+		}
+	}})
+	if err != nil { // the loop has more to do than it may hold: the client comes back
+		r.engine.Close(l, session, engineio.ReasonForcedClose, 0, "")
+	}
+}
+
+// enter takes the socket's seats and tells everybody.
+func (r *Reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	nsp := s.nsp
 	nsp.members.Add(1)
 	s.mu.Lock()
@@ -134,16 +150,18 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 	if place, ok := placeOf(s.id); !ok || place != s.session {
 		nsp.moved.Store(s.id, s)
 	}
-	enter := func() {
+	take := func() {
 		// The hub's bounds are above ours.
 		_, _ = r.shard.Subscribe(session.Member(), formOf(session), nsp.topic)
 		s.subscribe(l, rooms)
 	}
 	if nsp.log == nil {
-		enter()
+		take()
 	} else {
-		for _, missed := range nsp.log.enter(s, enter) {
-			r.sendTo(l, session, missed)
+		missed, newest := nsp.log.enter(s, take)
+		r.joinedAt[nsp.log] = newest
+		for _, out := range missed {
+			r.sendTo(l, session, out)
 		}
 	}
 	k := packet{kind: typeConnect, namespace: []byte(nsp.name)}

@@ -48,28 +48,16 @@ const (
 	pingIntervalDefault = 25 * time.Second
 	pingTimeoutDefault  = 20 * time.Second
 
-	// ordersBytesMax bounds what calls of other goroutines have queued for one loop, in bytes of packets; a broadcast counts nothing, for
-	// the hub bounds those. Beyond it calls return ErrBusy.
+	// ordersBytesMax bounds what one loop was ordered and has not done, in bytes of packets. Beyond it calls return ErrBusy: without it a
+	// program that sends faster than its clients' loop can would fill the memory.
 	ordersBytesMax = 64 << 20
 
 	// orderBytes is what an order counts beside its packet.
 	orderBytes = 128
 
-	// ordersHeldMax bounds how many orders for sockets wait on one loop for broadcasts to come first; beyond it the oldest go out before
-	// their time.
-	ordersHeldMax = 10_000
-
-	// heldMax bounds how long an order waits for broadcasts to come first. A socket in a room that is never idle would otherwise never be
-	// sent anything else.
-	heldMax = time.Second
-
 	// roomEventsMax bounds the events of a namespace's rooms that wait for Namespace.OnRoomEvent; without it a program that blocks there would
 	// fill the memory with them.
 	roomEventsMax = 100_000
-
-	// roundsPerTurnMax bounds how often one turn goes back and forth between broadcasts and packets for single sockets, each time for a
-	// turn's worth of members.
-	roundsPerTurnMax = 8
 
 	// logBytesDefault is what Recovery.LogBytesMax = 0 means: packets kept for clients that are away, in bytes for each namespace.
 	logBytesDefault = 16 << 20

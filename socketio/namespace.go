@@ -24,7 +24,7 @@ type Namespace struct {
 	acks    broadcastAcks
 	watch   watching
 	shared  atomic.Bool // a socket has joined a room whose name may be another's id
-	spied   atomic.Bool // a socket has a listener of OnAnyOutgoing
+	watched atomic.Bool // a socket has a listener of OnAnyOutgoing
 	moved   sync.Map    // string to *Socket: those whose id does not tell where they are
 
 	mu       sync.RWMutex // guards the field below

@@ -1,4 +1,4 @@
-// Orders: what calls of other goroutines, and of handlers, want done on a loop. They take effect in the order given.
+// Orders: what calls of any goroutine want done on a loop. A loop has one queue of them and does them in the order in which they were given.
 
 package socketio
 
@@ -8,64 +8,95 @@ import (
 	"runtime/debug"
 	"time"
 
+	"c100k/broadcast"
 	"c100k/netpoll"
 )
 
-// order is something to be done on a loop: a packet to be sent to a socket, or anything else.
+// order is one entry of a loop's queue. Exactly one of run, cast and socket is set.
 type order struct {
-	run   func(l *netpoll.Loop)
-	meets bool // run is a broadcast's, which comes behind what is held for single sockets
+	run  func(l *netpoll.Loop)
+	cast *cast // a broadcast: the orders behind it wait until all members on this loop have been given it
 
-	// With a socket, the order is held while broadcasts that were made before are still to reach that. Without run it sends out.
+	// A packet for one socket.
 	socket   *Socket
-	after    uint64 // the last meeting that was open when it was given
-	stamp    uint64 // of the hub when that had taken place; 0: it has not
 	out      *outgoing
 	ackID    uint64
 	wantsAck bool
 	timeout  time.Duration // of the acknowledgement; 0: none
-	since    time.Duration // when it was held, on the loop's clock
+}
+
+// size is what the order counts against ordersBytesMax.
+func (o *order) size() int {
+	switch {
+	case o.out != nil:
+		return orderBytes + o.out.size()
+	case o.cast != nil:
+		return orderBytes + o.cast.out.size()
+	}
+	return orderBytes
 }
 
 // do gives the loop an order. The error is ErrBusy or ErrClosed. Any goroutine.
 func (r *Reactor) do(o order) error {
-	size := orderBytes
-	o.after = r.server.meetings.opened.Load()
-	if o.out != nil {
-		size += o.out.size()
-	}
+	size := o.size()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.ordersBytes+size > ordersBytesMax {
-		r.mu.Unlock()
 		return ErrBusy
 	}
-	// The loop is told under the lock, so that no order waits in a queue that nobody will look at.
+	r.ordersBytes += size
+	return r.enqueue(o, size)
+}
+
+// reserve counts an order that enqueueReserved will give, and tells whether there is room for it. Any goroutine.
+func (r *Reactor) reserve(size int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ordersBytes+size > ordersBytesMax {
+		return false
+	}
+	r.ordersBytes += size
+	return true
+}
+
+// unreserve takes a reservation back.
+func (r *Reactor) unreserve(size int) {
+	r.mu.Lock()
+	r.ordersBytes -= size
+	r.mu.Unlock()
+}
+
+// enqueueReserved gives the loop an order that was counted already.
+func (r *Reactor) enqueueReserved(o order, size int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.enqueue(o, size)
+}
+
+// enqueue appends an order that ordersBytes has counted. The loop is woken under the lock, so that no order stays in a queue that nobody
+// will look at. Under mu.
+func (r *Reactor) enqueue(o order, size int) error {
 	if len(r.orders) == 0 {
 		remote := r.remote.Load()
 		if remote == nil || !remote.Post(r.drain) {
-			r.mu.Unlock()
+			r.ordersBytes -= size
 			return ErrClosed
 		}
 	}
 	r.orders = append(r.orders, o)
-	r.ordersBytes += size
+	r.queuedBytes += size
 	r.pending.Add(1)
-	r.mu.Unlock()
 	return nil
 }
 
-// drain executes what was ordered so far, up to a broadcast that has to wait. Loop.
+// drain executes orders until there are none, or a broadcast is on its way. Loop.
 func (r *Reactor) drain(l *netpoll.Loop) {
-	r.waits = false
-	for r.serve(l) {
+	for r.drainSome(l) {
 	}
 }
 
-// serve executes orders until there are none, or a broadcast has to wait for what is held; more is true when it must be called again.
-func (r *Reactor) serve(l *netpoll.Loop) (more bool) {
-	if r.next == len(r.taken) && !r.take() {
-		return false
-	}
+// drainSome is drain up to a panic of the program's: then more is true, and the order that has panicked is done with.
+func (r *Reactor) drainSome(l *netpoll.Loop) (more bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.panicked(v)
@@ -73,83 +104,74 @@ func (r *Reactor) serve(l *netpoll.Loop) (more bool) {
 			more = true
 		}
 	}()
-	for r.next < len(r.taken) {
-		o := r.taken[r.next]
-		if o.meets && len(r.held) > 0 && !r.hasty {
-			r.waits = true
+	for r.next < len(r.taken) || r.take() {
+		o := &r.taken[r.next]
+		if len(r.casting) > 0 && !r.joins(o.cast) {
 			return false
 		}
-		r.taken[r.next] = order{}
+		taken := *o
+		*o = order{}
 		r.next++
-		r.execute(l, o)
+		if taken.cast != nil && r.begin(l, taken.cast) {
+			r.casting = append(r.casting, taken.cast)
+			continue // deliver counts it as done
+		}
+		r.execute(l, taken)
 		r.pending.Add(-1)
 	}
-	return true
+	return false
 }
 
-// take moves the queue to where the loop works it off.
+// take moves the queue to where the loop works it off, and tells whether there is anything. What was taken before is done.
 func (r *Reactor) take() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.ordersBytes -= r.takenBytes
+	r.takenBytes, r.queuedBytes = r.queuedBytes, 0
 	r.taken, r.orders = r.orders, r.taken[:0]
-	r.next, r.ordersBytes = 0, 0
+	r.next = 0
 	return len(r.taken) > 0
 }
 
-// deliver does what was ordered, and what broadcasts have become of it, in the order of the orders: a packet for one socket comes behind
-// the broadcasts before it, and a broadcast behind the packets before it. A broadcast that many get takes more than one turn; who waited
-// for it in vain goes in front.
+// joins tells whether a broadcast may be delivered together with those that are on their way: only if all of them are for the members of
+// one topic, for then the hub puts them together in their order.
+func (r *Reactor) joins(c *cast) bool {
+	return c != nil && len(r.casting) < broadcast.RunMessagesMax && c.only != "" && c.only == r.casting[0].only
+}
+
+// deliver executes orders, broadcasts among them, for at most so many visits of members. It returns true if there is more to do.
 func (r *Reactor) deliver(l *netpoll.Loop, members int) (more bool) {
-	for range roundsPerTurnMax {
+	for {
 		r.drain(l)
-		more = r.shard.Deliver(&r.sink, members)
-		if r.release(l) {
-			more = true
+		if len(r.casting) == 0 {
+			return false
 		}
-		r.hasty = len(r.held) > 0
-		if !r.waits {
-			return more
-		}
-	}
-	return true
-}
-
-// execute does what is ordered, or holds it while the socket is owed broadcasts that were made before.
-func (r *Reactor) execute(l *netpoll.Loop, o order) {
-	if o.socket != nil && (o.socket.held > 0 || r.early(l, &o)) {
-		o.socket.held++
-		r.pending.Add(1) // it is not done
-		o.since = l.Now()
-		r.held = append(r.held, o)
-		r.holding.Store(true)
-		return
-	}
-	r.perform(l, o)
-}
-
-// early tells whether a broadcast that was made before the order is still to reach its socket.
-func (r *Reactor) early(l *netpoll.Loop, o *order) bool {
-	session := r.engine.Lookup(l, o.socket.session)
-	if session == nil {
-		return false // nothing will reach it
-	}
-	if o.stamp == 0 {
-		if r.server.meetings.settled.Load() < o.after {
+		visits := r.visits()
+		if r.shard.Deliver(&r.sink, members) {
 			return true
 		}
-		o.stamp = r.hub.Stamp() + 1 // never 0
+		for i, c := range r.casting {
+			c.passed()
+			r.casting[i] = nil
+			r.pending.Add(-1)
+		}
+		r.casting = r.casting[:0]
+		if members -= visits; members <= 0 {
+			return true
+		}
 	}
-	return r.shard.Owes(session.Member(), o.stamp)
 }
 
-// attempt is perform for where a panic of the program's must not end what is being done.
-func (r *Reactor) attempt(l *netpoll.Loop, o order) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.panicked(v)
+// visits is about how many members the broadcasts on their way have on this loop; at least one each.
+func (r *Reactor) visits() (n int) {
+	for _, c := range r.casting {
+		for _, topic := range c.topics {
+			info, _ := r.hub.Topic(topic)
+			n += info.Members
 		}
-	}()
-	r.perform(l, o)
+		n++
+	}
+	return n
 }
 
 // panicked logs a panic, within the deferred function that has recovered it.
@@ -157,37 +179,16 @@ func (r *Reactor) panicked(v any) {
 	r.server.opt.Logger.Error("panic in a handler", slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 }
 
-// perform does what is ordered.
-func (r *Reactor) perform(l *netpoll.Loop, o order) {
-	if o.run != nil {
+// execute does what is ordered. A broadcast that comes here has nobody on this loop.
+func (r *Reactor) execute(l *netpoll.Loop, o order) {
+	switch {
+	case o.run != nil:
 		o.run(l)
-		return
+	case o.cast != nil:
+		o.cast.passed()
+	default:
+		r.send(l, o)
 	}
-	r.send(l, o)
-}
-
-// release does what was held and need not be any longer, and tells whether what still is waits for this loop. It is called behind each
-// Deliver. Orders for one socket stay in order: none is done before one that was given earlier, for that waits for less.
-func (r *Reactor) release(l *netpoll.Loop) (more bool) {
-	kept := r.held[:0]
-	for i := range r.held {
-		o := r.held[i]
-		if late := l.Now()-o.since > heldMax || len(r.held)-i > ordersHeldMax; !late && r.early(l, &o) {
-			kept = append(kept, o)
-			more = more || o.stamp != 0 // settle wakes the loop for the others
-			continue
-		}
-		o.socket.held--
-		r.attempt(l, o)
-		r.pending.Add(-1)
-	}
-	clear(r.held[len(kept):])
-	r.held = kept
-	r.holding.Store(len(kept) > 0)
-	if len(kept) > 0 && r.server.meetings.settled.Load() >= kept[len(kept)-1].after {
-		more = true // it was settled before holding said that somebody waits
-	}
-	return more
 }
 
 // send sends a packet to a socket that is still in its namespace.

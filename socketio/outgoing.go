@@ -3,7 +3,8 @@
 package socketio
 
 import (
-	"sync"
+	"bytes"
+	"sync/atomic"
 
 	"c100k/broadcast"
 	"c100k/internal/engineio"
@@ -25,23 +26,22 @@ type outgoing struct {
 	number uint64        // in the log of recovery; 0: it is in none
 	ack    *broadcastAck // of a broadcast that is acknowledged, or nil
 
-	// said is the event of a broadcast where sockets may listen to what is sent to them; nil: nobody does.
-	said *said
+	// heard is the event of a broadcast where sockets may listen to what is sent to them; nil: nobody does.
+	heard *heardEvent
 
-	// again holds the frames where the same packet is published on several topics. Nil: it is framed once anyway.
-	again *framed
+	// shared holds the frames of a packet that is published more than once: on several loops, or several topics. Nil: it is framed once
+	// anyway.
+	shared *sharedFrames
 }
 
-// said is an event in Go values.
-type said struct {
+// heardEvent is an event in Go values.
+type heardEvent struct {
 	event string
 	args  []any
 }
 
-type framed struct {
-	once  [engineio.FormCount]sync.Once
-	bytes [engineio.FormCount][]byte
-}
+// sharedFrames are a packet's frames by form; nil: not made yet. Who makes one twice, because two loops need it at once, throws one away.
+type sharedFrames [engineio.FormCount]atomic.Pointer[[]byte]
 
 // packetHeadBytes is how long the head of a packet gets beside its namespace: type, count of attachments, comma, and an id of 64 bits.
 const packetHeadBytes = 24 + len("0,")
@@ -65,13 +65,34 @@ func (o *outgoing) size() int {
 	return n
 }
 
-// appendFrames appends the packet in a wire form.
-func (o *outgoing) appendFrames(dst []byte, form engineio.Form) []byte {
-	if o.again == nil {
-		return o.frame(dst, form)
+// share makes the frames ready that clients of the server need, to be shared by all loops.
+func (o *outgoing) share(io *Server) {
+	o.shared = &sharedFrames{}
+	for form := range o.shared {
+		if io.forms[form].Load() > 0 {
+			o.frames(engineio.Form(form))
+		}
 	}
-	o.again.once[form].Do(func() { o.again.bytes[form] = o.frame(nil, form) })
-	return append(dst, o.again.bytes[form]...)
+}
+
+// frames is the packet in a wire form; it must not be changed.
+func (o *outgoing) frames(form engineio.Form) []byte {
+	if o.shared == nil {
+		return o.frame(nil, form)
+	}
+	at := &o.shared[form]
+	if p := at.Load(); p != nil {
+		return *p
+	}
+	made := o.frame(nil, form)
+	if cap(made) > 2*len(made) {
+		made = bytes.Clone(made) // a compressed form would hold the room of the plain one
+	}
+	made = made[:len(made):len(made)]
+	if !at.CompareAndSwap(nil, &made) {
+		return *at.Load()
+	}
+	return made
 }
 
 func (o *outgoing) frame(dst []byte, form engineio.Form) []byte {
@@ -89,7 +110,11 @@ func encoders() []broadcast.Encoder {
 	list := make([]broadcast.Encoder, engineio.FormCount)
 	for f := range list {
 		list[f] = func(dst []byte, m *broadcast.Message) []byte {
-			return m.Extra.(*outgoing).appendFrames(dst, engineio.Form(f))
+			if o := m.Extra.(*outgoing); o.shared == nil {
+				return o.frame(dst, engineio.Form(f))
+			} else {
+				return o.frames(engineio.Form(f))
+			}
 		}
 	}
 	return list

@@ -19,7 +19,7 @@ type Reactor struct {
 	// Immutable after Attach.
 	server *Server
 	index  int
-	hub    *broadcast.Hub
+	hub    *broadcast.Hub // the rooms' members on this loop
 	shard  *broadcast.Shard
 	engine *engineio.Endpoint
 	watch  Watch
@@ -27,11 +27,12 @@ type Reactor struct {
 
 	// Any goroutine.
 	pending atomic.Int64 // orders given and not yet done
-	holding atomic.Bool  // there are held ones
 
 	mu          sync.Mutex // guards the fields below
 	orders      []order
-	ordersBytes int
+	queuedBytes int // of these
+	takenBytes  int // of those that the loop has taken
+	ordersBytes int // of both, and reserved for others
 
 	list  sync.Mutex // guards the fields below
 	first *Socket    // of all that are in a namespace
@@ -41,9 +42,7 @@ type Reactor struct {
 	registrar  registrar
 	taken      []order  // being worked off
 	next       int      // the first of them that is not done
-	held       []order  // orders for sockets that wait for broadcasts to come first
-	waits      bool     // the next order is a broadcast that comes behind those
-	hasty      bool     // it need not: they have waited longer than a turn
+	casting    []*cast  // broadcasts that the hub is delivering; the orders behind them wait
 	joining    timeouts // clients that have not joined a namespace
 	assembling timeouts // clients that have begun a packet with attachments
 	deadlines  deadlines
@@ -51,13 +50,17 @@ type Reactor struct {
 	alarmAt    time.Duration
 	sink       sink
 
+	// joinedAt is, by log of recovery, the number of its newest packet when a socket of this loop joined last; nothing once the queue is
+	// past that.
+	joinedAt map[*recoveryLog]uint64
+
 	// Used by one call at a time, and kept to be used again.
 	payload, text []byte
 	elements      [8]json.RawMessage // what an event or acknowledgement consists of; more of them are allocated
 }
 
 func newReactor(io *Server, hub *broadcast.Hub, i int) *Reactor {
-	r := &Reactor{server: io, index: i, hub: hub, shard: hub.Shard(i)}
+	r := &Reactor{server: io, index: i, hub: hub, shard: hub.Shard(0), joinedAt: map[*recoveryLog]uint64{}}
 	r.sink.reactor = r
 	return r
 }
@@ -102,10 +105,10 @@ func (r *Reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoi
 	if out.volatile && !r.engine.Writable(l, session) {
 		return
 	}
-	if out.text != nil && !out.plain {
+	if out.text != nil && !out.plain && out.shared == nil {
 		r.engine.SendMessage(l, session, out.text, out.attachments...)
 	} else {
-		r.engine.SendShared(l, session, out.appendFrames(nil, session.Form()))
+		r.engine.SendShared(l, session, out.frames(session.Form()))
 	}
 	r.restrain(l, session)
 }

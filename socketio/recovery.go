@@ -168,8 +168,9 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	return true
 }
 
-// enter takes a socket's seats, by calling subscribe, and returns what it missed.
-func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing) {
+// enter takes a socket's seats, by calling subscribe, and returns what it missed, and the number of the newest packet: what it gets by its
+// seats has a greater one.
+func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing, newest uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	subscribe()
@@ -186,7 +187,7 @@ func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing) {
 		more.pid = newSecret()
 	}
 	more.start = g.newest
-	return missed
+	return missed, g.newest
 }
 
 // isFor tells whether a packet was for a socket with those rooms. Under the socket's mu.

@@ -24,7 +24,8 @@ func emit(t testing.TB, g *recoveryLog, text string, rooms, except []string) (of
 
 // enter lets a socket in, and returns what it missed.
 func enter(g *recoveryLog, s *Socket) (missed []string) {
-	for _, out := range g.enter(s, func() { s.state = socketConnected }) {
+	outs, _ := g.enter(s, func() { s.state = socketConnected })
+	for _, out := range outs {
 		missed = append(missed, string(out.text))
 	}
 	return missed

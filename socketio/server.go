@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"c100k/broadcast"
+	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
 
@@ -27,8 +28,9 @@ type Server struct {
 	host       atomic.Pointer[host]
 	standalone standalone // what Handler starts
 	connected  atomic.Int64
-	topics     atomic.Uint64 // of namespaces, for their names
-	meetings   meetings
+	topics     atomic.Uint64                    // of namespaces, for their names
+	casting    sync.Mutex                       // held while a broadcast is given to the loops, so that all of them have broadcasts in one order
+	forms      [engineio.FormCount]atomic.Int64 // clients by wire form
 
 	mu         sync.RWMutex // guards the fields below
 	namespaces map[string]*Namespace
@@ -36,11 +38,8 @@ type Server struct {
 	onNew      []func(*Namespace)
 }
 
-// host is the loops that a server is on, and the rooms' hub.
-type host struct {
-	hub      *broadcast.Hub
-	reactors []*Reactor
-}
+// host is the loops that a server is on.
+type host struct{ reactors []*Reactor }
 
 // New returns a server. It does nothing until it is mounted: by Handler, or in a node by server.Config.SocketIO.
 func New(o Options) *Server {
@@ -55,14 +54,15 @@ func New(o Options) *Server {
 // any goroutine. It is what package server calls; a program uses Handler, or server.Config.SocketIO. It panics if the server has loops
 // already.
 func (io *Server) Host(n int, outboxBytesMax int, wake func(loop int)) []*Reactor {
-	h := &host{hub: broadcast.NewHub(broadcast.Options{
-		Shards: n, Encoders: encoders(), Wake: wake, OutboxBytesMax: outboxBytesMax, InOrder: true,
-		TopicsPerMemberMax: NamespacesPerClientMax * (RoomsPerSocketMax + 1),
-		Now:                netpoll.Monotonic,
-		Done:               func(_ int, m *broadcast.Message) { delivered(m) },
-	})}
+	h := &host{}
 	for i := range n {
-		h.reactors = append(h.reactors, newReactor(io, h.hub, i))
+		// Each loop has a hub of its own: what is published there is an order of the loop's queue.
+		hub := broadcast.NewHub(broadcast.Options{
+			Shards: 1, Encoders: encoders(), Wake: func(int) { wake(i) }, OutboxBytesMax: outboxBytesMax,
+			TopicsPerMemberMax: NamespacesPerClientMax * (RoomsPerSocketMax + 1),
+			Now:                netpoll.Monotonic,
+		})
+		h.reactors = append(h.reactors, newReactor(io, hub, i))
 	}
 	if !io.host.CompareAndSwap(nil, h) {
 		panic("socketio: this server is mounted already")

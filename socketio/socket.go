@@ -37,9 +37,6 @@ type Socket struct {
 	// Guarded by Reactor.list.
 	prev, next *Socket
 
-	// Loop only. It stands beside other small fields: so a socket has 112 bytes, a size that Go need not round up.
-	held uint32 // orders for it that are held
-
 	mu        sync.Mutex // guards the fields below
 	state     socketState
 	recovered bool
@@ -212,7 +209,7 @@ func (s *Socket) Leave(room string) error {
 	if at < 0 || s.state > socketConnected {
 		return nil
 	}
-	err := s.reactor.do(order{socket: s, run: func(l *netpoll.Loop) {
+	err := s.reactor.do(order{run: func(l *netpoll.Loop) {
 		if !s.in(room) { // it has not joined again meanwhile
 			s.unsubscribe(l, []string{room})
 		}
@@ -235,7 +232,7 @@ func (s *Socket) in(room string) bool {
 // Disconnect takes the client out of the namespace; the client hears of it and does not come back by itself. With closing, it leaves all
 // namespaces, and its connection is closed.
 func (s *Socket) Disconnect(closing bool) error {
-	return s.reactor.do(order{socket: s, run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
+	return s.reactor.do(order{run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
 }
 
 // Emit sends an event. Arguments are strings, numbers, []byte, and whatever encoding/json takes; a function that comes last gets the

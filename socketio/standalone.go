@@ -41,9 +41,10 @@ type standalone struct {
 	node    *node.Node
 }
 
-// Handler serves the server's path in a http.Server or ServeMux; for other paths it answers 404. The
-// first call starts the event loops; Close stops them. A client's socket is taken over from net/http,
-// and from then on costs no goroutine. That needs HTTP/1.1 without TLS: other connections get 505 or
+// Handler serves the server's path in a http.Server or ServeMux; for other paths it answers 404.
+// The first call starts the event loops; Close stops them. A client's socket is taken over from
+// net/http, and from then on costs no goroutine. That needs HTTP/1.1 without TLS: other connections
+// get 505 or
 // 501. A client that polls keeps its connection, and other requests on it go back to the handler of
 // the http.Server that it came from.
 func (io *Server) Handler() http.Handler {

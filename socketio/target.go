@@ -5,10 +5,7 @@ package socketio
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
-
-	"c100k/broadcast"
 )
 
 // Target is a set of sockets of a namespace, chosen by rooms, and how an event is to be sent to them. It is a value; its methods return new
@@ -60,7 +57,8 @@ func (t Target) Timeout(d time.Duration) Target {
 
 // Emit broadcasts an event; the arguments are those of Socket.Emit. A function that comes last is a func([]Args, error): it gets the
 // acknowledgements of all the sockets in the order of their arrival, and if not all came within the Timeout (default 10 s) ErrTimeout with
-// those that did. It may be called on any goroutine. The error of Emit says what is wrong with the arguments.
+// those that did. It may be called on any goroutine. The error of Emit says what is wrong with the arguments, or is ErrBusy or ErrClosed;
+// nobody then gets the event, and the function is not called.
 func (t Target) Emit(event string, args ...any) error {
 	args, fn := splitAck(args)
 	if fn == nil {
@@ -99,26 +97,18 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 	}
 	k := packet{kind: typeEvent, namespace: []byte(t.nsp.name)}
 	parser := t.nsp.server.opt.Parser
-	var heard *said
-	if t.nsp.spied.Load() {
-		heard = &said{event, args}
-	}
-	inTurn := t.nsp.server.whenQuiet
-	if t.personal() {
-		inTurn = atOnce
+	var heard *heardEvent
+	if t.nsp.watched.Load() {
+		heard = &heardEvent{event, args}
 	}
 	if t.nsp.log != nil && done == nil && !t.volatile {
-		return inTurn(func() {
-			// publish has no error.
-			_ = t.nsp.log.append(func(offset string) (*outgoing, error) {
-				k.payload = withOffset(v.json, offset)
-				out := newOutgoing(parser, &k, v.attachments, t.flags)
-				out.said = heard
-				out.number = t.nsp.log.newest
-				t.publish(out, nil)
-				return out, nil
-			}, t.rooms, t.except)
-		})
+		return t.nsp.log.append(func(offset string) (*outgoing, error) {
+			k.payload = withOffset(v.json, offset)
+			out := newOutgoing(parser, &k, v.attachments, t.flags)
+			out.heard = heard
+			out.number = t.nsp.log.newest
+			return out, t.nsp.server.cast(t, out)
+		}, t.rooms, t.except)
 	}
 	k.payload = v.json
 	var ack *broadcastAck
@@ -127,57 +117,23 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 		k.hasID, k.id = true, ack.id
 	}
 	out := newOutgoing(parser, &k, v.attachments, t.flags)
-	out.said = heard
-	return inTurn(func() { t.publish(out, ack) })
+	out.heard, out.ack = heard, ack
+	err = t.nsp.server.cast(t, out)
+	switch {
+	case ack == nil:
+	case err != nil:
+		ack.cancel() // the caller has the error instead
+	default:
+		ack.passed()
+	}
+	return err
 }
 
-// personal tells whether the broadcast is to one socket, by its id. It is then an order like Socket.Emit: it comes behind the broadcasts
-// before it, and those after it wait.
+// personal tells whether the broadcast is to one socket, by its id: then only the loop of that is concerned.
 func (t Target) personal() bool {
-	if len(t.rooms) != 1 || len(t.except) > 0 || t.nsp.shared.Load() {
+	if len(t.rooms) != 1 || t.nsp.shared.Load() {
 		return false
 	}
 	_, ok := t.nsp.locate(t.rooms[0])
 	return ok
-}
-
-func atOnce(publish func()) error {
-	publish()
-	return nil
-}
-
-// publish sends a packet on its way: as a message of the hub on the topic of each room, and to those who are named by their id.
-func (t Target) publish(out *outgoing, ack *broadcastAck) {
-	if ack != nil {
-		out.ack = ack
-		defer ack.passed()
-	}
-	h := t.nsp.server.host.Load()
-	if h == nil {
-		return // nobody can be there yet
-	}
-	rooms := slices.Compact(slices.Sorted(slices.Values(t.rooms)))
-	a := newAudience(t, h, out, len(rooms))
-	if len(rooms) == 0 {
-		a.post(t.nsp.topic)
-		return
-	}
-	if len(rooms) > 1 {
-		out.again = &framed{}
-	}
-	after := uint64(0)
-	if t.personal() {
-		after = t.nsp.server.meetings.opened.Load()
-	}
-	for _, room := range rooms {
-		a.sendByID(room, after)
-		a.post(topicOfRoom(t.nsp.topic, room))
-	}
-}
-
-// delivered hears of each message whose last delivery has ended. Loop.
-func delivered(m *broadcast.Message) {
-	if ack := m.Extra.(*outgoing).ack; ack != nil {
-		ack.passed()
-	}
 }

@@ -111,7 +111,8 @@ func (a *standalone) start(s *Server) error {
 			Policy: s.policy, OutboxBytesMax: o.Outbox, TopicsPerMemberMax: o.TopicsPerConn + 1, // and that of everybody
 		},
 		Admission: &edge.Admission{Max: o.MaxConns}, HeadTimeout: o.UpgradeTimeout,
-		Logger: o.Logger,
+		Handler: edge.RefuseNotUpgrade, // what net/http gets is no handshake
+		Logger:  o.Logger,
 	})
 	if err != nil {
 		return err
@@ -136,6 +137,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.opt.Logger.Error("WebSockets cannot be served", slog.Any("err", err))
 		http.Error(w, "WebSockets cannot be served", http.StatusServiceUnavailable)
+		return
+	}
+	// RFC 9110, 7.8: Upgrade is a list. What is wrong with a handshake is said on the loop.
+	if r.Header.Get("Upgrade") == "" {
+		edge.RefuseNotUpgrade.ServeHTTP(w, r)
 		return
 	}
 	handler.ServeHTTP(w, r)

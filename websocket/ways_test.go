@@ -107,6 +107,14 @@ func TestThreeWays(t *testing.T) {
 			if _, err := websocket.Dial(ctx, url, nil); !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || string(refused.Body) != "who are you?" {
 				t.Fatalf("nobody: %v", err)
 			}
+			if answer, err := http.Get("http" + strings.TrimPrefix(url, "ws")); err != nil {
+				t.Error(err)
+			} else {
+				answer.Body.Close()
+				if answer.StatusCode != http.StatusUpgradeRequired {
+					t.Errorf("an ordinary request is answered %s", answer.Status)
+				}
+			}
 			ann := dial(ctx, t, url+"?who=ann", &websocket.DialOptions{Compress: true})
 			bob := dial(ctx, t, url+"?who=bob", nil)
 			if !ann.Compressed() || bob.Compressed() {

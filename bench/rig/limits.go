@@ -26,6 +26,15 @@ const (
 	// watchKept bounds the readings of a Watch; when they are that many, every second one is given up.
 	watchKept = 8192
 
+	// sideTimeout bounds the start of a server that takes turns, and of its load; sideSlack is how much longer than the rounds
+	// the load runs.
+	sideTimeout = 30 * time.Second
+	sideSlack   = time.Minute
+	// childTimeout bounds the time from TERM to KILL of either.
+	childTimeout = 5 * time.Second
+	// firstPause is for the first messages of the connections of a load, which cost more than the later ones.
+	firstPause = time.Second
+
 	// interruptTimeout bounds the time from the interruption of the load generator to its end by force: it settles and writes first.
 	interruptTimeout = 30 * time.Second
 )

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"c100k/internal/doctor"
+	"c100k/internal/logqueue"
 	"c100k/internal/settings"
 )
 
@@ -25,6 +27,7 @@ type app struct {
 	environ        []string // "NAME=value"
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	queues         []*logqueue.Writer // in front of streams whose readers must not block a node
 	terminal       func(stream any) bool
 	signals        func(...os.Signal) (ch <-chan os.Signal, stop func())
 	newNode        nodeMaker
@@ -39,6 +42,7 @@ func (a *app) run(ctx context.Context) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	defer a.closeLog()
 	return a.exitCode(root.ExecuteContext(ctx))
 }
 
@@ -115,29 +119,37 @@ func (a *app) interruptible(ctx context.Context) (_ context.Context, stop func()
 // its group, as timeout(1) does, delivers it twice.
 const echoOfSignal = 100 * time.Millisecond
 
-// catch delivers signals, without their echoes, until stop is called.
+// catch delivers signals, without their echoes, until stop is called. A TERM is not lost behind
+// many HUPs that the program has not come to: of those that wait, one HUP stands for all.
 func catch(which ...os.Signal) (signals <-chan os.Signal, stop func()) {
-	raw, ch, end := make(chan os.Signal, 4), make(chan os.Signal), make(chan struct{})
+	raw, ch, end := make(chan os.Signal, 64), make(chan os.Signal), make(chan struct{})
 	signal.Notify(raw, which...)
 	go func() {
+		var waiting []os.Signal // at most one HUP, and a few others: their echoes are dropped
 		var last os.Signal
 		var at time.Time
 		for {
+			var next os.Signal
+			var out chan os.Signal // nil while nothing waits
+			if len(waiting) > 0 {
+				next, out = waiting[0], ch
+			}
 			select {
 			case <-end:
 				return
+			case out <- next:
+				waiting = waiting[1:]
 			case s := <-raw:
-				// Of HUP none is dropped: the second one may be for a file that changed after the first was
-				// read.
-				if s == last && s != syscall.SIGHUP && time.Since(at) < echoOfSignal {
+				switch {
+				case s == syscall.SIGHUP && slices.Contains(waiting, s):
+					continue // the file is read after this one, too
+				case s == last && s != syscall.SIGHUP && time.Since(at) < echoOfSignal:
+					continue
+				case len(waiting) == cap(raw):
 					continue
 				}
 				last, at = s, time.Now()
-				select {
-				case ch <- s:
-				case <-end:
-					return
-				}
+				waiting = append(waiting, s)
 			}
 		}
 	}()

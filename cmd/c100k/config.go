@@ -24,7 +24,7 @@ func (a *app) config() *cobra.Command {
 func (a *app) configCheck() *cobra.Command {
 	return a.command(verb{
 		path: "config check", use: "check [FILE]", short: "Validates the configuration: file, environment and flags together",
-		long: "Exit code 0 when serve would accept it, 78 when not, 2 when only flags are wrong.\nFILE is the same as --config FILE.",
+		long: "Exit code 0: serve would accept it; 78: it would not; 2: only flags are wrong.\nFILE is the same as --config FILE.",
 		examples: []string{
 			"c100k config check c100k.yaml",
 			"C100K_MAX_MESSAGE=1MiB c100k config check c100k.yaml",
@@ -60,7 +60,7 @@ func validate(loaded *settings.Loaded) error {
 func (a *app) configShow() *cobra.Command {
 	return a.command(verb{
 		path: "config show", use: "show", short: "Prints the effective configuration of a node, and where each value came from",
-		long: "The output is a configuration file again; secrets are left out.",
+		long: "The output is a valid configuration file; secrets are left out.",
 		examples: []string{
 			"c100k config show --config c100k.yaml",
 			"C100K_RATE=20/s c100k config show --dev",

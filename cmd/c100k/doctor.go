@@ -1,4 +1,4 @@
-// `c100k doctor`: can this box hold the connections?
+// `c100k doctor`: can this machine hold the connections?
 
 package main
 
@@ -12,9 +12,9 @@ import (
 
 func (a *app) doctor() *cobra.Command {
 	return a.command(verb{
-		path: "doctor", use: "doctor", short: "Says whether this box can hold a number of connections, and what to change if not",
-		long: "Each limit, its value, what is needed, and the command or unit line that lifts it.\n" +
-			"Where one process may not open enough files it reckons with several workers, and says how many.\nExit code 1 when the connections do not fit.",
+		path: "doctor", use: "doctor", short: "Reports whether this machine can hold a number of connections, and what to change if not",
+		long: "Prints each limit, its value, what is needed, and the command or unit line that raises it.\n" +
+			"If one process may not open enough files, it plans with several workers.\nExit code 1: the connections do not fit.",
 		examples: []string{
 			"c100k doctor",
 			"c100k doctor --conns 15000",

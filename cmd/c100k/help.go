@@ -41,7 +41,7 @@ func writeHelp(w io.Writer, c *cobra.Command) {
 				fmt.Fprintf(text, "  %-12s %s\n", sub.Name(), sub.Short)
 			}
 		}
-		fmt.Fprintf(text, "\n%s COMMAND --help says more.\n", c.CommandPath())
+		fmt.Fprintf(text, "\n%s COMMAND --help has the details.\n", c.CommandPath())
 	}
 	if named && len(settings.Flagged(path)) > 0 {
 		text.WriteString("\nFlags (the last line of each: default, unit, environment variable):\n")

@@ -3,9 +3,18 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"c100k/internal/logqueue"
 )
+
+// logCloseMax bounds how long the end of the program waits for a reader of its log.
+const logCloseMax = 500 * time.Millisecond
 
 // logFormat decides what "auto" is: text on a terminal, JSON otherwise.
 func logFormat(format string, terminal bool) string {
@@ -16,6 +25,32 @@ func logFormat(format string, terminal bool) string {
 		return "text"
 	}
 	return "json"
+}
+
+// openLog makes the log of a node. From here on all of standard error goes through a queue, so that
+// a reader that does not read cannot block the node, and one that is gone cannot end it.
+func (a *app) openLog(format string, level *slog.LevelVar) *slog.Logger {
+	signal.Ignore(syscall.SIGPIPE)
+	a.stderr = a.enqueue(a.stderr, func(dropped uint64) []byte {
+		var line bytes.Buffer
+		newLogger(&line, format, new(slog.LevelVar)).Warn("lines of the log were dropped: its reader did not take them", "lines", dropped)
+		return line.Bytes()
+	})
+	return newLogger(a.stderr, format, level)
+}
+
+// enqueue puts a queue in front of a stream.
+func (a *app) enqueue(stream io.Writer, note func(dropped uint64) []byte) io.Writer {
+	queue := logqueue.New(stream, note)
+	a.queues = append(a.queues, queue)
+	return queue
+}
+
+// closeLog writes what is left in the queues, as far as their readers take it.
+func (a *app) closeLog() {
+	for _, queue := range a.queues {
+		queue.Close(logCloseMax)
+	}
 }
 
 // newLogger logs to w; format is "text" or "json". level may be changed while it runs.

@@ -35,7 +35,7 @@ const (
 func (a *app) pub() *cobra.Command {
 	return a.command(verb{
 		path: "pub", use: "pub TOPIC [DATA]", short: "Publishes to a topic, through the admin port of a node",
-		long: "DATA that is missing or - is read from standard input, every byte of it. Prints how many subscribers matched.",
+		long: "Without DATA, or with -, the message is read from standard input, up to its end. Prints how many\nsubscribers matched.",
 		examples: []string{
 			"c100k pub news 'hello, all'",
 			"c100k pub --json prices '{\"eur\":1.08}'",

@@ -20,10 +20,10 @@ func (a *app) root() *cobra.Command {
 		Use:   "c100k",
 		Short: "Edge push node: WebSocket, Server-Sent Events and plain HTTP on one port",
 		Example: strings.Join([]string{
-			"c100k serve --dev                        # a node on this laptop, with a demo page",
+			"c100k serve --dev                        # a node on loopback, with a demo page",
 			"c100k sub news                           # prints what is published to a topic",
 			"c100k pub news 'hello, all'              # publishes to it",
-			"c100k doctor --conns 100000              # can this box hold that many?",
+			"c100k doctor --conns 100000              # can this machine hold that many?",
 			"c100k load ws://127.0.0.1:8080/echo      # how does a server do under load?",
 			"c100k serve --public-topics 'news.*'     # a node for others: only these topics are open",
 		}, "\n"),

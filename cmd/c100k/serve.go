@@ -26,21 +26,25 @@ func (a *app) serve() *cobra.Command {
 	return a.command(verb{
 		path: "serve", use: "serve", short: "Runs a node: WebSocket, Server-Sent Events and plain HTTP on one port",
 		examples: []string{
-			"c100k serve --dev                                       # everything open, on this laptop only",
+			"c100k serve --dev                                       # everything open, on loopback only",
 			"c100k serve --public-topics 'news.*' --origin https://example.com",
 			"c100k serve --config /etc/c100k.yaml --log-level debug",
 			"c100k serve --upstream http://127.0.0.1:3000            # in front of an application",
-			"c100k serve --workers auto --max-conns 100000            # as many processes as that needs",
+			"c100k serve --workers auto --max-conns 100000           # as many processes as that needs",
 			"C100K_API_KEY_FILE=/run/secrets/key c100k serve --admin 0.0.0.0:9100",
 		},
-		long: `Nothing is open that was not configured open. Settings come from defaults < --config FILE < environment < flags.
+		long: `Without --dev, nothing is open that was not configured open.
+Settings come from defaults < --config FILE < environment < flags.
 
-With --workers N, a parent starts N processes that share the public port, joins them by a bus of their own, starts those again that die, and answers for all on
-the admin port. The kernel deals connections to them by a hash, so each takes an even share of --max-conns and a tenth more, and counts --max-conns-per-ip for
-itself. Signals and the API go to the parent.
+With --workers N, a parent starts N processes that share the public port, joins them by a bus of
+their own, restarts those that die, and answers for all of them on the admin port. The kernel deals
+connections to them by a hash, so each takes an even share of --max-conns and a tenth more, and
+counts --max-conns-per-ip for itself. Signals and the API go to the parent.
 
-Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the configuration, all or nothing.
-Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus, 78 invalid configuration.`,
+Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the
+configuration, all or nothing.
+Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus,
+78 invalid configuration.`,
 		args: arguments(0, 0, "no arguments"),
 		run:  func(ctx context.Context, c call) error { return (&serving{app: a, call: c}).run(ctx) },
 	})
@@ -53,13 +57,18 @@ type serving struct {
 	level  slog.LevelVar
 	format string // of the log: "text" or "json"
 	log    *slog.Logger
+	greet  bool // on a terminal
 	node   node
 }
 
 func (s *serving) run(ctx context.Context) error {
 	s.level.Set(levelOf(s.Options.LogLevel))
 	s.format = logFormat(s.Options.LogFormat, s.terminal(s.stderr))
-	s.log = newLogger(s.stderr, s.format, &s.level)
+	s.log = s.openLog(s.format, &s.level)
+	s.greet = s.terminal(s.stdout)
+	if s.greet { // a terminal that takes nothing must not keep the node from serving
+		s.stdout = s.enqueue(s.stdout, func(uint64) []byte { return nil })
+	}
 	slog.SetDefault(s.log)
 	config, err := s.nodeConfig(s.call)
 	if err != nil {
@@ -98,9 +107,8 @@ func (s *serving) nodeConfig(c call) (server.Config, error) {
 	config.Logger = s.log
 	config.ReturnMemory = true
 	config.OnListen = func(public, admin net.Addr) {
-		if s.terminal(s.stdout) {
-			// A terminal that went away is nobody to greet.
-			_, _ = fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin))
+		if s.greet {
+			fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin))
 		}
 		notify(daemon.SdNotifyReady)
 	}

@@ -284,7 +284,7 @@ func TestRealNode(t *testing.T) {
 	}
 	busy := newProgram("serve", "--listen", public, "--admin", "")
 	busy.newNode = newNode
-	if code, _, errs := busy.exec(t); code != 3 || !strings.Contains(errs, "address already in use") {
+	if code, _, errs := busy.exec(t); code != 3 || !strings.HasPrefix(errs, "c100k: cannot listen on ") || !strings.Contains(errs, "address already in use") {
 		t.Errorf("second node: %d %s", code, errs)
 	}
 	p.signal <- syscall.SIGTERM

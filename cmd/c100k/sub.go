@@ -29,9 +29,8 @@ const (
 func (a *app) sub() *cobra.Command {
 	return a.command(verb{
 		path: "sub", use: "sub TOPIC...", short: "Prints what is published to topics, one message a line",
-		long: `With one topic a line is the message; with several it is the topic, a tab and the message.
-A lost connection is made again with growing pauses; messages published in between are missed.
-Ctrl-C ends it with exit code 0.`,
+		long: `With one topic, a line is the message; with several, it is the topic, a tab and the message.
+Reconnects with growing pauses; messages published meanwhile are missed. Ctrl-C: exit code 0.`,
 		examples: []string{
 			"c100k sub news",
 			"c100k sub news sports --json | jq .data",

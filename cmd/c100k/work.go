@@ -18,8 +18,9 @@ func (a *app) work(link *workers.Link) int {
 	signal.Ignore(syscall.SIGHUP) // a reload comes over the link
 	ctx, stop := a.interruptible(context.Background())
 	defer stop()
+	defer a.closeLog()
 	err := workers.Work(ctx, link, workers.WorkOptions{NewLogger: func(format string, level *slog.LevelVar) *slog.Logger {
-		return newLogger(a.stderr, format, level)
+		return a.openLog(format, level)
 	}})
 	if err != nil {
 		return exitFailure

@@ -1,12 +1,13 @@
 // Package auth is whom a connection speaks for, and what it may do.
 //
 // There are only a few types. A [Principal] is a client that was identified: a subject, its rights,
-// and when they end. [Rights] answers whether it may subscribe or publish; [Public] is the rights of a
-// node that knows nobody. [Principals] holds the principals of one loop, so that a session keeps an
-// index of four bytes and an anonymous one costs nothing more.
+// and when they end. [Rights] answers whether it may subscribe or publish; [Public] is the rights
+// of a node that knows nobody. [Principals] holds the principals of one loop, so that a session
+// keeps an index of four bytes and an anonymous one costs nothing more.
 //
-// A principal is made by whoever identifies the client, on any goroutine, and is immutable from then
-// on. It reaches the protocol of a connection as the value of a request that waits (package edge).
+// A principal is made by whoever identifies the client, on any goroutine, and is immutable from
+// then on. It reaches the protocol of a connection as the value of a request that waits (package
+// edge).
 package auth
 
 import (
@@ -23,8 +24,8 @@ type Rights interface {
 	MayPublish(topic string) bool
 }
 
-// Principal is a client that was identified. A nil *Principal is a client that was not: who receives
-// one decides by its own rules for those.
+// Principal is a client that was identified. A nil *Principal is a client that was not: who
+// receives one decides by its own rules for those.
 type Principal struct {
 	Subject string        // a name for logs and patterns; it may be empty
 	Rights  Rights        // nil: none
@@ -96,8 +97,8 @@ func match(pattern, s string) bool {
 	return s == ""
 }
 
-// Principals holds the principals of one loop's sessions. The zero value is empty; a nil *Principals
-// is one that stays empty. Loop only.
+// Principals holds the principals of one loop's sessions. The zero value is empty; a nil
+// *Principals is one that stays empty. Loop only.
 type Principals struct{ slab netpoll.Slab[*Principal] }
 
 // Add keeps p for a session, and returns the index to keep there: 0 for nil. s must not be nil

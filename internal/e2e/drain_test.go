@@ -104,7 +104,7 @@ func TestDrain(t *testing.T) {
 			if !n.stats().Draining {
 				t.Error("the stats do not say so")
 			}
-			for _, request := range []string{upgradeRequest("/echo"), upgradeRequest("/ws?topic=t"), "GET /sse?topic=t HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\n\r\n"} {
+			for _, request := range []string{upgradeRequest("/echo"), upgradeRequest("/ws?topic=t"), "GET /sse?topic=t HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
 				p := dial(t, n.public)
 				p.send(request)
 				header, body := p.expectRefusal(503)
@@ -204,7 +204,7 @@ func TestUpstreamDrain(t *testing.T) {
 	app := application(t)
 	n := serve(t, "--upstream", app.URL, "--drain", "10s")
 	p := dial(t, n.public)
-	p.send("POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+	p.send("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\nabc")
 	n.eventually("the request is there", func() error {
 		if got := n.stats().Connections.Open["http"]; got != 1 {
 			return fmt.Errorf("%d", got)

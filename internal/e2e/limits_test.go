@@ -35,7 +35,7 @@ func TestMaxConns(t *testing.T) {
 			for range 5 {
 				inside = append(inside, n.upgrade(t, "/echo"))
 			}
-			for _, request := range []string{upgradeRequest("/echo"), "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "GET /sse?topic=a HTTP/1.1\r\nHost: h\r\n\r\n"} {
+			for _, request := range []string{upgradeRequest("/echo"), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /sse?topic=a HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
 				p := dial(t, n.public)
 				p.send(request)
 				if header, _ := p.expectRefusal(test.status); header.Get("Retry-After") == "" {

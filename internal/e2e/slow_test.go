@@ -150,9 +150,12 @@ func TestRSTStorm(t *testing.T) {
 		func(p *peer) error {
 			return errors.Join(p.shakeHands("/echo"), p.tryFrame(false, ws.OpText, make([]byte, 5000)))
 		},
-		func(p *peer) error { _, err := p.Write([]byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")); return err },
 		func(p *peer) error {
-			_, err := p.Write([]byte("GET /sse?topic=storm HTTP/1.1\r\nHost: h\r\n\r\n"))
+			_, err := p.Write([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+			return err
+		},
+		func(p *peer) error {
+			_, err := p.Write([]byte("GET /sse?topic=storm HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 			return err
 		},
 	}

@@ -5,6 +5,7 @@ package edge
 import (
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Refusal is why a request is not served. Refusals are immutable; those of this package are
@@ -134,6 +135,9 @@ func (r *Refusal) Is(target error) bool {
 
 // Temporary tells whether the same request may succeed later.
 func (r *Refusal) Temporary() bool { return r.retryAfter > 0 }
+
+// RetryAfter is when the same request may succeed; 0: it will not.
+func (r *Refusal) RetryAfter() time.Duration { return time.Duration(r.retryAfter) * time.Second }
 
 // Error is the status and the reason in one line.
 func (r *Refusal) Error() string {

@@ -184,3 +184,18 @@ func headOf(r *http.Request) ([]byte, *Refusal) {
 	b.WriteString("\r\n")
 	return b.Bytes(), nil
 }
+
+// UpgradeRequested is Head.UpgradeRequested for a request that net/http has parsed: what a loop
+// finds in its head after TakeRequest. It is true as well for a head that the loop would refuse.
+func UpgradeRequested(r *http.Request) bool {
+	if r.Header.Get("Upgrade") == "" {
+		return false
+	}
+	head, refusal := headOf(r)
+	if refusal != nil {
+		return true
+	}
+	var h Head
+	_, refusal = ParseHead(&h, head, Limits{})
+	return refusal != nil || h.UpgradeRequested()
+}

@@ -19,8 +19,8 @@ func (e *Endpoint) Protocols(gap func(dst []byte, f broadcast.Form, topic string
 	}
 }
 
-// roleProtocol is one of the three roles. A connection of any of them drains, is closed, and gets what
-// it is sent, as the session does that it belongs to.
+// roleProtocol is one of the three roles. A connection of any of them drains, is closed, and gets
+// what it is sent, as the session does that it belongs to.
 type roleProtocol struct {
 	netpoll.Handler
 	*Endpoint

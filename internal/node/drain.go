@@ -107,14 +107,14 @@ func (r *reactor) drainTo(l *netpoll.Loop, left float64) {
 	})
 }
 
-// stays tells whether c is a stream that has not been told to go. A request head is none: it will be
-// answered 503, and its own deadline bounds it.
+// stays tells whether c is a stream that has not been told to go. A request head is none: it will
+// be answered 503, and its own deadline bounds it.
 func (r *reactor) stays(c *netpoll.Conn) bool {
 	return !c.Closing() && r.protocols.At(c.Role()) != nil
 }
 
-// Kick ends a connection because an operator asked for it, and tells whether it was there. The error
-// is ErrBusy.
+// Kick ends a connection because an operator asked for it, and tells whether it was there. The
+// error is ErrBusy.
 func (n *Node) Kick(id netpoll.ID) (found bool, err error) {
 	i := id.Loop() - n.cfg.LoopBase
 	if i < 0 || i >= len(n.reactors) {

@@ -15,13 +15,14 @@ import (
 // makeHTTP makes the net/http server that gets what belongs to no protocol.
 func (n *Node) makeHTTP() {
 	n.fallback = edge.NewListener(edge.ListenerOptions{
-		HeadTimeout: n.cfg.HTTPHeaderTimeout, Release: n.cfg.Admission.Release, Refused: n.refused,
+		Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts,
+		HeadTimeout: n.cfg.HTTPHeaderTimeout, BodyTimeout: n.cfg.HTTPBodyTimeout, Release: n.cfg.Admission.Release, Refused: n.refused,
 	})
 	n.http = &http.Server{
 		Handler:           http.HandlerFunc(n.serveHTTP),
 		ReadHeaderTimeout: n.cfg.HTTPHeaderTimeout,
 		IdleTimeout:       n.cfg.HTTPIdleTimeout,
-		MaxHeaderBytes:    edge.HeadBytesMax,
+		MaxHeaderBytes:    max(n.cfg.HeadLimits.HeadBytes, edge.HeadBytesMax),
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 		ConnState:         n.connState,
 	}
@@ -52,10 +53,14 @@ func (n *Node) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveProtocol serves a request that belongs to a protocol; false if it belongs to none. The path is
-// compared as reactor.route does, otherwise each would hand the request to the other without end.
+// serveProtocol serves a request that belongs to a protocol; false if it belongs to none. The path
+// is compared as reactor.partOf does, otherwise each would hand the request to the other without
+// end.
 func (n *Node) serveProtocol(w http.ResponseWriter, r *http.Request) bool {
-	if row, ours := n.table.ByPath(r.URL.EscapedPath()); ours {
+	if row, ours := n.table.ByPath(r.URL.EscapedPath(), func() bool { return edge.UpgradeRequested(r) }); ours {
+		if f := n.table.Row(row).HTTP; f != nil && f(w, r) {
+			return true
+		}
 		n.takeOver(n.table.Row(row), w, r)
 		return true
 	}
@@ -96,8 +101,8 @@ func (n *Node) Mount() http.Handler {
 }
 
 // Other is who answers a request that belongs to no protocol. Mounted in another server, a node has
-// connections that were that server's, and further requests on them are for its handler; a node with
-// a port of its own has none of those, and own answers.
+// connections that were that server's, and further requests on them are for its handler; a node
+// with a port of its own has none of those, and own answers.
 func (n *Node) Other(own http.Handler) http.Handler {
 	from := n.foreign.Load()
 	switch {

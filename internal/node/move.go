@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Adopt gives a socket to the loop with the fewest connections. Its next bytes are a request head, or
-// first and then they. fd and tag are the loop's from here on; if it cannot take them, the socket is
-// closed and the tag released. first is kept.
+// Adopt gives a socket to the loop with the fewest connections. Its next bytes are a request head,
+// or first and then they. fd and tag are the loop's from here on; if it cannot take them, the
+// socket is closed and the tag released. first is kept.
 func (n *Node) Adopt(fd int, tag uint32, first []byte) {
 	least := n.reactors[0].loop.Remote()
 	for _, r := range n.reactors[1:] {
@@ -23,7 +23,12 @@ func (n *Node) Adopt(fd int, tag uint32, first []byte) {
 
 // AdoptOn is Adopt for a loop of the caller's choice, in RoleHead or RoleReturned.
 func (n *Node) AdoptOn(loop *netpoll.Remote, role netpoll.Role, fd int, tag uint32, first []byte) {
-	if !loop.Post(func(l *netpoll.Loop) { l.Adopt(fd, role, tag, first) }) {
+	n.adoptOn(loop, func(l *netpoll.Loop) { l.Adopt(fd, role, tag, first) }, fd, tag)
+}
+
+// adoptOn has a loop adopt a socket.
+func (n *Node) adoptOn(loop *netpoll.Remote, adopt func(*netpoll.Loop), fd int, tag uint32) {
+	if !loop.Post(adopt) {
 		unix.Close(fd)
 		n.cfg.Admission.Release(tag)
 	}
@@ -39,8 +44,13 @@ func (n *Node) Move(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first
 	case int(loop) >= len(n.reactors):
 		return false
 	}
-	if fd, tag, ok := Detach(l, c); ok {
-		n.AdoptOn(n.reactors[loop].loop.Remote(), RoleHead, fd, tag, first)
+	tag, to := c.Tag(), n.reactors[loop].loop.Remote()
+	switch fd, moved := l.DetachLayered(c); {
+	case fd < 0:
+	case moved == nil:
+		n.AdoptOn(to, RoleHead, fd, tag, first)
+	default: // its layer comes along
+		n.adoptOn(to, func(l *netpoll.Loop) { l.AdoptLayered(fd, RoleHead, tag, moved, first) }, fd, tag)
 	}
 	return true
 }

@@ -2,15 +2,15 @@
 // them, and a stock net/http server for the requests that belong to no protocol.
 //
 // There are only a few types. [Config] says what a node is made of, above all its rows of package
-// proto: one for each protocol. [Node] is the node: make it with [New], run it with [Node.Start], end
-// it with [Node.Close]. Inside, a reactor is one loop with its protocols and its part of the topics,
-// and a sink is where that part meets the loop's connections.
+// proto: one for each protocol. [Node] is the node: make it with [New], run it with [Node.Start],
+// end it with [Node.Close]. Inside, a reactor is one loop with its protocols and its part of the
+// topics, and a sink is where that part meets the loop's connections.
 //
 // What a connection goes through: the acceptor admits it and gives it to the loop with the fewest
 // connections (Node.Listen), or net/http gives it up in a handler (Node.Mount, takeover.go). On its
 // loop it is a request head (RoleHead) until the head is complete. Then the protocol that the path
-// belongs to serves it on the same socket, or it leaves the loop for net/http on the same port, which
-// can give it back.
+// belongs to serves it on the same socket, or it leaves the loop for net/http on the same port,
+// which can give it back.
 //
 // A package that serves clients is put on a node in three ways, all by the same row: package server
 // has it in its list of rows; a server of its own calls New with that row and Listen; mounted in a
@@ -63,6 +63,9 @@ type Config struct {
 	Generation uint32
 	// IO chooses how loops read and write. The zero value is netpoll.IOAuto.
 	IO netpoll.IOMode
+	// Layer makes loop i's layer, which all connections that the node accepts have below their
+	// protocols. Nil: they are plain.
+	Layer func(loop int) netpoll.Layer
 
 	// Topics makes a hub that all protocols share. Its Shards, Encoders, Wake and Now are filled in.
 	// Nil: the process has no topics.
@@ -77,13 +80,20 @@ type Config struct {
 	Moved func()
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
+	// HeadLimits bounds request heads. The zero value is edge's default.
+	HeadLimits edge.Limits
+	// Hosts are the values of Host that are served. The zero value allows all.
+	Hosts edge.HostRules
+	// Temporary may answer a temporary refusal in another form: see edge.Config. It may be nil.
+	Temporary func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
 	// Refused hears of each refused request, on any goroutine. It may be nil.
 	Refused func(*edge.Refusal)
 
-	// Ask finds out who a client is whose protocol has answered edge.Wait, on any goroutine: the
-	// value that it answers the ticket with is an *auth.Principal, nil for a client that is nobody in
-	// particular. It is called on the loop and must not block. Abandoned hears of tickets that need no
-	// answer any more. See edge.Config. Nil: no protocol may answer edge.Wait.
+	// Ask finds out who a client is whose protocol has answered edge.Wait and has no Ask of its own:
+	// the value that it answers the ticket with, on any goroutine, is an *auth.Principal, nil for a
+	// client that was not identified. It is called on the loop and must not block. Abandoned hears of
+	// tickets that need no answer any more. See edge.Config. Nil: only protocols with an Ask of their
+	// own may answer edge.Wait.
 	Ask       func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket)
 	Abandoned func(l *netpoll.Loop, t edge.Ticket)
 
@@ -97,6 +107,8 @@ type Config struct {
 	// HTTPHeaderTimeout and HTTPIdleTimeout bound a later head on a connection of net/http, and the
 	// time between two requests; 0 means no limit.
 	HTTPHeaderTimeout, HTTPIdleTimeout time.Duration
+	// HTTPBodyTimeout bounds the body of a request to net/http in all; 0 means no limit.
+	HTTPBodyTimeout time.Duration
 
 	// Alive is called every AliveEvery while all loops run, by a goroutine that has nothing else to
 	// do; a loop that is stuck in a call keeps it from being called. It may be nil. AliveEvery is also
@@ -180,7 +192,7 @@ func (n *Node) makeLoops() error {
 	}
 	var err error
 	n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
-		Loops: loops, Role: RoleHead, Admit: n.admit, Discard: n.cfg.Admission.Release,
+		Loops: loops, Role: RoleHead, Layered: n.cfg.Layer != nil, Admit: n.admit, Discard: n.cfg.Admission.Release,
 		Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
 		OnExhausted: func(err error) {
 			n.log.Warn("no descriptor left for a new connection; the listener pauses", "err", err)
@@ -338,8 +350,8 @@ func (n *Node) Count(transport string) *proto.Count {
 	return n.counts[len(n.counts)-1]
 }
 
-// Heads is how many requests on loop i wait for an answer of Config.Ask, and how many bytes are kept
-// of requests that wait or have not arrived whole.
+// Heads is how many requests on loop i wait for an answer of Config.Ask, and how many bytes are
+// kept of requests that wait or have not arrived whole.
 func (n *Node) Heads(i int) (waiting, heldBytes int) {
 	for _, h := range n.reactors[i].heads {
 		waiting += h.Waiting()
@@ -348,8 +360,8 @@ func (n *Node) Heads(i int) (waiting, heldBytes int) {
 	return waiting, heldBytes
 }
 
-// Accepted is how many connections were accepted so far, and how many of them were turned away because
-// no descriptor was left.
+// Accepted is how many connections were accepted so far, and how many of them were turned away
+// because no descriptor was left.
 func (n *Node) Accepted() (accepted, turnedAway uint64) {
 	return n.acceptor.Accepted(), n.acceptor.TurnedAway()
 }

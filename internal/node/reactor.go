@@ -43,6 +43,9 @@ func (r *reactor) make(n *Node, i int) error {
 		Hold:       hold(n.cfg.Loops),
 		Logger:     n.log,
 	}
+	if n.cfg.Layer != nil {
+		opt.Layer = n.cfg.Layer(i)
+	}
 	if f := n.cfg.AfterFlush; f != nil {
 		opt.AfterFlush = func(*netpoll.Loop) { f(i) }
 	}
@@ -86,25 +89,31 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 		RoleReturned: func(p *proto.Part) proto.Route { return p.ServeReturned },
 	}
 	for role := range rolesOwn {
-		route := r.route(n.table, serve[role])
+		serve := serve[role]
 		r.configs[role] = edge.Config{
+			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Temporary: n.cfg.Temporary,
 			Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
 			Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
-				return route(l, c, h, rest, nil)
+				part := r.partOf(n.table, h)
+				if part == nil {
+					return edge.NotOurs
+				}
+				return serve(part)(l, c, h, rest, nil)
 			},
 			Ask: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket) {
-				if p := r.partOf(n.table, h); p.Ask != nil {
-					p.Ask(l, c, h, t)
+				if part := r.partOf(n.table, h); part.Ask != nil {
+					part.Ask(l, c, h, t)
 				} else {
 					n.cfg.Ask(l, c, h, t)
 				}
 			},
 			Resume: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision {
-				who, identified := value.(*auth.Principal)
-				if p := r.partOf(n.table, h); p.Resume != nil && !identified {
-					return p.Resume(l, c, h, rest, value)
+				part := r.partOf(n.table, h)
+				if part.Resume != nil {
+					return part.Resume(l, c, h, rest, value)
 				}
-				return route(l, c, h, rest, who)
+				who, _ := value.(*auth.Principal)
+				return serve(part)(l, c, h, rest, who)
 			},
 			Abandoned: n.cfg.Abandoned,
 		}
@@ -113,22 +122,13 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 	}
 }
 
-// partOf is the part of the protocol that serves a request's path; there is one.
+// partOf is the protocol that a request belongs to, nil if it belongs to none. The path is compared
+// as it was sent: one with an escaped letter names another resource, and goes to net/http.
 func (r *reactor) partOf(t *proto.Table, h *edge.Head) *proto.Part {
-	row, _ := t.ByPath(string(h.Path()))
-	return r.protocols.Part(row)
-}
-
-// route gives a request to the protocol that its path belongs to. The path is compared as it was
-// sent: one with an escaped letter names another resource, and goes to net/http.
-func (r *reactor) route(t *proto.Table, serve func(*proto.Part) proto.Route) proto.Route {
-	return func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
-		row, ours := t.ByPath(string(h.Path()))
-		if !ours {
-			return edge.NotOurs
-		}
-		return serve(r.protocols.Part(row))(l, c, h, rest, who)
+	if row, ours := t.ByPath(string(h.Path()), h.UpgradeRequested); ours {
+		return r.protocols.Part(row)
 	}
+	return nil
 }
 
 // phaseSix is phase 6 of a turn: what protocols do before, topics, what protocols do behind.

@@ -8,9 +8,9 @@ import (
 	"c100k/netpoll"
 )
 
-// sink is one loop's broadcast.Sink. A member's number is its connection's slot. A member leaves its
-// shard before its slot is free for another connection, so the number always means the same one.
-// Loop only.
+// sink is one loop's broadcast.Sink. A member's number is its connection's slot. A member leaves
+// its shard before its slot is free for another connection, so the number always means the same
+// one. Loop only.
 type sink struct {
 	loop      *netpoll.Loop
 	protocols *proto.Protocols

@@ -8,8 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// Count counts the connections, or clients, of one transport. Any goroutine. Connections come and go
-// rarely next to messages, so an atomic addition for each costs little.
+// Count counts the connections, or clients, of one transport. Any goroutine. Connections come and
+// go rarely next to messages, so an atomic addition for each costs little.
 type Count struct {
 	opened atomic.Uint64
 	closed [netpoll.ReasonCount]atomic.Uint64

@@ -8,8 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// Protocols are those of one loop, by role. A role without one has nil everywhere: that of a request
-// head, for example. Loop only once the loop runs.
+// Protocols are those of one loop, by role. A role without one has nil everywhere: that of a
+// request head, for example. Loop only once the loop runs.
 type Protocols struct {
 	protocols [netpoll.RolesMax]Protocol
 	members   [netpoll.RolesMax]Members
@@ -17,8 +17,8 @@ type Protocols struct {
 	parts     []Part
 }
 
-// Make makes all protocols of the table on one loop. place has what they share; counts has one Count
-// for each of Table.Transports. The handlers of the loop, by role, are put into handlers.
+// Make makes all protocols of the table on one loop. place has what they share; counts has one
+// Count for each of Table.Transports. The handlers of the loop, by role, are put into handlers.
 func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]netpoll.Handler) (*Protocols, error) {
 	p := &Protocols{}
 	place.Table = t
@@ -27,7 +27,7 @@ func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]n
 		place := place
 		place.Role, place.Form, place.Count = row.role, row.form, counts[row.transport]
 		part := row.New(&place)
-		if len(part.Protocols) != row.Roles || len(row.Paths) > 0 && part.Serve == nil {
+		if len(part.Protocols) != row.Roles || (len(row.Paths) > 0 || row.AnyPath) && part.Serve == nil {
 			return nil, fmt.Errorf("protocol %q: New made %d of %d roles, and serves requests: %v",
 				row.Name, len(part.Protocols), row.Roles, part.Serve != nil)
 		}

@@ -61,9 +61,10 @@ type LastWord interface {
 	Panicked(l *netpoll.Loop, c *netpoll.Conn)
 }
 
-// Route serves a request whose head is complete, on the loop. Its result and its arguments are those
-// of edge.Config.Route; who is the client where it was identified, else nil. It may answer edge.Wait
-// where the node can ask who a client is, and is then called again with the answer.
+// Route serves a request whose head is complete, on the loop. Its result and its arguments are
+// those of edge.Config.Route; who is the client where it was identified, else nil. It may answer
+// edge.Wait where Part.Ask or the node can find out more; then it is called again with the answer,
+// or Part.Resume is.
 type Route func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision
 
 // Row describes one protocol to a process.
@@ -83,7 +84,8 @@ type Row struct {
 	// decoding. No other row may have one of them.
 	Paths []string
 
-	// AnyPath makes the protocol serve every path that no row has in Paths. At most one row has it.
+	// AnyPath makes the row serve also the requests for another protocol on the connection
+	// (edge.Head.UpgradeRequested) that are for a path of no row. One row of a table may have it.
 	AnyPath bool
 
 	// Roles is how many roles the protocol has; 0 means 1.
@@ -100,8 +102,8 @@ type Row struct {
 	// where Part.Serve judges it like any other. Any goroutine. Nil refuses nothing.
 	Judge func(r *http.Request) *edge.Refusal
 
-	// HTTP answers ordinary requests that belong to the protocol although they are for none of
-	// Paths, such as those for its script. False: it has not answered. Any goroutine. Nil: there are
+	// HTTP answers ordinary requests that belong to the protocol, such as those for its script or the
+	// preflight of a browser. False: it has not answered. Any goroutine. Nil: there are
 	// none.
 	HTTP func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -150,8 +152,9 @@ type Part struct {
 	// Serve.
 	ServeReturned Route
 
-	// Ask is edge.Config.Ask for the requests about which Serve answers edge.Wait; Resume gets their
-	// answers. Both or none. Nil: the node asks who the client is, and calls Serve again.
+	// Ask and Resume are those of edge.Config for the requests of the row about which it answers
+	// edge.Wait. With Ask nil the node's own is asked, and with Resume nil Serve is called with the
+	// principal that the answer is.
 	Ask    func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket)
 	Resume func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision
 

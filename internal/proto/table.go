@@ -14,15 +14,12 @@ import (
 type Table struct {
 	rows       []numbered
 	paths      map[string]int // index of the row
+	any        int            // index of the row for upgrades to any other path, or -1
 	encoders   []broadcast.Encoder
 	formLabels []int    // index in transports, by form
 	transports []string // labels, in the order of the first row that has each
 	roles      netpoll.Role
-	anyPath    int // index of the row that serves all other paths, or noRow
 }
-
-// noRow stands for a row that is not there.
-const noRow = -1
 
 // numbered is a row with its first role and form.
 type numbered struct {
@@ -32,10 +29,10 @@ type numbered struct {
 	transport int // index in Table.transports
 }
 
-// NewTable gives numbers to the rows: roles from first on, and wire forms from 0 on. The error names
-// the row that conflicts with another, or that there is no number left for.
+// NewTable gives numbers to the rows: roles from first on, and wire forms from 0 on. The error
+// names the row that conflicts with another, or that there is no number left for.
 func NewTable(first netpoll.Role, rows []Row) (*Table, error) {
-	t := &Table{paths: map[string]int{}, anyPath: noRow, roles: first}
+	t := &Table{paths: map[string]int{}, any: -1, roles: first}
 	for i, row := range rows {
 		if err := t.add(i, row); err != nil {
 			return nil, fmt.Errorf("protocol %q: %w", row.Name, err)
@@ -56,17 +53,17 @@ func (t *Table) add(i int, row Row) error {
 	case len(t.encoders)+len(row.Encoders) > broadcast.FormsMax:
 		return fmt.Errorf("no wire form is left: a hub has %d", broadcast.FormsMax)
 	}
-	if row.AnyPath {
-		if t.anyPath != noRow {
-			return fmt.Errorf("any path is served by protocol %q", t.rows[t.anyPath].Name)
-		}
-		t.anyPath = i
-	}
 	for _, path := range row.Paths {
 		if other, taken := t.paths[path]; taken {
 			return fmt.Errorf("path %q is that of protocol %q", path, t.rows[other].Name)
 		}
 		t.paths[path] = i
+	}
+	if row.AnyPath {
+		if t.any >= 0 {
+			return fmt.Errorf("protocol %q has all paths of no other row already", t.rows[t.any].Name)
+		}
+		t.any = i
 	}
 	label := slices.Index(t.transports, row.Transport)
 	if label < 0 {
@@ -93,12 +90,14 @@ func (t *Table) Rows() int { return len(t.rows) }
 // Row is the protocol with that index.
 func (t *Table) Row(i int) *Row { return &t.rows[i].Row }
 
-// ByPath is the index of the protocol that a path belongs to; the path is as it was sent.
-func (t *Table) ByPath(path string) (row int, ok bool) {
-	if row, ok = t.paths[path]; ok {
-		return row, true
+// ByPath is the index of the protocol that a request belongs to; the path is as it was sent.
+// upgrade is asked, where that matters, whether the request is for another protocol on its
+// connection.
+func (t *Table) ByPath(path string, upgrade func() bool) (row int, ok bool) {
+	if row, ok = t.paths[path]; ok || t.any < 0 {
+		return row, ok
 	}
-	return t.anyPath, t.anyPath != noRow
+	return t.any, upgrade()
 }
 
 // Role is the first role of the protocol of that name; ok is false if there is none.

@@ -13,6 +13,7 @@ import (
 // Options say what a Node is made of.
 type Options struct {
 	Seed           uint64 // of the faked kernel's chaos; 0 for none
+	Layered        bool   // the clients speak netpolltest.XORLayer; transcripts say what is in it
 	Encoders       []broadcast.Encoder
 	Policy         broadcast.Policy
 	OutboxBytesMax int
@@ -77,6 +78,10 @@ func NewNode(t testing.TB, o Options) *Node {
 		},
 		OnPanic:   o.OnPanic,
 		OnRelease: func(_ uint32, r netpoll.Reason) { n.Reasons = append(n.Reasons, r) },
+	}
+	if o.Layered {
+		lo.Layer = new(netpolltest.XORLayer)
+		lo.Wire = func() netpolltest.Wire { return new(netpolltest.XOR) }
 	}
 	lo.Handlers = o.Handlers(n)
 	for i, h := range lo.Handlers {

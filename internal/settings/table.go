@@ -32,13 +32,13 @@ func Table(o *Options) []Setting {
 func publicRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "dev", Field: "Dev", Value: toggle(&n.Dev),
-			Help: "for a laptop: on loopback, anyone may subscribe and publish; /echo, /broadcast and the demo page are on"},
+			Help: "development mode: listens on loopback, anyone may subscribe and publish; turns on /echo, /broadcast and the demo page"},
 		{Name: "listen", Field: "Listen", Arg: "HOST:PORT", Value: text(&n.Listen, "HOST:PORT"), Default: ":8080, with --dev 127.0.0.1:8080",
-			Example: `":8080"`, Help: "the public port: every transport and plain HTTP"},
+			Example: `":8080"`, Help: "address of the public port: every transport and plain HTTP"},
 		{Name: "admin", Field: "Admin", Value: text(&n.Admin, "HOST:PORT"),
-			Help: "health, metrics and the publish API; empty turns it off"},
+			Help: "address of the admin port: health, metrics and the HTTP API; empty: no admin port"},
 		{Name: "workers", Field: "Workers", Value: countOrAuto(&n.Workers, server.WorkersAuto), Unit: "processes",
-			Help: "processes that share the public port; auto: as many as --max-conns needs, where one may not open enough files"},
+			Help: "processes that share the public port; auto: as many as --max-conns needs if one may not open enough files"},
 		{Name: "loops", Field: "Loops", Value: countOrAuto(&n.Loops, 0), Unit: "event loops", Default: "auto: the cores, dealt out to the workers",
 			Help: "event loops in each worker"},
 	}
@@ -48,32 +48,38 @@ func limitRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "max-conns", Field: "MaxConns", Value: countOrAuto(&n.MaxConns, 0), Unit: "connections",
 			Default: "auto: what the limit on open files allows, for each worker",
-			Help:    "connections of all workers together; beyond it new ones get 503 and Retry-After"},
+			Help:    "limit on connections, over all workers; new ones beyond it get 503 and Retry-After"},
 		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
-			Help: "connections one address may hold, in each worker; beyond it 429"},
+			Help: "limit on connections of one address, in each worker; new ones beyond it get 429"},
+		{Name: "max-head", Field: "MaxHead", Value: size(&n.MaxHead), Unit: "bytes",
+			Help: "largest request head (cookies and other header fields), up to 64KiB; larger: 431"},
+		{Name: "max-requests", Field: "MaxRequests", Value: count(&n.MaxRequests), Unit: "requests",
+			Help: "requests for the API, files or --upstream at one time, in each worker; beyond it 503"},
 		{Name: "max-message", Field: "MaxMessage", Value: size(&n.MaxMessage), Unit: "bytes",
-			Help: "largest message a client may send; larger: close 1009, and never more memory than that"},
+			Help: "limit on the size of a client's message; a larger one closes the connection with 1009"},
 		{Name: "rate", Field: "Rate", Value: rate(&n.Rate), Unit: "messages a second",
-			Help: "what a connection may send on average; beyond it close 1008"},
+			Help: "limit on the average rate of a connection's messages; beyond it the connection is closed with 1008"},
 		{Name: "rate-burst", Field: "RateBurst", Value: countOrAuto(&n.RateBurst, 0), Unit: "messages", Default: "auto: one second of --rate",
-			Help: "what a connection may send at once before --rate counts"},
+			Help: "messages that a connection may send at once before --rate applies"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
-			Help: "what a connection may lag behind"},
+			Help: "limit on the unsent output of a connection"},
 		{Name: "slow-consumer", Field: "SlowConsumer", Value: choice(&n.SlowConsumer, server.SlowDisconnect, server.SlowDropOldest, server.SlowDropNewest),
-			Arg: "POLICY", Help: "beyond --outbox: disconnect, drop-oldest or drop-newest; always counted, never silent"},
+			Arg: "POLICY", Help: "what happens beyond --outbox: disconnect, drop-oldest or drop-newest; drops are counted and announced"},
 	}
 }
 
 func timeRows(n *server.Config) []Setting {
 	return []Setting{
 		{Name: "handshake-timeout", Field: "HandshakeTimeout", Value: duration(&n.HandshakeTimeout),
-			Help: "from accept to the end of the request head"},
+			Help: "time from accept to the end of the request head"},
+		{Name: "body-timeout", Field: "BodyTimeout", Value: durationOrOff(&n.BodyTimeout, "off"),
+			Help: "time for the body of a request to the API or --upstream; 10s without a byte of it end it earlier: 408"},
 		{Name: "ping-interval", Field: "PingInterval", Value: durationOrOff(&n.PingInterval, "off"),
-			Help: "heartbeat of a quiet connection; off: none"},
+			Help: "time without traffic after which a heartbeat is sent; off: no heartbeats"},
 		{Name: "ping-timeout", Field: "PingTimeout", Value: duration(&n.PingTimeout),
-			Help: "a peer that has not answered a heartbeat by then is closed"},
+			Help: "time to answer a heartbeat; then the connection is closed"},
 		{Name: "drain", Field: "Drain", Value: durationOrOff(&n.Drain, "0s"),
-			Help: "time over which connections are let go of, spread evenly, at a stop; 0s: at once"},
+			Help: "time over which connections are closed, evenly, when the node stops; 0s: at once"},
 	}
 }
 
@@ -83,12 +89,14 @@ func accessRows(n *server.Config) []Setting {
 			Help: "networks whose X-Forwarded-For and PROXY header are believed"},
 		{Name: "origin", Field: "Origins", Value: texts(&n.Origins, "ORIGIN,..."), Default: "none: the host of the request", Example: "[https://example.com]",
 			Help: "allowed Origin values, for WebSocket and for HTTP: https://example.com, *.example.com, same-host, * for all"},
+		{Name: "host", Field: "Hosts", Value: texts(&n.Hosts, "NAME,..."), Default: "none: all, with --dev loopback names and IP addresses", Example: "[push.example.com]",
+			Help: "values of Host that are served, example.com or *.example.com; others get 421"},
 		{Name: "public-topics", Field: "PublicTopics", Value: texts(&n.PublicTopics, "PATTERN,..."), Example: `[news, "chat.*"]`,
 			Help: "topics that need no token; * in a pattern stands for any characters"},
 		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",
-			Help: "bearer key of the publish API; seen by everybody who can list processes, so better --api-key-file"},
+			Help: "bearer key of the HTTP API; visible in the list of processes, so prefer --api-key-file"},
 		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",
-			Help: "file with the bearer key of the publish API"},
+			Help: "file with the bearer key of the HTTP API"},
 		{Name: "demo-endpoints", Field: "DemoEndpoints", Value: toggle(&n.DemoEndpoints), Default: "off, with --dev on",
 			Help: "turns /echo and /broadcast on"},
 	}
@@ -101,26 +109,26 @@ func wiringRows(n *server.Config) []Setting {
 		{Name: "no-socketio", Field: "NoSocketIO", Value: toggle(&n.NoSocketIO),
 			Help: "turns /socket.io/ off"},
 		{Name: "socketio-v2", Field: "SocketIOV2", Value: toggle(&n.SocketIOV2),
-			Help: "lets clients of Socket.IO 2 in (Engine.IO 3)"},
+			Help: "accepts clients of Socket.IO 2 (Engine.IO 3) too"},
 		{Name: "io", Field: "IO", Value: choice(&n.IO, server.IOAuto, server.IOUring, server.IOSyscall),
 			Help: "how a turn's reads and writes reach the kernel; auto takes io_uring where it is allowed"},
 		{Name: "upstream", Field: "Upstream", Value: text(&n.Upstream, "URL"), Example: "http://127.0.0.1:3000",
-			Help: "server that gets every HTTP request that is not ours, as behind a reverse proxy"},
+			Help: "server to which all other HTTP requests are passed, as by a reverse proxy"},
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
-			Help: "directory whose files answer every HTTP request that is not ours"},
+			Help: "directory whose files answer all other HTTP requests"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
-			Help: "what joins nodes: memory, a node alone whose workers have a bus of their own, or nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST"},
+			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST"},
 	}
 }
 
 func logRows(o *Options) []Setting {
 	return []Setting{
 		{Name: "log-format", Value: choice(&o.LogFormat, "auto", "text", "json"), Default: "auto: text on a terminal, JSON otherwise",
-			Help: "form of the log lines", Commands: nodeCommands, File: true},
+			Help: "format of the log", Commands: nodeCommands, File: true},
 		{Name: "log-level", Value: choice(&o.LogLevel, "debug", "info", "warn", "error"),
 			Help: "least level that is logged", Commands: nodeCommands, File: true},
 		{Name: "config", Value: text(&o.ConfigFile, "FILE"),
-			Help: "YAML file with settings; environment and flags go above it", Commands: nodeCommands},
+			Help: "YAML file with settings; environment and flags override it", Commands: nodeCommands},
 	}
 }
 
@@ -133,22 +141,22 @@ func commandRows(o *Options) []Setting {
 			Default: "on if DATA is UTF-8"},
 		{Name: "binary", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.Binary), Help: "DATA is bytes",
 			Default: "on if DATA is not UTF-8"},
-		{Name: "repeat", Scope: "pub", Commands: pubCommand, Value: count(&pub.Repeat), Unit: "times", Help: "publish it so often; 0: until interrupted"},
+		{Name: "repeat", Scope: "pub", Commands: pubCommand, Value: count(&pub.Repeat), Unit: "times", Help: "times to publish it; 0: until interrupted"},
 		{Name: "rate", Scope: "pub", Commands: pubCommand, Value: rate(&pub.Rate), Unit: "messages a second",
 			Default: "off: as fast as they are answered", Help: "pace of --repeat"},
 
 		{Name: "url", Commands: subCommand, Value: text(&o.URL, "URL"), Help: "WebSocket address of the node"},
 		{Name: "json", Scope: "sub", Commands: subCommand, Value: toggle(&sub.JSON), Help: "print each message as JSON, with its topic, on one line"},
-		{Name: "count", Scope: "sub", Commands: subCommand, Value: count(&sub.Count), Unit: "messages", Default: "0: no end", Help: "end after so many messages"},
-		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "end with 1 when the connection is lost"},
+		{Name: "count", Scope: "sub", Commands: subCommand, Value: count(&sub.Count), Unit: "messages", Default: "0: no end", Help: "exit after so many messages"},
+		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "exit with 1 when the connection is lost"},
 
-		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections the box should hold"},
+		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections that this machine should hold"},
 		{Name: "workers", Scope: "doctor", Commands: []string{"doctor"}, Value: countOrAuto(&o.Doctor.Workers, 0), Unit: "processes",
 			Default: "auto: as many as the limit on open files asks for", Help: "processes of the node that share the port, as in serve"},
 		{Name: "with-load", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.WithLoad),
-			Help: "the load generator runs on the same box: both ends of each connection are reckoned with"},
+			Help: "the load generator runs on this machine too: count both ends of each connection"},
 		{Name: "json", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.JSON), Help: "print the report as JSON"},
 		{Name: "json", Scope: "version", Commands: []string{"version"}, Value: toggle(&o.Version.JSON), Help: "print it as JSON"},
-		{Name: "force", Scope: "config-init", Commands: []string{"config init"}, Value: toggle(&o.Init.Force), Help: "write over a file that is there"},
+		{Name: "force", Scope: "config-init", Commands: []string{"config init"}, Value: toggle(&o.Init.Force), Help: "overwrite an existing file"},
 	}
 }

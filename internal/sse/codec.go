@@ -32,7 +32,7 @@ func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials 
 	dst = appendDate(append(dst, "HTTP/1.1 200 OK"...), now)
 	// No Content-Length: the end of the connection is the end of the body (RFC 9112, 6.3), which
 	// Connection: close announces.
-	dst = append(dst, "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"...)
+	dst = append(dst, "\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"...)
 	if allowOrigin != "" {
 		dst = append(append(dst, "Access-Control-Allow-Origin: "...), allowOrigin...)
 		dst = append(dst, "\r\nVary: Origin\r\n"...)
@@ -42,6 +42,14 @@ func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials 
 	}
 	dst = append(dst, "\r\n"...)
 	return append(AppendRetry(dst, retry), heartbeat...)
+}
+
+// AppendRefusal appends a whole answer to an EventSource that cannot be served for now: a stream
+// that ends at once and says when to come back, because any status but 200 is final to an
+// EventSource (WHATWG HTML, 9.2.3). Any goroutine.
+func AppendRefusal(dst []byte, now time.Time, allowOrigin string, allowCredentials bool, retry time.Duration, reason string) []byte {
+	dst = AppendHead(dst, now, allowOrigin, allowCredentials, retry)
+	return append(append(append(dst, ": "...), reason...), "\n\n"...)
 }
 
 // appendRefusal appends the answer to a request that is not served. status may have more header

@@ -22,9 +22,12 @@ const (
 	formEnvelopeDeflated
 )
 
-func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int) (*prototest.Node, *Handler) {
+// layered has the clients of a node speak a layer below WebSocket.
+func layered(o *prototest.Options) { o.Layered = true }
+
+func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with ...func(*prototest.Options)) (*prototest.Node, *Handler) {
 	var h *Handler
-	n := prototest.NewNode(t, prototest.Options{
+	o := prototest.Options{
 		Seed:               seed,
 		Encoders:           []broadcast.Encoder{EncodeBare, EncodeBareDeflated, EncodeEnvelope, EncodeEnvelopeDeflated},
 		Policy:             policy,
@@ -52,8 +55,11 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int) (*prot
 			hs[1] = h
 			return hs
 		},
-	})
-	return n, h
+	}
+	for _, f := range with {
+		f(&o)
+	}
+	return prototest.NewNode(t, o), h
 }
 
 // publisher publishes to the hub, but to two topics that stand for a node in trouble.
@@ -95,9 +101,9 @@ func params(args []string) (p Params) {
 	return p
 }
 
-func cast(seed uint64, policy broadcast.Policy, outbox int) func(t *testing.T) prototest.Cast {
+func cast(seed uint64, policy broadcast.Policy, outbox int, with ...func(*prototest.Options)) func(t *testing.T) prototest.Cast {
 	return func(t *testing.T) prototest.Cast {
-		n, h := node(t, seed, policy, outbox)
+		n, h := node(t, seed, policy, outbox, with...)
 		return prototest.Cast{
 			Node: n, Role: 1,
 			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { h.Open(l, c, params(args)) },
@@ -150,6 +156,18 @@ func TestGaps(t *testing.T) {
 	prototest.Run(t, "testdata/slow/newest.txt", cast(0, broadcast.DropNewest, 200))
 	prototest.Run(t, "testdata/slow/oldest*.txt", cast(0, broadcast.DropOldest, 200))
 	prototest.Run(t, "testdata/slow/disconnect.txt", cast(0, broadcast.Disconnect, 200))
+}
+
+// TestTranscriptsBelowALayer: what clients say and get does not depend on a layer below.
+func TestTranscriptsBelowALayer(t *testing.T) {
+	prototest.Run(t, "testdata/*.txt", cast(0, broadcast.Disconnect, 1<<20, layered))
+	for seed := uint64(1); seed <= 5; seed++ {
+		prototest.Run(t, "testdata/enveloped.txt", cast(seed, broadcast.Disconnect, 1<<20, layered))
+		prototest.Run(t, "testdata/refused.txt", cast(seed, broadcast.Disconnect, 1<<20, layered))
+	}
+	prototest.Run(t, "testdata/slow/newest.txt", cast(0, broadcast.DropNewest, 200, layered))
+	prototest.Run(t, "testdata/slow/layered/oldest*.txt", cast(0, broadcast.DropOldest, 200, layered))
+	prototest.Run(t, "testdata/slow/disconnect.txt", cast(0, broadcast.Disconnect, 200, layered))
 }
 
 func TestSessionIsSmall(t *testing.T) {

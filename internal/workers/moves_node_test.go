@@ -37,7 +37,7 @@ func (r *running) exchange(request string) (status int, body string, err error) 
 }
 
 func pollRequest(method, sid, body string) string {
-	return fmt.Sprintf("%s /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", method, sid, len(body), body)
+	return fmt.Sprintf("%s /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", method, sid, len(body), body)
 }
 
 // session opens a session, and returns its id as a parameter.
@@ -118,7 +118,7 @@ func TestSessionsOfOneThatHangs(t *testing.T) {
 	goOn := func() { _ = syscall.Kill(home.PID, syscall.SIGCONT) }
 	defer goOn()
 	const many = 300
-	request := strings.Replace(pollRequest("GET", sid, ""), "Host: h", "Host: h\r\nX-Long: "+strings.Repeat("x", 7000), 1)
+	request := strings.Replace(pollRequest("GET", sid, ""), "Host: localhost", "Host: localhost\r\nX-Long: "+strings.Repeat("x", 7000), 1)
 	answers := make(chan string, many)
 	for range many {
 		go func() {

@@ -144,8 +144,8 @@ func FuzzOrders(f *testing.F) {
 	})
 }
 
-// FuzzDocument: a change or a failure from a link is one whole document of its type, the same when it is written and
-// read again, or an error.
+// FuzzDocument: a change or a failure from a link is one whole document of its type, the same when
+// it is written and read again, or an error.
 func FuzzDocument(f *testing.F) {
 	for _, v := range []any{Change{Config: someOrders().Config}, failureOf(server.ErrListen), Failure{Field: &server.FieldError{Field: "Listen"}}} {
 		text, err := json.Marshal(v)

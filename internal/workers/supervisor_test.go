@@ -370,8 +370,8 @@ func (r *running) hang(pid int) {
 	})
 }
 
-// TestStrangersAtThePublicAPI: strangers without a key that announce bodies and send none are answered, and take
-// nothing that a publisher with a key needs.
+// TestStrangersAtThePublicAPI: strangers without a key that announce bodies and send none are
+// answered, and take nothing that a publisher with a key needs.
 func TestStrangersAtThePublicAPI(t *testing.T) {
 	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
 	const strangers = 40 * 3 // more than the links of all workers together

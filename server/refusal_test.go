@@ -1,0 +1,204 @@
+// Tests of refusals: what the client is told, and what the operator.
+
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"c100k/internal/edge"
+)
+
+// plainConn is a client's connection to a node.
+type plainConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func dialNode(t *testing.T, s *Server) *plainConn {
+	t.Helper()
+	c, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &plainConn{c, bufio.NewReader(c)}
+}
+
+// answer sends a request and reads the whole answer; the connection stays open.
+func (c *plainConn) answer(t *testing.T, request string) *http.Response {
+	t.Helper()
+	fmt.Fprint(c, request)
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// ask sends a raw request to a node and returns the answer.
+func ask(t *testing.T, s *Server, request string) (*http.Response, string) {
+	t.Helper()
+	c := dialNode(t, s)
+	fmt.Fprint(c, request)
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func TestPreflights(t *testing.T) {
+	s := start(t, Config{PublicTopics: []string{"*"}, APIKey: "secret-secret", Origins: []string{"https://app.example"}})
+	const asked = "last-event-id, authorization, cache-control"
+	for _, path := range []string{"/sse", "/v1/publish", "/socket.io/"} {
+		request := "OPTIONS " + path + " HTTP/1.1\r\nHost: h\r\nOrigin: %s\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: " + asked + "\r\nConnection: close\r\n\r\n"
+		res, _ := ask(t, s, fmt.Sprintf(request, "https://app.example"))
+		h := res.Header
+		if res.StatusCode != 204 || h.Get("Access-Control-Allow-Origin") != "https://app.example" ||
+			h.Get("Access-Control-Allow-Headers") != asked || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "GET") {
+			t.Errorf("%s: %s %v", path, res.Status, h)
+		}
+		if path == "/socket.io/" {
+			continue // which leaves out the header fields, so that the browser refuses
+		}
+		res, body := ask(t, s, fmt.Sprintf(request, "https://evil.example"))
+		if res.StatusCode != 403 || !strings.Contains(body, `"https://evil.example"`) || !strings.Contains(body, "--origin") {
+			t.Errorf("%s: %s %q", path, res.Status, body)
+		}
+	}
+}
+
+// TestAnyOriginHasNoCredentials: with "*", a page must not read what its visitor's cookies open.
+func TestAnyOriginHasNoCredentials(t *testing.T) {
+	s := start(t, Config{PublicTopics: []string{"*"}, Origins: []string{"*"}})
+	c := dialNode(t, s)
+	fmt.Fprint(c, "GET /sse?topic=a HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n\r\n")
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := res.Header; h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("%v", h)
+	}
+}
+
+// TestEventSourceComesBack: what is refused for a time is no error to an EventSource, and is
+// counted all the same.
+func TestEventSourceComesBack(t *testing.T) {
+	s := start(t, Config{PublicTopics: []string{"*"}, MaxConns: 1, Origins: []string{"https://a.example"}})
+	dialNode(t, s).answer(t, "GET /healthy HTTP/1.1\r\nHost: h\r\n\r\n")
+	const events = "GET /sse?topic=a HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\nAccept: text/event-stream\r\n\r\n"
+	res, body := ask(t, s, events)
+	if res.StatusCode != 200 || !strings.HasPrefix(body, "retry: 5000\n") || res.Header.Get("Access-Control-Allow-Origin") != "https://a.example" {
+		t.Errorf("%s %v %q", res.Status, res.Header, body)
+	}
+	if res, body := ask(t, s, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); res.StatusCode != 503 || !strings.Contains(body, "--max-conns") {
+		t.Errorf("%s %q", res.Status, body)
+	}
+	if n := s.rejected.snapshot()["over_capacity"]; n != 2 {
+		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+func TestMaxHead(t *testing.T) {
+	cookie := "Cookie: " + strings.Repeat("c", 20<<10) + "\r\n"
+	const first = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+	second := "GET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + cookie + "\r\n"
+	if res, body := ask(t, start(t, Config{}), second); res.StatusCode != 431 || !strings.Contains(body, "--max-head") {
+		t.Errorf("%s %q", res.Status, body)
+	}
+	s := start(t, Config{MaxHead: 32 << 10, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, len(r.Header.Get("Cookie")))
+	})})
+	if res, body := ask(t, s, second); res.StatusCode != 200 || body != "20480" {
+		t.Errorf("%s %q", res.Status, body)
+	}
+	c := dialNode(t, s)
+	c.answer(t, first) // the next one is the guard's to judge, and net/http's
+	fmt.Fprint(c, second)
+	if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("%v, %v", res, err)
+	}
+}
+
+// TestRebinding: with Dev, a page whose name resolves to 127.0.0.1 is not our own host.
+func TestRebinding(t *testing.T) {
+	s := start(t, Config{Dev: true})
+	for _, path := range []string{"/ws?topic=a", "/socket.io/?EIO=4&transport=polling", "/", "/sse?topic=a"} {
+		res, body := ask(t, s, "GET "+path+" HTTP/1.1\r\nHost: evil.example:8080\r\nOrigin: http://evil.example:8080\r\n\r\n")
+		if res.StatusCode != 421 || !strings.Contains(body, "--host") {
+			t.Errorf("%s: %s %q", path, res.Status, body)
+		}
+	}
+}
+
+func TestMaxRequests(t *testing.T) {
+	entered, leave := make(chan bool), make(chan bool)
+	s := start(t, Config{MaxRequests: 1, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- true
+		<-leave
+	})})
+	const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	c := dialNode(t, s)
+	fmt.Fprint(c, request)
+	<-entered
+	if res, body := ask(t, s, request); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || body != edge.RefuseBusy.Reason+"\n" {
+		t.Errorf("%s %q", res.Status, body)
+	}
+	leave <- true
+	if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("%v, %v", res, err)
+	}
+	if s.requests.Load() > 1 {
+		t.Errorf("%d are counted", s.requests.Load())
+	}
+}
+
+func TestNotices(t *testing.T) {
+	var log bytes.Buffer
+	s := &Server{notices: newNotices(slog.New(slog.NewTextHandler(&log, nil)))}
+	for range 100 {
+		s.refusedFrom(edge.RefusePerAddr, netip.MustParseAddr("2001:db8:1:2::3"))
+		s.refusedFrom(edge.OriginRefusal("https://evil.example"), netip.Addr{})
+		s.refusedFrom(edge.RefuseNotUpgrade, netip.Addr{}) // no setting has decided
+	}
+	now := time.Now()
+	if s.notices.flush(now) {
+		t.Error("more than there is")
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%q", lines)
+	}
+	for _, want := range []string{"count=100", "--max-conns-per-ip", "address=2001:db8:1:2::/64", "https://evil.example", "setting=--origin"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %q", want, lines)
+		}
+	}
+	log.Reset()
+	s.refusedFrom(edge.RefusePerAddr, netip.Addr{})
+	if !s.notices.flush(now.Add(noticeEvery/2)) || log.Len() > 0 {
+		t.Errorf("%q in the same minute", log.String())
+	}
+	if s.notices.flush(now.Add(noticeEvery)) || !strings.Contains(log.String(), "count=1") {
+		t.Errorf("%q", log.String())
+	}
+}
