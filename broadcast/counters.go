@@ -20,8 +20,9 @@ type Counters struct {
 	Gaps          uint64 // gap announcements made
 }
 
-// shardCounters are one shard's part of Counters, kept twice: the loop adds to a plain one and copies it to
-// the shared one at the end of each call that changes it, so that a delivery costs no atomic operation.
+// shardCounters are one shard's part of Counters, kept twice: the loop adds to a plain one and
+// copies it to the shared one at the end of each call that changes it, so that a delivery costs no
+// atomic operation.
 type shardCounters struct {
 	deliveries, disconnects, droppedOldest, droppedNewest, gaps uint64
 }

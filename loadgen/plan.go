@@ -93,9 +93,11 @@ func (o *Options) slowShare() float64 {
 	return 0
 }
 
-// sources are the loopback addresses that connections come from, as many for each process; none where one address has ports for all.
+// sources are the loopback addresses that connections come from, as many for each process; none
+// where one address has ports for all.
 //
-// A connection is named by both addresses and both ports. Those that were closed by our side keep their name for a minute, so modes that close need more.
+// A connection is named by both addresses and both ports. Those that were closed by our side keep
+// their name for a minute, so modes that close need more.
 func (b box) sources(o *Options, processes int, target netip.AddrPort) ([]netip.Addr, error) {
 	each := max(1, int(float64(b.ports)*portsShare))
 	names := o.Conns

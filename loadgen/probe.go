@@ -33,8 +33,9 @@ type probe struct {
 	insecure bool
 }
 
-// protocol finds out what the target of the options speaks, or makes sure that it is there. Auto offers c100k.v1 only where its commands are
-// needed: to subscribe to a topic that the URL does not name.
+// protocol finds out what the target of the options speaks, or makes sure that it is there. Auto
+// offers c100k.v1 only where its commands are needed: to subscribe to a topic that the URL does not
+// name.
 func (p *probe) protocol(ctx context.Context, o *Options) (swarm.Protocol, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -93,7 +93,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestProbeAsTheClients: the probe asks as the clients do, with the subprotocol of --header and the password of the URL.
+// TestProbeAsTheClients: the probe asks as the clients do, with the subprotocol of --header and the
+// password of the URL.
 func TestProbeAsTheClients(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {

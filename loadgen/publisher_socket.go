@@ -21,8 +21,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// socketLane is one WebSocket. publish and close are called by one goroutine; hear is another, which answers pings and, with c100k.v1, collects
-// the answers.
+// socketLane is one WebSocket. publish and close are called by one goroutine; hear is another,
+// which answers pings and, with c100k.v1, collects the answers.
 type socketLane struct {
 	probe  probe
 	names  []string // topics, in quotes, as JSON has them; nil: a frame is the payload
@@ -201,7 +201,8 @@ func (s *socket) write(ctx context.Context, op frame.OpCode, payload []byte) err
 	return s.send(ctx, frame.AppendMasked(nil, op, true, newMask(), payload))
 }
 
-// send writes whole frames, in publishTimeout or until ctx ends: a server that does not read keeps nobody waiting who wants to stop.
+// send writes whole frames, in publishTimeout or until ctx ends: a server that does not read keeps
+// nobody waiting who wants to stop.
 func (s *socket) send(ctx context.Context, frames []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

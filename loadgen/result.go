@@ -8,8 +8,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// Result is the outcome of a run. Its JSON form is the body of the document of package report: durations are in milliseconds, sizes in
-// bytes, rates in messages a second, shares from 0 to 1.
+// Result is the outcome of a run. Its JSON form is the body of the document of package report:
+// durations are in milliseconds, sizes in bytes, rates in messages a second, shares from 0 to 1.
 type Result struct {
 	URL       string         `json:"url"`
 	Mode      swarm.Mode     `json:"mode"`
@@ -181,7 +181,8 @@ func (r *Result) Latency() *Latencies {
 	return r.Connect
 }
 
-// Schedule is how late messages left: those of the connections, or of the publisher; nil where nobody sends on a schedule.
+// Schedule is how late messages left: those of the connections, or of the publisher; nil where
+// nobody sends on a schedule.
 func (r *Result) Schedule() *Latencies {
 	switch {
 	case sends(r.Mode) && r.Rate.Target > 0:

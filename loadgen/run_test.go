@@ -66,7 +66,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestUnsettled: whatever a process does after the measured part, the run ends with what it has and says what is missing.
+// TestUnsettled: whatever a process does after the measured part, the run ends with what it has and
+// says what is missing.
 func TestUnsettled(t *testing.T) {
 	for fake, want := range map[string]string{
 		"unsettled": "process 1 of the load did not settle within",
@@ -167,7 +168,8 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestMisuse: what makes no sense with what the target speaks is told before any process is started.
+// TestMisuse: what makes no sense with what the target speaks is told before any process is
+// started.
 func TestMisuse(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"timeout 2h0m0s":                     func(o *Options) { o.Timeout = 2 * time.Hour },

@@ -51,13 +51,15 @@ func parseTarget(address string) (*url.URL, error) {
 	return target, nil
 }
 
-// fill puts a topic and a number into a URL. The topic is escaped so that it is right in a path and in a query.
+// fill puts a topic and a number into a URL. The topic is escaped so that it is right in a path and
+// in a query.
 func fill(address, topic string, i int) string {
 	address = strings.ReplaceAll(address, topicMark, escapeTopic(topic))
 	return strings.ReplaceAll(address, indexMark, fmt.Sprint(i))
 }
 
-// escapeTopic escapes a topic for a path and a query alike; "." and ".." would be directories in a path.
+// escapeTopic escapes a topic for a path and a query alike; "." and ".." would be directories in a
+// path.
 func escapeTopic(topic string) string {
 	if topic == "." || topic == ".." {
 		return strings.ReplaceAll(topic, ".", "%2E")
@@ -68,8 +70,9 @@ func escapeTopic(topic string) string {
 // socketIOPath tells whether a URL is that of a Socket.IO server.
 func socketIOPath(target *url.URL) bool { return strings.Contains(target.Path+"/", "/socket.io/") }
 
-// resolve finds the address of the target: the first of its host's that takes a connection. Of a host that is on this machine under both
-// versions of IP, as "localhost" is, the IPv4 address comes first: only there are source addresses in any number.
+// resolve finds the address of the target: the first of its host's that takes a connection. Of a
+// host that is on this machine under both versions of IP, as "localhost" is, the IPv4 address comes
+// first: only there are source addresses in any number.
 func resolve(ctx context.Context, target *url.URL) (netip.AddrPort, error) {
 	port := target.Port()
 	if port == "" {

@@ -35,7 +35,7 @@ type Layer interface {
 	// the next read or Reopen, for which in is empty.
 	//
 	// An end other than ReasonNone finishes the connection when plain has been
-	// delivered. ReasonPeer is the peer's closing record: what c is owed is still
+	// delivered. ReasonPeer is the peer's closing record: output that is pending is still
 	// sent. Any other is an error, by convention ReasonLayer: plain output is
 	// discarded, what was given to SendSealed goes out. Both ends send SealEnd's
 	// bytes and a FIN. The peer's FIN without its closing record closes c with
@@ -140,8 +140,8 @@ func (l *Loop) openMoved(c *Conn, in []byte) {
 }
 
 // DetachLayered is Detach for any connection; moved is nil for a plain one. The
-// plain output that was not sealed is lost, as with Detach; whoever cannot
-// afford it waits until Pending is 0. Loop only.
+// plain output that was not sealed is lost, as with Detach; a caller that must not
+// lose it waits until Pending is 0. Loop only.
 func (l *Loop) DetachLayered(c *Conn) (fd int, moved *Moved) {
 	if !c.Layered() || c.flags&flagDead != 0 {
 		return l.Detach(c), nil
@@ -154,7 +154,7 @@ func (l *Loop) DetachLayered(c *Conn) (fd int, moved *Moved) {
 		moved.Sealed = l.outboxes.At(c.out).sealedBytes()
 	}
 	fd = l.detach(c)
-	if !l.detachLayer(c, moved) { // without its state nobody can go on with the socket
+	if !l.detachLayer(c, moved) { // the socket is of no use without the state of its layer
 		l.reject(fd, c.tag)
 		return -1, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"c100k/broadcast"
+	"c100k/internal/admin"
 	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 )
@@ -129,7 +130,7 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 		return s.node.Hub().Publish(topic, kind, payload)
 	}
 	all := make(chan broadcast.Result, 1)
-	here, err := s.publish(topic, kind, payload, func(r broadcast.Result) { all <- r })
+	here, err := s.publish(topic, kind, payload, func(o admin.Outcome) { all <- o.Result })
 	if err != nil {
 		return here, err
 	}
@@ -144,28 +145,32 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 // publishLater is PublishAll for whoever must not wait: done is called once with the result, on any
 // goroutine, perhaps before it returns. With an error, done is not called.
 func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
-	_, err := s.publish(topic, kind, payload, done)
+	_, err := s.publish(topic, kind, payload, func(o admin.Outcome) { done(o.Result) })
 	return err
 }
 
 // publish is publishLater; it returns what this node did.
-func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) (here broadcast.Result, err error) {
+func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) (here broadcast.Result, err error) {
 	here, err = s.node.Hub().Publish(topic, kind, payload)
 	if err != nil {
 		return here, err
 	}
 	if s.others == nil {
-		done(here)
+		done(admin.Outcome{Result: here})
 		return here, nil
 	}
 	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
 	err = s.others.bus.Ask(context.Background(), m, func(a bus.Answer) {
-		done(broadcast.Result{
-			Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped,
+		done(admin.Outcome{
+			Result: broadcast.Result{
+				Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped, Position: here.Position,
+			},
+			Partial: a.Silent > 0, Unreached: a.Silent,
 		})
 	})
 	if err != nil {
-		done(here) // nobody else can be reached, and the bus has counted it
+		// No other node has the message, and the bus has counted it as unsent.
+		done(admin.Outcome{Result: here, Partial: true, Unreached: s.others.bus.Health().Peers})
 	}
 	return here, nil
 }

@@ -58,6 +58,7 @@ const (
 
 	handshakeTimeoutDefault = 5 * time.Second
 	bodyTimeoutDefault      = 5 * time.Minute
+	upstreamTimeoutDefault  = time.Minute
 	pingIntervalDefault     = 30 * time.Second
 	pingTimeoutDefault      = 10 * time.Second
 	drainDefault            = 30 * time.Second
@@ -173,6 +174,9 @@ type Config struct {
 	// Upstream is the server that gets every HTTP request that is not ours: an http or https URL.
 	// Default none. Excludes Static and Handler.
 	Upstream string
+	// UpstreamTimeout is how long Upstream may take to begin its answer, and to take bytes of a
+	// request, 100 ms to 24 h; beyond it 504. Default 1 min. Off: no limit.
+	UpstreamTimeout time.Duration
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes
 	// Upstream and Handler.
 	Static string
@@ -181,6 +185,10 @@ type Config struct {
 	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
 	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
+	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
+	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
+	// ready. With true, new clients are served and hear of this node only.
+	ReadyWithoutBus bool
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none.
 	// Excludes APIKeyFile.
@@ -254,6 +262,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
+	orDefault(&c.UpstreamTimeout, upstreamTimeoutDefault)
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)
 	orDefault(&c.Drain, drainDefault)

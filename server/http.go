@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/http"
-	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"os"
@@ -21,6 +19,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/edge"
 	"c100k/internal/sse"
+	"c100k/internal/upstream"
 	"c100k/internal/web"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -173,7 +172,7 @@ func (s *Server) otherHandler() (http.Handler, error) {
 	case s.cfg.Handler != nil:
 		return s.cfg.Handler, nil
 	case s.cfg.Upstream != "":
-		return s.upstream()
+		return s.makeUpstream()
 	case s.cfg.Static != "":
 		return static(s.cfg.Static)
 	case s.cfg.Dev:
@@ -209,28 +208,26 @@ func (c confined) Open(name string) (fs.File, error) {
 	return file, err
 }
 
-// upstream is a reverse proxy. Requests from trusted proxies keep what those say of the client.
-func (s *Server) upstream() (http.Handler, error) {
+// makeUpstream makes the reverse proxy to the application.
+func (s *Server) makeUpstream() (http.Handler, error) {
 	target, err := url.Parse(s.cfg.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("field Upstream: %w", err)
 	}
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			r.Out.Host = r.In.Host
-			if s.trusted(r.In.RemoteAddr) {
-				r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			}
-			r.SetXForwarded()
+	s.upstream = upstream.New(upstream.Options{
+		URL: target, Timeout: max(s.cfg.UpstreamTimeout, 0), Trusted: s.trusted,
+		Failed: func(outcome string, r *http.Request, err error) {
+			s.notices.add("upstream "+outcome, func() (string, []any) {
+				return "upstream failed", []any{"outcome", outcome, "upstream", target.Redacted(), "path", r.URL.Path, "err", err}
+			})
 		},
-		FlushInterval: -1, // an upstream's stream of events must not wait for a full buffer
-		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			s.log.Warn("upstream failed", "upstream", target.Redacted(), "path", r.URL.Path, "err", err)
-			http.Error(w, "the upstream server cannot be reached", http.StatusBadGateway)
+		Switched: func(r *http.Request) {
+			slot, _ := r.Context().Value(requestSlotKey{}).(*requestSlot)
+			slot.release()
 		},
-	}, nil
+		Logger: s.log,
+	})
+	return s.upstream, nil
 }
 
 // AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs

@@ -30,6 +30,9 @@ func (n adminNode) Stats() *figures.Reading {
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
 	}
+	if up := n.upstream; up != nil {
+		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
+	}
 	for i := range n.loops {
 		s.Loops = append(s.Loops, n.readLoop(i))
 	}

@@ -68,7 +68,9 @@ func ExampleSocket_On() {
 	})
 	defer func() { fmt.Println(recover()) }()
 	new(socketio.Socket).On("bad", func(chan int) {})
-	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a chan int; want a string, number, bool, struct, map, slice, []byte, json.RawMessage, any, or a pointer to one
+	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a
+	// chan int; want a string, number, bool, struct, map, slice, []byte, json.RawMessage, any, or a
+	// pointer to one
 }
 
 func ExampleTarget_EmitWithAck() {

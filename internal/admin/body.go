@@ -10,13 +10,12 @@ import (
 	"sync"
 )
 
-// bodies keeps read buffers between requests: a payload goes to the hub as a
-// copy of its exact size, so that what it holds is what it counts.
+// bodies keeps read buffers between requests: a payload goes to the hub as a copy of its exact
+// size, so that what it holds is what it counts.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// readBody reads at most limit bytes of the body into a buffer that the caller
-// gives back with releaseBody. The buffer grows as bytes arrive, not by the
-// length that the peer declared.
+// readBody reads at most limit bytes of the body into a buffer that the caller gives back with
+// releaseBody. The buffer grows as bytes arrive, not by the length that the peer declared.
 func readBody(w http.ResponseWriter, r *http.Request, limit int) (*bytes.Buffer, *Problem) {
 	if r.Header.Get("Content-Encoding") != "" {
 		return nil, NewProblem(http.StatusUnsupportedMediaType, "content_encoding", "Content-Encoding is not supported: send the body as it is")

@@ -16,9 +16,11 @@ type count struct {
 	sum published
 }
 
-// add adds one result. Any goroutine.
-func (c *count) add(r broadcast.Result) {
+// add adds one outcome. Any goroutine.
+func (c *count) add(r Outcome) {
 	c.mu.Lock()
+	c.sum.Partial = c.sum.Partial || r.Partial
+	c.sum.NodesUnreached = max(c.sum.NodesUnreached, r.Unreached)
 	c.sum.Matched += r.Matched
 	c.sum.Queued += r.Queued
 	c.sum.Dropped += r.Dropped
@@ -34,16 +36,16 @@ func (c *count) wait() published {
 	return c.sum
 }
 
-// later is how a node is published to: its own PublishLater, or its Publish,
-// whose result is there at once.
-func later(n Node) func(string, broadcast.Kind, []byte, func(broadcast.Result)) error {
+// later is how a node is published to: its own PublishLater, or its Publish, whose result is there
+// at once.
+func later(n Node) func(string, broadcast.Kind, []byte, func(Outcome)) error {
 	if p, ok := n.(LatePublisher); ok {
 		return p.PublishLater
 	}
-	return func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
+	return func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error {
 		result, err := n.Publish(topic, kind, payload)
 		if err == nil {
-			done(result)
+			done(Outcome{Result: result})
 		}
 		return err
 	}

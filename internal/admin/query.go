@@ -8,8 +8,7 @@ import (
 	"slices"
 )
 
-// query reads the query of a request that may have the named parameters, each
-// once, and no others.
+// query reads the query of a request that may have the named parameters, each once, and no others.
 func query(r *http.Request, names ...string) (map[string]string, *Problem) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Which pages may talk to the endpoint, and how their browsers are told (Fetch standard, CORS protocol).
+// Which pages may talk to the endpoint, and how their browsers are told (Fetch standard, CORS
+// protocol).
 
 package engineio
 
@@ -14,8 +15,9 @@ import (
 // methodsDefault are what a page is allowed where CORS.Methods is empty.
 var methodsDefault = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 
-// allowOrigin judges the page that a browser says the request comes from, for both transports: CORS itself keeps a page from reading
-// answers, but neither from sending requests nor from opening WebSockets. It also makes the answer's header lines.
+// allowOrigin judges the page that a browser says the request comes from, for both transports: CORS
+// itself keeps a page from reading answers, but neither from sending requests nor from opening
+// WebSockets. It also makes the answer's header lines.
 func (e *Endpoint) allowOrigin(r *arrival) bool {
 	origin, n := r.h.Origin()
 	switch {
@@ -35,7 +37,8 @@ func (e *Endpoint) allowOrigin(r *arrival) bool {
 	return true
 }
 
-// allowScript judges a request for a script, which comes without an origin and whose answer any page can read.
+// allowScript judges a request for a script, which comes without an origin and whose answer any
+// page can read.
 func (e *Endpoint) allowScript(r *arrival) bool {
 	if referer, ok := r.h.Get("referer"); ok {
 		page, err := url.Parse(string(referer))
@@ -45,7 +48,8 @@ func (e *Endpoint) allowScript(r *arrival) bool {
 	return !ok || !bytes.Equal(site, []byte("cross-site"))
 }
 
-// preflight answers a browser that asks whether a page may send a request; false if it does not ask.
+// preflight answers a browser that asks whether a page may send a request; false if it does not
+// ask.
 func (e *Endpoint) preflight(l *netpoll.Loop, r *arrival) bool {
 	if _, n := r.h.Origin(); n == 0 {
 		return false

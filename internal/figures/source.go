@@ -27,7 +27,11 @@ type Source struct {
 	Accepted      uint64            // connections that the acceptor took
 	TurnedAway    uint64            // connections closed because no descriptor was left
 
-	Loops  []Loop
+	Loops           []Loop
+	UpstreamAnswers map[string]uint64 // of the application, by class of the status or by outcome
+	UpstreamTimes   HistogramSnapshot // to the head of its answer
+	Tunnels         int               // its open WebSockets
+
 	Hub    broadcast.Counters
 	Topics int
 	Bus    Bus
@@ -93,8 +97,8 @@ type Worker struct {
 	Note         string // what is wrong with it, in words
 }
 
-// The states of a worker. Of one that is silent, what is counted up is from its last answer, and all
-// else is zero.
+// The states of a worker. Of one that is silent, what is counted up is from its last answer, and
+// all else is zero.
 const (
 	WorkerStarting   = "starting"
 	WorkerServing    = "serving"

@@ -1,5 +1,5 @@
-// Package prototest runs protocol handlers over a faked kernel and clock, from readable transcripts: what each client sends, what it
-// must get, and prose between. For tests only.
+// Package prototest runs protocol handlers over a faked kernel and clock, from readable
+// transcripts: what each client sends, what it must get, and prose between. For tests only.
 package prototest
 
 import (

@@ -126,7 +126,8 @@ func (s *Swarm) gone(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	s.leave(i, reason, 0)
 }
 
-// refuse closes a connection because of what the server has done; pause is what it asked for before the next.
+// refuse closes a connection because of what the server has done; pause is what it asked for before
+// the next.
 func (s *Swarm) refuse(l *netpoll.Loop, c *netpoll.Conn, reason string, pause time.Duration) {
 	s.leave(s.forget(c), reason, pause)
 	l.Close(c, netpoll.ReasonProtocol)
@@ -152,7 +153,8 @@ func (s *Swarm) forget(c *netpoll.Conn) uint32 {
 	return i
 }
 
-// leave takes note of a client that has no connection any more; reason is empty where it was our own doing.
+// leave takes note of a client that has no connection any more; reason is empty where it was our
+// own doing.
 func (s *Swarm) leave(i uint32, reason string, pause time.Duration) {
 	cl := &s.clients[i]
 	was := cl.state
@@ -194,7 +196,8 @@ func (s *Swarm) pause(fails uint8) time.Duration {
 	return most/2 + time.Duration(s.random.Uint64()%uint64(most/2))
 }
 
-// Reasons of Sample.Failed that are no fault of the server: this end has run out of what a connection takes.
+// Reasons of Sample.Failed that are no fault of the server: this end has run out of what a
+// connection takes.
 const (
 	NoPort       = "no local port"
 	NoDescriptor = "no descriptor"

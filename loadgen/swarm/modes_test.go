@@ -53,7 +53,8 @@ func TestChurn(t *testing.T) {
 		if len(s.Failed)+len(s.Lost) > 0 || s.Reconnected < s.Opened-10 {
 			t.Errorf("%s: %+v", tt.url, s)
 		}
-		// The schedule goes on whatever the machine has time for: what was due opened, or found all connections in use.
+		// The schedule goes on whatever the machine has time for: what was due opened, or found all
+		// connections in use.
 		first := r.all[0]
 		due := tt.rate * (s.At - first.At).Seconds()
 		if began := float64(s.Opened + s.Unsent - first.Opened - first.Unsent); tt.rate > 0 && (began < due-100 || began > due+20) {
@@ -124,7 +125,8 @@ func TestLostAndBack(t *testing.T) {
 	r.end()
 }
 
-// TestSettledStays: what Settle found is in every later Sample, and closing the connections does not change it.
+// TestSettledStays: what Settle found is in every later Sample, and closing the connections does
+// not change it.
 func TestSettledStays(t *testing.T) {
 	_, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 3, Rate: 300})
@@ -142,7 +144,8 @@ func TestSettledStays(t *testing.T) {
 	same("the last sample", r.end())
 }
 
-// TestNothingBack: messages that are not answered, come changed, or are under way when the server closes the connection are lost.
+// TestNothingBack: messages that are not answered, come changed, or are under way when the server
+// closes the connection are lost.
 func TestNothingBack(t *testing.T) {
 	echo := func(change func([]byte) []byte) func(net.Conn) {
 		return func(c net.Conn) {
@@ -252,7 +255,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestDeafAfterReturn: what was sent while a client was away is not held against the server; what others hear since its return is.
+// TestDeafAfterReturn: what was sent while a client was away is not held against the server; what
+// others hear since its return is.
 func TestDeafAfterReturn(t *testing.T) {
 	for _, tt := range []struct{ after, missing uint64 }{{0, 0}, {1, 0}, {5, 5}} {
 		ready := make(chan net.Conn, 3)

@@ -129,7 +129,8 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("by %d: %q, %v; at once: %q, %v", n, got, err, whole, errWhole)
 		}
 		want, errWant := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(p)))
-		// The library is laxer with ends of lines; what it has refused we have, too, or have not come to yet.
+		// The library is laxer with ends of lines; what it has refused we have, too, or have not come to
+		// yet.
 		if errWant == nil && err != errBody && !bytes.Equal(got, want) {
 			t.Errorf("%q, the library has %q", got, want)
 		}

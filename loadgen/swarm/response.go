@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// response is what a client wants to know of the answer. Its slices are of the text that was parsed.
+// response is what a client wants to know of the answer. Its slices are of the text that was
+// parsed.
 type response struct {
 	status      int
 	upgrade     []byte
@@ -25,8 +26,8 @@ type response struct {
 
 var errHead = errors.New("not the head of an HTTP response")
 
-// parseResponse reads the head that p begins with; size is 0 while bytes are missing. It judges what there is of it, so that what is no
-// HTTP fails at once.
+// parseResponse reads the head that p begins with; size is 0 while bytes are missing. It judges
+// what there is of it, so that what is no HTTP fails at once.
 func parseResponse(p []byte) (r response, size int, err error) {
 	r.length = -1
 	if !speaksHTTP(p) {
@@ -141,7 +142,8 @@ func (r *response) switches() bool {
 	return r.status == 101 && bytes.EqualFold(r.upgrade, []byte("websocket")) && hasToken(r.connection, "upgrade")
 }
 
-// deflates tells whether the answer takes permessage-deflate in a form that needs no memory of earlier messages (RFC 7692, 7.1.1.1).
+// deflates tells whether the answer takes permessage-deflate in a form that needs no memory of
+// earlier messages (RFC 7692, 7.1.1.1).
 func (r *response) deflates() bool {
 	name, parameters, _ := bytes.Cut(r.extensions, []byte(";"))
 	return bytes.EqualFold(bytes.TrimSpace(name), []byte("permessage-deflate")) && lists(parameters, ";", "server_no_context_takeover")

@@ -22,9 +22,10 @@ import (
 	"c100k/netpoll"
 )
 
-// wire is what crypto/tls takes for its connection. During the handshake it is a socket that blocks; from then on it is memory: what the
-// loop has read lies in it, and what the loop is to send. When there is nothing to read it says so by an error that passes, and crypto/tls
-// goes on where it was when it is asked again.
+// wire is what crypto/tls takes for its connection. During the handshake it is a socket that
+// blocks; from then on it is memory: what the loop has read lies in it, and what the loop is to
+// send. When there is nothing to read it says so by an error that passes, and crypto/tls goes on
+// where it was when it is asked again.
 type wire struct {
 	net.Conn        // nil in the loop
 	in, out  []byte // in the loop
