@@ -9,7 +9,7 @@ const cacheLineBytes = 128
 
 // Counters are totals since NewHub, PendingBytes excepted.
 type Counters struct {
-	Published    uint64 // calls of Publish with a valid topic, also those that nobody was there for
+	Published    uint64 // calls of Publish with a valid topic, also to topics without members
 	Refused      uint64 // of these, dropped because Options.PendingBytesMax was reached
 	PendingBytes int64  // published and not yet delivered, now
 

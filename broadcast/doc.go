@@ -38,7 +38,7 @@
 //   - What a slow member misses is counted ([Hub.Counters]) and, in forms that have a word for it,
 //     announced: nothing is dropped in silence.
 //   - Deliver is bounded: by members, by one pass for each topic, and by the bytes of a run.
-//   - A topic that nobody has costs nothing, also when messages are published to it.
+//   - A topic without members costs nothing, also when messages are published to it.
 //
 // # Positions
 //

@@ -40,7 +40,7 @@ const (
 	RunMessagesMax = 1024
 
 	// RunBytesMax bounds the bytes of one pass when it has more than one message: a run is a copy of
-	// its messages, and all of it is owed by every member that lags.
+	// its messages, and all of it is in the outbox of every member that lags.
 	RunBytesMax = 256 << 10
 
 	// runsPerOutboxMin is how many runs an outbox has room for: a run has at most that part of

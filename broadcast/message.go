@@ -1,4 +1,4 @@
-// A message: what is published, immutable, and encoded once for each wire form that somebody needs.
+// A message: what is published, immutable, and encoded once for each wire form in use.
 
 package broadcast
 

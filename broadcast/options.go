@@ -52,7 +52,7 @@ type Options struct {
 	Encoders []Encoder
 
 	// Wake makes a turn of loop i run soon, so that Deliver is called on it. Called on any goroutine,
-	// must not block. Nil: somebody calls Deliver by the clock.
+	// must not block. Nil: the program calls Deliver at intervals of its own.
 	Wake func(shard int)
 
 	// Policy is for members that are slow; default Disconnect.
@@ -88,7 +88,7 @@ type Options struct {
 
 	// Done is called once for every queued message, and for one of a topic with positions that a shard
 	// has to pass over without members, when the last shard has ended its pass over it, on that
-	// shard's loop. It must not block. Nil: nobody wants to know.
+	// shard's loop. It must not block. Nil: nothing is called.
 	Done func(shard int, m *Message)
 }
 

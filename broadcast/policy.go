@@ -10,7 +10,7 @@ type drop struct {
 }
 
 // overflow hands messages i to j-1 of the run on to the member at pos, who has no room for them or
-// has missed something before. False: the member is gone.
+// has missed something before. False: the member has been removed.
 func (s *Shard) overflow(sink Sink, r *roster, pos uint32, form *runForm, i, j int) (stays bool) {
 	switch s.hub.policy {
 	case DropOldest:

@@ -96,7 +96,7 @@ func (r *roster) join() (pos uint32) {
 	switch k := len(r.cuts) - 1; {
 	case k >= 0 && r.cuts[k].seq == newest:
 	case k >= 0 && r.cuts[k].pos == pos:
-		r.cuts[k].seq = newest // nobody was behind that cut any more
+		r.cuts[k].seq = newest // no member is behind that cut any more
 	default:
 		r.cuts = append(r.cuts, cut{pos: pos, seq: newest})
 	}

@@ -21,7 +21,7 @@ import "slices"
 type Layer interface {
 	// Attach begins the layer on c, before OnOpen of the handler. state is nil
 	// for a new connection, and what Detach returned on the loop that had the
-	// connection before for one that moved.
+	// connection before for one that moved. It may close c.
 	Attach(l *Loop, c *Conn, state any)
 
 	// Open is called with each read. It returns plain bytes for the handler and
@@ -115,9 +115,7 @@ func (l *Loop) AdoptLayered(fd int, role Role, tag uint32, moved *Moved, first [
 	}
 	l.SendSealed(c, moved.Sealed)
 	l.attach(c, moved.State)
-	if !c.Closing() {
-		l.open(c, first)
-	}
+	l.open(c, first) // also if Attach has closed c: OnClose follows OnOpen
 	if len(moved.Unopened) > 0 && !c.Closing() {
 		l.openMoved(c, moved.Unopened)
 	}
@@ -125,10 +123,7 @@ func (l *Loop) AdoptLayered(fd int, role Role, tag uint32, moved *Moved, first [
 }
 
 func (l *Loop) attach(c *Conn, state any) {
-	was := l.current
-	defer func() { l.current = was }()
-	defer l.contain()
-	l.current = c
+	defer l.containLayer(c)
 	l.opt.Layer.Attach(l, c, state)
 }
 
@@ -338,7 +333,7 @@ func (l *Loop) planSealedOutbox(c *Conn, o *outbox) {
 // seal has pieces, of size bytes, sealed into the seal arena, and behind the
 // last ones of a connection that finishes the closing record.
 func (l *Loop) seal(c *Conn, pieces [][]byte, size int, last bool) (buf []byte, ok bool) {
-	defer l.containSeal(c)
+	defer l.containLayer(c)
 	if room := size + size/8 + sealRoom; cap(l.sealArena)-len(l.sealArena) < room {
 		// What is sealed already stays where it is: writes point into it.
 		l.sealArena = make([]byte, 0, max(2*cap(l.sealArena), room))
@@ -360,9 +355,9 @@ func (l *Loop) seal(c *Conn, pieces [][]byte, size int, last bool) (buf []byte, 
 	return dst[from:len(dst):len(dst)], true
 }
 
-// containSeal, deferred by seal, recovers a panic. OnPanic is not called: its
-// last word would have to be sealed.
-func (l *Loop) containSeal(c *Conn) {
+// containLayer, deferred around methods of the layer, recovers a panic. OnPanic is
+// not called: what it sends would have to be sealed.
+func (l *Loop) containLayer(c *Conn) {
 	if v := recover(); v != nil {
 		l.logPanic(v, c)
 		l.Close(c, ReasonPanic)

@@ -240,7 +240,11 @@ func TestLayerPanics(t *testing.T) {
 	}
 	for _, when := range []string{"attach", "seal", "end", "release"} {
 		broken := &brokenLayer{when: when}
-		o := netpolltest.Options{Layer: broken, Wire: func() netpolltest.Wire { return nil }, Handlers: handlers(echo()),
+		opened, closed := 0, 0
+		h := echo()
+		h.open = func(*netpoll.Loop, *netpoll.Conn) { opened++ }
+		h.closed = func(*netpoll.Loop, *netpoll.Conn, netpoll.Reason) { closed++ }
+		o := netpolltest.Options{Layer: broken, Wire: func() netpolltest.Wire { return nil }, Handlers: handlers(h),
 			OnPanic: func(l *netpoll.Loop, c *netpoll.Conn) { l.Finish(c, netpoll.ReasonPanic, time.Second) }}
 		l := netpolltest.New(t, o)
 		id := netpoll.ID(0)
@@ -253,8 +257,8 @@ func TestLayerPanics(t *testing.T) {
 			l.Finish(c, netpoll.ReasonLocal, time.Millisecond)
 		}
 		l.Advance(2 * time.Second)
-		if s := l.Stats(); s.Panics == 0 || s.Connections != 0 {
-			t.Errorf("%s: %d panics, %d connections", when, s.Panics, s.Connections)
+		if s := l.Stats(); s.Panics == 0 || s.Connections != 0 || opened != 1 || closed != 1 {
+			t.Errorf("%s: %d panics, %d connections, OnOpen %d, OnClose %d", when, s.Panics, s.Connections, opened, closed)
 		}
 	}
 }

@@ -22,6 +22,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Transports:    n.readTransports(),
 		Rejected:      n.rejected.snapshot(),
 		Refused:       n.readRefused(),
+		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),
 		Accepted:      accepted,
 		TurnedAway:    turnedAway,

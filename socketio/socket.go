@@ -82,6 +82,7 @@ type rarities struct {
 	auth          []byte
 	pid           string
 	start         uint64 // recovery: the newest packet when the socket joined
+	base          uint64 // recovery: it has all packets up to this number
 	incoming      []func(event string, args Args)
 	outgoing      []func(event string, args []any)
 	middlewares   []func(event string, args Args) error

@@ -39,7 +39,7 @@ type Config struct {
 	// of this process, as is a nil Pprof.
 	Pprof func(*http.Request) (http.Handler, *Problem)
 
-	// Logger hears of drains and of connections that were closed on demand. Nil: nobody does.
+	// Logger hears of drains and of connections that were closed on demand. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 

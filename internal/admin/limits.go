@@ -53,8 +53,8 @@ const (
 	// fills the log.
 	GuessLogEvery = 10 * time.Second
 
-	// bodyIgnoredBytesMax bounds a body that nobody looks at, in bytes, where a request is passed on
-	// as a whole.
+	// bodyIgnoredBytesMax bounds a body that is not used, in bytes, where a request is passed on as a
+	// whole.
 	bodyIgnoredBytesMax = 4 << 10
 
 	// QuotedBytesMax bounds how much of a caller's own text an error quotes back, in bytes. Without it

@@ -29,7 +29,7 @@ type Node interface {
 	Stats() *figures.Reading
 
 	// CloseConnection closes the connection with netpoll.ReasonAdmin, and says whether there was one.
-	// An error means that nobody can say at present; its text goes to the caller, with status 503.
+	// An error means that this is not known at present; its text goes to the caller, with status 503.
 	CloseConnection(id netpoll.ID) (found bool, err error)
 
 	// Drain starts a drain and returns at once. A second call does nothing and is no error.

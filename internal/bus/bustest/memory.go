@@ -219,7 +219,7 @@ func (q *question) begin() {
 	q.endIfLast()
 }
 
-// endIfLast ends the question if nobody is left to wait for. It is called with the lock, and gives
+// endIfLast ends the question when all have answered. It is called with the lock, and gives
 // it back.
 func (q *question) endIfLast() {
 	last := q.begun && q.waiting == 0

@@ -13,7 +13,7 @@ type peer struct {
 	name   string // empty until it has said so
 	heard  time.Time
 	there  bool   // heard in time, and not dead
-	dead   bool   // somebody saw it die; what of it is still on the way brings it back to nobody
+	dead   bool   // its process has ended; messages still on the way do not make it present again
 	synced bool   // latest means something
 	latest uint64 // number of its latest message that is accounted for
 }
