@@ -104,12 +104,17 @@ func checkPayload(kind broadcast.Kind, payload []byte) error {
 
 // publishChecked is Publish for payloads that are known to be of their kind.
 func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
-	r, err := s.node.Hub().Publish(topic, kind, payload)
+	return s.publishPost(topic, broadcast.Post{Kind: kind, Payload: payload})
+}
+
+// publishPost is publishChecked for a post, whose Skip and Extra hold on this node only.
+func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
+	r, err := s.node.Hub().PublishPost(topic, post)
 	if err != nil || s.others == nil {
 		return r, err
 	}
 	// The bus counts what it does not take.
-	_ = s.others.bus.Publish(context.Background(), bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload})
+	_ = s.others.bus.Publish(context.Background(), bus.Message{Topic: topic, Kind: uint8(post.Kind), Payload: post.Payload})
 	return r, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/netpoll"
 	"c100k/socketio"
+	"c100k/websocket"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
@@ -203,6 +204,11 @@ type Config struct {
 	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
 	// server of the node's own, whose clients subscribe and publish to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
+	// WebSockets are servers of the program's own by their path, which begins with a slash and is
+	// compared as it was sent. What they publish reaches the same path on all workers and nodes.
+	// Their Options hold, but for Loops and MaxConns; Outbox and SlowConsumer of the node hold for
+	// what is published. Nil: none.
+	WebSockets map[string]*websocket.Server `json:"-"`
 	// NoSocketIO turns /socket.io/ off. Default false.
 	NoSocketIO bool
 	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.
