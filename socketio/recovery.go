@@ -202,7 +202,7 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	}
 	s.id, s.data, s.recovered = away.id, away.data, true
 	if len(away.rooms) > 0 {
-		s.belong().rooms = away.rooms
+		s.ownState().rooms = away.rooms
 	}
 	more := s.rare()
 	more.pid, more.base = away.pid, from

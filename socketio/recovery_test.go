@@ -46,7 +46,7 @@ func back(g *recoveryLog, pid string, offset ...string) (*Socket, bool) {
 func newLog(o Recovery) (*recoveryLog, *Socket) {
 	io := New(Options{Recovery: &o})
 	g := io.root.log
-	s := &Socket{nsp: io.root, id: "old", own: &belongings{rooms: []string{"r"}}, data: 17}
+	s := &Socket{nsp: io.root, id: "old", own: &clientState{rooms: []string{"r"}}, data: 17}
 	enter(g, s)
 	return g, s
 }
