@@ -67,8 +67,8 @@ func oneProcess(t *testing.T) {
 	}
 }
 
-// serveArgs are the arguments of a node. With --dev it serves only loopback names and addresses, and
-// the host that the tests send.
+// serveArgs are the arguments of a node. With --dev it serves only loopback names and addresses,
+// and the host that the tests send.
 func serveArgs(args []string) []string {
 	if slices.Contains(args, "--dev") {
 		args = append([]string{"--host", "node.test"}, args...)
