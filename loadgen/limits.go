@@ -44,6 +44,9 @@ const (
 	// welcomeWithin is how long a server that selected c100k.v1 has for its welcome: npm ws selects
 	// whatever is offered first.
 	welcomeWithin = time.Second
+	// addressesMax bounds the addresses of a name that a run is spread over; a DNS answer may have
+	// hundreds.
+	addressesMax = 64
 	// probeBytesMax bounds what is read of the target's first answer.
 	probeBytesMax = 64 << 10
 

@@ -3,7 +3,7 @@
 package loadgen
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -112,11 +112,11 @@ func openSocketLanes(ctx context.Context, o *Options, target *url.URL, topics []
 func (l *socketLane) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	var protocols []string
+	protocol := swarm.Raw
 	if l.names != nil {
-		protocols = []string{string(swarm.V1)}
+		protocol = swarm.V1
 	}
-	conn, early, _, err := l.probe.dial(ctx, protocols)
+	conn, early, err := l.probe.dial(ctx, protocol)
 	if err != nil {
 		return err
 	}
@@ -226,13 +226,10 @@ func newMask() (mask [4]byte) {
 }
 
 // hear reads to the end of the connection.
-func (s *socket) hear(early *bufio.Reader, answers bool) {
+func (s *socket) hear(early []byte, answers bool) {
 	defer close(s.answers)
 	defer s.conn.Close()
-	var source io.Reader = s.conn
-	if early != nil {
-		source = early
-	}
+	source := io.MultiReader(bytes.NewReader(early), s.conn)
 	reader, options := frame.Reader{}, frame.Options{Client: true, MessageBytesMax: SizeMax * 2}
 	buffer := make([]byte, 32<<10)
 	for {

@@ -18,6 +18,8 @@ type Result struct {
 	Local     bool           `json:"local,omitempty"`     // the target is on this machine
 	Size      int            `json:"message_bytes"`
 	Topics    int            `json:"topics,omitempty"`
+	Addresses []string       `json:"addresses,omitempty"`        // of the target, over which the connections were spread
+	Silent    []string       `json:"silent_addresses,omitempty"` // of the target, that took no connection and were left out
 
 	Started     time.Time `json:"started"`
 	Ramp        Millis    `json:"ramp_ms"`     // from the first connect to the last, or to giving up

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -47,6 +49,7 @@ type Run struct {
 	interrupted bool
 	done        <-chan struct{} // of the context; nil once it has been heard
 	slack       waits
+	lookup      lookup
 	result      Result
 }
 
@@ -78,7 +81,7 @@ func New(o Options) (*Run, error) {
 		o.Command = append([]string{program}, ProcessArguments...)
 	}
 	return &Run{options: o, commands: make(chan command, 16), progress: make(chan Progress, 1), over: make(chan struct{}), phase: Finding, rate: o.Rate,
-		slack: waits{settle: settleSlack, end: endWithin}}, nil
+		slack: waits{settle: settleSlack, end: endWithin}, lookup: net.DefaultResolver.LookupNetIP}, nil
 }
 
 // Options are the options of the run as they hold. Any goroutine.
@@ -144,10 +147,11 @@ func (r *Run) find(ctx context.Context) error {
 			return usagef("%q is refused: %v", r.options.URL, err)
 		}
 	}
-	at, err := resolve(ctx, target)
+	all, silent, err := resolveAll(ctx, target, r.lookup)
 	if err != nil {
 		return err
 	}
+	at := all[0]
 	// The server is looked at before it has met any client of ours.
 	if r.options.ServerPID > 0 {
 		r.server = watchServer(r.options.ServerPID)
@@ -159,7 +163,7 @@ func (r *Run) find(ctx context.Context) error {
 	if err = r.options.checkProtocol(r.protocol); err != nil {
 		return err
 	}
-	r.specs, err = thisBox().plan(&r.options, r.protocol, at)
+	r.specs, err = thisBox().plan(&r.options, r.protocol, all...)
 	if err != nil {
 		return err
 	}
@@ -167,8 +171,16 @@ func (r *Run) find(ctx context.Context) error {
 		return usagef("%v", err)
 	}
 	r.result.Protocol, r.result.Topics = r.protocol, len(r.options.topics())
+	r.result.Addresses, r.result.Silent = addressNames(all), addressNames(silent)
 	r.result.Connections.Wanted, r.result.Local = r.options.Conns, at.Addr().IsLoopback()
 	return nil
+}
+
+func addressNames(addresses []netip.AddrPort) (names []string) {
+	for _, address := range addresses {
+		names = append(names, address.String())
+	}
+	return names
 }
 
 // start launches the processes, which begin to connect.

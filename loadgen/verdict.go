@@ -8,7 +8,7 @@
 //   - slip: messages went out later than they were due by slipFloor or more, and by more than
 //     slipShare of the latency that was measured, both at the 99th percentile. Latency counts from
 //     when a message was due, so the generator's own lateness is in it; that is right as long as it
-//     is small. Below slipFloor nobody's timers are better.
+//     is small. The timers of a kernel are no better than slipFloor.
 //   - turn: the turns of the loops took turnFloor or more, and more than turnShare of the latency,
 //     both at the 99th percentile: what comes in during a turn is seen at its end. A fan-out to
 //     thousands of connections arrives in long turns of its own making, so the share is large.
@@ -74,7 +74,7 @@ func judge(r *Result) (v Verdict) {
 			}
 		}
 	}
-	for _, remark := range []func(*Result) string{connectionsMissing, rateNotReached, unsettled, changed, boxBusy, nobodyPublished, noCost} {
+	for _, remark := range []func(*Result) string{connectionsMissing, rateNotReached, unsettled, changed, addresses, boxBusy, nobodyPublished, noCost} {
 		if text := remark(r); text != "" {
 			v.Remarks = append(v.Remarks, text)
 		}
@@ -164,6 +164,16 @@ func changed(r *Result) string {
 		what = "answers arrived changed: does this server put something in front of what it echoes, or behind it?"
 	}
 	return fmt.Sprintf("%d %s", r.Messages.Corrupted, what)
+}
+
+func addresses(r *Result) string {
+	switch n := len(r.Addresses); {
+	case len(r.Silent) > 0:
+		return fmt.Sprintf("%d of %d addresses of the target took no connection and were left out: %s", len(r.Silent), n+len(r.Silent), strings.Join(r.Silent, ", "))
+	case n > 1:
+		return fmt.Sprintf("the connections were spread over the %d addresses of the target: %s", n, strings.Join(r.Addresses, ", "))
+	}
+	return ""
 }
 
 func nobodyPublished(r *Result) string {

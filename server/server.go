@@ -133,10 +133,14 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if err != nil {
 		return err
 	}
+	rows, err := s.rows()
+	if err != nil {
+		return err
+	}
 	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has checked it
 	s.loops = make([]loop, s.cfg.Loops)
 	cfg := node.Config{
-		Rows:  append(s.rows(), more...),
+		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
 		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
 		Topics: &broadcast.Options{

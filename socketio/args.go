@@ -65,6 +65,10 @@ var (
 	rawType   = reflect.TypeFor[json.RawMessage]()
 	anyType   = reflect.TypeFor[any]()
 	textType  = reflect.TypeFor[string]()
+
+	// The types in which what was binary is a []byte, as in an any.
+	objectType = reflect.TypeFor[map[string]any]()
+	listType   = reflect.TypeFor[[]any]()
 )
 
 // text is argument i as encoding/json would put it into a string; "" if it is not there.
@@ -107,6 +111,13 @@ func (a Args) decode(i int, v reflect.Value) error {
 			v.Set(reflect.ValueOf(tree))
 		}
 		return err
+	case objectType, listType:
+		if len(a.attachments) > 0 {
+			if tree, err := a.tree(i); err == nil && reflect.TypeOf(tree) == v.Type() {
+				v.Set(reflect.ValueOf(tree))
+				return nil
+			}
+		}
 	}
 	return json.Unmarshal(a.JSON(i), v.Addr().Interface())
 }

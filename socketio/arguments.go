@@ -30,8 +30,9 @@ var (
 )
 
 // Binary is a []byte that is sent as binary wherever it stands in an argument. A []byte that is an
-// argument itself, or lies in a []any or a map[string]any, is sent as binary too; one in a field of
-// a struct is not, for encoding/json makes base64 of it: give that field this type.
+// argument itself, or lies in a []any, [][]byte, map[string]any or map[string][]byte, is sent as
+// binary too; one in a field of a struct is not, for encoding/json makes base64 of it: give that
+// field this type.
 type Binary []byte
 
 // binaryMark begins what a Binary looks like in JSON until its attachment is taken out. It has a
@@ -207,6 +208,18 @@ func withBinary(tree any) any {
 	switch t := tree.(type) {
 	case []byte:
 		return Binary(t)
+	case [][]byte:
+		list := make([]Binary, len(t))
+		for i, data := range t {
+			list[i] = Binary(data)
+		}
+		return list
+	case map[string][]byte:
+		object := make(map[string]Binary, len(t))
+		for name, data := range t {
+			object[name] = Binary(data)
+		}
+		return object
 	case []any:
 		copied := make([]any, len(t))
 		for i, v := range t {
@@ -227,6 +240,10 @@ func hasBinary(tree any) bool {
 	switch t := tree.(type) {
 	case []byte:
 		return true
+	case [][]byte:
+		return len(t) > 0
+	case map[string][]byte:
+		return len(t) > 0
 	case []any:
 		return slices.ContainsFunc(t, hasBinary)
 	case map[string]any:

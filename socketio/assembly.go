@@ -44,7 +44,7 @@ func (r *Reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 	if !c.assembling {
 		c.assembling = true
 		r.assembling.add(l.Now()+r.server.opt.assemblyTimeout, c.session)
-		r.wind(l)
+		r.armAlarm(l)
 	}
 }
 

@@ -124,6 +124,12 @@ func (e Emission) emit(event string, args []any, id *uint64) error {
 		k.hasID, k.id = true, *id
 	}
 	log := s.nsp.log
+	if log != nil && id == nil && e.volatile && endsInString(v.json) {
+		return log.mark(func(offset string) error {
+			k.payload = withOffset(v.json, offset)
+			return s.reactor.do(order{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)})
+		})
+	}
 	if log == nil || id != nil || e.volatile {
 		k.payload = v.json
 		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)

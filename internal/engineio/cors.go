@@ -24,7 +24,7 @@ func (e *Endpoint) allowOrigin(r *arrival) bool {
 	case n > 1:
 		return false
 	case n == 0:
-		return r.jsonp == nil || e.allowScript(r)
+		return r.jsonp == nil || !e.mayScript(r) || e.allowScript(r)
 	case !e.cfg.Origins.Allowed(origin, r.h.Host()):
 		return false
 	}
@@ -38,14 +38,19 @@ func (e *Endpoint) allowOrigin(r *arrival) bool {
 }
 
 // allowScript judges a request for a script, which comes without an origin and whose answer any
-// page can read.
+// page can read. The browser has to say which page asks, by Sec-Fetch-Site or by Referer. A page
+// can keep it from sending either, so silence is no proof.
 func (e *Endpoint) allowScript(r *arrival) bool {
-	if referer, ok := r.h.Get("referer"); ok {
-		page, err := url.Parse(string(referer))
-		return err == nil && e.cfg.Origins.Allowed([]byte(page.Scheme+"://"+page.Host), r.h.Host())
+	if site, ok := r.h.Get("sec-fetch-site"); ok && bytes.Equal(site, []byte("same-origin")) {
+		return e.cfg.Origins.Allowed([]byte("http://"+string(r.h.Host())), r.h.Host()) ||
+			e.cfg.Origins.Allowed([]byte("https://"+string(r.h.Host())), r.h.Host())
 	}
-	site, ok := r.h.Get("sec-fetch-site")
-	return !ok || !bytes.Equal(site, []byte("cross-site"))
+	referer, ok := r.h.Get("referer")
+	if !ok {
+		return e.cfg.Origins.All()
+	}
+	page, err := url.Parse(string(referer))
+	return err == nil && e.cfg.Origins.Allowed([]byte(page.Scheme+"://"+page.Host), r.h.Host())
 }
 
 // preflight answers a browser that asks whether a page may send a request; false if it does not

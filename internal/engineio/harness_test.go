@@ -213,6 +213,9 @@ func (r *rig) frame(word, rest string) []byte {
 	case "post":
 		body := unquote(expand(more))
 		return request("POST", first, "Content-Length:"+strconv.Itoa(len(body)), body)
+	case "form": // of a page of the same host
+		body := unquote(expand(more))
+		return request("POST", first, "Referer:http://node/ Content-Length:"+strconv.Itoa(len(body)), body)
 	case "octets":
 		body := unhex(r.t, more)
 		return request("POST", first, "Content-Type:application/octet-stream Content-Length:"+strconv.Itoa(len(body)), body)

@@ -49,6 +49,8 @@ func rows() []Stat {
 		{Key: "upstream.websockets", Metric: "c100k_upstream_websockets", Help: "Open WebSockets of the upstream.", Kind: Gauge,
 			read: one(func(s *Source) int { return s.Tunnels })},
 
+		{Key: "requests_open", Metric: "c100k_requests_open", Help: "Requests that net/http serves: the API, files, an upstream.",
+			Kind: Gauge, read: one(func(s *Source) int { return s.RequestsOpen })},
 		{Key: "requests_waiting.requests", Metric: "c100k_requests_waiting", Help: "Requests whose verdict has not come yet.", Kind: Gauge,
 			read: loops(func(l *Loop) int { return l.RequestsWaiting })},
 		{Key: "requests_waiting.held_bytes", Metric: "c100k_requests_waiting_bytes", Help: "What the clients of these requests have sent.", Unit: Bytes,

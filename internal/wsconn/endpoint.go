@@ -205,7 +205,9 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 		// RFC 6455, 5.5.3: of several pings only the latest need be answered. It keeps a flood of
 		// them from filling the outbox.
 		e.ping, e.pinged = append(e.ping[:0], m.Payload...), true
+		e.control(l, c, m)
 	case frame.OpPong:
+		e.control(l, c, m)
 	case frame.OpClose:
 		e.closed(l, c, m.Payload)
 	default:
@@ -217,6 +219,12 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 		e.cfg.Counters.MessagesReceived++
 		e.cfg.Counters.BytesReceived += uint64(len(m.Payload))
 		e.protocol.Message(l, c, m)
+	}
+}
+
+func (e *Endpoint) control(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
+	if e.cfg.Control != nil {
+		e.cfg.Control(l, c, m)
 	}
 }
 
@@ -240,6 +248,15 @@ func (e *Endpoint) ReplyTurn(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
 	l.SendTurn(c, p)
 }
+
+// ReplyShared is Reply without a copy: p must never change again.
+func (e *Endpoint) ReplyShared(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	e.cfg.Counters.MessagesSent++
+	l.SendShared(c, p)
+}
+
+// CountSent counts a message that the protocol has sent by itself.
+func (e *Endpoint) CountSent() { e.cfg.Counters.MessagesSent++ }
 
 // OnClose frees all that the connection had.
 func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {

@@ -33,10 +33,10 @@ func (s *Swarm) connectOne(l *netpoll.Loop, i uint32, now time.Duration) {
 	cl.state, cl.began, cl.step, cl.code = connecting, now, 0, 0
 	s.connecting++
 	if s.tls != nil {
-		s.tls.jobs <- handshake{client: i, began: now, local: s.source(i)} // it has room for all that may connect
+		s.tls.jobs <- handshake{client: i, began: now, local: s.source(i), target: s.target(i)} // it has room for all that may connect
 		return
 	}
-	fd, err := netpoll.Connect(s.source(i), s.spec.Target)
+	fd, err := netpoll.Connect(s.source(i), s.target(i))
 	if err != nil {
 		s.leave(i, causeOf(err), 0)
 		return
@@ -54,6 +54,14 @@ func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 		s.dropTLS(&s.clients[i])
 		s.leave(i, NoDescriptor, 0)
 	}
+}
+
+// target is the address that a client connects to.
+func (s *Swarm) target(i uint32) netip.AddrPort {
+	if n := int(s.number(i)) % (1 + len(s.spec.Others)); n > 0 {
+		return s.spec.Others[n-1]
+	}
+	return s.spec.Target
 }
 
 // source is the local address of a client.

@@ -5,6 +5,8 @@ package swarm_test
 import (
 	"io"
 	"net"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,6 +199,24 @@ func TestUnsure(t *testing.T) {
 	r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{5}, Unsure: []uint64{1}, Within: 10 * time.Second}}
 	if got := r.until("settled", func(s swarm.Sample) bool { return s.Settled }); got.Expected != 12 || got.Received != 12 || got.Missing > 0 {
 		t.Errorf("%+v", got)
+	}
+	r.end()
+}
+
+// TestSpreadOverAddresses: connections take the addresses of the target in turns.
+func TestSpreadOverAddresses(t *testing.T) {
+	var first, second atomic.Int64
+	counted := func(n *atomic.Int64) func(net.Conn) {
+		return upgraded(func(c net.Conn) {
+			n.Add(1)
+			_, _ = io.Copy(io.Discard, c)
+		})
+	}
+	one, two := script(t, counted(&first)), script(t, counted(&second))
+	r := begin(t, one, swarm.Spec{URL: "ws://HOST/", Mode: swarm.Publish, Rate: 500, Conns: 5, Others: []netip.AddrPort{netip.MustParseAddrPort(two)}})
+	r.until("all were counted", func(s swarm.Sample) bool { return s.Open == 5 && first.Load()+second.Load() == 5 })
+	if a, b := first.Load(), second.Load(); a != 3 || b != 2 {
+		t.Errorf("%d and %d connections, want 3 and 2", a, b)
 	}
 	r.end()
 }

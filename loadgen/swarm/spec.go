@@ -52,8 +52,11 @@ type Spec struct {
 	URL string `json:"url"`
 	// Target is where URL's host was found. Sources are the local addresses, taken in turns; none: the
 	// kernel chooses.
-	Target  netip.AddrPort `json:"target"`
-	Sources []netip.Addr   `json:"sources,omitempty"`
+	Target netip.AddrPort `json:"target"`
+	// Others are further addresses of the host. Connection i goes to the address i modulo their
+	// number, Target being the first.
+	Others  []netip.AddrPort `json:"others,omitempty"`
+	Sources []netip.Addr     `json:"sources,omitempty"`
 	// Header has lines of the upgrade request beside ours, as name and value.
 	Header   [][2]string `json:"header,omitempty"`
 	Insecure bool        `json:"insecure,omitempty"` // certificates are not checked
