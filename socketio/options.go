@@ -45,6 +45,11 @@ type Options struct {
 	// server.
 	Recovery *Recovery
 
+	// Adapter joins each namespace with those of its name on other servers. It is called once for each
+	// namespace when that is made, on any goroutine, an event loop among them: it must not block, nor
+	// call the server. Nil: the namespaces are on this server only.
+	Adapter func(local *Local) Adapter
+
 	// CleanupEmptyNamespaces removes a namespace that a Dynamic has made when its last socket has
 	// left. Default false.
 	CleanupEmptyNamespaces bool

@@ -34,8 +34,7 @@ type Socket struct {
 	id      string
 	facts   *facts
 
-	// Guarded by Reactor.list.
-	prev, next *Socket
+	next *Socket // in a chain of Reactor.members, and guarded by its mu
 
 	mu        sync.Mutex // guards the fields below
 	state     socketState
