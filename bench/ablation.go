@@ -1,6 +1,7 @@
 package main
 
-// ablation.go: what a technique is worth: the same scenario with it and without it, in turns, on a node built for that.
+// ablation.go: what a technique is worth: the same scenario with it and without it, in turns, on a
+// node built for that.
 
 import (
 	"context"
@@ -22,8 +23,9 @@ type technique struct {
 	io        string   // or --io without it
 }
 
-// techniques have a variant without them that is simple and honest. Others are too deep in the node to be taken out: the wheel, the records, the
-// reactor itself are measured by the rivals, which are built otherwise.
+// techniques have a variant without them that is simple and honest. Others are too deep in the node
+// to be taken out: the wheel, the records, the reactor itself are measured by the rivals, which are
+// built otherwise.
 var techniques = []technique{
 	{name: "io_uring batches", without: "a system call for each read and send", scenarios: []string{"fan", "burst", "echo", "echo16"}, io: "syscall"},
 	{name: "one send for a run of messages", without: "a send for each message", scenarios: []string{"burst"}, env: "runs"},

@@ -1,6 +1,7 @@
 package main
 
-// compare.go: us against us: the node of another revision beside that of the work tree, in turns, and what of the difference is more than noise.
+// compare.go: us against us: the node of another revision beside that of the work tree, in turns,
+// and what of the difference is more than noise.
 
 import (
 	"context"
@@ -25,8 +26,8 @@ const (
 	workName = "work tree"
 )
 
-// compare builds the node of o.base in a work tree of its own, and drives both with the load of the work tree. Both are built alike, so that a
-// difference is the code's.
+// compare builds the node of o.base in a work tree of its own, and drives both with the load of the
+// work tree. Both are built alike, so that a difference is the code's.
 func (b *bench) compare(ctx context.Context, root string, o options, chosen []scenario) error {
 	dirty, err := exec.CommandContext(ctx, "git", "-C", root, "status", "--porcelain").Output()
 	if err != nil {
@@ -68,12 +69,13 @@ func (b *bench) compare(ctx context.Context, root string, o options, chosen []sc
 	return nil
 }
 
-// turnStarts is how often the two servers of a scenario are started anew: two processes of one program differ by where the kernel
-// has put their memory, which rounds of the same two would take for a difference of the code.
+// turnStarts is how often the two servers of a scenario are started anew: two processes of one
+// program differ by where the kernel has put their memory, which rounds of the same two would take
+// for a difference of the code.
 const turnStarts = 3
 
-// compareByTurns measures each scenario that can be measured so, in as many starts, with as many rounds as its share of the time
-// has room for: half of it, where there are other scenarios, too.
+// compareByTurns measures each scenario that can be measured so, in as many starts, with as many
+// rounds as its share of the time has room for: half of it, where there are other scenarios, too.
 func (b *bench) compareByTurns(ctx context.Context, chosen []scenario, pair []target, doc *document) (failed int, err error) {
 	doc.starts = min(turnStarts, b.reps)
 	within, turning := b.within, 0
@@ -190,8 +192,8 @@ func startsOf(base, work column) (starts [][]float64) {
 // certaintyLevel is the p below which a difference is taken for one.
 const certaintyLevel = 0.05
 
-// certainty words whether the ratios of several starts are more than noise: all starts lie on the same side of 1, and the sign
-// test over all rounds says so.
+// certainty words whether the ratios of several starts are more than noise: all starts lie on the
+// same side of 1, and the sign test over all rounds says so.
 func certainty(starts [][]float64) string {
 	above := 0
 	for _, ratios := range starts {

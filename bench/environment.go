@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nullSyscall is what entering the kernel and leaving it costs, in nanoseconds: the best of a few, as others may run meanwhile.
+// nullSyscall is what entering the kernel and leaving it costs, in nanoseconds: the best of a few,
+// as others may run meanwhile.
 func nullSyscall() float64 {
 	const calls = 100_000
 	best := time.Duration(1 << 62)

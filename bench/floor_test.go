@@ -1,6 +1,7 @@
 package main
 
-// floor_test.go: the floors and the node under every scenario, and the floors byte by byte: what they measure must be right before it is fast.
+// floor_test.go: the floors and the node under every scenario, and the floors byte by byte: what
+// they measure must be right before it is fast.
 
 import (
 	"bufio"
@@ -58,7 +59,8 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// eachFloor runs a test on both floors; where io_uring is forbidden, on the plain one; without a compiler on none.
+// eachFloor runs a test on both floors; where io_uring is forbidden, on the plain one; without a
+// compiler on none.
 func eachFloor(t *testing.T, test func(t *testing.T, s *server)) {
 	dir := programs(t)
 	if _, err := os.Stat(filepath.Join(dir, plainFloor)); err != nil {

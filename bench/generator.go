@@ -1,6 +1,7 @@
 package main
 
-// generator.go: runs of `c100k load` against one server, on a core of their own, and what makes one void or wrong.
+// generator.go: runs of `c100k load` against one server, on a core of their own, and what makes one
+// void or wrong.
 
 import (
 	"context"
@@ -31,8 +32,9 @@ type load struct {
 }
 
 const (
-	// In a closed loop the slower side is always busy. It is the generator where it had no time left while the server had: then the server's
-	// turns had little to gather, and its cost an operation is that of waiting too.
+	// In a closed loop the slower side is always busy. It is the generator where it had no time left
+	// while the server had: then the server's turns had little to gather, and its cost an operation is
+	// that of waiting too.
 	loopBusyMax  = 0.95
 	serverIdleAt = 0.65
 )
@@ -45,7 +47,8 @@ type manner struct {
 	progress  *rig.Progress // who waits for what it says; nil: nobody
 }
 
-// run runs the load to its end. A message lost, doubled, changed or out of order is an error; so is a connection that failed or was dropped.
+// run runs the load to its end. A message lost, doubled, changed or out of order is an error; so is
+// a connection that failed or was dropped.
 func (g *generator) run(ctx context.Context, s *server, m manner, args ...string) (*load, error) {
 	progress := m.progress
 	if progress == nil {
@@ -78,14 +81,17 @@ func (g *generator) run(ctx context.Context, s *server, m manner, args ...string
 	return l, nil
 }
 
-// The policies that a run of the load may have. The one that gives way has a processor only where nobody else wants it. The probe goes before all others:
-// what else runs on the box, some of it milliseconds at a time, would be measured as the server's latency. Where that is not allowed, it has no privilege.
+// The policies that a run of the load may have. The one that gives way has a processor only where
+// nobody else wants it. The probe goes before all others: what else runs on the box, some of it
+// milliseconds at a time, would be measured as the server's latency. Where that is not allowed, it
+// has no privilege.
 const (
 	givesWay = unix.SCHED_IDLE
 	probe    = unix.SCHED_RR
 )
 
-// onThread calls f on a thread of its own, which children inherit core and policy from, and which ends with f: neither need be given back.
+// onThread calls f on a thread of its own, which children inherit core and policy from, and which
+// ends with f: neither need be given back.
 func onThread(core int, policy uint32, f func() error) error {
 	result := make(chan error)
 	go func() {
@@ -133,8 +139,8 @@ func faultOf(r *loadgen.Result, spared int) string {
 	return ""
 }
 
-// voidReason is why the figures are not the server's. On an open schedule the generator says so itself; in a closed loop one side is always busy, and
-// the question is which.
+// voidReason is why the figures are not the server's. On an open schedule the generator says so
+// itself; in a closed loop one side is always busy, and the question is which.
 func voidReason(l *rig.Load) string {
 	r := l.Result
 	if r.Rate.InFlight > 0 {

@@ -1,7 +1,8 @@
 package main
 
-// goal.go: what our figures have to keep to. The limit of most is a multiple of a floor, a C program that does the same with the
-// least possible work; beside it stands whether c100k is cheaper than every rival.
+// goal.go: what our figures have to keep to. The limit of most is a multiple of a floor, a C
+// program that does the same with the least possible work; beside it stands whether c100k is
+// cheaper than every rival.
 
 import (
 	"fmt"
@@ -30,7 +31,8 @@ type goal struct {
 	rivals        bool      // it is also compared with the cheapest rival
 }
 
-// The multiples of a floor: a server in Go has the same system calls to make, and a few hundred nanoseconds of its own.
+// The multiples of a floor: a server in Go has the same system calls to make, and a few hundred
+// nanoseconds of its own.
 const (
 	floorLimit     = 1.05
 	handshakeLimit = 1.1 // which allocates, and hashes
@@ -87,7 +89,8 @@ type verdict struct {
 	Cheaper bool    `json:"cheaper,omitempty"`     // than every rival
 }
 
-// judge holds a goal against the runs, those by turns where there are any; ok is false where a figure is missing.
+// judge holds a goal against the runs, those by turns where there are any; ok is false where a
+// figure is missing.
 func (g goal) judge(targets []target, runs, turns []run) (v verdict, ok bool) {
 	own, other, byTurns := pairOf(runs, turns, g, g.reference())
 	if len(own.values) == 0 {
@@ -138,7 +141,8 @@ func (g goal) reference() [3]string {
 	return [3]string{g.scenario, g.key, g.of}
 }
 
-// pairOf are our figure and that of a reference: both by turns, where they took turns with each other, or else both by runs.
+// pairOf are our figure and that of a reference: both by turns, where they took turns with each
+// other, or else both by runs.
 func pairOf(runs, turns []run, g goal, of [3]string) (own, other column, byTurns bool) {
 	if of[0] == g.scenario && of[2] != g.of {
 		own, other = collect(turns, g.scenario, g.key, g.of), collect(turns, of[0], of[1], of[2])
@@ -173,7 +177,8 @@ type column struct {
 	void   bool // of at least one
 }
 
-// collect gathers a figure over the repetitions. What was void is not in it, unless nothing else is.
+// collect gathers a figure over the repetitions. What was void is not in it, unless nothing else
+// is.
 func collect(runs []run, scenario, key, server string) column {
 	good, bad := column{values: map[int]float64{}}, column{values: map[int]float64{}, void: true}
 	for _, r := range runs {
@@ -235,7 +240,8 @@ func spreadOf(values []float64) spread {
 	return spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1], Values: values}
 }
 
-// text writes the median, and half the way between the ends as a share of it where there are several values.
+// text writes the median, and half the way between the ends as a share of it where there are
+// several values.
 func (s spread) text(decimals int) string {
 	text := fmt.Sprintf("%.*f", decimals, s.Median)
 	if len(s.Values) > 1 && s.Median > 0 {

@@ -1,13 +1,14 @@
-// Command bench measures c100k beside the floor, C programs that do the same with the least possible work, and beside its rivals, the programs of
-// bench/peers. All are driven by c100k load.
+// Command bench measures c100k beside the floor, C programs that do the same with the least
+// possible work, and beside its rivals, the programs of bench/peers. All are driven by c100k load.
 //
-// Each scenario runs on each server alone, one after the other (A B C, A B C, …), server and load each on a core of its own; a
-// figure is the median of the repetitions. What goals hold against a floor or a rival is measured a second time, with loads that
-// take turns on servers that are all up: turns.go. It prints Markdown, and writes a JSON document and a page. README.md says what
-// the figures mean.
+// Each scenario runs on each server alone, one after the other (A B C, A B C, …), server and load
+// each on a core of its own; a figure is the median of the repetitions. What goals hold against a
+// floor or a rival is measured a second time, with loads that take turns on servers that are all
+// up: turns.go. It prints Markdown, and writes a JSON document and a page. README.md says what the
+// figures mean.
 //
-// With --base it measures the node of another revision beside that of the work tree, with --ablation the node with one technique after the
-// other switched off.
+// With --base it measures the node of another revision beside that of the work tree, with
+// --ablation the node with one technique after the other switched off.
 package main
 
 import (
@@ -188,8 +189,8 @@ func newBench(o options, dir string) *bench {
 	return b
 }
 
-// runAll runs all scenarios on all targets, and again, as long as the time lasts. It returns how many runs failed; the others are
-// in the document all the same.
+// runAll runs all scenarios on all targets, and again, as long as the time lasts. It returns how
+// many runs failed; the others are in the document all the same.
 func (b *bench) runAll(ctx context.Context, chosen []scenario, targets []target, doc *document, within time.Duration) (failed int, err error) {
 	begin, longest := time.Now(), time.Duration(0)
 	for rep := range b.reps {

@@ -49,7 +49,8 @@ type pageView struct {
 	Plots []plot
 }
 
-// writeHTML writes the page. All text in it is escaped by html/template, the data of the plots included.
+// writeHTML writes the page. All text in it is escaped by html/template, the data of the plots
+// included.
 func (d *document) writeHTML(w io.Writer) error {
 	v := pageView{document: d, Plots: []plot{}}
 	for _, sc := range d.scenarios {

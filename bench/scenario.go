@@ -198,9 +198,11 @@ func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
 		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())
 }
 
-// runMemory compares the process with its connections, when they have been quiet for a while, to another fresh one that holds few of them: what is needed
-// once, or for a crowd that comes in and is given back, is not the price of a connection that stays. Both processes are there at both readings: the pages of
-// a program that runs once are private, megabytes of them, and of one that runs twice they are shared.
+// runMemory compares the process with its connections, when they have been quiet for a while, to
+// another fresh one that holds few of them: what is needed once, or for a crowd that comes in and
+// is given back, is not the price of a connection that stays. Both processes are there at both
+// readings: the pages of a program that runs once are private, megabytes of them, and of one that
+// runs twice they are shared.
 func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
 	few, err := s.target.start(b.serverCore, 1)
 	if err != nil {
@@ -228,7 +230,8 @@ func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
 	return l, err
 }
 
-// runHandshake drops all connections by resets, so that nothing of closing is the client's, and counts how many came back.
+// runHandshake drops all connections by resets, so that nothing of closing is the client's, and
+// counts how many came back.
 func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
 	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
 		"--storm-every", (b.size.seconds / 3).String(), "--for", b.size.seconds.String())
@@ -242,7 +245,8 @@ func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
 	return &sample{map[string]float64{usKey: microseconds(l.Server.CPU) / float64(back)}, []*load{l}}, nil
 }
 
-// runStalled measures the same fan-out without and with readers that stand still, one right after the other on the same server.
+// runStalled measures the same fan-out without and with readers that stand still, one right after
+// the other on the same server.
 func runStalled(ctx context.Context, b *bench, s *server) (*sample, error) {
 	args := b.fan(s, b.size.fanSmall, "--size", "1024", "--in-flight", "1")
 	without, err := b.generator.run(ctx, s, manner{}, args...)
@@ -267,12 +271,14 @@ func runStalled(ctx context.Context, b *bench, s *server) (*sample, error) {
 		"p99": float64(with.Deliver.P99) / float64(without.Deliver.P99)}, []*load{without, with}}, nil
 }
 
-// besideSlack is how much longer than the echoes the fan-outs beside them go on: the echoes' connections have to open meanwhile.
+// besideSlack is how much longer than the echoes the fan-outs beside them go on: the echoes'
+// connections have to open meanwhile.
 const besideSlack = 4 * time.Second
 
-// runBeside measures echoes without and with a fan-out beside them. The load of the fan-outs gives way to that of the echoes on their core, so that its own
-// work is not measured as latency. It takes plain system calls for that, since most kernels let nobody in before a call has ended, and one of io_uring is
-// hundreds of receives long.
+// runBeside measures echoes without and with a fan-out beside them. The load of the fan-outs gives
+// way to that of the echoes on their core, so that its own work is not measured as latency. It
+// takes plain system calls for that, since most kernels let nobody in before a call has ended, and
+// one of io_uring is hundreds of receives long.
 func runBeside(ctx context.Context, b *bench, s *server) (*sample, error) {
 	args := b.echo(s, "--rate", strconv.Itoa(b.size.rate))
 	alone, err := b.generator.run(ctx, s, manner{policy: probe, unwatched: true}, args...)

@@ -69,7 +69,8 @@ func (t target) start(core, loops int) (*server, error) {
 	}
 }
 
-// stop ends the server: with TERM first, so that a profile or a coverage file it may write is written.
+// stop ends the server: with TERM first, so that a profile or a coverage file it may write is
+// written.
 func (s *server) stop() {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -90,8 +91,9 @@ func (s *server) outputError() error {
 	return errors.New(text[max(0, len(text)-tail):])
 }
 
-// run starts the process on one core, tells whether it could, and waits for its end. It has a thread for itself, which is never given back: the child inherits
-// its affinity, and is killed when that thread ends, so that no server outlives the bench.
+// run starts the process on one core, tells whether it could, and waits for its end. It has a
+// thread for itself, which is never given back: the child inherits its affinity, and is killed when
+// that thread ends, so that no server outlives the bench.
 func (s *server) run(core int, started chan<- error) {
 	runtime.LockOSThread()
 	var err error

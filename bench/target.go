@@ -1,6 +1,7 @@
 package main
 
-// target.go: what is measured: the node, the floors, the rivals, and how each is started and spoken to.
+// target.go: what is measured: the node, the floors, the rivals, and how each is started and spoken
+// to.
 
 import (
 	"cmp"
@@ -150,8 +151,8 @@ func rivalVersions(dir string) (map[string]string, error) {
 	return versions, nil
 }
 
-// choose finds the targets that were asked for, in their own order. A name that is not there is an error; what cannot run here is left out, and skipped
-// says why.
+// choose finds the targets that were asked for, in their own order. A name that is not there is an
+// error; what cannot run here is left out, and skipped says why.
 func choose(all []target, names []string) (chosen []target, skipped []string, err error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(t target) bool { return t.Name == name }) {

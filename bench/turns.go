@@ -1,6 +1,7 @@
 package main
 
-// turns.go: scenarios whose figure is a ratio are measured a second time with loads that take turns, see rig.Turns.
+// turns.go: scenarios whose figure is a ratio are measured a second time with loads that take
+// turns, see rig.Turns.
 
 import (
 	"context"
@@ -28,7 +29,8 @@ func (p pace) round(servers int) time.Duration {
 	return time.Duration(servers) * (p.window + p.lead)
 }
 
-// The paces: echoes are many in a window; fan-outs are few and long; a schedule has to catch up with what was due while it stood.
+// The paces: echoes are many in a window; fan-outs are few and long; a schedule has to catch up
+// with what was due while it stood.
 var (
 	echoPace  = pace{400 * time.Millisecond, 100 * time.Millisecond}
 	fanPace   = pace{800 * time.Millisecond, 200 * time.Millisecond}
@@ -66,7 +68,8 @@ func frameBytes(payload int, masked bool) float64 {
 // takesTurns tells whether a target speaks in frames whose size is known.
 func (t target) takesTurns() bool { return t.protocol == "" && t.hello == "" && t.publish == "" }
 
-// takeTurns measures a scenario on all targets, in turns. The repetitions of its runs are the rounds, numbered from first on.
+// takeTurns measures a scenario on all targets, in turns. The repetitions of its runs are the
+// rounds, numbered from first on.
 func (b *bench) takeTurns(ctx context.Context, sc scenario, targets []target, rounds, first int) ([]run, error) {
 	t := rig.Turns{Binary: b.generator.binary, Rounds: rounds, Window: sc.turns.pace.window, Lead: sc.turns.pace.lead,
 		ServerCore: b.serverCore, LoadCore: b.generator.core, Bytes: sc.turns.bytes}
@@ -94,8 +97,8 @@ func (b *bench) takeTurns(ctx context.Context, sc scenario, targets []target, ro
 	return runs, nil
 }
 
-// turnGoals measures by turns each scenario that a goal with a ratio is about: our node, the floors of its goals, and the rival
-// that was the cheapest in the runs before.
+// turnGoals measures by turns each scenario that a goal with a ratio is about: our node, the floors
+// of its goals, and the rival that was the cheapest in the runs before.
 func (b *bench) turnGoals(ctx context.Context, doc *document) (failed int, err error) {
 	for _, sc := range doc.scenarios {
 		among := doc.inTurns(sc)

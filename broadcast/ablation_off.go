@@ -1,4 +1,5 @@
-// Techniques that a measurement may switch off, in a build for it (ablation_on.go). Here they are constants, and what is not taken is not compiled.
+// Techniques that a measurement may switch off, in a build for it (ablation_on.go). Here they are
+// constants, and what is not taken is not compiled.
 
 //go:build !ablation
 

@@ -1,4 +1,5 @@
-// The build that measurements of techniques use (make ablation): what the environment names is switched off.
+// The build that measurements of techniques use (make ablation): what the environment names is
+// switched off.
 
 //go:build ablation
 

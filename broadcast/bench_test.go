@@ -100,8 +100,8 @@ func BenchmarkValidTopic(b *testing.B) {
 	}
 }
 
-// BenchmarkSubscribe is one subscription of a crowd that arrives, on the member's first topic or on up to eight. B/op is what it leaves behind, with
-// the slack of tables that grow.
+// BenchmarkSubscribe is one subscription of a crowd that arrives, on the member's first topic or on
+// up to eight. B/op is what it leaves behind, with the slack of tables that grow.
 func BenchmarkSubscribe(b *testing.B) {
 	for _, topics := range []int{1, 8} {
 		b.Run(fmt.Sprintf("topics=%d", topics), func(b *testing.B) {
@@ -125,7 +125,8 @@ func BenchmarkSubscribe(b *testing.B) {
 	}
 }
 
-// BenchmarkLeaveAndSubscribe is a reconnect: somebody among 10,000 leaves and somebody takes the seat.
+// BenchmarkLeaveAndSubscribe is a reconnect: somebody among 10,000 leaves and somebody takes the
+// seat.
 func BenchmarkLeaveAndSubscribe(b *testing.B) {
 	_, s := withMembers(b, 10000, "t")
 	b.ReportAllocs()
@@ -150,8 +151,9 @@ func BenchmarkTopicBeginAndEnd(b *testing.B) {
 	}
 }
 
-// BenchmarkPublish is one message in the registry: nothing kept where nobody listens, and with one member made, encoded, posted to the loop and delivered.
-// What it costs beyond that grows only with the members: BenchmarkDeliver.
+// BenchmarkPublish is one message in the registry: nothing kept where nobody listens, and with one
+// member made, encoded, posted to the loop and delivered. What it costs beyond that grows only with
+// the members: BenchmarkDeliver.
 func BenchmarkPublish(b *testing.B) {
 	payload := make([]byte, 64)
 	b.Run("nobody", func(b *testing.B) {
@@ -176,8 +178,9 @@ func BenchmarkPublish(b *testing.B) {
 	})
 }
 
-// BenchmarkDeliver is phase 6 for one topic: a message, or eight at once, published and handed to all its members. ns/member is the figure, and must be about
-// the same for every size of the crowd; eight messages are one run, so they cost a member little more than one.
+// BenchmarkDeliver is phase 6 for one topic: a message, or eight at once, published and handed to
+// all its members. ns/member is the figure, and must be about the same for every size of the crowd;
+// eight messages are one run, so they cost a member little more than one.
 func BenchmarkDeliver(b *testing.B) {
 	for _, members := range []int{1_000, 10_000, 100_000} {
 		for _, messages := range []int{1, 8} {

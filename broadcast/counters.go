@@ -9,7 +9,7 @@ const cacheLineBytes = 128
 
 // Counters are totals since NewHub, PendingBytes excepted.
 type Counters struct {
-	Published    uint64 // calls of Publish with a valid topic, also those that nobody was there for
+	Published    uint64 // calls of Publish with a valid topic, also to topics without members
 	Refused      uint64 // of these, dropped because Options.PendingBytesMax was reached
 	PendingBytes int64  // published and not yet delivered, now
 
@@ -20,8 +20,9 @@ type Counters struct {
 	Gaps          uint64 // gap announcements made
 }
 
-// shardCounters are one shard's part of Counters, kept twice: the loop adds to a plain one and copies it to
-// the shared one at the end of each call that changes it, so that a delivery costs no atomic operation.
+// shardCounters are one shard's part of Counters, kept twice: the loop adds to a plain one and
+// copies it to the shared one at the end of each call that changes it, so that a delivery costs no
+// atomic operation.
 type shardCounters struct {
 	deliveries, disconnects, droppedOldest, droppedNewest, gaps uint64
 }

@@ -2,29 +2,33 @@
 
 package broadcast
 
-// Sink is where a shard's members are. All methods are called within Deliver and Drained, on the loop. None
-// but Slow may call the shard, and none may fail: for a member that is closing they do nothing.
+// Sink is where a shard's members are. All methods are called within Deliver and Drained, on the
+// loop. None but Slow may call the shard, and none may fail: for a member that is closing they do
+// nothing.
 type Sink interface {
-	// Pending returns the bytes that the member is owed, those handed to Send and Gap in this turn included.
+	// Pending returns the bytes that the member is owed, those handed to Send and Gap in this turn
+	// included.
 	Pending(member uint32) int
 	// Send queues p, which is immutable and shared by all members: n messages that DropOldest may drop
 	// together, as long as none of their bytes is on its way, and then reports with mark.
 	Send(member uint32, p []byte, mark uint32, n uint32)
-	// DropOldest drops what Send and Gap have queued and what is not on its way, oldest first, until need
-	// bytes are freed or nothing is left, and returns the bytes freed. It calls dropped with the mark and n
-	// of each.
+	// DropOldest drops what Send and Gap have queued and what is not on its way, oldest first, until
+	// need bytes are freed or nothing is left, and returns the bytes freed. It calls dropped with the
+	// mark and n of each.
 	DropOldest(member uint32, need int, dropped func(mark, n uint32)) (freed int)
 	// Gap queues the announcement, in form f, that the member missed messages of topic: in front of
-	// everything that is not on its way if first, otherwise at the end. DropOldest may drop it as it drops
-	// what Send queued, and then reports mark and n = missed. In a form without gaps it does nothing.
+	// everything that is not on its way if first, otherwise at the end. DropOldest may drop it as it
+	// drops what Send queued, and then reports mark and n = missed. In a form without gaps it does
+	// nothing.
 	Gap(member uint32, f Form, topic string, mark uint32, missed uint32, first bool)
 	// Slow closes the member (policy Disconnect). The shard has forgotten it already.
 	Slow(member uint32)
 }
 
-// Deliver takes pending messages to members: at most `members` visits of a member (each with all messages
-// that were pending for its topic), fewer if there is much to put together. It returns true if it should be called again in the next turn. Each
-// topic gets one pass, or a part of one, a call, and those with pending messages take turns. Loop.
+// Deliver takes pending messages to members: at most `members` visits of a member (each with all
+// messages that were pending for its topic), fewer if there is much to put together. It returns
+// true if it should be called again in the next turn. Each topic gets one pass, or a part of one, a
+// call, and those with pending messages take turns. Loop.
 func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	s.turn++
 	s.announceFresh(sink)
@@ -60,8 +64,8 @@ func (s *Shard) mark(r *roster) {
 	}
 }
 
-// serve goes on with r's pass, or begins one, for at most `members` visits. It returns what that cost, in
-// visits; at least 1, since a topic without anybody to visit costs time too.
+// serve goes on with r's pass, or begins one, for at most `members` visits. It returns what that
+// cost, in visits; at least 1, since a topic without anybody to visit costs time too.
 func (s *Shard) serve(sink Sink, r *roster, members int) (cost int) {
 	r.served = s.turn
 	if r.pass == nil {
@@ -89,7 +93,8 @@ func (s *Shard) rest(r *roster) {
 	}
 	// 1. A publisher links its message, then looks at ready.
 	// 2. The shard clears ready, then looks for a message.
-	// 3. So one of them sees the other: either the publisher turns ready to true, or the shard does, here.
+	// 3. So one of them sees the other: either the publisher turns ready to true, or the shard does,
+	//    here.
 	r.ready.Store(false)
 	if r.cursor.next.Load() != nil && r.ready.CompareAndSwap(false, true) {
 		s.queue.push(r)
@@ -122,9 +127,9 @@ func (s *Shard) walk(sink Sink, r *roster, members int) (visits int, done bool) 
 	return visits, true
 }
 
-// visit hands the run from message number first on to the members of seats, which begin where the pass
-// stands. It returns how many it has visited: it stops behind one that lagged, since seats may then have
-// changed.
+// visit hands the run from message number first on to the members of seats, which begin where the
+// pass stands. It returns how many it has visited: it stops behind one that lagged, since seats may
+// then have changed.
 func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 	p := r.pass
 	n := len(p.run) - first
@@ -155,7 +160,8 @@ func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 	return len(seats)
 }
 
-// visitEach is visit for a run with messages that leave members out: each member gets the stretches between those that it does not.
+// visitEach is visit for a run with messages that leave members out: each member gets the stretches
+// between those that it does not.
 func (s *Shard) visitEach(sink Sink, r *roster, seats []seat, first int) int {
 	p := r.pass
 	for k := range seats {
@@ -167,8 +173,8 @@ func (s *Shard) visitEach(sink Sink, r *roster, seats []seat, first int) int {
 	return len(seats)
 }
 
-// handOver hands the member of e, whose seat is just before where the pass stands, what it is to get of the run. False: it lagged, and
-// seats may have changed.
+// handOver hands the member of e, whose seat is just before where the pass stands, what it is to
+// get of the run. False: it lagged, and seats may have changed.
 func (s *Shard) handOver(sink Sink, r *roster, e seat, first int) (inTime bool) {
 	p, pos := r.pass, r.pass.at-1
 	form, member := p.form(e.form()), e.member()

@@ -1,4 +1,5 @@
-// Passes: who gets which messages when members come and go, how much one call does, and in what turns.
+// Passes: who gets which messages when members come and go, how much one call does, and in what
+// turns.
 
 package broadcast
 
@@ -37,8 +38,8 @@ func TestPendingMessagesGoInOneSend(t *testing.T) {
 	}
 }
 
-// Members get exactly what is published while they are subscribed, although several windows are open in
-// one pass.
+// Members get exactly what is published while they are subscribed, although several windows are
+// open in one pass.
 func TestSubscriptionWindows(t *testing.T) {
 	h, s, sink := one(t, Options{})
 	subscribe(t, s, 1, 0, "t")
@@ -146,8 +147,8 @@ func TestDeliverIsBoundedByBytes(t *testing.T) {
 	}
 }
 
-// A small topic waits for one slice of a big one, not for its whole pass, and a topic that never runs dry
-// does not hold up the others or the call.
+// A small topic waits for one slice of a big one, not for its whole pass, and a topic that never
+// runs dry does not hold up the others or the call.
 func TestTopicsTakeTurns(t *testing.T) {
 	h, s, sink := one(t, Options{})
 	for m := range uint32(1000) {
@@ -177,8 +178,8 @@ func TestTopicsTakeTurns(t *testing.T) {
 	}
 }
 
-// What is published while the last member has left and come back, with messages pending, is neither lost
-// nor given to who was not there.
+// What is published while the last member has left and come back, with messages pending, is neither
+// lost nor given to who was not there.
 func TestEmptyTopicWithPendingMessages(t *testing.T) {
 	h, s, sink := one(t, Options{})
 	subscribe(t, s, 1, 0, "t")

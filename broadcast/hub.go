@@ -73,13 +73,14 @@ type Result struct {
 	Queued  int // members that the message is on its way to: Matched, or 0 if it was dropped
 	Dropped int // members that do not get it because Options.PendingBytesMax was reached: Matched, or 0
 
-	// Position is that of the message; zero in a topic without positions, and for one that was dropped.
+	// Position is that of the message; zero in a topic without positions, and for one that was
+	// dropped.
 	Position Position
 }
 
-// Publish sends payload to everybody who is subscribed to topic. Everyone whose Subscribe has returned
-// before gets it, and all of them get the messages of a topic in one order. The payload is kept: nobody may
-// change it any more. The error is one of ValidTopic. Any goroutine.
+// Publish sends payload to everybody who is subscribed to topic. Everyone whose Subscribe has
+// returned before gets it, and all of them get the messages of a topic in one order. The payload is
+// kept: nobody may change it any more. The error is one of ValidTopic. Any goroutine.
 func (h *Hub) Publish(topic string, kind Kind, payload []byte) (Result, error) {
 	return h.PublishPost(topic, Post{Kind: kind, Payload: payload})
 }
@@ -92,13 +93,14 @@ type Post struct {
 	// Extra is for the hub's encoders: Message.Extra.
 	Extra any
 
-	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left out: on the loop of the shard,
-	// within Deliver, once for each member. It must not block, nor call the shard but for Subscribed. A member that is left out has
-	// not missed anything.
+	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left
+	// out: on the loop of the shard, within Deliver, once for each member. It must not block, nor call
+	// the shard but for Subscribed. A member that is left out has not missed anything.
 	Skip func(shard int, member uint32) bool
 }
 
-// PublishPost is Publish for a message with more than a payload. Members that Post.Skip will leave out count in the result.
+// PublishPost is Publish for a message with more than a payload. Members that Post.Skip will leave
+// out count in the result.
 func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	if err := ValidTopic(topic); err != nil {
 		return Result{}, err
@@ -127,7 +129,8 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	if matched == 0 && t.numbering == nil {
 		return Result{}, false
 	}
-	// The first look spares a hub in trouble the encoding; the second, with the true cost, is the bound.
+	// The first look spares a hub in trouble the encoding; the second, with the true cost, is the
+	// bound.
 	if h.pending.Load() >= h.pendingBytesMax {
 		return h.refuse(matched), false
 	}
@@ -191,8 +194,8 @@ func (h *Hub) lookup(name string) *topic {
 	return nil
 }
 
-// enter attaches a new roster of the shard to the topic of that name, which is made if it is not there.
-// Loop of the shard.
+// enter attaches a new roster of the shard to the topic of that name, which is made if it is not
+// there. Loop of the shard.
 func (h *Hub) enter(shard int, name string) *roster {
 	t := h.lookup(name)
 	for {
@@ -224,8 +227,8 @@ func (h *Hub) leave(r *roster) bool {
 	return done
 }
 
-// forget removes t, which is over, from the registry, unless somebody has, and perhaps put a new topic of
-// that name in its place (topic, 6).
+// forget removes t, which is over, from the registry, unless somebody has, and perhaps put a new
+// topic of that name in its place (topic, 6).
 func (h *Hub) forget(t *topic) {
 	if h.topics.CompareAndDelete(t.name, t) {
 		h.topicCount.Add(-1)

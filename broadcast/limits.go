@@ -6,8 +6,8 @@ const (
 	// TopicBytesMax bounds a topic name, in bytes; without it a name could cost more than a message.
 	TopicBytesMax = 255
 
-	// FormsMax bounds the wire forms of a hub: a message has a pointer for each, so that it takes 256 bytes. A seat has room for
-	// 128.
+	// FormsMax bounds the wire forms of a hub: a message has a pointer for each, so that it takes 256
+	// bytes. A seat has room for 128.
 	FormsMax = 16
 
 	// ShardsMax bounds the shards of a hub; a topic has one pointer for each.
@@ -27,19 +27,20 @@ const (
 	// topics that the member has; without a bound one client could make that slow for everybody.
 	TopicsPerMemberDefault = 1024
 
-	// OutboxBytesDefault is what Options.OutboxBytesMax = 0 means: bytes that one member may lag behind.
+	// OutboxBytesDefault is what Options.OutboxBytesMax = 0 means: bytes that one member may lag
+	// behind.
 	OutboxBytesDefault = 1 << 20
 
 	// PendingBytesDefault is what Options.PendingBytesMax = 0 means: bytes published and not yet
 	// delivered over the hub. Without a bound a publisher faster than the loops fills the memory.
 	PendingBytesDefault = 256 << 20
 
-	// RunMessagesMax bounds the messages of one pass; without it one busy topic builds runs without end
-	// while the other topics wait.
+	// RunMessagesMax bounds the messages of one pass; without it one busy topic builds runs without
+	// end while the other topics wait.
 	RunMessagesMax = 1024
 
-	// RunBytesMax bounds the bytes of one pass when it has more than one message: a run is a copy of its
-	// messages, and all of it is owed by every member that lags.
+	// RunBytesMax bounds the bytes of one pass when it has more than one message: a run is a copy of
+	// its messages, and all of it is in the outbox of every member that lags.
 	RunBytesMax = 256 << 10
 
 	// runsPerOutboxMin is how many runs an outbox has room for: a run has at most that part of
@@ -47,8 +48,9 @@ const (
 	// itself look like a slow member.
 	runsPerOutboxMin = 4
 
-	// runBytesPerVisit is how many bytes of a run are put together in about the time of a visit; Deliver
-	// counts them as one. Without it many long runs for few members each would make a turn long.
+	// runBytesPerVisit is how many bytes of a run are put together in about the time of a visit;
+	// Deliver counts them as one. Without it many long runs for few members each would make a turn
+	// long.
 	runBytesPerVisit = 16 << 10
 
 	// idlePassesMax bounds the passes that a shard keeps for later, some 10 KiB each after a long run.
@@ -58,19 +60,20 @@ const (
 	// the headers of its forms. It bounds the number of pending messages that are empty.
 	messageOverheadBytes = 256
 
-	// encodedSlackBytes is the room given to an Encoder beside the payload, enough for a frame header or
-	// a short envelope: most forms are then made with one allocation.
+	// encodedSlackBytes is the room given to an Encoder beside the payload, enough for a frame header
+	// or a short envelope: most forms are then made with one allocation.
 	encodedSlackBytes = 32
 
-	// listingSlice is after how many topics a listing lets other goroutines run: about a millisecond. Without it a listing of a million
-	// topics would keep a processor from a loop for as long as the scheduler lets it.
+	// listingSlice is after how many topics a listing lets other goroutines run: about a millisecond.
+	// Without it a listing of a million topics would keep a processor from a loop for as long as the
+	// scheduler lets it.
 	listingSlice = 4096
 
 	// listingRoom is the room that a listing begins with, in topics; it grows up to what is asked for.
 	listingRoom = 1024
 
-	// chunkLen is the number of records in a chunk of the shard's arrays. They grow by whole chunks, so
-	// nothing big is ever copied or doubled, and at most one chunk of each array is partly used.
+	// chunkLen is the number of records in a chunk of the shard's arrays. They grow by whole chunks,
+	// so nothing big is ever copied or doubled, and at most one chunk of each array is partly used.
 	chunkLen = 1 << chunkBits
 
 	chunkBits = 8

@@ -34,9 +34,9 @@ func (h *Hub) Topic(name string) (info TopicInfo, ok bool) {
 	return info, info.Members > 0
 }
 
-// Topics returns, by name, the first `most` topics with members whose names begin with prefix and come behind
-// after, which may be empty. It looks at the name of every topic of the hub, in some hundred nanoseconds each,
-// and keeps no more than it returns. Any goroutine but that of a loop.
+// Topics returns, by name, the first `most` topics with members whose names begin with prefix and
+// come behind after, which may be empty. It looks at the name of every topic of the hub, in some
+// hundred nanoseconds each, and keeps no more than it returns. Any goroutine but that of a loop.
 func (h *Hub) Topics(prefix, after string, most int) []TopicInfo {
 	first := make(firstNames, 0, min(most, listingRoom))
 	seen := 0
@@ -73,6 +73,6 @@ func (f firstNames) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
 func (f *firstNames) Push(t any)        { *f = append(*f, t.(TopicInfo)) }
 func (f *firstNames) Pop() any          { panic("not needed: the heap only grows") }
 
-// TopicCount returns how many topics there are: those with members, those that are kept for their positions,
-// and those that are about to end. Any goroutine.
+// TopicCount returns how many topics there are: those with members, those that are kept for their
+// positions, and those that are about to end. Any goroutine.
 func (h *Hub) TopicCount() int { return int(h.topicCount.Load()) }

@@ -1,4 +1,5 @@
-// Listings: page by page the same as all at once, in memory that does not depend on the number of topics.
+// Listings: page by page the same as all at once, in memory that does not depend on the number of
+// topics.
 
 package broadcast
 

@@ -3,8 +3,8 @@
 package broadcast
 
 // A mark is a gap bit, 7 bits of generation and 24 bits of index. Bytes in an outbox outlive the
-// subscription that sent them, and the topic; the generation keeps a mark that comes back late from being
-// taken for another topic.
+// subscription that sent them, and the topic; the generation keeps a mark that comes back late from
+// being taken for another topic.
 const (
 	markGap             = 1 << 31 // a gap announcement, not messages
 	markIndex           = 1<<24 - 1
@@ -19,7 +19,7 @@ type markSlot struct {
 	free   uint32 // in a free slot, the index of the next free one, or 0
 }
 
-// marks are a shard's rosters by mark. Index 0 is nobody's, so that no mark is 0.
+// marks are a shard's rosters by mark. Index 0 is not used, so that no mark is 0.
 type marks struct {
 	slots chunks[markSlot]
 	free  uint32 // a free slot, or 0

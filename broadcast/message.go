@@ -1,4 +1,4 @@
-// A message: what is published, immutable, and encoded once for each wire form that somebody needs.
+// A message: what is published, immutable, and encoded once for each wire form in use.
 
 package broadcast
 
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Kind says what a payload is. The publisher vouches for it; encoders choose by it (a text frame or a
-// binary one, JSON put in as it is or quoted).
+// Kind says what a payload is. The publisher vouches for it; encoders choose by it (a text frame or
+// a binary one, JSON put in as it is or quoted).
 type Kind uint8
 
 const (
@@ -32,16 +32,17 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Form is a wire form: how a message looks to one sort of member (a plain frame, an enveloped one, SSE…).
-// It is an index in Options.Encoders.
+// Form is a wire form: how a message looks to one sort of member (a plain frame, an enveloped one,
+// SSE…). It is an index in Options.Encoders.
 type Form uint8
 
-// Encoder appends m in one wire form to dst and returns the result, which nobody changes after. It must be
-// pure and must not keep dst: it runs on any goroutine, as a rule once a message, at times on two at once.
-// An encoder that appends nothing leaves the message out for members of its form.
+// Encoder appends m in one wire form to dst and returns the result, which nobody changes after. It
+// must be pure and must not keep dst: it runs on any goroutine, as a rule once a message, at times
+// on two at once. An encoder that appends nothing leaves the message out for members of its form.
 type Encoder func(dst []byte, m *Message) []byte
 
-// Message is one published message. It is immutable once published; any goroutine may read it and keep it.
+// Message is one published message. It is immutable once published; any goroutine may read it and
+// keep it.
 type Message struct {
 	Topic     string
 	Payload   []byte
@@ -60,9 +61,9 @@ type Message struct {
 	late     atomic.Int64 // what passes have counted on top of cost, or taken off it
 }
 
-// Position returns the message's position. ok is false in a topic without positions. All members get
-// the messages of a topic in the order of their offsets, and no offset is left out. Any goroutine; an
-// Encoder may call it.
+// Position returns the message's position. ok is false in a topic without positions. All members
+// get the messages of a topic in the order of their offsets, and no offset is left out. Any
+// goroutine; an Encoder may call it.
 func (m *Message) Position() (p Position, ok bool) {
 	if m.position == nil {
 		return Position{}, false
@@ -70,9 +71,9 @@ func (m *Message) Position() (p Position, ok bool) {
 	return *m.position, true
 }
 
-// Encoded returns the message in form f. The bytes are shared: never change them. Forms that had a member
-// when the message was published are there already; another is made by the first who asks. Any goroutine;
-// only for messages that came from a Hub.
+// Encoded returns the message in form f. The bytes are shared: never change them. Forms that had a
+// member when the message was published are there already; another is made by the first who asks.
+// Any goroutine; only for messages that came from a Hub.
 func (m *Message) Encoded(f Form) []byte {
 	if p := m.forms[f].Load(); p != nil {
 		return *p
@@ -85,8 +86,9 @@ func (m *Message) Encoded(f Form) []byte {
 	return *p
 }
 
-// delivered is Encoded for a pass, which counts a form that it makes against Options.PendingBytesMax.
-// Its shard has not counted itself down yet, so the message is settled after this.
+// delivered is Encoded for a pass, which counts a form that it makes against
+// Options.PendingBytesMax. Its shard has not counted itself down yet, so the message is settled
+// after this.
 func (m *Message) delivered(f Form) []byte {
 	if p := m.forms[f].Load(); p != nil {
 		return *p
@@ -104,7 +106,8 @@ func (m *Message) delivered(f Form) []byte {
 	return *p
 }
 
-// bound is at least what the message takes in form f, in bytes, unless Options.EncodedBytesMax errs.
+// bound is at least what the message takes in form f, in bytes, unless Options.EncodedBytesMax
+// errs.
 func (m *Message) bound(f Form) int64 { return int64(max(m.hub.encodedBytesMax(f, m), 0)) }
 
 func (m *Message) encode(f Form) *[]byte {
@@ -131,8 +134,8 @@ func (m *Message) encodeNeeded(members *formCounts) {
 	}
 }
 
-// reserveNeeded makes the sums as encodeNeeded does, by what the forms take at most: they are made when
-// the message has its position, by the first pass over it.
+// reserveNeeded makes the sums as encodeNeeded does, by what the forms take at most: they are made
+// when the message has its position, by the first pass over it.
 func (m *Message) reserveNeeded(members *formCounts) {
 	m.cost = messageOverheadBytes
 	m.count(int64(len(m.Payload)))

@@ -13,11 +13,12 @@ import (
 	"testing"
 )
 
-// The model: everything gets a stamp from one clock before and after it happens. On each shard a witness is
-// subscribed to each topic from the start; what it gets is the topic's order. Every other subscription must
-// get one piece of it without holes, which starts where the stamps say and, if it lasts to the end, ends at
-// the end. With positions, each message carries its offset: the messages of an epoch in the topic's order
-// have offsets without holes, and every member gets a message under the same one.
+// The model: everything gets a stamp from one clock before and after it happens. On each shard a
+// witness is subscribed to each topic from the start; what it gets is the topic's order. Every
+// other subscription must get one piece of it without holes, which starts where the stamps say and,
+// if it lasts to the end, ends at the end. With positions, each message carries its offset: the
+// messages of an epoch in the topic's order have offsets without holes, and every member gets a
+// message under the same one.
 type model struct {
 	t         *testing.T
 	positions bool
@@ -179,8 +180,9 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// Without witnesses topics end and begin all the time, and the order is not known: then only Done, the
-// counters and what is left in the end are checked, and the race detector and the debug build look on.
+// Without witnesses topics end and begin all the time, and the order is not known: then only Done,
+// the counters and what is left in the end are checked, and the race detector and the debug build
+// look on.
 func testModel(t *testing.T, withWitness, positions bool) {
 	const shards, publishers, steps = 3, 3, 6000
 	seed := rand.Uint64()
@@ -267,7 +269,8 @@ func (m *model) check(loops []*modelShard) {
 	}
 }
 
-// checkPositions: what a member got has the position that its publisher was told, and offsets without holes.
+// checkPositions: what a member got has the position that its publisher was told, and offsets
+// without holes.
 func (m *model) checkPositions(loops []*modelShard) {
 	if !m.positions {
 		return
@@ -358,8 +361,8 @@ func (m *model) checkEnd(loops []*modelShard) {
 	})
 }
 
-// One topic whose only members come and go on all shards at once, so that it ends and begins all the time:
-// each of them must hear itself.
+// One topic whose only members come and go on all shards at once, so that it ends and begins all
+// the time: each of them must hear itself.
 func TestTopicEndsAndBegins(t *testing.T) {
 	const shards = 4
 	h := NewHub(Options{Shards: shards, Encoders: []Encoder{plain}})

@@ -12,12 +12,13 @@ import (
 type Policy uint8
 
 const (
-	// Disconnect closes the member. One that is owed nothing is not slow and gets even a message that is
-	// larger than its outbox.
+	// Disconnect closes the member. One that is owed nothing is not slow and gets even a message that
+	// is larger than its outbox.
 	Disconnect Policy = iota
 	// DropOldest drops messages that wait in the outbox, oldest first, and announces a gap in front.
 	DropOldest
-	// DropNewest leaves out the messages that do not fit and announces a gap before the next that does.
+	// DropNewest leaves out the messages that do not fit and announces a gap before the next that
+	// does.
 	DropNewest
 )
 
@@ -46,11 +47,12 @@ type Options struct {
 	// Shards is the number of loops, 1 to ShardsMax. No default.
 	Shards int
 
-	// Encoders make the wire forms: Encoders[f] is for Form f. 1 to FormsMax, none of them nil. No default.
+	// Encoders make the wire forms: Encoders[f] is for Form f. 1 to FormsMax, none of them nil. No
+	// default.
 	Encoders []Encoder
 
-	// Wake makes a turn of loop i run soon, so that Deliver is called on it. Called on any goroutine, must
-	// not block. Nil: somebody calls Deliver by the clock.
+	// Wake makes a turn of loop i run soon, so that Deliver is called on it. Called on any goroutine,
+	// must not block. Nil: the program calls Deliver at intervals of its own.
 	Wake func(shard int)
 
 	// Policy is for members that are slow; default Disconnect.
@@ -60,28 +62,33 @@ type Options struct {
 	// OutboxBytesDefault.
 	OutboxBytesMax int
 
-	// PendingBytesMax bounds messages published and not yet delivered over the hub, in bytes of payloads
-	// and forms and a fixed sum for each message; beyond it Publish drops. 0 means PendingBytesDefault.
+	// PendingBytesMax bounds messages published and not yet delivered over the hub, in bytes of
+	// payloads and forms and a fixed sum for each message; beyond it Publish drops. 0 means
+	// PendingBytesDefault.
 	PendingBytesMax int
 
 	// TopicsPerMemberMax bounds the topics of one member; 0 means TopicsPerMemberDefault.
 	TopicsPerMemberMax int
 
-	// Positions is asked when a topic begins: at a Subscribe, or at a Publish without members. If ok, the messages of the topic have
-	// positions, the first one this one; they are encoded at their first delivery, when they have it; and the topic stays until
-	// Hub.Release. It is called on any goroutine, must not block, and may be asked more than once for one topic; an epoch of its own for
-	// each answer keeps positions unique whatever happens at the same time. Nil: no topic has positions.
+	// Positions is asked when a topic begins: at a Subscribe, or at a Publish without members. If ok,
+	// the messages of the topic have positions, the first one this one; they are encoded at their
+	// first delivery, when they have it; and the topic stays until Hub.Release. It is called on any
+	// goroutine, must not block, and may be asked more than once for one topic; an epoch of its own
+	// for each answer keeps positions unique whatever happens at the same time. Nil: no topic has
+	// positions.
 	Positions func(topic string) (first Position, ok bool)
 
-	// EncodedBytesMax returns at least what Encoders[f] makes of a message, in bytes. It is counted against PendingBytesMax until a
-	// message of a topic with positions has been encoded. It must be pure; any goroutine calls it. Required with Positions.
+	// EncodedBytesMax returns at least what Encoders[f] makes of a message, in bytes. It is counted
+	// against PendingBytesMax until a message of a topic with positions has been encoded. It must be
+	// pure; any goroutine calls it. Required with Positions.
 	EncodedBytesMax func(f Form, m *Message) int
 
 	// Now reads the clock for Message.Published; nil means monotonic time since NewHub.
 	Now func() time.Duration
 
-	// Done is called once for every queued message, and for one of a topic with positions that a shard has to pass over without members, when the last shard has ended its pass over it, on that
-	// shard's loop. It must not block. Nil: nobody wants to know.
+	// Done is called once for every queued message, and for one of a topic with positions that a shard
+	// has to pass over without members, when the last shard has ended its pass over it, on that
+	// shard's loop. It must not block. Nil: nothing is called.
 	Done func(shard int, m *Message)
 }
 

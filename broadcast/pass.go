@@ -46,7 +46,8 @@ func (s *Shard) begin(r *roster) bool {
 	return true
 }
 
-// encodeAnew is what a member would be sent if nothing were shared: the messages from number first on, encoded for it alone. Measurements use it.
+// encodeAnew is what a member would be sent if nothing were shared: the messages from number first
+// on, encoded for it alone. Measurements use it.
 func (p *pass) encodeAnew(f Form, first int) (bytes []byte) {
 	for _, n := range p.run[first:] {
 		bytes = append(bytes, *n.message.encode(f)...)
@@ -115,8 +116,9 @@ func (rf *runForm) make(run []*node, f Form) {
 	}
 }
 
-// wanted returns the next messages from i on that the member gets: i to j-1. Each is asked for once, so skipped ones end a stretch and are
-// passed over by the next call. i is the length of the run when there are no more.
+// wanted returns the next messages from i on that the member gets: i to j-1. Each is asked for
+// once, so skipped ones end a stretch and are passed over by the next call. i is the length of the
+// run when there are no more.
 func (p *pass) wanted(shard int, member uint32, i int) (from, to, next int) {
 	skips := func(k int) bool {
 		skip := p.run[k].message.skip
@@ -141,14 +143,15 @@ func (rf *runForm) slice(i, j int) []byte { return rf.bytes[rf.ends[i]:rf.ends[j
 // size returns the bytes of messages i to j-1.
 func (rf *runForm) size(i, j int) int { return rf.ends[j] - rf.ends[i] }
 
-// fitting returns the greatest j such that messages i to j-1 have at most room bytes; i if not even one.
+// fitting returns the greatest j such that messages i to j-1 have at most room bytes; i if not even
+// one.
 func (rf *runForm) fitting(i, room int) int {
 	rest := rf.ends[i+1:]
 	return i + sort.Search(len(rest), func(k int) bool { return rest[k]-rf.ends[i] > room })
 }
 
-// newest returns the least i, at least low, such that messages i to j-1 have at most room bytes; j if not
-// even one.
+// newest returns the least i, at least low, such that messages i to j-1 have at most room bytes; j
+// if not even one.
 func (rf *runForm) newest(low, j, room int) int {
 	return low + sort.Search(j-low, func(k int) bool { return rf.size(low+k, j) <= room })
 }

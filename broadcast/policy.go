@@ -9,8 +9,8 @@ type drop struct {
 	mark, n uint32 // mark without the gap bit
 }
 
-// overflow hands messages i to j-1 of the run on to the member at pos, who has no room for them or has missed
-// something before. False: the member is gone.
+// overflow hands messages i to j-1 of the run on to the member at pos, who has no room for them or
+// has missed something before. False: the member has been removed.
 func (s *Shard) overflow(sink Sink, r *roster, pos uint32, form *runForm, i, j int) (stays bool) {
 	switch s.hub.policy {
 	case DropOldest:
@@ -42,8 +42,9 @@ func (s *Shard) disconnect(sink Sink, r *roster, e seat, form *runForm, i, j int
 	return false
 }
 
-// dropNewest sends the messages that fit and counts the others. A gap stands in front of the first that fits
-// after one that did not; it may exceed the budget by its own bytes, and only when a message would fit.
+// dropNewest sends the messages that fit and counts the others. A gap stands in front of the first
+// that fits after one that did not; it may exceed the budget by its own bytes, and only when a
+// message would fit.
 func (s *Shard) dropNewest(sink Sink, r *roster, pos uint32, form *runForm, i, n int) {
 	member := r.seat(pos).member()
 	pending := sink.Pending(member)
@@ -65,8 +66,9 @@ func (s *Shard) dropNewest(sink Sink, r *roster, pos uint32, form *runForm, i, n
 	}
 }
 
-// dropOldest does what sending the messages one by one would do, a stretch at a time: a message that is
-// larger than the whole budget is missed and drops nothing; the others push out what is older.
+// dropOldest does what sending the messages one by one would do, a stretch at a time: a message
+// that is larger than the whole budget is missed and drops nothing; the others push out what is
+// older.
 func (s *Shard) dropOldest(sink Sink, r *roster, pos uint32, form *runForm, i, n int) {
 	for i < n {
 		j := i
@@ -84,9 +86,10 @@ func (s *Shard) dropOldest(sink Sink, r *roster, pos uint32, form *runForm, i, n
 	}
 }
 
-// displace sends messages i to j-1, none larger than the budget, for which older ones go. Announcements come
-// on top of the budget by their own bytes: they are made once, after the drop, and never drop anything. The
-// next drop takes them first, as the oldest, so a topic has one at most (and one on its way).
+// displace sends messages i to j-1, none larger than the budget, for which older ones go.
+// Announcements come on top of the budget by their own bytes: they are made once, after the drop,
+// and never drop anything. The next drop takes them first, as the oldest, so a topic has one at
+// most (and one on its way).
 func (s *Shard) displace(sink Sink, r *roster, pos uint32, form *runForm, i, j int) {
 	e := *r.seat(pos)
 	member, budget := e.member(), s.hub.outboxBytes
@@ -151,7 +154,8 @@ func (s *Shard) miss(r *roster, pos uint32) {
 	s.missed[e.sub()] = saturatingAdd(s.missed[e.sub()], 1)
 }
 
-// announce announces, at the end, what the member at pos has missed, and returns false if that is nothing.
+// announce announces, at the end, what the member at pos has missed, and returns false if that is
+// nothing.
 func (s *Shard) announce(sink Sink, r *roster, pos uint32) bool {
 	e := r.seat(pos)
 	if !e.lags() {
@@ -169,8 +173,9 @@ func (s *Shard) gap(sink Sink, r *roster, e seat, missed uint32, first bool) {
 	s.total.gaps++
 }
 
-// Drained announces to the member, whose outbox has emptied, what it has missed, so that it need not wait
-// for the next message to hear of it. Call it whenever a backlog has drained (netpoll: OnWritable). Loop.
+// Drained announces to the member, whose outbox has emptied, what it has missed, so that it need
+// not wait for the next message to hear of it. Call it whenever a backlog has drained (netpoll:
+// OnWritable). Loop.
 func (s *Shard) Drained(sink Sink, member uint32) {
 	if s.announceMissed(sink, member) {
 		s.total.publish(&s.shared)
@@ -194,9 +199,9 @@ func (s *Shard) announceMissed(sink Sink, member uint32) (any bool) {
 	return any
 }
 
-// announceFresh looks after members who began to lag in the last Deliver. The flush behind that Deliver has
-// either left them with a backlog, and Drained will be called when it is gone, or with nothing, and then
-// nobody will call: they are told now.
+// announceFresh looks after members who began to lag in the last Deliver. The flush behind that
+// Deliver has either left them with a backlog, and Drained will be called when it is gone, or with
+// nothing, and then nobody will call: they are told now.
 func (s *Shard) announceFresh(sink Sink) {
 	for _, member := range s.fresh {
 		if sink.Pending(member) == 0 {

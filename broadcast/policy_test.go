@@ -134,8 +134,8 @@ func TestDropOldestKeepsNewestOfRun(t *testing.T) {
 	}
 }
 
-// Bytes that cannot be dropped may leave no room at all: the messages are missed, the announcements stay
-// one, and the outbox stays bounded.
+// Bytes that cannot be dropped may leave no room at all: the messages are missed, the announcements
+// stay one, and the outbox stays bounded.
 func TestDropOldestWithoutRoom(t *testing.T) {
 	h, s, sink := one(t, Options{Policy: DropOldest, OutboxBytesMax: 20})
 	sink.gapPad = 100 // an announcement alone is over the budget
@@ -159,7 +159,8 @@ func TestDropOldestWithoutRoom(t *testing.T) {
 	}
 }
 
-// The announcement is larger than the room that the message would need: the message is missed as well.
+// The announcement is larger than the room that the message would need: the message is missed as
+// well.
 func TestDropNewestGapTakesTheRoom(t *testing.T) {
 	h, s, sink := one(t, Options{Policy: DropNewest, OutboxBytesMax: 20})
 	sink.gapPad = 30
@@ -188,8 +189,8 @@ func TestDropNewestGapTakesTheRoom(t *testing.T) {
 	}
 }
 
-// What was dropped of a topic that the member has left since is counted and not announced, also when
-// another topic has its number now.
+// What was dropped of a topic that the member has left since is counted and not announced, also
+// when another topic has its number now.
 func TestDroppedOfTopicThatWasLeft(t *testing.T) {
 	h, s, sink := one(t, Options{Policy: DropOldest, OutboxBytesMax: 12})
 	subscribe(t, s, 1, 0, "old")

@@ -2,8 +2,8 @@
 
 package broadcast
 
-// Position names a message of a topic. Offsets of one epoch ascend by one from message to message, in the
-// order in which all members get them.
+// Position names a message of a topic. Offsets of one epoch ascend by one from message to message,
+// in the order in which all members get them.
 type Position struct {
 	Epoch  string // of the topic's list; another one means that offsets cannot be compared
 	Offset uint64
@@ -30,8 +30,8 @@ func (h *Hub) numberingOf(name string) *numbering {
 	return &numbering{epoch: first.Epoch, first: first.Offset}
 }
 
-// beginKept returns the topic of that name, which is made without members if its owner wants positions;
-// nil if not. Any goroutine.
+// beginKept returns the topic of that name, which is made without members if its owner wants
+// positions; nil if not. Any goroutine.
 func (h *Hub) beginKept(name string) *topic {
 	n := h.numberingOf(name)
 	if n == nil {
@@ -45,10 +45,10 @@ func (h *Hub) beginKept(name string) *topic {
 	return found.(*topic)
 }
 
-// Release ends the positions of a topic: it is forgotten as soon as it has no members, and when it begins
-// again Options.Positions is asked again. last is the position of its last message; its offset is one less
-// than the first if there was none. ok is false if there is no topic of that name with positions. Any
-// goroutine.
+// Release ends the positions of a topic: it is forgotten as soon as it has no members, and when it
+// begins again Options.Positions is asked again. last is the position of its last message; its
+// offset is one less than the first if there was none. ok is false if there is no topic of that
+// name with positions. Any goroutine.
 func (h *Hub) Release(name string) (last Position, ok bool) {
 	t := h.lookup(name)
 	if t == nil || t.numbering == nil {
@@ -61,7 +61,8 @@ func (h *Hub) Release(name string) (last Position, ok bool) {
 	return t.numbering.position(seq), released
 }
 
-// release lets the topic end with its last shard; seq is its last message at that moment. Any goroutine.
+// release lets the topic end with its last shard; seq is its last message at that moment. Any
+// goroutine.
 func (t *topic) release() (seq uint64, released, over bool) {
 	for {
 		old := t.tail.Load()

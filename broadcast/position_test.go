@@ -57,8 +57,8 @@ func TestPositions(t *testing.T) {
 	}
 }
 
-// TestPositionsWithoutMembers: a topic with positions goes on counting when nobody is subscribed, holds no
-// message then, and ends when it is released.
+// TestPositionsWithoutMembers: a topic with positions goes on counting when nobody is subscribed,
+// holds no message then, and ends when it is released.
 func TestPositionsWithoutMembers(t *testing.T) {
 	done := 0
 	h, s, sink := one(t, Options{Encoders: []Encoder{numbered}, Positions: history(), EncodedBytesMax: bounded, Done: func(int, *Message) { done++ }})
@@ -129,8 +129,8 @@ func TestPositionsAreEncodedOnce(t *testing.T) {
 	}
 }
 
-// TestBudgetOfGrowingForms: what is pending is never more than what is counted, with encoders that make ten
-// times as much of a payload, that keep to their bound, and that do not.
+// TestBudgetOfGrowingForms: what is pending is never more than what is counted, with encoders that
+// make ten times as much of a payload, that keep to their bound, and that do not.
 func TestBudgetOfGrowingForms(t *testing.T) {
 	grow := func(dst []byte, m *Message) []byte {
 		for range 10 {
@@ -175,7 +175,8 @@ func TestBudgetOfGrowingForms(t *testing.T) {
 	}
 }
 
-// TestPositionsOfTwoPublishers: many shards, and members that come and go. Positions are gapless and the same for all members, in both forms; publishers are told the same ones.
+// TestPositionsOfTwoPublishers: many shards, and members that come and go. Positions are gapless
+// and the same for all members, in both forms; publishers are told the same ones.
 func TestPositionsOfTwoPublishers(t *testing.T) {
 	const shards, publishers, each = 4, 2, 3000
 	encode := func(dst []byte, m *Message) []byte {
@@ -337,8 +338,8 @@ func TestSixteenForms(t *testing.T) {
 	}
 }
 
-// TestPublishAllocations: a topic without positions costs what it did: message, node, and for each form its
-// bytes and their header.
+// TestPublishAllocations: a topic without positions costs what it did: message, node, and for each
+// form its bytes and their header.
 func TestPublishAllocations(t *testing.T) {
 	if size := unsafe.Sizeof(Message{}); size > 256 {
 		t.Errorf("a message has %d bytes, want at most 256", size)

@@ -43,7 +43,8 @@ func TestPostSkipsMembers(t *testing.T) {
 	}
 }
 
-// Each member is asked for once a message, however the pass is cut, and is sent stretches and not single messages.
+// Each member is asked for once a message, however the pass is cut, and is sent stretches and not
+// single messages.
 func TestPostAsksOnce(t *testing.T) {
 	h, s, sink := one(t, Options{})
 	for m := range uint32(600) {
@@ -78,7 +79,8 @@ func TestPostAsksOnce(t *testing.T) {
 	}
 }
 
-// What a member is left out of is not missed, whatever the policy; what it gets counts against its outbox.
+// What a member is left out of is not missed, whatever the policy; what it gets counts against its
+// outbox.
 func TestPostUnderPolicies(t *testing.T) {
 	for policy, want := range map[Policy]string{Disconnect: "[aaa][ccc]", DropOldest: "<t-1>[ccc][eee]", DropNewest: "[aaa][ccc]<t-1>"} {
 		h, s, sink := one(t, Options{Policy: policy, OutboxBytesMax: 12})

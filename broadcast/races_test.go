@@ -1,4 +1,5 @@
-// Interleavings that are rare in nature, made by hand: each step of one side between two of the other.
+// Interleavings that are rare in nature, made by hand: each step of one side between two of the
+// other.
 
 package broadcast
 
@@ -37,7 +38,8 @@ func TestReadyQueueHalfPushed(t *testing.T) {
 	}
 }
 
-// Shard 0 ends a topic; before it has removed it from the registry, shard 1 begins a new one of that name.
+// Shard 0 ends a topic; before it has removed it from the registry, shard 1 begins a new one of
+// that name.
 func TestSubscribeBetweenEndAndRemoval(t *testing.T) {
 	h := NewHub(Options{Shards: 2, Encoders: []Encoder{plain}})
 	s0, s1, sink := h.Shard(0), h.Shard(1), newFakeSink()
@@ -61,8 +63,8 @@ func TestSubscribeBetweenEndAndRemoval(t *testing.T) {
 	}
 }
 
-// A publisher has put its message at the end and not linked it yet. Nobody takes it, nobody detaches, who
-// joins now does not get it, and all goes on when the publisher does.
+// A publisher has put its message at the end and not linked it yet. Nobody takes it, nobody
+// detaches, who joins now does not get it, and all goes on when the publisher does.
 func TestHalfAppended(t *testing.T) {
 	h := NewHub(Options{Shards: 1, Encoders: []Encoder{plain}})
 	s, sink := h.Shard(0), newFakeSink()
@@ -99,8 +101,8 @@ func TestHalfAppended(t *testing.T) {
 	}
 }
 
-// A publisher holds a roster that is detached before it is marked. The topic lives on in another shard, and
-// its messages are none of the old roster's.
+// A publisher holds a roster that is detached before it is marked. The topic lives on in another
+// shard, and its messages are none of the old roster's.
 func TestMarkAfterDetach(t *testing.T) {
 	done := 0
 	h := NewHub(Options{Shards: 2, Encoders: []Encoder{plain}, Done: func(int, *Message) { done++ }})

@@ -4,11 +4,12 @@ package broadcast
 
 import "sync/atomic"
 
-// readyQueue is a first-in first-out list of rosters, linked through them: many push, one pops, nobody
-// waits. (D. Vyukov's intrusive queue.) The stub is always in it or was popped last, so that it is never
-// quite empty.
+// readyQueue is a first-in first-out list of rosters, linked through them: many push, one pops,
+// nobody waits. (D. Vyukov's intrusive queue.) The stub is always in it or was popped last, so that
+// it is never quite empty.
 //
-// Invariant: a roster is in the queue at most once. Who turns roster.ready from false to true may push it.
+// Invariant: a roster is in the queue at most once. Who turns roster.ready from false to true may
+// push it.
 type readyQueue struct {
 	head atomic.Pointer[roster] // any goroutine: the newest
 
@@ -30,8 +31,8 @@ func (q *readyQueue) push(r *roster) {
 	prev.queued.Store(r)
 }
 
-// pop takes the oldest roster, or returns nil: then the queue is empty, or somebody is between the two
-// steps of a push, and will wake the loop when it is done. Loop.
+// pop takes the oldest roster, or returns nil: then the queue is empty, or somebody is between the
+// two steps of a push, and will wake the loop when it is done. Loop.
 func (q *readyQueue) pop() *roster {
 	r, next := q.tail, q.tail.queued.Load()
 	if r == &q.stub {

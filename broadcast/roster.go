@@ -4,14 +4,16 @@ package broadcast
 
 import "sync/atomic"
 
-// seat is one member of a roster: subscription number 32 bits, member 24 bits, lagging 1 bit, form 7 bits.
+// seat is one member of a roster: subscription number 32 bits, member 24 bits, lagging 1 bit, form
+// 7 bits.
 type seat uint64
 
 const (
 	// formMask is the form's part of a seat. Invariant: FormsMax-1 fits in it.
 	formMask seat = 1<<7 - 1
 
-	// lagging is set on a seat whose member has missed messages that are not announced yet (Shard.missed).
+	// lagging is set on a seat whose member has missed messages that are not announced yet
+	// (Shard.missed).
 	lagging seat = 1 << 7
 )
 
@@ -40,19 +42,20 @@ type roster struct {
 	// cursor is the last node that the shard has passed over.
 	cursor *node
 	pass   *pass // the pass under way, or nil
-	// Seats 0 to chunkLen-1 are in head, which grows, so that a topic with one member is small; the rest
-	// in body.
+	// Seats 0 to chunkLen-1 are in head, which grows, so that a topic with one member is small; the
+	// rest in body.
 	head []seat
 	body chunks[seat]
 	cuts []cut
 }
 
-// cut says that the members from seat pos on (up to the next cut) joined when seq was the newest message:
-// that one and those before it are not for them.
+// cut says that the members from seat pos on (up to the next cut) joined when seq was the newest
+// message: that one and those before it are not for them.
 //
-// Invariant: pos and seq ascend, each seq is newer than the cursor, and members before the first cut joined
-// when the cursor's message was the newest, or earlier. A pass needs no other notion of who joined when: who
-// joins during a pass is behind a cut that is at least as new as the last message of its run.
+// Invariant: pos and seq ascend, each seq is newer than the cursor, and members before the first
+// cut joined when the cursor's message was the newest, or earlier. A pass needs no other notion of
+// who joined when: who joins during a pass is behind a cut that is at least as new as the last
+// message of its run.
 type cut struct {
 	pos uint32
 	seq uint64
@@ -93,17 +96,18 @@ func (r *roster) join() (pos uint32) {
 	switch k := len(r.cuts) - 1; {
 	case k >= 0 && r.cuts[k].seq == newest:
 	case k >= 0 && r.cuts[k].pos == pos:
-		r.cuts[k].seq = newest // nobody was behind that cut any more
+		r.cuts[k].seq = newest // no member is behind that cut any more
 	default:
 		r.cuts = append(r.cuts, cut{pos: pos, seq: newest})
 	}
 	return pos
 }
 
-// remove takes the seat at pos out. A seat is filled only from its own segment (between two cuts, and on
-// its own side of where a pass stands): the last of the segment goes into the hole, which so has moved to
-// the border; the border moves one down, the hole is then the first place of the next segment, and so on to
-// the end. So nobody changes sides: nobody misses a run or gets it twice because another left.
+// remove takes the seat at pos out. A seat is filled only from its own segment (between two cuts,
+// and on its own side of where a pass stands): the last of the segment goes into the hole, which so
+// has moved to the border; the border moves one down, the hole is then the first place of the next
+// segment, and so on to the end. So nobody changes sides: nobody misses a run or gets it twice
+// because another left.
 func (r *roster) remove(subs *subscriptions, pos uint32) {
 	hole := pos
 	border := func(at *uint32) {
@@ -144,8 +148,8 @@ func (r *roster) move(subs *subscriptions, from, to uint32) {
 	subs.at(e.sub()).pos = to
 }
 
-// shrink gives back the last chunk when the one before it is empty too: one stays in reserve, so that a
-// member who comes and goes at a chunk's border does not cost an allocation each time.
+// shrink gives back the last chunk when the one before it is empty too: one stays in reserve, so
+// that a member who comes and goes at a chunk's border does not cost an allocation each time.
 func (r *roster) shrink() {
 	if k := len(r.body.list); k > 0 && (uint32(k)-1)<<chunkBits >= r.len {
 		r.body.list[k-1] = nil
@@ -153,8 +157,8 @@ func (r *roster) shrink() {
 	}
 }
 
-// segment returns the segment that seat pos is in: the seat where it ends, and the newest message at the
-// time its members joined (0: as far as this roster is concerned, for ever).
+// segment returns the segment that seat pos is in: the seat where it ends, and the newest message
+// at the time its members joined (0: as far as this roster is concerned, for ever).
 func (r *roster) segment(pos uint32) (end uint32, joined uint64) {
 	for _, c := range r.cuts {
 		if c.pos > pos {

@@ -15,11 +15,11 @@ var (
 	ErrShardFull = errors.New("too many topics on this node")
 )
 
-// Shard is a hub's part in one loop. All its methods belong to that loop: they take no lock and are not
-// safe on two goroutines.
+// Shard is a hub's part in one loop. All its methods belong to that loop: they take no lock and are
+// not safe on two goroutines.
 //
-// Invariant: between its calls a shard is attached to the topics that its members are subscribed to and to
-// those whose last messages it has yet to pass over.
+// Invariant: between its calls a shard is attached to the topics that its members are subscribed to
+// and to those whose last messages it has yet to pass over.
 type Shard struct {
 	// Immutable.
 	hub   *Hub
@@ -52,10 +52,11 @@ func newShard(h *Hub, i int) *Shard {
 	return s
 }
 
-// Subscribe makes member get, in form f, what is published to topic from now on. It returns false if the
-// member is subscribed already (its form then stays as it is). The error is one of ValidTopic,
-// ErrTopicsPerMember or ErrShardFull, or says that member or f is out of range. The member is a number
-// below MembersMax that the caller chooses, best a small one: records are indexed by it. Loop.
+// Subscribe makes member get, in form f, what is published to topic from now on. It returns false
+// if the member is subscribed already (its form then stays as it is). The error is one of
+// ValidTopic, ErrTopicsPerMember or ErrShardFull, or says that member or f is out of range. The
+// member is a number below MembersMax that the caller chooses, best a small one: records are
+// indexed by it. Loop.
 func (s *Shard) Subscribe(member uint32, f Form, topic string) (added bool, err error) {
 	if err := ValidTopic(topic); err != nil {
 		return false, err
@@ -95,8 +96,8 @@ func (s *Shard) roster(topic string) *roster {
 	return nil
 }
 
-// Unsubscribe ends the member's subscription and returns whether there was one. Messages of the topic that
-// are published and not yet delivered do not reach it. Loop.
+// Unsubscribe ends the member's subscription and returns whether there was one. Messages of the
+// topic that are published and not yet delivered do not reach it. Loop.
 func (s *Shard) Unsubscribe(member uint32, topic string) bool {
 	r := s.roster(topic)
 	if r == nil {
@@ -133,8 +134,8 @@ func (s *Shard) promote(member, i uint32) {
 	s.subs.release(i)
 }
 
-// Leave ends all subscriptions of the member; its number is free for another. It does nothing for a member
-// that has none. Loop; it may also be called by Sink.Slow.
+// Leave ends all subscriptions of the member; its number is free for another. It does nothing for a
+// member that has none. Loop; it may also be called by Sink.Slow.
 func (s *Shard) Leave(member uint32) {
 	first := s.subs.of(member)
 	if first == nil {
@@ -152,7 +153,8 @@ func (s *Shard) Leave(member uint32) {
 	s.checkMember(member)
 }
 
-// vacate takes the seat of subscription number i out of its roster. The record itself is the caller's.
+// vacate takes the seat of subscription number i out of its roster. The record itself is the
+// caller's.
 func (s *Shard) vacate(i uint32, sub subscription) {
 	r := s.marks.roster(sub.mark)
 	e := *r.seat(sub.pos)
@@ -176,7 +178,8 @@ func (s *Shard) leave(r *roster) bool {
 	return true
 }
 
-// Topics calls f for each topic of the member, in no particular order. f must not call the shard. Loop.
+// Topics calls f for each topic of the member, in no particular order. f must not call the shard.
+// Loop.
 func (s *Shard) Topics(member uint32, f func(topic string)) {
 	sub := s.subs.of(member)
 	for sub != nil {

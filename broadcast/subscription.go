@@ -2,7 +2,8 @@
 
 package broadcast
 
-// subscription is one topic of one member. The member is known from its seat, and the seat from pos.
+// subscription is one topic of one member. The member is known from its seat, and the seat from
+// pos.
 type subscription struct {
 	mark uint32 // of the roster; 0: the record is free
 	pos  uint32 // of the seat in the roster
@@ -11,8 +12,9 @@ type subscription struct {
 
 // subscriptions are those of all members of a shard, by number.
 //
-// Invariant: the first subscription of member m is number m; further ones have numbers from MembersMax on
-// and are linked from it. So a member with one topic, which most are, needs no entry in another table.
+// Invariant: the first subscription of member m is number m; further ones have numbers from
+// MembersMax on and are linked from it. So a member with one topic, which most are, needs no entry
+// in another table.
 type subscriptions struct {
 	first chunks[subscription]
 	more  chunks[subscription]
@@ -50,8 +52,8 @@ func (s *subscriptions) count(member uint32) (n int) {
 	return n
 }
 
-// find returns the member's subscription to the roster with that mark, its number, and the one that links
-// to it (nil for the first).
+// find returns the member's subscription to the roster with that mark, its number, and the one that
+// links to it (nil for the first).
 func (s *subscriptions) find(member, mark uint32) (i uint32, sub, prev *subscription) {
 	i, sub = member, s.of(member)
 	for sub != nil && sub.mark != mark {
@@ -66,7 +68,8 @@ func (s *subscriptions) find(member, mark uint32) (i uint32, sub, prev *subscrip
 // full says that add may find no room.
 func (s *subscriptions) full() bool { return s.free == 0 && s.used >= SubscriptionsPerShardMax }
 
-// add makes a subscription of the member, second in its list if it has others, and returns its number.
+// add makes a subscription of the member, second in its list if it has others, and returns its
+// number.
 func (s *subscriptions) add(member, mark, pos uint32) uint32 {
 	first := s.first.make(member)
 	if first.mark == 0 {

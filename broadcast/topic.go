@@ -9,33 +9,37 @@ import (
 
 // topic is one name that has members. Its list is the total order of its messages.
 //
-// The whole shared state of a topic is one pointer, tail, to an immutable record of three facts: the last
-// message, how many shards are attached, whether the topic is kept without shards (position.go), and so
-// whether the topic is over. Publishing, attaching and
-// detaching are each one compare-and-swap of that pointer, so they have one order, and from it follows:
+// The whole shared state of a topic is one pointer, tail, to an immutable record of three facts:
+// the last message, how many shards are attached, whether the topic is kept without shards
+// (position.go), and so whether the topic is over. Publishing, attaching and detaching are each one
+// compare-and-swap of that pointer, so they have one order, and from it follows:
 //
-//  1. A message knows how many shards must pass over it: those attached in the record that its own record
-//     replaced. A shard that attaches starts behind the last message of the record that it replaced. So
-//     exactly the counted shards have the message in front of their cursor.
-//  2. A shard detaches only by replacing a record whose last message is the one under its own cursor. So it
-//     has passed over everything that counted it: no message is ever waited for in vain.
-//  3. The publisher marks shards ready after its message is linked. It looks them up in rosters. A shard
-//     stores its roster there before it attaches and clears it after it has detached. So a counted shard is
-//     found, or by (2) it has passed over the message already. (A shard found and not counted is woken for
-//     nothing, which is harmless: its cursor stands at the end of what is linked.)
-//  4. The last shard that detaches leaves a record with no shards. If the topic is not kept, that is final:
-//     the topic is over. Nobody attaches to it nor publishes on it, because both check the record that they
-//     replace. A kept topic is over when it is released without shards. Its messages that no shard counts
-//     have a node, for the number, and are not in it.
-//  5. A publisher that meets a topic without positions which is over drops the message: at the moment the topic ended, or when
-//     it was looked up if it was over then, nobody was subscribed under that name. A newer topic of that
-//     name cannot have had a member before: while the old one stands in the registry, there is none.
-//  6. A subscriber that meets a topic which is over removes it from the registry (only that very topic:
-//     CompareAndDelete) and makes a new one. The shard that ended it does the same, so nobody waits for
-//     anybody, and a name that is left is forgotten.
+//  1. A message knows how many shards must pass over it: those attached in the record that its own
+//     record replaced. A shard that attaches starts behind the last message of the record that it
+//     replaced. So exactly the counted shards have the message in front of their cursor.
+//  2. A shard detaches only by replacing a record whose last message is the one under its own
+//     cursor. So it has passed over everything that counted it: no message is ever waited for in
+//     vain.
+//  3. The publisher marks shards ready after its message is linked. It looks them up in rosters. A
+//     shard stores its roster there before it attaches and clears it after it has detached. So a
+//     counted shard is found, or by (2) it has passed over the message already. (A shard found and
+//     not counted is woken for nothing, which is harmless: its cursor stands at the end of what is
+//     linked.)
+//  4. The last shard that detaches leaves a record with no shards. If the topic is not kept, that
+//     is final: the topic is over. Nobody attaches to it nor publishes on it, because both check
+//     the record that they replace. A kept topic is over when it is released without shards. Its
+//     messages that no shard counts have a node, for the number, and are not in it.
+//  5. A publisher that meets a topic without positions which is over drops the message: at the
+//     moment the topic ended, or when it was looked up if it was over then, nobody was subscribed
+//     under that name. A newer topic of that name cannot have had a member before: while the old
+//     one stands in the registry, there is none.
+//  6. A subscriber that meets a topic which is over removes it from the registry (only that very
+//     topic: CompareAndDelete) and makes a new one. The shard that ended it does the same, so
+//     nobody waits for anybody, and a name that is left is forgotten.
 //
-// A list node is reachable from the cursors behind it and from tail, and from nowhere else. A shard without
-// members has no cursor, cursors move on with every pass, so what all have passed over is garbage.
+// A list node is reachable from the cursors behind it and from tail, and from nowhere else. A shard
+// without members has no cursor, cursors move on with every pass, so what all have passed over is
+// garbage.
 type topic struct {
 	// Immutable.
 	name      string
@@ -73,16 +77,16 @@ type node struct {
 	seq  uint64 // one more than the node before
 	next atomic.Pointer[node]
 
-	// message is cleared by the last shard that ends its pass over it, since an idle topic keeps its last
-	// node. Invariant: only shards that the message counted read it, each before it counts itself down.
-	// It is nil from the start in a message that no shard counts.
+	// message is cleared by the last shard that ends its pass over it, since an idle topic keeps its
+	// last node. Invariant: only shards that the message counted read it, each before it counts itself
+	// down. It is nil from the start in a message that no shard counts.
 	message *Message
 
 	end tail // the record that the publisher puts in topic.tail
 }
 
-// newTopic returns a topic without shards, which is kept if it has positions, and over otherwise unless
-// the caller attaches a roster to it first.
+// newTopic returns a topic without shards, which is kept if it has positions, and over otherwise
+// unless the caller attaches a roster to it first.
 func newTopic(name string, shards int, numbers *numbering) *topic {
 	// The name may be a part of something big.
 	t := &topic{name: strings.Clone(name), numbering: numbers, rosters: make([]atomic.Pointer[roster], shards)}
@@ -100,8 +104,8 @@ func (t *topic) begin(r *roster) {
 	r.topic, r.cursor = t, end.last
 }
 
-// append puts m at the end of the list and returns false if the topic is over. counted is how many shards
-// will pass over it. Any goroutine.
+// append puts m at the end of the list and returns false if the topic is over. counted is how many
+// shards will pass over it. Any goroutine.
 func (t *topic) append(m *Message) (counted int32, ok bool) {
 	n := &node{message: m}
 	for {
@@ -147,8 +151,8 @@ func (t *topic) attach(r *roster) bool {
 	}
 }
 
-// detach ends the part of r's shard in the topic, if the shard has passed over all messages; over says that
-// the topic has ended with it. Loop of the shard.
+// detach ends the part of r's shard in the topic, if the shard has passed over all messages; over
+// says that the topic has ended with it. Loop of the shard.
 func (t *topic) detach(r *roster) (done, over bool) {
 	for {
 		old := t.tail.Load()

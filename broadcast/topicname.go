@@ -17,8 +17,8 @@ var (
 )
 
 // ValidTopic says whether name may be a topic: 1 to TopicBytesMax bytes of UTF-8 without control
-// characters (U+0000 to U+001F and U+007F to U+009F). It returns nil or one of the ErrTopic errors. Any
-// goroutine.
+// characters (U+0000 to U+001F and U+007F to U+009F). It returns nil or one of the ErrTopic errors.
+// Any goroutine.
 func ValidTopic(name string) error {
 	switch {
 	case name == "":

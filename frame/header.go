@@ -166,6 +166,17 @@ func AppendFrame(dst []byte, op OpCode, payload []byte) []byte {
 	return append(AppendHeader(dst, op, false, len(payload)), payload...)
 }
 
+// AppendFragment appends a server's frame that is a part of a message: op is the message's kind in
+// the first and OpContinuation in the others, and fin marks the last (RFC 6455, 5.4). payload is
+// copied.
+func AppendFragment(dst []byte, op OpCode, fin bool, payload []byte) []byte {
+	first := byte(op)
+	if fin {
+		first |= bitFin
+	}
+	return append(appendLength(append(dst, first), 0, len(payload)), payload...)
+}
+
 // AppendMasked appends a client's frame. payload is copied, then masked; RFC 6455, 5.3 wants a mask
 // that cannot be guessed, new for every frame.
 func AppendMasked(dst []byte, op OpCode, fin bool, mask [4]byte, payload []byte) []byte {

@@ -1,12 +1,16 @@
-// Package loadgen drives load against any WebSocket, Socket.IO or SSE server, and says how much of what it measured can be believed.
+// Package loadgen drives load against any WebSocket, Socket.IO or SSE server, and says how much of
+// what it measured can be believed.
 //
-// There are only a few types. [Options] are what somebody asks for. A [Run] is the coordinator: it finds the target out, splits the
-// connections over processes ([Run.Do]), has them connect, measures, waits for what is still on its way, and adds up. The clients
-// themselves are package swarm, one process of them each, this program executed anew. [Progress] is what the run looks like while it goes
-// on; [Result] is what came out, and holds everything that a report or a comparison needs. A [Threshold] is a bound on one figure of a result.
+// There are only a few types. [Options] are what somebody asks for. A [Run] is the coordinator: it
+// finds the target out, splits the connections over processes ([Run.Do]), has them connect,
+// measures, waits for what is still on its way, and adds up. The clients themselves are package
+// swarm, one process of them each, this program executed anew. [Progress] is what the run looks
+// like while it goes on; [Result] is what came out, and holds everything that a report or a
+// comparison needs. A [Threshold] is a bound on one figure of a result.
 //
-// A run is one goroutine that owns its state; the goroutines around it read what processes say, publish, and sample the server, and hand
-// it what they have through channels. Only the methods of a Run that say so may be called by others.
+// A run is one goroutine that owns its state; the goroutines around it read what processes say,
+// publish, and sample the server, and hand it what they have through channels. Only the methods of
+// a Run that say so may be called by others.
 //
 // # A run through the files
 //
@@ -17,8 +21,8 @@
 //  1. options.go refuses contradictory options; probe.go makes one connection to learn what the
 //     target speaks; plan.go makes a swarm.Spec for each process.
 //  2. process.go starts them. A process reads its spec and then orders (begin, rate, drop, settle,
-//     end) as lines of JSON from its standard input, and writes a swarm.Sample a second. It ends when
-//     its input does, so none outlives the coordinator.
+//     end) as lines of JSON from its standard input, and writes a swarm.Sample a second. It ends
+//     when its input does, so none outlives the coordinator.
 //  3. phases.go is the run: ramp, measure, settle, end. Run.await is the only place that waits; it
 //     has a bound in every phase.
 //  4. publisher.go is the only traffic of the coordinator itself: an open schedule, and a lane for

@@ -11,7 +11,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// What a histogram of ours can hold, in nanoseconds, and with how many significant digits. Package swarm records with the same.
+// What a histogram of ours can hold, in nanoseconds, and with how many significant digits. Package
+// swarm records with the same.
 const (
 	histogramLow    = int64(time.Microsecond)
 	histogramHigh   = int64(5 * time.Minute)
@@ -22,7 +23,8 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(histogramLow, histogramHigh, histogramDigits)
 }
 
-// record puts a duration into a histogram; what lies outside its range counts as the nearest that does not.
+// record puts a duration into a histogram; what lies outside its range counts as the nearest that
+// does not.
 func record(h *hdrhistogram.Histogram, d time.Duration) {
 	// The range was just kept, so that it cannot fail.
 	_ = h.RecordValue(min(max(int64(d), 0), histogramHigh))

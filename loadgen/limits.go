@@ -9,12 +9,15 @@ import (
 )
 
 const (
-	// ConnsMax bounds the connections of a run: the ports of all loopback addresses that are dealt out would last for more, the memory of a box hardly.
+	// ConnsMax bounds the connections of a run: the ports of all loopback addresses that are dealt out
+	// would last for more, the memory of a box hardly.
 	ConnsMax = 2_000_000
-	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a record.
+	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a
+	// record.
 	TopicsMax = 100_000
-	// RateMin and RateMax bound whatever is asked for a second, by flags and by keys: above, the pause between two messages is nothing to a clock;
-	// below, it is longer than a clock can count, and than anybody waits.
+	// RateMin and RateMax bound whatever is asked for a second, by flags and by keys: above, the pause
+	// between two messages is nothing to a clock; below, it is longer than a clock can count, and than
+	// anybody waits.
 	RateMin = 0.001
 	RateMax = 10_000_000
 	// SizeMax bounds a message, in bytes.
@@ -23,28 +26,36 @@ const (
 	// BurstMax bounds the messages that a publisher writes at once.
 	BurstMax = 1024
 
-	// filesReserve is how many descriptors a process keeps for what is no connection of the load: loops, rings, pipes, binaries, DNS.
+	// filesReserve is how many descriptors a process keeps for what is no connection of the load:
+	// loops, rings, pipes, binaries, DNS.
 	filesReserve = 256
-	// portsShare is which part of the ephemeral ports one source address is given connections for. The kernel takes those of one parity first, and
-	// looks through all of them before each one of the other half: from there on an address opens some hundred connections a second.
+	// portsShare is which part of the ephemeral ports one source address is given connections for. The
+	// kernel takes those of one parity first, and looks through all of them before each one of the
+	// other half: from there on an address opens some hundred connections a second.
 	portsShare = 0.48
 	// sourcesMax bounds the loopback addresses that connections come from.
 	sourcesMax = 1024
-	// processesMax bounds the processes of a run: more are a sign of a limit on open files that nobody wants to work around.
+	// processesMax bounds the processes of a run: more are a sign of a limit on open files that nobody
+	// wants to work around.
 	processesMax = 256
 
 	// probeTimeout bounds finding out whether the target is there and what it speaks.
 	probeTimeout = 10 * time.Second
-	// welcomeWithin is how long a server that selected c100k.v1 has for its welcome: npm ws selects whatever is offered first.
+	// welcomeWithin is how long a server that selected c100k.v1 has for its welcome: npm ws selects
+	// whatever is offered first.
 	welcomeWithin = time.Second
+	// addressesMax bounds the addresses of a name that a run is spread over; a DNS answer may have
+	// hundreds.
+	addressesMax = 64
 	// probeBytesMax bounds what is read of the target's first answer.
 	probeBytesMax = 64 << 10
 
-	// rampSlack and rampPerConn bound the time until all connections are up, beside what --connect-rate asks for: slow machines make
-	// some hundred TLS handshakes a second.
+	// rampSlack and rampPerConn bound the time until all connections are up, beside what
+	// --connect-rate asks for: slow machines make some hundred TLS handshakes a second.
 	rampSlack   = 30 * time.Second
 	rampPerConn = 5 * time.Millisecond
-	// rampStall is for how long no connection need open, while some are missing, until the run goes on with those it has.
+	// rampStall is for how long no connection need open, while some are missing, until the run goes on
+	// with those it has.
 	rampStall = 10 * time.Second
 	// stormBack bounds the wait until all are back after a storm.
 	stormBack = 120 * time.Second
@@ -62,27 +73,31 @@ const (
 	// orderWithin bounds handing an order to a process: it reads at once unless it hangs.
 	orderWithin = 10 * time.Second
 
-	// sampleBytesMax bounds one line of a process: histograms of some kilobytes, and up to the spreads of a second.
+	// sampleBytesMax bounds one line of a process: histograms of some kilobytes, and up to the spreads
+	// of a second.
 	sampleBytesMax = 64 << 20
 	// stderrBytesMax bounds what is kept of a process's last words.
 	stderrBytesMax = 4 << 10
 	// inboxSamples bounds the samples that wait for the coordinator.
 	inboxSamples = 256
 
-	// spreadPatience is how long after its sending a publish may still be heard of by further processes.
+	// spreadPatience is how long after its sending a publish may still be heard of by further
+	// processes.
 	spreadPatience = 30 * time.Second
 	// spreadsMax bounds the publishes that are kept until then.
 	spreadsMax = 1_000_000
 
-	// lanesMax bounds the connections of a publisher that serves many topics, laneQueue the messages that wait on each: beyond it they
-	// are counted as unsent.
+	// lanesMax bounds the connections of a publisher that serves many topics, laneQueue the messages
+	// that wait on each: beyond it they are counted as unsent.
 	lanesMax  = 64
 	laneQueue = 4096
-	// offersMax bounds the messages that the publisher's schedule hands out in one go: a rate that it cannot follow must not keep it from ending.
+	// offersMax bounds the messages that the publisher's schedule hands out in one go: a rate that it
+	// cannot follow must not keep it from ending.
 	offersMax = 1000
 	// publishTimeout bounds one publish.
 	publishTimeout = 30 * time.Second
-	// roundWithin is how long a publisher that waits until all have heard a message waits for those who do not, before it goes on.
+	// roundWithin is how long a publisher that waits until all have heard a message waits for those
+	// who do not, before it goes on.
 	roundWithin = 10 * time.Second
 	// farewellWithin bounds the close frame of a publisher's WebSocket.
 	farewellWithin = time.Second

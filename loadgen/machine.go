@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// kernelMemory is what the kernel has in slabs and in socket buffers, in bytes: everybody's on the machine.
+// kernelMemory is what the kernel has in slabs and in socket buffers, in bytes: everybody's on the
+// machine.
 func kernelMemory() int64 {
 	return slabBytes(readProc("/proc/meminfo")) + socketBytes(readProc("/proc/net/sockstat"))
 }
@@ -42,12 +43,14 @@ func socketBytes(sockstat string) int64 {
 	return 0
 }
 
-// boxTime is the processor time of the machine since it started: in all, and that which nobody used.
+// boxTime is the processor time of the machine since it started: in all, and that which nobody
+// used.
 type boxTime struct{ all, idle time.Duration }
 
 func readBoxTime() boxTime { return parseBoxTime(readProc("/proc/stat")) }
 
-// parseBoxTime reads the line of all processors together: user nice system idle iowait irq softirq steal, in hundredths of a second.
+// parseBoxTime reads the line of all processors together: user nice system idle iowait irq softirq
+// steal, in hundredths of a second.
 func parseBoxTime(stat string) (b boxTime) {
 	line, _, _ := strings.Cut(stat, "\n")
 	fields := strings.Fields(line)
@@ -68,7 +71,8 @@ func parseBoxTime(stat string) (b boxTime) {
 	return b
 }
 
-// busyShare is which part of the processors was in use between two readings; 0 where it is not known.
+// busyShare is which part of the processors was in use between two readings; 0 where it is not
+// known.
 func (b boxTime) busyShare(since boxTime) float64 {
 	all, idle := b.all-since.all, b.idle-since.idle
 	if all <= 0 {

@@ -1,4 +1,5 @@
-// The test binary as one process of a run: what the coordinator's tests start instead of real clients.
+// The test binary as one process of a run: what the coordinator's tests start instead of real
+// clients.
 
 package loadgen
 
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fakeProcess obeys orders as a swarm does, with made-up figures, or fails in the way it is named after.
+// fakeProcess obeys orders as a swarm does, with made-up figures, or fails in the way it is named
+// after.
 func fakeProcess(what string) int {
 	in, out := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	var spec swarm.Spec

@@ -2,7 +2,10 @@
 
 package loadgen
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // metric is a figure that has a name.
 type metric struct {
@@ -110,6 +113,22 @@ func costMetrics() []metric {
 			return float64(r.Generator.PerMessage) / 1e6, r.Generator.PerMessage > 0
 		}},
 	}
+}
+
+// moreIsBetter are the figures that are better when they are higher; sent says how much was asked
+// for, and is neither.
+var moreIsBetter = []string{"open", "received", "rate", "deliver.rate", "connect.rate"}
+
+// Direction is 1 for a figure that is better when it is higher, -1 for one that is better when it
+// is lower, and 0 for one that only tells what was done.
+func Direction(name string) int {
+	switch {
+	case name == "sent":
+		return 0
+	case slices.Contains(moreIsBetter, name):
+		return 1
+	}
+	return -1
 }
 
 func metricNamed(name string) *metric {

@@ -14,7 +14,8 @@ import (
 // RateAuto as a rate means one message a second for each connection, where the mode sends at all.
 const RateAuto = -1
 
-// Options say what a run does. Defaults are made by DefaultOptions; an empty Mode or Protocol is found out.
+// Options say what a run does. Defaults are made by DefaultOptions; an empty Mode or Protocol is
+// found out.
 type Options struct {
 	URL         string
 	Mode        swarm.Mode
@@ -54,7 +55,8 @@ type Options struct {
 	IO              string // netpoll.IOMode
 
 	Thresholds []Threshold
-	// Command is the program and its arguments that make a process of the swarm; empty: this program, with ProcessArguments.
+	// Command is the program and its arguments that make a process of the swarm; empty: this program,
+	// with ProcessArguments.
 	Command []string
 }
 
@@ -70,7 +72,8 @@ func DefaultOptions() Options {
 	}
 }
 
-// UsageError is a combination of options that makes no sense; its text names the flags and says what would.
+// UsageError is a combination of options that makes no sense; its text names the flags and says
+// what would.
 type UsageError struct{ text string }
 
 func (e *UsageError) Error() string { return e.text }
@@ -94,7 +97,8 @@ func sends(m swarm.Mode) bool { return m == swarm.Echo || m == swarm.Publish }
 // hears tells whether the connections of a mode listen to a publisher.
 func hears(m swarm.Mode) bool { return m == swarm.Subscribe || m == swarm.SlowReader }
 
-// complete fills in what follows from the URL, and refuses what makes no sense whatever the server speaks.
+// complete fills in what follows from the URL, and refuses what makes no sense whatever the server
+// speaks.
 func (o *Options) complete() (*url.URL, error) {
 	target, err := parseTarget(o.URL)
 	if err != nil {

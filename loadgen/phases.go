@@ -11,7 +11,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// ramp waits until all are connected. It goes on without those that do not open, once nothing has moved for a while.
+// ramp waits until all are connected. It goes on without those that do not open, once nothing has
+// moved for a while.
 func (r *Run) ramp() error {
 	if r.options.Mode == swarm.Churn {
 		return nil // they come and go all the time
@@ -143,7 +144,8 @@ func (r *Run) storms() error {
 	return r.await(time.Until(begin.Add(r.options.For)), r.stopping)
 }
 
-// settle stops the sending and waits for what is on its way. Whatever happens here the run goes on: see trouble.
+// settle stops the sending and waits for what is on its way. Whatever happens here the run goes on:
+// see trouble.
 func (r *Run) settle() {
 	r.phase = Settling
 	begin := time.Now()
@@ -172,8 +174,8 @@ func (r *Run) settle() {
 	}
 }
 
-// stopPublisher has the publisher send what is due. Meanwhile the run listens, so that neither samples nor an interruption wait
-// for a server that takes its time over a publish.
+// stopPublisher has the publisher send what is due. Meanwhile the run listens, so that neither
+// samples nor an interruption wait for a server that takes its time over a publish.
 func (r *Run) stopPublisher(within time.Duration) {
 	var stopped atomic.Bool
 	go func() {

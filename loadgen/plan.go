@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +37,7 @@ func thisBox() box {
 }
 
 // plan makes the spec of each process. The options are complete and the protocol is found.
-func (b box) plan(o *Options, protocol swarm.Protocol, target netip.AddrPort) ([]swarm.Spec, error) {
+func (b box) plan(o *Options, protocol swarm.Protocol, targets ...netip.AddrPort) ([]swarm.Spec, error) {
 	fit := max(1, b.files-filesReserve)
 	if o.ConnsPerProcess > 0 {
 		fit = min(fit, o.ConnsPerProcess)
@@ -45,7 +46,7 @@ func (b box) plan(o *Options, protocol swarm.Protocol, target netip.AddrPort) ([
 	if processes > processesMax {
 		return nil, usagef("--conns %d would take %d processes, because one may open %d files; allowed are %d: raise the limit (ulimit -n)", o.Conns, processes, b.files, processesMax)
 	}
-	sources, err := b.sources(o, processes, target)
+	sources, err := b.sources(o, processes, targets)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,8 @@ func (b box) plan(o *Options, protocol swarm.Protocol, target netip.AddrPort) ([
 		if i < o.Conns%processes {
 			conns++
 		}
-		specs[i] = o.spec(protocol, target)
+		specs[i] = o.spec(protocol, targets[0])
+		specs[i].Others = targets[1:]
 		s := &specs[i]
 		s.Run, s.Process, s.FirstConn, s.Conns = run, i, first, conns
 		s.ConnectRate, s.Rate = share(o.ConnectRate, conns, o.Conns), share(o.Rate, conns, o.Conns)
@@ -93,11 +95,14 @@ func (o *Options) slowShare() float64 {
 	return 0
 }
 
-// sources are the loopback addresses that connections come from, as many for each process; none where one address has ports for all.
+// sources are the loopback addresses that connections come from, as many for each process; none
+// where one address has ports for all.
 //
-// A connection is named by both addresses and both ports. Those that were closed by our side keep their name for a minute, so modes that close need more.
-func (b box) sources(o *Options, processes int, target netip.AddrPort) ([]netip.Addr, error) {
-	each := max(1, int(float64(b.ports)*portsShare))
+// A connection is named by both addresses and both ports. Those that were closed by our side keep
+// their name for a minute, so modes that close need more.
+func (b box) sources(o *Options, processes int, targets []netip.AddrPort) ([]netip.Addr, error) {
+	ports := b.ports * len(targets) // a port is taken for its destination alone
+	each := max(1, int(float64(ports)*portsShare))
 	names := o.Conns
 	switch o.Mode {
 	case swarm.Storm:
@@ -111,9 +116,9 @@ func (b box) sources(o *Options, processes int, target netip.AddrPort) ([]netip.
 	if names <= each {
 		return nil, nil
 	}
-	loopback := target.Addr().Is4() && target.Addr().IsLoopback()
+	loopback := !slices.ContainsFunc(targets, func(a netip.AddrPort) bool { return !a.Addr().Is4() || !a.Addr().IsLoopback() })
 	switch {
-	case !loopback && o.Conns > b.ports:
+	case !loopback && o.Conns > ports:
 		return nil, usagef("--conns %d need more than the %d ports that one source address has (net.ipv4.ip_local_port_range), and only for a target in 127.0.0.0/8 "+
 			"can more addresses be used; widen the range, or share the load out among several machines", o.Conns, b.ports)
 	case !loopback:

@@ -4,22 +4,20 @@ package loadgen
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"c100k/frame"
 	"c100k/loadgen/swarm"
@@ -33,8 +31,9 @@ type probe struct {
 	insecure bool
 }
 
-// protocol finds out what the target of the options speaks, or makes sure that it is there. Auto offers c100k.v1 only where its commands are
-// needed: to subscribe to a topic that the URL does not name.
+// protocol finds out what the target of the options speaks, or makes sure that it is there. Auto
+// offers c100k.v1 only where its commands are needed: to subscribe to a topic that the URL does not
+// name.
 func (p *probe) protocol(ctx context.Context, o *Options) (swarm.Protocol, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -63,7 +62,7 @@ func (p *probe) protocol(ctx context.Context, o *Options) (swarm.Protocol, error
 		}
 		return "", topicWithoutMark(o.URL)
 	}
-	conn, _, _, err := p.dial(ctx, nil)
+	conn, _, err := p.dial(ctx, swarm.Raw)
 	if err != nil {
 		return "", err
 	}
@@ -73,15 +72,18 @@ func (p *probe) protocol(ctx context.Context, o *Options) (swarm.Protocol, error
 
 // envelope offers c100k.v1 and waits for its welcome.
 func (p *probe) envelope(ctx context.Context) (welcomed bool, err error) {
-	conn, early, handshake, err := p.dial(ctx, []string{string(swarm.V1)})
+	conn, answer, refusal, err := p.ask(ctx, swarm.V1)
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
-	if handshake.Protocol != string(swarm.V1) {
+	if answer.Protocol != string(swarm.V1) {
 		return false, nil
 	}
-	text, err := firstMessage(conn, early)
+	if refusal != "" {
+		return false, p.refused(answer, conn, refusal)
+	}
+	text, err := firstMessage(conn, answer.Early)
 	if err != nil {
 		return false, nil // it selected a word it does not know
 	}
@@ -92,7 +94,7 @@ func (p *probe) envelope(ctx context.Context) (welcomed bool, err error) {
 // engineIO waits for the open packet of Engine.IO.
 func (p *probe) engineIO(ctx context.Context) error {
 	p.url = engineURL(p.url)
-	conn, early, _, err := p.dial(ctx, nil)
+	conn, early, err := p.dial(ctx, swarm.SocketIO)
 	if err != nil {
 		return err
 	}
@@ -114,37 +116,11 @@ func engineURL(u *url.URL) *url.URL {
 
 // stream asks for an event stream, and looks at the head of the answer.
 func (p *probe) stream(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url.String(), nil)
+	conn, _, err := p.dial(ctx, swarm.SSE)
 	if err != nil {
-		return usagef("%q is refused: %v", p.url, err)
+		return err
 	}
-	request.Header = httpHeader(p.header)
-	if host := request.Header.Get("Host"); host != "" {
-		request.Host = host
-	}
-	request.Header.Set("Accept", "text/event-stream")
-	client := http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: p.tls(), DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, p.target.String())
-		}},
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err
-		}
-		return &UnreachableError{p.url.Host, wordDial(err)}
-	}
-	defer response.Body.Close()
-	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) // one that is no media type is no event stream
-	switch {
-	case response.StatusCode != http.StatusOK:
-		return &UnreachableError{p.url.Host, fmt.Errorf("it answers HTTP %s", response.Status)}
-	case kind != "text/event-stream":
-		return &UnreachableError{p.url.Host, fmt.Errorf("it answers with %q, which is no event stream", response.Header.Get("Content-Type"))}
-	}
+	conn.Close()
 	return nil
 }
 
@@ -152,33 +128,63 @@ func (p *probe) tls() *tls.Config {
 	return &tls.Config{ServerName: p.url.Hostname(), InsecureSkipVerify: p.insecure, NextProtos: []string{"http/1.1"}}
 }
 
-// dial opens a WebSocket. What came behind the handshake is in early, which may be nil.
-func (p *probe) dial(ctx context.Context, protocols []string) (net.Conn, *bufio.Reader, ws.Handshake, error) {
-	var refused error
-	header := httpHeader(p.header)
-	host := header.Get("Host")
-	header.Del("Host")                                              // it has a line of its own, and two are an error
-	if given := header.Get("Sec-WebSocket-Protocol"); given != "" { // it replaces ours, as every line does
-		protocols = strings.FieldsFunc(given, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
-		header.Del("Sec-WebSocket-Protocol")
+// dial opens a connection that a client of a run would take. What came behind the head of the
+// answer is in early. The connection has no deadline.
+func (p *probe) dial(ctx context.Context, protocol swarm.Protocol) (conn net.Conn, early []byte, err error) {
+	conn, answer, refusal, err := p.ask(ctx, protocol)
+	if err != nil {
+		return nil, nil, err
 	}
-	if user := p.url.User; user != nil && header.Get("Authorization") == "" {
-		password, _ := user.Password()
-		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
+	if refusal != "" {
+		defer conn.Close()
+		return nil, nil, p.refused(answer, conn, refusal)
 	}
-	dialer := ws.Dialer{Protocols: protocols, TLSConfig: p.tls(), Host: host, Header: ws.HandshakeHeaderHTTP(header),
-		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, p.target.String())
-		},
-		OnStatusError: func(status int, _ []byte, response io.Reader) { refused = statusError(status, response) }}
-	conn, early, handshake, err := dialer.Dial(ctx, p.url.String())
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		conn.Close()
+		return nil, nil, &UnreachableError{p.url.Host, err}
+	}
+	return conn, answer.Early, nil
+}
+
+// ask connects and sends the request that opens a connection of a run. The connection has the
+// deadline of ctx.
+func (p *probe) ask(ctx context.Context, protocol swarm.Protocol) (conn net.Conn, a swarm.Answer, refusal string, err error) {
+	conn, err = new(net.Dialer).DialContext(ctx, "tcp", p.target.String())
+	if err != nil {
+		return nil, a, "", &UnreachableError{p.url.Host, wordDial(err)}
+	}
+	deadline, _ := ctx.Deadline() // probeTimeout at most, by every caller
+	err = conn.SetDeadline(deadline)
+	plain := conn
+	stop := context.AfterFunc(ctx, func() { plain.Close() })
+	defer stop()
+	if err == nil && (p.url.Scheme == "wss" || p.url.Scheme == "https") {
+		secure := tls.Client(conn, p.tls())
+		conn, err = secure, secure.HandshakeContext(ctx)
+	}
+	if err == nil {
+		spec := swarm.Spec{URL: p.url.String(), Protocol: protocol, Header: p.header}
+		a, refusal, err = swarm.Ask(conn, &spec)
+	}
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			err = context.DeadlineExceeded
+		}
+		return nil, a, "", &UnreachableError{p.url.Host, wordDial(err)}
+	}
+	return conn, a, refusal, nil
+}
+
+// refused words why a client of a run would not take an answer.
+func (p *probe) refused(a swarm.Answer, conn net.Conn, refusal string) error {
 	switch {
-	case refused != nil:
-		return nil, nil, handshake, &UnreachableError{p.url.Host, refused}
-	case err != nil:
-		return nil, nil, handshake, &UnreachableError{p.url.Host, wordDial(err)}
+	case strings.HasPrefix(refusal, "http "):
+		return &UnreachableError{p.url.Host, statusError(a.Status, io.MultiReader(bytes.NewReader(a.Raw), conn))}
+	case refusal == "not an event stream":
+		return &UnreachableError{p.url.Host, fmt.Errorf("it answers with %q, which is no event stream", a.ContentType)}
 	}
-	return conn, early, handshake, nil
+	return &UnreachableError{p.url.Host, errors.New("its answer does not open a WebSocket (RFC 6455, 4.1): " + refusal)}
 }
 
 // statusError words a refusal, with the reason where the server gives one that a person can read.
@@ -202,14 +208,11 @@ func printable(text string) bool {
 }
 
 // firstMessage is the first whole message that is no control frame.
-func firstMessage(conn net.Conn, early *bufio.Reader) ([]byte, error) {
+func firstMessage(conn net.Conn, early []byte) ([]byte, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(welcomeWithin)); err != nil {
 		return nil, err
 	}
-	var source io.Reader = conn
-	if early != nil {
-		source = early
-	}
+	source := io.MultiReader(bytes.NewReader(early), conn)
 	reader, options := frame.Reader{}, frame.Options{Client: true, MessageBytesMax: probeBytesMax}
 	buffer := make([]byte, probeBytesMax)
 	for {

@@ -3,9 +3,14 @@
 package loadgen
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -93,7 +98,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestProbeAsTheClients: the probe asks as the clients do, with the subprotocol of --header and the password of the URL.
+// TestProbeAsTheClients: the probe asks as the clients do, with the subprotocol of --header and the
+// password of the URL.
 func TestProbeAsTheClients(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
@@ -140,6 +146,34 @@ func TestResolve(t *testing.T) {
 		got, err := resolve(t.Context(), target)
 		if got.String() != want && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, %v; want %s", address, got, err, want)
+		}
+	}
+}
+
+// TestProbeIsAClient: the probe judges an answer as the clients of the run do.
+func TestProbeIsAClient(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		fmt.Fprintf(conn, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: keep-alive\r\nConnection: upgrade\r\n%sSec-WebSocket-Accept: %s\r\n\r\n",
+			r.URL.Query().Get("more"), base64.StdEncoding.EncodeToString(sum[:]))
+	}))
+	defer server.Close()
+	for query, refusal := range map[string]string{"": "", "?more=Sec-WebSocket-Extensions:%20x%0d%0a": "does not open a WebSocket"} {
+		target, err := url.Parse("ws" + strings.TrimPrefix(server.URL, "http") + "/" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := DefaultOptions()
+		o.URL, o.Protocol = target.String(), swarm.Auto
+		p := probe{url: target, target: netip.MustParseAddrPort(target.Host)}
+		protocol, err := p.protocol(t.Context(), &o)
+		if refusal == "" && (err != nil || protocol != swarm.Raw) || refusal != "" && (err == nil || !strings.Contains(err.Error(), refusal)) {
+			t.Errorf("%q: %s, %v; want the refusal %q", query, protocol, err, refusal)
 		}
 	}
 }

@@ -27,7 +27,8 @@ type report struct {
 	err     error // with ended: why, where it was not asked to
 }
 
-// process is a child that runs clients. Its own goroutine reads it; order may be called by the coordinator alone.
+// process is a child that runs clients. Its own goroutine reads it; order may be called by the
+// coordinator alone.
 type process struct {
 	number int
 	cmd    *exec.Cmd
@@ -37,8 +38,8 @@ type process struct {
 	done   chan struct{} // closed when the process has ended
 }
 
-// start launches the program as one process of the run. What it says goes to inbox until it ends; the last report has ended set. Once over
-// is closed nobody listens any more.
+// start launches the program as one process of the run. What it says goes to inbox until it ends;
+// the last report has ended set. Once over is closed nobody listens any more.
 func start(command []string, spec swarm.Spec, inbox chan<- report, over <-chan struct{}) (*process, error) {
 	in, out, err := os.Pipe()
 	if err != nil {
@@ -47,8 +48,9 @@ func start(command []string, spec swarm.Spec, inbox chan<- report, over <-chan s
 	defer in.Close()
 	p := &process{number: spec.Process, cmd: exec.Command(command[0], command[1:]...), stdin: out, orders: json.NewEncoder(out), done: make(chan struct{})}
 	p.cmd.Stdin, p.cmd.Stderr = in, &p.stderr
-	// A group of its own: an interrupt at the terminal is for the coordinator, which then has the process settle. When the coordinator goes, so
-	// does the other end of stdin, and the process ends by itself.
+	// A group of its own: an interrupt at the terminal is for the coordinator, which then has the
+	// process settle. When the coordinator goes, so does the other end of stdin, and the process ends
+	// by itself.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := p.cmd.StdoutPipe()
 	if err == nil {
@@ -68,7 +70,8 @@ func start(command []string, spec swarm.Spec, inbox chan<- report, over <-chan s
 	return p, p.send(spec)
 }
 
-// order says something to the process. One that does not read it within orderWithin hangs, and that is an error.
+// order says something to the process. One that does not read it within orderWithin hangs, and that
+// is an error.
 func (p *process) order(o swarm.Order) error { return p.send(o) }
 
 func (p *process) send(v any) error {

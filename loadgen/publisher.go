@@ -1,4 +1,5 @@
-// The publisher of a run whose connections listen: an open schedule, over lanes that keep each topic's order.
+// The publisher of a run whose connections listen: an open schedule, over lanes that keep each
+// topic's order.
 
 package loadgen
 
@@ -18,9 +19,11 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// lane publishes messages one after the other, or several in one write where the lane can do that, over a connection of its own. One goroutine uses it.
+// lane publishes messages one after the other, or several in one write where the lane can do that,
+// over a connection of its own. One goroutine uses it.
 type lane interface {
-	// publish says what came of it. accepted: the server has it, or, where nobody says so, it was written whole.
+	// publish says what came of it. accepted: the server has it, or, where nobody says so, it was
+	// written whole.
 	publish(ctx context.Context, topic int, messages [][]byte) (fate, error)
 	close()
 }
@@ -40,7 +43,8 @@ type delivery struct {
 	due   time.Duration // swarm.Clock
 }
 
-// publisher makes messages on schedule. Its methods are the coordinator's; its goroutines are the schedule and one for each lane.
+// publisher makes messages on schedule. Its methods are the coordinator's; its goroutines are the
+// schedule and one for each lane.
 type publisher struct {
 	run    uint32
 	size   int
@@ -116,7 +120,8 @@ func (p *publisher) start() {
 	p.wait.Go(func() { pace(scheduled) })
 }
 
-// stop ends the schedule, and waits until the lanes have sent what is due, at most for the given time; the rest is unsent.
+// stop ends the schedule, and waits until the lanes have sent what is due, at most for the given
+// time; the rest is unsent.
 func (p *publisher) stop(within time.Duration) {
 	if p.cancel == nil {
 		return
@@ -185,8 +190,9 @@ func (p *publisher) failures() map[string]uint64 {
 // published is how many messages of each sender went out.
 func (p *publisher) published() []uint64 { return loads(p.next) }
 
-// unsure is how many of them, by sender, the server may never have had: the publisher's connection failed before an answer
-// came. Listeners are not expected to have them, so that a failure of the publisher does not count as a loss of the server.
+// unsure is how many of them, by sender, the server may never have had: the publisher's connection
+// failed before an answer came. Listeners are not expected to have them, so that a failure of the
+// publisher does not count as a loss of the server.
 func (p *publisher) unsure() []uint64 { return loads(p.vague) }
 
 func loads(counters []atomic.Uint64) []uint64 {
@@ -197,7 +203,8 @@ func loads(counters []atomic.Uint64) []uint64 {
 	return counts
 }
 
-// Bounds of the schedule's sleep: the shorter makes batches of what is due very fast, the longer lets a new rate take effect.
+// Bounds of the schedule's sleep: the shorter makes batches of what is due very fast, the longer
+// lets a new rate take effect.
 const (
 	scheduleNapMin = 200 * time.Microsecond
 	scheduleNapMax = 50 * time.Millisecond

@@ -3,7 +3,7 @@
 package loadgen
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -21,8 +21,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// socketLane is one WebSocket. publish and close are called by one goroutine; hear is another, which answers pings and, with c100k.v1, collects
-// the answers.
+// socketLane is one WebSocket. publish and close are called by one goroutine; hear is another,
+// which answers pings and, with c100k.v1, collects the answers.
 type socketLane struct {
 	probe  probe
 	names  []string // topics, in quotes, as JSON has them; nil: a frame is the payload
@@ -112,11 +112,11 @@ func openSocketLanes(ctx context.Context, o *Options, target *url.URL, topics []
 func (l *socketLane) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	var protocols []string
+	protocol := swarm.Raw
 	if l.names != nil {
-		protocols = []string{string(swarm.V1)}
+		protocol = swarm.V1
 	}
-	conn, early, _, err := l.probe.dial(ctx, protocols)
+	conn, early, err := l.probe.dial(ctx, protocol)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,8 @@ func (s *socket) write(ctx context.Context, op frame.OpCode, payload []byte) err
 	return s.send(ctx, frame.AppendMasked(nil, op, true, newMask(), payload))
 }
 
-// send writes whole frames, in publishTimeout or until ctx ends: a server that does not read keeps nobody waiting who wants to stop.
+// send writes whole frames, in publishTimeout or until ctx ends: a server that does not read keeps
+// nobody waiting who wants to stop.
 func (s *socket) send(ctx context.Context, frames []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,13 +226,10 @@ func newMask() (mask [4]byte) {
 }
 
 // hear reads to the end of the connection.
-func (s *socket) hear(early *bufio.Reader, answers bool) {
+func (s *socket) hear(early []byte, answers bool) {
 	defer close(s.answers)
 	defer s.conn.Close()
-	var source io.Reader = s.conn
-	if early != nil {
-		source = early
-	}
+	source := io.MultiReader(bytes.NewReader(early), s.conn)
 	reader, options := frame.Reader{}, frame.Options{Client: true, MessageBytesMax: SizeMax * 2}
 	buffer := make([]byte, 32<<10)
 	for {

@@ -103,7 +103,8 @@ func TestPublisherTooFast(t *testing.T) {
 	}
 }
 
-// TestDeafServer: a publish that the server does not read ends when the run wants to, and not with its own timeout.
+// TestDeafServer: a publish that the server does not read ends when the run wants to, and not with
+// its own timeout.
 func TestDeafServer(t *testing.T) {
 	over := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +153,8 @@ func TestPublisherRefused(t *testing.T) {
 	}
 }
 
-// TestPublisherUnsure: a message that the server cannot have had keeps its number; one that it may have had is not expected.
+// TestPublisherUnsure: a message that the server cannot have had keeps its number; one that it may
+// have had is not expected.
 func TestPublisherUnsure(t *testing.T) {
 	read := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -15,7 +15,8 @@ type Reason struct {
 	Count uint64
 }
 
-// Reasons are counts by reason, the most frequent first. Names come from servers too, and have nothing in them that a terminal would obey.
+// Reasons are counts by reason, the most frequent first. Names come from servers too, and have
+// nothing in them that a terminal would obey.
 func Reasons(by map[string]uint64) []Reason {
 	all := make([]Reason, 0, len(by))
 	for name, n := range by {

@@ -8,8 +8,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// Result is the outcome of a run. Its JSON form is the body of the document of package report: durations are in milliseconds, sizes in
-// bytes, rates in messages a second, shares from 0 to 1.
+// Result is the outcome of a run. Its JSON form is the body of the document of package report:
+// durations are in milliseconds, sizes in bytes, rates in messages a second, shares from 0 to 1.
 type Result struct {
 	URL       string         `json:"url"`
 	Mode      swarm.Mode     `json:"mode"`
@@ -18,6 +18,8 @@ type Result struct {
 	Local     bool           `json:"local,omitempty"`     // the target is on this machine
 	Size      int            `json:"message_bytes"`
 	Topics    int            `json:"topics,omitempty"`
+	Addresses []string       `json:"addresses,omitempty"`        // of the target, over which the connections were spread
+	Silent    []string       `json:"silent_addresses,omitempty"` // of the target, that took no connection and were left out
 
 	Started     time.Time `json:"started"`
 	Ramp        Millis    `json:"ramp_ms"`     // from the first connect to the last, or to giving up
@@ -181,7 +183,8 @@ func (r *Result) Latency() *Latencies {
 	return r.Connect
 }
 
-// Schedule is how late messages left: those of the connections, or of the publisher; nil where nobody sends on a schedule.
+// Schedule is how late messages left: those of the connections, or of the publisher; nil where
+// nobody sends on a schedule.
 func (r *Result) Schedule() *Latencies {
 	switch {
 	case sends(r.Mode) && r.Rate.Target > 0:

@@ -54,7 +54,8 @@ func (r *rounds) done() uint64 {
 	return slices.Min(r.heard) + r.given
 }
 
-// await returns when all have heard so many messages, or never will, at the latest after roundWithin: somebody who never hears one must not end the run.
+// await returns when all have heard so many messages, or never will, at the latest after
+// roundWithin: somebody who never hears one must not end the run.
 func (r *rounds) await(ctx context.Context, messages uint64) {
 	timer := time.NewTimer(roundWithin)
 	defer timer.Stop()

@@ -6,19 +6,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"time"
 
 	"c100k/loadgen/swarm"
 )
 
-// ErrNobodyConnected says that the target is there, and that no connection opened all the same. Wrapped in an UnreachableError.
+// ErrNobodyConnected says that the target is there, and that no connection opened all the same.
+// Wrapped in an UnreachableError.
 var ErrNobodyConnected = errors.New("no connection opened")
 
 // ErrInterrupted says that the run was interrupted before there was anything to report.
 var ErrInterrupted = errors.New("interrupted before anything was measured")
 
-// Run is one load run. The methods say who may call them; all state is the goroutine's that calls Do.
+// Run is one load run. The methods say who may call them; all state is the goroutine's that calls
+// Do.
 type Run struct {
 	options  Options
 	commands chan command
@@ -45,6 +49,7 @@ type Run struct {
 	interrupted bool
 	done        <-chan struct{} // of the context; nil once it has been heard
 	slack       waits
+	lookup      lookup
 	result      Result
 }
 
@@ -76,19 +81,22 @@ func New(o Options) (*Run, error) {
 		o.Command = append([]string{program}, ProcessArguments...)
 	}
 	return &Run{options: o, commands: make(chan command, 16), progress: make(chan Progress, 1), over: make(chan struct{}), phase: Finding, rate: o.Rate,
-		slack: waits{settle: settleSlack, end: endWithin}}, nil
+		slack: waits{settle: settleSlack, end: endWithin}, lookup: net.DefaultResolver.LookupNetIP}, nil
 }
 
 // Options are the options of the run as they hold. Any goroutine.
 func (r *Run) Options() Options { return r.options }
 
-// Watch is a channel with the newest look at the run, closed when it has ended; older ones that nobody took are lost. Any goroutine.
+// Watch is a channel with the newest look at the run, closed when it has ended; older ones that
+// nobody took are lost. Any goroutine.
 func (r *Run) Watch() <-chan Progress { return r.progress }
 
-// Scale multiplies the rate. Any goroutine; it does not block, and does nothing when the run does not listen.
+// Scale multiplies the rate. Any goroutine; it does not block, and does nothing when the run does
+// not listen.
 func (r *Run) Scale(factor float64) { r.tell(command{scale: factor}) }
 
-// Finish ends the measured part early: what is on its way is waited for, and the result is whole. Any goroutine.
+// Finish ends the measured part early: what is on its way is waited for, and the result is whole.
+// Any goroutine.
 func (r *Run) Finish() { r.tell(command{finish: true}) }
 
 func (r *Run) tell(c command) {
@@ -98,8 +106,9 @@ func (r *Run) tell(c command) {
 	}
 }
 
-// Do runs it. When the context ends the run is interrupted: it settles in a hurry, and the partial result has Interrupted set. The result is nil
-// where nothing was measured. Errors are a *UsageError, an *UnreachableError, ErrInterrupted, or what went wrong. Called once.
+// Do runs it. When the context ends the run is interrupted: it settles in a hurry, and the partial
+// result has Interrupted set. The result is nil where nothing was measured. Errors are a
+// *UsageError, an *UnreachableError, ErrInterrupted, or what went wrong. Called once.
 func (r *Run) Do(ctx context.Context) (*Result, error) {
 	defer close(r.progress)
 	defer close(r.over)
@@ -138,10 +147,11 @@ func (r *Run) find(ctx context.Context) error {
 			return usagef("%q is refused: %v", r.options.URL, err)
 		}
 	}
-	at, err := resolve(ctx, target)
+	all, silent, err := resolveAll(ctx, target, r.lookup)
 	if err != nil {
 		return err
 	}
+	at := all[0]
 	// The server is looked at before it has met any client of ours.
 	if r.options.ServerPID > 0 {
 		r.server = watchServer(r.options.ServerPID)
@@ -153,7 +163,7 @@ func (r *Run) find(ctx context.Context) error {
 	if err = r.options.checkProtocol(r.protocol); err != nil {
 		return err
 	}
-	r.specs, err = thisBox().plan(&r.options, r.protocol, at)
+	r.specs, err = thisBox().plan(&r.options, r.protocol, all...)
 	if err != nil {
 		return err
 	}
@@ -161,8 +171,16 @@ func (r *Run) find(ctx context.Context) error {
 		return usagef("%v", err)
 	}
 	r.result.Protocol, r.result.Topics = r.protocol, len(r.options.topics())
+	r.result.Addresses, r.result.Silent = addressNames(all), addressNames(silent)
 	r.result.Connections.Wanted, r.result.Local = r.options.Conns, at.Addr().IsLoopback()
 	return nil
+}
+
+func addressNames(addresses []netip.AddrPort) (names []string) {
+	for _, address := range addresses {
+		names = append(names, address.String())
+	}
+	return names
 }
 
 // start launches the processes, which begin to connect.
@@ -268,8 +286,9 @@ func (r *Run) take(got report) error {
 	return nil
 }
 
-// trouble handles a process that failed. Until the measured part is over its error ends the run. From then on the run goes on
-// with what it has, and the result says what is missing: the first trouble of each process.
+// trouble handles a process that failed. Until the measured part is over its error ends the run.
+// From then on the run goes on with what it has, and the result says what is missing: the first
+// trouble of each process.
 func (r *Run) trouble(process int, err error) error {
 	if r.phase != Settling && r.phase != Ending {
 		return err

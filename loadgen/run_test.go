@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +68,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestUnsettled: whatever a process does after the measured part, the run ends with what it has and says what is missing.
+// TestUnsettled: whatever a process does after the measured part, the run ends with what it has and
+// says what is missing.
 func TestUnsettled(t *testing.T) {
 	for fake, want := range map[string]string{
 		"unsettled": "process 1 of the load did not settle within",
@@ -94,6 +97,42 @@ func TestUnsettled(t *testing.T) {
 			t.Errorf("%s: %+v, want a bound on what is not known to be broken", fake, b)
 		}
 	}
+}
+
+// TestAddresses: a name with several addresses is spread over those that take connections.
+func TestAddresses(t *testing.T) {
+	r := newRun(t, "good", func(o *Options) {
+		o.Conns = 7
+		o.URL = strings.Replace(o.URL, "127.0.0.1", "several.example", 1)
+	})
+	second, err := net.Listen("tcp", strings.Replace(hostOf(r.options.URL), "several.example", "127.0.0.3", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	r.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.IPv6Loopback(), netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}, nil
+	}
+	result, err := r.Do(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(hostOf(r.options.URL))
+	if want := []string{"127.0.0.1:" + port, "127.0.0.3:" + port}; !slices.Equal(result.Addresses, want) || !slices.Equal(result.Silent, []string{"127.0.0.2:" + port}) {
+		t.Errorf("spread over %v, without %v; want %v", result.Addresses, result.Silent, want)
+	}
+	if spec := r.specs[0]; len(spec.Others) != 1 || spec.Target.Addr() == spec.Others[0].Addr() {
+		t.Errorf("%v and %v", spec.Target, spec.Others)
+	}
+	if remarks := strings.Join(result.Verdict.Remarks, "\n"); !strings.Contains(remarks, "1 of 3 addresses") {
+		t.Errorf("remarks %q", remarks)
+	}
+}
+
+func hostOf(address string) string {
+	_, rest, _ := strings.Cut(address, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return host
 }
 
 func TestStorms(t *testing.T) {
@@ -167,7 +206,8 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestMisuse: what makes no sense with what the target speaks is told before any process is started.
+// TestMisuse: what makes no sense with what the target speaks is told before any process is
+// started.
 func TestMisuse(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"timeout 2h0m0s":                     func(o *Options) { o.Timeout = 2 * time.Hour },

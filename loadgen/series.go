@@ -53,7 +53,8 @@ func readings(t *tally) []reading {
 	return all
 }
 
-// Bounds of a second of the series: one is closed when every process has spoken anew, so that each is counted once in it.
+// Bounds of a second of the series: one is closed when every process has spoken anew, so that each
+// is counted once in it.
 const (
 	secondLeast = 500 * time.Millisecond  // a sample out of turn closes none
 	secondMost  = 1700 * time.Millisecond // one that is late is not waited for
@@ -119,7 +120,8 @@ func (s *series) add(r *Run) {
 	}
 }
 
-// between is the time that the counts of a second are from: by the clocks of the processes, where they have spoken.
+// between is the time that the counts of a second are from: by the clocks of the processes, where
+// they have spoken.
 func (s *series) between(fresh []reading, now time.Time) time.Duration {
 	var sum time.Duration
 	for i := range fresh {
@@ -160,8 +162,9 @@ func brief(h *hdrhistogram.Histogram) *Brief {
 	return &Brief{Count: h.TotalCount(), P50: told(at[0]), P90: told(at[1]), P99: told(at[2]), Max: told(h.Max())}
 }
 
-// measure, measured and settled take what is summed up from one turn of the run to another. The totals of the processes have begun anew when
-// measure is called: a second that went on over it would be the difference of two things.
+// measure, measured and settled take what is summed up from one turn of the run to another. The
+// totals of the processes have begun anew when measure is called: a second that went on over it
+// would be the difference of two things.
 func (s *series) measure(r *Run) {
 	s.add(r)
 	s.beginAt, s.beginBox, s.begun = time.Now(), readBoxTime(), readings(r.tally)
@@ -180,7 +183,8 @@ func (s *series) settled(r *Run) {
 	}
 }
 
-// asked is the rate that was asked for on average over the measured part; now where that was too short to tell.
+// asked is the rate that was asked for on average over the measured part; now where that was too
+// short to tell.
 func (s *series) asked(now float64) float64 {
 	if s.targetSeconds < 1 {
 		return now

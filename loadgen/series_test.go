@@ -10,7 +10,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// TestSecondsOfTheMeasuredPart: totals begin anew when the measured part does, and no second is the difference of an old and a new one.
+// TestSecondsOfTheMeasuredPart: totals begin anew when the measured part does, and no second is the
+// difference of an old and a new one.
 func TestSecondsOfTheMeasuredPart(t *testing.T) {
 	r := &Run{tally: newTally(1), phase: Ramp, begun: time.Now(), rate: 100}
 	r.series.begin(r)
@@ -39,7 +40,8 @@ func TestSecondsOfTheMeasuredPart(t *testing.T) {
 	}
 }
 
-// TestShortMeasuredPart: where no sample came in the measured part, the one of the settling says how busy the loops were.
+// TestShortMeasuredPart: where no sample came in the measured part, the one of the settling says
+// how busy the loops were.
 func TestShortMeasuredPart(t *testing.T) {
 	r := &Run{tally: newTally(1), phase: Ramp, begun: time.Now()}
 	r.series.begin(r)

@@ -13,8 +13,9 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// ServeProcess is a process of a run: a Spec as the first line of in, then Orders; Samples go to out, one a line. It returns when it was ordered to end, or
-// when in does: the coordinator has gone.
+// ServeProcess is a process of a run: a Spec as the first line of in, then Orders; Samples go to
+// out, one a line. It returns when it was ordered to end, or when in does: the coordinator has
+// gone.
 func ServeProcess(ctx context.Context, in io.Reader, out io.Writer) error {
 	lines := json.NewDecoder(bufio.NewReader(in))
 	var spec swarm.Spec
@@ -25,7 +26,8 @@ func ServeProcess(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// One processor more than the loop's: samples are compressed beside it, and the system, rather than Go's scheduler, decides who waits.
+	// One processor more than the loop's: samples are compressed beside it, and the system, rather
+	// than Go's scheduler, decides who waits.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

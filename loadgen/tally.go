@@ -16,8 +16,8 @@ import (
 type tally struct {
 	latest []swarm.Sample // the newest of each process
 	heard  []time.Time    // when that was
-	// ramp are the newest totals of each process from before Begin: those start anew there, and what failed or opened in the ramp is
-	// part of the result.
+	// ramp are the newest totals of each process from before Begin: those start anew there, and what
+	// failed or opened in the ramp is part of the result.
 	ramp []swarm.Sample
 
 	connect *hdrhistogram.Histogram // of the whole run
@@ -87,7 +87,8 @@ func (t *tally) all(holds func(*swarm.Sample) bool) bool {
 	return true
 }
 
-// sum is the newest of all processes as one: totals since Begin where it has begun, connections as they are.
+// sum is the newest of all processes as one: totals since Begin where it has begun, connections as
+// they are.
 func (t *tally) sum() (all swarm.Sample) {
 	for i := range t.latest {
 		add(&all, &t.latest[i])

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -51,13 +52,15 @@ func parseTarget(address string) (*url.URL, error) {
 	return target, nil
 }
 
-// fill puts a topic and a number into a URL. The topic is escaped so that it is right in a path and in a query.
+// fill puts a topic and a number into a URL. The topic is escaped so that it is right in a path and
+// in a query.
 func fill(address, topic string, i int) string {
 	address = strings.ReplaceAll(address, topicMark, escapeTopic(topic))
 	return strings.ReplaceAll(address, indexMark, fmt.Sprint(i))
 }
 
-// escapeTopic escapes a topic for a path and a query alike; "." and ".." would be directories in a path.
+// escapeTopic escapes a topic for a path and a query alike; "." and ".." would be directories in a
+// path.
 func escapeTopic(topic string) string {
 	if topic == "." || topic == ".." {
 		return strings.ReplaceAll(topic, ".", "%2E")
@@ -68,36 +71,70 @@ func escapeTopic(topic string) string {
 // socketIOPath tells whether a URL is that of a Socket.IO server.
 func socketIOPath(target *url.URL) bool { return strings.Contains(target.Path+"/", "/socket.io/") }
 
-// resolve finds the address of the target: the first of its host's that takes a connection. Of a host that is on this machine under both
-// versions of IP, as "localhost" is, the IPv4 address comes first: only there are source addresses in any number.
+// lookup finds the addresses of a host, as net.Resolver.LookupNetIP does.
+type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+// resolve finds the first address of the target that takes a connection.
 func resolve(ctx context.Context, target *url.URL) (netip.AddrPort, error) {
+	all, _, err := resolveAll(ctx, target, net.DefaultResolver.LookupNetIP)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return all[0], nil
+}
+
+// resolveAll finds all addresses of the target that take a connection, in the order of the look-up,
+// and silent ones that do not. Of a host that is on this machine under both versions of IP, as
+// "localhost" is, only the IPv4 addresses are used where one answers: only there are source
+// addresses in any number, and the server is the same.
+func resolveAll(ctx context.Context, target *url.URL, find lookup) (answer, silent []netip.AddrPort, err error) {
 	port := target.Port()
 	if port == "" {
 		port = schemePort[target.Scheme]
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || number == 0 {
-		return netip.AddrPort{}, usagef("port %s of the URL is refused; allowed are 1 to 65535", port)
+		return nil, nil, usagef("port %s of the URL is refused; allowed are 1 to 65535", port)
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", target.Hostname())
+	addresses, err := find(ctx, "ip", target.Hostname())
 	if err != nil {
-		return netip.AddrPort{}, &UnreachableError{target.Host, wordLookup(err)}
+		return nil, nil, &UnreachableError{target.Host, wordLookup(err)}
 	}
 	slices.SortStableFunc(addresses, func(a, b netip.Addr) int {
 		return cmp.Compare(loopbackRank(a), loopbackRank(b))
 	})
+	addresses = addresses[:min(len(addresses), addressesMax)]
+	errs := make([]error, len(addresses))
+	var dials sync.WaitGroup
+	for i, address := range addresses {
+		dials.Go(func() { errs[i] = takesConnection(ctx, netip.AddrPortFrom(address.Unmap(), uint16(number))) })
+	}
+	dials.Wait()
 	err = errors.New("it has no address")
-	for _, address := range addresses {
-		found := netip.AddrPortFrom(address.Unmap(), uint16(number))
-		var conn net.Conn
-		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", found.String()); err == nil {
-			conn.Close()
-			return found, nil
+	for i, address := range addresses {
+		at := netip.AddrPortFrom(address.Unmap(), uint16(number))
+		switch {
+		case len(answer) > 0 && answer[0].Addr().IsLoopback() && at.Addr().Is4() != answer[0].Addr().Is4():
+		case errs[i] != nil:
+			silent, err = append(silent, at), errs[i]
+		case !slices.Contains(answer, at):
+			answer = append(answer, at)
 		}
 	}
-	return netip.AddrPort{}, &UnreachableError{target.Host, wordDial(err)}
+	if len(answer) == 0 {
+		return nil, nil, &UnreachableError{target.Host, wordDial(err)}
+	}
+	return answer, silent, nil
+}
+
+func takesConnection(ctx context.Context, at netip.AddrPort) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 func loopbackRank(a netip.Addr) int {

@@ -34,45 +34,101 @@ const thresholdBytesMax = 200
 // comparisons are the words between figure and bound, the longer ones first.
 var comparisons = []string{">=", "<=", "==", "!=", ">", "<"}
 
-// ParseThreshold reads "deliver.p99 > 250ms". Unknown names are an error that says what is near, as nearest finds it among all of them.
+// ParseThreshold reads "deliver.p99 > 250ms". Unknown names are an error that says what is near, as
+// nearest finds it among all of them.
 func ParseThreshold(text string, nearest func(word string, candidates []string) string) (Threshold, error) {
-	if len(text) > thresholdBytesMax {
-		return Threshold{}, fmt.Errorf("%.40q… is too long for a threshold", text)
-	}
-	at := strings.IndexAny(text, "<>=!")
-	if at < 0 {
-		return Threshold{}, fmt.Errorf("%q is no threshold: write figure, comparison and bound, such as 'deliver.p99 > 250ms'", text)
-	}
-	word := text[at:]
-	i := slices.IndexFunc(comparisons, func(c string) bool { return strings.HasPrefix(word, c) })
-	if i < 0 {
-		return Threshold{}, fmt.Errorf("%q has no comparison that is known: write one of %s", text, strings.Join(comparisons, " "))
-	}
-	name, compare, bound := strings.TrimSpace(text[:at]), comparisons[i], strings.TrimSpace(word[len(comparisons[i]):])
-	m := metricNamed(name)
-	if m == nil {
-		near := ""
-		if n := nearest(name, MetricNames()); n != "" {
-			near = "; did you mean " + n + "?"
-		}
-		return Threshold{}, fmt.Errorf("%q: there is no figure %q%s", text, name, near)
+	m, compare, bound, err := splitThreshold(text, "deliver.p99 > 250ms", nearest)
+	if err != nil {
+		return Threshold{}, err
 	}
 	value, err := m.unit.parse(bound)
 	if err != nil {
 		return Threshold{}, fmt.Errorf("%q: %w", text, err)
 	}
-	return Threshold{Expression: name + " " + compare + " " + bound, metric: m, compare: compare, bound: value}, nil
+	return Threshold{Expression: m.name + " " + compare + " " + bound, metric: m, compare: compare, bound: value}, nil
 }
 
-// Check holds a result against the bound. A figure that the run does not have breaks it: a bound on nothing guards nothing.
+// splitThreshold takes figure, comparison and bound apart; example is what a text without a
+// comparison is told to be like.
+func splitThreshold(text, example string, nearest func(word string, candidates []string) string) (m *metric, compare, bound string, err error) {
+	if len(text) > thresholdBytesMax {
+		return nil, "", "", fmt.Errorf("%.40q… is too long for a threshold", text)
+	}
+	at := strings.IndexAny(text, "<>=!")
+	if at < 0 {
+		return nil, "", "", fmt.Errorf("%q is no threshold: write figure, comparison and bound, such as '%s'", text, example)
+	}
+	word := text[at:]
+	i := slices.IndexFunc(comparisons, func(c string) bool { return strings.HasPrefix(word, c) })
+	if i < 0 {
+		return nil, "", "", fmt.Errorf("%q has no comparison that is known: write one of %s", text, strings.Join(comparisons, " "))
+	}
+	name := strings.TrimSpace(text[:at])
+	if m = metricNamed(name); m == nil {
+		near := ""
+		if n := nearest(name, MetricNames()); n != "" {
+			near = "; did you mean " + n + "?"
+		}
+		return nil, "", "", fmt.Errorf("%q: there is no figure %q%s", text, name, near)
+	}
+	return m, comparisons[i], strings.TrimSpace(word[len(comparisons[i]):]), nil
+}
+
+// RatioBound is a bound on a figure of a result divided by the same figure of an earlier one:
+// "echo.p99 > 1.2x".
+type RatioBound struct {
+	Expression string // as it was written
+	metric     *metric
+	compare    string
+	bound      float64
+}
+
+// ParseRatioBound reads "echo.p99 > 1.2x". Unknown names are an error, as with ParseThreshold.
+func ParseRatioBound(text string, nearest func(word string, candidates []string) string) (RatioBound, error) {
+	m, compare, bound, err := splitThreshold(text, "echo.p99 > 1.2x", nearest)
+	if err != nil {
+		return RatioBound{}, err
+	}
+	number, times := strings.CutSuffix(bound, "x")
+	value, err := parseNumber(strings.TrimSpace(number))
+	if err != nil || !times {
+		return RatioBound{}, fmt.Errorf("%q: %q is not a ratio: write 1.2x for 1.2 times the earlier result", text, bound)
+	}
+	return RatioBound{Expression: m.name + " " + compare + " " + bound, metric: m, compare: compare, bound: value}, nil
+}
+
+// Check holds two results against the bound. A figure that one of them does not have breaks it.
+func (b *RatioBound) Check(before, after *Result) Outcome {
+	x, known := b.metric.read(before)
+	y, knownToo := b.metric.read(after)
+	if !known || !knownToo || x < 0 || y < 0 {
+		return Outcome{Expression: b.Expression, Shown: "not measured", Broken: true}
+	}
+	shown := b.metric.unit.format(x) + " before and " + b.metric.unit.format(y) + " after"
+	ratio := 1.0
+	switch {
+	case x > 0:
+		ratio = y / x
+		shown = formatNumber(ratio) + "x: " + shown
+	case y > 0:
+		ratio = math.MaxFloat64 // more than any number of times nothing
+	}
+	return Outcome{Expression: b.Expression, Value: ratio, Shown: shown, Broken: compares(b.compare, ratio, b.bound)}
+}
+
+// Check holds a result against the bound. A figure that the run does not have breaks it: a bound on
+// nothing guards nothing.
 func (t *Threshold) Check(r *Result) Outcome {
 	value, known := t.metric.read(r)
 	if !known {
 		return Outcome{Expression: t.Expression, Shown: "not measured", Broken: true}
 	}
-	broken := map[string]bool{">": value > t.bound, ">=": value >= t.bound, "<": value < t.bound, "<=": value <= t.bound,
-		"==": value == t.bound, "!=": value != t.bound}[t.compare]
-	return Outcome{Expression: t.Expression, Value: value, Shown: t.metric.unit.format(value), Broken: broken}
+	return Outcome{Expression: t.Expression, Value: value, Shown: t.metric.unit.format(value), Broken: compares(t.compare, value, t.bound)}
+}
+
+// compares tells whether a comparison holds.
+func compares(comparison string, value, bound float64) bool {
+	return map[string]bool{">": value > bound, ">=": value >= bound, "<": value < bound, "<=": value <= bound, "==": value == bound, "!=": value != bound}[comparison]
 }
 
 // unit is what a figure is in.
@@ -154,12 +210,20 @@ func parseBytes(text string) (float64, error) {
 	return value * factor, nil
 }
 
-// formatNumber writes a whole number as it is, anything else with three digits behind the point at most.
+// formatNumber writes a number with commas between thousands: without a fraction from 1000 on, with
+// three digits of it at most below.
 func formatNumber(f float64) string {
-	if f == math.Trunc(f) {
-		return strconv.FormatFloat(f, 'f', 0, 64)
+	if f < 0 {
+		return "-" + formatNumber(-f)
 	}
-	return strings.TrimRight(strconv.FormatFloat(f, 'f', 3, 64), "0")
+	if f < 1000 && f != math.Trunc(f) {
+		return strings.TrimRight(strings.TrimRight(strconv.FormatFloat(f, 'f', 3, 64), "0"), ".")
+	}
+	text := strconv.FormatFloat(f, 'f', 0, 64)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 // FormatBytes writes a number of bytes with a binary unit and three digits.

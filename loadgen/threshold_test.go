@@ -57,7 +57,8 @@ func TestMetricsAreTold(t *testing.T) {
 	}
 }
 
-// FuzzParseThreshold: nothing panics, and what is understood is understood again from what it is kept as.
+// FuzzParseThreshold: nothing panics, and what is understood is understood again from what it is
+// kept as.
 func FuzzParseThreshold(f *testing.F) {
 	for _, seed := range []string{"deliver.p99 > 250ms", "lost>0", "rate<=1e3/s", "server.memory == 1.5GiB", "generator.busy != 90%", "a=b", "ack.p99.9 < -1ns", "lost > 1..2"} {
 		f.Add(seed)
@@ -73,4 +74,30 @@ func FuzzParseThreshold(f *testing.F) {
 			t.Errorf("%q became %q, and that %+v, %v", text, threshold.Expression, again, err)
 		}
 	})
+}
+
+func TestRatioBound(t *testing.T) {
+	nearest := func(string, []string) string { return "" }
+	for _, text := range []string{"echo.p99", "echo.p99 > 1.2", "echo.p99 > 250ms", "ecko > 1x", "echo.p99 > -1x", "echo.p99 > x"} {
+		if _, err := ParseRatioBound(text, nearest); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+	none, some := &Result{}, &Result{Messages: MessageCounts{Lost: 3}}
+	for _, test := range []struct {
+		text          string
+		before, after *Result
+		broken        bool
+	}{
+		{"lost > 1x", none, none, false}, {"lost > 1000x", none, some, true}, {"lost > 1x", some, some, false}, {"lost < 1x", some, none, true},
+		{"echo.p99 > 1x", none, none, true},
+	} {
+		b, err := ParseRatioBound(test.text, nearest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Check(test.before, test.after); got.Broken != test.broken {
+			t.Errorf("%s: %+v, want broken %v", test.text, got, test.broken)
+		}
+	}
 }

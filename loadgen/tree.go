@@ -20,15 +20,16 @@ type ServerReading struct {
 	Memory    int64         // private bytes
 }
 
-// tree is a process with its descendants. Those that come are found at each reading; what those that have gone had used is remembered.
-// One goroutine uses it.
+// tree is a process with its descendants. Those that come are found at each reading; what those
+// that have gone had used is remembered. One goroutine uses it.
 type tree struct {
 	root int
 	seen map[int]member
 	gone time.Duration // processor time of members that have ended
 }
 
-// member is one process of a tree as it was last seen. A number that has another start time is another process.
+// member is one process of a tree as it was last seen. A number that has another start time is
+// another process.
 type member struct {
 	started string
 	cpu     time.Duration
@@ -124,7 +125,8 @@ func (t *tree) members() (map[int]member, error) {
 	return alive, nil
 }
 
-// parseStat takes the parent and the start time out of a line of /proc/PID/stat. Zombies are not alive.
+// parseStat takes the parent and the start time out of a line of /proc/PID/stat. Zombies are not
+// alive.
 func parseStat(line []byte) (parent int, started string, ok bool) {
 	// The name stands in parentheses, and may have any character in it.
 	_, rest, found := strings.Cut(string(line[max(0, bytes.LastIndexByte(line, ')')):]), ") ")

@@ -1,24 +1,30 @@
 // Whether a result can be believed: was it the server that was measured, or the generator?
 //
-// A result is invalid when the generator itself shaped what it measured. The criteria, and why they are what they are:
+// A result is invalid when the generator itself shaped what it measured. The criteria, and why they
+// are what they are:
 //
-//   - busy: the loops of a process worked more than busyMax of the measured time. A loop with no time left reads late what came early, and the
-//     difference looks like the server's.
-//   - slip: messages went out later than they were due by slipFloor or more, and by more than slipShare of the latency that was measured, both at
-//     the 99th percentile. Latency counts from when a message was due, so the generator's own lateness is in it; that is right as long as it is
-//     small. Below slipFloor nobody's timers are better.
-//   - turn: the turns of the loops took turnFloor or more, and more than turnShare of the latency, both at the 99th percentile: what comes
-//     in during a turn is seen at its end. A fan-out to thousands of connections arrives in long turns of its own making, so the share is large.
-//   - rate: the schedule had messages that went out neither nor were held back by the server (a connection that is down, or does not read), more
-//     than behindMax of them.
-//   - limits: connections failed because this box ran out of ports or descriptors for them. Those failures are not the server's.
+//   - busy: the loops of a process worked more than busyMax of the measured time. A loop with no
+//     time left reads late what came early, and the difference looks like the server's.
+//   - slip: messages went out later than they were due by slipFloor or more, and by more than
+//     slipShare of the latency that was measured, both at the 99th percentile. Latency counts from
+//     when a message was due, so the generator's own lateness is in it; that is right as long as it
+//     is small. The timers of a kernel are no better than slipFloor.
+//   - turn: the turns of the loops took turnFloor or more, and more than turnShare of the latency,
+//     both at the 99th percentile: what comes in during a turn is seen at its end. A fan-out to
+//     thousands of connections arrives in long turns of its own making, so the share is large.
+//   - rate: the schedule had messages that went out neither nor were held back by the server (a
+//     connection that is down, or does not read), more than behindMax of them.
+//   - limits: connections failed because this box ran out of ports or descriptors for them. Those
+//     failures are not the server's.
 //
-// A run fails when nothing worked: nothing was sent or published, nothing came of what was, or the server had closed every
-// connection at the end. Its figures may be right, and there is nothing in them. A run is also invalid when a process of the load
-// failed after the measured part, so that figures are missing.
+// A run fails when nothing worked: nothing was sent or published, nothing came of what was, or the
+// server had closed every connection at the end. Its figures may be right, and there is nothing in
+// them. A run is also invalid when a process of the load failed after the measured part, so that
+// figures are missing.
 //
-// What makes a result less than it could be, but not wrong, is a remark: the server did not keep up with the rate, connections were missing,
-// the machine had no idle processor left while both sides were on it.
+// What makes a result less than it could be, but not wrong, is a remark: the server did not keep up
+// with the rate, connections were missing, the machine had no idle processor left while both sides
+// were on it.
 package loadgen
 
 import (
@@ -68,7 +74,7 @@ func judge(r *Result) (v Verdict) {
 			}
 		}
 	}
-	for _, remark := range []func(*Result) string{connectionsMissing, rateNotReached, unsettled, changed, boxBusy, nobodyPublished, noCost} {
+	for _, remark := range []func(*Result) string{connectionsMissing, rateNotReached, unsettled, changed, addresses, boxBusy, nobodyPublished, noCost} {
 		if text := remark(r); text != "" {
 			v.Remarks = append(v.Remarks, text)
 		}
@@ -158,6 +164,16 @@ func changed(r *Result) string {
 		what = "answers arrived changed: does this server put something in front of what it echoes, or behind it?"
 	}
 	return fmt.Sprintf("%d %s", r.Messages.Corrupted, what)
+}
+
+func addresses(r *Result) string {
+	switch n := len(r.Addresses); {
+	case len(r.Silent) > 0:
+		return fmt.Sprintf("%d of %d addresses of the target took no connection and were left out: %s", len(r.Silent), n+len(r.Silent), strings.Join(r.Silent, ", "))
+	case n > 1:
+		return fmt.Sprintf("the connections were spread over the %d addresses of the target: %s", n, strings.Join(r.Addresses, ", "))
+	}
+	return ""
 }
 
 func nobodyPublished(r *Result) string {

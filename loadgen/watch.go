@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// watch looks at the server's processes at the turns of a run. The coordinator uses it; a look takes some milliseconds.
+// watch looks at the server's processes at the turns of a run. The coordinator uses it; a look
+// takes some milliseconds.
 type watch struct {
 	tree    *tree
 	trouble string
@@ -50,7 +51,8 @@ func (w *watch) settled() {
 // now is a reading in between.
 func (w *watch) now() ServerReading { return w.read(w.tree.cpu) }
 
-// cost sums up. open is how many connections were open, opened how many the ramp opened, received how many messages came.
+// cost sums up. open is how many connections were open, opened how many the ramp opened, received
+// how many messages came.
 func (w *watch) cost(open int, opened, received uint64, churned bool) *ServerCost {
 	c := &ServerCost{PID: w.tree.root, Processes: w.end.Processes, Trouble: w.trouble,
 		MemoryIdle: w.idle.Memory, MemoryOpen: w.open.Memory, MemoryEnd: w.end.Memory}

@@ -27,7 +27,7 @@ type AcceptorOptions struct {
 	// dismiss it with the answer of Dismissal. Nil admits everybody with tag 0.
 	Admit func(peer netip.Addr) (tag uint32, ok bool)
 
-	// Discard hears of an admitted connection that no loop took. It may be nil.
+	// Discard is called for an admitted connection that no loop took. It may be nil.
 	Discard func(tag uint32)
 
 	// Role is what the connections begin as.
@@ -95,8 +95,8 @@ func NewAcceptor(opt AcceptorOptions) (*Acceptor, error) {
 		listeners: map[int]*os.File{}, paused: map[int]*time.Timer{}}, nil
 }
 
-// createEpoll makes easygo's Epoll and sets close-on-exec on its two descriptors: easygo does not, and a process that
-// is started later would inherit them.
+// createEpoll makes easygo's Epoll and sets close-on-exec on its two descriptors: easygo does not,
+// and a process that is started later would inherit them.
 func createEpoll() (*easygo.Epoll, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -111,9 +111,10 @@ func createEpoll() (*easygo.Epoll, error) {
 	return epoll, nil
 }
 
-// closeEpollOnExec finds the descriptors of epoll, which easygo does not tell, by what they do: the epoll descriptor is
-// the one in whose set a marker of ours is, and the event descriptor is the one that is in this set beside it.
-// EPOLL_CTL_MOD tells, and changes nothing, for it sets what is set already. No /proc is needed.
+// closeEpollOnExec finds the descriptors of epoll, which easygo does not tell, by what they do: the
+// epoll descriptor is the one in whose set a marker of ours is, and the event descriptor is the one
+// that is in this set beside it. EPOLL_CTL_MOD tells, and changes nothing, for it sets what is set
+// already. No /proc is needed.
 func closeEpollOnExec(epoll *easygo.Epoll) error {
 	marker, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
@@ -150,8 +151,8 @@ func closeEpollOnExec(epoll *easygo.Epoll) error {
 	return nil
 }
 
-// openSpare opens the descriptor that is given up to answer somebody when there
-// is no other left.
+// openSpare opens the descriptor that is closed to accept and refuse a connection
+// when there is no other.
 func openSpare() (int, error) {
 	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -229,8 +230,8 @@ func (a *Acceptor) watch(fd int) error {
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// ready takes what waits at one listener, a bounded number, and deals it out
-// with one post a loop.
+// ready accepts a bounded number of connections of one listener, and posts them to
+// the loops, one task for each loop.
 func (a *Acceptor) ready(fd int) {
 	batches := make([][]arrival, len(a.opt.Loops))
 	taken := 0
@@ -251,16 +252,16 @@ func (a *Acceptor) ready(fd int) {
 	}
 	for i, batch := range batches {
 		if len(batch) > 0 {
-			a.hand(a.opt.Loops[i], batch)
+			a.postBatch(a.opt.Loops[i], batch)
 		}
 	}
-	a.moderate(taken)
+	a.gatherBatch(taken)
 }
 
-// moderate keeps a crowd of connections from costing two changes of thread each:
-// when a small batch follows another closely, the next is given time to gather.
-// Who comes alone never waits.
-func (a *Acceptor) moderate(taken int) {
+// gatherBatch lets connections of a burst share their cost, two changes of thread
+// each: when a small batch follows another closely, it waits for more to arrive. A
+// single connection is handed over at once.
+func (a *Acceptor) gatherBatch(taken int) {
 	now := monotonic()
 	if now-a.lastBatch < acceptCrowd && taken < acceptBatch {
 		time.Sleep(acceptGather)
@@ -298,9 +299,9 @@ func (a *Acceptor) deal(batches [][]arrival, fd int, peer netip.Addr) {
 	batches[least] = append(batches[least], arrival{fd, tag})
 }
 
-// hand posts a batch to its loop. Until Adopt has counted them, they stay in the
+// postBatch posts a batch to its loop. Until Adopt has counted them, they stay in the
 // loop's load, so that the next batch sees them.
-func (a *Acceptor) hand(l *Loop, batch []arrival) {
+func (a *Acceptor) postBatch(l *Loop, batch []arrival) {
 	posted := l.remote.Post(func(l *Loop) {
 		for _, in := range batch {
 			if a.opt.Layered {
@@ -328,9 +329,10 @@ func exhausted(errno syscall.Errno) bool {
 	return errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOBUFS || errno == unix.ENOMEM
 }
 
-// passing tells whether errno is about one connection, and the next accept may succeed: accept(2) lists errors of the
-// network that a new socket already has. All others, known or not, pause the listener: EPERM of a security module,
-// for one, leaves the connection in the queue, and the listener ready.
+// passing tells whether errno is about one connection, and the next accept may succeed: accept(2)
+// lists errors of the network that a new socket already has. All others, known or not, pause the
+// listener: EPERM of a security module, for one, leaves the connection in the queue, and the
+// listener ready.
 func passing(errno syscall.Errno) bool {
 	switch errno {
 	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.EOPNOTSUPP,
@@ -340,11 +342,11 @@ func passing(errno syscall.Errno) bool {
 	return false
 }
 
-// pauseFor pauses a listener whose accept has failed with errno. If the process is out of descriptors, some of the
-// connections that wait are refused first, with the spare one. Readiness is level-triggered: without the pause the
-// acceptor would spin.
+// pauseFor pauses a listener whose accept has failed with errno. If the process is out of
+// descriptors, some of the connections that wait are refused first, with the spare one. Readiness
+// is level-triggered: without the pause the acceptor would spin.
 func (a *Acceptor) pauseFor(fd int, errno syscall.Errno) {
-	// EINVAL says that somebody has shut the listener down, as the parent of workers does: no want of anything.
+	// EINVAL: the listener was shut down, as the parent of workers does. Nothing is exhausted.
 	if a.pause(fd, errno) && errno != unix.EINVAL && a.opt.OnExhausted != nil {
 		a.opt.OnExhausted(os.NewSyscallError("accept4", errno))
 	}
@@ -386,7 +388,7 @@ func (a *Acceptor) dismiss(fd int, answer []byte) {
 		_, _ = unix.Write(fd, answer)
 	}
 	_ = unix.Shutdown(fd, unix.SHUT_WR)
-	// Bytes that nobody has read turn the close into a reset, which would
+	// Unread bytes turn the close into a reset, which would
 	// overtake the answer.
 	_, _ = unix.Read(fd, a.unread[:])
 	unix.Close(fd)

@@ -8,7 +8,7 @@ import (
 )
 
 // Conn is what the loop keeps of a connection: 48 bytes, no pointer in them,
-// so that a million idle connections are nothing to the garbage collector.
+// so that the garbage collector does not scan it.
 // Loop only. A *Conn is valid during the callback that was given it; to name a
 // connection for longer, keep its ID.
 type Conn struct {
@@ -17,12 +17,12 @@ type Conn struct {
 	where    uint32 // loop in the top 8 bits, slot below
 	session  uint32 // the handler's
 	tag      uint32 // the acceptor's
-	pending  uint32 // bytes owed: outbox and what this turn gathered
+	pending  uint32 // bytes of output: in the outbox, or gathered in this turn
 	out      uint32 // flagBacklog: index of the outbox; else 1 + index in Loop.gathers
 	next     uint32 // wheel, or free list: 1 + slot
 	prev     uint32 // wheel: 1 + slot
-	deadline Tick
-	seen     Tick
+	deadline tick
+	seen     tick
 	role     Role
 	flags    connFlags
 	reason   Reason
@@ -37,7 +37,7 @@ const (
 	flagFinish                        // Finish was called: no input, no more output
 	flagLinger                        // FIN sent, waiting for the peer's
 	flagBacklog                       // the socket did not take everything: out is an outbox
-	flagPaused                        // no reads until the backlog is gone
+	flagPaused                        // no reads until the backlog has drained
 	flagArmed                         // linked in the wheel
 	flagDue                           // armed, and linked in the list of those due
 )
@@ -61,16 +61,16 @@ const (
 func (c *Conn) ID() ID { return makeID(uint8(c.where>>24), c.Slot(), c.gen) }
 
 // Slot is the index of the record; also the connection's number as a member.
-func (c *Conn) Slot() uint32 { return c.where & (SlotsMax - 1) }
+func (c *Conn) Slot() uint32 { return c.where & (slotsMax - 1) }
 
 // Role says which handler the connection has.
 func (c *Conn) Role() Role { return c.role }
 
-// Pending is how many bytes the peer is owed: those in the outbox and those
+// Pending is how many bytes of output wait: those in the outbox and those
 // gathered in this turn.
 func (c *Conn) Pending() int { return int(c.pending) }
 
-// Backlogged tells whether an earlier turn's bytes are still owed.
+// Backlogged tells whether output of an earlier turn waits in an outbox.
 func (c *Conn) Backlogged() bool { return c.flags&flagBacklog != 0 }
 
 // Session is the handler's own index, 0 after adoption and after Become.
@@ -140,7 +140,7 @@ func (s *connSlab) release(c *Conn) {
 
 func (s *connSlab) grow() bool {
 	first := uint32(len(s.chunks)) * connChunk
-	if first+connChunk > SlotsMax {
+	if first+connChunk > slotsMax {
 		return false
 	}
 	chunk := new([connChunk]Conn)
@@ -165,7 +165,7 @@ func (s *connSlab) each(f func(*Conn) bool) {
 }
 
 // ID names a connection: loop, slot and generation in 64 bits. It may have
-// gone stale; whoever resolves it on its loop then finds nothing. The zero ID
+// gone stale: Lookup on its loop then returns nil. The zero ID
 // names no connection. Any goroutine may hold and compare IDs.
 type ID uint64
 
@@ -177,7 +177,7 @@ func makeID(loop uint8, slot, gen uint32) ID {
 func (id ID) Loop() int { return int(id >> 56) }
 
 // Slot is the index of the connection's record in its loop's slab.
-func (id ID) Slot() uint32 { return uint32(id>>32) & (SlotsMax - 1) }
+func (id ID) Slot() uint32 { return uint32(id>>32) & (slotsMax - 1) }
 
 // Generation counts the uses of the slot, from Options.Generation on; it is never 0.
 func (id ID) Generation() uint32 { return uint32(id) }
@@ -212,14 +212,14 @@ type Handler interface {
 	// the turn.
 	OnData(l *Loop, c *Conn, p []byte)
 
-	// OnTimer: the deadline set by Arm has passed.
+	// OnTimer: the deadline that Arm set has passed.
 	OnTimer(l *Loop, c *Conn)
 
 	// OnWritable: a backlog has drained to nothing.
 	OnWritable(l *Loop, c *Conn)
 
 	// OnClose: the last call; free the session here. Detach calls it with
-	// ReasonDetached. Become does not call it: who gives the connection away
-	// frees its session first.
+	// ReasonDetached. Become does not call it: a handler that calls Become frees
+	// its session first.
 	OnClose(l *Loop, c *Conn, r Reason)
 }

@@ -14,7 +14,7 @@ func TestID(t *testing.T) {
 		text      string
 	}{
 		{0, 0, 1, "0000000000000001"},
-		{255, SlotsMax - 1, ^uint32(0), "ffffffffffffffff"},
+		{255, slotsMax - 1, ^uint32(0), "ffffffffffffffff"},
 		{3, 0x00abcdef, 7, "03abcdef00000007"},
 	} {
 		id := makeID(v.loop, v.slot, v.gen)

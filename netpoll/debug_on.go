@@ -23,12 +23,12 @@ func (l *Loop) verify() {
 		if c.flags&flagArmed != 0 {
 			armed++
 		}
-		check(int(c.pending) == l.owed(c), c, "pending is not the sum of the pieces")
+		check(int(c.pending) == l.sumPending(c), c, "pending is not the sum of the pieces")
 		return true
 	})
 	check(live == l.conns.live, nil, "the slab's count of live records is wrong")
 	check(live+l.conns.freeLen() == len(l.conns.chunks)*connChunk, nil, "a record is neither live nor free")
-	check(backlogs == l.outboxes.Len(), nil, "an outbox belongs to nobody")
+	check(backlogs == l.outboxes.Len(), nil, "an outbox without a connection")
 	check(backlogBytes == l.outboxBytes, nil, "outboxBytes is not the sum of the backlogs")
 	check(armed == l.wheel.verify(), nil, "a deadline is armed and not linked")
 }
@@ -54,8 +54,8 @@ func (l *Loop) verifyFlags(c *Conn) {
 	check(int(c.role) < RolesMax && l.opt.Handlers[c.role] != nil, c, "a role without a handler")
 }
 
-// owed adds up what c is owed by its pieces.
-func (l *Loop) owed(c *Conn) (n int) {
+// sumPending adds up the pieces of c.
+func (l *Loop) sumPending(c *Conn) (n int) {
 	if c.flags&flagBacklog != 0 {
 		o := l.outboxes.At(c.out)
 		check(!o.queued, c, "still queued for a write after the flush")
@@ -73,7 +73,7 @@ func (l *Loop) owed(c *Conn) (n int) {
 		return 0
 	}
 	g := &l.gathers[c.out-1]
-	check(g.id == c.ID(), c, "gathered under another's name")
+	check(g.id == c.ID(), c, "gathered for another connection")
 	n = len(g.first.p)
 	for i := g.more; i >= 0; i = l.pieces[i].next {
 		n += len(l.pieces[i].p)
@@ -89,7 +89,7 @@ func (s *connSlab) freeLen() (n int) {
 }
 
 // verify walks all lists of the wheel and returns how many records they link.
-func (w *Wheel) verify() (linked int) {
+func (w *wheel) verify() (linked int) {
 	for b, head := range w.heads {
 		check((head != 0) == (w.filled[b/64]&(1<<(b%64)) != 0), nil, "a bucket's bit is wrong")
 		linked += w.verifyList(head, 0, func(c *Conn) {
@@ -104,7 +104,7 @@ func (w *Wheel) verify() (linked int) {
 	})
 }
 
-func (w *Wheel) verifyList(head, tail uint32, each func(*Conn)) (n int) {
+func (w *wheel) verifyList(head, tail uint32, each func(*Conn)) (n int) {
 	prev := uint32(0)
 	for link := head; link != 0; n++ {
 		c := w.at(link)

@@ -34,14 +34,14 @@ type chained struct {
 	next int32
 }
 
-// Send owes p to c; p is copied now. Loop only. On a connection that is
+// Send sends p to c in phase 7; p is copied now. Loop only. On a connection that is
 // Closing it does nothing, like all sends.
 func (l *Loop) Send(c *Conn, p []byte) {
 	if len(p) == 0 || c.Closing() {
 		return
 	}
 	if c.flags&flagBacklog != 0 {
-		l.owe(c, piece{p: append([]byte(nil), p...)})
+		l.queue(c, piece{p: append([]byte(nil), p...)})
 		return
 	}
 	start := l.arenaAppend(p)
@@ -53,7 +53,7 @@ func (l *Loop) Send(c *Conn, p []byte) {
 		c.pending += uint32(len(p))
 		return
 	}
-	l.owe(c, piece{p: l.sendArena[start:len(l.sendArena):len(l.sendArena)], turn: true})
+	l.queue(c, piece{p: l.sendArena[start:len(l.sendArena):len(l.sendArena)], turn: true})
 }
 
 // arenaAppend copies p to the send arena and returns where.
@@ -77,19 +77,19 @@ func (l *Loop) endsAt(p []byte, start int) bool {
 	return start >= len(p) && &p[0] == &l.sendArena[start-len(p)]
 }
 
-// SendTurn owes p to c without a copy: p must not change until the turn ends.
+// SendTurn is Send without a copy: p must not change until the turn ends.
 // It is meant for parts of what OnData was given.
 func (l *Loop) SendTurn(c *Conn, p []byte) {
 	if len(p) > 0 && !c.Closing() {
-		l.owe(c, piece{p: p, turn: true})
+		l.queue(c, piece{p: p, turn: true})
 	}
 }
 
-// SendShared owes p to c without a copy: p must never change again. Many
-// connections may owe the same p.
+// SendShared is Send without a copy: p must never change again. Many connections
+// may send the same p.
 func (l *Loop) SendShared(c *Conn, p []byte) {
 	if len(p) > 0 && !c.Closing() {
-		l.owe(c, piece{p: p})
+		l.queue(c, piece{p: p})
 	}
 }
 
@@ -97,7 +97,7 @@ func (l *Loop) SendShared(c *Conn, p []byte) {
 // DropOldest may take back until the first of their bytes is sent.
 func (l *Loop) SendMessages(c *Conn, p []byte, mark, n uint32) {
 	if len(p) > 0 && !c.Closing() {
-		l.owe(c, piece{p: p, mark: mark, n: n})
+		l.queue(c, piece{p: p, mark: mark, n: n})
 	}
 }
 
@@ -130,8 +130,8 @@ func (l *Loop) DropOldest(c *Conn, need int, dropped func(mark, n uint32)) (free
 	return freed
 }
 
-// room tells whether n more bytes may be owed to c. If not, c is closed: no
-// protocol's own budget is as large, so it has none.
+// room tells whether n more bytes may wait for c. If not, c is closed: its protocol
+// has no budget of its own, for none is as large.
 func (l *Loop) room(c *Conn, n int) bool {
 	if n <= pendingBytesMax-int(c.pending) {
 		return true
@@ -140,8 +140,8 @@ func (l *Loop) room(c *Conn, n int) bool {
 	return false
 }
 
-// owe adds one piece to what c will get.
-func (l *Loop) owe(c *Conn, p piece) {
+// queue adds one piece to the output of c.
+func (l *Loop) queue(c *Conn, p piece) {
 	if !l.room(c, len(p.p)) {
 		return
 	}
@@ -401,7 +401,7 @@ func (l *Loop) wroteOutbox(c *Conn, op *IO) {
 	l.stats.BytesSent += uint64(n)
 	l.outboxBytes -= int64(n)
 	c.pending -= uint32(n)
-	c.seen = l.tick // whoever makes room is alive
+	c.seen = l.tick // a peer that makes room is alive
 	if o.empty() {
 		l.drained(c)
 	}
@@ -422,7 +422,7 @@ func (l *Loop) drained(c *Conn) {
 	if c.flags&flagFinish != 0 {
 		l.finishing = append(l.finishing, c.ID())
 	} else {
-		l.relieved = append(l.relieved, c.ID())
+		l.drainedIDs = append(l.drainedIDs, c.ID())
 	}
 }
 
@@ -445,15 +445,15 @@ func (l *Loop) finishAll() {
 		case c.interest&(interestLayer|interestEnded) == interestLayer:
 			kept = append(kept, id) // its backlog has just drained: see planEnds
 		default:
-			l.sayGoodbye(c)
+			l.sendFIN(c)
 		}
 	}
 	l.finishing = kept
 }
 
-// sayGoodbye sends c's FIN. If the peer's has come already, see hungUp, nobody
-// is left to wait for.
-func (l *Loop) sayGoodbye(c *Conn) {
+// sendFIN sends c's FIN. If the peer's has come already, see receivedFIN, there is
+// nothing to wait for.
+func (l *Loop) sendFIN(c *Conn) {
 	c.flags |= flagLinger
 	l.kernel.ShutdownWrite(c.fd)
 	if c.interest&interestRead == 0 {

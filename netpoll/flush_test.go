@@ -23,10 +23,10 @@ func TestSendAllKinds(t *testing.T) {
 }
 
 type lane struct {
-	peer     *netpolltest.Peer
-	want     []byte // all that was sent
-	got      []byte
-	relieved int
+	peer       *netpolltest.Peer
+	want       []byte // all that was sent
+	got        []byte
+	drainedIDs int
 }
 
 func sendAllKinds(t *testing.T, seed uint64, o netpolltest.Options) {
@@ -37,7 +37,7 @@ func sendAllKinds(t *testing.T, seed uint64, o netpolltest.Options) {
 			lanes[c.ID()].want = append(lanes[c.ID()].want, p...)
 			l.SendTurn(c, p)
 		},
-		writable: func(l *netpoll.Loop, c *netpoll.Conn) { lanes[c.ID()].relieved++ },
+		writable: func(l *netpoll.Loop, c *netpoll.Conn) { lanes[c.ID()].drainedIDs++ },
 	}
 	o.Seed, o.Handlers = seed, handlers(h)
 	l := netpolltest.New(t, o)
@@ -103,14 +103,15 @@ func sendOne(l *netpolltest.Loop, ln *lane, rng *rand.Rand) {
 
 func checkAccounts(t *testing.T, l *netpolltest.Loop, all []*lane) {
 	t.Helper()
-	owed := int64(0)
+	pending := int64(0)
 	for i, ln := range all {
 		ln.got = append(ln.got, ln.peer.Read()...)
 		c := ln.peer.Conn()
-		owed += int64(c.Pending())
+		pending += int64(c.Pending())
 		missing := len(ln.want) - len(ln.got)
 		if c.Layered() {
-			// Of the record that is on its way the peer has nothing yet, and headers may count in place of plain bytes.
+			// Of the record that is on its way the peer has nothing yet, and headers may count in place of
+			// plain bytes.
 			if off := missing - c.Pending(); off > 1024 || off < -3*(64+1) {
 				t.Fatalf("connection %d: pending %d, but %d of %d bytes have arrived", i, c.Pending(), len(ln.got), len(ln.want))
 			}
@@ -120,8 +121,8 @@ func checkAccounts(t *testing.T, l *netpolltest.Loop, all []*lane) {
 			t.Fatalf("connection %d: pending %d, but %d of %d bytes have arrived", i, c.Pending(), len(ln.got), len(ln.want))
 		}
 	}
-	if s := l.Stats(); s.OutboxBytes != owed {
-		t.Fatalf("OutboxBytes %d, owed %d", s.OutboxBytes, owed)
+	if s := l.Stats(); s.OutboxBytes != pending {
+		t.Fatalf("OutboxBytes %d, pending %d", s.OutboxBytes, pending)
 	}
 }
 
@@ -267,7 +268,7 @@ func TestFinish(t *testing.T) {
 			p.CloseWrite()
 			l.Settle()
 			if p.Closed() {
-				t.Error("closed with bytes owed")
+				t.Error("closed with output pending")
 			}
 			p.SetWindow(-1)
 			l.Settle()
@@ -375,8 +376,8 @@ func TestSendFromOnClose(t *testing.T) {
 	}
 }
 
-// TestOweTooMuch: whoever is owed more than a record can count is closed.
-func TestOweTooMuch(t *testing.T) {
+// TestPendingMax: a connection with more output than a record can count is closed.
+func TestPendingMax(t *testing.T) {
 	reason := netpoll.ReasonNone
 	h := &script{closed: func(_ *netpoll.Loop, _ *netpoll.Conn, r netpoll.Reason) { reason = r }}
 	l := netpolltest.New(t, netpolltest.Options{Handlers: handlers(h)})
@@ -396,7 +397,8 @@ func TestOweTooMuch(t *testing.T) {
 	}
 }
 
-// TestStopRead: who does not read gets nothing until it reads again; what it is owed goes out all the same, and an error ends it.
+// TestStopRead: a connection that is not read gets nothing until it is read again; its output is
+// sent all the same, and an error ends it.
 func TestStopRead(t *testing.T) {
 	heard := ""
 	closed := netpoll.ReasonNone

@@ -89,7 +89,7 @@ func openKernel(mode IOMode, hold time.Duration) (Kernel, error) {
 		return newSyscallKernel(hold)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("netpoll: io_uring is not to be had here: %w", err)
+		return nil, fmt.Errorf("netpoll: io_uring is not available: %w", err)
 	}
 	return k, nil
 }

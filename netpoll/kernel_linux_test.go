@@ -200,6 +200,6 @@ func TestPhasesAreListedOnce(t *testing.T) {
 		}
 	}
 	if len(lists[0]) != 9 || !slices.Equal(lists[0], lists[1]) {
-		t.Errorf("loop.go:\n%q\ndoc.go:\n%q", lists[0], lists[1])
+		t.Errorf("turn.go:\n%q\ndoc.go:\n%q", lists[0], lists[1])
 	}
 }

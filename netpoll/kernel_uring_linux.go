@@ -1,5 +1,6 @@
-// The kernel behind io_uring: epoll says who is ready; a ring carries the reads, writes and closes of a turn in one
-// system call each. Below it the ring itself, over raw system calls, and the registered files.
+// The kernel behind io_uring: epoll says who is ready; a ring carries the reads, writes and closes
+// of a turn in one system call each. Below it the ring itself, over raw system calls, and the
+// registered files.
 
 package netpoll
 

@@ -21,7 +21,7 @@ import "slices"
 type Layer interface {
 	// Attach begins the layer on c, before OnOpen of the handler. state is nil
 	// for a new connection, and what Detach returned on the loop that had the
-	// connection before for one that moved.
+	// connection before for one that moved. It may close c.
 	Attach(l *Loop, c *Conn, state any)
 
 	// Open is called with each read. It returns plain bytes for the handler and
@@ -35,7 +35,7 @@ type Layer interface {
 	// the next read or Reopen, for which in is empty.
 	//
 	// An end other than ReasonNone finishes the connection when plain has been
-	// delivered. ReasonPeer is the peer's closing record: what c is owed is still
+	// delivered. ReasonPeer is the peer's closing record: output that is pending is still
 	// sent. Any other is an error, by convention ReasonLayer: plain output is
 	// discarded, what was given to SendSealed goes out. Both ends send SealEnd's
 	// bytes and a FIN. The peer's FIN without its closing record closes c with
@@ -115,9 +115,7 @@ func (l *Loop) AdoptLayered(fd int, role Role, tag uint32, moved *Moved, first [
 	}
 	l.SendSealed(c, moved.Sealed)
 	l.attach(c, moved.State)
-	if !c.Closing() {
-		l.open(c, first)
-	}
+	l.open(c, first) // also if Attach has closed c: OnClose follows OnOpen
 	if len(moved.Unopened) > 0 && !c.Closing() {
 		l.openMoved(c, moved.Unopened)
 	}
@@ -125,10 +123,7 @@ func (l *Loop) AdoptLayered(fd int, role Role, tag uint32, moved *Moved, first [
 }
 
 func (l *Loop) attach(c *Conn, state any) {
-	was := l.current
-	defer func() { l.current = was }()
-	defer l.contain()
-	l.current = c
+	defer l.containLayer(c)
 	l.opt.Layer.Attach(l, c, state)
 }
 
@@ -140,8 +135,8 @@ func (l *Loop) openMoved(c *Conn, in []byte) {
 }
 
 // DetachLayered is Detach for any connection; moved is nil for a plain one. The
-// plain output that was not sealed is lost, as with Detach; whoever cannot
-// afford it waits until Pending is 0. Loop only.
+// plain output that was not sealed is lost, as with Detach; a caller that must not
+// lose it waits until Pending is 0. Loop only.
 func (l *Loop) DetachLayered(c *Conn) (fd int, moved *Moved) {
 	if !c.Layered() || c.flags&flagDead != 0 {
 		return l.Detach(c), nil
@@ -154,7 +149,7 @@ func (l *Loop) DetachLayered(c *Conn) (fd int, moved *Moved) {
 		moved.Sealed = l.outboxes.At(c.out).sealedBytes()
 	}
 	fd = l.detach(c)
-	if !l.detachLayer(c, moved) { // without its state nobody can go on with the socket
+	if !l.detachLayer(c, moved) { // the socket is of no use without the state of its layer
 		l.reject(fd, c.tag)
 		return -1, nil
 	}
@@ -338,7 +333,7 @@ func (l *Loop) planSealedOutbox(c *Conn, o *outbox) {
 // seal has pieces, of size bytes, sealed into the seal arena, and behind the
 // last ones of a connection that finishes the closing record.
 func (l *Loop) seal(c *Conn, pieces [][]byte, size int, last bool) (buf []byte, ok bool) {
-	defer l.containSeal(c)
+	defer l.containLayer(c)
 	if room := size + size/8 + sealRoom; cap(l.sealArena)-len(l.sealArena) < room {
 		// What is sealed already stays where it is: writes point into it.
 		l.sealArena = make([]byte, 0, max(2*cap(l.sealArena), room))
@@ -360,9 +355,9 @@ func (l *Loop) seal(c *Conn, pieces [][]byte, size int, last bool) (buf []byte, 
 	return dst[from:len(dst):len(dst)], true
 }
 
-// containSeal, deferred by seal, recovers a panic. OnPanic is not called: its
-// last word would have to be sealed.
-func (l *Loop) containSeal(c *Conn) {
+// containLayer, deferred around methods of the layer, recovers a panic. OnPanic is
+// not called: what it sends would have to be sealed.
+func (l *Loop) containLayer(c *Conn) {
 	if v := recover(); v != nil {
 		l.logPanic(v, c)
 		l.Close(c, ReasonPanic)

@@ -24,7 +24,8 @@ func TestLayerSendAllKinds(t *testing.T) {
 	}
 }
 
-// TestLayerDropOldest: with a sealed remainder in front, too, whole messages are dropped and no record is torn.
+// TestLayerDropOldest: with a sealed remainder in front, too, whole messages are dropped and no
+// record is torn.
 func TestLayerDropOldest(t *testing.T) {
 	for seed := uint64(1); seed <= 20; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { dropOldest(t, seed, layered(new(netpolltest.XORLayer))) })
@@ -188,7 +189,7 @@ func TestLayerEnds(t *testing.T) {
 	}{
 		{"closing record", (*netpolltest.Peer).CloseWrite, netpoll.ReasonPeer},
 		{"closing record without a FIN", func(p *netpolltest.Peer) { p.WriteRaw(new(netpolltest.XOR).SealEnd(nil)) }, netpoll.ReasonPeer},
-		{"FIN alone", (*netpolltest.Peer).CloseRaw, netpoll.ReasonTruncated},
+		{"only a FIN", (*netpolltest.Peer).CloseRaw, netpoll.ReasonTruncated},
 		{"FIN in a record", func(p *netpolltest.Peer) {
 			raw := new(netpolltest.XOR).Seal(nil, []byte("hello"))
 			p.WriteRaw(raw[:4])
@@ -203,7 +204,7 @@ func TestLayerEnds(t *testing.T) {
 			o.Handlers = handlers(&script{closed: func(_ *netpoll.Loop, _ *netpoll.Conn, r netpoll.Reason) { reason = r }})
 			l := netpolltest.New(t, o)
 			p := l.Connect(0)
-			l.SendMessages(p.Conn(), []byte("owed"), 1, 1)
+			l.SendMessages(p.Conn(), []byte("pending"), 1, 1)
 			v.act(p)
 			l.Settle()
 			raw := p.ReadRaw()
@@ -239,7 +240,11 @@ func TestLayerPanics(t *testing.T) {
 	}
 	for _, when := range []string{"attach", "seal", "end", "release"} {
 		broken := &brokenLayer{when: when}
-		o := netpolltest.Options{Layer: broken, Wire: func() netpolltest.Wire { return nil }, Handlers: handlers(echo()),
+		opened, closed := 0, 0
+		h := echo()
+		h.open = func(*netpoll.Loop, *netpoll.Conn) { opened++ }
+		h.closed = func(*netpoll.Loop, *netpoll.Conn, netpoll.Reason) { closed++ }
+		o := netpolltest.Options{Layer: broken, Wire: func() netpolltest.Wire { return nil }, Handlers: handlers(h),
 			OnPanic: func(l *netpoll.Loop, c *netpoll.Conn) { l.Finish(c, netpoll.ReasonPanic, time.Second) }}
 		l := netpolltest.New(t, o)
 		id := netpoll.ID(0)
@@ -252,8 +257,8 @@ func TestLayerPanics(t *testing.T) {
 			l.Finish(c, netpoll.ReasonLocal, time.Millisecond)
 		}
 		l.Advance(2 * time.Second)
-		if s := l.Stats(); s.Panics == 0 || s.Connections != 0 {
-			t.Errorf("%s: %d panics, %d connections", when, s.Panics, s.Connections)
+		if s := l.Stats(); s.Panics == 0 || s.Connections != 0 || opened != 1 || closed != 1 {
+			t.Errorf("%s: %d panics, %d connections, OnOpen %d, OnClose %d", when, s.Panics, s.Connections, opened, closed)
 		}
 	}
 }
@@ -287,8 +292,8 @@ func (b *brokenLayer) Detach(*netpoll.Loop, *netpoll.Conn) any { return nil }
 
 func (b *brokenLayer) Release(*netpoll.Loop, *netpoll.Conn) { b.panic("release") }
 
-// TestLayerMoves: a connection takes its layer along to another loop, with a record that has come in part, input that
-// came behind what its handler had, and a sealed remainder.
+// TestLayerMoves: a connection takes its layer along to another loop, with a record that has come
+// in part, input that came behind what its handler had, and a sealed remainder.
 func TestLayerMoves(t *testing.T) {
 	withSealed, withUnopened := 0, 0
 	for seed := range uint64(30) {
@@ -349,8 +354,8 @@ func TestLayerMoves(t *testing.T) {
 	}
 }
 
-// TestLayerHandshake: output waits until the layer can seal; input that comes too early waits in the layer; what the
-// layer says by itself goes first.
+// TestLayerHandshake: output waits until the layer can seal; input that comes too early waits in
+// the layer; what the layer says by itself goes first.
 func TestLayerHandshake(t *testing.T) {
 	for seed := range uint64(20) {
 		var y *netpolltest.XORLayer
@@ -398,7 +403,8 @@ func openFrom(x *netpolltest.XOR, n int, raw []byte) ([]byte, error) {
 	return x.Open(raw)
 }
 
-// TestLayerPauseRead: a paused connection is read again when its backlog is gone, and nothing that was opened is lost.
+// TestLayerPauseRead: a paused connection is read again when its backlog has drained, and nothing
+// that was opened is lost.
 func TestLayerPauseRead(t *testing.T) {
 	o := layered(new(netpolltest.XORLayer))
 	var heard []byte
@@ -447,7 +453,8 @@ func TestLayerAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzLayer: random operations on a layered connection; what arrives and what was dropped is what was sent.
+// FuzzLayer: random operations on a layered connection; what arrives and what was dropped is what
+// was sent.
 func FuzzLayer(f *testing.F) {
 	f.Add(uint64(1), []byte("\x00\x10\x01\x20\x02\x30\x03\x40\x04\x05\x06\x07"))
 	f.Add(uint64(2), []byte("abcdefghijklmnopqrstuvwxyz0123456789"))

@@ -11,9 +11,9 @@ const (
 	// LoopsMax bounds the loops of a process: an ID has eight bits for them.
 	LoopsMax = 256
 
-	// SlotsMax bounds the connections of one loop: an ID has 24 bits for the
+	// slotsMax bounds the connections of one loop: an ID has 24 bits for the
 	// slot. The limit of open files is far below.
-	SlotsMax = 1 << 24
+	slotsMax = 1 << 24
 
 	// eventsPerTurnMax bounds how many ready connections one turn serves, and
 	// so how long everybody else waits for phases 4 to 7. Measured: batches of
@@ -57,10 +57,10 @@ const (
 	timersPerTurnMax = 2048
 
 	// deliverMembersQuiet and deliverMembersBusy bound phase 6: how many members
-	// one turn may visit when nobody else has wanted the loop for deliverCalm, and
-	// when somebody has. The first is a full batch, the second keeps what an echo
+	// one turn may visit when there was no other work for deliverCalm, and when
+	// there was. The first is a full batch, the second keeps what an echo
 	// waits for a fan-out at a few hundred microseconds, and makes a delivery a
-	// tenth dearer. Wanted means two events, for one is the publisher's. The calm
+	// tenth dearer. Other work means two events, for one is the publisher's. The calm
 	// must be long against the time between two reads at light load: were a turn
 	// without a read enough, one in fifty echoes would wait for a full batch, and
 	// that is the p99.
@@ -73,8 +73,8 @@ const (
 	writeBytesMax = 256 << 10
 	writeVecMax   = 64
 
-	// pendingBytesMax bounds what one connection may be owed, whatever budget
-	// its protocol has or has not set; beyond it the connection is closed. The
+	// pendingBytesMax bounds the pending output of one connection, whatever budget
+	// its protocol has; beyond it the connection is closed. The
 	// record counts in 32 bits.
 	pendingBytesMax = 1 << 30
 
@@ -105,9 +105,9 @@ const (
 	acceptsPerEventMax = 256
 
 	// acceptCrowd is how closely two batches of connections follow each other
-	// when there is a crowd at the door, and acceptGather how long the acceptor
+	// in a burst, and acceptGather how long the acceptor
 	// then lets the next one gather, unless acceptBatch came at once: it is what
-	// a connection in a crowd waits at most, and makes tens of them share one
+	// a connection in a burst waits at most, and makes tens of them share one
 	// wake-up of the acceptor and one of a loop. Measured with 64 at a time:
 	// 0.5 ms takes 34 µs of CPU a handshake, 2 ms 31.
 	acceptCrowd  = 4 * time.Millisecond

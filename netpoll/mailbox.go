@@ -31,7 +31,7 @@ var closedMailbox task
 // system call only when the loop sleeps. Any goroutine.
 func (r *Remote) Post(f func(*Loop)) bool { return r.push(&task{run: f}) }
 
-// PostTo runs f for a connection on its loop; if the connection is gone by
+// PostTo runs f for a connection on its loop; if the connection has closed by
 // then, nothing happens. The Remote must be that of the ID's loop. Any
 // goroutine.
 func (r *Remote) PostTo(id ID, f func(*Loop, *Conn)) bool {
@@ -42,11 +42,11 @@ func (r *Remote) PostTo(id ID, f func(*Loop, *Conn)) bool {
 // goroutine.
 func (r *Remote) Wake() {
 	r.wanted.Store(true)
-	r.rouse()
+	r.wakeIfAsleep()
 }
 
-// Asleep tells whether the loop waits for events, or is about to. A loop that is not asleep and does
-// not end its turn (Stats.Turns) is stuck in a call. Any goroutine.
+// Asleep tells whether the loop waits for events, or is about to. A loop that is not asleep and
+// does not end its turn (Stats.Turns) is stuck in a call. Any goroutine.
 func (r *Remote) Asleep() bool { return r.asleep.Load() }
 
 // Load is how many connections the loop has, those on their way to it included.
@@ -71,14 +71,14 @@ func (r *Remote) push(t *task) bool {
 			break
 		}
 	}
-	r.rouse()
+	r.wakeIfAsleep()
 	return true
 }
 
-// rouse wakes the loop if it sleeps. No wake-up is lost: the loop sets asleep
+// wakeIfAsleep wakes the loop if it sleeps. No wake-up is lost: the loop sets asleep
 // and then looks at tasks and wanted; we set those and then look at asleep. One
 // of the two sees the other.
-func (r *Remote) rouse() {
+func (r *Remote) wakeIfAsleep() {
 	if r.asleep.Load() && r.asleep.CompareAndSwap(true, false) {
 		r.wake()
 	}
@@ -92,7 +92,7 @@ func (r *Remote) take() *task {
 	return reverse(r.tasks.Swap(nil))
 }
 
-// close returns what take would, and lets nobody post any more. Loop only.
+// close returns what take would, and refuses later posts. Loop only.
 func (r *Remote) close() *task { return reverse(r.tasks.Swap(&closedMailbox)) }
 
 func reverse(t *task) (first *task) {

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// BenchmarkMailboxContended is one post from GOMAXPROCS goroutines at once, while a consumer empties the mailbox as a loop does: what publishers on
-// different goroutines pay for sharing one loop. BenchmarkMailboxPost is the same without anybody else.
+// BenchmarkMailboxContended is one post from GOMAXPROCS goroutines at once, while a consumer
+// empties the mailbox as a loop does: what publishers on different goroutines pay for sharing one
+// loop. BenchmarkMailboxPost is the same without anybody else.
 func BenchmarkMailboxContended(b *testing.B) {
 	r := &Remote{wake: func() {}}
 	f := func(*Loop) {}

@@ -11,7 +11,7 @@ import (
 // Stats are a loop's figures. All but the first group only grow.
 type Stats struct {
 	Connections int
-	OutboxBytes int64 // owed and not taken by sockets
+	OutboxBytes int64 // pending in outboxes
 	Mailbox     int   // tasks waiting
 
 	Opened        uint64

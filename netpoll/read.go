@@ -43,7 +43,7 @@ func (l *Loop) planReads(n int) {
 			l.queueWrite(c)
 		}
 		if c.interest&interestRead == 0 {
-			if ev.Ready&ReadyError != 0 { // nobody reads, so nobody else would find out
+			if ev.Ready&ReadyError != 0 { // no read would report it
 				l.fail(c, l.kernel.Error(c.fd))
 			}
 			continue
@@ -54,9 +54,9 @@ func (l *Loop) planReads(n int) {
 	}
 }
 
-// reader is whose read it is. empties says that only EAGAIN, the FIN or an error
-// is the end of it, not that it came back short: something else than bytes was
-// reported, perhaps by an event that is spent.
+// reader is the connection of a read. empties says that only EAGAIN, the FIN or an
+// error empties the socket, and a short read does not: something other than bytes
+// was reported, perhaps by an event that is spent.
 type reader struct {
 	slot    uint32
 	empties bool
@@ -68,8 +68,9 @@ func (l *Loop) planRead(c *Conn, empties bool) {
 	l.readers = append(l.readers, reader{c.Slot(), empties})
 }
 
-// planUnread adds those whom no event may name again, for theirs was spent on a
-// read that did not take everything. Nobody is read twice in a turn.
+// planUnread adds connections that no event may name again, because theirs was
+// spent on a read that did not take everything. No connection is read twice in a
+// turn.
 func (l *Loop) planUnread() {
 	listed := l.unread
 	l.unread = l.unread[:0]
@@ -133,7 +134,7 @@ func (l *Loop) serveReads(i int) (next int) {
 			}
 			l.received(c, op.Buf[:op.N])
 		case op.N == 0:
-			l.hungUp(c)
+			l.receivedFIN(c)
 		case op.N == -int32(syscall.EAGAIN):
 		case op.N == -int32(syscall.EINTR):
 			l.readAgain(c)
@@ -148,7 +149,7 @@ func (l *Loop) received(c *Conn, p []byte) {
 	c.seen = l.tick
 	l.stats.BytesReceived += uint64(len(p))
 	if c.flags&flagFinish != 0 {
-		return // lingering: what still comes is nobody's
+		return // lingering: input is discarded
 	}
 	if c.interest&interestLayer != 0 {
 		l.openInput(c, p)
@@ -159,9 +160,9 @@ func (l *Loop) received(c *Conn, p []byte) {
 	l.current = nil
 }
 
-// hungUp is for the peer's FIN: it ends the connection, but not before what
-// Finish has promised to send is sent.
-func (l *Loop) hungUp(c *Conn) {
+// receivedFIN handles the peer's FIN: it closes the connection, but not before the
+// pending output of Finish is sent.
+func (l *Loop) receivedFIN(c *Conn) {
 	if c.flags&(flagFinish|flagLinger) == flagFinish {
 		l.setInterest(c, c.interest&^interestRead) // finishAll closes when all is out
 		return
@@ -193,9 +194,9 @@ func (l *Loop) PauseRead(c *Conn) {
 	}
 }
 
-// StopRead stops reading from c, whatever it is owed, until StartRead: so a
-// client plays one that hangs. What has come in with this turn may still reach
-// OnData; the peer's FIN does not, an error ends the connection as always.
+// StopRead stops reading from c until StartRead, whatever output is pending: for a layer or a
+// handler that waits, and for clients that simulate a stalled one. What has come in with this turn
+// may still reach OnData; the peer's FIN does not, an error ends the connection as always.
 func (l *Loop) StopRead(c *Conn) {
 	if !c.Closing() {
 		c.flags &^= flagPaused

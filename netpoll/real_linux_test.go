@@ -289,7 +289,7 @@ func TestWakeRunsDeliver(t *testing.T) {
 	}
 }
 
-// TestPausedPeerResets: nobody reads from a paused connection, so its end must
+// TestPausedPeerResets: a paused connection is not read, so its end must
 // come to light by itself.
 func TestPausedPeerResets(t *testing.T) {
 	onBothKernels(t, func(t *testing.T, mode netpoll.IOMode) {
@@ -345,8 +345,9 @@ func TestRealSteadyEchoAllocatesNothing(t *testing.T) {
 	})
 }
 
-// BenchmarkRealEcho is 64 echoes over the loopback with each of the kernels. loop-ns/echo is the loop's own time, system calls included; the time of an operation has
-// the clients' in it, and is of no interest.
+// BenchmarkRealEcho is 64 echoes over the loopback with each of the kernels. loop-ns/echo is the
+// loop's own time, system calls included; the time of an operation has the clients' in it, and is
+// of no interest.
 func BenchmarkRealEcho(b *testing.B) {
 	for _, mode := range []netpoll.IOMode{netpoll.IOSyscall, netpoll.IOUring} {
 		b.Run(string(mode), func(b *testing.B) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Close ends c at once: what it is still owed is lost. OnClose runs at the end
+// Close ends c at once: pending output is lost. OnClose runs at the end
 // of the turn. Closing twice does nothing.
 func (l *Loop) Close(c *Conn, r Reason) {
 	if c.flags&flagDead != 0 {
@@ -16,7 +16,7 @@ func (l *Loop) Close(c *Conn, r Reason) {
 	if c.flags&flagFinish == 0 {
 		c.reason = r
 	}
-	l.bury(c, 0)
+	l.discard(c, 0)
 }
 
 // fail ends c because of an error of its socket, which OnClose can ask for.
@@ -27,19 +27,19 @@ func (l *Loop) fail(c *Conn, errno syscall.Errno) {
 	if c.flags&flagFinish == 0 {
 		c.reason = ReasonReset
 	}
-	l.bury(c, errno)
+	l.discard(c, errno)
 }
 
-// bury makes c one that phase 8 releases.
-func (l *Loop) bury(c *Conn, errno syscall.Errno) {
+// discard marks c dead and lists it for phase 8.
+func (l *Loop) discard(c *Conn, errno syscall.Errno) {
 	c.flags |= flagDead
 	l.wheel.Disarm(c)
-	l.releasing = append(l.releasing, leaver{c.Slot(), errno})
+	l.releasing = append(l.releasing, closedConn{c.Slot(), errno})
 }
 
-// leaver is a connection that phase 8 releases, and the error that ended it, if
+// closedConn is a connection that phase 8 releases, and the error that ended it, if
 // it was one.
-type leaver struct {
+type closedConn struct {
 	slot  uint32
 	errno syscall.Errno
 }
@@ -49,7 +49,7 @@ type leaver struct {
 // connect from a reset and from an unreachable host.
 func (l *Loop) Errno() syscall.Errno { return l.errno }
 
-// Finish ends c in good order: what it is owed is sent, then a FIN, and input is
+// Finish closes c in order: pending output is sent, then a FIN, and input is
 // discarded until the peer's FIN or until linger is over, counted from now. So
 // the last bytes are not lost to a reset. OnClose runs at the end.
 func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
@@ -59,7 +59,7 @@ func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
 	c.reason = r
 	c.flags |= flagFinish
 	c.flags &^= flagPaused
-	if c.fd != noSocket { // a reserved record has nobody whose FIN could come
+	if c.fd != noSocket { // a reserved record has no peer
 		l.setInterest(c, c.interest|interestRead)
 	}
 	l.arm(c, linger)
@@ -70,7 +70,7 @@ func (l *Loop) Finish(c *Conn, r Reason, linger time.Duration) {
 
 // Detach takes c's socket out of the loop and returns its descriptor, which is
 // now the caller's; -1 when c is closed already, or has none. OnClose is called at once, with
-// ReasonDetached. What c was owed is lost, and so is what came in with this very
+// ReasonDetached. Pending output is lost, and so is what came in with this very
 // turn unless it was c's own callback that detached it.
 func (l *Loop) Detach(c *Conn) (fd int) {
 	if c.flags&flagDead != 0 || c.fd == noSocket {
@@ -86,14 +86,14 @@ func (l *Loop) detach(c *Conn) (fd int) {
 	fd = int(c.fd)
 	l.kernel.Remove(c.fd)
 	c.reason = ReasonDetached
-	l.bury(c, 0)
-	l.leave(c, 0)
+	l.discard(c, 0)
+	l.callOnClose(c, 0)
 	return fd
 }
 
 // release is phase 8: the only place where records are freed. Until here a slot
 // that was closed earlier in the turn keeps its generation, so an event or a
-// task for it still finds a dead connection rather than somebody else's.
+// task for it still finds the dead connection and no other.
 func (l *Loop) release() {
 	for i := 0; i < len(l.releasing); { // OnClose may close others
 		i = l.serveReleases(i)
@@ -125,7 +125,7 @@ func (l *Loop) serveReleases(i int) (next int) {
 			l.closing = append(l.closing, c.fd)
 		}
 		if reason != ReasonDetached {
-			l.leave(c, l.releasing[i].errno)
+			l.callOnClose(c, l.releasing[i].errno)
 			if c.interest&interestLayer != 0 {
 				l.releaseLayer(c)
 			}
@@ -138,8 +138,8 @@ func (l *Loop) serveReleases(i int) (next int) {
 	return next
 }
 
-// leave calls OnClose; its panic must not keep the record from being freed.
-func (l *Loop) leave(c *Conn, errno syscall.Errno) {
+// callOnClose calls OnClose; its panic must not keep the record from being freed.
+func (l *Loop) callOnClose(c *Conn, errno syscall.Errno) {
 	was := l.current
 	defer func() { l.current, l.errno = was, 0 }()
 	defer l.contain()
@@ -154,14 +154,14 @@ type Reason uint8
 // the protocols above; the reactor only carries them to OnClose.
 const (
 	ReasonNone      Reason = iota
-	ReasonPeer             // orderly end by the peer: EOF, or a protocol's own close
+	ReasonPeer             // orderly close by the peer: FIN, or a close of the protocol
 	ReasonReset            // RST, or another I/O error
 	ReasonTimeout          // a deadline passed: handshake, heartbeat, write stall
 	ReasonProtocol         // illegal input
 	ReasonTooBig           // a message over the limit
 	ReasonPolicy           // rate or right
-	ReasonSlow             // the peer lagged behind by more than its outbox
-	ReasonDrain            // the node is going down
+	ReasonSlow             // the peer took less than was sent, by more than its outbox
+	ReasonDrain            // the node is shutting down
 	ReasonAdmin            // an operator asked for it
 	ReasonRefused          // the request was answered with an error
 	ReasonLocal            // our side was done

@@ -68,8 +68,9 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
 
-// PeerAddr is the address at the other end of c's socket; invalid if it has none. It is a system call, so nobody asks for each
-// message. It allocates nothing, which unix.Getpeername does: it is called for each connection in a crowd. Loop only.
+// PeerAddr is the address of the peer of c's socket; invalid if it has none. It is a
+// system call, too dear for each message. It allocates nothing, unlike
+// unix.Getpeername: it is called for each new connection. Loop only.
 func (l *Loop) PeerAddr(c *Conn) netip.AddrPort {
 	var raw unix.RawSockaddrInet6 // larger than that of IPv4
 	size := uint32(unsafe.Sizeof(raw))

@@ -114,7 +114,7 @@ func TestConnectFrom(t *testing.T) {
 	}
 }
 
-// TestConnectRefused, in a batch and alone.
+// TestConnectRefused: in a batch and by itself.
 func TestConnectRefused(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -140,7 +140,8 @@ func TestConnectRefused(t *testing.T) {
 	})
 }
 
-// TestConnectHangs: a server that does not take any more connections costs its clients their deadline, and the loop nothing meanwhile.
+// TestConnectHangs: a server that does not take any more connections costs its clients their
+// deadline, and the loop nothing meanwhile.
 func TestConnectHangs(t *testing.T) {
 	onBothKernels(t, func(t *testing.T, mode netpoll.IOMode) {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -37,7 +37,7 @@ type Options struct {
 	// written. It may be nil.
 	AfterFlush func(l *Loop)
 
-	// OnRelease hears of each tag whose connection has left the loop by
+	// OnRelease is called with the tag of each connection that connection has left the loop by
 	// closing (not by Detach). It may be nil.
 	OnRelease func(tag uint32, r Reason)
 
@@ -54,8 +54,8 @@ type Options struct {
 
 	// Nap makes a loop that is a client: while it is busy, it does not wait for
 	// readiness but sleeps so long between two looks, a little more where the
-	// system's timers are coarse. A server's send then wakes nobody, which it
-	// would have to pay for. 0 means that the loop always waits.
+	// system's timers are coarse. A server's send then does not have to wake
+	// it, which would cost the server. 0 means that the loop always waits.
 	Nap time.Duration
 
 	// Hold is how long a turn waits without giving its processor back, in whole
@@ -104,9 +104,8 @@ func monotonic() time.Duration { return time.Since(processStart) }
 // since the process started. Any goroutine.
 func Monotonic() time.Duration { return monotonic() }
 
-// NewLoop makes a loop that Start sets going. A loop that was made must be
-// stopped, also when it never started: it owns memory that is not the
-// collector's.
+// NewLoop makes a loop; Start runs it. Every loop must be stopped, also one that
+// was never started: it owns memory that the garbage collector does not free.
 func NewLoop(opt Options) (*Loop, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
@@ -141,8 +140,8 @@ func (l *Loop) setKernel(k Kernel) {
 	l.remote.wake = k.Wake
 }
 
-// Start runs the loop in a goroutine of its own and returns when it is ready to be posted to, or with the reason why not. It is
-// called once.
+// Start runs the loop in a goroutine of its own. It returns when the loop takes
+// tasks, or an error if it does not start. It is called once.
 func (l *Loop) Start() error {
 	l.started.Store(true)
 	ready := make(chan error, 1)
@@ -163,7 +162,7 @@ func (l *Loop) Start() error {
 }
 
 // Stop ends the loop: what was posted still runs, then every connection is
-// closed with ReasonDrain, without a word to its peer. It returns when the loop
+// closed with ReasonDrain; nothing is sent to its peer. It returns when the loop
 // has ended; a second call does nothing. Any goroutine but the loop's own. A
 // loop that was never started, as in tests on a faked kernel, ends at once.
 func (l *Loop) Stop() {
@@ -187,7 +186,7 @@ func (l *Loop) Stop() {
 func (l *Loop) shutdown() {
 	l.remote.stopping.Store(true)
 	last := l.remote.close()
-	if l.kernel == nil { // nobody could join, so no task can have a meaning
+	if l.kernel == nil { // without a kernel there is no connection for a task
 		freeArena(l.readArena)
 		l.readArena = nil
 		return
@@ -196,7 +195,7 @@ func (l *Loop) shutdown() {
 	for l.tasks != nil {
 		l.serveTasks(tasksPerTurnMax)
 	}
-	// OnClose may let somebody join; not for ever, one should think.
+	// OnClose may adopt further connections.
 	for l.conns.live > 0 || len(l.closing) > 0 {
 		l.Each(func(c *Conn) bool {
 			l.Close(c, ReasonDrain)

@@ -2,12 +2,12 @@
 
 package netpoll
 
-// runTasks is phase 4. Those relieved of a backlog come first.
+// runTasks is phase 4. Connections whose backlog has drained come first.
 func (l *Loop) runTasks() {
-	for i := 0; i < len(l.relieved); {
-		i = l.serveRelieved(i)
+	for i := 0; i < len(l.drainedIDs); {
+		i = l.serveDrained(i)
 	}
-	l.relieved = l.relieved[:0] // only phase 7 adds to it
+	l.drainedIDs = l.drainedIDs[:0] // only phase 7 adds to it
 	left := tasksPerTurnMax
 	for left > 0 {
 		if l.tasks == nil {
@@ -19,11 +19,11 @@ func (l *Loop) runTasks() {
 	}
 }
 
-func (l *Loop) serveRelieved(i int) (next int) {
+func (l *Loop) serveDrained(i int) (next int) {
 	defer l.contain()
-	for ; i < len(l.relieved); i++ {
+	for ; i < len(l.drainedIDs); i++ {
 		next = i + 1
-		if c := l.Lookup(l.relieved[i]); c != nil && !c.Closing() && c.flags&flagBacklog == 0 {
+		if c := l.Lookup(l.drainedIDs[i]); c != nil && !c.Closing() && c.flags&flagBacklog == 0 {
 			l.current = c
 			l.opt.Handlers[c.role].OnWritable(l, c)
 			l.current = nil

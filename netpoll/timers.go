@@ -16,7 +16,7 @@ func (l *Loop) Arm(c *Conn, d time.Duration) {
 }
 
 func (l *Loop) arm(c *Conn, d time.Duration) {
-	// Tick t begins at t*tickLength and fires then; rounding up keeps the
+	// tick t begins at t*tickLength and fires then; rounding up keeps the
 	// promise "never early".
 	l.wheel.Arm(c, tickOf(l.now+min(max(d, 0), armMax)+tickLength-1))
 }
@@ -37,7 +37,7 @@ func (l *Loop) Disarm(c *Conn) {
 }
 
 // until is how long from now the tick t begins; negative when it has begun.
-func (l *Loop) until(t Tick) time.Duration {
+func (l *Loop) until(t tick) time.Duration {
 	return time.Duration(int32(t-l.tick))*tickLength - l.now%tickLength
 }
 

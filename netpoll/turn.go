@@ -23,27 +23,27 @@ type Loop struct {
 
 	// loop-owned: connections
 	conns       connSlab
-	wheel       Wheel
+	wheel       wheel
 	outboxes    Slab[outbox]
 	outboxBytes int64
 	layers      layerStates
 
 	// loop-owned: this turn
 	now         time.Duration
-	tick        Tick
+	tick        tick
 	lastEvent   time.Duration // when a turn last had an event
 	eventBefore time.Duration // and when the event before that one was
 	woke        time.Duration // when phase 1 ended
 	ended       time.Duration // when phase 9 did
 	length      time.Duration // from the one to the other, of the turn before
 	lastBusy    time.Duration // when a turn last had a read, a task or a write
-	turnAt      time.Duration // when OnTurn wants to be called, negative: whenever
+	turnAt      time.Duration // when OnTurn wants to be called; negative for any turn
 	few         bool          // phase 1 brought fewer than napBelow
-	current     *Conn         // whom a panic would close
+	current     *Conn         // the connection that a panic would close
 	events      [eventsPerTurnMax]Event
 	reads       []IO
 	readers     []reader
-	unread      []ID // whose socket may hold more than its last read took
+	unread      []ID // connections whose socket may hold more than their last read took
 	readArena   []byte
 	sendArena   []byte
 	gathers     []gather
@@ -54,8 +54,8 @@ type Loop struct {
 	vecs        [][]byte
 	finishing   []ID
 	pausing     []ID
-	relieved    []ID
-	releasing   []leaver
+	drainedIDs  []ID
+	releasing   []closedConn
 	opening     ID            // whose input a layer has opened in part, while its handler has that part
 	unopened    []byte        // and the other part
 	sealArena   []byte        // output of layers, until it is written
@@ -106,7 +106,7 @@ func (l *Loop) Remote() *Remote { return &l.remote }
 // after Start.
 func (l *Loop) Kernel() string { return l.kernel.Name() }
 
-// Lookup finds the connection that an ID names, nil if it is gone.
+// Lookup finds the connection that an ID names; nil if it has closed.
 func (l *Loop) Lookup(id ID) *Conn {
 	c := l.conns.get(id.Slot())
 	if c == nil || c.gen != id.Generation() || c.flags&flagDead != 0 || id.Loop() != l.opt.Index {
@@ -144,7 +144,7 @@ func (l *Loop) Each(f func(c *Conn) bool) {
 // by OnClose, by AfterFlush, or for OnWritable. The next turn must not sleep
 // on it.
 func (l *Loop) leftOver() bool {
-	return len(l.unread)+len(l.relieved)+len(l.gathers)+len(l.writable)+len(l.finishing)+len(l.pausing)+len(l.releasing)+len(l.closing) > 0
+	return len(l.unread)+len(l.drainedIDs)+len(l.gathers)+len(l.writable)+len(l.finishing)+len(l.pausing)+len(l.releasing)+len(l.closing) > 0
 }
 
 // busy is called where a turn begins to use the arenas; trim is due trimAfter
@@ -156,8 +156,8 @@ func (l *Loop) busy() {
 	}
 }
 
-// trim gives the arenas back: an idle loop owns no buffer. It is called before
-// blocking only, when nothing is gathered and no list has an entry.
+// trim frees the arenas: an idle loop owns no buffer. It is called before blocking
+// only, when nothing is gathered and no list has an entry.
 func (l *Loop) trim() {
 	l.trimmed = true
 	trimArena(l.readArena)
@@ -165,13 +165,13 @@ func (l *Loop) trim() {
 	l.reads, l.readers, l.unread = nil, nil, nil
 	l.gathers, l.pieces, l.vecs = nil, nil, nil
 	l.writes, l.writers, l.writable = nil, nil, nil
-	l.finishing, l.pausing, l.relieved = nil, nil, nil
+	l.finishing, l.pausing, l.drainedIDs = nil, nil, nil
 	l.releasing, l.closing = nil, nil
 }
 
 // contain, deferred by each function that calls handlers, recovers a panic: the
-// connection it was called for is closed. Who defers it returns by a named
-// result where everybody else's work goes on.
+// connection it was called for is closed. The function returns by a named result
+// where the work for the other connections goes on.
 func (l *Loop) contain() {
 	v := recover()
 	if v == nil {
@@ -183,7 +183,7 @@ func (l *Loop) contain() {
 	if c == nil || c.flags&flagLive == 0 || c.flags&flagDead != 0 {
 		return
 	}
-	l.lastWord(c)
+	l.callOnPanic(c)
 	if c.flags&flagFinish == 0 {
 		l.Close(c, ReasonPanic)
 	}
@@ -202,8 +202,8 @@ func (l *Loop) logPanic(v any, c *Conn) {
 	l.opt.Logger.Error("panic in a handler; its connection is closed", "conn", c.ID().String(), "panic", fmt.Sprint(v), "stack", string(buf))
 }
 
-// lastWord lets OnPanic say goodbye; should it panic too, that is that.
-func (l *Loop) lastWord(c *Conn) {
+// callOnPanic calls OnPanic; a panic in it is dropped, and c is closed.
+func (l *Loop) callOnPanic(c *Conn) {
 	if l.opt.OnPanic == nil || c.Closing() {
 		return
 	}

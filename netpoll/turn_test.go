@@ -87,7 +87,7 @@ func TestDetachAndAdopt(t *testing.T) {
 	}
 }
 
-// TestStale: names, events and tasks of a connection that is gone reach nobody,
+// TestStale: names, events and tasks of a closed connection reach no other,
 // least of all who has its slot now.
 func TestStale(t *testing.T) {
 	l := netpolltest.New(t, netpolltest.Options{Seed: 3, Handlers: handlers(echo())})
@@ -207,7 +207,7 @@ func TestManyReady(t *testing.T) {
 
 // TestDeliverSlices: phase 6 gets a smaller slice from the second event on until
 // the loop has been calm for a while, and a turn at once while it says that there
-// is more. One event alone is the publisher's.
+// is more. A single event is the publisher's.
 func TestDeliverSlices(t *testing.T) {
 	var slices []int
 	left := 5
@@ -315,8 +315,9 @@ func TestSteadyTurnAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkEchoTurn is a turn in which 256 connections are read, answered and flushed on a faked kernel: what the loop itself costs, with no system call
-// in it. ns/echo is the figure; that of a turn is 256 of them.
+// BenchmarkEchoTurn is a turn in which 256 connections are read, answered and flushed on a faked
+// kernel: what the loop itself costs, with no system call in it. ns/echo is the figure; that of a
+// turn is 256 of them.
 func BenchmarkEchoTurn(b *testing.B) {
 	l := netpolltest.New(b, netpolltest.Options{Handlers: handlers(echo())})
 	var peers []*netpolltest.Peer
@@ -338,8 +339,8 @@ func BenchmarkEchoTurn(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(peers)), "ns/echo")
 }
 
-// BenchmarkAdoptRelease is a connection's whole life on a loop, on a faked kernel: a record taken and given back, and the turn in between. Most of it is the
-// fake's.
+// BenchmarkAdoptRelease is a connection's whole life on a loop, on a faked kernel: a record taken
+// and given back, and the turn in between. Most of it is the fake's.
 func BenchmarkAdoptRelease(b *testing.B) {
 	l := netpolltest.New(b, netpolltest.Options{Handlers: handlers(echo())})
 	b.ReportAllocs()
@@ -350,7 +351,8 @@ func BenchmarkAdoptRelease(b *testing.B) {
 	}
 }
 
-// BenchmarkMailboxPost is one task posted and its share of the turn that runs it. The allocation is the task.
+// BenchmarkMailboxPost is one task posted and its share of the turn that runs it. The allocation is
+// the task.
 func BenchmarkMailboxPost(b *testing.B) {
 	l := netpolltest.New(b, netpolltest.Options{Handlers: handlers(echo())})
 	task := func(*netpoll.Loop) {}

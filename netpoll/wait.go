@@ -20,14 +20,14 @@ import (
 // than the next deadline allows.
 func (l *Loop) wait() int {
 	if l.again || l.tasks != nil {
-		// Those in unread get the room that events leave, and half of it always.
+		// The connections in unread get the room that events leave, and always half of it.
 		return l.kernel.Wait(l.events[:eventsPerTurnMax-min(len(l.unread), eventsPerTurnMax/2)], 0)
 	}
 	if nap := l.nap(); nap >= 0 {
-		return l.doze(nap)
+		return l.sleepFor(nap)
 	}
-	timeout := l.patience()
-	// Announce the sleep first and look once more second: see rouse.
+	timeout := l.waitTimeout()
+	// Announce the sleep first and look once more second: see wakeIfAsleep.
 	l.remote.asleep.Store(true)
 	if l.remote.wanted.Load() || l.remote.tasks.Load() != nil {
 		timeout = 0
@@ -37,8 +37,8 @@ func (l *Loop) wait() int {
 	return n
 }
 
-// patience is how long phase 1 may block; negative means for ever.
-func (l *Loop) patience() time.Duration {
+// waitTimeout is how long phase 1 may block; negative means without end.
+func (l *Loop) waitTimeout() time.Duration {
 	timeout := time.Duration(-1)
 	if next, ok := l.wheel.Next(); ok {
 		timeout = max(l.until(next), 0)
@@ -82,9 +82,9 @@ func (l *Loop) nap() time.Duration {
 	return -1
 }
 
-// doze is phase 1 of a loop that naps. Who posts to it meanwhile need not wake
-// it: it does not sleep for long.
-func (l *Loop) doze(nap time.Duration) int {
+// sleepFor is phase 1 of a loop that naps. A post meanwhile does not wake it: it
+// does not sleep for long.
+func (l *Loop) sleepFor(nap time.Duration) int {
 	if nap > 0 && !l.remote.wanted.Load() && l.remote.tasks.Load() == nil {
 		l.kernel.Nap(nap)
 	}
@@ -288,8 +288,8 @@ func (p *poller) Wake() {
 		return
 	}
 	one := [8]byte{1}
-	// Who posted just before the loop ended may come here after close, when the
-	// descriptor's number is already somebody else's.
+	// A goroutine that posted just before the loop ended may come here after close,
+	// when the number of the descriptor may have been used again.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.wakeFD >= 0 {
@@ -320,7 +320,7 @@ func (p *poller) Add(fd int32, token uint64) error {
 }
 
 // Modify is Kernel.Modify. Without read readiness EPOLLRDHUP is off too: a
-// level-triggered FIN that nobody reads would spin. Write readiness is
+// level-triggered FIN that is not read would spin. Write readiness is
 // level-triggered, for a write may be bounded and leave room.
 func (p *poller) Modify(fd int32, token uint64, read, write bool) {
 	var events uint32

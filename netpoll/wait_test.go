@@ -92,7 +92,8 @@ func TestNapSkipped(t *testing.T) {
 	expectWaits(t, got, "for good", "wait 0s", "nap 1ms", "wait 0s")
 }
 
-// TestNapUntilTurn: a turn that is wanted at a time comes at that time, and OnTurn is called once a turn.
+// TestNapUntilTurn: a turn that is wanted at a time comes at that time, and OnTurn is called once a
+// turn.
 func TestNapUntilTurn(t *testing.T) {
 	calls := 0
 	k := &recorder{}
@@ -106,12 +107,14 @@ func TestNapUntilTurn(t *testing.T) {
 	if calls != 4 {
 		t.Errorf("%d calls in 4 turns", calls)
 	}
-	// For good once, for nobody has asked yet; then a wait that the kernel may round up; then naps.
+	// Without end once, for OnTurn was not called yet; then a wait that the kernel may round up; then
+	// naps.
 	expectWaits(t, got, "for good", "wait 4.15ms", "nap 100µs", "wait 0s", "nap 100µs", "wait 0s")
 }
 
-// TestQuietConnectionsWakeNobody: with thousands of deadlines beyond a round of the wheel, the loop sleeps until the first.
-func TestQuietConnectionsWakeNobody(t *testing.T) {
+// TestQuietLoopSleeps: with thousands of deadlines beyond a round of the wheel, the loop sleeps
+// until the first.
+func TestQuietLoopSleeps(t *testing.T) {
 	k := &recorder{now: time.Hour}
 	fired := 0
 	l, err := NewLoop(Options{Kernel: k, Clock: func() time.Duration { return k.now }, Handlers: [RolesMax]Handler{timing{&fired}}})
@@ -143,7 +146,8 @@ func (h timing) OnTimer(*Loop, *Conn)       { *h.fired++ }
 func (timing) OnWritable(*Loop, *Conn)      {}
 func (timing) OnClose(*Loop, *Conn, Reason) {}
 
-// TestIdleLoop: a loop that has nothing to do gives the pages of its arenas back, and then sleeps for good.
+// TestIdleLoop: a loop that has nothing to do gives the pages of its arenas back, and then sleeps
+// for good.
 func TestIdleLoop(t *testing.T) {
 	k := &recorder{now: time.Hour, ready: []int{1}}
 	l, err := NewLoop(Options{Kernel: k, Clock: func() time.Duration { return k.now }})

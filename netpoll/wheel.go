@@ -7,38 +7,38 @@ import (
 	"time"
 )
 
-// Tick is a point in the loop's time, in units of 32 ms since its start. It
+// tick is a point in the loop's time, in units of 32 ms since its start. It
 // wraps after four years; differences are taken as signed numbers, so that
 // deadlines and readings may be up to two years apart.
-type Tick uint32
+type tick uint32
 
-func tickOf(d time.Duration) Tick { return Tick(d / tickLength) }
+func tickOf(d time.Duration) tick { return tick(d / tickLength) }
 
-func (t Tick) after(u Tick) bool { return int32(t-u) > 0 }
+func (t tick) after(u tick) bool { return int32(t-u) > 0 }
 
-// Wheel is a hashed timer wheel whose entries are connection records: arming
+// wheel is a hashed timer wheel whose entries are connection records: arming
 // and cancelling are O(1), and a connection without a deadline costs nothing.
 // Loop only; it does no I/O and reads no clock.
 //
 // Invariant: an armed record is linked in bucket deadline%wheelBuckets, or,
 // with flagDue, in the list of those due, and nowhere else.
-type Wheel struct {
+type wheel struct {
 	conns   *connSlab
-	now     Tick // all buckets up to here have been looked at
+	now     tick // all buckets up to here have been looked at
 	heads   [wheelBuckets]uint32
-	firsts  [wheelBuckets]Tick        // no deadline in the bucket is earlier; exact when the wheel has passed it
+	firsts  [wheelBuckets]tick        // no deadline in the bucket is earlier; exact when the wheel has passed it
 	filled  [wheelBuckets / 64]uint64 // bit set: the bucket is not empty
 	due     uint32
 	dueTail uint32
-	next    Tick // with known: no deadline is earlier
+	next    tick // with known: no deadline is earlier
 	known   bool
 }
 
-func (w *Wheel) at(link uint32) *Conn { return w.conns.at(link - 1) }
+func (w *wheel) at(link uint32) *Conn { return w.conns.at(link - 1) }
 
 // Arm sets c's deadline, replacing an earlier one. A deadline that has passed
 // fires with the next tick.
-func (w *Wheel) Arm(c *Conn, deadline Tick) {
+func (w *wheel) Arm(c *Conn, deadline tick) {
 	w.Disarm(c)
 	if !deadline.after(w.now) {
 		deadline = w.now + 1
@@ -61,7 +61,7 @@ func (w *Wheel) Arm(c *Conn, deadline Tick) {
 }
 
 // Disarm removes c's deadline, if it has one.
-func (w *Wheel) Disarm(c *Conn) {
+func (w *wheel) Disarm(c *Conn) {
 	if c.flags&flagArmed == 0 {
 		return
 	}
@@ -74,7 +74,7 @@ func (w *Wheel) Disarm(c *Conn) {
 	c.prev, c.next = 0, 0
 }
 
-func (w *Wheel) unlink(c *Conn) {
+func (w *wheel) unlink(c *Conn) {
 	b := c.deadline % wheelBuckets
 	if c.prev != 0 {
 		w.at(c.prev).next = c.next
@@ -90,7 +90,7 @@ func (w *Wheel) unlink(c *Conn) {
 	}
 }
 
-func (w *Wheel) unlinkDue(c *Conn) {
+func (w *wheel) unlinkDue(c *Conn) {
 	if c.prev != 0 {
 		w.at(c.prev).next = c.next
 	} else {
@@ -107,7 +107,7 @@ func (w *Wheel) unlinkDue(c *Conn) {
 // whether more are due. They come oldest tick first, unless a whole round or
 // more has gone by since the last call. fire may arm and disarm any connection:
 // those due sit in a list of their own, taken one at a time.
-func (w *Wheel) Advance(now Tick, limit int, fire func(*Conn)) (more bool) {
+func (w *wheel) Advance(now tick, limit int, fire func(*Conn)) (more bool) {
 	w.collect(now)
 	for w.due != 0 {
 		if limit == 0 {
@@ -122,7 +122,7 @@ func (w *Wheel) Advance(now Tick, limit int, fire func(*Conn)) (more bool) {
 }
 
 // collect moves what is due into the list of those due.
-func (w *Wheel) collect(now Tick) {
+func (w *wheel) collect(now tick) {
 	if !now.after(w.now) {
 		return
 	}
@@ -144,7 +144,7 @@ func (w *Wheel) collect(now Tick) {
 
 // collectBucket moves the deadlines up to now from bucket b to the list of those
 // due. Those of later rounds stay.
-func (w *Wheel) collectBucket(b, now Tick) {
+func (w *wheel) collectBucket(b, now tick) {
 	first := now + 1<<31 - 1 // the latest there is
 	for link := w.heads[b]; link != 0; {
 		c := w.at(link)
@@ -161,7 +161,7 @@ func (w *Wheel) collectBucket(b, now Tick) {
 	w.firsts[b] = first
 }
 
-func (w *Wheel) appendDue(c *Conn) {
+func (w *wheel) appendDue(c *Conn) {
 	link := c.Slot() + 1
 	c.prev, c.next = w.dueTail, 0
 	if w.dueTail != 0 {
@@ -176,7 +176,7 @@ func (w *Wheel) appendDue(c *Conn) {
 // Next is the tick of the next deadline; false when none is set. It may be too
 // early, never too late, by a deadline that was disarmed; Advance then finds
 // nothing due, and the Next after that does not name it again.
-func (w *Wheel) Next() (Tick, bool) {
+func (w *wheel) Next() (tick, bool) {
 	if w.due != 0 {
 		return w.now, true
 	}
@@ -187,16 +187,16 @@ func (w *Wheel) Next() (Tick, bool) {
 }
 
 // search looks at the buckets in the order in which the wheel will pass them.
-func (w *Wheel) search() (next Tick, found bool) {
+func (w *wheel) search() (next tick, found bool) {
 	first := w.now + 1
-	for i := Tick(0); i <= wheelBuckets; {
+	for i := tick(0); i <= wheelBuckets; {
 		b := (first + i) % wheelBuckets
 		word := w.filled[b/64] >> (b % 64)
 		if word == 0 {
 			i += 64 - b%64
 			continue
 		}
-		skip := Tick(bits.TrailingZeros64(word))
+		skip := tick(bits.TrailingZeros64(word))
 		tick := first + i + skip
 		earliest := w.firsts[tick%wheelBuckets]
 		if earliest == tick { // of this round: all buckets not looked at are later

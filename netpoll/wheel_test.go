@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-func newTestWheel(t testing.TB, now Tick, conns int) (*Wheel, []*Conn) {
+func newTestWheel(t testing.TB, now tick, conns int) (*wheel, []*Conn) {
 	t.Helper()
 	s := new(connSlab)
-	w := &Wheel{conns: s, now: now}
+	w := &wheel{conns: s, now: now}
 	all := make([]*Conn, conns)
 	for i := range all {
 		all[i] = s.alloc()
@@ -21,7 +21,7 @@ func newTestWheel(t testing.TB, now Tick, conns int) (*Wheel, []*Conn) {
 
 // TestWheelModel lets random operations run on the wheel and on a map.
 func TestWheelModel(t *testing.T) {
-	starts := []Tick{0, 1, wheelBuckets - 1, 1<<31 - 100, ^Tick(0) - 5000} // the last two wrap
+	starts := []tick{0, 1, wheelBuckets - 1, 1<<31 - 100, ^tick(0) - 5000} // the last two wrap
 	for _, start := range starts {
 		for seed := range uint64(8) {
 			modelWheel(t, start, rand.New(rand.NewPCG(seed, uint64(start))))
@@ -29,10 +29,10 @@ func TestWheelModel(t *testing.T) {
 	}
 }
 
-func modelWheel(t *testing.T, now Tick, rng *rand.Rand) {
+func modelWheel(t *testing.T, now tick, rng *rand.Rand) {
 	w, conns := newTestWheel(t, now, 200)
-	model := map[*Conn]Tick{}
-	arm := func(c *Conn, d Tick) {
+	model := map[*Conn]tick{}
+	arm := func(c *Conn, d tick) {
 		w.Arm(c, now+d)
 		model[c] = now + max(d, 1)
 	}
@@ -40,18 +40,18 @@ func modelWheel(t *testing.T, now Tick, rng *rand.Rand) {
 		c := conns[rng.IntN(len(conns))]
 		switch rng.IntN(6) {
 		case 0, 1:
-			arm(c, Tick(rng.IntN(100)))
+			arm(c, tick(rng.IntN(100)))
 		case 2:
-			arm(c, Tick(rng.IntN(5*wheelBuckets)))
+			arm(c, tick(rng.IntN(5*wheelBuckets)))
 		case 3:
 			w.Disarm(c)
 			delete(model, c)
 		case 4:
 			checkNext(t, w, model)
 		case 5:
-			step := Tick(rng.IntN(20))
+			step := tick(rng.IntN(20))
 			if rng.IntN(40) == 0 {
-				step = Tick(rng.IntN(3 * wheelBuckets))
+				step = tick(rng.IntN(3 * wheelBuckets))
 			}
 			now += step
 			advanceModel(t, w, now, model, rng)
@@ -59,7 +59,7 @@ func modelWheel(t *testing.T, now Tick, rng *rand.Rand) {
 	}
 }
 
-func advanceModel(t *testing.T, w *Wheel, now Tick, model map[*Conn]Tick, rng *rand.Rand) {
+func advanceModel(t *testing.T, w *wheel, now tick, model map[*Conn]tick, rng *rand.Rand) {
 	t.Helper()
 	limit := 1 + rng.IntN(50)
 	for {
@@ -98,7 +98,7 @@ func advanceModel(t *testing.T, w *Wheel, now Tick, model map[*Conn]Tick, rng *r
 }
 
 // checkNext: Next may be early, by a deadline that was disarmed, never late.
-func checkNext(t *testing.T, w *Wheel, model map[*Conn]Tick) {
+func checkNext(t *testing.T, w *wheel, model map[*Conn]tick) {
 	t.Helper()
 	next, ok := w.Next()
 	if ok != (len(model) > 0) {
@@ -111,14 +111,15 @@ func checkNext(t *testing.T, w *Wheel, model map[*Conn]Tick) {
 	}
 }
 
-// TestWheelNextIsExact: without disarmed deadlines, Next names the next one, however many rounds away it is.
+// TestWheelNextIsExact: without disarmed deadlines, Next names the next one, however many rounds
+// away it is.
 func TestWheelNextIsExact(t *testing.T) {
-	for _, now := range []Tick{0, ^Tick(0) - 5000} {
+	for _, now := range []tick{0, ^tick(0) - 5000} {
 		w, conns := newTestWheel(t, now, 5000)
 		rng := rand.New(rand.NewPCG(1, uint64(now)))
-		armed := map[Tick]int{}
+		armed := map[tick]int{}
 		for _, c := range conns {
-			d := now + 1 + Tick(rng.IntN(6*wheelBuckets))
+			d := now + 1 + tick(rng.IntN(6*wheelBuckets))
 			w.Arm(c, d)
 			armed[d]++
 		}
@@ -156,9 +157,9 @@ func TestWheelNextAfterDisarm(t *testing.T) {
 func TestWheelOldestFirst(t *testing.T) {
 	w, conns := newTestWheel(t, 0, 100)
 	for i, c := range conns {
-		w.Arm(c, Tick(1+(i*37)%100))
+		w.Arm(c, tick(1+(i*37)%100))
 	}
-	last := Tick(0)
+	last := tick(0)
 	for w.Advance(200, 7, func(c *Conn) {
 		if last.after(c.deadline) {
 			t.Fatalf("%d after %d", c.deadline, last)
@@ -170,11 +171,11 @@ func TestWheelOldestFirst(t *testing.T) {
 
 func TestWheelAllocatesNothing(t *testing.T) {
 	w, conns := newTestWheel(t, 0, 64)
-	now := Tick(0)
+	now := tick(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		now++
 		for i, c := range conns {
-			w.Arm(c, now+Tick(i))
+			w.Arm(c, now+tick(i))
 		}
 		w.Advance(now, 100, func(*Conn) {})
 	}); n != 0 {
@@ -200,27 +201,29 @@ func TestUntilWraps(t *testing.T) {
 	}
 }
 
-// BenchmarkWheelArmDisarm is a deadline set and taken back: what a handshake that comes in time costs the wheel.
+// BenchmarkWheelArmDisarm is a deadline set and taken back: what a handshake that comes in time
+// costs the wheel.
 func BenchmarkWheelArmDisarm(b *testing.B) {
 	w, conns := newTestWheel(b, 0, 1024)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		c := conns[i%len(conns)]
-		w.Arm(c, Tick(1+i%4000))
+		w.Arm(c, tick(1+i%4000))
 		w.Disarm(c)
 	}
 }
 
-// BenchmarkWheelAdvance is one tick of a wheel with 10,000 deadlines. With due a dozen are due at each, and are armed again as heartbeats are; with idle none is,
-// which is what a loop pays for those that only wait.
+// BenchmarkWheelAdvance is one tick of a wheel with 10,000 deadlines. With due a dozen are due at
+// each, and are armed again as heartbeats are; with idle none is, which is what a loop pays for
+// those that only wait.
 func BenchmarkWheelAdvance(b *testing.B) {
 	const spread = 800 // ticks
 	b.Run("due", func(b *testing.B) {
 		w, conns := newTestWheel(b, 0, 10000)
 		for i, c := range conns {
-			w.Arm(c, Tick(1+i%spread))
+			w.Arm(c, tick(1+i%spread))
 		}
-		now := Tick(0)
+		now := tick(0)
 		b.ReportAllocs()
 		for b.Loop() {
 			now++
@@ -232,7 +235,7 @@ func BenchmarkWheelAdvance(b *testing.B) {
 		for _, c := range conns {
 			w.Arm(c, 1<<30)
 		}
-		now := Tick(0)
+		now := tick(0)
 		b.ReportAllocs()
 		for b.Loop() {
 			now++

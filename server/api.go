@@ -17,8 +17,9 @@ type adminNode struct{ *Server }
 var errDraining = errors.New("draining")
 
 // PublishLater publishes on all nodes.
-func (n adminNode) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
-	return n.publishLater(topic, kind, payload, done)
+func (n adminNode) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
+	_, err := n.publish(topic, kind, payload, done)
+	return err
 }
 
 // Topics lists topics with subscribers, by name.
@@ -60,8 +61,8 @@ func (n adminNode) Drain() error {
 	return nil
 }
 
-// Ready is nil while new connections are wanted: a node that has lost the bus serves those it has,
-// but others serve better.
+// Ready is nil while new connections are wanted. A node that has lost the bus serves those it has,
+// but others serve better, unless they have lost it too: Config.ReadyWithoutBus decides.
 func (n adminNode) Ready() (remarks []string, err error) {
 	if n.draining() {
 		return nil, errDraining
@@ -69,5 +70,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.node.Stuck(); err != nil {
 		return nil, err
 	}
-	return nil, n.busReady()
+	err = n.busReady()
+	if err != nil && n.cfg.ReadyWithoutBus {
+		return []string{err.Error()}, nil
+	}
+	return nil, err
 }

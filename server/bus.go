@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"c100k/broadcast"
+	"c100k/internal/admin"
 	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 )
@@ -18,14 +19,14 @@ import (
 // ErrBus wraps the error of a bus that could not be reached when the node was made.
 var ErrBus = errors.New("cannot reach the bus")
 
-// neighbours are the node's connection to the others; a node alone has none.
+// neighbours is the node's connection to the other nodes; without a bus there is none.
 type neighbours struct {
 	bus   bus.Bus
 	leave context.CancelFunc
-	ended chan struct{} // closed when nothing is heard any more
+	ended chan struct{} // closed when the last message was received
 }
 
-// joinBus joins the bus of the configuration, if it has one, and begins to hear the others. The
+// joinBus joins the bus of the configuration, if it has one, and begins to receive. The
 // loops run already.
 func (s *Server) joinBus() error {
 	if s.cfg.Bus == BusMemory {
@@ -49,7 +50,7 @@ func (s *Server) joinBus() error {
 	return nil
 }
 
-// leaveBus says goodbye to the others.
+// leaveBus leaves the bus and waits until nothing is received any more.
 func (s *Server) leaveBus() {
 	if s.others == nil {
 		return
@@ -65,7 +66,7 @@ func (s *Server) leaveBus() {
 // clocks of two nodes do not agree.
 func (s *Server) hear(m bus.Message) bus.Tally {
 	if m.Kind > uint8(broadcast.Binary) {
-		return bus.Tally{} // of a later version, and nobody here could be told what it is
+		return bus.Tally{} // of a later version: no wire form here can carry it
 	}
 	r, err := s.node.Hub().Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
 	if err != nil {
@@ -103,12 +104,17 @@ func checkPayload(kind broadcast.Kind, payload []byte) error {
 
 // publishChecked is Publish for payloads that are known to be of their kind.
 func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
-	r, err := s.node.Hub().Publish(topic, kind, payload)
+	return s.publishPost(topic, broadcast.Post{Kind: kind, Payload: payload})
+}
+
+// publishPost is publishChecked for a post, whose Skip and Extra hold on this node only.
+func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
+	r, err := s.node.Hub().PublishPost(topic, post)
 	if err != nil || s.others == nil {
 		return r, err
 	}
 	// The bus counts what it does not take.
-	_ = s.others.bus.Publish(context.Background(), bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload})
+	_ = s.others.bus.Publish(context.Background(), bus.Message{Topic: topic, Kind: uint8(post.Kind), Payload: post.Payload})
 	return r, nil
 }
 
@@ -124,7 +130,7 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 		return s.node.Hub().Publish(topic, kind, payload)
 	}
 	all := make(chan broadcast.Result, 1)
-	here, err := s.publish(topic, kind, payload, func(r broadcast.Result) { all <- r })
+	here, err := s.publish(topic, kind, payload, func(o admin.Outcome) { all <- o.Result })
 	if err != nil {
 		return here, err
 	}
@@ -136,36 +142,40 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 	}
 }
 
-// publishLater is PublishAll for whoever must not wait: done is called once with the result, on any
-// goroutine, perhaps before it returns. With an error, done is not called.
+// publishLater is PublishAll for callers that must not wait: done is called once with the result,
+// on any goroutine, perhaps before it returns. With an error, done is not called.
 func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
-	_, err := s.publish(topic, kind, payload, done)
+	_, err := s.publish(topic, kind, payload, func(o admin.Outcome) { done(o.Result) })
 	return err
 }
 
 // publish is publishLater; it returns what this node did.
-func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) (here broadcast.Result, err error) {
+func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) (here broadcast.Result, err error) {
 	here, err = s.node.Hub().Publish(topic, kind, payload)
 	if err != nil {
 		return here, err
 	}
 	if s.others == nil {
-		done(here)
+		done(admin.Outcome{Result: here})
 		return here, nil
 	}
 	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
 	err = s.others.bus.Ask(context.Background(), m, func(a bus.Answer) {
-		done(broadcast.Result{
-			Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped,
+		done(admin.Outcome{
+			Result: broadcast.Result{
+				Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped, Position: here.Position,
+			},
+			Partial: a.Silent > 0, Unreached: a.Silent,
 		})
 	})
 	if err != nil {
-		done(here) // nobody else can be reached, and the bus has counted it
+		// No other node has the message, and the bus has counted it as unsent.
+		done(admin.Outcome{Result: here, Partial: true, Unreached: s.others.bus.Health().Peers})
 	}
 	return here, nil
 }
 
-// busReady is nil while the node hears the others.
+// busReady is nil while the node is connected to the others.
 func (s *Server) busReady() error {
 	if s.others == nil {
 		return nil

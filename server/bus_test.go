@@ -381,6 +381,34 @@ func TestBusIsLost(t *testing.T) {
 	expectText(t, remote, "together")
 }
 
+// TestPartialPublish: while the bus is lost, a publish says that it did not reach the other nodes,
+// and how many; a node is ready then only if it was told so.
+func TestPartialPublish(t *testing.T) {
+	n := startNATS(t, 0)
+	pair := startPair(t, busURL(n))
+	third := start(t, Config{Dev: true, Admin: "127.0.0.1:0", Bus: busURL(n), Loops: 1, ReadyWithoutBus: true})
+	eventually(t, "known", func() bool { return pair[0].readBus().Peers == 2 && third.readBus().Peers == 2 })
+	publish := func(want string) {
+		t.Helper()
+		if got := post(t, pair[0], "/v1/topics/t", "text/plain", "x"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	publish(`{"matched":0,"queued":0,"dropped":0}`)
+	stopNATS(n)
+	eventually(t, "lost", func() bool { return !pair[0].readBus().Connected && !third.readBus().Connected })
+	publish(`{"matched":0,"queued":0,"dropped":0,"partial":true,"nodes_unreached":2}`)
+	if got := post(t, pair[0], "/v1/publish", "application/json", `[{"topics":["t","u"],"data":1}]`); got != `[{"matched":0,"queued":0,"dropped":0,"partial":true,"nodes_unreached":2}]` {
+		t.Errorf("got %s", got)
+	}
+	if status, _ := ready(t, pair[0]); status != 503 {
+		t.Errorf("readyz: %d", status)
+	}
+	if status, text := ready(t, third); status != 200 || !strings.HasPrefix(text, "ok\nbus: connection lost") {
+		t.Errorf("readyz with ReadyWithoutBus: %d %s", status, text)
+	}
+}
+
 func ready(t *testing.T, s *Server) (int, string) {
 	t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -15,6 +15,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/netpoll"
 	"c100k/socketio"
+	"c100k/websocket"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
@@ -57,6 +58,7 @@ const (
 
 	handshakeTimeoutDefault = 5 * time.Second
 	bodyTimeoutDefault      = 5 * time.Minute
+	upstreamTimeoutDefault  = time.Minute
 	pingIntervalDefault     = 30 * time.Second
 	pingTimeoutDefault      = 10 * time.Second
 	drainDefault            = 30 * time.Second
@@ -78,7 +80,7 @@ const (
 
 // Config says how a node runs. The zero value is a working node on port 8080 with nothing open on
 // it; the zero value of a field is its default unless its comment says otherwise. Fields must not
-// be changed once New has got them.
+// be changed after New.
 type Config struct {
 	// Dev is for a laptop: listens on loopback, anyone may subscribe and publish, /echo, /broadcast
 	// and the demo page are on. Default false.
@@ -95,7 +97,7 @@ type Config struct {
 	// others, and New refuses more than 1.
 	Workers int
 	// Loops is how many event loops run in each process, 1 to 256, and at most 256 over all workers.
-	// Default: the cores (GOMAXPROCS), dealt out to the workers, at least 1 for each.
+	// Default: the cores (GOMAXPROCS) divided by the workers, at least 1.
 	Loops int
 
 	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones
@@ -142,12 +144,12 @@ type Config struct {
 	// BodyTimeout is the time that the body of a request to net/http may take in all, 100 ms to 24 h;
 	// 10 s without a byte of it end it earlier: 408. Default 5 min. Off: only the 10 s hold.
 	BodyTimeout time.Duration
-	// PingInterval is the quiet time after which a connection is asked whether it lives, 100 ms to 24
+	// PingInterval is the quiet time after which a connection is pinged, 100 ms to 24
 	// h. Default 30 s. Off: no heartbeats; half-open peers are then found by TCP alone.
 	PingInterval time.Duration
 	// PingTimeout is how long the answer to a heartbeat may take, 100 ms to 24 h. Default 10 s.
 	PingTimeout time.Duration
-	// Drain is the time over which connections are let go of, spread evenly, at a stop; up to 24 h.
+	// Drain is the time over which connections are closed, spread evenly, at a stop; up to 24 h.
 	// Default 30 s. Off: all at once.
 	Drain time.Duration
 
@@ -172,14 +174,24 @@ type Config struct {
 	// Upstream is the server that gets every HTTP request that is not ours: an http or https URL.
 	// Default none. Excludes Static and Handler.
 	Upstream string
+	// UpstreamTimeout is how long Upstream may take to begin its answer, and to take bytes of a
+	// request, 100 ms to 24 h; beyond it 504. Default 1 min. Off: no limit.
+	UpstreamTimeout time.Duration
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes
 	// Upstream and Handler.
 	Static string
+	// StaticDotfiles serves files below Static whose name, or that of a directory above, begins with a
+	// dot. Default false.
+	StaticDotfiles bool
 	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
 	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
 	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
 	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
+	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
+	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
+	// ready. With true, new clients are served and hear of this node only.
+	ReadyWithoutBus bool
 
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none.
 	// Excludes APIKeyFile.
@@ -195,15 +207,20 @@ type Config struct {
 	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
 	// server of the node's own, whose clients subscribe and publish to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
+	// WebSockets are servers of the program's own by their path, which begins with a slash and is
+	// compared as it was sent. What they publish reaches the same path on all workers and nodes.
+	// Their Options hold, but for Loops and MaxConns; Outbox and SlowConsumer of the node hold for
+	// what is published. Nil: none.
+	WebSockets map[string]*websocket.Server `json:"-"`
 	// NoSocketIO turns /socket.io/ off. Default false.
 	NoSocketIO bool
 	// SocketIOV2 lets clients of Socket.IO 2 in, which speak Engine.IO 3. Default false.
 	SocketIOV2 bool
 
-	// ReturnMemory gives memory back to the system when the node has started and whenever a crowd of
-	// connections has come or gone: a collection, and all that is free then. For a process that is a
-	// node and little else: the collection looks at all that a program has. Default false; `c100k
-	// serve` has it.
+	// ReturnMemory returns memory to the system when the node has started and when many connections
+	// have come or gone: it collects garbage and returns what is free. It is for a process that is a
+	// node and little else, because the collection covers the whole heap of the program. Default
+	// false; `c100k serve` has it.
 	ReturnMemory bool
 
 	// Handler answers every HTTP request that is not ours. Nil: 404, or what Upstream, Static or Dev
@@ -215,7 +232,7 @@ type Config struct {
 	// its own.
 	Registry Registry `json:"-"`
 	// OnListen is called by Serve when the ports are open; connections may be served already. admin is
-	// nil when there is no admin port. Nil: nobody is told.
+	// nil when there is no admin port. Nil: not called.
 	OnListen func(public, admin net.Addr) `json:"-"`
 
 	// layer makes loop i's layer below the protocols of the public port; nil for none.
@@ -248,6 +265,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
+	orDefault(&c.UpstreamTimeout, upstreamTimeoutDefault)
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)
 	orDefault(&c.Drain, drainDefault)
@@ -293,7 +311,7 @@ func OpenFiles() int {
 	return int(min(limit.Cur, connsMax))
 }
 
-// What the machine has is asked for once: limits may change under a running process (the runtime
+// The limits of the machine are read once: they may change under a running process (the runtime
 // follows those of a cgroup), and a reload must not take that for a setting that changed.
 var (
 	loopsDefault = sync.OnceValue(func() int { return min(runtime.GOMAXPROCS(0), loopsMax) })

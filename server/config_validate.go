@@ -118,6 +118,9 @@ func (c *Config) validateTimes(v *validator) {
 	if c.BodyTimeout != Off {
 		within("BodyTimeout", c.BodyTimeout)
 	}
+	if c.UpstreamTimeout != Off {
+		within("UpstreamTimeout", c.UpstreamTimeout)
+	}
 	within("PingTimeout", c.PingTimeout)
 	if c.PingInterval != Off {
 		within("PingInterval", c.PingInterval)

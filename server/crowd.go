@@ -1,4 +1,4 @@
-// Memory that a crowd has left behind is given back when it has become quiet.
+// Memory is returned to the system when many connections have come or gone and it is quiet again.
 
 package server
 
@@ -9,30 +9,30 @@ import (
 )
 
 const (
-	// crowdMin is how many connections come or go, at least, before memory is given back; with more
-	// than eight times as many open, an eighth of those. A collection looks at all that is there, so
-	// it must not run for each who comes.
+	// crowdMin is how many connections must come or go before memory is returned; with more than
+	// eight times as many open, it is an eighth of those. A collection looks at the whole heap, so
+	// it must not run for each connection.
 	crowdMin = 1000
 
-	// crowdQuiet is how long nearly nobody may have come or gone before it is: who comes now would
-	// wait for the collection.
+	// crowdQuiet is how long hardly any connection may come or go before memory is returned: a
+	// connection that arrives meanwhile would wait for the collection.
 	crowdQuiet = time.Second
 
-	// crowdTrickle is how many may come or go in that time all the same. A node with many connections
-	// is never without any.
+	// crowdTrickle is how many may come or go in that time nevertheless: a node with many
+	// connections always has some.
 	crowdTrickle = crowdMin / 20
 )
 
-// crowd counts connections that come and go. Those leave garbage: heads of requests, what was said
-// at handshakes, sessions that have ended. A quiet node allocates nothing, so the collector would
-// not run for minutes, and would then keep room for a heap twice as large. Any goroutine.
+// crowd counts connections that come and go. They leave garbage: request heads, handshakes, ended
+// sessions. A quiet node allocates nothing, so the collector would not run for minutes, and would
+// then keep room for a heap twice as large. Any goroutine.
 type crowd struct {
 	open   func() int // connections
-	give   func()     // gives memory back
+	give   func()     // returns memory
 	after  func(d time.Duration, look func())
-	moves  atomic.Int64 // who came or went since memory was given back
-	looks  atomic.Bool  // somebody will look
-	seen   int64        // moves at the last look; of whoever looks
+	moves  atomic.Int64 // connections that came or went since memory was returned
+	looks  atomic.Bool  // a call of look is scheduled
+	seen   int64        // moves at the last look; of look only
 	closed atomic.Bool
 }
 
@@ -48,13 +48,14 @@ func (c *crowd) moved() {
 	}
 }
 
-// started notes that the node runs: what starting has left behind counts like a crowd.
+// started notes that the node runs: the garbage of its start counts like that of many connections.
 func (c *crowd) started() {
 	c.moves.Store(crowdMin - 1)
 	c.moved()
 }
 
-// look gives memory back if there was a crowd and it is quiet, and looks again if it is not quiet.
+// look returns memory if many connections came or went and it is quiet now. If it is not quiet, it
+// looks again later.
 func (c *crowd) look() {
 	moves := c.moves.Load()
 	quiet := moves-c.seen <= crowdTrickle

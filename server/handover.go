@@ -1,5 +1,5 @@
-// Connections on their way between the workers of a node: a Socket.IO client lives on one loop of
-// one worker, and the kernel deals its connections to any of them.
+// Moves of connections between the workers of a node: the session of a Socket.IO client is on one
+// loop of one worker, and the kernel gives the client's connections to any worker.
 
 package server
 
@@ -20,17 +20,17 @@ const HandoverBytesMax = maxHeadMax + 128<<10
 // Handover is a connection on its way from one worker to another, with a request that has been read
 // in part.
 type Handover struct {
-	FD    int    // a connected, non-blocking socket; whoever has the Handover closes it
-	Loop  int    // where the client lives, by the index among that worker's loops; it comes from the client
-	First []byte // what was read from the socket, from the request's first byte on; nobody changes it
+	FD    int    // a connected, non-blocking socket; the owner of the Handover closes it
+	Loop  int    // the loop of the session, by its index in that worker; it comes from the client
+	First []byte // what was read from the socket, from the request's first byte on; immutable
 
 	Client    netip.Addr // the address that the connection counts against; invalid: none
-	Forwarded bool       // a trusted proxy has made it: it counts against nobody until it says whom it speaks for
+	Forwarded bool       // a trusted proxy has made it: it counts against no address until it names its client
 }
 
-// Refuse tells the client that there is no room, and closes its connection. It is for who has the
-// Handover and cannot serve the request, nor find anybody who does; what is still to come of a body
-// may take the answer away. Any goroutine.
+// Refuse answers 503 and closes the connection. It is for an owner of the Handover that can neither
+// serve the request nor pass it on. The client may miss the answer if it is still sending a body.
+// Any goroutine.
 func (m *Handover) Refuse() {
 	_, _ = unix.Write(m.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true)) // as much as the socket takes, without waiting
 	unix.Close(m.FD)
@@ -61,28 +61,29 @@ func (s *Server) handOver(l *netpoll.Loop, c *netpoll.Conn, to, loop int, first 
 	return true
 }
 
-// TakeIn takes a connection that another worker has handed over, and is its owner from here on. If
-// the node has no room for it, its client is told so, as at the door.
+// TakeIn takes a connection that another worker has handed over. The Server owns it from here on.
+// If the node has no room for it, it is refused like a new connection.
 func (s *Server) TakeIn(m *Handover) {
 	if s.takeIn(m, node.RoleHead) {
 		s.movedIn.Add(1)
 	}
 }
 
-// TakeBack takes a connection that this worker has handed over, and that the other has not got. Its
-// request is answered like one for a client that nobody knows, so that the client begins anew.
+// TakeBack takes back a connection that this worker has handed over and that did not reach the
+// other worker. Its request is answered as one for an unknown session, so that the client begins
+// anew.
 func (s *Server) TakeBack(m *Handover) { s.takeIn(m, node.RoleReturned) }
 
-// takeIn admits the connection and gives it to its loop; not taken, it is closed.
+// takeIn admits the connection and gives it to its loop, or closes it.
 func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
 	tag, ok := s.admission.Readmit(edge.Standing{Client: m.Client, Forwarded: m.Forwarded})
 	if !ok {
-		m.Refuse() // beyond what may be told in turn
+		m.Refuse() // too many refusals are being sent already
 		return false
 	}
 	i := m.Loop
 	if i < 0 || i >= s.node.Loops() {
-		i = 0 // which sees that there is no such loop
+		i = 0 // its endpoint answers that there is no such session
 	}
 	s.node.AdoptOn(s.node.Loop(i).Remote(), role, m.FD, tag, m.First)
 	return true

@@ -6,21 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net/http"
-	"net/http/httputil"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"c100k/internal/admin"
 	"c100k/internal/edge"
 	"c100k/internal/sse"
+	"c100k/internal/upstream"
 	"c100k/internal/web"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -173,64 +169,35 @@ func (s *Server) otherHandler() (http.Handler, error) {
 	case s.cfg.Handler != nil:
 		return s.cfg.Handler, nil
 	case s.cfg.Upstream != "":
-		return s.upstream()
+		return s.makeUpstream()
 	case s.cfg.Static != "":
-		return static(s.cfg.Static)
+		return static(s.cfg.Static, s.cfg.StaticDotfiles)
 	case s.cfg.Dev:
 		return web.New(web.Config{PublishURL: s.publishURL()}), nil
 	}
 	return http.NotFoundHandler(), nil
 }
 
-// static serves the files below a directory, and nothing outside of it that a link may point to.
-func static(dir string) (http.Handler, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("field Static: %w", err)
-	}
-	return http.FileServerFS(confined{root.FS()}), nil
-}
-
-// confined puts errors into words that http.FileServerFS has an answer for; others it takes for
-// ours, and answers 500.
-type confined struct{ fs.FS }
-
-// Open opens a file for reading.
-func (c confined) Open(name string) (fs.File, error) {
-	file, err := c.FS.Open(name)
-	var path *fs.PathError
-	var errno syscall.Errno
-	switch {
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR):
-		return nil, fs.ErrNotExist // a name that no file can have
-	case errors.As(err, &path) && !errors.As(path.Err, &errno):
-		return nil, fs.ErrPermission // os.Root has refused, not the system: a link that leads outside
-	}
-	return file, err
-}
-
-// upstream is a reverse proxy. Requests from trusted proxies keep what those say of the client.
-func (s *Server) upstream() (http.Handler, error) {
+// makeUpstream makes the reverse proxy to the application.
+func (s *Server) makeUpstream() (http.Handler, error) {
 	target, err := url.Parse(s.cfg.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("field Upstream: %w", err)
 	}
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			r.Out.Host = r.In.Host
-			if s.trusted(r.In.RemoteAddr) {
-				r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			}
-			r.SetXForwarded()
+	s.upstream = upstream.New(upstream.Options{
+		URL: target, Timeout: max(s.cfg.UpstreamTimeout, 0), Trusted: s.trusted,
+		Failed: func(outcome string, r *http.Request, err error) {
+			s.notices.add("upstream "+outcome, func() (string, []any) {
+				return "upstream failed", []any{"outcome", outcome, "upstream", target.Redacted(), "path", r.URL.Path, "err", err}
+			})
 		},
-		FlushInterval: -1, // an upstream's stream of events must not wait for a full buffer
-		ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			s.log.Warn("upstream failed", "upstream", target.Redacted(), "path", r.URL.Path, "err", err)
-			http.Error(w, "the upstream server cannot be reached", http.StatusBadGateway)
+		Switched: func(r *http.Request) {
+			slot, _ := r.Context().Value(requestSlotKey{}).(*requestSlot)
+			slot.release()
 		},
-	}, nil
+		Logger: s.log,
+	})
+	return s.upstream, nil
 }
 
 // AdminHandler is what the admin port serves: health, metrics, the API, pprof. It is for programs

@@ -4,7 +4,10 @@
 package server
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +19,7 @@ import (
 	"c100k/internal/proto"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
+	"c100k/internal/wsapp"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -43,7 +47,7 @@ var (
 )
 
 // rows are the protocols of the node.
-func (s *Server) rows() []proto.Row {
+func (s *Server) rows() ([]proto.Row, error) {
 	rows := []proto.Row{{
 		Name: rowTopics, Transport: "websocket", Paths: []string{"/ws"}, Judge: s.judgeTaken, New: s.newTopics,
 		Encoders: []broadcast.Encoder{
@@ -62,7 +66,27 @@ func (s *Server) rows() []proto.Row {
 	if s.sio != nil {
 		rows = append(rows, s.sioRow())
 	}
-	return rows
+	return s.addWebSockets(rows)
+}
+
+// addWebSockets adds the rows of the program's own WebSocket servers, which share their wire forms.
+func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
+	forms := ""
+	for _, path := range slices.Sorted(maps.Keys(s.cfg.WebSockets)) {
+		row, err := wsapp.Mount(s.cfg.WebSockets[path], wsapp.Host{
+			Path: path, Forms: forms, Origins: s.origins, LoopBase: s.loopBase(), Publish: s.publishPost,
+			Counters: func(loop int) *wsconn.Counters { return &s.loops[loop].counters },
+		})
+		if err != nil {
+			return nil, fmt.Errorf("field WebSockets: path %q: %w", path, err)
+		}
+		row.Judge = s.judgeTaken
+		rows = append(rows, row)
+		if forms == "" {
+			forms = row.Name
+		}
+	}
+	return rows, nil
 }
 
 // webSocket is the settings of all WebSocket protocols at a place.

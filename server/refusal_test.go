@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -200,5 +201,27 @@ func TestNotices(t *testing.T) {
 	}
 	if s.notices.flush(now.Add(noticeEvery)) || !strings.Contains(log.String(), "count=1") {
 		t.Errorf("%q", log.String())
+	}
+}
+
+// TestBadBodyThroughUpstream: the client is told what is wrong with its body; the application is
+// not blamed.
+func TestBadBodyThroughUpstream(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	defer app.Close()
+	s := start(t, Config{Upstream: app.URL})
+	for _, body := range []string{"zz\r\n", "3\r\nabcd\r\n", "3;a=b c\r\nabc\r\n0\r\n\r\n"} {
+		res, answer := ask(t, s, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"+body)
+		if res.StatusCode != 400 || !strings.Contains(answer, "chunk") {
+			t.Errorf("%q: %s %q", body, res.Status, answer)
+		}
+	}
+	if n := s.upstream.Answers()["unreachable"]; n != 0 {
+		t.Errorf("%d failures are the application's", n)
+	}
+	if n := s.rejected.snapshot()["bad_request"]; n != 3 {
+		t.Errorf("%d refusals are counted", n)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"c100k/internal/node"
 	"c100k/internal/proto"
 	"c100k/internal/topicws"
+	"c100k/internal/upstream"
 	"c100k/netpoll"
 	"c100k/socketio"
 )
@@ -47,6 +48,7 @@ type Server struct {
 	origins   edge.OriginRules
 	hosts     edge.HostRules
 	notices   *notices
+	upstream  *upstream.Proxy  // nil without Config.Upstream
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	others    *neighbours      // nil for a node alone
 	process   *figures.ProcessReader
@@ -131,10 +133,14 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if err != nil {
 		return err
 	}
+	rows, err := s.rows()
+	if err != nil {
+		return err
+	}
 	policy, _ := broadcast.ParsePolicy(s.cfg.SlowConsumer) // Validate has checked it
 	s.loops = make([]loop, s.cfg.Loops)
 	cfg := node.Config{
-		Rows:  append(s.rows(), more...),
+		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
 		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
 		Topics: &broadcast.Options{
@@ -333,9 +339,21 @@ func (s *Server) beginDrain() {
 	over := max(s.cfg.Drain, 0)
 	s.logLife("draining", "connections", s.node.Connections(), "over", over)
 	go func() {
-		s.node.Drain(over)
+		s.drainAll(over)
 		s.stopOnce.Do(s.stop)
 	}()
+}
+
+// drainAll ends the connections of the loops and the WebSockets of the upstream at the same time.
+func (s *Server) drainAll(over time.Duration) {
+	if s.upstream == nil {
+		s.node.Drain(over)
+		return
+	}
+	var tunnels sync.WaitGroup
+	tunnels.Go(func() { s.upstream.Drain(over, s.stopped) })
+	s.node.Drain(over)
+	tunnels.Wait()
 }
 
 // stop ends everything, in the order in which things use each other.
@@ -343,6 +361,9 @@ func (s *Server) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.node.Close()
+	if s.upstream != nil {
+		s.upstream.Close()
+	}
 	if s.crowd != nil {
 		s.crowd.closed.Store(true)
 	}

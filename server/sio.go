@@ -79,7 +79,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Closed: func(reason engineio.Reason) { count.Closed(sioReasons[reason]) },
 	})
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
-		// A WebSocket has its connection for itself; that of a poll is the proxy's to use for others.
+		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.
 		if !h.UpgradeRequested() || p.Edge.AdmitClient(l, c, h) {
 			e.Serve(l, c, h, rest)
 		}
@@ -97,7 +97,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 	}
 }
 
-// sioReasons are the ends of clients as labels of the metrics.
+// sioReasons are the reasons of Engine.IO as those of the figures.
 var sioReasons = map[engineio.Reason]netpoll.Reason{
 	engineio.ReasonTransportClose: netpoll.ReasonPeer, engineio.ReasonTransportError: netpoll.ReasonReset,
 	engineio.ReasonPingTimeout: netpoll.ReasonTimeout, engineio.ReasonParseError: netpoll.ReasonProtocol,
@@ -122,7 +122,7 @@ func sioRefusal(code topicws.Code, message string) sioAnswer {
 	return sioAnswer{Code: string(code), Message: message}
 }
 
-// place is where a socket is a member. It may be gone: then there is none.
+// place is where a socket is a member of topics; there is false if the client has left.
 func (t sioTopics) place(socket *socketio.Socket) (shard *broadcast.Shard, member uint32, form broadcast.Form, there bool) {
 	i := socket.Conn().Loop() - t.s.loopBase()
 	session := t.s.sioParts[i].Endpoint().Lookup(t.s.node.Loop(i), socket.Conn())
@@ -160,7 +160,7 @@ func (t sioTopics) subscribe(socket *socketio.Socket, args socketio.Args, ack so
 	if answer.OK {
 		answer = t.add(socket, topics)
 	}
-	_ = ack(answer) // who is gone needs none
+	_ = ack(answer) // a client that has left needs none
 }
 
 func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
@@ -192,8 +192,7 @@ func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 	return sioAnswer{OK: true}
 }
 
-// unsubscribe takes topics away; one that the client has not subscribed to is already as it should
-// be.
+// unsubscribe takes topics away. A topic that the client has not subscribed to is no error.
 func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 	topics, answer := t.topics(args)
 	if shard, member, _, there := t.place(socket); there {

@@ -1,4 +1,5 @@
-// Bad input from raw clients: each ends its own connection in the right way, or gets a plain no, and nothing else happens.
+// Bad input from raw clients: each ends its own connection in the right way, or gets a plain no,
+// and nothing else happens.
 
 package socketio
 
@@ -280,7 +281,8 @@ func TestConnectTimeout(t *testing.T) {
 	}
 }
 
-// Who begins a packet and does not send its attachments is let go of; who does stays, also if the packets never end.
+// Who begins a packet and does not send its attachments is let go of; who does stays, also if the
+// packets never end.
 func TestAssemblyTimeout(t *testing.T) {
 	const timeout = 50 * time.Millisecond
 	io := New(Options{Loops: 1, assemblyTimeout: timeout})
@@ -300,7 +302,8 @@ func TestAssemblyTimeout(t *testing.T) {
 	}
 }
 
-// Messages of megabytes of separators over polling end the session, and cost no more than their own length.
+// Messages of megabytes of separators over polling end the session, and cost no more than their own
+// length.
 func TestPollingGarbage(t *testing.T) {
 	url := mount(t, New(Options{Loops: 1}))
 	r, err := http.Get(url + "/socket.io/?EIO=4&transport=polling")
@@ -351,8 +354,8 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// What an idle client owns, beside the 48 bytes of its connection's record, its seat and its subscription (20), and what it is in
-// engineio: together it must stay below 600.
+// What an idle client owns, beside the 48 bytes of its connection's record, its seat and its
+// subscription (20), and what it is in engineio: together it must stay below 600.
 func TestIdleClientIsSmall(t *testing.T) {
 	const record, seat, id = 48, 20, 24
 	own := int(unsafe.Sizeof(client{}) + unsafe.Sizeof(Socket{}) + unsafe.Sizeof(facts{}) + unsafe.Sizeof(engineio.Session{}))

@@ -20,7 +20,7 @@ func (s *Socket) expectAck(id uint64, w waiting) error {
 	if s.state != socketConnected {
 		return ErrDisconnected
 	}
-	own := s.belong()
+	own := s.ownState()
 	switch {
 	case len(own.acks) >= AcksPerSocketMax:
 		return ErrAcks

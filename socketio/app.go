@@ -24,7 +24,7 @@ func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
 		a.watch.Opened()
 	}
 	a.joining.add(l.Now()+a.server.opt.ConnectTimeout, c.session)
-	a.wind(l)
+	a.armAlarm(l)
 	if s.Version() == 3 {
 		a.connect(l, s, c, []byte(rootNamespace), nil)
 	}

@@ -9,8 +9,9 @@ import (
 	"reflect"
 )
 
-// Args are the arguments of an event, or of an acknowledgement, as a client sent them: JSON and binary. A handler whose parameter they are
-// may use them during its call; Clone makes a copy that it can keep. The zero value has no arguments.
+// Args are the arguments of an event, or of an acknowledgement, as a client sent them: JSON and
+// binary. A handler whose parameter they are may use them during its call; Clone makes a copy that
+// it can keep. The zero value has no arguments.
 type Args struct {
 	raw         []json.RawMessage
 	attachments [][]byte
@@ -24,8 +25,8 @@ func (a Args) Clone() Args {
 	return Args{raw: cloneArgs(a.raw), attachments: a.attachments} // attachments are owned already
 }
 
-// JSON is argument i, counted from 0, as JSON text; what was binary in it stands there as a base64 string. It is nil if there is no such
-// argument.
+// JSON is argument i, counted from 0, as JSON text; what was binary in it stands there as a base64
+// string. It is nil if there is no such argument.
 func (a Args) JSON(i int) json.RawMessage {
 	if i >= len(a.raw) {
 		return nil
@@ -48,8 +49,9 @@ func (a Args) Bytes(i int) (data []byte, ok bool) {
 	return a.attachments[found[0].num], true
 }
 
-// Decode puts argument i into what v points at, as encoding/json does. []byte gets what was binary, alone or in a struct; in an any, it is
-// []byte too. An argument that is not there leaves *v as it is.
+// Decode puts argument i into what v points at, as encoding/json does. []byte gets what was binary,
+// alone or in a struct; in an any, it is []byte too. An argument that is not there leaves *v as it
+// is.
 func (a Args) Decode(i int, v any) error {
 	p := reflect.ValueOf(v)
 	if p.Kind() != reflect.Pointer || p.IsNil() {
@@ -63,6 +65,10 @@ var (
 	rawType   = reflect.TypeFor[json.RawMessage]()
 	anyType   = reflect.TypeFor[any]()
 	textType  = reflect.TypeFor[string]()
+
+	// The types in which what was binary is a []byte, as in an any.
+	objectType = reflect.TypeFor[map[string]any]()
+	listType   = reflect.TypeFor[[]any]()
 )
 
 // text is argument i as encoding/json would put it into a string; "" if it is not there.
@@ -70,7 +76,8 @@ func (a Args) text(i int) (text string, err error) {
 	if i >= len(a.raw) {
 		return "", nil
 	}
-	// What is a string without escapes, and a packet is known to be valid JSON in UTF-8, need not be looked at again.
+	// What is a string without escapes, and a packet is known to be valid JSON in UTF-8, need not be
+	// looked at again.
 	if raw := a.raw[i]; raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), nil
 	}
@@ -104,6 +111,13 @@ func (a Args) decode(i int, v reflect.Value) error {
 			v.Set(reflect.ValueOf(tree))
 		}
 		return err
+	case objectType, listType:
+		if len(a.attachments) > 0 {
+			if tree, err := a.tree(i); err == nil && reflect.TypeOf(tree) == v.Type() {
+				v.Set(reflect.ValueOf(tree))
+				return nil
+			}
+		}
 	}
 	return json.Unmarshal(a.JSON(i), v.Addr().Interface())
 }

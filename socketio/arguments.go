@@ -19,22 +19,25 @@ import (
 
 // Errors of Emit and its relatives, beside those of encoding/json.
 var (
-	// ErrEventName: the name is one of those that mean something else (connect, connect_error, disconnect, disconnecting, newListener,
-	// removeListener), or is longer than EventBytesMax.
+	// ErrEventName: the name is one of those that mean something else (connect, connect_error,
+	// disconnect, disconnecting, newListener, removeListener), or is longer than EventBytesMax.
 	ErrEventName = errors.New("socketio: an event cannot have this name")
-	// ErrAttachments: the arguments have more than AttachmentsMax pieces of binary, which no client would take.
+	// ErrAttachments: the arguments have more than AttachmentsMax pieces of binary, which no client
+	// would take.
 	ErrAttachments = errors.New("socketio: too many binary attachments in one packet")
 	// ErrRaw: a json.RawMessage is not valid JSON.
 	ErrRaw = errors.New("socketio: a json.RawMessage is not JSON")
 )
 
-// Binary is a []byte that is sent as binary wherever it stands in an argument. A []byte that is an argument itself, or lies in a []any or
-// a map[string]any, is sent as binary too; one in a field of a struct is not, for encoding/json makes base64 of it: give that field this
-// type.
+// Binary is a []byte that is sent as binary wherever it stands in an argument. A []byte that is an
+// argument itself, or lies in a []any, [][]byte, map[string]any or map[string][]byte, is sent as
+// binary too; one in a field of a struct is not, for encoding/json makes base64 of it: give that
+// field this type.
 type Binary []byte
 
-// binaryMark begins what a Binary looks like in JSON until its attachment is taken out. It has a part that nobody can know, so that no
-// value of a program's, or of a client's in it, is taken for one.
+// binaryMark begins what a Binary looks like in JSON until its attachment is taken out. It has a
+// part that nobody can know, so that no value of a program's, or of a client's in it, is taken for
+// one.
 var binaryMark = []byte(`{"_binary":"` + rand.Text() + `","data":"`)
 
 // binaryEnd ends it.
@@ -68,7 +71,8 @@ func encodeEvent(event string, args []any) (v values, err error) {
 	return v, nil
 }
 
-// encodeAck makes the packet of an acknowledgement. One without attachments, as nearly all are, is written once, where it is to stay.
+// encodeAck makes the packet of an acknowledgement. One without attachments, as nearly all are, is
+// written once, where it is to stay.
 func encodeAck(parser Parser, namespace string, id uint64, args []any) (outgoing, error) {
 	k := packet{kind: typeAck, namespace: []byte(namespace), hasID: true, id: id}
 	v := values{json: appendPacket(make([]byte, 0, len(namespace)+packetHeadBytes+roughSize(args)), &k)}
@@ -84,7 +88,8 @@ func encodeAck(parser Parser, namespace string, id uint64, args []any) (outgoing
 	return *newOutgoing(parser, &k, v.attachments, flags{}), nil
 }
 
-// roughSize is about how many bytes the arguments become, brackets included: right for plain text, and a guess for what only encoding tells.
+// roughSize is about how many bytes the arguments become, brackets included: right for plain text,
+// and a guess for what only encoding tells.
 func roughSize(args []any) int {
 	n := len("[]")
 	for _, arg := range args {
@@ -100,7 +105,8 @@ func roughSize(args []any) int {
 	return n
 }
 
-// rest appends the arguments behind as many elements, each behind a comma if it is not the first, and the closing bracket.
+// rest appends the arguments behind as many elements, each behind a comma if it is not the first,
+// and the closing bracket.
 func (v *values) rest(elements int, args []any) error {
 	for i, arg := range args {
 		if elements+i > 0 {
@@ -163,7 +169,8 @@ func (v *values) attach(data []byte) {
 	v.attachments = append(v.attachments, data)
 }
 
-// marshal appends what encoding/json makes of arg, as JSON.stringify would: without escapes for HTML.
+// marshal appends what encoding/json makes of arg, as JSON.stringify would: without escapes for
+// HTML.
 func (v *values) marshal(arg any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -192,7 +199,8 @@ func (v *values) takeBinary(p []byte) error {
 	}
 }
 
-// withBinary returns tree with each []byte in it a Binary, as far as it consists of []any and map[string]any. What has none is not copied.
+// withBinary returns tree with each []byte in it a Binary, as far as it consists of []any and
+// map[string]any. What has none is not copied.
 func withBinary(tree any) any {
 	if !hasBinary(tree) {
 		return tree
@@ -200,6 +208,18 @@ func withBinary(tree any) any {
 	switch t := tree.(type) {
 	case []byte:
 		return Binary(t)
+	case [][]byte:
+		list := make([]Binary, len(t))
+		for i, data := range t {
+			list[i] = Binary(data)
+		}
+		return list
+	case map[string][]byte:
+		object := make(map[string]Binary, len(t))
+		for name, data := range t {
+			object[name] = Binary(data)
+		}
+		return object
 	case []any:
 		copied := make([]any, len(t))
 		for i, v := range t {
@@ -220,6 +240,10 @@ func hasBinary(tree any) bool {
 	switch t := tree.(type) {
 	case []byte:
 		return true
+	case [][]byte:
+		return len(t) > 0
+	case map[string][]byte:
+		return len(t) > 0
 	case []any:
 		return slices.ContainsFunc(t, hasBinary)
 	case map[string]any:

@@ -10,8 +10,9 @@ import (
 	"c100k/netpoll"
 )
 
-// assembly is a packet with attachments of which some have not arrived. What it keeps is bounded: the text by the transport's limit of
-// a message, and all attachments together by the same; in time by assemblyTimeoutDefault.
+// assembly is a packet with attachments of which some have not arrived. What it keeps is bounded:
+// the text by the transport's limit of a message, and all attachments together by the same; in time
+// by assemblyTimeoutDefault.
 type assembly struct {
 	packet      packet // its slices are of text
 	text        []byte
@@ -27,7 +28,8 @@ func newAssembly(text []byte, now time.Duration) *assembly {
 	return a
 }
 
-// add takes an attachment, which is copied, and tells whether it was the last. It is a fault if all of them are more than bytesMax.
+// add takes an attachment, which is copied, and tells whether it was the last. It is a fault if all
+// of them are more than bytesMax.
 func (a *assembly) add(p []byte, bytesMax int) (complete bool, bad fault) {
 	if a.bytes += len(p); a.bytes > bytesMax {
 		return false, faultBytes
@@ -42,12 +44,13 @@ func (r *Reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 	if !c.assembling {
 		c.assembling = true
 		r.assembling.add(l.Now()+r.server.opt.assemblyTimeout, c.session)
-		r.wind(l)
+		r.armAlarm(l)
 	}
 }
 
-// overdue looks at a client that has begun a packet with attachments some time ago, and ends it if they have not come. It is looked at
-// again, and not once for each packet, as long as it sends more of those.
+// overdue looks at a client that has begun a packet with attachments some time ago, and ends it if
+// they have not come. It is looked at again, and not once for each packet, as long as it sends more
+// of those.
 func (r *Reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
 	s := r.engine.Lookup(l, id)
 	if s == nil {
@@ -64,8 +67,8 @@ func (r *Reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
 	}
 }
 
-// checkPlaceholders tells whether every placeholder of the arguments names an attachment that there is. In a packet without attachments
-// nothing is a placeholder.
+// checkPlaceholders tells whether every placeholder of the arguments names an attachment that there
+// is. In a packet without attachments nothing is a placeholder.
 func checkPlaceholders(args []json.RawMessage, attachments int) fault {
 	if attachments == 0 {
 		return ""

@@ -22,7 +22,8 @@ var scripts = map[string]bool{
 	"socket.io.js": true, "socket.io.min.js": true, "socket.io.esm.min.js": true, "socket.io.msgpack.min.js": true,
 }
 
-// ServeClient answers a request for one of the client's scripts, and returns false, having done nothing, if there is none of that name.
+// ServeClient answers a request for one of the client's scripts, and returns false, having done
+// nothing, if there is none of that name.
 func ServeClient(w http.ResponseWriter, r *http.Request, name string) bool {
 	if !scripts[name] {
 		return false

@@ -33,7 +33,8 @@ func (c *client) socket(namespace []byte) *Socket {
 	return c.others[string(namespace)]
 }
 
-// knew tells whether the client was in a namespace of that name before: what it sent before it heard of its end may still arrive.
+// knew tells whether the client was in a namespace of that name before: what it sent before it
+// heard of its end may still arrive.
 func (c *client) knew(namespace []byte) bool {
 	_, known := c.others[string(namespace)]
 	return known

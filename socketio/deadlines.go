@@ -1,4 +1,5 @@
-// Deadlines of one loop: of acknowledgements, of clients that have not joined a namespace, of attachments. Loop only.
+// Deadlines of one loop: of acknowledgements, of clients that have not joined a namespace, of
+// attachments. Loop only.
 
 package socketio
 
@@ -16,7 +17,8 @@ type deadline struct {
 	ackID  uint64
 }
 
-// deadlines is a heap, the next one first. One whose acknowledgement has come stays until it is due, and then finds nothing.
+// deadlines is a heap, the next one first. One whose acknowledgement has come stays until it is
+// due, and then finds nothing.
 type deadlines struct{ heap deadlineHeap }
 
 type deadlineHeap []deadline
@@ -57,8 +59,8 @@ func (d *deadlines) due(now time.Duration) (deadline, bool) {
 	return heap.Pop(&d.heap).(deadline), true
 }
 
-// timeouts is a queue of clients, each with the time until which it has to do something. All are given the same time for it, so the queue
-// is in order. One that has done it stays until then.
+// timeouts is a queue of clients, each with the time until which it has to do something. All are
+// given the same time for it, so the queue is in order. One that has done it stays until then.
 type timeouts struct {
 	queue []timeout
 	head  int

@@ -4,8 +4,9 @@ package socketio
 
 import "errors"
 
-// Dynamic is a rule by which namespaces are made when a client asks for one. What is registered with it holds for all of them, before what
-// is registered with each. All methods may be called on any goroutine.
+// Dynamic is a rule by which namespaces are made when a client asks for one. What is registered
+// with it holds for all of them, before what is registered with each. All methods may be called on
+// any goroutine.
 type Dynamic struct {
 	server *Server
 	match  func(h *Handshake) bool

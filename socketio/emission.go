@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Emission sends an event to one socket in a way that Socket.Volatile and its like have chosen. Its methods return new ones, so that they
-// can be chained: s.Timeout(time.Second).Emit(…). Any goroutine.
+// Emission sends an event to one socket in a way that Socket.Volatile and its like have chosen. Its
+// methods return new ones, so that they can be chained: s.Timeout(time.Second).Emit(…). Any
+// goroutine.
 type Emission struct {
 	socket *Socket
 	flags
@@ -61,8 +62,9 @@ func splitAck(args []any) (rest []any, fn any) {
 	return args, nil
 }
 
-// EmitWithAck sends an event and waits for its acknowledgement, until ctx ends, the Timeout is over (ErrTimeout), or the client is gone
-// (ErrDisconnected). It blocks: never call it on an event loop, which is where handlers run.
+// EmitWithAck sends an event and waits for its acknowledgement, until ctx ends, the Timeout is over
+// (ErrTimeout), or the client is gone (ErrDisconnected). It blocks: never call it on an event loop,
+// which is where handlers run.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Emission{socket: s}.EmitWithAck(ctx, event, args...)
 }
@@ -122,6 +124,12 @@ func (e Emission) emit(event string, args []any, id *uint64) error {
 		k.hasID, k.id = true, *id
 	}
 	log := s.nsp.log
+	if log != nil && id == nil && e.volatile && endsInString(v.json) {
+		return log.mark(func(offset string) error {
+			k.payload = withOffset(v.json, offset)
+			return s.reactor.do(order{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)})
+		})
+	}
 	if log == nil || id != nil || e.volatile {
 		k.payload = v.json
 		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)

@@ -8,7 +8,8 @@ import (
 	"c100k/internal/jsontext"
 )
 
-// appendPacket appends a packet with its payload, which may be empty. Attachments make a binary packet of an event or acknowledgement.
+// appendPacket appends a packet with its payload, which may be empty. Attachments make a binary
+// packet of an event or acknowledgement.
 func appendPacket(dst []byte, k *packet) []byte {
 	kind := k.kind
 	if k.attachments > 0 {
@@ -45,7 +46,8 @@ func appendRefusal(dst []byte, message string, data []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendRefusalV4 is appendRefusal for protocol 4, whose ERROR packets carry the data, or else the message as a string.
+// appendRefusalV4 is appendRefusal for protocol 4, whose ERROR packets carry the data, or else the
+// message as a string.
 func appendRefusalV4(dst []byte, message string, data []byte) []byte {
 	if data != nil {
 		return append(dst, data...)

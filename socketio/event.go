@@ -8,7 +8,8 @@ import (
 	"c100k/internal/jsontext"
 )
 
-// reservedEvents are names that mean something between client and server, or inside of either, and that no event may have.
+// reservedEvents are names that mean something between client and server, or inside of either, and
+// that no event may have.
 var reservedEvents = map[string]bool{
 	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
 }
@@ -40,8 +41,8 @@ func splitArray(dst []json.RawMessage, p []byte) ([]json.RawMessage, fault) {
 	}
 }
 
-// eventName reads an event's name, the first element of its payload: a string that is not reserved, or a number, which stands for its
-// text. The result may be a slice of raw, which is overwritten.
+// eventName reads an event's name, the first element of its payload: a string that is not reserved,
+// or a number, which stands for its text. The result may be a slice of raw, which is overwritten.
 func eventName(raw []byte) ([]byte, fault) {
 	switch {
 	case raw[0] == '"':
@@ -62,7 +63,8 @@ func eventName(raw []byte) ([]byte, fault) {
 	return nil, faultEvent
 }
 
-// splitEvent takes an event apart, with the elements in dst, which is empty. p is overwritten, and what is returned are slices of it.
+// splitEvent takes an event apart, with the elements in dst, which is empty. p is overwritten, and
+// what is returned are slices of it.
 func splitEvent(dst []json.RawMessage, p []byte) (name []byte, args []json.RawMessage, bad fault) {
 	args, bad = splitArray(dst, p)
 	switch {

@@ -21,7 +21,7 @@ func (s *Socket) Once(event string, fn any) { s.listen(newListener(event, fn, tr
 
 func (s *Socket) listen(l listener) {
 	s.mu.Lock()
-	own := s.belong()
+	own := s.ownState()
 	if own.handlers == nil {
 		own.handlers = make([]listener, 0, 2) // most sockets have few, and there are many sockets
 	}
@@ -32,7 +32,7 @@ func (s *Socket) listen(l listener) {
 // Off removes the handlers of an event.
 func (s *Socket) Off(event string) {
 	s.mu.Lock()
-	own := s.belong()
+	own := s.ownState()
 	own.handlers = slices.DeleteFunc(own.handlers, func(l listener) bool { return l.event == event })
 	s.mu.Unlock()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"c100k/socketio"
@@ -66,9 +67,12 @@ func ExampleSocket_On() {
 		s.On("anything", func(args socketio.Args, ack socketio.Ack) { ack(args.Len()) })
 		s.OnError(func(err error) { s.Emit("wrong", err.Error()) }) // arguments that do not fit
 	})
-	defer func() { fmt.Println(recover()) }()
+	defer func() {
+		why, _, _ := strings.Cut(fmt.Sprint(recover()), ";")
+		fmt.Println(why)
+	}()
 	new(socketio.Socket).On("bad", func(chan int) {})
-	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a chan int; want a string, number, bool, struct, map, slice, []byte, json.RawMessage, any, or a pointer to one
+	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a chan int
 }
 
 func ExampleTarget_EmitWithAck() {

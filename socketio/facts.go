@@ -10,8 +10,9 @@ import (
 	"c100k/internal/engineio"
 )
 
-// facts are what is kept of the request that opened a connection, for as long as that lives. An idle client is to cost little: 48 bytes, for
-// what is the same for many clients is kept once for all of them.
+// facts are what is kept of the request that opened a connection, for as long as that lives. An
+// idle client is to cost little: 48 bytes, for what is the same for many clients is kept once for
+// all of them.
 type facts struct {
 	common  unique.Handle[likeness]
 	own     string   // header lines that tell one client from the next
@@ -41,8 +42,8 @@ var ownFields = map[string]bool{
 // droppedFields are of the transport, and nobody asks for them.
 var droppedFields = map[string]bool{"sec-websocket-key": true, "connection": true, "upgrade": true, "content-length": true}
 
-// registrar makes facts. It remembers the last ones, for most clients are like the one before: then nothing is allocated but what is kept.
-// Loop only.
+// registrar makes facts. It remembers the last ones, for most clients are like the one before: then
+// nothing is allocated but what is kept. Loop only.
 type registrar struct {
 	last   likeness
 	handle unique.Handle[likeness] // of last
@@ -89,7 +90,8 @@ func (g *registrar) field(name, value []byte) {
 	*lines = append(append(*lines, value...), '\n')
 }
 
-// withoutCacheBuster takes the parameter t out of a request's target, which is there to be different each time.
+// withoutCacheBuster takes the parameter t out of a request's target, which is there to be
+// different each time.
 func withoutCacheBuster(target string) string {
 	path, query, _ := strings.Cut(target, "?")
 	if !strings.HasPrefix(query, "t=") && !strings.Contains(query, "&t=") {

@@ -1,4 +1,5 @@
-// Handlers of events: any function whose parameters can be made of JSON, looked at once when it is registered.
+// Handlers of events: any function whose parameters can be made of JSON, looked at once when it is
+// registered.
 
 package socketio
 
@@ -9,8 +10,9 @@ import (
 	"sync"
 )
 
-// Ack answers an event that a client wants acknowledged. It may be called on any goroutine, once; further calls do nothing, nor does it if
-// the client wants no acknowledgement. The error is that of Socket.Emit.
+// Ack answers an event that a client wants acknowledged. It may be called on any goroutine, once;
+// further calls do nothing, nor does it if the client wants no acknowledgement. The error is that
+// of Socket.Emit.
 type Ack func(args ...any) error
 
 var (
@@ -35,7 +37,8 @@ type signature struct {
 	ack      reflect.Type   // type of the acknowledgement function, or nil
 }
 
-// signatures holds what has been looked at, by type: there are as many as kinds of handlers in a program.
+// signatures holds what has been looked at, by type: there are as many as kinds of handlers in a
+// program.
 var signatures sync.Map // reflect.Type to *signature
 
 // handler is a function with what it takes.
@@ -44,7 +47,8 @@ type handler struct {
 	sig *signature
 }
 
-// newHandler looks at a function. It panics with a text that begins with what if no handler can have its type.
+// newHandler looks at a function. It panics with a text that begins with what if no handler can
+// have its type.
 func newHandler(what string, fn any) handler {
 	t := reflect.TypeOf(fn)
 	if known, ok := signatures.Load(t); ok {
@@ -117,7 +121,8 @@ func readParam(t reflect.Type) string {
 	return ""
 }
 
-// decodable tells whether encoding/json has a chance with a t. It looks at the outermost type: what lies in fields shows when it is used.
+// decodable tells whether encoding/json has a chance with a t. It looks at the outermost type: what
+// lies in fields shows when it is used.
 func decodable(t reflect.Type) bool {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
 		return true
@@ -150,8 +155,9 @@ func readAck(t reflect.Type) string {
 	return ""
 }
 
-// call calls the function: s for its *Socket, failure for its error, ack for its acknowledgement function. An error says which argument
-// does not fit; the function was then not called. The kinds of handlers that programs have most of do not go through reflection.
+// call calls the function: s for its *Socket, failure for its error, ack for its acknowledgement
+// function. An error says which argument does not fit; the function was then not called. The kinds
+// of handlers that programs have most of do not go through reflection.
 func (h handler) call(s *Socket, failure error, args Args, ack Ack) error {
 	switch f := h.fn.(type) {
 	case func():

@@ -46,6 +46,11 @@ func TestHandlers(t *testing.T) {
 		{fn: func(s *Socket, text string) { note(s == nil, text) }, args: `["x"]`, want: "true x"},
 		{fn: func(b []byte) { note(b) }, args: `[{"_placeholder":true,"num":0}]`, want: "[7 8]"},
 		{fn: func(v any) { note(v) }, args: `[{"a":[{"_placeholder":true,"num":0}]}]`, want: "map[a:[[7 8]]]"},
+		{fn: func(m map[string]any) { note(m) }, args: `[{"a":{"_placeholder":true,"num":0}}]`, want: "map[a:[7 8]]"},
+		{fn: func(l []any) { note(l) }, args: `[["x",{"_placeholder":true,"num":0}]]`, want: "[x [7 8]]"},
+		{fn: func(m map[string]any) { note(m) }, args: `[{"a":"x"}]`, want: "map[a:x]"},
+		{fn: func(m map[string]any) { note(m == nil) }, args: `[null]`, want: "true"},
+		{fn: func(m map[string]any) { note(m) }, args: `[[{"_placeholder":true,"num":0}]]`, bad: "argument 1: "},
 		{fn: func(p struct{ A []byte }) { note(p.A) }, args: `[{"a":{"_placeholder":true,"num":0}}]`, want: "[7 8]"},
 		{fn: func(s string) { note(s) }, args: `[1]`, bad: "argument 1: "},
 		{fn: func(s string, _ func(string)) { note(s) }, args: `[1]`, bad: "argument 1: "},
@@ -140,6 +145,9 @@ func TestEncodeArguments(t *testing.T) {
 		{[]any{"bad \xff"}, "[\"e\",\"bad \ufffd\"]", 0},
 		{[]any{json.RawMessage(`{"a": 1}`)}, `["e",{"a": 1}]`, 0},
 		{[]any{[]byte{1}}, `["e",{"_placeholder":true,"num":0}]`, 1},
+		{[]any{[][]byte{{1}, {2}}}, `["e",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]]`, 2},
+		{[]any{map[string][]byte{"b": {1}}}, `["e",{"b":{"_placeholder":true,"num":0}}]`, 1},
+		{[]any{[]any{map[string][]byte{"b": {1}}}}, `["e",[{"b":{"_placeholder":true,"num":0}}]]`, 1},
 		{[]any{[]any{[]byte{1}, map[string]any{"b": []byte{2}}}, face{"x", Binary{3}}}, `["e",[{"_placeholder":true,"num":0},{"b":{"_placeholder":true,"num":1}}],{"name":"x","data":{"_placeholder":true,"num":2}}]`, 3},
 	} {
 		v, err := encodeEvent("e", tt.args)

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Handshake is a client that wants to join a namespace, as a middleware sees it, and as Socket.Handshake tells it later.
+// Handshake is a client that wants to join a namespace, as a middleware sees it, and as
+// Socket.Handshake tells it later.
 type Handshake struct {
 	facts     *facts
 	namespace string
@@ -25,7 +26,8 @@ func (h *Handshake) Namespace() string { return h.namespace }
 // ID is what Socket.ID will be.
 func (h *Handshake) ID() string { return h.id }
 
-// Auth is what the client sent along, a JSON object, nil if nothing. Clients of protocol 4 send strings only, as a query.
+// Auth is what the client sent along, a JSON object, nil if nothing. Clients of protocol 4 send
+// strings only, as a query.
 func (h *Handshake) Auth() json.RawMessage { return h.auth }
 
 // DecodeAuth puts Auth into what v points at, as encoding/json does; nothing was sent is no error.
@@ -39,8 +41,8 @@ func (h *Handshake) DecodeAuth(v any) error {
 // SetData sets what Socket.Data will be.
 func (h *Handshake) SetData(v any) { h.data = v }
 
-// Header is the value of the first header field of that name, "" if there is none. Fields of the transport itself (Connection, Upgrade,
-// Sec-WebSocket-Key) are not kept.
+// Header is the value of the first header field of that name, "" if there is none. Fields of the
+// transport itself (Connection, Upgrade, Sec-WebSocket-Key) are not kept.
 func (h *Handshake) Header(name string) (value string) {
 	name = strings.ToLower(name)
 	h.EachHeader(func(n, v string) bool {
@@ -86,7 +88,8 @@ func (h *Handshake) Secure() bool { return h.facts.common.Value().flags&factSecu
 // CrossOrigin tells whether a browser said that a page asks.
 func (h *Handshake) CrossOrigin() bool { return h.facts.common.Value().flags&factCrossOrigin != 0 }
 
-// queryAuth makes the auth of a client of protocol 4 from the query of its namespace: an object of strings. nil for none.
+// queryAuth makes the auth of a client of protocol 4 from the query of its namespace: an object of
+// strings. nil for none.
 func queryAuth(query []byte) json.RawMessage {
 	values, err := url.ParseQuery(string(query))
 	if err != nil || len(values) == 0 {

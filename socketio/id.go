@@ -10,8 +10,8 @@ import (
 	"c100k/netpoll"
 )
 
-// idBytes is the length of an id before it is text: eight bytes of the connection's ID and seven at random, which make it another one for
-// each namespace, connection and process.
+// idBytes is the length of an id before it is text: eight bytes of the connection's ID and seven at
+// random, which make it another one for each namespace, connection and process.
 const idBytes = 15
 
 // newID makes an id for a socket of a connection.

@@ -18,8 +18,8 @@ var ownEvents = map[string]string{
 	"removeListener": "nothing",
 }
 
-// newListener panics where the program has made a mistake that shows at once: the name of an event that no client can send, or a function
-// that cannot be a handler.
+// newListener panics where the program has made a mistake that shows at once: the name of an event
+// that no client can send, or a function that cannot be a handler.
 func newListener(event string, fn any, once bool) listener {
 	if method, own := ownEvents[event]; own {
 		panic(fmt.Sprintf("socketio: no client can send an event %q; what is for it is %s", event, method))

@@ -1,5 +1,6 @@
-// The parser of npm socket.io-msgpack-parser: a packet is one MessagePack map. Between it and everything else stands the same form that the
-// other parser has: JSON, with placeholders for what is binary. Pure; any goroutine.
+// The parser of npm socket.io-msgpack-parser: a packet is one MessagePack map. Between it and
+// everything else stands the same form that the other parser has: JSON, with placeholders for what
+// is binary. Pure; any goroutine.
 
 package socketio
 
@@ -135,10 +136,12 @@ func (r *msgpackReader) value(p []byte, depth int) (rest []byte, bad fault) {
 	return p, ""
 }
 
-// undefined is JavaScript's, as version 2 of npm notepack.io writes it, which the client's parser has.
+// undefined is JavaScript's, as version 2 of npm notepack.io writes it, which the client's parser
+// has.
 var undefined = []byte{0xd4, 0, 0}
 
-// extension reads what notepack.io 2 writes for undefined and for a Date: extensions of type 0, of one and of eight bytes.
+// extension reads what notepack.io 2 writes for undefined and for a Date: extensions of type 0, of
+// one and of eight bytes.
 func (r *msgpackReader) extension(p []byte) (rest []byte, bad fault) {
 	if rest, is := bytes.CutPrefix(p, undefined); is {
 		r.json = append(r.json, "null"...) // as JSON.stringify does in an array
@@ -235,7 +238,8 @@ func appendMsgpack(dst []byte, k *packet, attachments [][]byte) []byte {
 	return msgp.AppendStringFromBytes(msgp.AppendString(dst, "nsp"), k.namespace)
 }
 
-// appendJSON appends the valid JSON value at p[i] and returns where it ends. Placeholders become the attachments that they stand for.
+// appendJSON appends the valid JSON value at p[i] and returns where it ends. Placeholders become
+// the attachments that they stand for.
 func appendJSON(dst, p []byte, i int, attachments [][]byte) (out []byte, end int) {
 	end, _ = jsontext.SkipValue(p, i, 0)
 	switch p[i] {

@@ -81,7 +81,8 @@ func TestMsgpackThereAndBack(t *testing.T) {
 	}
 }
 
-// FuzzMsgpack holds that what is read is a packet by all rules of the other parser, and can be written again.
+// FuzzMsgpack holds that what is read is a packet by all rules of the other parser, and can be
+// written again.
 func FuzzMsgpack(f *testing.F) {
 	for _, s := range []string{
 		"83a47479706500a464617461d40000a36e7370a12f",

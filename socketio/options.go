@@ -24,10 +24,12 @@ type Request = engineio.Request
 // CORS is what answers to pages of other origins say, beside that they are allowed.
 type CORS = engineio.CORS
 
-// Options configure a Server. The zero value is a working server, and the zero value of a field its default. Fields that belong to the
-// transport (heartbeat, sizes, origins) are for a server that is mounted by Handler; inside a node the node's own settings hold.
+// Options configure a Server. The zero value is a working server, and the zero value of a field its
+// default. Fields that belong to the transport (heartbeat, sizes, origins) are for a server that is
+// mounted by Handler; inside a node the node's own settings hold.
 type Options struct {
-	// Path is where a server that is mounted by Handler answers, with a slash at its end. Default "/socket.io/".
+	// Path is where a server that is mounted by Handler answers, with a slash at its end. Default
+	// "/socket.io/".
 	Path string
 
 	// Parser is how packets are written. Default ParserJSON.
@@ -39,25 +41,27 @@ type Options struct {
 	// ConnectTimeout is how long a client may be connected without joining a namespace. Default 45 s.
 	ConnectTimeout time.Duration
 
-	// Recovery keeps what clients miss while they are away for a short time. Nil: off, as with Node's server.
+	// Recovery keeps what clients miss while they are away for a short time. Nil: off, as with Node's
+	// server.
 	Recovery *Recovery
 
-	// CleanupEmptyNamespaces removes a namespace that a Dynamic has made when its last socket has left. Default false.
+	// CleanupEmptyNamespaces removes a namespace that a Dynamic has made when its last socket has
+	// left. Default false.
 	CleanupEmptyNamespaces bool
 
-	// NamespacesMax bounds the namespaces of the server, those that clients make of dynamic ones included; beyond it clients are refused.
-	// Default 10,000.
+	// NamespacesMax bounds the namespaces of the server, those that clients make of dynamic ones
+	// included; beyond it clients are refused. Default 10,000.
 	NamespacesMax int
 
 	// NoClient does not serve the client's script below Path. Default false: it is served.
 	NoClient bool
 
-	// Use judges each HTTP request of a client, polls and upgrades included; an error refuses it with 400 and its text is not told. It
-	// runs on the event loop. Default none.
+	// Use judges each HTTP request of a client, polls and upgrades included; an error refuses it with
+	// 400 and its text is not told. It runs on the event loop. Default none.
 	Use func(r *Request) error
 
-	// AllowRequest judges each request that begins a connection; an error refuses it with 403 and the error's text. It runs on the event
-	// loop. Default none.
+	// AllowRequest judges each request that begins a connection; an error refuses it with 403 and the
+	// error's text. It runs on the event loop. Default none.
 	AllowRequest func(r *Request) error
 
 	// Logger gets what goes wrong in handlers. Nil: nothing is logged.
@@ -69,10 +73,12 @@ type Options struct {
 	// UpgradeTimeout is how long the way from polling to WebSocket may take. Default 10 s.
 	UpgradeTimeout time.Duration
 
-	// MaxPayload bounds a message, and the body of a POST, in bytes; clients are told. Default 1,000,000.
+	// MaxPayload bounds a message, and the body of a POST, in bytes; clients are told. Default
+	// 1,000,000.
 	MaxPayload int
 
-	// Outbox bounds what a client may lag behind, in bytes; beyond it the connection is closed. Default 1 MiB.
+	// Outbox bounds what a client may lag behind, in bytes; beyond it the connection is closed.
+	// Default 1 MiB.
 	Outbox int
 
 	// NoPolling, NoWebSocket and NoUpgrades turn a transport off, or the way from one to the other.
@@ -81,8 +87,9 @@ type Options struct {
 	// Compress lets WebSocket clients negotiate permessage-deflate. Default false.
 	Compress bool
 
-	// Origins are the pages that may connect, by either transport: "https://example.com", "*.example.com", "same-host", "*" for all.
-	// Default: only those of the host that the request was sent to.
+	// Origins are the pages that may connect, by either transport: "https://example.com",
+	// "*.example.com", "same-host", "*" for all. Default: only those of the host that the request was
+	// sent to.
 	Origins []string
 
 	// CORS is what answers to pages of allowed other origins say beside that.
@@ -91,31 +98,35 @@ type Options struct {
 	// Cookie is the name of a cookie with the connection's id, for load balancers. Default none.
 	Cookie string
 
-	// Loops is how many event loops a server that is mounted by Handler runs. Default: the cores (GOMAXPROCS).
+	// Loops is how many event loops a server that is mounted by Handler runs. Default: the cores
+	// (GOMAXPROCS).
 	Loops int
 
-	// MaxConns bounds the connections of a server that is mounted by Handler; beyond it new ones get 503. Default 10,000.
+	// MaxConns bounds the connections of a server that is mounted by Handler; beyond it new ones get 503.
+	// Default 10,000.
 	MaxConns int
 
 	assemblyTimeout time.Duration // assemblyTimeoutDefault; tests have less time
 }
 
-// Recovery configures connection state recovery: a client that was away for a short time gets its id, its rooms, its Data and what it
-// missed, and is Socket.Recovered. A client that never got an event, or got its last long ago, is recovered too.
+// Recovery configures connection state recovery: a client that was away for a short time gets its
+// id, its rooms, its Data and what it missed, and is Socket.Recovered. A client that never got an
+// event, or got its last long ago, is recovered too.
 type Recovery struct {
 	// MaxDisconnection is how long a client may be away. Default 2 min.
 	MaxDisconnection time.Duration
 
-	// RunMiddlewares runs the namespace's middlewares also for clients that are recovered. Default false: they are skipped, and an
-	// authorization that has run out meanwhile is the program's to look after.
+	// RunMiddlewares runs the namespace's middlewares also for clients that are recovered. Default
+	// false: they are skipped, and an authorization that has run out meanwhile is the program's to
+	// look after.
 	RunMiddlewares bool
 
-	// LogBytesMax bounds the packets that are kept, in bytes for each namespace. A client that misses one that is no longer there begins
-	// anew. Default 16 MiB.
+	// LogBytesMax bounds the packets that are kept, in bytes for each namespace. A client that misses
+	// one that is no longer there begins anew. Default 16 MiB.
 	LogBytesMax int
 
-	// SessionsMax bounds the clients of a namespace that are away and may be recovered; beyond it the one that left first is forgotten.
-	// Default 100,000.
+	// SessionsMax bounds the clients of a namespace that are away and may be recovered; beyond it the
+	// one that left first is forgotten. Default 100,000.
 	SessionsMax int
 }
 

@@ -200,6 +200,6 @@ func (r *Reactor) send(l *netpoll.Loop, o order) {
 	r.sendTo(l, session, o.out)
 	if o.wantsAck && o.timeout > 0 {
 		r.deadlines.add(l.Now()+o.timeout, o.socket, o.ackID)
-		r.wind(l)
+		r.armAlarm(l)
 	}
 }

@@ -23,7 +23,8 @@ const (
 	typeBinaryAck
 )
 
-// fault says in English what is wrong with a packet; empty when nothing is. A connection that sent one ends.
+// fault says in English what is wrong with a packet; empty when nothing is. A connection that sent
+// one ends.
 type fault string
 
 // The faults of packets.
@@ -126,8 +127,9 @@ func parseID(p []byte) (id uint64, has bool, rest []byte, bad fault) {
 	return id, i > 0, p[i:], ""
 }
 
-// judge tells whether the payload is one that a packet of this type may have (an object for CONNECT, nothing for DISCONNECT, an array for
-// events and acknowledgements), and whether it is JSON at all.
+// judge tells whether the payload is one that a packet of this type may have (an object for
+// CONNECT, nothing for DISCONNECT, an array for events and acknowledgements), and whether it is
+// JSON at all.
 func (k *packet) judge() fault {
 	if len(k.payload) == 0 {
 		if k.kind == typeConnect || k.kind == typeDisconnect {
@@ -160,7 +162,8 @@ func (k *packet) judge() fault {
 	return ""
 }
 
-// splitNamespace takes the query off a namespace's name: clients of protocol 4 send "/chat?token=1".
+// splitNamespace takes the query off a namespace's name: clients of protocol 4 send
+// "/chat?token=1".
 func splitNamespace(name []byte) (path, query []byte) {
 	path, query, _ = bytes.Cut(name, []byte{'?'})
 	return path, query

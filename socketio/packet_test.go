@@ -198,7 +198,8 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// FuzzPacket holds that what is parsed can be written and parsed again to the same, and that no event escapes the rules.
+// FuzzPacket holds that what is parsed can be written and parsed again to the same, and that no
+// event escapes the rules.
 func FuzzPacket(f *testing.F) {
 	for _, s := range []string{
 		"0", `0/admin,{"token":"x"}`, `2["hello",1]`, `2/a,18446744073709551615["q",{"b":[null]}]`, `51-/n,3["b",{"_placeholder":true,"num":0}]`,
@@ -247,8 +248,8 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// FuzzBinary holds binary reconstruction against encoding/json: what has passed the check can be decoded, with every attachment in its
-// place, in both ways that a handler may ask for it.
+// FuzzBinary holds binary reconstruction against encoding/json: what has passed the check can be
+// decoded, with every attachment in its place, in both ways that a handler may ask for it.
 func FuzzBinary(f *testing.F) {
 	for _, s := range []string{
 		`[{"_placeholder":true,"num":0},{"a":[{"_placeholder":true,"num":1}]}]`, `[{"_placeholder":true,"num":2}]`, `[{"_placeholder":true,"num":-1}]`,

@@ -18,8 +18,9 @@ func appendPlaceholder(dst []byte, n int) []byte {
 // place is where a placeholder stands in a JSON text, and the attachment that it stands for.
 type place struct{ from, to, num int }
 
-// findPlaceholders returns the placeholders in the valid JSON text p, in order. An object is one if its member "_placeholder" is true; then
-// its "num" must be a whole number below n, or the packet is illegal.
+// findPlaceholders returns the placeholders in the valid JSON text p, in order. An object is one if
+// its member "_placeholder" is true; then its "num" must be a whole number below n, or the packet
+// is illegal.
 func findPlaceholders(p []byte, n int) ([]place, fault) {
 	s := placeholders{p: p, n: n}
 	_, bad := s.value(jsontext.SkipSpace(p, 0))
@@ -101,7 +102,8 @@ func (s *placeholders) object(from int) (end int, bad fault) {
 	return i, ""
 }
 
-// memberName is a member's name without its escapes, if it could be one that we look for: those have at most six bytes for each letter.
+// memberName is a member's name without its escapes, if it could be one that we look for: those
+// have at most six bytes for each letter.
 func memberName(raw []byte) []byte {
 	var room [6 * len("_placeholder")]byte
 	if len(raw) > len(room) {
@@ -114,7 +116,8 @@ func memberName(raw []byte) []byte {
 	return name
 }
 
-// smallNumber reads a number of attachments' size, as JavaScript would take it for an index: -1 for what is none.
+// smallNumber reads a number of attachments' size, as JavaScript would take it for an index: -1 for
+// what is none.
 func smallNumber(raw []byte) int {
 	v, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || v < 0 || v >= 1<<31 || v != float64(int(v)) {
@@ -123,7 +126,8 @@ func smallNumber(raw []byte) int {
 	return int(v)
 }
 
-// inlineAttachments appends p with the attachments as base64 strings in their places: encoding/json makes []byte of those.
+// inlineAttachments appends p with the attachments as base64 strings in their places: encoding/json
+// makes []byte of those.
 func inlineAttachments(dst, p []byte, attachments [][]byte) []byte {
 	found, _ := findPlaceholders(p, len(attachments)) // they were judged when the packet was complete
 	done := 0

@@ -135,8 +135,8 @@ func (r *Reactor) restrain(l *netpoll.Loop, session *engineio.Session) {
 // that is full costs it the connection.
 const unreadBytesMax = 256 << 10
 
-// wind sets the alarm to the next deadline. One timer of the runtime serves all of a loop's. Loop.
-func (r *Reactor) wind(l *netpoll.Loop) {
+// armAlarm sets the alarm to the next deadline. One timer of the runtime serves all of a loop's. Loop.
+func (r *Reactor) armAlarm(l *netpoll.Loop) {
 	next, ok := r.deadlines.next()
 	for _, q := range [...]*timeouts{&r.joining, &r.assembling} {
 		if first, any := q.next(); any && (!ok || first < next) {
@@ -149,23 +149,23 @@ func (r *Reactor) wind(l *netpoll.Loop) {
 	r.alarmAt = next
 	wait := max(next-l.Now(), 0)
 	if r.alarm == nil {
-		r.alarm = time.AfterFunc(wait, r.ring)
+		r.alarm = time.AfterFunc(wait, r.alarmFired)
 	} else {
 		r.alarm.Reset(wait)
 	}
 }
 
-// ring brings a deadline to the loop. If that has stopped, nobody is waiting.
-func (r *Reactor) ring() {
+// alarmFired brings a deadline to the loop. If that has stopped, nobody is waiting.
+func (r *Reactor) alarmFired() {
 	if remote := r.remote.Load(); remote != nil {
-		remote.Post(r.rang)
+		remote.Post(r.expire)
 	}
 }
 
-// rang does what is due. Loop.
-func (r *Reactor) rang(l *netpoll.Loop) {
+// expire does what is due. Loop.
+func (r *Reactor) expire(l *netpoll.Loop) {
 	r.alarmAt = 0
-	defer r.wind(l)
+	defer r.armAlarm(l)
 	for session, ok := r.joining.due(l.Now()); ok; session, ok = r.joining.due(l.Now()) {
 		r.tooLate(l, session)
 	}

@@ -3,10 +3,18 @@
 package socketio
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
 	"encoding/json"
+	"hash"
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,6 +29,7 @@ type recoveryLog struct {
 	detect time.Duration // within which a broken connection is noticed
 
 	mu        sync.Mutex // guards the fields below
+	mac       hash.Hash  // under a key of this log's own: a client cannot make positions
 	entries   []entry    // oldest first
 	bytes     int
 	newest    uint64    // number of the last packet
@@ -46,17 +55,23 @@ type awaySession struct {
 	rooms []string
 	data  any
 	at    time.Time
-	start uint64 // the newest packet when it joined
+	base  uint64 // it has all packets up to this number that were for it: it joined, or came back, with this position
 	// settled is a packet such that it and all before it have reached the client, if they were for it: had one not, the connection's end
 	// would have been noticed earlier.
 	settled uint64
 }
 
+// offsetProofBytes is the length of the proof in a position, in bytes: 64 bits that a client would have to guess, with one try for each
+// private id.
+const offsetProofBytes = 8
+
 // entryBytes is what an entry counts beside its packet.
 const entryBytes = 160
 
 func newRecoveryLog(opt *Recovery, detect time.Duration) *recoveryLog {
-	return &recoveryLog{opt: *opt, detect: detect, sessions: map[string]*awaySession{}}
+	var key [sha256.Size]byte
+	rand.Read(key[:]) // never fails
+	return &recoveryLog{opt: *opt, detect: detect, mac: hmac.New(sha256.New, key[:]), sessions: map[string]*awaySession{}}
 }
 
 // withOffset puts an offset behind the arguments of an event.
@@ -65,14 +80,40 @@ func withOffset(payload []byte, offset string) []byte {
 	return append(append(payload, offset...), `"]`...)
 }
 
-func offsetOf(number uint64) string { return strconv.FormatUint(number, 36) }
+// offsetOf is the position that a client is sent with packet number: the number, and a proof that it has it from us. Under mu.
+func (g *recoveryLog) offsetOf(number uint64) string {
+	digits := strconv.FormatUint(number, 36)
+	g.mac.Reset()
+	g.mac.Write([]byte(digits))
+	var sum [sha256.Size]byte
+	return digits + "-" + base64.RawURLEncoding.EncodeToString(g.mac.Sum(sum[:0])[:offsetProofBytes])
+}
+
+// numberOf reads a position of offsetOf; ok is false if we never gave it to anybody. Under mu.
+func (g *recoveryLog) numberOf(offset string) (number uint64, ok bool) {
+	digits, _, _ := strings.Cut(offset, "-")
+	number, err := strconv.ParseUint(digits, 36, 64)
+	ok = err == nil && number <= g.newest && subtle.ConstantTimeCompare([]byte(offset), []byte(g.offsetOf(number))) == 1
+	return number, ok
+}
+
+// mark sends a packet that is not kept, with the position of the newest that is. A client takes every string at the end of an event for a
+// position, and a volatile event must not make it forget its own.
+func (g *recoveryLog) mark(send func(offset string) error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return send(g.offsetOf(g.newest))
+}
+
+// endsInString tells whether a client would take the last element of an event for a position.
+func endsInString(payload []byte) bool { return bytes.HasSuffix(payload, []byte(`"]`)) }
 
 // append numbers a packet, which publish makes and sends, and keeps it.
 func (g *recoveryLog) append(publish func(offset string) (*outgoing, error), rooms, except []string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.newest++
-	out, err := publish(offsetOf(g.newest))
+	out, err := publish(g.offsetOf(g.newest))
 	if err != nil {
 		return err // the number stays unused
 	}
@@ -103,7 +144,7 @@ func (g *recoveryLog) save(s *Socket) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	away := &awaySession{
-		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.joined()), data: s.data, at: now, start: s.more.start,
+		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.joined()), data: s.data, at: now, base: s.more.base,
 	}
 	if now.Sub(g.droppedAt) > g.detect {
 		away.settled = g.dropped
@@ -148,11 +189,11 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	if time.Since(away.at) > g.opt.MaxDisconnection {
 		return false
 	}
-	from := away.start // of a client that never got an event
+	from := away.base // of a client that got no event since
 	if asked.Offset != nil {
-		number, err := strconv.ParseUint(*asked.Offset, 36, 64)
-		if err != nil || number > g.newest {
-			return false
+		number, ok := g.numberOf(*asked.Offset)
+		if !ok || number < away.base {
+			return false // a position that this session cannot have
 		}
 		from = number
 	}
@@ -161,10 +202,10 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	}
 	s.id, s.data, s.recovered = away.id, away.data, true
 	if len(away.rooms) > 0 {
-		s.belong().rooms = away.rooms
+		s.ownState().rooms = away.rooms
 	}
 	more := s.rare()
-	more.pid, more.start = away.pid, from
+	more.pid, more.base = away.pid, from
 	return true
 }
 
@@ -179,12 +220,12 @@ func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing, ne
 	more := s.rare()
 	if s.recovered {
 		for i := range g.entries {
-			if e := &g.entries[i]; e.number > more.start && e.isFor(s) {
+			if e := &g.entries[i]; e.number > more.base && e.isFor(s) {
 				missed = append(missed, e.out)
 			}
 		}
 	} else {
-		more.pid = newSecret()
+		more.pid, more.base = newSecret(), g.newest
 	}
 	more.start = g.newest
 	return missed, g.newest

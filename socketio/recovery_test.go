@@ -3,6 +3,7 @@ package socketio
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,7 +46,7 @@ func back(g *recoveryLog, pid string, offset ...string) (*Socket, bool) {
 func newLog(o Recovery) (*recoveryLog, *Socket) {
 	io := New(Options{Recovery: &o})
 	g := io.root.log
-	s := &Socket{nsp: io.root, id: "old", own: &belongings{rooms: []string{"r"}}, data: 17}
+	s := &Socket{nsp: io.root, id: "old", own: &clientState{rooms: []string{"r"}}, data: 17}
 	enter(g, s)
 	return g, s
 }
@@ -87,6 +88,7 @@ func TestRecoveryRefused(t *testing.T) {
 		emit   int
 		pid    string
 		offset []string
+		forged bool // offset is sent as it stands
 		want   bool
 	}{
 		"in time":                        {away: time.Minute, emit: 1, offset: []string{"1"}, want: true},
@@ -98,6 +100,8 @@ func TestRecoveryRefused(t *testing.T) {
 		"an offset that is none":         {offset: []string{"€"}},
 		"an offset of the future":        {offset: []string{"zzz"}},
 		"an offset that is too large":    {offset: []string{strings.Repeat("z", 30)}},
+		"a number without a proof":       {away: time.Minute, emit: 1, offset: []string{"1"}, forged: true},
+		"a proof of another number":      {away: time.Minute, emit: 1, offset: []string{"2-" + strings.Repeat("A", 11)}},
 		"what it missed is not kept":     {o: Recovery{LogBytesMax: 2000}, emit: 50, offset: []string{"1"}},
 		"and without an offset":          {o: Recovery{LogBytesMax: 2000}, emit: 50},
 		"it missed only what is kept":    {o: Recovery{LogBytesMax: 2000}, emit: 3, offset: []string{"1"}, want: true},
@@ -119,7 +123,11 @@ func TestRecoveryRefused(t *testing.T) {
 				if tt.pid == "" {
 					tt.pid = s.more.pid
 				}
-				if _, ok := back(g, tt.pid, tt.offset...); ok != tt.want {
+				offset := slices.Clone(tt.offset)
+				if len(offset) > 0 && offset[0] == "1" && !tt.forged {
+					offset[0] = g.offsetOf(1)
+				}
+				if _, ok := back(g, tt.pid, offset...); ok != tt.want {
 					t.Errorf("recovered: %t", ok)
 				}
 			})
@@ -187,4 +195,60 @@ func TestRecoveryIsBounded(t *testing.T) {
 			t.Errorf("an hour later: %d sessions, %d entries", len(g.sessions), len(g.entries))
 		}
 	})
+}
+
+// A client cannot have what was sent before it joined, whatever position it has got hold of; nor after it came back, what is before the
+// position that it named then.
+func TestRecoveryHasABase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newLog(Recovery{})
+		early := emit(t, g, "of before", nil, nil)
+		s := &Socket{nsp: &Namespace{log: g}, id: "late"}
+		enter(g, s)
+		seen := emit(t, g, "seen", nil, nil)
+		emit(t, g, "lost on the way", nil, nil)
+		s.depart(ReasonTransportClose)
+		n, ok := back(g, s.more.pid, seen)
+		if !ok {
+			t.Fatal("not recovered")
+		}
+		n.nsp = s.nsp
+		if got := fmt.Sprint(enter(g, n)); got != "[lost on the way]" {
+			t.Errorf("missed %s", got)
+		}
+		// The connection breaks before any of that has arrived.
+		n.depart(ReasonTransportClose)
+		again, ok := back(g, n.more.pid, seen)
+		if got := fmt.Sprint(enter(g, again)); !ok || got != "[lost on the way]" {
+			t.Errorf("recovered: %t, missed %s", ok, got)
+		}
+		again.nsp = s.nsp
+		again.depart(ReasonTransportClose)
+		if _, ok := back(g, again.more.pid, early); ok {
+			t.Error("recovered from a position of before it joined")
+		}
+	})
+}
+
+// A volatile event that ends in a string, its name perhaps, brings a position too: the client would take the string for one.
+func TestVolatileKeepsThePosition(t *testing.T) {
+	io := New(Options{Loops: 1, Recovery: &Recovery{}})
+	sockets := make(chan *Socket, 1)
+	io.OnConnection(func(s *Socket) { sockets <- s })
+	c := dial(t, mount(t, io)).join()
+	s := <-sockets
+	for _, err := range []error{
+		io.Emit("kept"), s.Volatile().Emit("tick"), s.Volatile().Emit("n", 1), io.All().Volatile().Emit("text", "x"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := c.read()
+	offset := strings.TrimSuffix(strings.TrimPrefix(kept, `42["kept","`), `"]`)
+	for _, want := range []string{`42["tick","` + offset + `"]`, `42["n",1]`, `42["text","x","` + offset + `"]`} {
+		if got := c.read(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }

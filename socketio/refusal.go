@@ -7,7 +7,8 @@ import (
 	"errors"
 )
 
-// Refusal is an error of a middleware that the client is told: the message, and data if there is any. Another error is told by its text.
+// Refusal is an error of a middleware that the client is told: the message, and data if there is
+// any. Another error is told by its text.
 type Refusal struct {
 	Message string
 	Data    any // nil for none; else encoding/json has to take it

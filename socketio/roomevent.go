@@ -17,11 +17,13 @@ const (
 	RoomJoined  RoomEventKind = "join-room"
 	RoomLeft    RoomEventKind = "leave-room"
 
-	// RoomEventsMissed stands for events that nobody was told of, because the program did not take those before them: RoomEvent.Missed.
+	// RoomEventsMissed stands for events that nobody was told of, because the program did not take
+	// those before them: RoomEvent.Missed.
 	RoomEventsMissed RoomEventKind = "missed"
 )
 
-// RoomEvent is something that happened to a room of a namespace. The room that is named by a socket's id is one like others.
+// RoomEvent is something that happened to a room of a namespace. The room that is named by a
+// socket's id is one like others.
 type RoomEvent struct {
 	Kind   RoomEventKind
 	Room   string
@@ -29,12 +31,13 @@ type RoomEvent struct {
 	Missed uint64 // how many events RoomEventsMissed stands for
 }
 
-// OnRoomEvent calls f for each event of the namespace's rooms on this server. Register it before clients come: rooms that are there
-// already are not counted, and never said to disappear.
+// OnRoomEvent calls f for each event of the namespace's rooms on this server. Register it before
+// clients come: rooms that are there already are not counted, and never said to disappear.
 //
-// f is called for one event at a time, in the order in which they happened, on whatever goroutine joins or leaves, or did so meanwhile. It
-// must not block: what happens meanwhile is kept for it, up to a bound beyond which it hears RoomEventsMissed. It may join and leave, and
-// hears of that afterwards.
+// f is called for one event at a time, in the order in which they happened, on whatever goroutine
+// joins or leaves, or did so meanwhile. It must not block: what happens meanwhile is kept for it,
+// up to a bound beyond which it hears RoomEventsMissed. It may join and leave, and hears of that
+// afterwards.
 func (nsp *Namespace) OnRoomEvent(f func(e RoomEvent)) {
 	w := nsp.watch.Load()
 	for w == nil {
@@ -59,8 +62,8 @@ type roomWatch struct {
 // watching is the watch of a namespace; nil while nobody wants to know.
 type watching struct{ atomic.Pointer[roomWatch] }
 
-// join notes that a socket has joined rooms. Under the socket's mu, so that what happens to one socket is noted in its order; tell comes
-// behind that.
+// join notes that a socket has joined rooms. Under the socket's mu, so that what happens to one
+// socket is noted in its order; tell comes behind that.
 func (p *watching) join(id string, rooms ...string) {
 	w := p.Load()
 	if w == nil {
@@ -119,8 +122,8 @@ func (p *watching) tell() {
 	}
 }
 
-// note keeps an event. When one was missed, all that follow are missed with it, until those before have been told: so the program hears
-// where the gap is. Under mu.
+// note keeps an event. When one was missed, all that follow are missed with it, until those before
+// have been told: so the program hears where the gap is. Under mu.
 func (w *roomWatch) note(e RoomEvent) {
 	if w.missed > 0 || len(w.waiting) >= roomEventsMax {
 		w.missed++

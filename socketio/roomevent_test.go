@@ -72,7 +72,8 @@ func TestRoomEvents(t *testing.T) {
 	}
 }
 
-// However joins and leaves fall together, events are told one at a time, a room is created before it is deleted, and in the end all are.
+// However joins and leaves fall together, events are told one at a time, a room is created before
+// it is deleted, and in the end all are.
 func TestRoomEventsTogether(t *testing.T) {
 	var w watching
 	nsp := New(Options{}).Of("/")
@@ -158,7 +159,8 @@ func TestServerSideEmit(t *testing.T) {
 	}
 }
 
-// A program that does not take events hears how many it has missed, where they are missing, and then all that follow.
+// A program that does not take events hears how many it has missed, where they are missing, and
+// then all that follow.
 func TestRoomEventsHaveABound(t *testing.T) {
 	var p watching
 	var heard []RoomEvent

@@ -41,21 +41,21 @@ type Socket struct {
 	state     socketState
 	recovered bool
 	data      any
-	own       *belongings // nil while it has none
-	more      *rarities   // nil while there are none
+	own       *clientState // nil while it has none
+	more      *rareState   // nil while there are none
 }
 
-// belongings are what many sockets have, and many that only listen to broadcasts do not.
-type belongings struct {
+// clientState are what many sockets have, and many that only listen to broadcasts do not.
+type clientState struct {
 	handlers []listener
 	rooms    []string           // but for the one of its own id
 	acks     map[uint64]waiting // nil while none is outstanding
 }
 
-// belong is own, made if it is not there. Under mu.
-func (s *Socket) belong() *belongings {
+// ownState is own, made if it is not there. Under mu.
+func (s *Socket) ownState() *clientState {
 	if s.own == nil {
-		s.own = &belongings{}
+		s.own = &clientState{}
 	}
 	return s.own
 }
@@ -77,11 +77,12 @@ const (
 	socketLeft
 )
 
-// rarities are what few sockets have.
-type rarities struct {
+// rareState are what few sockets have.
+type rareState struct {
 	auth          []byte
 	pid           string
 	start         uint64 // recovery: the newest packet when the socket joined
+	base          uint64 // recovery: it has all packets up to this number
 	incoming      []func(event string, args Args)
 	outgoing      []func(event string, args []any)
 	middlewares   []func(event string, args Args) error
@@ -91,9 +92,9 @@ type rarities struct {
 }
 
 // rare is more, made if it is not there. Under mu.
-func (s *Socket) rare() *rarities {
+func (s *Socket) rare() *rareState {
 	if s.more == nil {
-		s.more = &rarities{}
+		s.more = &rareState{}
 	}
 	return s.more
 }
@@ -172,7 +173,7 @@ func (s *Socket) Join(rooms ...string) error {
 	if err := s.reactor.do(order{run: func(l *netpoll.Loop) { s.subscribe(l, fresh) }}); err != nil {
 		return err
 	}
-	own := s.belong()
+	own := s.ownState()
 	own.rooms = append(own.rooms, fresh...)
 	s.nsp.watch.join(s.id, fresh...)
 	return nil

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// RemoteSocket is a socket as other servers may see it too: what it is, and what can be done to it from afar.
+// RemoteSocket is a socket as other servers may see it too: what it is, and what can be done to it
+// from afar.
 type RemoteSocket struct {
 	ID        string
 	Handshake *Handshake
@@ -90,7 +91,8 @@ func (t Target) DisconnectSockets(closing bool) error {
 	return t.each(func(s *Socket) error { return s.Disconnect(closing) })
 }
 
-// each calls f for the sockets of the target, and returns the errors but for those of sockets that have left meanwhile.
+// each calls f for the sockets of the target, and returns the errors but for those of sockets that
+// have left meanwhile.
 func (t Target) each(f func(s *Socket) error) error {
 	var errs []error
 	for _, s := range t.sockets() {

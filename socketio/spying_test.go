@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// OnAnyOutgoing hears of what is sent to its socket, alone or with others, and of nothing else; a listener that panics keeps nobody else
-// from getting a broadcast.
+// OnAnyOutgoing hears of what is sent to its socket, alone or with others, and of nothing else; a
+// listener that panics keeps nobody else from getting a broadcast.
 func TestOnAnyOutgoing(t *testing.T) {
 	io := New(Options{Loops: 1})
 	sockets := make(chan *Socket, 2)

@@ -110,6 +110,14 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 			return out, t.nsp.server.cast(t, out)
 		}, t.rooms, t.except)
 	}
+	if t.nsp.log != nil && done == nil && endsInString(v.json) {
+		return t.nsp.log.mark(func(offset string) error {
+			k.payload = withOffset(v.json, offset)
+			out := newOutgoing(parser, &k, v.attachments, t.flags)
+			out.heard = heard
+			return t.nsp.server.cast(t, out)
+		})
+	}
 	k.payload = v.json
 	var ack *broadcastAck
 	if done != nil {

@@ -1,4 +1,5 @@
-// The show in small: two workers and 2,000 connections, all steps, a few seconds each. What is lost is judged, times are not.
+// The show in small: two workers and 2,000 connections, all steps, a few seconds each. What is lost
+// is judged, times are not.
 
 package main
 
@@ -96,7 +97,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// Crowds of any size have the same number of deliveries a second, and the node has room for the clients of one of its workers.
+// Crowds of any size have the same number of deliveries a second, and the node has room for the
+// clients of one of its workers.
 func TestSizes(t *testing.T) {
 	o := options{conns: 100_000, workers: "auto"}
 	if o.publishRate(o.conns) != "0.25/s" || o.publishRate(o.small()) != "2.5/s" || o.maxConns() != 115_000 {

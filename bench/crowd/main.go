@@ -1,8 +1,10 @@
-// Command crowd holds, feeds, drops and wounds a very large number of connections on one box, and says whether all goals were met.
+// Command crowd holds, feeds, drops and wounds a very large number of connections on one box, and
+// says whether all goals were met.
 //
-// It starts `c100k serve` with as many workers as the box asks for, drives `c100k load` against it, one step after the other, and prints one
-// table. Results go to files: a summary as JSON and Markdown, and of each run of the generator its document and its report.
-// `make demo-100k`, `make demo-kill` and `make soak` are it with other steps.
+// It starts `c100k serve` with as many workers as the box asks for, drives `c100k load` against it,
+// one step after the other, and prints one table. Results go to files: a summary as JSON and
+// Markdown, and of each run of the generator its document and its report. `make demo-100k`, `make
+// demo-kill` and `make soak` are it with other steps.
 package main
 
 import (

@@ -18,7 +18,8 @@ type options struct {
 const (
 	messageBytes = 128
 	topicCount   = 20
-	// spareShare is what a node of as many workers as it takes may hold beyond the connections that come.
+	// spareShare is what a node of as many workers as it takes may hold beyond the connections that
+	// come.
 	spareShare = 0.15
 	// smallShare is the crowd that the large one is compared with.
 	smallShare = 0.1
@@ -48,7 +49,8 @@ func (o options) killAfter() time.Duration {
 	return 5 * time.Second
 }
 
-// publishRate gives every crowd the same number of deliveries a second, a publish to the whole one every four seconds.
+// publishRate gives every crowd the same number of deliveries a second, a publish to the whole one
+// every four seconds.
 func (o options) publishRate(conns int) string {
 	every := 0.25
 	if o.quick {
@@ -59,7 +61,8 @@ func (o options) publishRate(conns int) string {
 
 func (o options) small() int { return max(topicCount, int(float64(o.conns)*smallShare)) }
 
-// maxConns leaves room for the clients of one worker with the others, until it is back: a worker takes its even share and little more.
+// maxConns leaves room for the clients of one worker with the others, until it is back: a worker
+// takes its even share and little more.
 func (o options) maxConns() int {
 	if workers, err := strconv.Atoi(o.workers); err == nil && workers > 1 {
 		return o.conns * workers / (workers - 1)

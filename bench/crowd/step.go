@@ -55,7 +55,8 @@ func choose(only string) (chosen []step, err error) {
 	return chosen, nil
 }
 
-// open has everybody subscribe and then says nothing: how long it takes, and what it costs to hold them.
+// open has everybody subscribe and then says nothing: how long it takes, and what it costs to hold
+// them.
 func open(ctx context.Context, t *trial) error {
 	node, err := t.node()
 	if err != nil {
@@ -87,8 +88,9 @@ func open(ctx context.Context, t *trial) error {
 	return t.sound(node)
 }
 
-// publish sends to everybody at once, and to a tenth of them on the same number of workers, with as many deliveries a second: what a
-// delivery costs must not grow with the crowd. There are no heartbeats, whose cost would be counted as that of deliveries.
+// publish sends to everybody at once, and to a tenth of them on the same number of workers, with as
+// many deliveries a second: what a delivery costs must not grow with the crowd. There are no
+// heartbeats, whose cost would be counted as that of deliveries.
 func publish(ctx context.Context, t *trial) error {
 	large, err := t.publishTo(ctx, t.conns)
 	if err != nil {
@@ -104,7 +106,8 @@ func publish(ctx context.Context, t *trial) error {
 	return nil
 }
 
-// publishTo sends to everybody of a crowd of one topic. It returns the processor time of the node a delivery, in µs; 0 where it is not known.
+// publishTo sends to everybody of a crowd of one topic. It returns the processor time of the node a
+// delivery, in µs; 0 where it is not known.
 func (t *trial) publishTo(ctx context.Context, conns int) (cost float64, err error) {
 	t.about = fmt.Sprintf("%d: ", conns)
 	defer func() { t.about = "" }()
@@ -187,7 +190,8 @@ func storm(ctx context.Context, t *trial) error {
 	return t.sound(node)
 }
 
-// kill takes one worker away under load. Its clients come back by the generator's retries; nobody else may notice.
+// kill takes one worker away under load. Its clients come back by the generator's retries; nobody
+// else may notice.
 func kill(ctx context.Context, t *trial) error {
 	node, err := t.node()
 	if err != nil {
@@ -230,7 +234,8 @@ type killing struct {
 	err  error
 }
 
-// killOne waits until everybody is there, kills a worker a while later, and waits until everybody is there again.
+// killOne waits until everybody is there, kills a worker a while later, and waits until everybody
+// is there again.
 func (t *trial) killOne(ctx context.Context, node *rig.Node, watch *rig.Watch) killing {
 	since := time.Now()
 	if _, err := watch.Await(ctx, since, t.conns); err != nil {

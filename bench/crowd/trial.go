@@ -65,7 +65,8 @@ func (t *trial) replaced(node *rig.Node) (n int) {
 	return n
 }
 
-// sound notes whether the node is as it was: the same processes, and nothing in its log that should not be there.
+// sound notes whether the node is as it was: the same processes, and nothing in its log that should
+// not be there.
 func (t *trial) sound(node *rig.Node) error {
 	t.note("workers that were started anew", float64(t.replaced(node)), "").none()
 	errors := node.Errors()

@@ -1,11 +1,13 @@
-// Command duel tells one or two per cent apart on a machine whose speed changes by twenty from one second to the next: servers
-// under loads that take turns, as [rig.Turns] has it. It prints, for each server, the median over the rounds of its CPU a
-// message, and of that divided by the CPU of the first server in the same round.
+// Command duel tells one or two per cent apart on a machine whose speed changes by twenty from one
+// second to the next: servers under loads that take turns, as [rig.Turns] has it. It prints, for
+// each server, the median over the rounds of its CPU a message, and of that divided by the CPU of
+// the first server in the same round.
 //
 //	go run ./bench/duel 'send=bench/floor/bin/floor-send -p {port}' 'node=bin/c100k serve --dev --listen 127.0.0.1:{port} --admin 127.0.0.1:0 --loops 1'
 //	go run ./bench/duel --messages 1 --window 800ms --lead 300ms --load '{ws}/broadcast --conns 4500 --size 64 --in-flight 1 --publish {ws}/broadcast' …
 //
-// Messages are counted by the kernel, as segments with data that this machine has sent: nothing else may be sending.
+// Messages are counted by the kernel, as segments with data that this machine has sent: nothing
+// else may be sending.
 package main
 
 import (
@@ -79,7 +81,8 @@ func words(line string) func(addr string) []string {
 	}
 }
 
-// table is Markdown: medians, and of the ratio also the quarters, between which half of the rounds lie.
+// table is Markdown: medians, and of the ratio also the quarters, between which half of the rounds
+// lie.
 func table(sides []rig.Side) string {
 	first := sides[0]
 	var b strings.Builder

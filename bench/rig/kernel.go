@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Kernel is what the kernel has in use and has counted over the whole machine: only differences say something.
+// Kernel is what the kernel has in use and has counted over the whole machine: only differences say
+// something.
 type Kernel struct {
 	Slab      int64 // bytes of records: sockets, inodes, files, epoll items
 	TCP       int64 // bytes in the queues of sockets
@@ -59,7 +60,8 @@ func numberBehind(text, word string) (int64, error) {
 	return 0, fmt.Errorf("no number behind %q", word)
 }
 
-// numberBelow is the number of a name in the form of netstat: a line of names, and the numbers in the next line that begins alike.
+// numberBelow is the number of a name in the form of netstat: a line of names, and the numbers in
+// the next line that begins alike.
 func numberBelow(text, begin, name string) (int64, error) {
 	var names []string
 	for line := range strings.Lines(text) {

@@ -24,8 +24,9 @@ type Load struct {
 	JSON, Report string // files it wrote
 }
 
-// Run runs `binary load` with the arguments given, and has it write base.json and base.html. What it says meanwhile goes to progress. When ctx
-// ends, it is interrupted, and its partial result is an error.
+// Run runs `binary load` with the arguments given, and has it write base.json and base.html. What
+// it says meanwhile goes to progress. When ctx ends, it is interrupted, and its partial result is
+// an error.
 func Run(ctx context.Context, binary, base string, progress io.Writer, args ...string) (*Load, error) {
 	load := &Load{JSON: base + ".json", Report: base + ".html"}
 	cmd := exec.CommandContext(ctx, binary, append(append([]string{"load"}, args...), "--json", load.JSON, "--report", load.Report)...)

@@ -22,7 +22,8 @@ type Machine struct {
 	LoadBefore string `json:"load_before"` // other work on the box
 }
 
-// Describe describes this machine, the work tree of the current directory, and the program that is measured.
+// Describe describes this machine, the work tree of the current directory, and the program that is
+// measured.
 func Describe(binary string) Machine {
 	m := Machine{Machine: loadgen.ThisMachine(), Date: time.Now().UTC().Format(time.RFC3339), Go: runtime.Version(),
 		Commit: output("git", "rev-parse", "--short=12", "HEAD"), Version: output(binary, "version")}

@@ -96,7 +96,8 @@ func (n *Node) note(line []byte) {
 	n.last = append(n.last, string(line))
 }
 
-// Errors are the lines that the node has logged as errors, and those that were no log lines, such as a panic's.
+// Errors are the lines that the node has logged as errors, and those that were no log lines, such
+// as a panic's.
 func (n *Node) Errors() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -131,8 +132,8 @@ func (n *Node) awaitReady() error {
 // PID is the process that was started: the parent, where there are several.
 func (n *Node) PID() int { return n.cmd.Process.Pid }
 
-// Workers are the processes that hold connections: the children of the parent, or the node itself where it is alone. A worker that died
-// and was started again has another number.
+// Workers are the processes that hold connections: the children of the parent, or the node itself
+// where it is alone. A worker that died and was started again has another number.
 func (n *Node) Workers() []int {
 	if children := Children(n.PID()); len(children) > 0 {
 		return children

@@ -22,10 +22,12 @@ func (s Setting) file() string {
 	return "/proc/sys/" + strings.ReplaceAll(s.Path, ".", "/")
 }
 
-// ErrNotAllowed is returned by Change where this process may not change the settings of the machine.
+// ErrNotAllowed is returned by Change where this process may not change the settings of the
+// machine.
 var ErrNotAllowed = errors.New("needs root")
 
-// Change sets all of them, and returns what puts them back as they were. Where one cannot be set, those before it are put back.
+// Change sets all of them, and returns what puts them back as they were. Where one cannot be set,
+// those before it are put back.
 func Change(settings []Setting) (restore func() error, err error) {
 	var before []Setting
 	restore = func() error {

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// Children are the processes that a process has started and that are still there, in the order of their numbers.
+// Children are the processes that a process has started and that are still there, in the order of
+// their numbers.
 func Children(pid int) (children []int) {
 	// A child is listed under the thread that started it.
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is well formed

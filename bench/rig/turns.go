@@ -1,10 +1,11 @@
-// Turns: servers under loads that take turns, to tell one or two per cent apart on a machine whose speed changes by twenty from
-// one second to the next.
+// Turns: servers under loads that take turns, to tell one or two per cent apart on a machine whose
+// speed changes by twenty from one second to the next.
 //
-// All servers are up at once, on one core, and each has its connections and a load of its own, on another. Only one load runs at
-// a time, for a fraction of a second, and the others are stopped (SIGSTOP). Each round gives every server its window; what
-// matters is a server's CPU a message divided by that of another in the same round. The machine's own changes, which last for
-// seconds, are in both.
+// All servers are up at once, on one core, and each has its connections and a load of its own, on
+// another. Only one load runs at a time, for a fraction of a second, and the others are stopped
+// (SIGSTOP). Each round gives every server its window; what matters is a server's CPU a message
+// divided by that of another in the same round. The machine's own changes, which last for seconds,
+// are in both.
 
 package rig
 
@@ -39,8 +40,9 @@ type Turns struct {
 	Window, Lead         time.Duration // how long a window is, and how long its load runs before it, for what has waited meanwhile
 	ServerCore, LoadCore int           // or Anywhere
 
-	// What a message is to the kernel, which counts for the whole machine: so many segments with data, or, where Bytes is not 0,
-	// so many bytes of payload, of both directions together. Nothing else may be sending meanwhile.
+	// What a message is to the kernel, which counts for the whole machine: so many segments with data,
+	// or, where Bytes is not 0, so many bytes of payload, of both directions together. Nothing else
+	// may be sending meanwhile.
 	Segments, Bytes float64
 }
 
@@ -50,7 +52,8 @@ type Side struct {
 	Microseconds []float64
 }
 
-// Run starts the contestants and gives each its windows. The sides are in the order of the contestants.
+// Run starts the contestants and gives each its windows. The sides are in the order of the
+// contestants.
 func (t Turns) Run(ctx context.Context, contestants []Contestant) ([]Side, error) {
 	if len(contestants) == 0 || t.Rounds < 1 || t.Window <= 0 || t.Lead < 0 || !(t.Bytes > 0 || t.Segments > 0) {
 		return nil, errors.New("nothing to measure: it takes a server, and numbers above 0")
@@ -86,7 +89,8 @@ type side struct {
 	processes    []int // of the load
 }
 
-// start returns when the load has sent its first messages and is stopped. Where that fails it ends what it has started.
+// start returns when the load has sent its first messages and is stopped. Where that fails it ends
+// what it has started.
 func (t Turns) start(ctx context.Context, c Contestant, sides int) (_ *side, err error) {
 	s := &side{Side: Side{Name: c.Name}}
 	defer func() {
@@ -263,7 +267,8 @@ func (s *side) signal(sig syscall.Signal) error {
 	return nil
 }
 
-// endAll ends loads before servers. Loads are told together: each takes its time to close its connections.
+// endAll ends loads before servers. Loads are told together: each takes its time to close its
+// connections.
 func endAll(sides []*side) {
 	for _, s := range sides {
 		_ = s.signal(syscall.SIGCONT) // a stopped process does not end
@@ -309,8 +314,8 @@ func Quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// SignTest is the chance that ratios of two servers that are alike lie as unevenly about 1 as these, or more so: the two-sided
-// sign test, which assumes nothing of how they are distributed.
+// SignTest is the chance that ratios of two servers that are alike lie as unevenly about 1 as
+// these, or more so: the two-sided sign test, which assumes nothing of how they are distributed.
 func SignTest(ratios []float64) float64 {
 	above, n := 0, 0
 	for _, r := range ratios {

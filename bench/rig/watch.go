@@ -67,7 +67,8 @@ func (n *Node) Watch() *Watch {
 
 func (w *Watch) run() {
 	for {
-		// A node that is too busy to answer is read again at the next turn; the load's own figures tell that it was.
+		// A node that is too busy to answer is read again at the next turn; the load's own figures tell
+		// that it was.
 		if r, err := w.node.Read(); err == nil {
 			w.keep(r)
 		}
@@ -106,7 +107,8 @@ func (w *Watch) Readings() []Reading {
 	return append([]Reading(nil), w.readings...)
 }
 
-// Await waits for a reading after the given moment with at least so many connections, and returns when it was taken.
+// Await waits for a reading after the given moment with at least so many connections, and returns
+// when it was taken.
 func (w *Watch) Await(ctx context.Context, after time.Time, conns int) (time.Time, error) {
 	return w.await(ctx, after, fmt.Sprintf("%d connections", conns), func(open int) bool { return open >= conns })
 }

@@ -1,5 +1,6 @@
-// Sio is a node with the handlers of the rival on npm socket.io (bench/peers/node/socketio.mjs), so that both do the same for the same bytes:
-// an event "echo" is acknowledged with its argument, and POST /publish emits its body, as text, to the main namespace.
+// Sio is a node with the handlers of the rival on npm socket.io (bench/peers/node/socketio.mjs), so
+// that both do the same for the same bytes: an event "echo" is acknowledged with its argument, and
+// POST /publish emits its body, as text, to the main namespace.
 package main
 
 import (

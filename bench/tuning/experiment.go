@@ -52,7 +52,8 @@ type bench struct {
 	runs    int
 }
 
-// measure runs every value as often as asked for, in turns: what the machine does in those minutes happens to all of them.
+// measure runs every value as often as asked for, in turns: what the machine does in those minutes
+// happens to all of them.
 func (e experiment) measure(ctx context.Context, b *bench) (string, error) {
 	outcomes := make([][]outcome, len(e.values))
 	for range b.reps {

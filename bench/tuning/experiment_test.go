@@ -31,7 +31,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Every experiment has something to compare, is known to tuning.md by its name, and the other way round.
+// Every experiment has something to compare, is known to tuning.md by its name, and the other way
+// round.
 func TestExperiments(t *testing.T) {
 	text, err := os.ReadFile("../../tuning.md")
 	if err != nil {

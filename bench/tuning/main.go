@@ -1,7 +1,8 @@
 // Command tuning measures what the settings of tuning.md are worth on this machine.
 //
-// For each experiment it starts a node with one value of a setting after the other, in turns, and drives the same load against each. It
-// prints one table an experiment. Settings of the kernel are put back afterwards; without root those experiments are left out.
+// For each experiment it starts a node with one value of a setting after the other, in turns, and
+// drives the same load against each. It prints one table an experiment. Settings of the kernel are
+// put back afterwards; without root those experiments are left out.
 package main
 
 import (

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,21 +67,58 @@ func (a *app) loadCompare() *cobra.Command {
 	return a.command(verb{
 		path: "load compare", use: "compare A.json B.json", short: "Says what changed between two results, and whether it is more than noise",
 		long: `Compares the figures of two documents of --json. Where there is a reading a second, the two series are tested (Mann-Whitney U):
-p is the chance that both come from the same distribution, and ~ stands for a difference that may be noise.`,
-		examples: []string{"c100k load compare before.json after.json"},
-		args:     arguments(2, 2, "two files"),
-		run: func(_ context.Context, c call) error {
-			before, err := report.Read(c.args[0])
-			if err != nil {
-				return err
-			}
-			after, err := report.Read(c.args[1])
-			if err != nil {
-				return err
-			}
-			return report.Compare(before, after).WriteText(a.stdout)
-		},
+p is the chance that both come from the same distribution, and ~ stands for a difference that may be noise.
+The last sentence counts what is better and what is worse.
+
+--fail-if takes a figure of load --fail-if, a comparison, and how many times the figure of A.json that of B.json may be.
+
+Exit codes: 0, 1 failure, 2 usage, 4 with --fail-if: a result is invalid or of a run that failed, 99 a --fail-if holds.`,
+		examples: []string{"c100k load compare before.json after.json",
+			"c100k load compare before.json after.json --fail-if 'echo.p99 > 1.2x' --fail-if 'rate < 0.9x' --report compared.html"},
+		args: arguments(2, 2, "two files"),
+		run:  func(_ context.Context, c call) error { return a.compare(c) },
 	})
+}
+
+// compare holds the documents of two runs against each other.
+func (a *app) compare(c call) error {
+	before, err := report.Read(c.args[0])
+	if err != nil {
+		return err
+	}
+	after, err := report.Read(c.args[1])
+	if err != nil {
+		return err
+	}
+	options := &c.Options.Load.Compare
+	compared := report.Compare(before, after, options.Bounds...)
+	if options.Report != "" {
+		file, err := openResult(options.Report)
+		if err != nil {
+			return err
+		}
+		defer file.close()
+		if err := compared.WriteHTML(file); err != nil {
+			return fmt.Errorf("write %s: %w", options.Report, err)
+		}
+	}
+	if err := compared.WriteText(a.stdout, a.terminal(a.stdout) && !slices.ContainsFunc(a.environ, wantsNoColor)); err != nil {
+		return err
+	}
+	switch {
+	case compared.Broken():
+		return &exit{exitThreshold, nil}
+	case compared.Unusable && len(compared.Bounds) > 0:
+		return &exit{exitBottleneck, nil}
+	}
+	return nil
+}
+
+// wantsNoColor tells whether a variable of the environment asks for text without colors
+// (https://no-color.org).
+func wantsNoColor(variable string) bool {
+	value, found := strings.CutPrefix(variable, "NO_COLOR=")
+	return found && value != ""
 }
 
 // loading is one run of load.

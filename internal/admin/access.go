@@ -32,8 +32,8 @@ func newAccess(c Config, loopback bool, log *slog.Logger) access {
 	return a
 }
 
-// check is nil for a request that may go on. A key that is right opens
-// everything; one that is wrong nothing, not even from loopback.
+// check is nil for a request that may go on. A key that is right opens everything; one that is
+// wrong nothing, not even from loopback.
 func (a *access) check(r *http.Request) *Problem {
 	key := a.key()
 	if key != "" && len(r.Header.Values("Authorization")) > 0 {
@@ -63,15 +63,15 @@ func keyMatches(key string, r *http.Request) bool {
 		return false
 	}
 	scheme, given, _ := strings.Cut(values[0], " ")
-	// Hashes are compared, in constant time: neither the key's bytes nor its
-	// length show in how long the answer takes.
+	// Hashes are compared, in constant time: neither the key's bytes nor its length show in how long
+	// the answer takes.
 	want, got := sha256.Sum256([]byte(key)), sha256.Sum256([]byte(strings.TrimLeft(given, " ")))
 	// RFC 9110, 11.1: the scheme is case-insensitive.
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// loopbackPeer says whether the request was made on this machine: over
-// loopback, or over a unix socket. One that a proxy on this machine passes on was not.
+// loopbackPeer says whether the request was made on this machine: over loopback, or over a unix
+// socket. One that a proxy on this machine passes on was not.
 func loopbackPeer(r *http.Request) bool {
 	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); !unix {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -87,11 +87,11 @@ func loopbackPeer(r *http.Request) bool {
 	return true
 }
 
-// checkBrowser keeps web pages out of the API of the machine they are looked
-// at on. A page cannot forge any of the three headers.
+// checkBrowser keeps web pages out of the API of the machine they are looked at on. A page cannot
+// forge any of the three headers.
 func (a *access) checkBrowser(r *http.Request) *Problem {
-	// Host: with DNS rebinding the page's own name points to 127.0.0.1, and
-	// its requests are same-origin; but Host still has the page's name.
+	// Host: with DNS rebinding the page's own name points to 127.0.0.1, and its requests are
+	// same-origin; but Host still has the page's name.
 	if !a.hostAllowed(r.Host) {
 		return NewProblem(http.StatusForbidden, "foreign_host",
 			"Host "+quoted(r.Host)+" is neither a loopback name or address nor listed; send the API key")
@@ -101,8 +101,8 @@ func (a *access) checkBrowser(r *http.Request) *Problem {
 		return NewProblem(http.StatusForbidden, "foreign_origin",
 			"Origin "+quoted(strings.Join(origins, ", "))+" may not use this API without its key")
 	}
-	// Sec-Fetch-Site: <img src="http://127.0.0.1:9100/debug/pprof/profile">
-	// sends no Origin. A link that somebody follows is let through.
+	// Sec-Fetch-Site: <img src="http://127.0.0.1:9100/debug/pprof/profile"> sends no Origin. A link
+	// that somebody follows is let through.
 	site := r.Header.Get("Sec-Fetch-Site")
 	if site == "cross-site" || site == "same-site" {
 		followed := r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
@@ -113,8 +113,8 @@ func (a *access) checkBrowser(r *http.Request) *Problem {
 	return nil
 }
 
-// hostAllowed judges a Host header: loopback's names and addresses, and what
-// Config.Hosts lists with or without a port.
+// hostAllowed judges a Host header: loopback's names and addresses, and what Config.Hosts lists
+// with or without a port.
 func (a *access) hostAllowed(hostport string) bool {
 	hostport = strings.ToLower(hostport)
 	host := hostname(hostport)
@@ -129,8 +129,8 @@ func (a *access) hostAllowed(hostport string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// originAllowed lets through the page's own origin, which is the host that the
-// request names, and what Config.Hosts lists.
+// originAllowed lets through the page's own origin, which is the host that the request names, and
+// what Config.Hosts lists.
 func (a *access) originAllowed(origins []string, host string) bool {
 	if len(origins) != 1 {
 		return false

@@ -100,8 +100,7 @@ func serve(h http.Handler, peer, method, path string, header []string) response 
 	return response{w.Code, w.Header(), w.Body.String()}
 }
 
-// Those who probe health have no key; all else is not even told apart from what
-// is not there.
+// Those who probe health have no key; all else is not even told apart from what is not there.
 func TestAccessByPath(t *testing.T) {
 	h := New(Config{Node: &fakeNode{}, APIKey: key("s3cret-key")})
 	for path, status := range map[string]int{

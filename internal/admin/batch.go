@@ -65,8 +65,8 @@ func jsonBody(r *http.Request) *Problem {
 	return NewProblem(http.StatusUnsupportedMediaType, "content_type", "the body has to be application/json, not "+quoted(value))
 }
 
-// publishItems publishes all items, in their order, and returns an answer for
-// each when all of them are known.
+// publishItems publishes all items, in their order, and returns an answer for each when all of them
+// are known.
 func (a *api) publishItems(items []item) []any {
 	counts := make([]count, len(items))
 	answers := make([]any, len(items))
@@ -83,8 +83,8 @@ func (a *api) publishItems(items []item) []any {
 	return answers
 }
 
-// publishItem publishes an item to each of its topics, in their order. The
-// problem says why it did not.
+// publishItem publishes an item to each of its topics, in their order. The problem says why it did
+// not.
 func (a *api) publishItem(it *item, c *count) *Problem {
 	if it.problem != nil {
 		return it.problem
@@ -109,9 +109,9 @@ type publication struct {
 	array bool // the answer is an array too
 }
 
-// parsePublish parses a body. A problem with the whole of it comes back as such,
-// and nothing is published; one with an item is left in the item. Payloads are
-// copies: body may be overwritten afterwards.
+// parsePublish parses a body. A problem with the whole of it comes back as such, and nothing is
+// published; one with an item is left in the item. Payloads are copies: body may be overwritten
+// afterwards.
 func parsePublish(body []byte, messageBytesMax int) (publication, *Problem) {
 	if problem := checkJSON(body); problem != nil {
 		return publication{}, problem
@@ -145,8 +145,8 @@ func parseItems(array []byte, messageBytesMax int) (publication, *Problem) {
 	return p, nil
 }
 
-// unquote is a JSON string's text. A lone surrogate, which JSON's grammar lets
-// pass but UTF-8 cannot hold, is an error rather than a question mark.
+// unquote is a JSON string's text. A lone surrogate, which JSON's grammar lets pass but UTF-8
+// cannot hold, is an error rather than a question mark.
 func unquote(value []byte) (string, bool) {
 	if value[0] != '"' || loneSurrogate(value) {
 		return "", false

@@ -38,8 +38,9 @@ func (w *muteWriter) Header() http.Header         { return w.header }
 func (w *muteWriter) WriteHeader(status int)      { w.status = status }
 func (w *muteWriter) Write(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkPublishAPI is one request of 64 bytes of payload, or of 1 KiB, through the whole handler: its path, its checks, its body, its answer. The publish itself is
-// BenchmarkPublish of package broadcast; what net/http adds for the connection is not in it.
+// BenchmarkPublishAPI is one request of 64 bytes of payload, or of 1 KiB, through the whole
+// handler: its path, its checks, its body, its answer. The publish itself is BenchmarkPublish of
+// package broadcast; what net/http adds for the connection is not in it.
 func BenchmarkPublishAPI(b *testing.B) {
 	small, large := strings.Repeat("x", 64), strings.Repeat("x", 1<<10)
 	for _, c := range []struct{ name, path, contentType, body string }{

@@ -47,8 +47,8 @@ func (a *api) drain(w http.ResponseWriter, r *http.Request, _ string) {
 	}{true})
 }
 
-// healthz says that the process is there and serves HTTP; whether it wants
-// connections is what readyz says.
+// healthz says that the process is there and serves HTTP; whether it wants connections is what
+// readyz says.
 func (a *api) healthz(w http.ResponseWriter, _ *http.Request, _ string) {
 	writeBody(w, "text/plain; charset=utf-8", http.StatusOK, []byte("ok\n"))
 }

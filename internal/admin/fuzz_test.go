@@ -20,8 +20,8 @@ import (
 	"c100k/broadcast"
 )
 
-// FuzzPublish parses a body of POST /v1/publish and checks what it found
-// against encoding/json. The seeds are every shape of the tables.
+// FuzzPublish parses a body of POST /v1/publish and checks what it found against encoding/json. The
+// seeds are every shape of the tables.
 func FuzzPublish(f *testing.F) {
 	for _, seed := range []string{
 		`{"topic":"a","data":1}`, `[{"topics":["a","b"],"data":"x"},{"topic":"c","data_base64":"YQ=="}]`,
@@ -115,8 +115,8 @@ func checkPayload(t *testing.T, keys map[string]json.RawMessage, it *item) {
 	}
 }
 
-// FuzzTopicPath: whatever path is asked for, nothing panics and no segment
-// gains a slash that was not encoded; and every topic can be named.
+// FuzzTopicPath: whatever path is asked for, nothing panics and no segment gains a slash that was
+// not encoded; and every topic can be named.
 func FuzzTopicPath(f *testing.F) {
 	for _, seed := range []string{"news", "a/b", "..", ".", "a%2Fb", "%", "%zz", "ä", "\xff", "a b", "a?b#c", "//", "\x00", ""} {
 		f.Add(seed)
@@ -145,7 +145,8 @@ func FuzzTopicPath(f *testing.F) {
 	})
 }
 
-// FuzzHost: a Host or an Origin is let in without the key only if it is a name or an address of loopback, or listed.
+// FuzzHost: a Host or an Origin is let in without the key only if it is a name or an address of
+// loopback, or listed.
 func FuzzHost(f *testing.F) {
 	for _, host := range []string{"localhost:9100", "[::1]:9100", "127.0.0.1", "a.localhost", "evil.example", "localhost.evil.example",
 		"127.0.0.1.evil.example", "[::ffff:127.0.0.1]", "Node.Internal:9100", "", "::1", "[localhost]", "127.1", "0x7f.1", "localhost\x00.evil"} {

@@ -1,4 +1,5 @@
-// The API of a node that answers in another process: what is judged before that process hears of a request.
+// The API of a node that answers in another process: what is judged before that process hears of a
+// request.
 
 package admin
 
@@ -8,10 +9,10 @@ import (
 	"net/http"
 )
 
-// NewGate is NewPublic for a process that passes the API's requests on to next. It judges the head of each
-// request, then reads the body within its bound, and only then calls next, with a body that is there as a
-// whole: what next has few of is neither taken by strangers nor held while a body is on its way. Of c it needs
-// APIKey, MessageBytesMax and Logger.
+// NewGate is NewPublic for a process that passes the API's requests on to next. It judges the head
+// of each request, then reads the body within its bound, and only then calls next, with a body that
+// is there as a whole: what next has few of is neither taken by strangers nor held while a body is
+// on its way. Of c it needs APIKey, MessageBytesMax and Logger.
 func NewGate(c Config, next http.Handler) http.Handler {
 	a := newAPI(c, false)
 	for i := range a.routes {

@@ -41,7 +41,8 @@ func answerOf(t *testing.T, conn net.Conn) *http.Response {
 	return response
 }
 
-// TestGate: a request reaches the other process when its head is right and its body is there, and not before.
+// TestGate: a request reaches the other process when its head is right and its body is there, and
+// not before.
 func TestGate(t *testing.T) {
 	passed := make(chan string, 10)
 	gate := NewGate(Config{APIKey: key("secret"), MessageBytesMax: 10}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,8 +152,8 @@ func (l *lines) take() string {
 	return l.text.String()
 }
 
-// TestGuesses: an address that guesses may try a key a second, others are served, and the log has a line now and
-// then.
+// TestGuesses: an address that guesses may try a key a second, others are served, and the log has a
+// line now and then.
 func TestGuesses(t *testing.T) {
 	log := new(lines)
 	h := NewPublic(Config{Node: &fakeNode{}, APIKey: key("secret"), Logger: slog.New(slog.NewTextHandler(log, nil))})

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// guesses counts wrong keys by address. Beyond GuessesMax an address may try one key a GuessEvery; what it
-// sends in between is refused without a look at its key. Any goroutine.
+// guesses counts wrong keys by address. Beyond GuessesMax an address may try one key a GuessEvery;
+// what it sends in between is refused without a look at its key. Any goroutine.
 type guesses struct {
 	log *slog.Logger
 	now func() time.Time
@@ -23,7 +23,8 @@ type guesses struct {
 	unsaid int       // wrong keys since then
 }
 
-// guessBudget is what an address has left: at zero its attempts are refused until `at` is a GuessEvery ago.
+// guessBudget is what an address has left: at zero its attempts are refused until `at` is a
+// GuessEvery ago.
 type guessBudget struct {
 	left int
 	at   time.Time // of the last change
@@ -76,7 +77,8 @@ func (g *guesses) wrong(addr netip.Addr, r *http.Request) {
 	}
 }
 
-// forget drops the addresses whose budget is full again; false if there is none. The caller holds mu.
+// forget drops the addresses whose budget is full again; false if there is none. The caller holds
+// mu.
 func (g *guesses) forget() (any bool) {
 	for addr, b := range g.budget {
 		if g.refill(b).left == GuessesMax {
@@ -87,8 +89,8 @@ func (g *guesses) forget() (any bool) {
 	return any
 }
 
-// guesser is the address that a wrong key of the request counts for: the peer's, with a /64 of IPv6 as one; for a
-// proxy on this machine the client that it names last.
+// guesser is the address that a wrong key of the request counts for: the peer's, with a /64 of IPv6
+// as one; for a proxy on this machine the client that it names last.
 func guesser(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -19,36 +19,34 @@ import (
 type Config struct {
 	Node Node
 
-	// APIKey returns the key that is asked for as "Authorization: Bearer KEY";
-	// it is called for each request, so that a reload can change the key. Nil,
-	// or "": there is no key, and only peers on loopback may call.
+	// APIKey returns the key that is asked for as "Authorization: Bearer KEY"; it is called for each
+	// request, so that a reload can change the key. Nil, or "": there is no key, and only peers on
+	// loopback may call.
 	APIKey func() string
 
-	// Hosts are names, with or without a port, that may stand in the Host and
-	// Origin headers of requests that bring no key, besides loopback's own.
-	// Nil: none.
+	// Hosts are names, with or without a port, that may stand in the Host and Origin headers of
+	// requests that bring no key, besides loopback's own. Nil: none.
 	Hosts []string
 
 	// MessageBytesMax bounds a payload, in bytes. 0: MessageBytesMaxDefault.
 	MessageBytesMax int
 
-	// Metrics is what GET /metrics shows. Nil: the metrics of Node, of the Go
-	// runtime and of the process.
+	// Metrics is what GET /metrics shows. Nil: the metrics of Node, of the Go runtime and of the
+	// process.
 	Metrics prometheus.Gatherer
 
-	// Pprof returns the handler of profiles that a request wants; no handler and
-	// no problem is those of this process, as is a nil Pprof.
+	// Pprof returns the handler of profiles that a request wants; no handler and no problem is those
+	// of this process, as is a nil Pprof.
 	Pprof func(*http.Request) (http.Handler, *Problem)
 
-	// Logger hears of drains and of connections that were closed on demand.
-	// Nil: nobody does.
+	// Logger hears of drains and of connections that were closed on demand. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 
 // api is a handler. Immutable after newAPI.
 type api struct {
 	node            Node
-	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
+	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
 	access          access
 	routes          []route
 	messageBytesMax int
@@ -57,8 +55,8 @@ type api struct {
 	log             *slog.Logger
 }
 
-// answer serves one method of a route. arg is what stood in the path where the
-// route's pattern has a star, decoded.
+// answer serves one method of a route. arg is what stood in the path where the route's pattern has
+// a star, decoded.
 type answer func(w http.ResponseWriter, r *http.Request, arg string)
 
 type route struct {
@@ -82,13 +80,11 @@ func New(c Config) http.Handler {
 	return a
 }
 
-// NewPublic is the API as it is mounted on the public port: only what is under
-// /v1/, and nothing without the key, not even from loopback, where a proxy may
-// stand. It is nil where c has no APIKey; where that returns "", every call is
-// refused.
+// NewPublic is the API as it is mounted on the public port: only what is under /v1/, and nothing
+// without the key, not even from loopback, where a proxy may stand. It is nil where c has no
+// APIKey; where that returns "", every call is refused.
 //
-// Do not put it behind an http.ServeMux, which cleans paths: it would redirect
-// the topic ".." away.
+// Do not put it behind an http.ServeMux, which cleans paths: it would redirect the topic ".." away.
 func NewPublic(c Config) http.Handler {
 	if c.APIKey == nil {
 		return nil
@@ -120,8 +116,8 @@ func newAPI(c Config, loopback bool) *api {
 	return a
 }
 
-// refuse answers a request whose body has not been read, and does not wait for it: net/http would, before it
-// sends the answer.
+// refuse answers a request whose body has not been read, and does not wait for it: net/http would,
+// before it sends the answer.
 func refuse(w http.ResponseWriter, r *http.Request, problem *Problem) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
@@ -133,8 +129,8 @@ func refuse(w http.ResponseWriter, r *http.Request, problem *Problem) {
 
 func path(pattern string) []string { return strings.Split(pattern, "/") }
 
-// ServeHTTP finds the route, asks whether the peer may, and lets the method
-// answer. A peer that may not is not told which paths there are.
+// ServeHTTP finds the route, asks whether the peer may, and lets the method answer. A peer that may
+// not is not told which paths there are.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -296,8 +296,7 @@ func TestPublishLargeMessage(t *testing.T) {
 
 func TestChunkedBodyBound(t *testing.T) {
 	ts, node := newAPIServer(t, Config{MessageBytesMax: 10})
-	// A reader that is not one of net/http's known types is sent in chunks,
-	// with no length declared.
+	// A reader that is not one of net/http's known types is sent in chunks, with no length declared.
 	r, _ := http.NewRequest("POST", ts.URL+"/v1/topics/a", struct{ *strings.Reader }{strings.NewReader("0123456789x")})
 	resp, err := ts.Client().Do(r)
 	if err != nil {

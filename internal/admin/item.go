@@ -43,8 +43,8 @@ func parseItem(value []byte, messageBytesMax int) item {
 	return it
 }
 
-// splitItem takes an object apart. Keys are compared exactly: encoding/json
-// would take "TOPIC" too, and the last of two "topic".
+// splitItem takes an object apart. Keys are compared exactly: encoding/json would take "TOPIC" too,
+// and the last of two "topic".
 func splitItem(value []byte) (f itemFields, problem *Problem) {
 	if value[0] != '{' {
 		return f, badItem("an item has to be an object")
@@ -113,9 +113,8 @@ func itemTopic(value []byte) (string, *Problem) {
 	return topic, checkTopic(topic)
 }
 
-// itemPayload is the message: a string goes out as text, without its quotes, so
-// that a bare subscriber gets what curl -d would have sent; every other value as
-// JSON; data_base64 as bytes.
+// itemPayload is the message: a string goes out as text, without its quotes, so that a bare
+// subscriber gets what curl -d would have sent; every other value as JSON; data_base64 as bytes.
 func itemPayload(f *itemFields) (broadcast.Kind, []byte, *Problem) {
 	switch {
 	case (f.data == nil) == (f.dataBase64 == nil):

@@ -1,6 +1,5 @@
-// Walking a JSON document in place, without decoding what is not looked at.
-// Everything here takes bytes that json.Valid has accepted, and so needs to
-// tell only where values end.
+// Walking a JSON document in place, without decoding what is not looked at. Everything here takes
+// bytes that json.Valid has accepted, and so needs to tell only where values end.
 
 package admin
 
@@ -24,8 +23,7 @@ func elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// members yields the keys, in their quotes, and the values of a valid JSON
-// object, as slices of it.
+// members yields the keys, in their quotes, and the values of a valid JSON object, as slices of it.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		p := skipSpace(object[1:])
@@ -102,8 +100,8 @@ func nestedLen(p []byte) int {
 	}
 }
 
-// loneSurrogate says whether a valid JSON string has a \u escape that is half
-// of a surrogate pair without its other half next to it.
+// loneSurrogate says whether a valid JSON string has a \u escape that is half of a surrogate pair
+// without its other half next to it.
 func loneSurrogate(value []byte) bool {
 	high := false // the escape just before was a high surrogate
 	for i := 0; i < len(value); {

@@ -5,79 +5,75 @@ package admin
 import "time"
 
 const (
-	// MessageBytesMaxDefault bounds a payload, in bytes, where Config.MessageBytesMax
-	// is zero. It is the default of --max-message.
+	// MessageBytesMaxDefault bounds a payload, in bytes, where Config.MessageBytesMax is zero. It is
+	// the default of --max-message.
 	MessageBytesMaxDefault = 64 << 10
 
-	// PublishBytesMax bounds the body of POST /v1/publish, in bytes. Without it
-	// one request takes as much memory as its sender likes. A node whose
-	// --max-message is larger allows twice that instead, so that one message
-	// of the greatest length still fits in after JSON or base64 has made it
+	// PublishBytesMax bounds the body of POST /v1/publish, in bytes. Without it one request takes as
+	// much memory as its sender likes. A node whose --max-message is larger allows twice that instead,
+	// so that one message of the greatest length still fits in after JSON or base64 has made it
 	// longer.
 	PublishBytesMax = 8 << 20
 
-	// PublishItemsMax bounds the items of one POST /v1/publish. Each costs up
-	// to a few hundred bytes of answer; without it 8 MiB of "{},{},…" ask for
-	// three million error documents.
+	// PublishItemsMax bounds the items of one POST /v1/publish. Each costs up to a few hundred bytes
+	// of answer; without it 8 MiB of "{},{},…" ask for three million error documents.
 	PublishItemsMax = 10_000
 
-	// PublishTopicsMax bounds the publishes of one POST /v1/publish: the sum
-	// of the topics of all its items. Without it one request holds a goroutine
-	// for as long as its sender likes.
+	// PublishTopicsMax bounds the publishes of one POST /v1/publish: the sum of the topics of all its
+	// items. Without it one request holds a goroutine for as long as its sender likes.
 	PublishTopicsMax = 10_000
 
-	// TopicsPage is how many topics GET /v1/topics lists where no limit is
-	// asked for, and TopicsPageMax how many at most. A node may have a million
-	// topics; without the bound one answer would be hundreds of megabytes.
+	// TopicsPage is how many topics GET /v1/topics lists where no limit is asked for, and
+	// TopicsPageMax how many at most. A node may have a million topics; without the bound one answer
+	// would be hundreds of megabytes.
 	TopicsPage    = 1_000
 	TopicsPageMax = 10_000
 
-	// ScrapesMax bounds the scrapes of /metrics that run at the same time.
-	// Without it an impatient scraper piles them up; beyond it: 503.
+	// ScrapesMax bounds the scrapes of /metrics that run at the same time. Without it an impatient
+	// scraper piles them up; beyond it: 503.
 	ScrapesMax = 4
 
-	// BodyKeptBytesMax bounds the read buffers that are kept for the next
-	// request, in bytes each. Without it a single large body would stay
-	// allocated for ever.
+	// BodyKeptBytesMax bounds the read buffers that are kept for the next request, in bytes each.
+	// Without it a single large body would stay allocated for ever.
 	BodyKeptBytesMax = 256 << 10
 
-	// ConnsMax bounds the connections of a Server. Without it a flood of strangers takes the descriptors of the
-	// public port.
+	// ConnsMax bounds the connections of a Server. Without it a flood of strangers takes the
+	// descriptors of the public port.
 	ConnsMax = 256
 
-	// GuessesMax is how many wrong keys an address may try at once, and GuessEvery how long it then waits for
-	// each further one. Without them a guesser tries thousands of keys a second.
+	// GuessesMax is how many wrong keys an address may try at once, and GuessEvery how long it then
+	// waits for each further one. Without them a guesser tries thousands of keys a second.
 	GuessesMax = 10
 	GuessEvery = time.Second
 
 	// GuessAddressesMax bounds the addresses whose guesses are counted, each with some 60 bytes.
 	GuessAddressesMax = 4096
 
-	// GuessLogEvery is how often the log tells of wrong keys, with their number. Without it a guesser fills the
-	// log.
+	// GuessLogEvery is how often the log tells of wrong keys, with their number. Without it a guesser
+	// fills the log.
 	GuessLogEvery = 10 * time.Second
 
-	// bodyIgnoredBytesMax bounds a body that nobody looks at, in bytes, where a request is passed on as a whole.
+	// bodyIgnoredBytesMax bounds a body that is not used, in bytes, where a request is passed on as a
+	// whole.
 	bodyIgnoredBytesMax = 4 << 10
 
-	// QuotedBytesMax bounds how much of a caller's own text an error quotes
-	// back, in bytes. Without it ten thousand bad items with long keys make
-	// an answer many times the size of the request.
+	// QuotedBytesMax bounds how much of a caller's own text an error quotes back, in bytes. Without it
+	// ten thousand bad items with long keys make an answer many times the size of the request.
 	QuotedBytesMax = 64
 )
 
-// The timeouts of Server. Without them each connection that stalls keeps a
-// goroutine and its buffers.
+// The timeouts of Server. Without them each connection that stalls keeps a goroutine and its
+// buffers.
 const (
 	// HeaderTimeout bounds the time to the end of a request's head.
 	HeaderTimeout = 5 * time.Second
 	// ReadTimeout bounds the time to the end of a request's body.
 	ReadTimeout = 30 * time.Second
-	// WriteTimeout bounds the time to the end of the answer. pprof's profile
-	// and trace lift it for themselves.
+	// WriteTimeout bounds the time to the end of the answer. pprof's profile and trace lift it for
+	// themselves.
 	WriteTimeout = 60 * time.Second
-	// IdleTimeout bounds the time between two requests of a connection; it is
-	// longer than the usual scrape interval, so that scrapers reuse theirs.
+	// IdleTimeout bounds the time between two requests of a connection; it is longer than the usual
+	// scrape interval, so that scrapers reuse theirs.
 	IdleTimeout = 120 * time.Second
 	// HeaderBytesMax bounds a request's head, in bytes.
 	HeaderBytesMax = 16 << 10

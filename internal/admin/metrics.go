@@ -93,8 +93,8 @@ func (m *metric) collect(v figures.Value, out chan<- prometheus.Metric) {
 	}
 }
 
-// serveMetrics answers GET /metrics from the caller's gatherer, or from a registry of its own: no two
-// handlers share one, and http's default stays untouched.
+// serveMetrics answers GET /metrics from the caller's gatherer, or from a registry of its own: no
+// two handlers share one, and http's default stays untouched.
 func serveMetrics(c Config) answer {
 	gatherer := c.Metrics
 	if gatherer == nil {

@@ -150,8 +150,8 @@ func newAPIServer(t *testing.T, c Config) (*httptest.Server, *fakeNode) {
 	return ts, node
 }
 
-// request is one call of a table. Header lines are "Name: value"; a Host line
-// sets the request's host.
+// request is one call of a table. Header lines are "Name: value"; a Host line sets the request's
+// host.
 type request struct {
 	method, path string
 	header       []string

@@ -7,8 +7,7 @@ import (
 	"net/http/pprof"
 )
 
-// servePprof serves the profiles of this process, or of that which the request
-// asks for.
+// servePprof serves the profiles of this process, or of that which the request asks for.
 func (a *api) servePprof(w http.ResponseWriter, r *http.Request, profile string) {
 	if a.pprof != nil {
 		handler, problem := a.pprof(r)
@@ -24,8 +23,8 @@ func (a *api) servePprof(w http.ResponseWriter, r *http.Request, profile string)
 	ownPprof(w, r, profile)
 }
 
-// ownPprof is what the init function of net/http/pprof mounts on
-// http.DefaultServeMux, which nothing of ours serves.
+// ownPprof is what the init function of net/http/pprof mounts on http.DefaultServeMux, which
+// nothing of ours serves.
 func ownPprof(w http.ResponseWriter, r *http.Request, profile string) {
 	w.Header().Del("X-Content-Type-Options") // pprof's own pages and errors set what they need
 	switch profile {

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Problem is a problem document (RFC 9457). Its type is always about:blank,
-// with which the title is the status's phrase (section 4.2.1); what went wrong
-// is in Code, for programs, and in Detail, for people.
+// Problem is a problem document (RFC 9457). Its type is always about:blank, with which the title is
+// the status's phrase (section 4.2.1); what went wrong is in Code, for programs, and in Detail, for
+// people.
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -25,8 +25,7 @@ func NewProblem(status int, code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
 }
 
-// Write answers the request with the problem. Headers that are set already go
-// out with it.
+// Write answers the request with the problem. Headers that are set already go out with it.
 func (p *Problem) Write(w http.ResponseWriter) {
 	writeBody(w, "application/problem+json", p.Status, mustJSON(p))
 }
@@ -44,8 +43,8 @@ func writeBody(w http.ResponseWriter, contentType string, status int, body []byt
 	w.Write(body) // the peer may be gone: nobody is left to tell
 }
 
-// mustJSON encodes one of this package's own types, which cannot fail, and ends
-// it with a newline for those who read with curl.
+// mustJSON encodes one of this package's own types, which cannot fail, and ends it with a newline
+// for those who read with curl.
 func mustJSON(document any) []byte {
 	body, err := json.Marshal(document)
 	if err != nil {

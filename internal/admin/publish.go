@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"c100k/broadcast"
@@ -18,6 +19,10 @@ type published struct {
 	Matched int `json:"matched"` // subscribers of the topic
 	Queued  int `json:"queued"`  // of them, those for whom it was accepted
 	Dropped int `json:"dropped"` // of them, those it was dropped for
+	// Partial says that not all nodes were reached, or not in time, and NodesUnreached how many of
+	// those that are known; absent otherwise.
+	Partial        bool `json:"partial,omitempty"`
+	NodesUnreached int  `json:"nodes_unreached,omitempty"`
 }
 
 func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string) {
@@ -61,11 +66,10 @@ func unavailable(err error) *Problem {
 	return NewProblem(http.StatusServiceUnavailable, "unavailable", err.Error())
 }
 
-// payloadKind says what a body is, by its Content-Type, and checks that it is
-// that.
+// payloadKind says what a body is, by its Content-Type, and checks that it is that.
 func payloadKind(contentType []string, body []byte) (broadcast.Kind, *Problem) {
-	// curl -d says application/x-www-form-urlencoded unless told otherwise, and
-	// a plain curl -d hello has to arrive as the text "hello".
+	// curl -d says application/x-www-form-urlencoded unless told otherwise, and a plain curl -d hello
+	// has to arrive as the text "hello".
 	media, charset := "application/x-www-form-urlencoded", ""
 	if len(contentType) > 0 {
 		var params map[string]string
@@ -93,16 +97,15 @@ func checkText(charset string, body []byte) *Problem {
 	default:
 		return NewProblem(http.StatusUnsupportedMediaType, "charset", "text has to be UTF-8, not "+quoted(charset))
 	}
-	// A text frame with anything else would end every subscriber's connection
-	// (RFC 6455, 8.1).
+	// A text frame with anything else would end every subscriber's connection (RFC 6455, 8.1).
 	if !utf8.Valid(body) {
 		return NewProblem(http.StatusBadRequest, "not_utf8", "the body is not valid UTF-8; send bytes as application/octet-stream")
 	}
 	return nil
 }
 
-// checkJSON wants one JSON value in valid UTF-8. json.Valid alone lets invalid
-// bytes within strings pass.
+// checkJSON wants one JSON value in valid UTF-8. json.Valid alone lets invalid bytes within strings
+// pass.
 func checkJSON(body []byte) *Problem {
 	if !utf8.Valid(body) {
 		return NewProblem(http.StatusBadRequest, "not_utf8", "the body is not valid UTF-8, which JSON has to be")
@@ -120,4 +123,47 @@ func jsonFault(body []byte) string {
 		return err.Error()
 	}
 	return "it does not end where it should"
+}
+
+// count sums up the results of one item's publishes.
+type count struct {
+	waiting sync.WaitGroup // results that have not come
+
+	mu  sync.Mutex // guards the field below
+	sum published
+}
+
+// add adds one outcome. Any goroutine.
+func (c *count) add(r Outcome) {
+	c.mu.Lock()
+	c.sum.Partial = c.sum.Partial || r.Partial
+	c.sum.NodesUnreached = max(c.sum.NodesUnreached, r.Unreached)
+	c.sum.Matched += r.Matched
+	c.sum.Queued += r.Queued
+	c.sum.Dropped += r.Dropped
+	c.mu.Unlock()
+	c.waiting.Done()
+}
+
+// wait returns the sum when all results have come.
+func (c *count) wait() published {
+	c.waiting.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sum
+}
+
+// later is how a node is published to: its own PublishLater, or its Publish, whose result is there
+// at once.
+func later(n Node) func(string, broadcast.Kind, []byte, func(Outcome)) error {
+	if p, ok := n.(LatePublisher); ok {
+		return p.PublishLater
+	}
+	return func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error {
+		result, err := n.Publish(topic, kind, payload)
+		if err == nil {
+			done(Outcome{Result: result})
+		}
+		return err
+	}
 }

@@ -9,8 +9,9 @@ import (
 	"sync"
 )
 
-// Server is a server for a handler of this package. The caller gives it a listener. It keeps at most ConnsMax
-// connections: one more closes the oldest of those that have not sent a request that was let in.
+// Server is a server for a handler of this package. The caller gives it a listener. It keeps at
+// most ConnsMax connections: one more closes the oldest of those that have not sent a request that
+// was let in.
 func Server(h http.Handler) *http.Server {
 	c := &conns{max: ConnsMax, known: make(map[net.Conn]*connState)}
 	return &http.Server{
@@ -44,7 +45,8 @@ type connState struct {
 // connKey is the key of a connState in a request's context.
 type connKey struct{}
 
-// context lets the handler find the connection. net/http calls it before it tells of the connection's state.
+// context lets the handler find the connection. net/http calls it before it tells of the
+// connection's state.
 func (c *conns) context(ctx context.Context, conn net.Conn) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,8 +70,8 @@ func (c *conns) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// surplus is the connection that has to go, nil if there is room: the oldest one that was never let in, or the
-// new one.
+// surplus is the connection that has to go, nil if there is room: the oldest one that was never let
+// in, or the new one.
 func (c *conns) surplus(fresh net.Conn) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()

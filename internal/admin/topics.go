@@ -19,8 +19,8 @@ type topicPage struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// listTopics lists topics by name, behind the name in "after": that of the last topic of the page before, which
-// need not exist any more. "cursor" is another name of "after".
+// listTopics lists topics by name, behind the name in "after": that of the last topic of the page
+// before, which need not exist any more. "cursor" is another name of "after".
 func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 	params, problem := query(r, "prefix", "limit", "after", "cursor")
 	if problem != nil {

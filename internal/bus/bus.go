@@ -1,20 +1,24 @@
 // Package bus is what goes between processes and machines: a node publishes, the others hear.
 //
-// There are only a few types: a [Bus] is one node's connection to the others, a [Message] is what one of them
-// has published, a [Tally] is what a node did with it, and an [Answer] is the sum over the nodes that were
-// asked. A bus knows nothing of members: each node fans out to its own. Adapters to brokers are packages
-// beside it; all of them pass the same test (bustest), as does a bus in memory that is there for tests.
+// There are only a few types: a [Bus] is one node's connection to the others, a [Message] is what
+// one of them has published, a [Tally] is what a node did with it, and an [Answer] is the sum over
+// the nodes that were asked. A bus knows nothing of members: each node fans out to its own.
+// Adapters to brokers are packages beside it; all of them pass the same test (bustest), as does a
+// bus in memory that is there for tests.
 //
 // What every Bus keeps to:
 //
-//   - A message reaches each other node that runs at that time, at most once, and exactly once while nothing
-//     is lost. It does not come back to the node that published it, which has delivered it already.
-//   - What is lost is counted: each node numbers its messages, and whoever hears the others knows by the
-//     numbers what it has not heard ([Health].Missed), at the latest a heartbeat later.
-//   - Messages of one node arrive in the order of its Publish and Ask calls. There is no order between nodes.
-//   - Topics and payloads arrive byte for byte. A topic is any topic of package broadcast: nothing in it is
-//     a wildcard.
-//   - An Ask comes to an end: when each node known has answered, or after [AskTimeout] with what has come.
+//   - A message reaches each other node that runs at that time, at most once, and exactly once
+//     while nothing is lost. It does not come back to the node that published it, which has
+//     delivered it already.
+//   - What is lost is counted: each node numbers its messages, and whoever hears the others knows
+//     by the numbers what it has not heard ([Health].Missed), at the latest a heartbeat later.
+//   - Messages of one node arrive in the order of its Publish and Ask calls. There is no order
+//     between nodes.
+//   - Topics and payloads arrive byte for byte. A topic is any topic of package broadcast: nothing
+//     in it is a wildcard.
+//   - An Ask comes to an end: when each node known has answered, or after [AskTimeout] with what
+//     has come.
 package bus
 
 import (
@@ -27,13 +31,14 @@ var (
 	ErrClosed = errors.New("bus: closed")
 	// ErrRunning is returned by a second Run while the first has not ended.
 	ErrRunning = errors.New("bus: already running")
-	// ErrFull is returned by Publish and Ask when the message was not taken, or not for all, because what
-	// waits for a slow node or broker has reached its limit.
+	// ErrFull is returned by Publish and Ask when the message was not taken, or not for all, because
+	// what waits for a slow node or broker has reached its limit.
 	ErrFull = errors.New("bus: full")
-	// ErrDisconnected is returned by Publish and Ask while there is no connection to the broker; the message
-	// was not taken.
+	// ErrDisconnected is returned by Publish and Ask while there is no connection to the broker; the
+	// message was not taken.
 	ErrDisconnected = errors.New("bus: disconnected")
-	// ErrTooLarge is wrapped by what Publish and Ask return for a message larger than the broker takes.
+	// ErrTooLarge is wrapped by what Publish and Ask return for a message larger than the broker
+	// takes.
 	ErrTooLarge = errors.New("bus: message too large")
 )
 
@@ -76,31 +81,31 @@ type Health struct {
 	Peers     int    // other nodes that are there
 }
 
-// Bus is one node's connection to the others. Its methods may be called on any goroutine; all but Run and
-// Close are quick, and may be called on event loops.
+// Bus is one node's connection to the others. Its methods may be called on any goroutine; all but
+// Run and Close are quick, and may be called on event loops.
 type Bus interface {
-	// Publish sends m to the other nodes. It does not wait for them, nor for a slow broker: beyond a bound it
-	// returns ErrFull. The payload is kept: nobody may change it any more.
+	// Publish sends m to the other nodes. It does not wait for them, nor for a slow broker: beyond a
+	// bound it returns ErrFull. The payload is kept: nobody may change it any more.
 	Publish(ctx context.Context, m Message) error
 
-	// Ask is Publish, and then done is called, exactly once, with what the other nodes did with m: when each
-	// that is known has said so, or after AskTimeout with what has come. done runs on any goroutine, perhaps
-	// before Ask returns, and must not block. If Ask returns an error, done is not called. A node that had no
-	// room for the message is a silent one; while AsksMax questions wait, the message goes out as by Publish,
-	// and all nodes count as silent.
+	// Ask is Publish, and then done is called, exactly once, with what the other nodes did with m:
+	// when each that is known has said so, or after AskTimeout with what has come. done runs on any
+	// goroutine, perhaps before Ask returns, and must not block. If Ask returns an error, done is not
+	// called. A node that had no room for the message is a silent one; while AsksMax questions wait,
+	// the message goes out as by Publish, and all nodes count as silent.
 	Ask(ctx context.Context, m Message, done func(Answer)) error
 
-	// Run calls deliver for each message of the other nodes, one at a time, until ctx is done or the bus is
-	// closed; it then returns nil. Any other end is an error that says why. deliver returns what the node did
-	// with the message. What it gets is its own to keep; the payload may be shared, so it must not change it.
-	// A deliver that is too slow loses messages, and they are counted. One Run at a time; a node that does
-	// not run hears nothing, and answers that it did nothing.
+	// Run calls deliver for each message of the other nodes, one at a time, until ctx is done or the
+	// bus is closed; it then returns nil. Any other end is an error that says why. deliver returns
+	// what the node did with the message. What it gets is its own to keep; the payload may be shared,
+	// so it must not change it. A deliver that is too slow loses messages, and they are counted. One
+	// Run at a time; a node that does not run hears nothing, and answers that it did nothing.
 	Run(ctx context.Context, deliver func(Message) Tally) error
 
 	// Health tells how the bus is.
 	Health() Health
 
-	// Close says goodbye, ends Run and frees what the bus holds; questions that wait end with what has come.
-	// It may take a second or two where a broker is slow. Closing again does nothing.
+	// Close says goodbye, ends Run and frees what the bus holds; questions that wait end with what has
+	// come. It may take a second or two where a broker is slow. Closing again does nothing.
 	Close() error
 }

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Inbox is what has arrived for one node and waits for its Run: bounded, in order. It is what adapters build
-// their Run from. Any goroutine.
+// Inbox is what has arrived for one node and waits for its Run: bounded, in order. It is what
+// adapters build their Run from. Any goroutine.
 type Inbox struct {
 	closed  chan struct{} // closed by Close
 	arrived chan struct{} // holds a token when the queue may have something for Run
@@ -20,8 +20,8 @@ type Inbox struct {
 	bytes   int       // in the queue, and not over InboxBytesMax
 }
 
-// Arrival is a message that has arrived. Answered is called with what deliver returned; nil where nobody
-// asked. It must not block.
+// Arrival is a message that has arrived. Answered is called with what deliver returned; nil where
+// nobody asked. It must not block.
 type Arrival struct {
 	Message
 	Answered func(Tally)
@@ -34,8 +34,8 @@ func NewInbox() *Inbox {
 
 func (a *Arrival) cost() int { return len(a.Topic) + len(a.Payload) + messageOverheadBytes }
 
-// Put hands the messages of batch to Run, in order. It returns how many there was no room for, which are the
-// last of them. What arrives while nobody runs is answered at once and forgotten.
+// Put hands the messages of batch to Run, in order. It returns how many there was no room for,
+// which are the last of them. What arrives while nobody runs is answered at once and forgotten.
 func (b *Inbox) Put(batch []Arrival) (lost int) {
 	if taken, running := b.enqueue(batch); running {
 		return len(batch) - taken
@@ -131,8 +131,8 @@ func (b *Inbox) Run(ctx context.Context, deliver func(Message) Tally) error {
 	}
 }
 
-// inboxSpareMax bounds, in messages, the array that is kept for the next batch: a burst must not be paid for
-// until the end of the process.
+// inboxSpareMax bounds, in messages, the array that is kept for the next batch: a burst must not be
+// paid for until the end of the process.
 const inboxSpareMax = 4096
 
 // IsClosed tells whether Close has been called.
@@ -145,7 +145,8 @@ func (b *Inbox) IsClosed() bool {
 	}
 }
 
-// Close ends Run, and makes later ones return ErrClosed. It returns false if it has been called before.
+// Close ends Run, and makes later ones return ErrClosed. It returns false if it has been called
+// before.
 func (b *Inbox) Close() (first bool) {
 	b.once.Do(func() {
 		close(b.closed)

@@ -5,19 +5,20 @@ package bus
 import "time"
 
 const (
-	// InboxBytesMax bounds the bytes that wait for one node's deliver (payload, topic and a fixed sum for each
-	// message); without it a node that hangs would fill its memory, or that of all.
+	// InboxBytesMax bounds the bytes that wait for one node's deliver (payload, topic and a fixed sum
+	// for each message); without it a node that hangs would fill its memory, or that of all.
 	InboxBytesMax = 64 << 20
 
-	// AskTimeout bounds how long an Ask waits for the others; without it a publisher would wait for ever for
-	// a node that has just died. It is far above what a busy node needs, and what a person still waits for.
+	// AskTimeout bounds how long an Ask waits for the others; without it a publisher would wait for
+	// ever for a node that has just died. It is far above what a busy node needs, and what a person
+	// still waits for.
 	AskTimeout = time.Second
 
-	// AsksMax bounds the questions of one node that wait for answers. Each is some hundred bytes; a node that
-	// asks ten thousand times a second reaches it only when the others do not answer at all.
+	// AsksMax bounds the questions of one node that wait for answers. Each is some hundred bytes; a
+	// node that asks ten thousand times a second reaches it only when the others do not answer at all.
 	AsksMax = 1 << 14
 
-	// messageOverheadBytes is what a waiting message costs beside its bytes. It bounds the number of empty
-	// ones.
+	// messageOverheadBytes is what a waiting message costs beside its bytes. It bounds the number of
+	// empty ones.
 	messageOverheadBytes = 64
 )

@@ -66,7 +66,9 @@ func TestAPIDocument(t *testing.T) {
 		t.Run(call.name, func(t *testing.T) {
 			n, conn := n.in(t), ""
 			if strings.Contains(call.text, "/v1/drain") {
-				n = serve(t, "--dev")
+				// With somebody connected, the drain takes its time: the answer is out before the end.
+				n = serve(t, "--dev", "--drain", "1s")
+				n.upgrade(t, "/ws?topic=news")
 			}
 			if strings.Contains(call.text, "CONN") {
 				conn = n.welcomed(t)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,7 +67,12 @@ func oneProcess(t *testing.T) {
 	}
 }
 
+// serveArgs are the arguments of a node. With --dev it serves only loopback names and addresses,
+// and the host that the tests send.
 func serveArgs(args []string) []string {
+	if slices.Contains(args, "--dev") {
+		args = append([]string{"--host", "node.test"}, args...)
+	}
 	if workers := os.Getenv(workersVariable); workers != "" {
 		args = append([]string{"--workers", workers}, args...)
 	}

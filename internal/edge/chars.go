@@ -62,6 +62,12 @@ func is(p []byte, c class) bool {
 // isToken tells whether p is a token: RFC 9110, 5.6.2.
 func isToken(p []byte) bool { return len(p) > 0 && is(p, inToken) }
 
+// ValidField says whether a header field may be sent: the name is a token, and the value has no
+// control character (RFC 9110, 5.1 and 5.5). Any goroutine.
+func ValidField(name, value string) bool {
+	return isToken([]byte(name)) && is([]byte(value), inText)
+}
+
 // lower is b in lower case.
 func lower(b byte) byte {
 	if 'A' <= b && b <= 'Z' {

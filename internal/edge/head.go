@@ -217,6 +217,13 @@ func badFieldName(line []byte, at int) *Refusal {
 	return badName
 }
 
+// Clone returns a Head that may be kept: it has a copy of the bytes. Any goroutine.
+func (h *Head) Clone() *Head {
+	c := *h
+	c.p = bytes.Clone(h.p)
+	return &c
+}
+
 func (h *Head) bytes(s span) []byte { return h.p[s.from:s.to:s.to] }
 
 // Method is the request method, as it was sent.

@@ -41,7 +41,8 @@ func (e *Endpoint) appendDate(dst []byte, l *netpoll.Loop) []byte {
 	return append(dst, e.date.line...)
 }
 
-// appendAnswer appends a whole answer. status may have more header lines behind it; lines have their ends.
+// appendAnswer appends a whole answer. status may have more header lines behind it; lines have
+// their ends.
 func (e *Endpoint) appendAnswer(dst []byte, l *netpoll.Loop, status, kind string, keep bool, lines, body []byte) []byte {
 	dst = append(append(append(dst, "HTTP/1.1 "...), status...), "\r\n"...)
 	if kind != "" {
@@ -58,7 +59,8 @@ func (e *Endpoint) appendAnswer(dst []byte, l *netpoll.Loop, status, kind string
 	return append(append(dst, "\r\n"...), body...)
 }
 
-// respond answers a request that is not taken as an exchange. One whose body is not here ends the connection.
+// respond answers a request that is not taken as an exchange. One whose body is not here ends the
+// connection.
 func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, body []byte) {
 	c := r.c
 	rest, whole := r.behindBody()
@@ -129,7 +131,8 @@ func (e *Endpoint) refuseWhole(l *netpoll.Loop, r *arrival, refusal *edge.Refusa
 	l.Finish(r.c, netpoll.ReasonRefused, RefusalLinger)
 }
 
-// answerPoll answers the poll of s that waits on c, with all that the session is owed and the frames of last.
+// answerPoll answers the poll of s that waits on c, with all that the session is owed and the
+// frames of last.
 func (e *Endpoint) answerPoll(l *netpoll.Loop, c *netpoll.Conn, s *Session, last ...[]byte) {
 	if s.queue == 0 {
 		e.answerPollAlone(l, c, s, last...)
@@ -146,7 +149,8 @@ func (e *Endpoint) answerPoll(l *netpoll.Loop, c *netpoll.Conn, s *Session, last
 	e.drained(s)
 }
 
-// answerPollAlone answers the poll of s that waits on c with the frames of runs, whatever the session is owed.
+// answerPollAlone answers the poll of s that waits on c with the frames of runs, whatever the
+// session is owed.
 func (e *Endpoint) answerPollAlone(l *netpoll.Loop, c *netpoll.Conn, s *Session, runs ...[]byte) {
 	s.poll = 0
 	s.flags &^= flagReady
@@ -212,8 +216,8 @@ func anyBinary(runs [][]byte) bool {
 	return false
 }
 
-// Flush answers the polls that wait and whose sessions were sent something. It is called at the end of phase 6 of each turn, behind
-// broadcast.Shard.Deliver.
+// Flush answers the polls that wait and whose sessions were sent something. It is called at the end
+// of phase 6 of each turn, behind broadcast.Shard.Deliver.
 func (e *Endpoint) Flush(l *netpoll.Loop) {
 	for _, id := range e.ready {
 		s := e.find(l, id)

@@ -119,7 +119,8 @@ func (a *echoApp) Closed(_ *netpoll.Loop, _ *Session, r Reason) { a.n.ended <- r
 
 const clientScripts = "../e2e/node"
 
-// clients runs the script with the client of a protocol version, and each line "ok …" or "not ok …" of it as a subtest.
+// clients runs the script with the client of a protocol version, and each line "ok …" or "not ok …"
+// of it as a subtest.
 func clients(t *testing.T, n *server, version, transports string) {
 	t.Helper()
 	if _, err := os.Stat(clientScripts + "/node_modules/engine.io-client"); err != nil {

@@ -7,19 +7,22 @@ import (
 	"c100k/netpoll"
 )
 
-// Close codes of WebSockets that are closed for other reasons than the protocol's: Node's server sends none then.
+// Close codes of WebSockets that are closed for other reasons than the protocol's: Node's server
+// sends none then.
 const (
 	codeNone = 0
 	codeSlow = frame.CodeTryLater
 )
 
-// Close ends the session: what it is owed is sent, then the close. Over WebSocket that is a close frame with code and text, where code
-// 0 is one without a status (which is what Node's server sends); over polling it is a close packet. It calls App.Closed with r.
+// Close ends the session: what it is owed is sent, then the close. Over WebSocket that is a close
+// frame with code and text, where code 0 is one without a status (which is what Node's server
+// sends); over polling it is a close packet. It calls App.Closed with r.
 func (e *Endpoint) Close(l *netpoll.Loop, s *Session, r Reason, code uint16, text string) {
 	e.shut(l, s, r, code, text)
 }
 
-// Drain ends c, a connection or record of one of the endpoint's roles, because the node goes down; clients come back.
+// Drain ends c, a connection or record of one of the endpoint's roles, because the node goes down;
+// clients come back.
 func (e *Endpoint) Drain(l *netpoll.Loop, c *netpoll.Conn) {
 	if s := e.sessionOf(l, c); s != nil {
 		e.shut(l, s, ReasonShutdown, frame.CodeRestart, "service restart")
@@ -73,7 +76,8 @@ func (e *Endpoint) shut(l *netpoll.Loop, s *Session, r Reason, code uint16, text
 	}
 }
 
-// shutPolling tells a client that polls. What it did wrong it is told if it listens; what we want it is told with its next poll.
+// shutPolling tells a client that polls. What it did wrong it is told if it listens; what we want
+// it is told with its next poll.
 func (e *Endpoint) shutPolling(l *netpoll.Loop, s *Session, r Reason) {
 	poll := l.Lookup(s.poll)
 	switch {
@@ -96,8 +100,9 @@ func (e *Endpoint) shutPolling(l *netpoll.Loop, s *Session, r Reason) {
 	e.settle(l, s)
 }
 
-// farewell answers a poll of a session that we have closed: what was owed, or else a noop as Node's server sends it, and the close. Never
-// both: a client hears of the close at once, and takes what came before it in the same payload only then.
+// farewell answers a poll of a session that we have closed: what was owed, or else a noop as Node's
+// server sends it, and the close. Never both: a client hears of the close at once, and takes what
+// came before it in the same payload only then.
 func (e *Endpoint) farewell(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	if s.queue != 0 {
 		e.answerPoll(l, c, s)
@@ -107,7 +112,8 @@ func (e *Endpoint) farewell(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.settle(l, s)
 }
 
-// settle lets go of a session that is over and began with polling: its anchor is closed when no WebSocket needs the record any more.
+// settle lets go of a session that is over and began with polling: its anchor is closed when no
+// WebSocket needs the record any more.
 func (e *Endpoint) settle(l *netpoll.Loop, s *Session) {
 	s.flags &^= flagFarewell | flagReady
 	e.forgetQueue(s)

@@ -1,5 +1,5 @@
-// Payloads: the packets of one HTTP request or answer. Here are those of protocol 4 and what is common; codec3.go has protocol 3. Pure;
-// any goroutine.
+// Payloads: the packets of one HTTP request or answer. Here are those of protocol 4 and what is
+// common; codec3.go has protocol 3. Pure; any goroutine.
 
 package engineio
 
@@ -11,18 +11,21 @@ import (
 	"c100k/frame"
 )
 
-// separator stands between two packets of a payload of protocol 4: the record separator, which no JSON text contains as it is.
+// separator stands between two packets of a payload of protocol 4: the record separator, which no
+// JSON text contains as it is.
 const separator = 0x1e
 
-// Payload takes a payload apart, packet by packet. It keeps and changes the bytes that it was given.
+// Payload takes a payload apart, packet by packet. It keeps and changes the bytes that it was
+// given.
 type Payload struct {
 	rest   []byte
 	next   func(*Payload) (Packet, error)
 	packet bool // one more packet follows, although rest may be empty
 }
 
-// ParsePayload begins a payload of the protocol's version; binary says that it came as bytes (application/octet-stream), which
-// protocol 3 alone knows. ErrPacket if it is empty, or not UTF-8 where it should be.
+// ParsePayload begins a payload of the protocol's version; binary says that it came as bytes
+// (application/octet-stream), which protocol 3 alone knows. ErrPacket if it is empty, or not UTF-8
+// where it should be.
 func ParsePayload(v3, binary bool, p []byte) (Payload, error) {
 	switch {
 	case len(p) == 0, binary && !v3, !binary && !utf8.Valid(p):
@@ -35,8 +38,8 @@ func ParsePayload(v3, binary bool, p []byte) (Payload, error) {
 	return Payload{rest: p, next: (*Payload).text4, packet: true}, nil
 }
 
-// Next is the next packet; ok is false behind the last one. After an error there is nothing more to be had: packets behind a broken one
-// are not looked at.
+// Next is the next packet; ok is false behind the last one. After an error there is nothing more to
+// be had: packets behind a broken one are not looked at.
 func (p *Payload) Next() (packet Packet, ok bool, err error) {
 	if !p.packet {
 		return Packet{}, false, nil
@@ -56,8 +59,8 @@ func (p *Payload) text4() (Packet, error) {
 	return ParseText(false, packet)
 }
 
-// AppendPayload appends the payload of protocol 4 that carries the frames of run, which AppendMessage has made. first says that nothing
-// of the payload is there yet.
+// AppendPayload appends the payload of protocol 4 that carries the frames of run, which
+// AppendMessage has made. first says that nothing of the payload is there yet.
 func AppendPayload(dst []byte, first bool, run []byte) []byte {
 	eachFrame(run, func(op frame.OpCode, data []byte) {
 		if !first {

@@ -1,4 +1,5 @@
-// Payloads of protocol 3: packets with their lengths in front, as text or as bytes. Pure; any goroutine.
+// Payloads of protocol 3: packets with their lengths in front, as text or as bytes. Pure; any
+// goroutine.
 
 package engineio
 
@@ -14,8 +15,9 @@ import (
 // errNothing says that the payload has ended where a packet could have been.
 var errNothing = errors.New("engine.io: no packet follows")
 
-// text3 takes one packet of a text payload: length, colon, packet. The length counts UTF-16 code units, for clients are JavaScript.
-// An empty packet is passed over, as clients send it for an empty payload.
+// text3 takes one packet of a text payload: length, colon, packet. The length counts UTF-16 code
+// units, for clients are JavaScript. An empty packet is passed over, as clients send it for an
+// empty payload.
 func (p *Payload) text3() (Packet, error) {
 	for len(p.rest) > 0 {
 		units, digits := decimal(p.rest, ':', '0')
@@ -36,8 +38,8 @@ func (p *Payload) text3() (Packet, error) {
 	return Packet{}, errNothing
 }
 
-// binary3 takes one packet of a payload of bytes: a byte that says what follows (0: text, 1: bytes), the length in bytes as decimal
-// digits of one byte each, 255, packet.
+// binary3 takes one packet of a payload of bytes: a byte that says what follows (0: text, 1:
+// bytes), the length in bytes as decimal digits of one byte each, 255, packet.
 func (p *Payload) binary3() (Packet, error) {
 	if len(p.rest) == 0 {
 		p.packet = false
@@ -59,7 +61,8 @@ func (p *Payload) binary3() (Packet, error) {
 	return ParseText(true, packet)
 }
 
-// decimal reads digits, of which zero is the first, up to end; digits is 0 if that is not what p begins with.
+// decimal reads digits, of which zero is the first, up to end; digits is 0 if that is not what p
+// begins with.
 func decimal(p []byte, end, zero byte) (n, digits int) {
 	for i, b := range p {
 		d := b - zero
@@ -74,7 +77,8 @@ func decimal(p []byte, end, zero byte) (n, digits int) {
 	return 0, 0
 }
 
-// unitsToBytes is how many bytes of p are units UTF-16 code units; -1 if p is shorter, or a character would be split.
+// unitsToBytes is how many bytes of p are units UTF-16 code units; -1 if p is shorter, or a
+// character would be split.
 func unitsToBytes(p []byte, units int) (n int) {
 	for units > 0 {
 		if n == len(p) {
@@ -110,7 +114,8 @@ func utf16Length(p []byte) (units int) {
 	return units
 }
 
-// AppendPayload3 appends the text payload of protocol 3 that carries the frames of run; binary packets are in base64.
+// AppendPayload3 appends the text payload of protocol 3 that carries the frames of run; binary
+// packets are in base64.
 func AppendPayload3(dst, run []byte) []byte {
 	eachFrame(run, func(op frame.OpCode, data []byte) {
 		if op != frame.OpBinary {

@@ -28,13 +28,15 @@ type Config struct {
 	// Roles are the endpoint's on its loop. Required.
 	Roles Roles
 
-	// Process is this process's number among the workers of a node, for session ids; Loop is the loop's index.
+	// Process is this process's number among the workers of a node, for session ids; Loop is the
+	// loop's index.
 	Process, Loop uint8
 
-	// Move takes a request that belongs to another loop, or another process of this node, there: it has to Detach c and to hand on
-	// the socket with c's tag and the bytes of first, which it may keep, so that it is adopted in the head role there. False, having
-	// done nothing, if there is no such place. Where it turns out later that the place does not take it, Endpoint.ServeHere of any loop
-	// answers. Nil: there is none but this loop.
+	// Move takes a request that belongs to another loop, or another process of this node, there: it
+	// has to Detach c and to hand on the socket with c's tag and the bytes of first, which it may
+	// keep, so that it is adopted in the head role there. False, having done nothing, if there is no
+	// such place. Where it turns out later that the place does not take it, Endpoint.ServeHere of any
+	// loop answers. Nil: there is none but this loop.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
 
 	// AllowV3 lets clients of protocol 3 in (Socket.IO 2).
@@ -43,7 +45,8 @@ type Config struct {
 	// NoPolling, NoWebSocket and NoUpgrades turn a transport off, or the way from one to the other.
 	NoPolling, NoWebSocket, NoUpgrades bool
 
-	// PingInterval and PingTimeout are the heartbeat of both protocols; 0 is 25 s and 20 s. Clients are told.
+	// PingInterval and PingTimeout are the heartbeat of both protocols; 0 is 25 s and 20 s. Clients
+	// are told.
 	PingInterval, PingTimeout time.Duration
 
 	// UpgradeTimeout is how long an upgrade may take; 0 is 10 s.
@@ -52,35 +55,39 @@ type Config struct {
 	// PayloadBytesMax bounds a message, and a POST's body, in bytes; 0 is 1,000,000. Clients are told.
 	PayloadBytesMax int
 
-	// OutboxBytesMax bounds what a session may lag behind, in bytes; 0 is 1 MiB. Beyond it, it ends with ReasonSlow.
+	// OutboxBytesMax bounds what a session may lag behind, in bytes; 0 is 1 MiB. Beyond it, it ends
+	// with ReasonSlow.
 	OutboxBytesMax int
 
-	// SessionsMax bounds the sessions of this loop; 0 is 250,000. Beyond it, handshakes over polling get 503. Those over WebSocket are
-	// bounded by their connections.
+	// SessionsMax bounds the sessions of this loop; 0 is 250,000. Beyond it, handshakes over polling
+	// get 503. Those over WebSocket are bounded by their connections.
 	SessionsMax int
 
-	// Rate is how many messages a second a session may send, RateBurst how many at once; 0 is no limit. See wsconn.Config.
+	// Rate is how many messages a second a session may send, RateBurst how many at once; 0 is no
+	// limit. See wsconn.Config.
 	Rate      float64
 	RateBurst int
 
 	// Compress lets WebSocket clients negotiate permessage-deflate.
 	Compress bool
 
-	// Origins are the pages that may connect, by either transport; the zero value is those of the same host. The answers to requests
-	// of other allowed origins say so (CORS).
+	// Origins are the pages that may connect, by either transport; the zero value is those of the same
+	// host. The answers to requests of other allowed origins say so (CORS).
 	Origins edge.OriginRules
 
 	// CORS is what else those answers say.
 	CORS CORS
 
-	// Cookie is the name of a cookie with the session's id that the answer to a handshake sets; "" for none. It is for load
-	// balancers, not for us.
+	// Cookie is the name of a cookie with the session's id that the answer to a handshake sets; "" for
+	// none. It is for load balancers, not for us.
 	Cookie string
 
-	// Use judges each HTTP request, that of an upgrade included; an error refuses it with code 3. It may be nil.
+	// Use judges each HTTP request, that of an upgrade included; an error refuses it with code 3. It
+	// may be nil.
 	Use func(r *Request) error
 
-	// Allow judges each handshake; an error refuses it with code 4 and the error's text. It may be nil.
+	// Allow judges each handshake; an error refuses it with code 4 and the error's text. It may be
+	// nil.
 	Allow func(r *Request) error
 
 	// Address finds out the client's address for Request.Address. It may be nil.
@@ -89,12 +96,12 @@ type Config struct {
 	// Draining says whether the node goes down: then handshakes are answered with 503. It may be nil.
 	Draining func() bool
 
-	// Refused hears of each request that was refused, by a label of few values: Code.Label, or that of an edge.Refusal. It may be
-	// nil.
+	// Refused hears of each request that was refused, by a label of few values: Code.Label, or that of
+	// an edge.Refusal. It may be nil.
 	Refused func(label string)
 
-	// Shard is the loop's part of the rooms, Sink where its members are; a session that has ended leaves the shard, and one that has
-	// caught up is reported to it. They may be nil.
+	// Shard is the loop's part of the rooms, Sink where its members are; a session that has ended
+	// leaves the shard, and one that has caught up is reported to it. They may be nil.
 	Shard *broadcast.Shard
 	Sink  broadcast.Sink
 
@@ -108,7 +115,8 @@ type Config struct {
 	Date func() time.Time
 }
 
-// CORS is what the answers to requests of other origins say beside their being allowed (Fetch standard, CORS protocol).
+// CORS is what the answers to requests of other origins say beside their being allowed (Fetch
+// standard, CORS protocol).
 type CORS struct {
 	Credentials    bool          // a page may send cookies
 	Methods        []string      // default GET, HEAD, PUT, PATCH, POST, DELETE

@@ -1,4 +1,5 @@
-// Which pages may talk to the endpoint, and how their browsers are told (Fetch standard, CORS protocol).
+// Which pages may talk to the endpoint, and how their browsers are told (Fetch standard, CORS
+// protocol).
 
 package engineio
 
@@ -14,15 +15,16 @@ import (
 // methodsDefault are what a page is allowed where CORS.Methods is empty.
 var methodsDefault = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 
-// allowOrigin judges the page that a browser says the request comes from, for both transports: CORS itself keeps a page from reading
-// answers, but neither from sending requests nor from opening WebSockets. It also makes the answer's header lines.
+// allowOrigin judges the page that a browser says the request comes from, for both transports: CORS
+// itself keeps a page from reading answers, but neither from sending requests nor from opening
+// WebSockets. It also makes the answer's header lines.
 func (e *Endpoint) allowOrigin(r *arrival) bool {
 	origin, n := r.h.Origin()
 	switch {
 	case n > 1:
 		return false
 	case n == 0:
-		return r.jsonp == nil || e.allowScript(r)
+		return r.jsonp == nil || !e.mayScript(r) || e.allowScript(r)
 	case !e.cfg.Origins.Allowed(origin, r.h.Host()):
 		return false
 	}
@@ -35,17 +37,24 @@ func (e *Endpoint) allowOrigin(r *arrival) bool {
 	return true
 }
 
-// allowScript judges a request for a script, which comes without an origin and whose answer any page can read.
+// allowScript judges a request for a script, which comes without an origin and whose answer any
+// page can read. The browser has to say which page asks, by Sec-Fetch-Site or by Referer. A page
+// can keep it from sending either, so silence is no proof.
 func (e *Endpoint) allowScript(r *arrival) bool {
-	if referer, ok := r.h.Get("referer"); ok {
-		page, err := url.Parse(string(referer))
-		return err == nil && e.cfg.Origins.Allowed([]byte(page.Scheme+"://"+page.Host), r.h.Host())
+	if site, ok := r.h.Get("sec-fetch-site"); ok && bytes.Equal(site, []byte("same-origin")) {
+		return e.cfg.Origins.Allowed([]byte("http://"+string(r.h.Host())), r.h.Host()) ||
+			e.cfg.Origins.Allowed([]byte("https://"+string(r.h.Host())), r.h.Host())
 	}
-	site, ok := r.h.Get("sec-fetch-site")
-	return !ok || !bytes.Equal(site, []byte("cross-site"))
+	referer, ok := r.h.Get("referer")
+	if !ok {
+		return e.cfg.Origins.All()
+	}
+	page, err := url.Parse(string(referer))
+	return err == nil && e.cfg.Origins.Allowed([]byte(page.Scheme+"://"+page.Host), r.h.Host())
 }
 
-// preflight answers a browser that asks whether a page may send a request; false if it does not ask.
+// preflight answers a browser that asks whether a page may send a request; false if it does not
+// ask.
 func (e *Endpoint) preflight(l *netpoll.Loop, r *arrival) bool {
 	if _, n := r.h.Origin(); n == 0 {
 		return false

@@ -99,11 +99,12 @@ func (e *Endpoint) appendSID(dst []byte, s *Session) []byte {
 	return appendID(dst, &place{secret: s.secret, process: e.cfg.Process, loop: e.cfg.Loop, slot: s.Member()})
 }
 
-// SendText sends a text message, which is copied. It must be UTF-8 without U+001E, which separates packets where clients poll; JSON text
-// has none.
+// SendText sends a text message, which is copied. It must be UTF-8 without U+001E, which separates
+// packets where clients poll; JSON text has none.
 func (e *Endpoint) SendText(l *netpoll.Loop, s *Session, text []byte) { e.SendMessage(l, s, text) }
 
-// SendMessage sends a text message and the binary messages that belong to it, with nothing in between. They are copied.
+// SendMessage sends a text message and the binary messages that belong to it, with nothing in
+// between. They are copied.
 func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachments ...[]byte) {
 	e.frames = AppendMessage(e.frames[:0], s.Form(), text, attachments...)
 	e.sendMessage(l, s)
@@ -133,8 +134,8 @@ func (e *Endpoint) sendMessage(l *netpoll.Loop, s *Session) {
 	e.checkOwed(l, s)
 }
 
-// SendShared sends a run of messages that AppendMessage has made in the session's form, without a copy: p must never change again.
-// Many sessions may be sent the same p.
+// SendShared sends a run of messages that AppendMessage has made in the session's form, without a
+// copy: p must never change again. Many sessions may be sent the same p.
 func (e *Endpoint) SendShared(l *netpoll.Loop, s *Session, p []byte) {
 	if s.flags&flagClosed == 0 && len(p) > 0 {
 		e.cfg.Counters.MessagesSent++
@@ -153,7 +154,8 @@ func (e *Endpoint) share(l *netpoll.Loop, s *Session, p []byte, mark, n uint32) 
 	}
 }
 
-// queueOf is the queue of a session that polls, to be added to. A poll that waits will be answered at the end of the turn.
+// queueOf is the queue of a session that polls, to be added to. A poll that waits will be answered
+// at the end of the turn.
 func (e *Endpoint) queueOf(l *netpoll.Loop, s *Session) *queue {
 	if s.poll != 0 && s.flags&flagReady == 0 {
 		s.flags |= flagReady
@@ -174,8 +176,8 @@ func (e *Endpoint) forgetQueue(s *Session) {
 	}
 }
 
-// Writable tells whether what is sent now goes out at once: a poll waits, or the WebSocket has taken all that it was given in earlier
-// turns. What is volatile is sent only then.
+// Writable tells whether what is sent now goes out at once: a poll waits, or the WebSocket has
+// taken all that it was given in earlier turns. What is volatile is sent only then.
 func (e *Endpoint) Writable(l *netpoll.Loop, s *Session) bool {
 	if s.flags&(flagClosed|flagSocket) != flagSocket {
 		return s.flags&flagClosed == 0 && s.poll != 0
@@ -202,8 +204,9 @@ func (e *Endpoint) checkOwed(l *netpoll.Loop, s *Session) {
 	}
 }
 
-// PauseRead stops reading from the session's WebSocket until it has taken what it is owed; it does nothing while nothing is owed, and
-// for a session that polls, whose client may send one payload at a time anyway.
+// PauseRead stops reading from the session's WebSocket until it has taken what it is owed; it does
+// nothing while nothing is owed, and for a session that polls, whose client may send one payload at
+// a time anyway.
 func (e *Endpoint) PauseRead(l *netpoll.Loop, s *Session) {
 	if c := e.socket(l, s); c != nil {
 		l.PauseRead(c)
@@ -218,15 +221,15 @@ func (e *Endpoint) Each(l *netpoll.Loop, f func(s *Session) bool) {
 	})
 }
 
-// Serve serves a request to the endpoint's path, whatever it is. It is what edge.Config.Route calls, with the same arguments: c is in
-// the head role, h and rest are valid during the call.
+// Serve serves a request to the endpoint's path, whatever it is. It is what edge.Config.Route
+// calls, with the same arguments: c is in the head role, h and rest are valid during the call.
 func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
 	r := arrival{c: c, h: h, rest: rest}
 	e.serve(l, &r)
 }
 
-// ServeHere is Serve for a request that Config.Move has taken on, and that could not be taken to its session: it is not moved again, and
-// is answered like one for a session that nobody knows.
+// ServeHere is Serve for a request that Config.Move has taken on, and that could not be taken to
+// its session: it is not moved again, and is answered like one for a session that nobody knows.
 func (e *Endpoint) ServeHere(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
 	r := arrival{c: c, h: h, rest: rest, stays: true}
 	e.serve(l, &r)

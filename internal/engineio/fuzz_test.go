@@ -126,8 +126,9 @@ func FuzzID(f *testing.F) {
 	})
 }
 
-// FuzzSession plays what a script says on a node: requests, frames and garbage by several clients, in any order and state. Nothing may
-// panic, every session that was opened is closed once, and nothing is left of anybody.
+// FuzzSession plays what a script says on a node: requests, frames and garbage by several clients,
+// in any order and state. Nothing may panic, every session that was opened is closed once, and
+// nothing is left of anybody.
 func FuzzSession(f *testing.F) {
 	for _, s := range []string{
 		"\x00\x10\x20\x31\x41\x52", "\x00\x11\x22\x33\x44\x55\x66\x77", "\x00\x60\x62\x63\x64\x65\x66", "\x08\x18\x28\x68\x78",

@@ -42,7 +42,8 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	}
 }
 
-// openPolling opens a session that begins with polling: the answer carries the open packet, and nothing else.
+// openPolling opens a session that begins with polling: the answer carries the open packet, and
+// nothing else.
 func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	var anchor *netpoll.Conn
 	if e.sessions.Len() < e.cfg.SessionsMax {
@@ -127,7 +128,8 @@ func (e *Endpoint) newSession(anchor *netpoll.Conn, r *arrival) (i uint32, s *Se
 	return i, s
 }
 
-// switchProtocols answers 101, and tells whether permessage-deflate was agreed on. The session, if it is a new one, may get its cookie.
+// switchProtocols answers 101, and tells whether permessage-deflate was agreed on. The session, if
+// it is a new one, may get its cookie.
 func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (deflate bool) {
 	var extensions []byte
 	if e.cfg.Compress {

@@ -1,4 +1,5 @@
-// What the tests of this package share: a node with an echo above Engine.IO, and the words of the transcripts.
+// What the tests of this package share: a node with an echo above Engine.IO, and the words of the
+// transcripts.
 
 package engineio
 
@@ -28,7 +29,8 @@ const (
 
 var roles = Roles{Head: roleHead, Polling: rolePolling, Socket: roleSocket, Session: roleSession}
 
-// rig is a node with an endpoint and an App that echoes. A text that begins with "!" is a command to it.
+// rig is a node with an endpoint and an App that echoes. A text that begins with "!" is a command
+// to it.
 type rig struct {
 	*prototest.Node
 	t    testing.TB
@@ -122,7 +124,8 @@ func (r *rig) Upgraded(_ *netpoll.Loop, s *Session) { r.note("upgraded") }
 
 func (r *rig) Closed(_ *netpoll.Loop, s *Session, reason Reason) { r.note("closed %s", reason) }
 
-// cast makes the cast of a transcript. Sessions are named by their anchors' slots: $1 in a query or a payload is the id of that in slot 1.
+// cast makes the cast of a transcript. Sessions are named by their anchors' slots: $1 in a query or
+// a payload is the id of that in slot 1.
 func (r *rig) cast() prototest.Cast {
 	return prototest.Cast{
 		Node: r.Node, Role: roleHead,
@@ -210,6 +213,9 @@ func (r *rig) frame(word, rest string) []byte {
 	case "post":
 		body := unquote(expand(more))
 		return request("POST", first, "Content-Length:"+strconv.Itoa(len(body)), body)
+	case "form": // of a page of the same host
+		body := unquote(expand(more))
+		return request("POST", first, "Referer:http://node/ Content-Length:"+strconv.Itoa(len(body)), body)
 	case "octets":
 		body := unhex(r.t, more)
 		return request("POST", first, "Content-Type:application/octet-stream Content-Length:"+strconv.Itoa(len(body)), body)
@@ -254,7 +260,8 @@ func request(method, query, fields, body string) []byte {
 	return []byte(head + "\r\n" + body)
 }
 
-// reply is an answer. status may have header lines behind it that come after the others, each behind a bar.
+// reply is an answer. status may have header lines behind it that come after the others, each
+// behind a bar.
 func reply(status, kind, body string) []byte {
 	lines := strings.Split(status, "|")
 	head := "HTTP/1.1 " + lines[0] + "\r\n"

@@ -1,4 +1,5 @@
-// Heartbeats: in protocol 4 the server asks and the client answers, in protocol 3 it is the other way round.
+// Heartbeats: in protocol 4 the server asks and the client answers, in protocol 3 it is the other
+// way round.
 
 package engineio
 
@@ -24,7 +25,8 @@ func (e *Endpoint) heartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.share(l, s, pingFrame, 0, 0)
 }
 
-// beginHeartbeat sets the first deadline. A client of protocol 4 may be pinged early, and who came in a burst is not pinged in one.
+// beginHeartbeat sets the first deadline. A client of protocol 4 may be pinged early, and who came
+// in a burst is not pinged in one.
 func (e *Endpoint) beginHeartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	if s.flags&flagV3 != 0 {
 		l.Arm(c, e.cfg.PingInterval+e.cfg.PingTimeout)
@@ -33,7 +35,8 @@ func (e *Endpoint) beginHeartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) 
 	l.Arm(c, e.cfg.PingInterval-e.jitter.Under(e.cfg.PingInterval/HeartbeatSpread))
 }
 
-// ponged takes the answer to a ping: the next one is due an interval from now. One that nobody asked for is harmless.
+// ponged takes the answer to a ping: the next one is due an interval from now. One that nobody
+// asked for is harmless.
 func (e *Endpoint) ponged(l *netpoll.Loop, s *Session) {
 	if s.flags&flagV3 != 0 {
 		e.shut(l, s, ReasonTransportError, codeNone, "")
@@ -45,7 +48,8 @@ func (e *Endpoint) ponged(l *netpoll.Loop, s *Session) {
 	}
 }
 
-// pinged answers the ping of a client of protocol 3, without what came with it. In protocol 4 it is the server who asks.
+// pinged answers the ping of a client of protocol 3, without what came with it. In protocol 4 it is
+// the server who asks.
 func (e *Endpoint) pinged(l *netpoll.Loop, s *Session) {
 	if s.flags&flagV3 == 0 {
 		e.shut(l, s, ReasonTransportError, codeNone, "")
@@ -62,8 +66,8 @@ func (e *Endpoint) rearm(l *netpoll.Loop, s *Session, grace int) {
 	}
 }
 
-// underWay is how long a session may still stay silent whose WebSocket takes what it is owed, if slowly: our ping, or our answer to the
-// client's, is behind that.
+// underWay is how long a session may still stay silent whose WebSocket takes what it is owed, if
+// slowly: our ping, or our answer to the client's, is behind that.
 func (e *Endpoint) underWay(l *netpoll.Loop, s *Session) time.Duration {
 	c := e.socket(l, s)
 	if c == nil || !c.Backlogged() {

@@ -7,11 +7,13 @@ import (
 	"encoding/base64"
 )
 
-// secretBytes is the random part of an id: 80 bits that cannot be guessed, for an id is all that a poll is let in by.
+// secretBytes is the random part of an id: 80 bits that cannot be guessed, for an id is all that a
+// poll is let in by.
 const secretBytes = 10
 
-// An id is 15 bytes in base64, so 20 characters, which others of Socket.IO's family rely on: the secret, process, loop, and the
-// anchor's slot in three bytes. So a session is found without a table of ids, from any loop.
+// An id is 15 bytes in base64, so 20 characters, which others of Socket.IO's family rely on: the
+// secret, process, loop, and the anchor's slot in three bytes. So a session is found without a
+// table of ids, from any loop.
 const (
 	idBytes = secretBytes + 5
 	idChars = 20

@@ -1,4 +1,5 @@
-// JSONP: payloads as scripts, and as fields of forms, for browsers of before 2012. Only with protocol 3 allowed. Pure; any goroutine.
+// JSONP: payloads as scripts, and as fields of forms, for browsers of before 2012. Only with
+// protocol 3 allowed. Pure; any goroutine.
 
 package engineio
 
@@ -13,7 +14,8 @@ import (
 // jsonpIndexDigitsMax bounds the index of a callback: clients count from 0.
 const jsonpIndexDigitsMax = 9
 
-// jsonpIndex reads the callback's index from the query; ok is false if it is none. Nothing but digits may become part of a script.
+// jsonpIndex reads the callback's index from the query; ok is false if it is none. Nothing but
+// digits may become part of a script.
 func jsonpIndex(p []byte) (index uint32, ok bool) {
 	if len(p) == 0 || len(p) > jsonpIndexDigitsMax {
 		return 0, false
@@ -33,7 +35,8 @@ func appendScript(dst []byte, index uint32, payload []byte) []byte {
 	return append(appendScriptString(append(dst, "]("...), payload), ");"...)
 }
 
-// appendScriptString appends p as a string literal of JavaScript. U+2028 and U+2029 end a line there, in JSON they do not.
+// appendScriptString appends p as a string literal of JavaScript. U+2028 and U+2029 end a line
+// there, in JSON they do not.
 func appendScriptString(dst, p []byte) []byte {
 	at := len(dst)
 	dst = jsontext.AppendString(dst, p)
@@ -44,8 +47,8 @@ func appendScriptString(dst, p []byte) []byte {
 	return append(dst[:at], bytes.ReplaceAll(literal, []byte("\xe2\x80\xa9"), []byte(`\u2029`))...)
 }
 
-// formPayload takes the payload out of a form: the field d. Browsers turn line ends of a form into CRLF, so clients write LF as the two
-// characters \n, and those two as \\n. It may change form.
+// formPayload takes the payload out of a form: the field d. Browsers turn line ends of a form into
+// CRLF, so clients write LF as the two characters \n, and those two as \\n. It may change form.
 func formPayload(form []byte) (payload []byte, ok bool) {
 	for q := edge.NewParams(form); ; {
 		name, value, more, refusal := q.Next()

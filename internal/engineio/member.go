@@ -1,4 +1,5 @@
-// A session as a member of rooms: what a broadcast.Sink does for it. c is the member's record, the session's anchor.
+// A session as a member of rooms: what a broadcast.Sink does for it. c is the member's record, the
+// session's anchor.
 
 package engineio
 
@@ -30,8 +31,8 @@ func (e *Endpoint) MemberSend(l *netpoll.Loop, c *netpoll.Conn, p []byte, mark, 
 	}
 }
 
-// MemberDrop drops what MemberSend has queued for the session of the anchor c and is not on its way, oldest first, until need bytes are
-// freed; dropped hears of each run.
+// MemberDrop drops what MemberSend has queued for the session of the anchor c and is not on its
+// way, oldest first, until need bytes are freed; dropped hears of each run.
 func (e *Endpoint) MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int) {
 	s := e.anchored(c)
 	if s == nil {
@@ -53,7 +54,8 @@ func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 }
 
-// slow gives up what the session is owed and has not begun to get, so that its end has a chance to arrive.
+// slow gives up what the session is owed and has not begun to get, so that its end has a chance to
+// arrive.
 func (e *Endpoint) slow(l *netpoll.Loop, s *Session) {
 	if s.flags&flagClosed != 0 {
 		return

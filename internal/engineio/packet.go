@@ -7,7 +7,8 @@ import (
 	"errors"
 )
 
-// ErrPacket is returned for bytes that are no packet, or no payload. The session that they belong to ends with ReasonParseError.
+// ErrPacket is returned for bytes that are no packet, or no payload. The session that they belong
+// to ends with ReasonParseError.
 var ErrPacket = errors.New("engine.io: not a packet")
 
 // PacketType is the kind of a packet.
@@ -36,7 +37,8 @@ type Packet struct {
 // base64Mark begins a binary packet where only text can travel.
 const base64Mark = 'b'
 
-// ParseText parses a packet that travels as text, in either protocol. It decodes base64 in place, so it changes p.
+// ParseText parses a packet that travels as text, in either protocol. It decodes base64 in place,
+// so it changes p.
 func ParseText(v3 bool, p []byte) (Packet, error) {
 	if len(p) == 0 {
 		return Packet{}, ErrPacket
@@ -47,7 +49,8 @@ func ParseText(v3 bool, p []byte) (Packet, error) {
 	return typed(p[0]-'0', false, p[1:])
 }
 
-// ParseBinary parses a packet that travels as bytes: in protocol 3 the first of them is its type, in protocol 4 it is a message.
+// ParseBinary parses a packet that travels as bytes: in protocol 3 the first of them is its type,
+// in protocol 4 it is a message.
 func ParseBinary(v3 bool, p []byte) (Packet, error) {
 	if !v3 {
 		return Packet{Type: PacketMessage, Binary: true, Data: p}, nil
@@ -58,7 +61,8 @@ func ParseBinary(v3 bool, p []byte) (Packet, error) {
 	return typed(p[0], true, p[1:])
 }
 
-// parseBase64 parses what follows the mark: in protocol 3 a type and base64, in protocol 4 base64 alone.
+// parseBase64 parses what follows the mark: in protocol 3 a type and base64, in protocol 4 base64
+// alone.
 func parseBase64(v3 bool, p []byte) (Packet, error) {
 	t := byte(PacketMessage)
 	if v3 {

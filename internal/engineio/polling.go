@@ -1,4 +1,5 @@
-// The polling transport: one GET that waits for packets, one POST that brings some, and HTTP connections that carry them in turn.
+// The polling transport: one GET that waits for packets, one POST that brings some, and HTTP
+// connections that carry them in turn.
 
 package engineio
 
@@ -10,7 +11,8 @@ import (
 	"c100k/netpoll"
 )
 
-// exchange is what an HTTP connection has of us while a request on it is not answered. Between requests there is none.
+// exchange is what an HTTP connection has of us while a request on it is not answered. Between
+// requests there is none.
 type exchange struct {
 	session netpoll.ID // the anchor of the session that the request belongs to
 	state   exchangeState
@@ -39,7 +41,8 @@ const (
 	flagOldIE                            // the browser guesses what answers are
 )
 
-// take makes c, which is in the head role, a connection of polling, and notes what its answer must know of the request.
+// take makes c, which is in the head role, a connection of polling, and notes what its answer must
+// know of the request.
 func (e *Endpoint) take(l *netpoll.Loop, r *arrival, s *Session) *exchange {
 	l.Become(r.c, e.cfg.Roles.Polling)
 	i, x := e.exchanges.Alloc()
@@ -58,7 +61,8 @@ func (e *Endpoint) take(l *netpoll.Loop, r *arrival, s *Session) *exchange {
 	return x
 }
 
-// poll serves a GET of a session: it is answered at once if there is something, and waits otherwise.
+// poll serves a GET of a session: it is answered at once if there is something, and waits
+// otherwise.
 func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	if l.Lookup(s.poll) != nil {
 		e.overlap(l, r, s)
@@ -80,7 +84,8 @@ func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	}
 }
 
-// overlap ends a session whose client sends a second GET or POST beside the first: packets would lose their order.
+// overlap ends a session whose client sends a second GET or POST beside the first: packets would
+// lose their order.
 func (e *Endpoint) overlap(l *netpoll.Loop, r *arrival, s *Session) {
 	e.respond(l, r, "400 Bad Request", "", nil)
 	e.shut(l, s, ReasonTransportError, codeNone, "")
@@ -142,7 +147,8 @@ func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte)
 	}
 }
 
-// received hands on the payload of a POST that is complete, and answers it. early is what came behind it.
+// received hands on the payload of a POST that is complete, and answers it. early is what came
+// behind it.
 func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early []byte) {
 	s := e.find(l, x.session)
 	body, ok := x.held, true
@@ -167,7 +173,8 @@ func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early
 	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
 }
 
-// giveUp ends a POST whose body cannot be read to its end. One that is too large does the session no harm.
+// giveUp ends a POST whose body cannot be read to its end. One that is too large does the session
+// no harm.
 func (e *Endpoint) giveUp(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status int) {
 	s := e.find(l, x.session)
 	if s != nil {
@@ -188,7 +195,8 @@ func (e *Endpoint) giveUp(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status 
 	}
 }
 
-// later puts a request off until what is in front of it is answered and out. Clients that do not wait are rare, so that is by the clock.
+// later puts a request off until what is in front of it is answered and out. Clients that do not
+// wait are rare, so that is by the clock.
 func (e *Endpoint) later(l *netpoll.Loop, c *netpoll.Conn, request []byte) {
 	if c.Role() != e.cfg.Roles.Polling {
 		l.Become(c, e.cfg.Roles.Polling)
@@ -205,7 +213,8 @@ type polling struct{ e *Endpoint }
 // OnOpen does nothing: take makes the exchange.
 func (h polling) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnData takes a piece of a body, or the beginning of the next request. What is not ours to read is kept until it is.
+// OnData takes a piece of a body, or the beginning of the next request. What is not ours to read is
+// kept until it is.
 func (h polling) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	if c.Session() == 0 {
 		h.next(l, c, p)

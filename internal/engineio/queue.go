@@ -8,7 +8,8 @@ type queue struct {
 	bytes  int
 }
 
-// piece is one run. One of a broadcast is shared with other sessions and has a mark; one of the session's own may grow.
+// piece is one run. One of a broadcast is shared with other sessions and has a mark; one of the
+// session's own may grow.
 type piece struct {
 	p    []byte
 	mark uint32
@@ -32,7 +33,8 @@ func (q *queue) share(p []byte, mark, n uint32) {
 	q.pieces = append(q.pieces, piece{p: p, mark: mark, n: n})
 }
 
-// drop takes broadcasts out, oldest first, until need bytes are freed or none is left; dropped hears of each.
+// drop takes broadcasts out, oldest first, until need bytes are freed or none is left; dropped
+// hears of each.
 func (q *queue) drop(need int, dropped func(mark, n uint32)) (freed int) {
 	kept := q.pieces[:0]
 	for _, p := range q.pieces {

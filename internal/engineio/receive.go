@@ -4,7 +4,8 @@ package engineio
 
 import "c100k/netpoll"
 
-// packet does what a packet of the session says. Types that a client has no business with do nothing, as in Node's server.
+// packet does what a packet of the session says. Types that a client has no business with do
+// nothing, as in Node's server.
 func (e *Endpoint) packet(l *netpoll.Loop, s *Session, p Packet) {
 	switch p.Type {
 	case PacketMessage:
@@ -46,7 +47,8 @@ func (e *Endpoint) receive(l *netpoll.Loop, s *Session, body []byte, binary bool
 	}
 }
 
-// left ends the session of a client that polls and has said that it closes. The poll that waits is released, without an echo.
+// left ends the session of a client that polls and has said that it closes. The poll that waits is
+// released, without an echo.
 func (e *Endpoint) left(l *netpoll.Loop, s *Session) {
 	e.end(l, s, ReasonTransportClose)
 	if poll := l.Lookup(s.poll); poll != nil {

@@ -27,7 +27,8 @@ func (t Transport) String() string {
 	return "polling"
 }
 
-// Request is an HTTP request to the endpoint. What it gives out is valid during the call that it was given to.
+// Request is an HTTP request to the endpoint. What it gives out is valid during the call that it
+// was given to.
 type Request struct {
 	Version   int        // of the protocol that the client asks for: 3 or 4
 	Transport Transport  // that the client asks for
@@ -56,13 +57,15 @@ func (r *Request) CrossOrigin() bool {
 	return n > 0
 }
 
-// Header is the value of the first header field of that name, "" if there is none. The name is given in lower case.
+// Header is the value of the first header field of that name, "" if there is none. The name is
+// given in lower case.
 func (r *Request) Header(name string) string {
 	v, _ := r.head.Get(name)
 	return string(v)
 }
 
-// EachHeader calls f for each header field in the order sent; names come as they were sent. name and value are not to be kept.
+// EachHeader calls f for each header field in the order sent; names come as they were sent. name
+// and value are not to be kept.
 func (r *Request) EachHeader(f func(name, value []byte)) {
 	for i := range r.head.Fields() {
 		f(r.head.Field(i))

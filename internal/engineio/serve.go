@@ -1,4 +1,5 @@
-// A request to the endpoint's path: which session it belongs to, whether it may be served, and by whom.
+// A request to the endpoint's path: which session it belongs to, whether it may be served, and by
+// whom.
 
 package engineio
 
@@ -23,7 +24,8 @@ type arrival struct {
 	cors []byte // header lines for the answer
 }
 
-// readQuery reads the parameters that the protocol has; ok is false if the query is malformed, or has one of them twice.
+// readQuery reads the parameters that the protocol has; ok is false if the query is malformed, or
+// has one of them twice.
 func (r *arrival) readQuery() (ok bool) {
 	for q := edge.NewParams(r.h.Query()); ; {
 		name, value, more, refusal := q.Next()
@@ -54,12 +56,14 @@ func (r *arrival) readQuery() (ok bool) {
 	}
 }
 
-// v3 tells whether the client asks for protocol 3, or for anything but 4, which Node's server takes for that.
+// v3 tells whether the client asks for protocol 3, or for anything but 4, which Node's server takes
+// for that.
 func (r *arrival) v3() bool { return string(r.version) != "4" }
 
 func (r *arrival) webSocket() bool { return string(r.transport) == "websocket" }
 
-// serve judges a request in the order of Node's server, so that clients get the codes that they know.
+// serve judges a request in the order of Node's server, so that clients get the codes that they
+// know.
 func (e *Endpoint) serve(l *netpoll.Loop, r *arrival) {
 	if !r.readQuery() {
 		e.refuse(l, r, CodeBadRequest, "")
@@ -165,7 +169,8 @@ func (e *Endpoint) resume(l *netpoll.Loop, r *arrival, s *Session) {
 	}
 }
 
-// mayScript tells whether the request may be answered by a script: that is for old clients, whom protocol 3 has to be allowed for.
+// mayScript tells whether the request may be answered by a script: that is for old clients, whom
+// protocol 3 has to be allowed for.
 func (e *Endpoint) mayScript(r *arrival) bool {
 	_, ok := jsonpIndex(r.jsonp)
 	return ok && e.cfg.AllowV3

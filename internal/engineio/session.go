@@ -9,7 +9,8 @@ import (
 	"c100k/netpoll"
 )
 
-// Session is one client's record. Loop only; a *Session is valid during the callback that was given it, and until Closed.
+// Session is one client's record. Loop only; a *Session is valid during the callback that was given
+// it, and until Closed.
 type Session struct {
 	wsconn.State // of its WebSocket, probing or not
 

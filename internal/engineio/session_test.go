@@ -16,7 +16,8 @@ import (
 	"c100k/netpoll/netpolltest"
 )
 
-// What an idle client costs here, beside a connection's record of 48 bytes; one that polls has a second one, its anchor.
+// What an idle client costs here, beside a connection's record of 48 bytes; one that polls has a
+// second one, its anchor.
 func TestRecordsAreSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Session{}); n > 80 {
 		t.Errorf("a Session has %d bytes", n)
@@ -371,7 +372,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A request of another loop's session goes there as it came, but not before the answer in front of it is out.
+// A request of another loop's session goes there as it came, but not before the answer in front of
+// it is out.
 func TestMove(t *testing.T) {
 	cfg := config
 	cfg.Loop, cfg.Process = 1, 2

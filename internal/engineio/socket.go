@@ -8,7 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// sockets is the handler of WebSockets. What all WebSocket protocols do alike is wsconn's; the heartbeat is ours.
+// sockets is the handler of WebSockets. What all WebSocket protocols do alike is wsconn's; the
+// heartbeat is ours.
 type sockets struct {
 	*wsconn.Endpoint
 	e *Endpoint
@@ -42,8 +43,8 @@ func (k *sockets) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	}
 }
 
-// probe takes a message on a WebSocket that is to become the session's transport. Until the client says so the session polls, and
-// whatever goes wrong here costs this WebSocket and not the session.
+// probe takes a message on a WebSocket that is to become the session's transport. Until the client
+// says so the session polls, and whatever goes wrong here costs this WebSocket and not the session.
 func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m *frame.Message) {
 	text := ""
 	if m.Op == frame.OpText {
@@ -61,8 +62,8 @@ func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m *frame.M
 	}
 }
 
-// upgrade makes c the session's transport. The client has stopped polling, so nothing is on its way there, and all that the session is
-// owed goes out here, in its order.
+// upgrade makes c the session's transport. The client has stopped polling, so nothing is on its way
+// there, and all that the session is owed goes out here, in its order.
 func (k *sockets) upgrade(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e := k.e
 	if poll := l.Lookup(s.poll); poll != nil {
@@ -84,8 +85,9 @@ func (k *sockets) upgrade(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.cfg.App.Upgraded(l, s)
 }
 
-// OnTimer is the heartbeat of a session that began on WebSocket. While an upgrade is under way it releases the poll that waits, so that
-// the client can stop polling, and gives up what takes too long.
+// OnTimer is the heartbeat of a session that began on WebSocket. While an upgrade is under way it
+// releases the poll that waits, so that the client can stop polling, and gives up what takes too
+// long.
 func (k *sockets) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := k.e.sessions.At(c.Session())
 	left := s.probeEnd - l.Now()

@@ -1,4 +1,5 @@
-// What is sent to a session: whole WebSocket frames, in the form that the client takes. Pure; any goroutine.
+// What is sent to a session: whole WebSocket frames, in the form that the client takes. Pure; any
+// goroutine.
 
 package engineio
 
@@ -19,8 +20,8 @@ const (
 	FormCount
 )
 
-// AppendMessage appends a text message and the binary messages that belong to it, as one run that nothing may come between. text and
-// attachments are copied.
+// AppendMessage appends a text message and the binary messages that belong to it, as one run that
+// nothing may come between. text and attachments are copied.
 func AppendMessage(dst []byte, f Form, text []byte, attachments ...[]byte) []byte {
 	at := len(dst)
 	dst = append(wsconn.AppendRoom(dst), byte(PacketMessage)+'0')

@@ -156,8 +156,8 @@ func appendJSON(dst []byte, v any) []byte {
 	return append(dst, b...)
 }
 
-// UnmarshalJSON reads a document. Fields that the table does not have are ignored, and those that are
-// missing have nothing counted. The error names the field whose value is of the wrong type.
+// UnmarshalJSON reads a document. Fields that the table does not have are ignored, and those that
+// are missing have nothing counted. The error names the field whose value is of the wrong type.
 func (r *Reading) UnmarshalJSON(text []byte) error {
 	var root map[string]json.RawMessage
 	if err := json.Unmarshal(text, &root); err != nil {

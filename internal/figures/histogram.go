@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// The buckets: 8 µs, then each twice the one before, up to 16.8 s; one more
-// for all beyond. A power of two is found with one instruction, and a factor of
-// two is enough to tell a turn of 1 ms from one of 2 ms.
+// The buckets: 8 µs, then each twice the one before, up to 16.8 s; one more for all beyond. A power
+// of two is found with one instruction, and a factor of two is enough to tell a turn of 1 ms from
+// one of 2 ms.
 const (
 	histogramBounds = 22
 	histogramFirst  = 8 * time.Microsecond
 )
 
-// Histogram counts durations. One goroutine, its loop, calls Observe; any
-// goroutine may call Snapshot. The zero value is empty and ready.
+// Histogram counts durations. One goroutine, its loop, calls Observe; any goroutine may call
+// Snapshot. The zero value is empty and ready.
 type Histogram struct {
-	// Written by one goroutine only, so that a store after a load is enough
-	// and no instruction locks the bus; read by any.
+	// Written by one goroutine only, so that a store after a load is enough and no instruction locks
+	// the bus; read by any.
 	counts [histogramBounds + 1]atomic.Uint64
 	nanos  atomic.Uint64
 }
 
-// Observe counts one duration; a negative one counts as zero. Only the one
-// writing goroutine may call it. It does not allocate.
+// Observe counts one duration; a negative one counts as zero. Only the one writing goroutine may
+// call it. It does not allocate.
 func (h *Histogram) Observe(d time.Duration) { h.ObserveN(d, 1) }
 
 // ObserveN counts n durations of the same length, as n calls of Observe would.
@@ -47,8 +47,8 @@ func histogramBucket(d time.Duration) int {
 	return min(bits.Len64(uint64((d-1)/histogramFirst)), histogramBounds)
 }
 
-// Snapshot reads the histogram. Any goroutine may call it. An observation that
-// happens at the same time may be in the counts and not yet in the sum.
+// Snapshot reads the histogram. Any goroutine may call it. An observation that happens at the same
+// time may be in the counts and not yet in the sum.
 func (h *Histogram) Snapshot() HistogramSnapshot {
 	s := HistogramSnapshot{
 		Bounds: make([]float64, histogramBounds),
@@ -64,8 +64,8 @@ func (h *Histogram) Snapshot() HistogramSnapshot {
 	return s
 }
 
-// HistogramSnapshot is a histogram as it was at one moment. Snapshots of
-// several loops are added up with Add.
+// HistogramSnapshot is a histogram as it was at one moment. Snapshots of several loops are added up
+// with Add.
 type HistogramSnapshot struct {
 	Bounds []float64 `json:"bounds"` // inclusive upper bounds in seconds, ascending
 	Counts []uint64  `json:"counts"` // observations in each bucket, not cumulative; one more than Bounds, for those beyond
@@ -95,9 +95,8 @@ func (s HistogramSnapshot) Count() uint64 {
 	return n
 }
 
-// Quantile is the upper bound, in seconds, of the bucket in which the quantile
-// q (0 to 1) lies; 0 without observations, and the last bound for whatever is
-// beyond it.
+// Quantile is the upper bound, in seconds, of the bucket in which the quantile q (0 to 1) lies; 0
+// without observations, and the last bound for whatever is beyond it.
 func (s HistogramSnapshot) Quantile(q float64) float64 {
 	total := s.Count()
 	if total == 0 || len(s.Bounds) == 0 {

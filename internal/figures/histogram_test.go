@@ -89,7 +89,8 @@ func TestHistogramReadWhileWritten(t *testing.T) {
 	readers.Wait()
 }
 
-// BenchmarkHistogramObserve is one duration counted: a loop does it once a turn, and once for each fan-out.
+// BenchmarkHistogramObserve is one duration counted: a loop does it once a turn, and once for each
+// fan-out.
 func BenchmarkHistogramObserve(b *testing.B) {
 	var h Histogram
 	b.ReportAllocs()

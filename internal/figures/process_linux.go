@@ -13,9 +13,9 @@ import (
 	"c100k/internal/procfs"
 )
 
-// processAgeMax is how old the memory and the descriptors of a Process may be. Adding up a process's
-// private pages takes milliseconds of kernel time when it has gigabytes; without it every look at the
-// figures would cost that.
+// processAgeMax is how old the memory and the descriptors of a Process may be. Adding up a
+// process's private pages takes milliseconds of kernel time when it has gigabytes; without it every
+// look at the figures would cost that.
 const processAgeMax = time.Second
 
 // Process is what the kernel and the Go runtime know about a process. Sizes are in bytes.
@@ -58,8 +58,7 @@ func (p *ProcessReader) Read() Process {
 	return read
 }
 
-// privateBytes is the memory that only this process maps; 0 where the kernel
-// does not say.
+// privateBytes is the memory that only this process maps; 0 where the kernel does not say.
 func privateBytes() int64 {
 	private, err := procfs.PrivateBytes(os.Getpid())
 	if err != nil {
@@ -86,8 +85,8 @@ func heapBytes() int64 {
 	return int64(sample[0].Value.Uint64())
 }
 
-// openFiles counts descriptors. Since Linux 6.2 the size of the directory is
-// their number; before it is 0, and the names have to be read.
+// openFiles counts descriptors. Since Linux 6.2 the size of the directory is their number; before
+// it is 0, and the names have to be read.
 func openFiles() int {
 	const dir = "/proc/self/fd"
 	if info, err := os.Stat(dir); err == nil && info.Size() > 0 {

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// Reading is the value of each row of Table at one moment. The zero value has nothing counted. It is
-// not safe for use by several goroutines while one of them adds to it.
+// Reading is the value of each row of Table at one moment. The zero value has nothing counted. It
+// is not safe for use by several goroutines while one of them adds to it.
 type Reading struct {
 	values []Value // nil, or one for each row
 }
@@ -151,8 +151,8 @@ func addFamily(to *map[string]float64, from map[string]float64) {
 	}
 }
 
-// addHistogram adds a histogram, which may be empty. One with other bounds is left out: it comes from
-// a process of another build.
+// addHistogram adds a histogram, which may be empty. One with other bounds is left out: it comes
+// from a process of another build.
 func addHistogram(to *HistogramSnapshot, from HistogramSnapshot) {
 	if len(from.Bounds) == 0 || len(from.Counts) != len(from.Bounds)+1 {
 		return
@@ -166,8 +166,8 @@ func addHistogram(to *HistogramSnapshot, from HistogramSnapshot) {
 	to.Add(from)
 }
 
-// Ended is a copy of r, the last reading of a process that has ended: the connections that were open
-// count as closed, for this reason.
+// Ended is a copy of r, the last reading of a process that has ended: the connections that were
+// open count as closed, for this reason.
 func (r *Reading) Ended(reason string) *Reading {
 	ended := new(Reading)
 	ended.AddTotals(r)

@@ -23,11 +23,16 @@ type Source struct {
 	Transports    map[string]Transport
 	Rejected      map[string]uint64 // handshakes that were answered with an error, by reason
 	Refused       map[string]uint64 // connections over a limit, by limit
+	RequestsOpen  int               // that net/http serves
 	RequestsMoved uint64            // requests taken over from other workers
 	Accepted      uint64            // connections that the acceptor took
 	TurnedAway    uint64            // connections closed because no descriptor was left
 
-	Loops  []Loop
+	Loops           []Loop
+	UpstreamAnswers map[string]uint64 // of the application, by class of the status or by outcome
+	UpstreamTimes   HistogramSnapshot // to the head of its answer
+	Tunnels         int               // its open WebSockets
+
 	Hub    broadcast.Counters
 	Topics int
 	Bus    Bus
@@ -93,8 +98,8 @@ type Worker struct {
 	Note         string // what is wrong with it, in words
 }
 
-// The states of a worker. Of one that is silent, what is counted up is from its last answer, and all
-// else is zero.
+// The states of a worker. Of one that is silent, what is counted up is from its last answer, and
+// all else is zero.
 const (
 	WorkerStarting   = "starting"
 	WorkerServing    = "serving"

@@ -45,8 +45,8 @@ const (
 
 // Stat is one row of the table.
 type Stat struct {
-	// Key is the place in the document: names of fields, separated by dots. "loops[].turns_total"
-	// has one value a loop: the document has a list "loops" of objects.
+	// Key is the place in the document: names of fields, separated by dots. "loops[].turns_total" has
+	// one value a loop: the document has a list "loops" of objects.
 	Key string
 	// Metric is the name among the metrics; empty if the figure is in the document only.
 	Metric string
@@ -54,8 +54,8 @@ type Stat struct {
 	Unit   Unit
 	Kind   Kind
 	// Labels are the labels of a family, at most two, each of few values. Key's object then has a
-	// field for each value of the first label, and below it one for each value of the second. A
-	// list has one label by itself: "loops[]" has "loop".
+	// field for each value of the first label, and below it one for each value of the second. A list
+	// has one label by itself: "loops[]" has "loop".
 	Labels []string
 	Add    Add
 	// OmitEmpty leaves an empty text out of the document.

@@ -4,8 +4,9 @@ package figures
 
 import "time"
 
-// Table is every figure. Its order is that of the document. No row has a topic, a user or an address
-// as a label: the number of their values grows with the users. Nothing changes it after the start.
+// Table is every figure. Its order is that of the document. No row has a topic, a user or an
+// address as a label: the number of their values grows with the users. Nothing changes it after the
+// start.
 var Table []Stat
 
 func rows() []Stat {
@@ -42,6 +43,14 @@ func rows() []Stat {
 			Help: "Requests that were taken from one worker to the one that their Socket.IO client lives on.",
 			read: one(func(s *Source) uint64 { return s.RequestsMoved })},
 
+		{Key: "upstream.responses_total", Metric: "c100k_upstream_responses_total",
+			Help:   "Requests for the upstream, by the class of the answer's status, or unreachable, timeout, client_left, refused.",
+			Labels: []string{"status"}, read: family(func(s *Source) map[string]uint64 { return s.UpstreamAnswers })},
+		{Key: "upstream.websockets", Metric: "c100k_upstream_websockets", Help: "Open WebSockets of the upstream.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.Tunnels })},
+
+		{Key: "requests_open", Metric: "c100k_requests_open", Help: "Requests that net/http serves: the API, files, an upstream.",
+			Kind: Gauge, read: one(func(s *Source) int { return s.RequestsOpen })},
 		{Key: "requests_waiting.requests", Metric: "c100k_requests_waiting", Help: "Requests whose verdict has not come yet.", Kind: Gauge,
 			read: loops(func(l *Loop) int { return l.RequestsWaiting })},
 		{Key: "requests_waiting.held_bytes", Metric: "c100k_requests_waiting_bytes", Help: "What the clients of these requests have sent.", Unit: Bytes,
@@ -127,6 +136,9 @@ func rows() []Stat {
 		// Durations.
 		{Key: "publish_fanout_seconds", Metric: "c100k_publish_fanout_seconds", Help: "Time from a publish to its last socket write.",
 			Unit: Seconds, Kind: Durations, read: histogram(func(l *Loop) HistogramSnapshot { return l.FanoutTimes })},
+		{Key: "upstream_response_seconds", Metric: "c100k_upstream_response_seconds",
+			Help: "Time from a request to the head of the upstream's answer.",
+			Unit: Seconds, Kind: Durations, read: func(s *Source) Value { return Value{Histogram: s.UpstreamTimes} }},
 		{Key: "loop_turn_seconds", Metric: "c100k_loop_turn_seconds", Help: "Time a turn of a loop took, waiting not counted.",
 			Unit: Seconds, Kind: Durations, read: histogram((*Loop).turns)},
 
@@ -174,7 +186,8 @@ func rows() []Stat {
 	}
 }
 
-// lists are the lists of the document: the label of their rows, and whether an empty one is left out.
+// lists are the lists of the document: the label of their rows, and whether an empty one is left
+// out.
 var lists = map[string]struct {
 	label     string
 	omitEmpty bool

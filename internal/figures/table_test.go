@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEveryCounterIsShown sets the numbers of Source one by one. Each must change what some row reads,
-// or it is counted and never shown.
+// TestEveryCounterIsShown sets the numbers of Source one by one. Each must change what some row
+// reads, or it is counted and never shown.
 func TestEveryCounterIsShown(t *testing.T) {
 	numbers := 0
 	walk(reflect.TypeFor[Source](), nil, func(path []step) {
@@ -178,6 +178,8 @@ func some(n int) *Source {
 		}
 	})
 	s.Transports = map[string]Transport{"sse": {Opened: uint64(3 * n), Closed: map[string]uint64{"peer": uint64(n)}}}
+	s.UpstreamAnswers = map[string]uint64{"2xx": uint64(n)}
+	s.UpstreamTimes = HistogramSnapshot{Bounds: []float64{1}, Counts: []uint64{uint64(n), 0}, Sum: float64(n)}
 	s.Rejected, s.Refused = map[string]uint64{"origin": uint64(n)}, map[string]uint64{"capacity": uint64(n)}
 	s.Loops[0].FanoutTimes = HistogramSnapshot{Bounds: []float64{1}, Counts: []uint64{uint64(n), 0}, Sum: float64(n)}
 	s.Loops[0].IO = "uring"
@@ -218,7 +220,8 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// TestSumsOfAnotherBuild: a histogram with other buckets is left out rather than put into the wrong ones.
+// TestSumsOfAnotherBuild: a histogram with other buckets is left out rather than put into the wrong
+// ones.
 func TestSumsOfAnotherBuild(t *testing.T) {
 	sum := Read(some(1)).At("publish_fanout_seconds").Histogram
 	for _, h := range []HistogramSnapshot{

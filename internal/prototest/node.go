@@ -1,5 +1,5 @@
-// Package prototest runs protocol handlers over a faked kernel and clock, from readable transcripts: what each client sends, what it
-// must get, and prose between. For tests only.
+// Package prototest runs protocol handlers over a faked kernel and clock, from readable
+// transcripts: what each client sends, what it must get, and prose between. For tests only.
 package prototest
 
 import (
@@ -29,6 +29,9 @@ type Options struct {
 
 	// Members is what the sink asks where members are not connections; nil where they are.
 	Members Members
+
+	// OnPanic is netpoll's; it may be nil.
+	OnPanic func(l *netpoll.Loop, c *netpoll.Conn)
 
 	// Flush runs behind the shard's Deliver, at the end of phase 6; it may be nil.
 	Flush func(l *netpoll.Loop)
@@ -73,6 +76,7 @@ func NewNode(t testing.TB, o Options) *Node {
 			}
 			return more
 		},
+		OnPanic:   o.OnPanic,
 		OnRelease: func(_ uint32, r netpoll.Reason) { n.Reasons = append(n.Reasons, r) },
 	}
 	if o.Layered {

@@ -33,7 +33,8 @@ type Cast struct {
 	// Do performs a line that begins with a word of the protocol's own; nil, or false, for none.
 	Do func(word, rest string, client func(name string) *netpolltest.Peer) bool
 
-	// Frame makes the bytes of a FRAME whose first word is the protocol's own; nil, or a nil result, for none.
+	// Frame makes the bytes of a FRAME whose first word is the protocol's own; nil, or a nil result,
+	// for none.
 	Frame func(word, rest string) []byte
 }
 
@@ -57,7 +58,8 @@ type Cast struct {
 //	line TEXT         TEXT and LF                  crlf TEXT        TEXT and CR LF
 //	WORD ANYTHING     whatever the cast makes of it
 //
-// where PAYLOAD is the rest of the line, or a Go string if it begins with a quote that ends the line.
+// where PAYLOAD is the rest of the line, or a Go string if it begins with a quote that ends the
+// line.
 func Run(t *testing.T, pattern string, cast func(t *testing.T) Cast) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)

@@ -54,6 +54,11 @@ type LoadOptions struct {
 	Report string
 	HDR    string
 	Plain  bool // no live view, even on a terminal
+
+	Compare struct { // `c100k load compare`
+		Bounds []loadgen.RatioBound
+		Report string // file of the page; empty: none
+	}
 }
 
 // defaults are the values that hold where nothing was said.

@@ -114,10 +114,16 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "how a turn's reads and writes reach the kernel; auto takes io_uring where it is allowed"},
 		{Name: "upstream", Field: "Upstream", Value: text(&n.Upstream, "URL"), Example: "http://127.0.0.1:3000",
 			Help: "server to which all other HTTP requests are passed, as by a reverse proxy"},
+		{Name: "upstream-timeout", Field: "UpstreamTimeout", Value: durationOrOff(&n.UpstreamTimeout, "off"),
+			Help: "time for --upstream to begin its answer; beyond it 504"},
 		{Name: "static", Field: "Static", Value: text(&n.Static, "DIR"), Example: "/srv/www",
 			Help: "directory whose files answer all other HTTP requests"},
+		{Name: "static-dotfiles", Field: "StaticDotfiles", Value: toggle(&n.StaticDotfiles),
+			Help: "serves files of --static whose name begins with a dot, too"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
 			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST"},
+		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
+			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
 }
 

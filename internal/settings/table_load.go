@@ -16,6 +16,13 @@ func loadRows(l *LoadOptions) []Setting {
 			rows = append(rows, row)
 		}
 	}
+	for _, row := range []Setting{
+		{Name: "fail-if", Arg: "'FIGURE > RATIO'", Value: ratioBounds(&l.Compare.Bounds), Help: "end with 99 if it holds, such as 'echo.p99 > 1.2x'; may be given several times"},
+		{Name: "report", Value: text(&l.Compare.Report, "FILE.html"), Help: "write a page that needs no network"},
+	} {
+		row.Scope, row.Commands = "load compare", []string{"load compare"}
+		rows = append(rows, row)
+	}
 	return rows
 }
 

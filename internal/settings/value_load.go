@@ -36,6 +36,12 @@ func thresholds(p *[]loadgen.Threshold) Value {
 		parse: func(s string) (loadgen.Threshold, error) { return loadgen.ParseThreshold(s, Nearest) }}
 }
 
+// ratioBounds are bounds on the ratios of two results.
+func ratioBounds(p *[]loadgen.RatioBound) Value {
+	return many[loadgen.RatioBound]{variable: p, kind: "'FIGURE > RATIO'", whole: true, format: func(b loadgen.RatioBound) string { return b.Expression },
+		parse: func(s string) (loadgen.RatioBound, error) { return loadgen.ParseRatioBound(s, Nearest) }}
+}
+
 // rateOrAuto is a rate that also has the word auto, which is stored as the given number.
 func rateOrAuto(p *float64, auto float64) Value {
 	return one[float64]{variable: p, kind: "RATE|auto",

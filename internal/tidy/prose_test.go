@@ -80,11 +80,8 @@ func TestDocumentsAreNarrow(t *testing.T) {
 
 // wideYet are the packages whose comments are still to be rewrapped.
 var wideYet = []string{
-	"bench", "bench/crowd", "bench/duel", "bench/rig", "bench/sio", "bench/tuning", "broadcast",
-	"internal/admin", "internal/bus", "internal/bus/bustest", "internal/bus/natsbus",
-	"internal/engineio", "internal/figures", "internal/prototest",
-	"loadgen", "loadgen/report", "loadgen/report/uplot",
-	"loadgen/swarm", "loadgen/view", "netpoll", "socketio",
+	"internal/prototest",
+	"socketio",
 }
 
 // TestCommentsAreNarrow looks at comments on lines of their own. A directive cannot be broken.

@@ -62,17 +62,20 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 // have been counted.
 func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	counted := make(chan broadcast.Result, 1)
-	if err := f.PublishLater(topic, kind, payload, func(r broadcast.Result) { counted <- r }); err != nil {
+	if err := f.PublishLater(topic, kind, payload, func(o admin.Outcome) { counted <- o.Result }); err != nil {
 		return broadcast.Result{}, err
 	}
 	return <-counted, nil // an Ask comes to an end
 }
 
 // PublishLater is Publish for whoever must not wait.
-func (f *fleet) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
+func (f *fleet) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
 	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
 	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {
-		done(broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped})
+		done(admin.Outcome{
+			Result:  broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped},
+			Partial: a.Silent > 0, Unreached: a.Silent,
+		})
 	})
 }
 

@@ -383,7 +383,7 @@ func TestStrangersAtThePublicAPI(t *testing.T) {
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(patience))
-		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		conns[i] = conn
@@ -401,7 +401,7 @@ func TestStrangersAtThePublicAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a-long-secret\r\nContent-Length: 9\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(conn, "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-long-secret\r\nContent-Length: 9\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 	}

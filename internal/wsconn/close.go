@@ -15,16 +15,19 @@ import (
 // until the peer is gone or CloseLinger has passed (RFC 6455, 7.1.1). reason is for the figures,
 // code and text are for the peer. A connection that is closing stays as it is.
 func (e *Endpoint) End(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, code uint16, text string) {
-	e.scratch = frame.AppendClose(e.scratch[:0], code, text)
-	e.finish(l, c, reason)
-}
-
-// finish sends the close frame in e.scratch and ends c.
-func (e *Endpoint) finish(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason) {
 	if c.Closing() {
 		return
 	}
+	e.scratch = frame.AppendClose(e.scratch[:0], code, text)
+	e.finish(l, c, reason, code, text)
+}
+
+// finish sends the close frame in e.scratch and ends c; code and text are what closed it.
+func (e *Endpoint) finish(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, code uint16, text string) {
 	l.Send(c, e.scratch)
+	if e.cfg.Closing != nil {
+		e.cfg.Closing(code, text)
+	}
 	e.leave(l, c, reason)
 	l.Finish(c, reason, CloseLinger)
 }
@@ -60,7 +63,7 @@ func (e *Endpoint) Gap(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte 
 
 // closed answers the peer's close frame.
 func (e *Endpoint) closed(l *netpoll.Loop, c *netpoll.Conn, payload []byte) {
-	code, _, err := frame.ParseClose(payload)
+	code, text, err := frame.ParseClose(payload)
 	if err != nil {
 		e.fail(l, c, err)
 		return
@@ -68,7 +71,7 @@ func (e *Endpoint) closed(l *netpoll.Loop, c *netpoll.Conn, payload []byte) {
 	// RFC 6455, 5.5.1: the endpoint typically echos the status code it received. Without one the
 	// answer has none either.
 	e.scratch = frame.AppendClose(e.scratch[:0], code, "")
-	e.finish(l, c, netpoll.ReasonPeer)
+	e.finish(l, c, netpoll.ReasonPeer, code, text)
 }
 
 // fail ends c because of its illegal input.

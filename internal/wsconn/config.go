@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/frame"
 	"c100k/netpoll"
 )
 
@@ -48,6 +49,15 @@ type Config struct {
 	// and once more when it is gone; it may be nil. A protocol whose members have other numbers
 	// than slots leaves the shard there, and leaves Shard nil.
 	Ended func(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason)
+
+	// Closing is told with which code and reason a connection ends, where there is a close frame:
+	// the peer's, or else ours. frame.CodeNoStatus stands for one without a code. It is called
+	// before Ended, in the same turn; it may be nil.
+	Closing func(code uint16, reason string)
+
+	// Control is told of each ping and pong that a connection sends; it may be nil. m is valid
+	// during the call, and pings are answered by the endpoint.
+	Control func(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message)
 
 	// Seed makes the spread of the heartbeats repeatable in tests.
 	Seed uint64

@@ -203,7 +203,9 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 		// bounded like every other reply.
 		e.scratch = frame.AppendFrame(e.scratch[:0], frame.OpPong, m.Payload)
 		l.Send(c, e.scratch)
+		e.control(l, c, m)
 	case frame.OpPong:
+		e.control(l, c, m)
 	case frame.OpClose:
 		e.closed(l, c, m.Payload)
 	default:
@@ -214,6 +216,13 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 		e.cfg.Counters.MessagesReceived++
 		e.cfg.Counters.BytesReceived += uint64(len(m.Payload))
 		e.protocol.Message(l, c, m)
+	}
+}
+
+// control hands a ping or a pong to a protocol that wants to see it.
+func (e *Endpoint) control(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
+	if e.cfg.Control != nil {
+		e.cfg.Control(l, c, m)
 	}
 }
 
@@ -228,6 +237,15 @@ func (e *Endpoint) ReplyTurn(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
 	l.SendTurn(c, p)
 }
+
+// ReplyShared is Reply without a copy: p must never change again.
+func (e *Endpoint) ReplyShared(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+	e.cfg.Counters.MessagesSent++
+	l.SendShared(c, p)
+}
+
+// CountSent counts a message that the protocol has sent by itself.
+func (e *Endpoint) CountSent() { e.cfg.Counters.MessagesSent++ }
 
 // OnClose frees all that the connection had.
 func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {

@@ -14,7 +14,8 @@ import (
 	"c100k/loadgen"
 )
 
-// Format and Version name the document. A reader of version 1 can read every document of version 1: fields are added, never changed.
+// Format and Version name the document. A reader of version 1 can read every document of version 1:
+// fields are added, never changed.
 const (
 	Format  = "c100k-load"
 	Version = 1

@@ -10,8 +10,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// WriteHDR writes the histograms of every second, in nanoseconds, tagged "connect" and "latency", in the log format of HdrHistogram. A
-// document that was read from a file has none.
+// WriteHDR writes the histograms of every second, in nanoseconds, tagged "connect" and "latency",
+// in the log format of HdrHistogram. A document that was read from a file has none.
 func (d *Document) WriteHDR(w io.Writer) error {
 	log := hdrhistogram.NewHistogramLogWriter(w)
 	base := d.Result.Started.Truncate(time.Second).UnixMilli() // the log has it in whole seconds

@@ -82,7 +82,8 @@ type curve struct {
 	Points []loadgen.Percentile `json:"points"`
 }
 
-// WriteHTML writes the page. All text in it is escaped by html/template, the data of the charts included.
+// WriteHTML writes the page. All text in it is escaped by html/template, the data of the charts
+// included.
 func (d *Document) WriteHTML(w io.Writer) error {
 	r := d.Result
 	v := view{Document: d, Charts: charts{Series: []loadgen.Second{}, Curves: []curve{}, Server: r.Server != nil, Publisher: r.Publisher != "",

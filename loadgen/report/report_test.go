@@ -5,6 +5,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,7 +22,8 @@ import (
 
 func ms(n float64) loadgen.Millis { return loadgen.Millis(n * 1e6) }
 
-// sample is a result with something in every part, and with names that want to be escaped. Latencies of its seconds begin at p50.
+// sample is a result with something in every part, and with names that want to be escaped.
+// Latencies of its seconds begin at p50.
 func sample(p50 float64) *loadgen.Result {
 	r := &loadgen.Result{
 		URL: "ws://h/<script>alert(1)</script>", Mode: swarm.Subscribe, Protocol: swarm.Raw, Publisher: "http://h/v1", Size: 64, Started: time.Unix(1700000000, 0).UTC(),
@@ -92,7 +94,7 @@ func FuzzDocument(f *testing.F) {
 			return
 		}
 		var out bytes.Buffer
-		for _, err := range []error{Compare(d, d).WriteText(&out), WriteText(&out, d.Result), d.WriteHTML(&out)} {
+		for _, err := range []error{Compare(d, d).WriteText(&out, true), WriteText(&out, d.Result), d.WriteHTML(&out)} {
 			if err != nil {
 				t.Error(err)
 			}
@@ -166,14 +168,62 @@ func TestCompare(t *testing.T) {
 	}
 	slower.Result.Mode, slower.Result.Series = swarm.Echo, slower.Result.Series[:3]
 	c = Compare(same, slower)
-	if !slices.Contains(c.Remarks, "mode differs: subscribe and echo") || !slices.Contains(c.Remarks, "the first result is invalid: its generator was the bottleneck") {
+	if !slices.Contains(c.Remarks, "mode differs: subscribe and echo") || !slices.Contains(c.Remarks, "the first result is invalid: "+strings.Join(same.Result.Verdict.Reasons, "; ")) {
 		t.Errorf("remarks %q", c.Remarks)
 	}
 	var out bytes.Buffer
-	if err := c.WriteText(&out); err != nil {
+	if err := c.WriteText(&out, false); err != nil {
 		t.Fatal(err)
 	}
 	if r := row(c, "latency p50, each second"); r.P == r.P || !strings.Contains(out.String(), "note: mode differs") {
 		t.Errorf("three readings cannot be tested, and are: %+v", r)
+	}
+}
+
+// TestCompareBounds: a comparison can gate a build, and says in words and color what is better and
+// what is worse.
+func TestCompareBounds(t *testing.T) {
+	usable := func(p99 time.Duration, memory float64) *Document {
+		r := sample(1)
+		r.Verdict = loadgen.Verdict{Valid: true}
+		r.Deliver = &loadgen.Latencies{Count: 1, P99: loadgen.Millis(p99)}
+		r.Server = &loadgen.ServerCost{PerConn: memory}
+		r.Messages.Sent, r.Rate.Achieved = 10020, 1001.665
+		return New(r, nil)
+	}
+	before, after := usable(time.Millisecond, -3), usable(25*time.Millisecond, 419)
+	bound := func(text string) loadgen.RatioBound {
+		b, err := loadgen.ParseRatioBound(text, func(string, []string) string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	c := Compare(before, after, bound("deliver.p99 > 1.2x"), bound("rate < 0.9x"))
+	if !c.Broken() || !c.Bounds[0].Broken || c.Bounds[1].Broken || c.Bounds[0].Shown != "25x: 1.00ms before and 25.0ms after" {
+		t.Errorf("bounds %+v", c.Bounds)
+	}
+	var text, page bytes.Buffer
+	if err := errors.Join(c.WriteText(&text, true), c.WriteHTML(&page)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text.String(), "-1") || strings.Contains(text.String(), "10030") || !strings.Contains(text.String(), "10,030") || !strings.Contains(text.String(), "1,002/s") {
+		t.Errorf("ratios or numbers that are hard to read in\n%s", &text)
+	}
+	conclusion := c.Conclusion()
+	if !strings.Contains(text.String(), "\x1b[31mdeliver.p99") || !strings.HasSuffix(text.String(), "\n"+conclusion+"\n") || !strings.HasSuffix(conclusion, "a bound is broken.") {
+		t.Errorf("no color, or no conclusion %q in\n%s", conclusion, &text)
+	}
+	for _, want := range []string{`<tr class="worse"><th>deliver.p99</th>`, "BROKEN", "deliver.p99 &gt; 1.2x"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	if c := Compare(before, before, bound("deliver.p99 > 1.2x")); c.Broken() || c.Unusable || !strings.HasPrefix(c.Conclusion(), "0 figures are worse, 0 better") {
+		t.Errorf("the same twice: %s", c.Conclusion())
+	}
+	after.Result.Verdict.Failures = []string{"nothing was published"}
+	if c := Compare(before, after); !c.Unusable || !slices.Contains(c.Remarks, "the second run failed: nothing was published") {
+		t.Errorf("a failed run: %+v", c.Remarks)
 	}
 }

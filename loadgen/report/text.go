@@ -142,11 +142,7 @@ func writeGenerator(w *strings.Builder, r *loadgen.Result) {
 
 func writeBounds(w *strings.Builder, r *loadgen.Result) {
 	for _, b := range r.Bounds {
-		verdict := "kept"
-		if b.Broken {
-			verdict = "BROKEN"
-		}
-		line(w, "fail if", "%s: %s, it is %s", b.Expression, verdict, b.Shown)
+		line(w, "fail if", "%s: %s, it is %s", b.Expression, boundWord(b), b.Shown)
 	}
 }
 

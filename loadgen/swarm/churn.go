@@ -83,7 +83,8 @@ func (s *Swarm) reset(l *netpoll.Loop, c *netpoll.Conn) {
 	unix.Close(fd)
 }
 
-// end makes the next turns close everything, and the swarm stop when that is done, at the latest after a while.
+// end makes the next turns close everything, and the swarm stop when that is done, at the latest
+// after a while.
 func (s *Swarm) end(l *netpoll.Loop, within time.Duration) {
 	if s.ending > 0 {
 		s.ending = min(s.ending, l.Now()+within)

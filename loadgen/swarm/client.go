@@ -8,7 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// client is what the swarm keeps of a connection, also while it is down: 72 bytes without a pointer. The loop's.
+// client is what the swarm keeps of a connection, also while it is down: 72 bytes without a
+// pointer. The loop's.
 type client struct {
 	conn    netpoll.ID    // its socket; 0 while it has none
 	began   time.Duration // when it began to connect

@@ -13,7 +13,8 @@ import (
 // Clock is CLOCK_MONOTONIC: the same in all processes of a box. Any goroutine.
 func Clock() time.Duration { return clockOffset + netpoll.Monotonic() }
 
-// clockOffset is from where on netpoll.Monotonic counts. Go's own reading of the same clock costs no system call.
+// clockOffset is from where on netpoll.Monotonic counts. Go's own reading of the same clock costs
+// no system call.
 var clockOffset = func() time.Duration {
 	var t unix.Timespec
 	best, offset := time.Hour, time.Duration(0)

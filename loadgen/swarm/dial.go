@@ -33,10 +33,10 @@ func (s *Swarm) connectOne(l *netpoll.Loop, i uint32, now time.Duration) {
 	cl.state, cl.began, cl.step, cl.code = connecting, now, 0, 0
 	s.connecting++
 	if s.tls != nil {
-		s.tls.jobs <- handshake{client: i, began: now, local: s.source(i)} // it has room for all that may connect
+		s.tls.jobs <- handshake{client: i, began: now, local: s.source(i), target: s.target(i)} // it has room for all that may connect
 		return
 	}
-	fd, err := netpoll.Connect(s.source(i), s.spec.Target)
+	fd, err := netpoll.Connect(s.source(i), s.target(i))
 	if err != nil {
 		s.leave(i, causeOf(err), 0)
 		return
@@ -54,6 +54,14 @@ func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 		s.dropTLS(&s.clients[i])
 		s.leave(i, NoDescriptor, 0)
 	}
+}
+
+// target is the address that a client connects to.
+func (s *Swarm) target(i uint32) netip.AddrPort {
+	if n := int(s.number(i)) % (1 + len(s.spec.Others)); n > 0 {
+		return s.spec.Others[n-1]
+	}
+	return s.spec.Target
 }
 
 // source is the local address of a client.
@@ -126,7 +134,8 @@ func (s *Swarm) gone(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	s.leave(i, reason, 0)
 }
 
-// refuse closes a connection because of what the server has done; pause is what it asked for before the next.
+// refuse closes a connection because of what the server has done; pause is what it asked for before
+// the next.
 func (s *Swarm) refuse(l *netpoll.Loop, c *netpoll.Conn, reason string, pause time.Duration) {
 	s.leave(s.forget(c), reason, pause)
 	l.Close(c, netpoll.ReasonProtocol)
@@ -152,7 +161,8 @@ func (s *Swarm) forget(c *netpoll.Conn) uint32 {
 	return i
 }
 
-// leave takes note of a client that has no connection any more; reason is empty where it was our own doing.
+// leave takes note of a client that has no connection any more; reason is empty where it was our
+// own doing.
 func (s *Swarm) leave(i uint32, reason string, pause time.Duration) {
 	cl := &s.clients[i]
 	was := cl.state
@@ -194,7 +204,8 @@ func (s *Swarm) pause(fails uint8) time.Duration {
 	return most/2 + time.Duration(s.random.Uint64()%uint64(most/2))
 }
 
-// Reasons of Sample.Failed that are no fault of the server: this end has run out of what a connection takes.
+// Reasons of Sample.Failed that are no fault of the server: this end has run out of what a
+// connection takes.
 const (
 	NoPort       = "no local port"
 	NoDescriptor = "no descriptor"

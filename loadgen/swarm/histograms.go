@@ -10,7 +10,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// histograms are what has been measured since the last Sample. The loop fills one set; who takes a Sample gets it, and the loop another.
+// histograms are what has been measured since the last Sample. The loop fills one set; who takes a
+// Sample gets it, and the loop another.
 type histograms struct {
 	connect, latency, slip, turn *hdrhistogram.Histogram
 	spreads                      spreads
@@ -32,15 +33,17 @@ func (h *histograms) reset() {
 	h.spreads.reset()
 }
 
-// record adds a time, in nanoseconds. What lies outside of what a histogram can hold counts as its end.
+// record adds a time, in nanoseconds. What lies outside of what a histogram can hold counts as its
+// end.
 func record[D ~int64](h *hdrhistogram.Histogram, d D) {
 	// The value is within the bounds, and nothing else is an error.
 	_ = h.RecordValue(min(max(int64(d), 0), histogramMax))
 }
 
-// Pack is how a histogram of this package's bounds travels; nothing for an empty one. It is not the compressed encoding of HdrHistogram: that one allocates
-// megabytes, so that a process which sends four a second collects garbage once a second, and on one processor a collection is milliseconds in which the
-// loop is late, and measures itself.
+// Pack is how a histogram of this package's bounds travels; nothing for an empty one. It is not the
+// compressed encoding of HdrHistogram: that one allocates megabytes, so that a process which sends
+// four a second collects garbage once a second, and on one processor a collection is milliseconds
+// in which the loop is late, and measures itself.
 func Pack(h *hdrhistogram.Histogram) Histogram {
 	if h.TotalCount() == 0 {
 		return nil

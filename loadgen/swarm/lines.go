@@ -9,15 +9,16 @@ import (
 
 var errLine = errors.New("line too long")
 
-// lines cuts a stream at LF, CR and CRLF. It holds what has come of an unfinished line, and nothing else.
+// lines cuts a stream at LF, CR and CRLF. It holds what has come of an unfinished line, and nothing
+// else.
 type lines struct {
 	held    []byte
 	afterCR bool // a line feed that comes now belongs to the line before
 	begun   bool // the first line has come: no byte order mark any more
 }
 
-// next returns the first line in p and what lies behind it; ok is false where p ends in the middle of one. The line lives until the next
-// call.
+// next returns the first line in p and what lies behind it; ok is false where p ends in the middle
+// of one. The line lives until the next call.
 func (n *lines) next(p []byte) (line, rest []byte, ok bool, err error) {
 	if n.afterCR && len(p) > 0 {
 		n.afterCR = false

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// paddingPeriod is after how many characters the padding repeats itself: a prime, so that no message looks like another that was cut short.
+// paddingPeriod is after how many characters the padding repeats itself: a prime, so that no
+// message looks like another that was cut short.
 const paddingPeriod = 61
 
 // padding is what follows tokens, from different places on.
 var padding = bytes.Repeat([]byte(digits)[:paddingPeriod], 1+paddingBytesMax/paddingPeriod+1)
 
-// AppendMessage appends a message of size bytes, at least TokenBytes and at most MessageBytesMax: t, and printable characters that
-// follow from t. Any goroutine.
+// AppendMessage appends a message of size bytes, at least TokenBytes and at most MessageBytesMax:
+// t, and printable characters that follow from t. Any goroutine.
 func AppendMessage(dst []byte, t Token, size int) []byte {
 	return append(AppendToken(dst, t), paddingOf(t, size)...)
 }

@@ -5,6 +5,8 @@ package swarm_test
 import (
 	"io"
 	"net"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +55,8 @@ func TestChurn(t *testing.T) {
 		if len(s.Failed)+len(s.Lost) > 0 || s.Reconnected < s.Opened-10 {
 			t.Errorf("%s: %+v", tt.url, s)
 		}
-		// The schedule goes on whatever the machine has time for: what was due opened, or found all connections in use.
+		// The schedule goes on whatever the machine has time for: what was due opened, or found all
+		// connections in use.
 		first := r.all[0]
 		due := tt.rate * (s.At - first.At).Seconds()
 		if began := float64(s.Opened + s.Unsent - first.Opened - first.Unsent); tt.rate > 0 && (began < due-100 || began > due+20) {
@@ -124,7 +127,8 @@ func TestLostAndBack(t *testing.T) {
 	r.end()
 }
 
-// TestSettledStays: what Settle found is in every later Sample, and closing the connections does not change it.
+// TestSettledStays: what Settle found is in every later Sample, and closing the connections does
+// not change it.
 func TestSettledStays(t *testing.T) {
 	_, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 3, Rate: 300})
@@ -142,7 +146,8 @@ func TestSettledStays(t *testing.T) {
 	same("the last sample", r.end())
 }
 
-// TestNothingBack: messages that are not answered, come changed, or are under way when the server closes the connection are lost.
+// TestNothingBack: messages that are not answered, come changed, or are under way when the server
+// closes the connection are lost.
 func TestNothingBack(t *testing.T) {
 	echo := func(change func([]byte) []byte) func(net.Conn) {
 		return func(c net.Conn) {
@@ -194,6 +199,24 @@ func TestUnsure(t *testing.T) {
 	r.orders <- swarm.Order{Settle: &swarm.Settle{Published: []uint64{5}, Unsure: []uint64{1}, Within: 10 * time.Second}}
 	if got := r.until("settled", func(s swarm.Sample) bool { return s.Settled }); got.Expected != 12 || got.Received != 12 || got.Missing > 0 {
 		t.Errorf("%+v", got)
+	}
+	r.end()
+}
+
+// TestSpreadOverAddresses: connections take the addresses of the target in turns.
+func TestSpreadOverAddresses(t *testing.T) {
+	var first, second atomic.Int64
+	counted := func(n *atomic.Int64) func(net.Conn) {
+		return upgraded(func(c net.Conn) {
+			n.Add(1)
+			_, _ = io.Copy(io.Discard, c)
+		})
+	}
+	one, two := script(t, counted(&first)), script(t, counted(&second))
+	r := begin(t, one, swarm.Spec{URL: "ws://HOST/", Mode: swarm.Publish, Rate: 500, Conns: 5, Others: []netip.AddrPort{netip.MustParseAddrPort(two)}})
+	r.until("all were counted", func(s swarm.Sample) bool { return s.Open == 5 && first.Load()+second.Load() == 5 })
+	if a, b := first.Load(), second.Load(); a != 3 || b != 2 {
+		t.Errorf("%d and %d connections, want 3 and 2", a, b)
 	}
 	r.end()
 }
@@ -252,7 +275,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestDeafAfterReturn: what was sent while a client was away is not held against the server; what others hear since its return is.
+// TestDeafAfterReturn: what was sent while a client was away is not held against the server; what
+// others hear since its return is.
 func TestDeafAfterReturn(t *testing.T) {
 	for _, tt := range []struct{ after, missing uint64 }{{0, 0}, {1, 0}, {5, 5}} {
 		ready := make(chan net.Conn, 3)

@@ -25,7 +25,8 @@ func (s *Swarm) obey(l *netpoll.Loop, o Order) {
 	}
 }
 
-// begin forgets what was counted. The Sample of before goes out first, so that what it holds is not lost.
+// begin forgets what was counted. The Sample of before goes out first, so that what it holds is not
+// lost.
 func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	s.owes |= readingPeriodic
 	s.report(l, now)
@@ -58,8 +59,8 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	s.owes |= readingPeriodic
 }
 
-// settling is the wait for what is under way. Once it is done, its outcome stays as it is: closing the connections
-// afterwards changes nothing of what had come by then.
+// settling is the wait for what is under way. Once it is done, its outcome stays as it is: closing
+// the connections afterwards changes nothing of what had come by then.
 type settling struct {
 	until     time.Duration
 	looked    time.Duration
@@ -124,9 +125,10 @@ func (s *Swarm) balance(d *settling) (expected, away uint64) {
 	return all - min(away, all), away
 }
 
-// absent is how many of a sender's messages a client has not heard because it was away, and has not come back to hear any since. One
-// message may have been on its way when it came back; if others have heard more than that, it should have, too. While there is time, what
-// was published counts as heard.
+// absent is how many of a sender's messages a client has not heard because it was away, and has not
+// come back to hear any since. One message may have been on its way when it came back; if others
+// have heard more than that, it should have, too. While there is time, what was published counts as
+// heard.
 func (s *Swarm) absent(cl *client, published, heard uint64) uint64 {
 	switch since := max(cl.since, cl.track.next); {
 	case cl.state != open, cl.flags&flagJoined != 0 && heard <= since+1:

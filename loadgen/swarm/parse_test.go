@@ -13,6 +13,39 @@ import (
 	"time"
 )
 
+// TestLists: fields that are lists may stand on several lines, and 1xx responses before the answer
+// (RFC 9110, 5.3 and 15.2).
+func TestLists(t *testing.T) {
+	const begin, accept = "HTTP/1.1 101 Switching Protocols\r\n", "Sec-WebSocket-Accept: abc\r\n\r\n"
+	for head, switches := range map[string]bool{
+		begin + "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n" + accept:                                                                     true,
+		begin + "Upgrade: websocket\r\nConnection: keep-alive\r\nConnection: ,Upgrade ,\r\n" + accept:                                                    true,
+		begin + "Upgrade: websocket,\r\nConnection: x,\r\n\tupgrade\r\n" + accept:                                                                        true,
+		"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + begin + "Upgrade: websocket\r\nConnection: upgrade\r\n" + accept: true,
+		begin + "Upgrade: websocket, h2c\r\nConnection: upgrade\r\n" + accept:                                                                            false,
+		begin + "Upgrade: websocket\r\nUpgrade: h2c\r\nConnection: upgrade\r\n" + accept:                                                                 false,
+		begin + "Upgrade: websocket\r\nConnection: keep-alive, upgraded\r\n" + accept:                                                                    false,
+	} {
+		r, size, err := parseResponse([]byte(head + "rest"))
+		if err != nil || size != len(head) || r.switches() != switches {
+			t.Errorf("%q: %d bytes, %v, switches %v; want %d and %v", head, size, err, r.switches(), len(head), switches)
+		}
+		for i := range head {
+			if _, size, err := parseResponse([]byte(head[:i])); size != 0 || err != nil {
+				t.Errorf("%q: the first %d bytes: %d, %v", head, i, size, err)
+			}
+		}
+	}
+	many := strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", headBytesMax/25+1)
+	if _, _, err := parseResponse([]byte(many)); err == nil {
+		t.Error("interim responses without an end are taken")
+	}
+	r, _, err := parseResponse([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n\r\n"))
+	if err != nil || r.length != 5 {
+		t.Errorf("one length three times: %d, %v", r.length, err)
+	}
+}
+
 func TestParseResponse(t *testing.T) {
 	const ok = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: abc\r\n\r\nrest"
 	r, size, err := parseResponse([]byte(ok))
@@ -30,7 +63,7 @@ func TestParseResponse(t *testing.T) {
 	for _, bad := range []string{
 		"HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 0x1 OK\r\n\r\n", "HTTP/1.1\r\n", "GET / HTTP/1.1\r\n\r\n", "x", "HTTP/1.2 200 OK\r\n",
 		"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HTTP/1.1 200 OK\r\n: empty\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nUpgrade: a\r\nUpgrade: b\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 200 O\nK\r\n\r\n", "HTTP/1.1 200 OK\r\n folded: x\r\n\r\n",
 	} {
 		if _, size, err := parseResponse([]byte(bad)); err == nil {
@@ -129,7 +162,8 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("by %d: %q, %v; at once: %q, %v", n, got, err, whole, errWhole)
 		}
 		want, errWant := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(p)))
-		// The library is laxer with ends of lines; what it has refused we have, too, or have not come to yet.
+		// The library is laxer with ends of lines; what it has refused we have, too, or have not come to
+		// yet.
 		if errWant == nil && err != errBody && !bytes.Equal(got, want) {
 			t.Errorf("%q, the library has %q", got, want)
 		}

@@ -21,7 +21,8 @@ const (
 	readingLast
 )
 
-// reading is what the loop hands over for one Sample. Its histograms are the receiver's until giveBack.
+// reading is what the loop hands over for one Sample. Its histograms are the receiver's until
+// giveBack.
 type reading struct {
 	Sample
 	measured *histograms
@@ -50,8 +51,8 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 		Self: Self{Busy: stats.Busy, Loops: 1},
 	}}
 	if d := s.settling; d != nil && d.done {
-		// Every later Sample repeats it: the coordinator looks at the newest of each process, and processes settle at
-		// different times.
+		// Every later Sample repeats it: the coordinator looks at the newest of each process, and
+		// processes settle at different times.
 		r.Settled, r.Expected, r.Missing, r.MissedAway = true, d.outcome.expected, d.outcome.missing, d.outcome.away
 	}
 	select {
@@ -62,8 +63,9 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 	return r
 }
 
-// takeSamples makes Samples of readings until stop is called. That takes a millisecond, once a second: a loop that has to wait for it
-// measures its own lateness. So it has a thread of its own, which gives way to the loop's where both have one processor.
+// takeSamples makes Samples of readings until stop is called. That takes a millisecond, once a
+// second: a loop that has to wait for it measures its own lateness. So it has a thread of its own,
+// which gives way to the loop's where both have one processor.
 func (s *Swarm) takeSamples() (samples <-chan Sample, stop func()) {
 	all, over := make(chan Sample), make(chan struct{})
 	go func() {

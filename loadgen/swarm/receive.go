@@ -50,16 +50,17 @@ func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byt
 	record(s.measured.latency, now-t.Sent)
 }
 
-// another goes on with the closed loop of a client that has its echo back. A duplicate is no reason to: with a server that sends everything
-// twice, what is on its way would double with each round.
+// another goes on with the closed loop of a client that has its echo back. A duplicate is no reason
+// to: with a server that sends everything twice, what is on its way would double with each round.
 func (s *Swarm) another(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 	if s.spec.Mode == Echo && s.spec.InFlight > 0 {
 		s.emit(l, c, i, s.at(l))
 	}
 }
 
-// expects is the one sender whose messages a client follows: itself with Echo and Publish, else that of its topic. Others' messages are
-// Foreign: to follow them too would take a track for each pair.
+// expects is the one sender whose messages a client follows: itself with Echo and Publish, else
+// that of its topic. Others' messages are Foreign: to follow them too would take a track for each
+// pair.
 func (s *Swarm) expects(i uint32) uint32 {
 	if s.listens {
 		return uint32(s.topic(i))
@@ -86,7 +87,8 @@ func (s *Swarm) order(cl *client, seq uint64) verdict {
 	return heard
 }
 
-// joined is for the first message that a client hears after it was away: what lies between was sent meanwhile.
+// joined is for the first message that a client hears after it was away: what lies between was sent
+// meanwhile.
 func (s *Swarm) joined(cl *client, seq uint64) {
 	if seq > cl.track.next {
 		s.tally.missedAway += seq - cl.track.next
@@ -99,8 +101,9 @@ func (s *Swarm) answered() bool {
 	return s.spec.Mode == Echo || s.spec.Mode == Publish && s.spec.Protocol == V1
 }
 
-// away counts the messages that an open client had under way when its connection ended: they will not be answered. Where
-// the swarm itself ended it they are missed; where the server or the network did, they are lost.
+// away counts the messages that an open client had under way when its connection ended: they will
+// not be answered. Where the swarm itself ended it they are missed; where the server or the network
+// did, they are lost.
 func (s *Swarm) away(i uint32) {
 	cl := &s.clients[i]
 	if !s.answered() || cl.sent <= cl.track.next {

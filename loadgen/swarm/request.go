@@ -165,7 +165,8 @@ func (r *request) append(dst []byte, topic int, number uint32, attempt uint64) [
 
 const keyBytes = 24 // 16 in base64
 
-// key is a Sec-WebSocket-Key (RFC 6455, 4.1): made anew when the answer is checked, so that nobody has to keep it.
+// key is a Sec-WebSocket-Key (RFC 6455, 4.1): made anew when the answer is checked, so that nobody
+// has to keep it.
 func (r *request) key(attempt uint64) (key [keyBytes]byte) {
 	nonce := r.secret
 	binary.LittleEndian.PutUint64(nonce[8:], attempt)

@@ -5,11 +5,13 @@ package swarm
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"strconv"
 	"time"
 )
 
-// response is what a client wants to know of the answer. Its slices are of the text that was parsed.
+// response is what a client wants to know of the answer. Its slices are of the text that was
+// parsed.
 type response struct {
 	status      int
 	upgrade     []byte
@@ -25,9 +27,32 @@ type response struct {
 
 var errHead = errors.New("not the head of an HTTP response")
 
-// parseResponse reads the head that p begins with; size is 0 while bytes are missing. It judges what there is of it, so that what is no
-// HTTP fails at once.
+// parseResponse reads the answer that p begins with; size is 0 while bytes are missing. It judges
+// what there is of it, so that an answer that is not HTTP fails at once.
 func parseResponse(p []byte) (r response, size int, err error) {
+	r, _, size, err = parseAnswer(p)
+	return r, size, err
+}
+
+// parseAnswer is parseResponse, and says where the final response begins. RFC 9110, 15.2: a client
+// MUST be able to parse 1xx responses before the final one, even if it expects none. 101 is final.
+func parseAnswer(p []byte) (r response, from, size int, err error) {
+	for {
+		r, n, err := parseHead(p[from:])
+		if err != nil || n == 0 {
+			return r, from, 0, err
+		}
+		if r.status >= 200 || r.status == 101 {
+			return r, from, from + n, nil
+		}
+		if from += n; from >= headBytesMax {
+			return r, from, 0, errHead
+		}
+	}
+}
+
+// parseHead reads one head; size is 0 while bytes are missing.
+func parseHead(p []byte) (r response, size int, err error) {
 	r.length = -1
 	if !speaksHTTP(p) {
 		return r, 0, errHead
@@ -41,6 +66,7 @@ func parseResponse(p []byte) (r response, size int, err error) {
 	}
 	size = end + 4
 	line, rest, _ := bytes.Cut(p[:end+2], []byte("\r\n"))
+	rest = unfold(rest)
 	if r.status, err = parseStatus(line); err != nil {
 		return r, 0, err
 	}
@@ -51,6 +77,17 @@ func parseResponse(p []byte) (r response, size int, err error) {
 		}
 	}
 	return r, size, nil
+}
+
+// unfold joins lines that are continued. RFC 9112, 5.2: a user agent that receives an obs-fold MUST
+// replace it with spaces before it interprets the value.
+func unfold(lines []byte) []byte {
+	for _, fold := range []string{"\r\n ", "\r\n\t"} {
+		if bytes.Contains(lines, []byte(fold)) {
+			lines = bytes.ReplaceAll(lines, []byte(fold), []byte("   "))
+		}
+	}
+	return lines
 }
 
 // speaksHTTP tells whether p begins as the answer of an HTTP/1 server does, as far as it goes.
@@ -87,35 +124,63 @@ func (r *response) field(line []byte) error {
 	value = bytes.Trim(value, " \t")
 	switch string(lower(name)) {
 	case "upgrade":
-		return once(&r.upgrade, value)
+		combine(&r.upgrade, value)
 	case "connection":
-		r.connection = value
+		combine(&r.connection, value)
 	case "sec-websocket-accept":
 		return once(&r.accept, value)
 	case "sec-websocket-protocol":
 		return once(&r.protocol, value)
 	case "sec-websocket-extensions":
-		r.extensions = value
+		combine(&r.extensions, value)
 	case "content-type":
 		return once(&r.contentType, value)
 	case "transfer-encoding":
 		// RFC 9112, 6.1: a client that did not offer other codings need not know any.
-		if r.chunked || !bytes.EqualFold(value, []byte("chunked")) {
-			return errHead
+		for coding := range elements(value) {
+			if r.chunked || !bytes.EqualFold(coding, []byte("chunked")) {
+				return errHead
+			}
+			r.chunked = true
 		}
-		r.chunked = true
 	case "content-length":
-		n, err := strconv.ParseUint(string(value), 10, 62)
-		if err != nil || r.length >= 0 && r.length != int64(n) {
+		// RFC 9110, 8.6: a list of equal values MAY be taken for one of them.
+		for digits := range elements(value) {
+			n, err := strconv.ParseUint(string(digits), 10, 62)
+			if err != nil || r.length >= 0 && r.length != int64(n) {
+				return errHead
+			}
+			r.length = int64(n)
+		}
+		if r.length < 0 {
 			return errHead
 		}
-		r.length = int64(n)
 	case "retry-after": // in seconds; a date is for patient people
 		if n, err := strconv.ParseUint(string(value), 10, 16); err == nil {
 			r.retryAfter = min(time.Duration(n)*time.Second, retryAfterMax)
 		}
 	}
 	return nil
+}
+
+// combine adds a line to a field that is a list. RFC 9110, 5.3: lines of one name are the same as
+// one line with their values in order, separated by commas.
+func combine(to *[]byte, value []byte) {
+	if *to != nil {
+		value = bytes.Join([][]byte{*to, value}, []byte(", "))
+	}
+	*to = value
+}
+
+// elements are those of a list that are not empty (RFC 9110, 5.6.1).
+func elements(list []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for one := range bytes.SplitSeq(list, []byte(",")) {
+			if one = bytes.Trim(one, " \t"); len(one) > 0 && !yield(one) {
+				return
+			}
+		}
+	}
 }
 
 // once keeps the value of a field that may stand in a head once only.
@@ -138,10 +203,22 @@ func lower(name []byte) []byte {
 
 // switches tells whether the answer is the right 101 (RFC 6455, 4.1).
 func (r *response) switches() bool {
-	return r.status == 101 && bytes.EqualFold(r.upgrade, []byte("websocket")) && hasToken(r.connection, "upgrade")
+	return r.status == 101 && onlyWebSocket(r.upgrade) && hasToken(r.connection, "upgrade")
 }
 
-// deflates tells whether the answer takes permessage-deflate in a form that needs no memory of earlier messages (RFC 7692, 7.1.1.1).
+// onlyWebSocket tells whether the list of Upgrade has websocket and nothing else.
+func onlyWebSocket(list []byte) bool {
+	found := false
+	for protocol := range elements(list) {
+		if found = bytes.EqualFold(protocol, []byte("websocket")); !found {
+			return false
+		}
+	}
+	return found
+}
+
+// deflates tells whether the answer takes permessage-deflate in a form that needs no memory of
+// earlier messages (RFC 7692, 7.1.1.1).
 func (r *response) deflates() bool {
 	name, parameters, _ := bytes.Cut(r.extensions, []byte(";"))
 	return bytes.EqualFold(bytes.TrimSpace(name), []byte("permessage-deflate")) && lists(parameters, ";", "server_no_context_takeover")

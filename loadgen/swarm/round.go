@@ -10,8 +10,9 @@ type round struct {
 	told      uint64
 }
 
-// countRounds tells how many publishes have come to all who listen, if those are more than were told. It divides: who counts each publish apart would
-// find the same as long as a publisher waits for the one before.
+// countRounds tells how many publishes have come to all who listen, if those are more than were
+// told. It divides: who counts each publish apart would find the same as long as a publisher waits
+// for the one before.
 func (s *Swarm) countRounds() {
 	if !s.spec.Rounds {
 		return
@@ -32,8 +33,8 @@ func (s *Swarm) countRounds() {
 	default:
 	}
 	s.rounds <- n // only the loop puts one in: there is room
-	// A loop that naps keeps its processor. Where that is the only one, whoever hands the count on would wait for the scheduler's next tick, 10 ms, and
-	// the server with it.
+	// A loop that naps keeps its processor. Where that is the only one, whoever hands the count on
+	// would wait for the scheduler's next tick, 10 ms, and the server with it.
 	runtime.Gosched()
 }
 

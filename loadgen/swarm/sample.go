@@ -4,8 +4,9 @@ package swarm
 
 import "time"
 
-// Sample is one reading of a process. Totals count since the last Begin, or since the start before the first; histograms and Spreads
-// hold what has come since the Sample before, so that adding them up gives the whole. It travels as JSON, one a line.
+// Sample is one reading of a process. Totals count since the last Begin, or since the start before
+// the first; histograms and Spreads hold what has come since the Sample before, so that adding them
+// up gives the whole. It travels as JSON, one a line.
 type Sample struct {
 	Process int           `json:"process"`
 	At      time.Duration `json:"at"`                // Clock of the reading
@@ -15,7 +16,8 @@ type Sample struct {
 	Last    bool          `json:"last,omitempty"`    // nothing follows
 	Error   string        `json:"error,omitempty"`   // the process could not go on; Last is set too
 
-	// Connections. Those of Conns that are neither open nor connecting are Down: not begun, failed, or waiting to be tried again.
+	// Connections. Those of Conns that are neither open nor connecting are Down: not begun, failed, or
+	// waiting to be tried again.
 	Open       int `json:"open"`
 	Connecting int `json:"connecting"`
 	Down       int `json:"down"`
@@ -44,7 +46,8 @@ type Sample struct {
 	Connect Histogram `json:"connect"` // from connect to the end of the handshake
 	Latency Histogram `json:"latency"` // echo: due to received; subscribe: published to received; publish: due to acknowledged
 
-	// Spreads are publishes whose receivers this process has seen: when the first and when the last of them received it.
+	// Spreads are publishes whose receivers this process has seen: when the first and when the last of
+	// them received it.
 	Spreads []Spread `json:"spreads,omitempty"`
 
 	Self Self `json:"self"`
@@ -70,6 +73,7 @@ type Self struct {
 	Memory int64         `json:"memory"` // private bytes of the process
 }
 
-// Histogram is an HdrHistogram of nanoseconds, packed; empty: nothing was recorded. First its significant digits, then for each bucket that is not empty its
-// distance from the one before and its count, all as varints.
+// Histogram is an HdrHistogram of nanoseconds, packed; empty: nothing was recorded. First its
+// significant digits, then for each bucket that is not empty its distance from the one before and
+// its count, all as varints.
 type Histogram []byte

@@ -1,4 +1,5 @@
-// Servers that play a script: Socket.IO, event streams of net/http, and whatever a server must not do.
+// Servers that play a script: Socket.IO, event streams of net/http, and whatever a server must not
+// do.
 
 package swarm_test
 
@@ -160,7 +161,8 @@ func TestSocketIOEcho(t *testing.T) {
 	}
 }
 
-// TestEchoTwice: a server that sends everything twice has duplicates, and no more on its way than the closed loop allows.
+// TestEchoTwice: a server that sends everything twice has duplicates, and no more on its way than
+// the closed loop allows.
 func TestEchoTwice(t *testing.T) {
 	addr := script(t, upgraded(func(c net.Conn) {
 		for {
@@ -255,7 +257,8 @@ func answer(text string) func(net.Conn) {
 	}
 }
 
-// patience is the Timeout of a test that waits for a reason: short only where it is the timeout itself, for a busy machine takes its time over the others.
+// patience is the Timeout of a test that waits for a reason: short only where it is the timeout
+// itself, for a busy machine takes its time over the others.
 func patience(reason string) time.Duration {
 	if reason == "timeout" {
 		return 300 * time.Millisecond
@@ -419,7 +422,8 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-// TestPings: the latest ping of a read is answered, with what it carried, between messages that come in pieces.
+// TestPings: the latest ping of a read is answered, with what it carried, between messages that
+// come in pieces.
 func TestPings(t *testing.T) {
 	answered := make(chan string, 1)
 	addr := script(t, upgraded(func(c net.Conn) {

@@ -9,8 +9,8 @@ import (
 	"c100k/internal/procfs"
 )
 
-// self reads the process's own figures; what cannot be read counts as nothing. Its memory is read once a sampleEvery at most: the system walks all
-// pages for it.
+// self reads the process's own figures; what cannot be read counts as nothing. Its memory is read
+// once a sampleEvery at most: the system walks all pages for it.
 type self struct {
 	at    time.Duration
 	bytes int64

@@ -153,7 +153,8 @@ func (s *Swarm) protest(l *netpoll.Loop, c *netpoll.Conn, err error) {
 	l.Finish(c, netpoll.ReasonProtocol, closeLinger)
 }
 
-// sayClose sends a close frame because we want to end: the server is to answer it and to close the connection (RFC 6455, 7.1.1).
+// sayClose sends a close frame because we want to end: the server is to answer it and to close the
+// connection (RFC 6455, 7.1.1).
 func (s *Swarm) sayClose(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 	cl := &s.clients[i]
 	cl.flags |= flagOurs
@@ -176,7 +177,8 @@ func (s *Swarm) beginClose(i uint32) {
 	cl.state = closing
 }
 
-// OnTimer is the end of patience: with the protocol's handshake, or with a server that should have closed.
+// OnTimer is the end of patience: with the protocol's handshake, or with a server that should have
+// closed.
 func (w *socket) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := w.s
 	if s.clients[c.Tag()-1].state == closing {

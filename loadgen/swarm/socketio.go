@@ -12,7 +12,8 @@ import (
 	"c100k/netpoll"
 )
 
-// The steps of a client's handshake. From stepConnected on, what is above it is the number of attachments still to come.
+// The steps of a client's handshake. From stepConnected on, what is above it is the number of
+// attachments still to come.
 const (
 	stepOpen uint8 = iota // Engine.IO's open packet is to come
 	stepConnect
@@ -138,7 +139,8 @@ func (s *Swarm) connected(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 	s.opened(l, c, i)
 }
 
-// emitSocketIO sends s.payload as the argument of an event. With Echo the number of the message asks for an acknowledgement.
+// emitSocketIO sends s.payload as the argument of an event. With Echo the number of the message
+// asks for an acknowledgement.
 func (s *Swarm) emitSocketIO(l *netpoll.Loop, c *netpoll.Conn, t Token) {
 	kind, argument := "42", `,"`
 	if s.spec.Binary {

@@ -47,38 +47,49 @@ type Spec struct {
 	Mode     Mode     `json:"mode"`
 	Protocol Protocol `json:"protocol"`
 
-	// URL is ws, wss, http or https. "{topic}" in it stands for the connection's topic, "{i}" for the connection's number.
+	// URL is ws, wss, http or https. "{topic}" in it stands for the connection's topic, "{i}" for the
+	// connection's number.
 	URL string `json:"url"`
-	// Target is where URL's host was found. Sources are the local addresses, taken in turns; none: the kernel chooses.
-	Target  netip.AddrPort `json:"target"`
-	Sources []netip.Addr   `json:"sources,omitempty"`
+	// Target is where URL's host was found. Sources are the local addresses, taken in turns; none: the
+	// kernel chooses.
+	Target netip.AddrPort `json:"target"`
+	// Others are further addresses of the host. Connection i goes to the address i modulo their
+	// number, Target being the first.
+	Others  []netip.AddrPort `json:"others,omitempty"`
+	Sources []netip.Addr     `json:"sources,omitempty"`
 	// Header has lines of the upgrade request beside ours, as name and value.
 	Header   [][2]string `json:"header,omitempty"`
 	Insecure bool        `json:"insecure,omitempty"` // certificates are not checked
 
 	ConnectRate float64 `json:"connect_rate"` // of this process, connections a second; 0: as fast as it goes
-	// Rate is of this process, messages a second over all its connections, on an open schedule; 0 with InFlight 0: nothing is sent.
+	// Rate is of this process, messages a second over all its connections, on an open schedule; 0 with
+	// InFlight 0: nothing is sent.
 	Rate     float64 `json:"rate,omitempty"`
 	InFlight int     `json:"in_flight,omitempty"` // closed loop: so many messages on the way on each connection
 	Size     int     `json:"size"`                // bytes of a message's payload, sent and expected, at least TokenBytes
 	Binary   bool    `json:"binary,omitempty"`    // messages are binary frames, where the protocol has them
 
-	// Topics are dealt to connections by their numbers: connection i has Topics[i mod len]. A message's sender, in its token, is the
-	// index of its topic here; there is one sender, 0, where there are none. With Echo each connection is a sender, by its number, and with
-	// Publish where there are no topics.
+	// Topics are dealt to connections by their numbers: connection i has Topics[i mod len]. A
+	// message's sender, in its token, is the index of its topic here; there is one sender, 0, where
+	// there are none. With Echo each connection is a sender, by its number, and with Publish where
+	// there are no topics.
 	Topics []string `json:"topics,omitempty"`
-	// Hello is a text that a raw client sends as soon as its connection stands; it is open when the server has answered. Empty: none.
+	// Hello is a text that a raw client sends as soon as its connection stands; it is open when the
+	// server has answered. Empty: none.
 	Hello string `json:"hello,omitempty"`
-	// Compress offers permessage-deflate without context takeover; a server that does not take it is refused.
+	// Compress offers permessage-deflate without context takeover; a server that does not take it is
+	// refused.
 	Compress bool `json:"compress,omitempty"`
-	// Rounds asks for a Sample with nothing but Rounds each time that as many messages have been heard as one publish makes, so that a publisher
-	// can wait for it. For modes that listen, with one topic at most.
+	// Rounds asks for a Sample with nothing but Rounds each time that as many messages have been heard
+	// as one publish makes, so that a publisher can wait for it. For modes that listen, with one topic
+	// at most.
 	Rounds bool `json:"rounds,omitempty"`
-	// Join is what a Socket.IO client emits when it is connected, a JSON array of the event's name and its arguments; "{topic}" and "{i}"
-	// as in URL. Empty: with topics ["subscribe",TOPIC], without nothing.
+	// Join is what a Socket.IO client emits when it is connected, a JSON array of the event's name and
+	// its arguments; "{topic}" and "{i}" as in URL. Empty: with topics ["subscribe",TOPIC], without
+	// nothing.
 	Join string `json:"join,omitempty"`
-	// Event is the name of what a Socket.IO client emits as a message; empty: EventDefault. With Echo each asks for an acknowledgement, and
-	// what comes back first, that or an event, is the echo.
+	// Event is the name of what a Socket.IO client emits as a message; empty: EventDefault. With Echo
+	// each asks for an acknowledgement, and what comes back first, that or an event, is the echo.
 	Event string `json:"event,omitempty"`
 
 	SlowShare float64       `json:"slow_share,omitempty"` // SlowReader: which part of the connections does not read
@@ -88,7 +99,8 @@ type Spec struct {
 	IO        string        `json:"io,omitempty"`         // netpoll.IOMode
 }
 
-// Order is what the coordinator says while the run goes on. At most one field is set. It travels as JSON, one a line.
+// Order is what the coordinator says while the run goes on. At most one field is set. It travels as
+// JSON, one a line.
 type Order struct {
 	Begin  *Begin   `json:"begin,omitempty"`  // measured from now on: what was counted before is forgotten, what is open stays
 	Rate   *float64 `json:"rate,omitempty"`   // new rate of this process, messages or (Churn) connections a second
@@ -97,7 +109,8 @@ type Order struct {
 	End    bool     `json:"end,omitempty"`    // close everything, send the last Sample, and stop
 }
 
-// Begin starts the measured part. Every connection that is open now must hear each sender from this sequence number on.
+// Begin starts the measured part. Every connection that is open now must hear each sender from this
+// sequence number on.
 type Begin struct {
 	First []uint64 `json:"first,omitempty"` // by sender: its next sequence number; empty: 0 for all
 }
@@ -107,11 +120,13 @@ type Drop struct {
 	Reset bool `json:"reset,omitempty"` // by RST; otherwise a close frame and FIN
 }
 
-// Settle tells what was sent, so that what never came can be told from what is late. The process answers with a Sample whose Settled is set, as soon
-// as everything has come, at the latest after Within.
+// Settle tells what was sent, so that what never came can be told from what is late. The process
+// answers with a Sample whose Settled is set, as soon as everything has come, at the latest after
+// Within.
 type Settle struct {
 	Published []uint64 `json:"published,omitempty"` // by sender: how many messages were sent since sequence number 0
-	// Unsure is by sender: how many of them, since Begin, the server may never have had. They are not expected.
+	// Unsure is by sender: how many of them, since Begin, the server may never have had. They are not
+	// expected.
 	Unsure []uint64      `json:"unsure,omitempty"`
 	Within time.Duration `json:"within"`
 }

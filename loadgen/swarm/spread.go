@@ -4,8 +4,9 @@ package swarm
 
 import "time"
 
-// spreads are the publishes that were received since the last Sample: a hash table that is never removed from, only reset. Beyond
-// spreadsMax publishes it keeps those whose hash a power of two divides, so that all processes keep the same ones.
+// spreads are the publishes that were received since the last Sample: a hash table that is never
+// removed from, only reset. Beyond spreadsMax publishes it keeps those whose hash a power of two
+// divides, so that all processes keep the same ones.
 type spreads struct {
 	table []Spread // Receivers 0: free
 	used  int

@@ -73,7 +73,8 @@ func (s *Swarm) takeLines(l *netpoll.Loop, c *netpoll.Conn, i uint32, st *stream
 	return nil
 }
 
-// takeLine counts an event where its empty line comes, except that one with a token is received with the line that holds it.
+// takeLine counts an event where its empty line comes, except that one with a token is received
+// with the line that holds it.
 func (s *Swarm) takeLine(l *netpoll.Loop, c *netpoll.Conn, i uint32, st *stream, line []byte) {
 	if len(line) == 0 {
 		if st.data && !st.token {

@@ -79,7 +79,8 @@ type Swarm struct {
 	owes     readingKind   // readings to be given as soon as there is room
 }
 
-// New makes the clients of a process; Run sets them going. The error names what is wrong in the Spec.
+// New makes the clients of a process; Run sets them going. The error names what is wrong in the
+// Spec.
 func New(spec Spec) (*Swarm, error) {
 	listens := spec.Mode != Echo && spec.Mode != Publish
 	if spec.Nap == 0 {
@@ -132,9 +133,9 @@ func New(spec Spec) (*Swarm, error) {
 	return s, nil
 }
 
-// Run opens the connections and does what the Spec says and orders ask for, until an Order to End, which the end of orders is too.
-// Each Sample goes to samples, on Run's own goroutine; the last one has Last set. When ctx ends, so does the run, at once. Run is called
-// once.
+// Run opens the connections and does what the Spec says and orders ask for, until an Order to End,
+// which the end of orders is too. Each Sample goes to samples, on Run's own goroutine; the last one
+// has Last set. When ctx ends, so does the run, at once. Run is called once.
 func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sample)) error {
 	table := s.handlers
 	if s.tls != nil {
@@ -205,7 +206,8 @@ func (s *Swarm) start(l *netpoll.Loop) {
 	}
 }
 
-// turn is the part of the loop's turn that no connection has asked for. It says when it has something to do again.
+// turn is the part of the loop's turn that no connection has asked for. It says when it has
+// something to do again.
 func (s *Swarm) turn(l *netpoll.Loop) time.Duration {
 	now := l.Now()
 	s.watch(l, now)
@@ -232,7 +234,8 @@ func (s *Swarm) watch(l *netpoll.Loop, now time.Duration) {
 	}
 }
 
-// next is when the turn has something to do, whether or not anything comes in; negative: it does not know of anything.
+// next is when the turn has something to do, whether or not anything comes in; negative: it does
+// not know of anything.
 func (s *Swarm) next(now time.Duration) time.Duration {
 	at := s.retries.next()
 	sooner := func(t time.Duration) {
@@ -278,8 +281,8 @@ func (s *Swarm) giveBack(h *histograms) {
 	}
 }
 
-// mask is the next masking key. RFC 6455, 5.3 wants one that cannot be guessed, for the sake of proxies between the two; here it only
-// costs the server what masks cost.
+// mask is the next masking key. RFC 6455, 5.3 wants one that cannot be guessed, for the sake of
+// proxies between the two; here it only costs the server what masks cost.
 func (s *Swarm) mask() (key [4]byte) {
 	r := s.random.Uint64()
 	return [4]byte{byte(r), byte(r >> 8), byte(r >> 16), byte(r >> 24)}

@@ -22,9 +22,10 @@ import (
 	"c100k/netpoll"
 )
 
-// wire is what crypto/tls takes for its connection. During the handshake it is a socket that blocks; from then on it is memory: what the
-// loop has read lies in it, and what the loop is to send. When there is nothing to read it says so by an error that passes, and crypto/tls
-// goes on where it was when it is asked again.
+// wire is what crypto/tls takes for its connection. During the handshake it is a socket that
+// blocks; from then on it is memory: what the loop has read lies in it, and what the loop is to
+// send. When there is nothing to read it says so by an error that passes, and crypto/tls goes on
+// where it was when it is asked again.
 type wire struct {
 	net.Conn        // nil in the loop
 	in, out  []byte // in the loop
@@ -140,7 +141,6 @@ func (s *Swarm) flushTLS(l *netpoll.Loop, c *netpoll.Conn, t *secured) {
 type handshaker struct {
 	config  *tls.Config
 	timeout time.Duration
-	target  string
 	jobs    chan handshake // as many as may be under way: putting one in never blocks
 	work    sync.WaitGroup
 }
@@ -150,6 +150,7 @@ type handshake struct {
 	client uint32
 	began  time.Duration
 	local  netip.Addr
+	target netip.AddrPort
 }
 
 // newHandshaker is nil where the URL is of no encrypted scheme.
@@ -160,7 +161,7 @@ func newHandshaker(spec *Spec) *handshaker {
 	}
 	return &handshaker{
 		config:  &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: spec.Insecure, NextProtos: []string{"http/1.1"}},
-		timeout: spec.Timeout, target: spec.Target.String(), jobs: make(chan handshake, connectingMax),
+		timeout: spec.Timeout, jobs: make(chan handshake, connectingMax),
 	}
 }
 
@@ -189,7 +190,7 @@ func (h *handshaker) shake(ctx context.Context, job handshake) (fd int, t secure
 	if job.local.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(job.local, 0))
 	}
-	socket, err := dialer.DialContext(ctx, "tcp", h.target)
+	socket, err := dialer.DialContext(ctx, "tcp", job.target.String())
 	if err != nil {
 		return -1, t, err
 	}

@@ -10,7 +10,8 @@ import (
 // TokenBytes is the length of a token, and so the least size of a message.
 const TokenBytes = 32
 
-// Token stands in every message of a run, in printable characters that neither JSON nor HTTP changes.
+// Token stands in every message of a run, in printable characters that neither JSON nor HTTP
+// changes.
 type Token struct {
 	Run    uint32
 	Sender uint32
@@ -18,7 +19,8 @@ type Token struct {
 	Sent   time.Duration // Clock when the message was due; it travels in microseconds, of which there are 50 bits
 }
 
-// marker begins a token; 27 characters of six bits follow it: 32 of the run, 32 of the sender, 48 of the number, 50 of the time.
+// marker begins a token; 27 characters of six bits follow it: 32 of the run, 32 of the sender, 48
+// of the number, 50 of the time.
 var marker = []byte("~c1k:")
 
 const (
@@ -57,7 +59,8 @@ func appendWord(dst []byte, w uint64) []byte {
 		digits[w>>18&63], digits[w>>12&63], digits[w>>6&63], digits[w&63])
 }
 
-// FindToken finds the first token in p and says where it begins; at is -1 where there is none. Any goroutine.
+// FindToken finds the first token in p and says where it begins; at is -1 where there is none. Any
+// goroutine.
 func FindToken(p []byte) (t Token, at int) {
 	for from := 0; ; {
 		i := bytes.Index(p[from:], marker)

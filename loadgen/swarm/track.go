@@ -2,8 +2,8 @@
 
 package swarm
 
-// track is the order and completeness of one sender's messages on one connection: 16 bytes. It remembers the last 64 numbers; of an
-// older one it cannot say whether it has come before.
+// track is the order and completeness of one sender's messages on one connection: 16 bytes. It
+// remembers the last 64 numbers; of an older one it cannot say whether it has come before.
 type track struct {
 	next uint64 // the lowest number above all that have come
 	seen uint64 // bit i: number next-1-i has come

@@ -84,7 +84,8 @@ func TestSpreads(t *testing.T) {
 	if s.all() != nil {
 		t.Error("not empty")
 	}
-	// More than there is room for: two processes that hear the same ones in different orders keep the same ones.
+	// More than there is room for: two processes that hear the same ones in different orders keep the
+	// same ones.
 	other := newSpreads()
 	const publishes = 5 * spreadsMax
 	for i := range uint64(publishes) {

@@ -61,7 +61,7 @@ func (u *upgrade) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 // answered judges a whole head; rest is what came behind it.
 func (u *upgrade) answered(l *netpoll.Loop, c *netpoll.Conn, r response, rest []byte) {
 	s, i := u.s, c.Tag()-1
-	if reason := s.judge(&r, i); reason != "" {
+	if reason := s.request.judge(&s.spec, &r, s.attempt(i)); reason != "" {
 		s.refuse(l, c, reason, r.retryAfter)
 		return
 	}
@@ -83,22 +83,22 @@ func (u *upgrade) answered(l *netpoll.Loop, c *netpoll.Conn, r response, rest []
 }
 
 // judge is why the answer is not the one wanted; empty when it is.
-func (s *Swarm) judge(r *response, i uint32) string {
+func (q *request) judge(spec *Spec, r *response, attempt uint64) string {
 	switch {
-	case s.request.socket && r.status != 101, !s.request.socket && r.status != 200:
+	case q.socket && r.status != 101, !q.socket && r.status != 200:
 		return "http " + strconv.Itoa(r.status)
-	case !s.request.socket && !r.streams():
+	case !q.socket && !r.streams():
 		return "not an event stream"
-	case !s.request.socket:
+	case !q.socket:
 		return ""
 	// RFC 6455, 4.1: an extension or a subprotocol that was not asked for fails the connection.
-	case !r.switches(), !s.request.accepts(r.accept, s.attempt(i)), len(r.extensions) > 0 && !s.spec.Compress:
+	case !r.switches(), !q.accepts(r.accept, attempt), len(r.extensions) > 0 && !spec.Compress:
 		return "bad answer"
-	case s.spec.Compress && !r.deflates():
+	case spec.Compress && !r.deflates():
 		return "no compression"
-	case s.spec.Protocol == V1 && string(r.protocol) != string(V1):
+	case spec.Protocol == V1 && string(r.protocol) != string(V1):
 		return "no " + string(V1)
-	case len(r.protocol) > 0 && !s.request.offers:
+	case len(r.protocol) > 0 && !q.offers:
 		return "bad answer"
 	}
 	return ""

@@ -14,8 +14,9 @@ import (
 	"c100k/netpoll"
 )
 
-// subscribeID is the id of the one command that opens a client. Those of its publishes are their due times in microseconds, which are
-// higher: so an acknowledgement says by itself how long it took.
+// subscribeID is the id of the one command that opens a client. Those of its publishes are their
+// due times in microseconds, which are higher: so an acknowledgement says by itself how long it
+// took.
 const subscribeID = 1
 
 var errV1 = errors.New("not a message of c100k.v1")

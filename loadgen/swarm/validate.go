@@ -4,6 +4,7 @@ package swarm
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -41,9 +42,16 @@ func (p *Spec) validateFields() error {
 	case !p.Target.IsValid() || p.Target.Port() == 0:
 		return fmt.Errorf("target %v: an address and a port", p.Target)
 	}
+	for _, other := range p.Others {
+		if !other.IsValid() || other.Port() == 0 {
+			return fmt.Errorf("others %v: addresses and ports", other)
+		}
+	}
 	for _, source := range p.Sources {
-		if source.Unmap().Is4() != p.Target.Addr().Unmap().Is4() {
-			return fmt.Errorf("source %v cannot reach target %v", source, p.Target)
+		for _, target := range append([]netip.AddrPort{p.Target}, p.Others...) {
+			if source.Unmap().Is4() != target.Addr().Unmap().Is4() {
+				return fmt.Errorf("source %v cannot reach target %v", source, target)
+			}
 		}
 	}
 	for _, line := range p.Header {

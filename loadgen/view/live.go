@@ -15,8 +15,9 @@ import (
 // rateStep is by how much a key changes the rate.
 const rateStep = 1.25
 
-// Live runs it and shows how it goes, until it has ended. Keys change the rate and end it early; Ctrl-C interrupts it as the end of ctx does.
-// environ says what the terminal can do, and whether it wants colors (NO_COLOR).
+// Live runs it and shows how it goes, until it has ended. Keys change the rate and end it early;
+// Ctrl-C interrupts it as the end of ctx does. environ says what the terminal can do, and whether
+// it wants colors (NO_COLOR).
 func Live(ctx context.Context, run *loadgen.Run, in io.Reader, out io.Writer, environ []string) (*loadgen.Result, error) {
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()

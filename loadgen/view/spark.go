@@ -9,7 +9,8 @@ import (
 
 var sparks = []rune(" ▁▂▃▄▅▆▇█")
 
-// sparkline draws the newest values that fit, from nothing to the largest of them. What is not a number is a gap.
+// sparkline draws the newest values that fit, from nothing to the largest of them. What is not a
+// number is a gap.
 func sparkline(values []float64, width int) string {
 	values = values[max(0, len(values)-width):]
 	most := 0.0

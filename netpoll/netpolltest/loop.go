@@ -53,8 +53,8 @@ type Loop struct {
 	opt    Options
 }
 
-// New makes a loop; its clock stands at one hour. When the test ends, so does
-// the loop, and its handlers hear of it by OnClose.
+// New makes a loop; its clock stands at one hour. When the test ends, the loop
+// is stopped, and OnClose of its handlers is called.
 func New(t testing.TB, o Options) *Loop {
 	t.Helper()
 	l := &Loop{t: t, opt: o, kernel: newKernel(o.Seed, o.Seed != 0), now: o.Start}
@@ -134,7 +134,7 @@ func (l *Loop) Take(p *Peer, role netpoll.Role, moved *netpoll.Moved, first []by
 	return &Peer{loop: l, sock: p.sock, id: c.ID(), wire: p.wire}
 }
 
-// Settle runs turns until nothing moves any more, 10,000 at most.
+// Settle runs turns until nothing changes any more, 10,000 at most.
 func (l *Loop) Settle() {
 	l.t.Helper()
 	quiet := 0
@@ -170,10 +170,10 @@ func (l *Loop) Advance(d time.Duration) {
 	l.Settle()
 }
 
-// ID names the connection, also after it is gone.
+// ID names the connection, also after it has closed.
 func (p *Peer) ID() netpoll.ID { return p.id }
 
-// Conn is the loop's record, nil when the connection is gone.
+// Conn is the loop's record, nil when the connection has closed.
 func (p *Peer) Conn() *netpoll.Conn { return p.loop.Lookup(p.id) }
 
 // Write sends bytes to the loop; they arrive with its next turn.

@@ -102,7 +102,8 @@ func askAlone(t *testing.T, join func() bus.Bus) {
 	}
 }
 
-// hang joins a node whose deliver does not return before release is closed, and returns when it hangs.
+// hang joins a node whose deliver does not return before release is closed, and returns when it
+// hangs.
 func hang(t *testing.T, from *node, join func() bus.Bus, release <-chan struct{}) bus.Bus {
 	t.Helper()
 	b := join()
@@ -209,7 +210,8 @@ func healthCounts(t *testing.T, join func() bus.Bus) {
 	if err := nodes[0].bus.Publish(ctx, bus.Message{Topic: "t"}); err == nil {
 		t.Error("published though the context is done")
 	}
-	// Probes may still have been on their way, and a message is counted when it has been handed on: so it is at least, and soon.
+	// Probes may still have been on their way, and a message is counted when it has been handed on: so
+	// it is at least, and soon.
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		sender, receiver := nodes[0].bus.Health(), nodes[1].bus.Health()
 		if sender.Sent >= before[0].Sent+2 && sender.Unsent == before[0].Unsent+1 && sender.Missed == 0 &&

@@ -20,8 +20,8 @@ const patience = 30 * time.Second
 // probe is the topic of the messages by which the test finds out that nodes hear each other.
 const probe = "bustest.probe"
 
-// Conformance tests a kind of Bus. network makes a network of its own for each test and returns what joins
-// a node to it; joined buses are closed by the test.
+// Conformance tests a kind of Bus. network makes a network of its own for each test and returns
+// what joins a node to it; joined buses are closed by the test.
 func Conformance(t *testing.T, network func(t *testing.T) (join func() bus.Bus)) {
 	for _, c := range []struct {
 		name string
@@ -48,7 +48,8 @@ func Conformance(t *testing.T, network func(t *testing.T) (join func() bus.Bus))
 	}
 }
 
-// did is what every node of the test says it did with a message: its topic's length, and what its payload says.
+// did is what every node of the test says it did with a message: its topic's length, and what its
+// payload says.
 func did(m bus.Message) bus.Tally {
 	return bus.Tally{Matched: len(m.Topic), Queued: len(m.Payload), Dropped: int(m.Kind)}
 }
@@ -160,8 +161,8 @@ func (n *node) next() bus.Message {
 	}
 }
 
-// nothing fails the test if the node has heard anything more. A last message of the other node, behind
-// which nothing else can come, shows that all has arrived.
+// nothing fails the test if the node has heard anything more. A last message of the other node,
+// behind which nothing else can come, shows that all has arrived.
 func (n *node) nothing(other *node) {
 	n.t.Helper()
 	const last = "bustest.last"
@@ -229,7 +230,8 @@ func orderOfOneNode(t *testing.T, join func() bus.Bus) {
 	}
 }
 
-// Every node publishes on several goroutines; each hears all of the others once, each goroutine's in order.
+// Every node publishes on several goroutines; each hears all of the others once, each goroutine's
+// in order.
 func manyPublishers(t *testing.T, join func() bus.Bus) {
 	nodes := start(t, join, 3)
 	const goroutines, messages = 4, 200

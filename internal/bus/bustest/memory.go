@@ -1,5 +1,5 @@
-// A bus in memory, for tests: nodes that live in one process. It shows that the conformance test can be
-// passed without a broker.
+// A bus in memory, for tests: nodes that live in one process. It shows that the conformance test
+// can be passed without a broker.
 
 package bustest
 
@@ -46,8 +46,8 @@ type memoryNode struct {
 	questions map[*question]struct{}
 }
 
-// Publish puts m in the inbox of each other node that runs. It returns bus.ErrFull if one of them had no room;
-// the others have it then.
+// Publish puts m in the inbox of each other node that runs. It returns bus.ErrFull if one of them
+// had no room; the others have it then.
 func (n *memoryNode) Publish(ctx context.Context, m bus.Message) error {
 	if err := n.mayPublish(ctx); err != nil {
 		return err
@@ -219,7 +219,8 @@ func (q *question) begin() {
 	q.endIfLast()
 }
 
-// endIfLast ends the question if nobody is left to wait for. It is called with the lock, and gives it back.
+// endIfLast ends the question when all have answered. It is called with the lock, and gives
+// it back.
 func (q *question) endIfLast() {
 	last := q.begun && q.waiting == 0
 	q.mu.Unlock()

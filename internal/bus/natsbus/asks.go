@@ -20,9 +20,9 @@ type ask struct {
 	over     bool
 }
 
-// asks are the questions that wait, and the nodes of whom the next one is asked: under one lock, so that a
-// question is either asked of the nodes without one that leaves, or waits when it leaves. Any goroutine; done
-// is never called under the lock.
+// asks are the questions that wait, and the nodes of whom the next one is asked: under one lock, so
+// that a question is either asked of the nodes without one that leaves, or waits when it leaves.
+// Any goroutine; done is never called under the lock.
 type asks struct {
 	mu         sync.Mutex // guards the fields below
 	nodes      []uint64   // replaced, never changed
@@ -30,8 +30,8 @@ type asks struct {
 	queue      []*ask // by due; those that are over leave it when they are at the front
 }
 
-// begin adds a question. If there is nobody to ask, or too many questions wait already, it is over at once: it is
-// returned, and the caller must call its done.
+// begin adds a question. If there is nobody to ask, or too many questions wait already, it is over
+// at once: it is returned, and the caller must call its done.
 func (a *asks) begin(sequence uint64, now time.Time, done func(bus.Answer)) (over *ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,9 +68,9 @@ func (a *asks) finish(q *ask) {
 	delete(a.bySequence, q.sequence)
 }
 
-// answered takes a node's answer; lost says that the node has not delivered the message. It returns the
-// question if it is over: the caller must call its done. A node that is not waited for, because it had only just
-// come, counts too.
+// answered takes a node's answer; lost says that the node has not delivered the message. It returns
+// the question if it is over: the caller must call its done. A node that is not waited for, because
+// it had only just come, counts too.
 func (a *asks) answered(node, sequence uint64, t bus.Tally, lost bool) (over *ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -94,8 +94,8 @@ func (a *asks) answered(node, sequence uint64, t bus.Tally, lost bool) (over *as
 	return q
 }
 
-// setNodes says who is there. Questions do not wait for the others any more; those that are over thereby are
-// returned.
+// setNodes says who is there. Questions do not wait for the others any more; those that are over
+// thereby are returned.
 func (a *asks) setNodes(nodes []uint64) (over []*ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -104,7 +104,8 @@ func (b *Bus) mayPut(ctx context.Context, m *bus.Message) error {
 	return nil
 }
 
-// topicBytesMax is what the one byte of a topic's length can say, and what package broadcast allows.
+// topicBytesMax is what the one byte of a topic's length can say, and what package broadcast
+// allows.
 const topicBytesMax = 255
 
 // Run implements bus.Bus.
@@ -115,8 +116,8 @@ func (b *Bus) Run(ctx context.Context, deliver func(bus.Message) bus.Tally) erro
 	})
 }
 
-// Gone tells all nodes that the process of those of that name has ended: nobody waits for them any more. Call it
-// before another node of the same name begins.
+// Gone tells all nodes that the process of those of that name has ended: nobody waits for them any
+// more. Call it before another node of the same name begins.
 func (b *Bus) Gone(name string) error {
 	if err := checkName(name); err != nil {
 		return err

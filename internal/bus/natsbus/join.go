@@ -23,8 +23,8 @@ type Options struct {
 	URL string
 	// Name is by what the others know this node, 1 to NameBytesMax bytes; NodeName is one.
 	Name string
-	// MessageBytesMax is the largest payload that this node will publish, in bytes; Join warns if the server takes less.
-	// Zero: it does not.
+	// MessageBytesMax is the largest payload that this node will publish, in bytes; Join warns if the
+	// server takes less. Zero: it does not.
 	MessageBytesMax int
 	// Logger gets what happens to the connection. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -39,7 +39,8 @@ func NodeName(pid int) string {
 	return host + "/" + strconv.Itoa(pid)
 }
 
-// CheckURL says what is wrong with the URL of a server, or nil. It asks no name server, and does not repeat what it is given.
+// CheckURL says what is wrong with the URL of a server, or nil. It asks no name server, and does
+// not repeat what it is given.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -77,8 +78,9 @@ func checkName(name string) error {
 	return nil
 }
 
-// Join connects a node to the others. It returns when the node hears them, and they have had time to say that they are there.
-// It fails if the server cannot be reached, within ctx or a few seconds; later it is tried for ever.
+// Join connects a node to the others. It returns when the node hears them, and they have had time
+// to say that they are there. It fails if the server cannot be reached, within ctx or a few
+// seconds; later it is tried for ever.
 func Join(ctx context.Context, o Options) (*Bus, error) {
 	if err := checkName(o.Name); err != nil {
 		return nil, err
@@ -150,7 +152,8 @@ func (b *Bus) options(timeout time.Duration) []nats.Option {
 	}
 }
 
-// reconnectDelay grows with the attempts, and is spread, so that the nodes do not come back all at once.
+// reconnectDelay grows with the attempts, and is spread, so that the nodes do not come back all at
+// once.
 func reconnectDelay(attempts int) time.Duration {
 	most := min(reconnectDelayMax/10*time.Duration(max(attempts, 1)), reconnectDelayMax)
 	return most/2 + rand.N(most/2)

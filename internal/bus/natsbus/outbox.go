@@ -51,8 +51,9 @@ type outbox struct {
 	bytes  int // of messages that wait or are being sent; over OutboxBytesMax only with one message alone
 }
 
-// put stamps m with the next number and takes it, if there is room. A question is begun under the same lock, so
-// that it is known before it can be answered; if it is over at once, its ask is returned.
+// put stamps m with the next number and takes it, if there is room. A question is begun under the
+// same lock, so that it is known before it can be answered; if it is over at once, its ask is
+// returned.
 func (o *outbox) put(m bus.Message, a *asks, done func(bus.Answer)) (over *ask, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -139,7 +140,8 @@ func (o *outbox) close() {
 	o.closed = true
 }
 
-// write is the writer: the only goroutine that may wait for NATS. It ends after Close, with a goodbye.
+// write is the writer: the only goroutine that may wait for NATS. It ends after Close, with a
+// goodbye.
 func (b *Bus) write() {
 	defer close(b.written)
 	var p packet
@@ -237,8 +239,8 @@ func (b *Bus) sendReplies(replies []reply, p *packet) {
 // answerBytesMax is more than an answer needs: its type, and four numbers.
 const answerBytesMax = 1 + 4*10
 
-// publish hands p to NATS, if there is anything in it, and begins the next one. An error is counted for each
-// message in it.
+// publish hands p to NATS, if there is anything in it, and begins the next one. An error is counted
+// for each message in it.
 func (b *Bus) publish(subject string, p *packet) error {
 	if p.empty() {
 		return nil

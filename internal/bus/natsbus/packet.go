@@ -9,8 +9,8 @@ import (
 	"c100k/internal/bus"
 )
 
-// packetVersion is the first byte of a packet. A node that meets another version says so in its log, and hears
-// nothing of it.
+// packetVersion is the first byte of a packet. A node that meets another version says so in its
+// log, and hears nothing of it.
 const packetVersion = 1
 
 // packetHeaderBytes is the version and the sender's id.
@@ -46,7 +46,8 @@ var (
 	errMalformed = errors.New("malformed packet")
 )
 
-// Numbers are unsigned varints; a topic and a name have one byte of length in front, a payload a varint.
+// Numbers are unsigned varints; a topic and a name have one byte of length in front, a payload a
+// varint.
 
 func appendPacketHeader(dst []byte, sender uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, packetVersion), sender)
@@ -124,7 +125,8 @@ func nextRecord(p []byte) (r record, rest []byte, err error) {
 	return r, d.p, nil
 }
 
-// decoder takes values off the front of p. Once something is missing it is bad, and all that follows is zero.
+// decoder takes values off the front of p. Once something is missing it is bad, and all that
+// follows is zero.
 type decoder struct {
 	p   []byte
 	bad bool
@@ -150,7 +152,8 @@ func (d *decoder) number() uint64 {
 	return v
 }
 
-// countMax is more members than a node can have. Sums of counts over all nodes stay far from overflow.
+// countMax is more members than a node can have. Sums of counts over all nodes stay far from
+// overflow.
 const countMax = 1 << 32
 
 func (d *decoder) count() int {

@@ -119,7 +119,8 @@ func appendRecord(dst []byte, r *record) []byte {
 	return appendPresence(dst, r.typ, r.sequence, string(r.name))
 }
 
-// FuzzPacket reads any bytes. What can be read is not larger than what was given, and reads the same when it is written again.
+// FuzzPacket reads any bytes. What can be read is not larger than what was given, and reads the
+// same when it is written again.
 func FuzzPacket(f *testing.F) {
 	all := packetOfAll()
 	f.Add(all)

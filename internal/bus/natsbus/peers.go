@@ -13,7 +13,7 @@ type peer struct {
 	name   string // empty until it has said so
 	heard  time.Time
 	there  bool   // heard in time, and not dead
-	dead   bool   // somebody saw it die; what of it is still on the way brings it back to nobody
+	dead   bool   // its process has ended; messages still on the way do not make it present again
 	synced bool   // latest means something
 	latest uint64 // number of its latest message that is accounted for
 }
@@ -24,8 +24,8 @@ type peers struct {
 	byID map[uint64]*peer
 }
 
-// hear notes a sign of life of a node. It returns nil if the node is new and there are too many; changed tells
-// whether it is there and was not before.
+// hear notes a sign of life of a node. It returns nil if the node is new and there are too many;
+// changed tells whether it is there and was not before.
 func (ps *peers) hear(id uint64, now time.Time) (p *peer, changed bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -55,8 +55,8 @@ func (ps *peers) forgetSilent(before time.Time) {
 	}
 }
 
-// message notes that message number n of p has come. It returns how many were lost before it, and whether it is
-// new: nothing is heard twice.
+// message notes that message number n of p has come. It returns how many were lost before it, and
+// whether it is new: nothing is heard twice.
 func (ps *peers) message(p *peer, n uint64) (missed uint64, fresh bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -71,8 +71,8 @@ func (ps *peers) message(p *peer, n uint64) (missed uint64, fresh bool) {
 	return missed, true
 }
 
-// presence notes what p says of itself: its name, and the number of its latest message. It returns how many are
-// missing.
+// presence notes what p says of itself: its name, and the number of its latest message. It returns
+// how many are missing.
 func (ps *peers) presence(p *peer, name []byte, latest uint64) (missed uint64) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"c100k/internal/bus"
 )
 
-// receive takes a packet apart that was sent to all. It runs on one goroutine of the NATS client, and does not
-// wait for deliver.
+// receive takes a packet apart that was sent to all. It runs on one goroutine of the NATS client,
+// and does not wait for deliver.
 func (b *Bus) receive(m *nats.Msg) {
 	sender, records, err := readPacketHeader(m.Data)
 	if err != nil {
@@ -79,7 +79,8 @@ func (b *Bus) collect(p *peer, r *record) {
 	b.batch = append(b.batch, a)
 }
 
-// hand gives the batch to Run. What there is no room for is lost, and whoever asked hears it at once.
+// hand gives the batch to Run. What there is no room for is lost, and whoever asked hears it at
+// once.
 func (b *Bus) hand(p *peer) {
 	lost := b.inbox.Put(b.batch)
 	b.missed.Add(uint64(lost))
@@ -127,7 +128,8 @@ func (b *Bus) nodesChanged() {
 	}
 }
 
-// complain logs what should not be on our subjects: once, for it may come a thousand times a second.
+// complain logs what should not be on our subjects: once, for it may come a thousand times a
+// second.
 func (b *Bus) complain(err error) {
 	b.complained.Do(func() { b.log.Warn("the bus ignores a packet; this is said once", "err", err) })
 }
@@ -145,7 +147,8 @@ func (b *Bus) keepTime() {
 		}
 		now := time.Now()
 		tell(b.asks.expire(now)...)
-		// Whoever stood still, or was cut off, has not heard the others for a reason that is none of theirs.
+		// Whoever stood still, or was cut off, has not heard the others for a reason that is none of
+		// theirs.
 		if now.Sub(last) > BeatInterval || !b.connected() {
 			b.peers.excuse(now)
 		}

@@ -147,7 +147,8 @@ func latest(b *Bus) uint64 {
 	return b.out.next.latest
 }
 
-// A node that is cut off misses what the others say meanwhile, and knows how much, though nothing follows.
+// A node that is cut off misses what the others say meanwhile, and knows how much, though nothing
+// follows.
 func TestMissedWhileCutOff(t *testing.T) {
 	s := startServer(t, 0, nil)
 	p := startProxy(t, s)
@@ -177,7 +178,8 @@ func TestMissedWhileCutOff(t *testing.T) {
 	counts(t, a, 1)
 }
 
-// A server that does not read costs a bounded number of bytes, no publisher waits for it, and the node says that it is cut off.
+// A server that does not read costs a bounded number of bytes, no publisher waits for it, and the
+// node says that it is cut off.
 func TestServerDoesNotRead(t *testing.T) {
 	s := startServer(t, 0, nil)
 	p := startProxy(t, s)
@@ -228,7 +230,8 @@ func TestServerDoesNotRead(t *testing.T) {
 	eventually(t, "every message was heard or missed", func() bool { return uint64(heard.Load())+b.Health().Missed == latest(a) })
 }
 
-// A deliver that hangs loses messages beyond the bound; they are counted, and whoever asked hears at once that they are lost.
+// A deliver that hangs loses messages beyond the bound; they are counted, and whoever asked hears
+// at once that they are lost.
 func TestDeliverHangs(t *testing.T) {
 	s := startServer(t, 0, nil)
 	a, b := join(t, s.ClientURL(), "a"), join(t, s.ClientURL(), "b")
@@ -284,7 +287,8 @@ func TestDeliverHangs(t *testing.T) {
 	}
 }
 
-// Whoever dies without a word is forgotten after PeerTimeout, or at once when somebody has seen it die.
+// Whoever dies without a word is forgotten after PeerTimeout, or at once when somebody has seen it
+// die.
 func TestPeerDies(t *testing.T) {
 	s := startServer(t, 0, nil)
 	p := startProxy(t, s)

@@ -1,5 +1,5 @@
-// Package uplot is uPlot, vendored: a chart library that a page can have in it, so that it opens without a network. What it is and where it comes
-// from stands in README.md.
+// Package uplot is uPlot, vendored: a chart library that a page can have in it, so that it opens
+// without a network. What it is and where it comes from stands in README.md.
 package uplot
 
 import (

@@ -1,0 +1,165 @@
+// Functions off the loop: Conn.Go.
+
+package websocket
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+// Async is a connection for a function that Conn.Go runs off the loop. Its methods may be called on
+// any goroutine and never block; the errors are ErrBusy and ErrClosed.
+type Async struct {
+	server *Server
+	id     ID
+}
+
+// ID names the connection.
+func (a *Async) ID() ID { return a.id }
+
+// Send sends a message, whose data is copied. The error does not say whether the client got it.
+func (a *Async) Send(m Message) error { return a.server.Send(a.id, m) }
+
+// SendText sends a text message.
+func (a *Async) SendText(s string) error { return a.server.Send(a.id, TextMessage(s)) }
+
+// Close ends the connection: see Conn.Close.
+func (a *Async) Close(code int, reason string) error { return a.server.Close(a.id, code, reason) }
+
+// Do runs f on the connection's loop, if the connection is still there: see Server.Do.
+func (a *Async) Do(f func(c *Conn)) error { return a.server.Do(a.id, f) }
+
+// lane is the functions of one connection that run off the loop, one after the other.
+type lane struct {
+	part   *part
+	id     ID
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	waiting atomic.Int32 // functions that have not ended
+	pausing atomic.Bool  // the loop reads again when fewer wait
+
+	mu      sync.Mutex // guards the fields below
+	queue   []func(context.Context, *Async)
+	running bool
+}
+
+// Go runs f on a goroutine of its own, behind the functions that were given before for this
+// connection. ctx ends when the connection ends. f gets an Async to answer with; it must not use c.
+// A panic in f ends the connection with 1011. Go answers false, and f does not run, where
+// Options.AsyncMax functions wait. While a quarter of that waits, the connection is not read.
+func (c *Conn) Go(f func(ctx context.Context, a *Async)) bool {
+	c.check("Go")
+	n := c.conn()
+	if n == nil {
+		return false
+	}
+	p := c.part
+	x := p.of(c)
+	if x.async == nil {
+		x.async = &lane{part: p, id: c.id}
+		x.async.ctx, x.async.cancel = context.WithCancel(context.Background())
+	}
+	most := p.server.opt.AsyncMax
+	waiting := int(x.async.waiting.Load())
+	if waiting >= most {
+		return false
+	}
+	x.async.add(f)
+	if waiting >= most/4 && !x.asyncPaused {
+		x.asyncPaused = true
+		p.loop.StopRead(n)
+		x.async.pausing.Store(true)
+		x.async.look() // the functions may all have ended before pausing was set
+	}
+	return true
+}
+
+// add queues a function, and starts the goroutine if there is none. Loop.
+func (a *lane) add(f func(context.Context, *Async)) {
+	a.waiting.Add(1)
+	a.mu.Lock()
+	a.queue = append(a.queue, f)
+	start := !a.running
+	a.running = true
+	a.mu.Unlock()
+	if start {
+		go a.run()
+	}
+}
+
+// end cancels what runs and forgets what waits. A nil lane has nothing. Loop.
+func (a *lane) end() {
+	if a == nil {
+		return
+	}
+	a.cancel()
+	a.mu.Lock()
+	a.queue = nil
+	a.mu.Unlock()
+}
+
+// idle tells whether no function waits or runs. Loop.
+func (a *lane) idle() bool { return a.waiting.Load() == 0 }
+
+// run runs the functions until there are none.
+func (a *lane) run() {
+	async := &Async{a.part.server, a.id}
+	var taken []func(context.Context, *Async)
+	for {
+		a.mu.Lock()
+		if len(a.queue) == 0 {
+			a.running = false
+			a.mu.Unlock()
+			return
+		}
+		taken, a.queue = a.queue, taken[:0]
+		a.mu.Unlock()
+		for i, f := range taken {
+			taken[i] = nil
+			if a.ctx.Err() == nil {
+				a.call(f, async)
+			}
+			a.waiting.Add(-1)
+			a.look()
+		}
+	}
+}
+
+// look has the loop read again once few functions wait.
+func (a *lane) look() {
+	if !a.pausing.Load() || int(a.waiting.Load()) > a.part.server.opt.AsyncMax/8 || !a.pausing.Swap(false) {
+		return
+	}
+	err := a.part.orders.give(order{id: a.id, do: resumeAsync})
+	if err != nil {
+		a.pausing.Store(true) // the loop is flooded, or has ended: the next function that ends tries again
+	}
+}
+
+// resumeAsync reads again from a connection that was paused for Go. Loop.
+func resumeAsync(c *Conn) {
+	if c.extra == 0 {
+		return
+	}
+	x := c.part.extras.At(c.extra)
+	x.asyncPaused = false
+	if n := c.conn(); n != nil && !x.paused {
+		c.part.loop.StartRead(n)
+	}
+}
+
+// call runs one function.
+func (a *lane) call(f func(context.Context, *Async), async *Async) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.part.server.opt.Logger.Error("a function of Conn.Go panicked", slog.String("conn", a.id.String()),
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			_ = a.part.orders.give(order{id: a.id, code: 1011, reason: "internal error"}) // refused: the loop has ended, or the next panic says it
+		}
+	}()
+	f(a.ctx, async)
+}

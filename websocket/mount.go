@@ -1,0 +1,242 @@
+// The ways to run a server: in a net/http server, alone, or on a node.
+
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+
+	"c100k/broadcast"
+	"c100k/internal/edge"
+	"c100k/internal/node"
+	"c100k/internal/proto"
+	"c100k/internal/wsapp"
+	"c100k/internal/wsconn"
+	"c100k/netpoll"
+)
+
+// ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Stop.
+var ErrServerClosed = http.ErrServerClosed
+
+// errMounted is returned where a server that runs already is to run in another way.
+var errMounted = errors.New("websocket: the server is mounted already")
+
+// standalone is a process of the server's own: mounted, or alone.
+type standalone struct {
+	mu      sync.Mutex // guards the fields below
+	node    *node.Node
+	http    http.Handler // takes connections over from net/http
+	onNode  bool         // package server runs it
+	stopped bool
+	ended   chan struct{} // closed when it was stopped; nil before start
+}
+
+// row describes the server to a process. Without paths it serves all that no other row does.
+func (s *Server) row(name string, paths ...string) proto.Row {
+	return proto.Row{
+		Name: name, Transport: "websocket", Paths: paths, AnyPath: len(paths) == 0, Encoders: encoders(), New: s.place,
+	}
+}
+
+func init() {
+	wsapp.Mount = func(server any, h wsapp.Host) (proto.Row, error) { return server.(*Server).mount(h) }
+}
+
+// mount puts the server on a node.
+func (s *Server) mount(h wsapp.Host) (proto.Row, error) {
+	s.alone.mu.Lock()
+	defer s.alone.mu.Unlock()
+	if s.alone.onNode || s.alone.node != nil {
+		return proto.Row{}, errMounted
+	}
+	s.alone.onNode, s.forms, s.counters = true, h.Forms, h.Counters
+	s.prefix = "$websocket" + h.Path + " "
+	if len(s.opt.Origins) == 0 {
+		s.origins = h.Origins
+	}
+	if room := broadcast.TopicBytesMax - len(s.prefix) - len(topicPrefix); room < topicBytesMin {
+		return proto.Row{}, fmt.Errorf("websocket: path %q is too long for the names of topics", h.Path)
+	}
+	row := s.row("websocket "+h.Path, h.Path)
+	if h.Forms != "" {
+		row.Encoders = nil
+	}
+	s.host.Store(&host{base: h.LoopBase, publish: h.Publish})
+	return row, nil
+}
+
+// place makes the server's part on one loop.
+func (s *Server) place(at *proto.Place) proto.Part {
+	counters := &wsconn.Counters{}
+	if s.counters != nil {
+		counters = s.counters(at.Loop)
+	}
+	if s.forms != "" {
+		at.Form, _ = at.Table.Form(s.forms) // a row before this one
+	}
+	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, seed: uint64(at.Loop)})
+	p.edge = at.Edge
+	s.parts = append(s.parts, p)
+	return proto.Part{
+		Protocols: []proto.Protocol{p}, Made: p.run,
+		Serve: p.serve, Ask: p.ask, Resume: p.resume,
+	}
+}
+
+// start makes and starts a process of the server's own, unless it has one. The lock is held.
+func (a *standalone) start(s *Server) error {
+	switch {
+	case a.stopped:
+		return ErrServerClosed
+	case a.onNode:
+		return errMounted
+	case a.node != nil:
+		return nil
+	}
+	o := &s.opt
+	loops := o.Loops
+	if loops == 0 {
+		loops = runtime.GOMAXPROCS(0)
+	}
+	n, err := node.New(node.Config{
+		Rows:  []proto.Row{s.row("websocket")},
+		Loops: loops,
+		Topics: &broadcast.Options{
+			Policy: s.policy, OutboxBytesMax: o.Outbox, TopicsPerMemberMax: o.TopicsPerConn + 1, // and that of everybody
+		},
+		Admission: &edge.Admission{Max: o.MaxConns}, HeadTimeout: o.UpgradeTimeout,
+		Handler: edge.RefuseNotUpgrade, // what net/http gets is no handshake
+		Logger:  o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.host.Store(&host{publish: n.Hub().PublishPost})
+	if err := n.Start(); err != nil {
+		return err
+	}
+	a.node, a.http, a.ended = n, n.Mount(), make(chan struct{})
+	return nil
+}
+
+// ServeHTTP takes over a handshake that a net/http server has received, at whatever path the
+// program has mounted the server; what is no handshake is answered 426. The socket leaves net/http,
+// and the connection costs no goroutine from then on. That needs HTTP/1.1 without TLS: other
+// connections get 505 or 501. The first call starts the event loops.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.alone.mu.Lock()
+	err := s.alone.start(s)
+	handler := s.alone.http
+	s.alone.mu.Unlock()
+	if err != nil {
+		s.opt.Logger.Error("WebSockets cannot be served", slog.Any("err", err))
+		http.Error(w, "WebSockets cannot be served", http.StatusServiceUnavailable)
+		return
+	}
+	// RFC 9110, 7.8: Upgrade is a list. What is wrong with a handshake is said on the loop.
+	if r.Header.Get("Upgrade") == "" {
+		edge.RefuseNotUpgrade.ServeHTTP(w, r)
+		return
+	}
+	handler.ServeHTTP(w, r)
+}
+
+// ListenAndServe serves WebSockets at a TCP address, on every path, until Shutdown or Stop; then it
+// returns ErrServerClosed. For ordinary HTTP beside them use a net/http server and ServeHTTP.
+func (s *Server) ListenAndServe(addr string) error {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // a multipath socket costs more
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return s.Serve(ln)
+}
+
+// Serve is ListenAndServe for a listener, which must be of TCP without Multipath TCP
+// (net.ListenConfig.SetMultipathTCP), and is closed at the end.
+func (s *Server) Serve(ln net.Listener) error {
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		ln.Close()
+		return fmt.Errorf("websocket: the listener is a %T: want a *net.TCPListener", ln)
+	}
+	s.alone.mu.Lock()
+	err := s.alone.start(s)
+	if err == nil {
+		err = s.alone.node.Listen(tcp, 0)
+	}
+	ended := s.alone.ended
+	s.alone.mu.Unlock()
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	<-ended
+	return ErrServerClosed
+}
+
+// Addr returns the address that Serve listens at, nil before.
+func (s *Server) Addr() net.Addr {
+	s.alone.mu.Lock()
+	defer s.alone.mu.Unlock()
+	if s.alone.node == nil {
+		return nil
+	}
+	return s.alone.node.Addr()
+}
+
+// Shutdown refuses new connections, closes those there are with 1012 (service restart), waits until
+// they have ended, and stops the event loops. When ctx ends first, what is left is cut and the
+// error is ctx's. It is for a server that is mounted or alone; a node shuts its own servers down.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.alone.mu.Lock()
+	n := s.alone.node
+	s.alone.mu.Unlock()
+	if n == nil {
+		s.Stop()
+		return nil
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		n.Drain(0)
+	}()
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.Stop()
+	return err
+}
+
+// Stop cuts all connections and stops the event loops. It is for a server that is mounted or alone.
+// It waits for the end.
+func (s *Server) Stop() {
+	s.alone.mu.Lock()
+	first := !s.alone.stopped && s.alone.node != nil
+	s.alone.stopped = true
+	n, ended := s.alone.node, s.alone.ended
+	s.alone.mu.Unlock()
+	if n != nil {
+		n.Close()
+	}
+	if first {
+		close(ended)
+	}
+}
+
+var (
+	_ proto.Protocol  = (*part)(nil)
+	_ proto.Members   = (*part)(nil)
+	_ proto.LastWord  = (*part)(nil)
+	_ netpoll.Handler = (*part)(nil)
+)
