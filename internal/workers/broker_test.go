@@ -6,8 +6,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/url"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
