@@ -1,15 +1,18 @@
-// Taking a Sample: on the loop as little as can be, the rest elsewhere.
+// Taking a Sample: on the loop as little as possible, the rest elsewhere; and what the process itself
+// uses.
 
 package swarm
 
 import (
 	"maps"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"c100k/internal/procfs"
 	"c100k/netpoll"
 )
 
@@ -103,4 +106,33 @@ func (r *reading) sample(self *self) Sample {
 	s.Spreads = h.spreads.all()
 	s.Connect, s.Latency, s.Self.Slip, s.Self.Turn = Pack(h.connect), Pack(h.latency), Pack(h.slip), Pack(h.turn)
 	return s
+}
+
+// self reads the process's own figures; what cannot be read counts as nothing. Its memory is read
+// once a sampleEvery at most: the system walks all pages for it.
+type self struct {
+	at    time.Duration
+	bytes int64
+}
+
+func newSelf() *self { return &self{at: -sampleEvery} }
+
+// cpu is the processor time that the process has used since its start.
+func (*self) cpu() time.Duration {
+	used, err := procfs.CPUTime(os.Getpid())
+	if err != nil {
+		return 0
+	}
+	return used
+}
+
+// memory is the bytes of memory that the process shares with nobody.
+func (s *self) memory() int64 {
+	if now := Clock(); now-s.at >= sampleEvery {
+		s.at = now
+		if private, err := procfs.PrivateBytes(os.Getpid()); err == nil {
+			s.bytes = private
+		}
+	}
+	return s.bytes
 }
