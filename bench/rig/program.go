@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// Main runs a program until it ends or is interrupted, and ends the process: with 0, or with 1 after
-// the error was printed.
+// Main runs a program until it ends or is interrupted, and ends the process: with 0, or with 1
+// after the error was printed.
 func Main(name string, run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx)

@@ -1,4 +1,4 @@
-// Command tuning measures what the settings of tuning.md are worth on this machine.
+// Command tuning measures what the settings of tuning.md gain on this machine.
 //
 // For each experiment it starts a node with one value of a setting after the other, in turns, and
 // drives the same load against each. It prints one table an experiment. Settings of the kernel are

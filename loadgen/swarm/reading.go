@@ -1,5 +1,5 @@
-// Taking a Sample: on the loop as little as possible, the rest elsewhere; and what the process itself
-// uses.
+// Taking a Sample: on the loop as little as possible, the rest elsewhere; and what the process
+// itself uses.
 
 package swarm
 
@@ -31,21 +31,21 @@ type reading struct {
 	measured *histograms
 }
 
-// report hands a reading over if one is owed and somebody takes them.
+// report hands a reading over if one is due and there is room for it.
 func (s *Swarm) report(l *netpoll.Loop, now time.Duration) {
-	if s.owes == 0 || len(s.readings) == cap(s.readings) {
+	if s.readingsDue == 0 || len(s.readings) == cap(s.readings) {
 		return
 	}
 	// Only the loop puts readings in: there is room.
 	s.readings <- s.read(l, now)
-	s.owes = 0
+	s.readingsDue = 0
 }
 
 func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 	stats, t := l.Stats(), &s.tally
 	r := reading{measured: s.measured, Sample: Sample{
 		Process: s.spec.Process, At: now, Begun: s.begun > 0,
-		Last: s.owes&readingLast != 0,
+		Last: s.readingsDue&readingLast != 0,
 		Open: s.open, Connecting: s.connecting, Down: len(s.clients) - s.open - s.connecting, ConnectedAt: s.connectedAt,
 		Opened: t.opened, Reconnected: t.reconnected, Failed: maps.Clone(t.failed), Lost: maps.Clone(t.lost),
 		Sent: t.sent, Received: t.received, Foreign: t.foreign,
@@ -126,7 +126,7 @@ func (*self) cpu() time.Duration {
 	return used
 }
 
-// memory is the bytes of memory that the process shares with nobody.
+// memory is the private memory of the process, in bytes.
 func (s *self) memory() int64 {
 	if now := Clock(); now-s.at >= sampleEvery {
 		s.at = now
