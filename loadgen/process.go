@@ -47,6 +47,7 @@ func start(command []string, spec swarm.Spec, inbox chan<- report, over <-chan s
 	}
 	defer in.Close()
 	p := &process{number: spec.Process, cmd: exec.Command(command[0], command[1:]...), stdin: out, orders: json.NewEncoder(out), done: make(chan struct{})}
+	p.cmd.Args[0] = os.Args[0] // what ps shows; the path may be one below /proc
 	p.cmd.Stdin, p.cmd.Stderr = in, &p.stderr
 	// A group of its own: an interrupt at the terminal is for the coordinator, which then has the
 	// process settle. When the coordinator goes, so does the other end of stdin, and the process ends

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
+	"c100k/internal/procfs"
 	"c100k/loadgen/swarm"
 )
 
@@ -74,7 +74,7 @@ func New(o Options) (*Run, error) {
 		return nil, err
 	}
 	if len(o.Command) == 0 {
-		program, err := os.Executable()
+		program, err := procfs.Program()
 		if err != nil {
 			return nil, err
 		}

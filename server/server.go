@@ -22,6 +22,7 @@ import (
 	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/proto"
+	"c100k/internal/sio"
 	"c100k/internal/topicws"
 	"c100k/internal/upstream"
 	"c100k/netpoll"
@@ -54,7 +55,7 @@ type Server struct {
 	others    *neighbours      // nil for a node alone
 	process   *figures.ProcessReader
 	sio       *socketio.Server // nil: off
-	sioParts  []*socketio.Reactor
+	sioParts  []sio.Part
 	api       http.Handler // /v1/ on the public port, where there is a key
 
 	// any goroutine
