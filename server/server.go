@@ -200,8 +200,8 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's default, costs more
-// a connection and knows no TCP_USER_TIMEOUT.
+// listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's
+// default, costs more a connection and knows no TCP_USER_TIMEOUT.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	if strings.HasPrefix(addr, unixScheme) {
 		a, err := parseUnix(addr)
@@ -215,9 +215,9 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return lc.Listen(ctx, "tcp", addr)
 }
 
-// Serve serves the connections of ln, which must be a TCP or Unix listener, and opens the admin port if the
-// configuration has one. It returns when the node has been stopped. Connections inherit their
-// options from ln.
+// Serve serves the connections of ln, which must be a TCP or Unix listener, and opens the admin
+// port if the configuration has one. It returns when the node has been stopped. Connections inherit
+// their options from ln.
 func (s *Server) Serve(ln net.Listener) error {
 	socket, ok := ln.(netpoll.Socket)
 	if !ok {
