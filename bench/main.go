@@ -143,6 +143,11 @@ func allTargets(ctx context.Context, root string, o options) (targets []target, 
 		return nil, nil, err
 	}
 	all = append(all, socketIONode(sockets))
+	handlers := filepath.Join(root, "bin", "ws")
+	if err := buildProgram(ctx, root, "./bench/ws", handlers); err != nil {
+		return nil, nil, err
+	}
+	all = append(all, webSocketServers(handlers)...)
 	floors, err := buildFloors(filepath.Join(root, "bench", "floor"), "bin")
 	if err != nil {
 		skipped = append(skipped, err.Error())

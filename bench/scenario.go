@@ -166,6 +166,14 @@ func (s *server) listensAt() string {
 	return "ws://" + s.addr + "/broadcast"
 }
 
+// quietAt is the URL of who is quiet.
+func (s *server) quietAt() string {
+	if s.quiet != "" {
+		return "ws://" + s.addr + s.quiet
+	}
+	return s.listensAt()
+}
+
 // perMessage is a run whose figure is server CPU a message.
 func (b *bench) perMessage(ctx context.Context, s *server, args ...string) (*sample, error) {
 	l, err := b.generator.run(ctx, s, manner{}, args...)
@@ -223,7 +231,7 @@ func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
 
 // idle is a run of quiet connections.
 func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
-	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
+	l, err := b.generator.run(ctx, s, manner{}, s.quietAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
 	if err == nil && (l.Server == nil || l.Server.Trouble != "") {
 		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
@@ -233,7 +241,7 @@ func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
 // runHandshake drops all connections by resets, so that nothing of closing is the client's, and
 // counts how many came back.
 func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
-	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
+	l, err := b.generator.run(ctx, s, manner{}, s.quietAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
 		"--storm-every", (b.size.seconds / 3).String(), "--for", b.size.seconds.String())
 	if err != nil {
 		return nil, err
