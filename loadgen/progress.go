@@ -15,6 +15,8 @@ type Phase string
 const (
 	Finding  Phase = "find"    // where the target is, and what it speaks
 	Ramp     Phase = "connect" // until all are connected
+	Warm     Phase = "warm-up" // the same load, which does not count
+	Between  Phase = "between" // warm-up and measured part: nothing is published, and counts begin anew
 	Measure  Phase = "measure"
 	Settling Phase = "settle" // for what is on its way
 	Ending   Phase = "end"

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// waiting is an acknowledgement that a socket owes. done is called once, on the event loop; its error says that the answer does not fit.
+// waiting is an acknowledgement that a socket owes. done is called once, on the event loop; its
+// error says that the answer does not fit.
 type waiting struct {
 	done func(answer Args, failure error) error
 }
@@ -47,7 +48,8 @@ func (s *Socket) takeAck(id uint64) (w waiting, ok bool) {
 	return w, ok
 }
 
-// acknowledged takes the answer of the client. Of two answers the first counts, and one that nobody waits for is ignored. Loop.
+// acknowledged takes the answer of the client. Of two answers the first counts, and one that nobody
+// waits for is ignored. Loop.
 func (s *Socket) acknowledged(id uint64, answer Args) {
 	if w, ok := s.takeAck(id); ok {
 		if err := w.done(answer, nil); err != nil {
@@ -69,7 +71,8 @@ func (s *Socket) expired(id uint64) {
 	}
 }
 
-// reply is the acknowledgement of an event, with room for the packet that it becomes: one piece of memory for both. Any goroutine.
+// reply is the acknowledgement of an event, with room for the packet that it becomes: one piece of
+// memory for both. Any goroutine.
 type reply struct {
 	socket *Socket
 	id     uint64
@@ -98,7 +101,8 @@ func (r *reply) send(args ...any) (err error) {
 // noAnswer is the Ack of an event that wants none.
 func noAnswer(...any) error { return nil }
 
-// broadcastAckDefault is how long a broadcast waits for acknowledgements that was not told by Timeout.
+// broadcastAckDefault is how long a broadcast waits for acknowledgements that was not told by
+// Timeout.
 const broadcastAckDefault = 10 * time.Second
 
 // broadcastAcks are a namespace's broadcasts that wait for acknowledgements.
@@ -143,7 +147,8 @@ type broadcastAck struct {
 	timer  *time.Timer
 }
 
-// newBroadcastAck begins to take acknowledgements; passed must be called once for the passes that it begins with: 1.
+// newBroadcastAck begins to take acknowledgements; passed must be called once for the passes that
+// it begins with: 1.
 func newBroadcastAck(nsp *Namespace, timeout time.Duration, acks Acks) *broadcastAck {
 	b := &broadcastAck{id: nsp.ackIDs.Add(1) - 1, nsp: nsp, acks: acks, passes: 1, owing: map[*Socket]struct{}{}}
 	nsp.acks.put(b)

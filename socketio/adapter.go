@@ -12,24 +12,26 @@ import (
 // The result that comes with it is what the others answered.
 var ErrPartial = errors.New("socketio: not all servers have answered")
 
-// Adapter does what a program asks of a namespace on all servers that have it. Options.Adapter makes
-// one for each namespace; without it the namespace's Local is its Adapter.
+// Adapter does what a program asks of a namespace on all servers that have it. Options.Adapter
+// makes one for each namespace; without it the namespace's Local is its Adapter.
 //
 // An adapter does its work twice: it calls the method of that name of the Local, for the sockets of
 // this server, and brings the request to the adapters of the other servers, which call the methods
-// of their Local. Requests from other servers are data that the adapter has checked with ParseEvent,
-// ParseArgs and Local.ParseSocket. How servers find each other, what their messages look like, ids of
-// requests and the time that servers have to answer are up to the adapter.
+// of their Local. Requests from other servers are data that the adapter has checked with
+// ParseEvent, ParseArgs and Local.ParseSocket. How servers find each other, what their messages
+// look like, ids of requests and the time that servers have to answer are up to the adapter.
 //
 // All methods may be called on any goroutine. Only Fetch and Count may block, until their context
-// ends. The others are called on event loops too: they put messages into a bounded queue, and return
-// ErrBusy if it is full. The calls of one goroutine must take effect in their order, on every server.
+// ends. The others are called on event loops too: they put messages into a bounded queue, and
+// return ErrBusy if it is full. The calls of one goroutine must take effect in their order, on
+// every server.
 type Adapter interface {
-	// Broadcast sends an event to sockets. If b.Acks is set, it hears of the clients of each server.
+	// Broadcast sends an event to sockets. If b.Acks is set, it hears of the clients of each
+	// server.
 	Broadcast(b Broadcast) error
 
-	// Fetch returns the selected sockets. If a server does not answer, it returns those of the others
-	// and an error that is ErrPartial.
+	// Fetch returns the selected sockets. If a server does not answer, it returns those of the
+	// others and an error that is ErrPartial.
 	Fetch(ctx context.Context, from Selection) ([]*RemoteSocket, error)
 
 	// AddRooms puts the selected sockets into rooms.
@@ -41,17 +43,18 @@ type Adapter interface {
 	// Disconnect takes the selected sockets out of the namespace: see Socket.Disconnect.
 	Disconnect(of Selection, closing bool) error
 
-	// ServerSideEmit brings an event to the listeners of the other servers: see Local.ServerSideEvent.
-	// If done is set, it is called once, on any goroutine: with one answer of each other server, or
-	// after the timeout with those that came and an error that is ErrPartial. A timeout of 0 is the
-	// adapter's default. If ServerSideEmit returns an error, done is not called.
+	// ServerSideEmit brings an event to the listeners of the other servers: see
+	// Local.ServerSideEvent. If done is set, it is called once, on any goroutine: with one answer
+	// of each other server, or after the timeout with those that came and an error that is
+	// ErrPartial. A timeout of 0 is the adapter's default. If ServerSideEmit returns an error, done
+	// is not called.
 	ServerSideEmit(e Event, timeout time.Duration, done func(answers []Args, err error)) error
 
 	// Count returns how many servers have the namespace, this one included.
 	Count(ctx context.Context) (servers int, err error)
 
-	// Close leaves the other servers and frees what the adapter holds. It must not block. It is called
-	// once: when the server closes, or when the namespace is removed.
+	// Close leaves the other servers and frees what the adapter holds. It must not block. It is
+	// called once: when the server closes, or when the namespace is removed.
 	Close() error
 }
 
@@ -71,12 +74,12 @@ type Broadcast struct {
 	Acks       Acks          // nil: the event is not acknowledged
 }
 
-// Acks hears of the acknowledgements of a broadcast. An adapter finds one in Broadcast, and calls it
-// with what other servers report. On those servers the adapter puts an Acks of its own into the
+// Acks hears of the acknowledgements of a broadcast. An adapter finds one in Broadcast, and calls
+// it with what other servers report. On those servers the adapter puts an Acks of its own into the
 // Broadcast that it gives to Local. The methods may be called on any goroutine and must not block.
 type Acks interface {
-	// Clients is called once for each server, when the event has been sent there: to so many clients,
-	// perhaps none. Answers may come before it.
+	// Clients is called once for each server, when the event has been sent there: to so many
+	// clients, perhaps none. Answers may come before it.
 	Clients(n int)
 
 	// Answer is called once for each client that has acknowledged the event.

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// collection is the Acks of a broadcast on the server that emits it. It ends when all servers have told how many clients they have sent
-// the event to, and as many answers have come; or after its timeout. Any goroutine.
+// collection is the Acks of a broadcast on the server that emits it. It ends when all servers have
+// told how many clients they have sent the event to, and as many answers have come; or after its
+// timeout. Any goroutine.
 type collection struct {
 	// Immutable.
 	timeout time.Duration
@@ -45,7 +46,8 @@ func (c *collection) stopWith(stop func()) {
 	}
 }
 
-// count asks the adapter how many servers there are. If it does not know, the collection ends by its timeout.
+// count asks the adapter how many servers there are. If it does not know, the collection ends by
+// its timeout.
 func (c *collection) count(a Adapter) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
@@ -104,7 +106,8 @@ func (c *collection) expired() {
 // cancel ends the collection, and done is not called.
 func (c *collection) cancel() { c.close() }
 
-// close ends the collection and tells whether it was open; nothing is added to its answers any more.
+// close ends the collection and tells whether it was open; nothing is added to its answers any
+// more.
 func (c *collection) close() bool {
 	c.mu.Lock()
 	over, stop := c.over, c.stop

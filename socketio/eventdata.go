@@ -23,9 +23,9 @@ func NewEvent(name string, args ...any) (Event, error) {
 	return Event{name: name, values: v, args: args}, err
 }
 
-// ParseEvent makes an event of what another server has sent: a JSON array that begins with the name,
-// and the attachments, for which objects {"_placeholder":true,"num":0} stand in it. The event keeps
-// both; they must not change any more. The error says which rule of the package they break.
+// ParseEvent makes an event of what another server has sent: a JSON array that begins with the
+// name, and the attachments, for which objects {"_placeholder":true,"num":0} stand in it. The event
+// keeps both; they must not change any more. The error says which rule of the package they break.
 func ParseEvent(payload []byte, attachments [][]byte) (Event, error) {
 	payload, elements, err := parseList(payload, attachments)
 	if err != nil {
@@ -87,7 +87,8 @@ func ParseArgs(payload []byte, attachments [][]byte) (Args, error) {
 	return Args{raw: elements, attachments: attachments}, err
 }
 
-// Encoded returns what ParseArgs takes: a new array, and the attachments, which must not be changed.
+// Encoded returns what ParseArgs takes: a new array, and the attachments, which must not be
+// changed.
 func (a Args) Encoded() (payload []byte, attachments [][]byte) {
 	payload = append(payload, '[')
 	for i, element := range a.raw {

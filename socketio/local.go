@@ -10,16 +10,18 @@ import (
 	"time"
 )
 
-// Local is a namespace's sockets and listeners on this server alone. It is what an Adapter calls: for
-// what a program of this server wants, and for what other servers ask. It is an Adapter itself, the
-// one of a namespace that has no other. All methods may be called on any goroutine, and none blocks.
+// Local is a namespace's sockets and listeners on this server alone. It is what an Adapter calls:
+// for what a program of this server wants, and for what other servers ask. It is an Adapter itself,
+// the one of a namespace that has no other. All methods may be called on any goroutine, and none
+// blocks.
 type Local struct{ nsp *Namespace }
 
 // Namespace is the namespace that the sockets are in.
 func (l *Local) Namespace() *Namespace { return l.nsp }
 
-// Broadcast sends an event to sockets of this server, in the same order as every other broadcast. The
-// error is ErrBusy, and nobody gets the event, or ErrClosed. If it has one, b.Acks hears nothing.
+// Broadcast sends an event to sockets of this server, in the same order as every other broadcast.
+// The error is ErrBusy, and nobody gets the event, or ErrClosed. If it has one, b.Acks hears
+// nothing.
 func (l *Local) Broadcast(b Broadcast) error {
 	nsp, payload := l.nsp, b.Event.json
 	if nsp.joined != nil {
@@ -161,9 +163,10 @@ func (l *Local) Rooms() []string {
 	return rooms
 }
 
-// MayHave tells whether a broadcast to the room could reach a socket of this server, without looking
-// at sockets: an adapter need not decode one that does not. It may say yes where there is none.
+// MayHave tells whether a broadcast to the room could reach a socket of this server, without
+// looking at sockets: an adapter need not decode one that does not. It may say yes where there is
+// none.
 func (l *Local) MayHave(room string) bool {
 	c := newCast(l.nsp, Selection{Rooms: []string{room}}, nil, 0)
-	return slices.ContainsFunc(l.nsp.server.reactors(), func(r *Reactor) bool { return c.concerns(r, false) })
+	return slices.ContainsFunc(l.nsp.server.reactors(), func(r *reactor) bool { return c.concerns(r, false) })
 }

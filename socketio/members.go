@@ -8,8 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// members are the sockets of one loop that are in a namespace: a hash table of chains, which grows by
-// one chain at a time. It costs a socket two pointers, and no insertion moves more than a few.
+// members are the sockets of one loop that are in a namespace: a hash table of chains, which grows
+// by one chain at a time. It costs a socket two pointers, and no insertion moves more than a few.
 type members struct {
 	mu     sync.Mutex // guards the fields below, and Socket.next
 	chains []*Socket  // by hash of the connection

@@ -134,8 +134,8 @@ func (t *textOrList) UnmarshalJSON(p []byte) error {
 // jsTime is how JavaScript writes a Date as text, in UTC.
 const jsTime = "Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"
 
-// MarshalJSON writes the socket as Node's adapters do: id, handshake, rooms, data. The error is that
-// of encoding/json for Data.
+// MarshalJSON writes the socket as Node's adapters do: id, handshake, rooms, data. The error is
+// that of encoding/json for Data.
 func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
 	data, err := json.Marshal(r.Data)
 	if err != nil {

@@ -23,8 +23,8 @@ var serverEvents = map[string]bool{"connection": true, "new_namespace": true}
 // OnServerSide handles an event that another server has sent by ServerSideEmit. fn is a function as
 // for Socket.On, without a *Socket; a function as last parameter answers the server that emitted,
 // and of several listeners the first answer counts. fn is called on a goroutine of the adapter, and
-// must not block for long: it holds up what other servers have sent since. It panics if no event can
-// be handled so.
+// must not block for long: it holds up what other servers have sent since. It panics if no event
+// can be handled so.
 func (nsp *Namespace) OnServerSide(event string, fn any) {
 	if reservedEvents[event] || serverEvents[event] {
 		panic(fmt.Sprintf("socketio: no server can emit an event %q", event))
@@ -57,10 +57,10 @@ func (l listener) hear(e Event, ack Ack) (err error) {
 	return nil
 }
 
-// ServerSideEmit sends an event to the namespace's listeners on the other servers (OnServerSide): not
-// to clients, and not to this server. A function that comes last is a func([]Args, error). It is
-// called once, on any goroutine, with one answer of each other server; if not all of them answer in
-// the adapter's time, with those that came and an error that is ErrPartial. The error of
+// ServerSideEmit sends an event to the namespace's listeners on the other servers (OnServerSide):
+// not to clients, and not to this server. A function that comes last is a func([]Args, error). It
+// is called once, on any goroutine, with one answer of each other server; if not all of them answer
+// in the adapter's time, with those that came and an error that is ErrPartial. The error of
 // ServerSideEmit says what is wrong with the arguments, or is ErrAlone or that of the adapter.
 func (nsp *Namespace) ServerSideEmit(event string, args ...any) error {
 	args, fn := splitAck(args)

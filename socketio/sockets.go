@@ -21,8 +21,8 @@ func (t Target) SocketsJoin(rooms ...string) error { return t.adapter().AddRooms
 // SocketsLeave takes all sockets of the target out of rooms. The error is as that of SocketsJoin.
 func (t Target) SocketsLeave(rooms ...string) error { return t.adapter().DelRooms(t.of, rooms) }
 
-// DisconnectSockets takes all sockets of the target out of the namespace: see Socket.Disconnect. The
-// error is as that of SocketsJoin.
+// DisconnectSockets takes all sockets of the target out of the namespace: see Socket.Disconnect.
+// The error is as that of SocketsJoin.
 func (t Target) DisconnectSockets(closing bool) error { return t.adapter().Disconnect(t.of, closing) }
 
 // FetchSockets returns the sockets of the namespace: see Target.FetchSockets.

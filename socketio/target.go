@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Target is a set of sockets of a namespace, chosen by rooms, and how an event is to be sent to them. It is a value; its methods return new
-// ones, so that they can be chained and kept. Any goroutine.
+// Target is a set of sockets of a namespace, chosen by rooms, and how an event is to be sent to
+// them. It is a value; its methods return new ones, so that they can be chained and kept. Any
+// goroutine.
 type Target struct {
 	nsp *Namespace
 	of  Selection
@@ -19,8 +20,8 @@ type Target struct {
 	timeout time.Duration
 }
 
-// To adds rooms: the sockets that are in at least one of all the rooms given so. A socket's id is a room that it alone is in. Without a
-// room the target is all sockets.
+// To adds rooms: the sockets that are in at least one of all the rooms given so. A socket's id is a
+// room that it alone is in. Without a room the target is all sockets.
 func (t Target) To(rooms ...string) Target {
 	t.of.Rooms = append(slices.Clip(t.of.Rooms), rooms...)
 	return t
@@ -35,7 +36,8 @@ func (t Target) Except(rooms ...string) Target {
 	return t
 }
 
-// Volatile is for an event that may get lost: a socket that it would not go out to at once does not get it.
+// Volatile is for an event that may get lost: a socket that it would not go out to at once does not
+// get it.
 func (t Target) Volatile() Target {
 	t.volatile = true
 	return t
@@ -67,11 +69,12 @@ func (t Target) Timeout(d time.Duration) Target {
 	return t
 }
 
-// Emit broadcasts an event; the arguments are those of Socket.Emit. A function that comes last is a func([]Args, error): it gets the
-// acknowledgements of all the sockets in the order of their arrival, and if not all came within the Timeout (default 10 s) ErrTimeout with
-// those that did; the error is ErrPartial too if a server has not told how many of its sockets were sent the event. The function may be
-// called on any goroutine. The error of Emit says what is wrong with the arguments, or is ErrBusy, ErrClosed or the adapter's; no socket of
-// this server then gets the event, and the function is not called.
+// Emit broadcasts an event; the arguments are those of Socket.Emit. A function that comes last is a
+// func([]Args, error): it gets the acknowledgements of all the sockets in the order of their
+// arrival, and if not all came within the Timeout (default 10 s) ErrTimeout with those that did.
+// The error is ErrPartial too if a server has not told how many of its sockets were sent the event.
+// The function may be called on any goroutine. The error of Emit says what is wrong with the
+// arguments, or is ErrBusy, ErrClosed or the adapter's; the function is then not called.
 func (t Target) Emit(event string, args ...any) error {
 	args, fn := splitAck(args)
 	if fn == nil {
@@ -84,8 +87,9 @@ func (t Target) Emit(event string, args ...any) error {
 	return t.emit(event, args, done)
 }
 
-// EmitWithAck broadcasts an event and waits for the acknowledgements of all the sockets, until the Timeout (default 10 s) or ctx ends; the
-// error then comes with those that did arrive. It blocks: never call it on an event loop, which is where handlers run.
+// EmitWithAck broadcasts an event and waits for the acknowledgements of all the sockets, until the
+// Timeout (default 10 s) or ctx ends; the error then comes with those that did arrive. It blocks:
+// never call it on an event loop, which is where handlers run.
 func (t Target) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	type outcome struct {
 		answers []Args
