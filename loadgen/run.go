@@ -216,7 +216,7 @@ func (r *Run) close() {
 	}
 	within, cancel := context.WithTimeout(context.Background(), hurriedSettle)
 	defer cancel()
-	// Whoever has more to say must not wait for a reader.
+	// The goroutine that reports must not wait for a reader.
 	go func() {
 		for {
 			select {
@@ -312,7 +312,7 @@ func (r *Run) allBut(holds func(process int) bool) bool {
 	return true
 }
 
-// second closes a second of the series and tells whoever watches.
+// second closes a second of the series and reports it to the watcher.
 func (r *Run) second() error {
 	for _, silent := range r.tally.silent() {
 		if err := r.trouble(silent, fmt.Errorf("process %d of the load has said nothing for %v", silent, silenceMax)); err != nil {
