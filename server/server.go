@@ -370,7 +370,7 @@ func (s *Server) stop() {
 	}
 	s.leaveBus()
 	if s.admin != nil {
-		_ = s.admin.Close()
+		admin.Close(s.admin)
 	}
 	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))

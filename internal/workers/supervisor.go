@@ -209,7 +209,7 @@ func (s *Supervisor) shut() {
 		s.starter.stop()
 	}
 	if s.api != nil {
-		_ = s.api.Close()
+		admin.Close(s.api)
 	} else if s.admin != nil {
 		_ = s.admin.Close()
 	}
