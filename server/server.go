@@ -381,7 +381,7 @@ func (s *Server) stop() {
 	if s.admin != nil {
 		admin.Close(s.admin)
 	}
-	if s.served { // otherwise the reason comes first: the error of whoever opened the ports
+	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	}
 	close(s.stopped)

@@ -39,7 +39,7 @@ type Swarm struct {
 	heads    netpoll.Slab[partial]
 	readers  netpoll.Slab[frame.Reader]
 	streams  netpoll.Slab[stream]
-	reader   frame.Reader // for whoever has none; idle between calls
+	reader   frame.Reader // for connections without one of their own; idle between calls
 	random   rand.PCG
 	scratch  []byte
 	payload  []byte
