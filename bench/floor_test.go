@@ -33,6 +33,9 @@ var built = sync.OnceValues(func() (dir string, err error) {
 	if err := buildProgram(context.Background(), "..", "./bench/sio", filepath.Join(dir, "sio")); err != nil {
 		return dir, err
 	}
+	if err := buildProgram(context.Background(), "..", "./bench/ws", filepath.Join(dir, "ws")); err != nil {
+		return dir, err
+	}
 	return dir, buildNode(context.Background(), "..", filepath.Join(dir, "c100k"))
 })
 
@@ -122,6 +125,9 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	t.Run(nodeAuto, func(t *testing.T) { onServer(t, on, all) })
+	for _, way := range webSocketServers(filepath.Join(programs(t), "ws")) {
+		t.Run(way.Name, func(t *testing.T) { onServer(t, way, all) })
+	}
 	t.Run(nodeSIO, func(t *testing.T) { onServer(t, socketIONode(filepath.Join(programs(t), "sio")), all) })
 	eachFloor(t, all)
 }

@@ -166,6 +166,14 @@ func (s *server) listensAt() string {
 	return "ws://" + s.addr + "/broadcast"
 }
 
+// quietAt is the URL of who is quiet.
+func (s *server) quietAt() string {
+	if s.quiet != "" {
+		return "ws://" + s.addr + s.quiet
+	}
+	return s.listensAt()
+}
+
 // perMessage is a run whose figure is server CPU a message.
 func (b *bench) perMessage(ctx context.Context, s *server, args ...string) (*sample, error) {
 	l, err := b.generator.run(ctx, s, manner{}, args...)
@@ -192,7 +200,7 @@ func microseconds(m loadgen.Millis) float64 { return float64(m) / float64(time.M
 // light is the command line of echoes on a schedule.
 func (b *bench) light(s *server) []string { return b.echo(s, "--rate", strconv.Itoa(b.size.rate)) }
 
-// runAck has its own URL: who is acknowledged is who listens, too.
+// runAck has its own URL: the clients that are acknowledged are those that listen.
 func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
 	return b.perMessage(ctx, s, s.listensAt(), "--mode", "echo", "--event", "echo", "--conns", strconv.Itoa(b.size.echo), "--size", "64", "--in-flight", "1",
 		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())
@@ -223,7 +231,7 @@ func runMemory(ctx context.Context, b *bench, s *server) (*sample, error) {
 
 // idle is a run of quiet connections.
 func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
-	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
+	l, err := b.generator.run(ctx, s, manner{}, s.quietAt(), "--mode", "idle", "--conns", strconv.Itoa(conns), "--for", b.size.quiet.String())
 	if err == nil && (l.Server == nil || l.Server.Trouble != "") {
 		return nil, fmt.Errorf("the cost of the server is not known: %+v", l.Server)
 	}
@@ -233,7 +241,7 @@ func (b *bench) idle(ctx context.Context, s *server, conns int) (*load, error) {
 // runHandshake drops all connections by resets, so that nothing of closing is the client's, and
 // counts how many came back.
 func runHandshake(ctx context.Context, b *bench, s *server) (*sample, error) {
-	l, err := b.generator.run(ctx, s, manner{}, s.listensAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
+	l, err := b.generator.run(ctx, s, manner{}, s.quietAt(), "--mode", "storm", "--conns", strconv.Itoa(b.size.storm), "--storms", "2",
 		"--storm-every", (b.size.seconds / 3).String(), "--for", b.size.seconds.String())
 	if err != nil {
 		return nil, err

@@ -30,6 +30,9 @@ const (
 	nodeAuto    = "c100k"
 	nodeSyscall = "c100k syscall"
 	nodeSIO     = "c100k Socket.IO"
+	wsAlone     = "c100k-ws"
+	wsMounted   = "c100k-ws-mounted"
+	wsGo        = "c100k-ws-go"
 	rivalSIO    = "socket.io"
 	plainFloor  = "floor-send"
 	uringFloor  = "floor-uring"
@@ -50,6 +53,7 @@ type target struct {
 	protocol string   // --protocol of the load; empty: raw frames, and then it has /echo and /broadcast
 	hello    string   // --hello
 	listen   string   // path of who listens; empty: /broadcast
+	quiet    string   // path of who is quiet; empty: that of who listens
 	publish  string   // URL path of a POST that publishes; empty: a frame on listen
 }
 
@@ -76,6 +80,18 @@ func socketIONode(binary string) target {
 	return target{Name: nodeSIO, Kind: ours, protocol: "socketio", listen: "/socket.io/", publish: "/publish", argv: func(addr string, loops int) []string {
 		return []string{binary, "--listen", addr, "--loops", strconv.Itoa(loops)}
 	}}
+}
+
+// webSocketServer is a program with handlers of package websocket: that of bench/ws.
+func webSocketServer(name, binary string, more ...string) target {
+	return target{Name: name, Kind: ours, compress: []string{"--compress"}, quiet: "/quiet", argv: func(addr string, loops int) []string {
+		return append([]string{binary, "--listen", addr, "--loops", strconv.Itoa(loops)}, more...)
+	}}
+}
+
+// webSocketServers are the ways to run that program, in the order of the table.
+func webSocketServers(binary string) []target {
+	return []target{webSocketServer(wsAlone, binary), webSocketServer(wsMounted, binary, "--mounted"), webSocketServer(wsGo, binary, "--go")}
 }
 
 func floorAt(dir, name string) target {

@@ -103,12 +103,16 @@ func (r *Run) warm() (*swarm.Begin, error) {
 	if r.options.Warm <= 0 {
 		return begin, nil
 	}
+	r.series.add(r) // the second that goes on is of the ramp
+	r.phase = Warm
 	if r.publisher != nil {
 		r.publisher.start()
 	}
 	if err := r.await(r.options.Warm, r.stopping); err != nil {
 		return nil, err
 	}
+	r.series.add(r)
+	r.phase = Between
 	if r.publisher != nil {
 		r.publisher.stop(publishTimeout)
 		begin.First = r.publisher.published()
@@ -151,7 +155,7 @@ func (r *Run) settle() {
 	begin := time.Now()
 	within := r.options.Settle
 	if r.interrupted {
-		within = min(within, hurriedSettle)
+		within = min(within, interruptedSettle)
 	}
 	settle := &swarm.Settle{Within: within}
 	if r.publisher != nil {

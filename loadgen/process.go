@@ -19,7 +19,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// report is what a process has to say: a sample, or that it came to its end.
+// report is a message of a process: a sample, or its end.
 type report struct {
 	process int
 	sample  swarm.Sample
@@ -47,6 +47,7 @@ func start(command []string, spec swarm.Spec, inbox chan<- report, over <-chan s
 	}
 	defer in.Close()
 	p := &process{number: spec.Process, cmd: exec.Command(command[0], command[1:]...), stdin: out, orders: json.NewEncoder(out), done: make(chan struct{})}
+	p.cmd.Args[0] = os.Args[0] // what ps shows; the path may be one below /proc
 	p.cmd.Stdin, p.cmd.Stderr = in, &p.stderr
 	// A group of its own: an interrupt at the terminal is for the coordinator, which then has the
 	// process settle. When the coordinator goes, so does the other end of stdin, and the process ends
@@ -108,12 +109,12 @@ func (p *process) read(stdout io.Reader, hand func(report)) {
 	}
 	err := p.cmd.Wait()
 	if failed == nil && (err != nil || !last) {
-		failed = p.wordEnd(err)
+		failed = p.endError(err)
 	}
 	hand(report{process: p.number, ended: true, err: failed})
 }
 
-func (p *process) wordEnd(err error) error {
+func (p *process) endError(err error) error {
 	text := fmt.Sprintf("process %d of the load ended before it should", p.number)
 	if err != nil {
 		text += ": " + err.Error()

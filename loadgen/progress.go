@@ -15,12 +15,14 @@ type Phase string
 const (
 	Finding  Phase = "find"    // where the target is, and what it speaks
 	Ramp     Phase = "connect" // until all are connected
+	Warm     Phase = "warm-up" // the same load, which does not count
+	Between  Phase = "between" // warm-up and measured part: nothing is published, and counts begin anew
 	Measure  Phase = "measure"
 	Settling Phase = "settle" // for what is on its way
 	Ending   Phase = "end"
 )
 
-// Progress is one look at a run, once a second. It is a value: whoever gets one may keep it.
+// Progress is one look at a run, once a second. It is a value: a receiver may keep it.
 type Progress struct {
 	URL      string
 	Mode     swarm.Mode

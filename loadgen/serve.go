@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 
 	"c100k/loadgen/swarm"
@@ -29,6 +31,9 @@ func ServeProcess(ctx context.Context, in io.Reader, out io.Writer) error {
 	// One processor more than the loop's: samples are compressed beside it, and the system, rather
 	// than Go's scheduler, decides who waits.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2))
+	// What ps and top show is the name of the file that was run, which may be /proc/self/exe. Where it
+	// cannot be written, they show that.
+	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	orders := make(chan swarm.Order)

@@ -87,6 +87,9 @@ type Config struct {
 	Dev bool
 	// Listen is the public address, every transport and plain HTTP on this one port: host:port.
 	// Default ":8080", "127.0.0.1:8080" with Dev. Port 0 takes a free one; OnListen tells which.
+	//
+	// "unix:/PATH" is a Unix socket; "?mode=0660&owner=NAME&group=NAME" behind it sets those of its
+	// file. Its peers have no address: they are trusted proxies, and the mode decides who may connect.
 	Listen string
 	// Admin is the address of health, metrics and the publish API: host:port. Empty: there is no admin
 	// port, which is the zero value; Defaults has "127.0.0.1:9100".

@@ -15,6 +15,7 @@ import (
 	"c100k/internal/jsontext"
 	"c100k/internal/node"
 	"c100k/internal/proto"
+	"c100k/internal/sio"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -60,7 +61,7 @@ func (s *Server) sioRow() proto.Row {
 // with polling.
 func (s *Server) newSIO(p *proto.Place) proto.Part {
 	if p.Loop == 0 {
-		s.sioParts = s.sio.Host(p.Loops, s.cfg.Outbox, p.Wake)
+		s.sioParts = sio.Host(s.sio, p.Loops, s.cfg.Outbox, p.Wake)
 	}
 	part, count := s.sioParts[p.Loop], p.Count
 	e := part.Attach(engineio.Config{
@@ -74,7 +75,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
-	}, socketio.Watch{
+	}, sio.Watch{
 		Opened: count.Opened,
 		Closed: func(reason engineio.Reason) { count.Closed(sioReasons[reason]) },
 	})

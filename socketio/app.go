@@ -10,8 +10,8 @@ import (
 	"c100k/netpoll"
 )
 
-// app is a Reactor as engineio calls it.
-type app struct{ *Reactor }
+// app is a reactor as engineio calls it.
+type app struct{ *reactor }
 
 // Opened begins a client. One of protocol 4 joins "/" without being asked.
 func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
@@ -128,13 +128,13 @@ func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 }
 
 // reject ends the connection of a client that has broken the rules.
-func (r *Reactor) reject(l *netpoll.Loop, s *engineio.Session, bad fault) {
+func (r *reactor) reject(l *netpoll.Loop, s *engineio.Session, bad fault) {
 	r.server.opt.Logger.Debug("a client is disconnected for what it sent", slog.String("conn", s.ID().String()), slog.String("fault", string(bad)))
 	r.engine.Close(l, s, engineio.ReasonForcedClose, 0, "")
 }
 
 // handle does what a whole packet asks for.
-func (r *Reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, attachments [][]byte) {
+func (r *reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, attachments [][]byte) {
 	name, query := splitNamespace(k.namespace)
 	if k.kind == typeConnect {
 		r.asked(l, s, c, k, name, query)
@@ -172,7 +172,7 @@ func (r *Reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *pac
 }
 
 // event hands an event on to its socket.
-func (r *Reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k *packet, attachments [][]byte) {
+func (r *reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k *packet, attachments [][]byte) {
 	name, args, bad := splitEvent(r.elements[:0], k.payload)
 	if bad == "" {
 		bad = checkPlaceholders(args, len(attachments))
@@ -189,7 +189,7 @@ func (r *Reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k 
 }
 
 // asked takes a CONNECT.
-func (r *Reactor) asked(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, name, query []byte) {
+func (r *reactor) asked(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, name, query []byte) {
 	v3 := s.Version() == 3
 	if c.socket(name) != nil {
 		if v3 && string(name) == rootNamespace {

@@ -39,7 +39,7 @@ func (a *assembly) add(p []byte, bytesMax int) (complete bool, bad fault) {
 }
 
 // assemble begins to wait for the attachments of the packet that text holds.
-func (r *Reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
+func (r *reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 	c.assembly = newAssembly(text, l.Now())
 	if !c.assembling {
 		c.assembling = true
@@ -51,7 +51,7 @@ func (r *Reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 // overdue looks at a client that has begun a packet with attachments some time ago, and ends it if
 // they have not come. It is looked at again, and not once for each packet, as long as it sends more
 // of those.
-func (r *Reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
+func (r *reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
 	s := r.engine.Lookup(l, id)
 	if s == nil {
 		return

@@ -1,4 +1,5 @@
-// A broadcast on its way: an order to each loop that has somebody for it, and there a message of the loop's hub.
+// A broadcast on its way: an order to each loop that has somebody for it, and there a message of
+// the loop's hub.
 
 package socketio
 
@@ -17,7 +18,7 @@ type cast struct {
 	only   string   // the topic, if there is one and nobody is named by an id; else ""
 
 	ids          []target // sockets that are named by their id
-	exceptIDs    []netpoll.ID
+	exceptIDs    []target
 	exceptTopics []string
 	seen         []map[uint32]struct{} // by loop: who has got it; nil where a member can be met once only
 }
@@ -29,17 +30,17 @@ type target struct {
 }
 
 // newCast makes the broadcast of a packet.
-func newCast(t Target, out *outgoing, loops int) *cast {
-	c := &cast{nsp: t.nsp, out: out}
-	rooms := slices.Compact(slices.Sorted(slices.Values(t.rooms)))
+func newCast(nsp *Namespace, to Selection, out *outgoing, loops int) *cast {
+	c := &cast{nsp: nsp, out: out}
+	rooms := slices.Compact(slices.Sorted(slices.Values(to.Rooms)))
 	for _, room := range rooms {
-		if conn, ok := t.nsp.locate(room); ok {
+		if conn, ok := nsp.locate(room); ok {
 			c.ids = append(c.ids, target{room, conn})
 		}
-		c.topics = append(c.topics, topicOfRoom(t.nsp.topic, room))
+		c.topics = append(c.topics, topicOfRoom(nsp.topic, room))
 	}
 	if len(rooms) == 0 {
-		c.topics = []string{t.nsp.topic}
+		c.topics = []string{nsp.topic}
 	}
 	if len(rooms) > 1 {
 		c.seen = make([]map[uint32]struct{}, loops)
@@ -47,13 +48,23 @@ func newCast(t Target, out *outgoing, loops int) *cast {
 	if len(c.topics) == 1 && len(c.ids) == 0 {
 		c.only = c.topics[0]
 	}
-	for _, room := range t.except {
-		if conn, ok := t.nsp.locate(room); ok {
-			c.exceptIDs = append(c.exceptIDs, conn)
+	for _, room := range to.Except {
+		if conn, ok := nsp.locate(room); ok {
+			c.exceptIDs = append(c.exceptIDs, target{room, conn})
 		}
-		c.exceptTopics = append(c.exceptTopics, topicOfRoom(t.nsp.topic, room))
+		c.exceptTopics = append(c.exceptTopics, topicOfRoom(nsp.topic, room))
 	}
 	return c
+}
+
+// personal tells whether the selection is one socket, by its id: then only the loop of that is
+// concerned. Any goroutine.
+func (nsp *Namespace) personal(to Selection) bool {
+	if len(to.Rooms) != 1 || nsp.shared.Load() {
+		return false
+	}
+	_, ok := nsp.locate(to.Rooms[0])
+	return ok
 }
 
 // locate is the connection of the socket with that id; false if no socket can have it.
@@ -64,20 +75,20 @@ func (nsp *Namespace) locate(id string) (netpoll.ID, bool) {
 	return placeOf(id)
 }
 
-// cast gives a broadcast to all loops that may have somebody for it, in the same order as every other broadcast. The error is ErrBusy, and
-// nobody gets it, or ErrClosed.
-func (io *Server) cast(t Target, out *outgoing) error {
+// cast gives a broadcast to all loops that may have somebody for it, in the same order as every
+// other broadcast. The error is ErrBusy, and nobody gets it, or ErrClosed.
+func (io *Server) cast(nsp *Namespace, to Selection, out *outgoing) error {
 	h := io.host.Load()
 	if h == nil {
 		return nil // nobody can be there yet
 	}
-	c := newCast(t, out, len(h.reactors))
-	personal := t.personal()
+	c := newCast(nsp, to, out, len(h.reactors))
+	personal := nsp.personal(to)
 	o := order{cast: c}
 	size := o.size()
 	io.casting.Lock()
 	defer io.casting.Unlock()
-	var room [8]*Reactor
+	var room [8]*reactor
 	concerned := room[:0]
 	for _, r := range h.reactors {
 		if !c.concerns(r, personal) {
@@ -107,9 +118,9 @@ func (io *Server) cast(t Target, out *outgoing) error {
 	return failed
 }
 
-// concerns tells whether the loop may have somebody for the broadcast: now, or when it has executed what it was ordered before. Any
-// goroutine.
-func (c *cast) concerns(r *Reactor, personal bool) bool {
+// concerns tells whether the loop may have somebody for the broadcast: now, or when it has executed
+// what it was ordered before. Any goroutine.
+func (c *cast) concerns(r *reactor, personal bool) bool {
 	for _, id := range c.ids {
 		if id.conn.Loop() == r.index {
 			return true
@@ -136,9 +147,9 @@ func (c *cast) passed() {
 	}
 }
 
-// begin gives the broadcast to those who are named by their id, and to the hub for all others. It returns false if the hub has nobody to
-// give it to. Loop.
-func (r *Reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
+// begin gives the broadcast to those who are named by their id, and to the hub for all others. It
+// returns false if the hub has nobody to give it to. Loop.
+func (r *reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 	var except []string
 	for _, topic := range c.exceptTopics {
 		if _, anybody := r.hub.Topic(topic); anybody {
@@ -156,7 +167,8 @@ func (r *Reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 		}
 	}
 	for _, topic := range c.topics {
-		// topicOfRoom has made the topic, so it is valid. What is larger than all the hub may hold is lost, as with a client that is away.
+		// topicOfRoom has made the topic, so it is valid. What is larger than all the hub may hold
+		// is lost, as with a client that is away.
 		if result, _ := r.hub.PublishPost(topic, p); result.Queued > 0 {
 			onItsWay = true
 		}
@@ -164,9 +176,10 @@ func (r *Reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 	return onItsWay
 }
 
-// mayHave tells whether sockets of this loop may have got the packet already, when they came back and were given what they had missed:
-// they joined behind it in the log, and in front of it in the queue.
-func (r *Reactor) mayHave(c *cast) bool {
+// mayHave tells whether sockets of this loop may have got the packet already, when they came back
+// and were given what they had missed: they joined behind it in the log, and in front of it in the
+// queue.
+func (r *reactor) mayHave(c *cast) bool {
 	log := c.nsp.log
 	if log == nil || c.out.number == 0 {
 		return false
@@ -179,9 +192,9 @@ func (r *Reactor) mayHave(c *cast) bool {
 	return any
 }
 
-// skips tells whether a member that the packet has come to is left out, and otherwise notes that it gets it. On the member's loop, within
-// Deliver.
-func (c *cast) skips(r *Reactor, member uint32, except []string, late bool) bool {
+// skips tells whether a member that the packet has come to is left out, and otherwise notes that it
+// gets it. On the member's loop, within Deliver.
+func (c *cast) skips(r *reactor, member uint32, except []string, late bool) bool {
 	l := r.sink.loop
 	conn := l.ConnAt(member)
 	if conn == nil || c.excludes(r, conn.ID(), member, except) {
@@ -221,10 +234,13 @@ func (c *cast) reaches(s *Socket) {
 	}
 }
 
-// excludes tells whether the broadcast leaves the member out, or has reached it; if not, it is noted as reached.
-func (c *cast) excludes(r *Reactor, conn netpoll.ID, member uint32, except []string) bool {
-	if slices.Contains(c.exceptIDs, conn) {
-		return true
+// excludes tells whether the broadcast leaves the member out, or has reached it; if not, it is
+// noted as reached.
+func (c *cast) excludes(r *reactor, conn netpoll.ID, member uint32, except []string) bool {
+	for _, id := range c.exceptIDs {
+		if id.conn == conn && c.names(r, id) {
+			return true
+		}
 	}
 	for _, topic := range except {
 		if r.shard.Subscribed(member, topic) {
@@ -244,8 +260,19 @@ func (c *cast) excludes(r *Reactor, conn netpoll.ID, member uint32, except []str
 	return false
 }
 
+// names tells whether the socket of the connection has the id: that of a socket on another server
+// may name a connection that is here too. Loop.
+func (c *cast) names(r *reactor, to target) bool {
+	session := r.engine.Lookup(r.sink.loop, to.conn)
+	if session == nil {
+		return false
+	}
+	s := r.of(session).socket([]byte(c.nsp.name))
+	return s != nil && s.id == to.id
+}
+
 // give sends the packet to a socket that is named by its id. Loop.
-func (c *cast) give(l *netpoll.Loop, r *Reactor, to target, except []string) {
+func (c *cast) give(l *netpoll.Loop, r *reactor, to target, except []string) {
 	session := r.engine.Lookup(l, to.conn)
 	if session == nil {
 		return
@@ -261,7 +288,8 @@ func (c *cast) give(l *netpoll.Loop, r *Reactor, to target, except []string) {
 	r.sendTo(l, session, c.out)
 }
 
-// had tells whether the socket was given a packet already, when it came back and asked for what it had missed.
+// had tells whether the socket was given a packet already, when it came back and asked for what it
+// had missed.
 func (s *Socket) had(out *outgoing) bool {
 	if out.number == 0 {
 		return false

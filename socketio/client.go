@@ -16,11 +16,11 @@ type client struct {
 	assembly *assembly          // a packet whose attachments are on their way
 	joined   bool               // it has been in a namespace
 
-	assembling bool // it is in Reactor.assembling
+	assembling bool // it is in reactor.assembling
 }
 
 // of is the client of a session.
-func (r *Reactor) of(s *engineio.Session) *client { return r.clients.At(s.Value()) }
+func (r *reactor) of(s *engineio.Session) *client { return r.clients.At(s.Value()) }
 
 // socket is the client's socket in a namespace; nil if it is in none of that name.
 func (c *client) socket(namespace []byte) *Socket {

@@ -8,12 +8,15 @@ import (
 	"slices"
 )
 
-// On handles an event of the client. fn is a function whose parameters take the event's arguments: strings, numbers, bools, structs, maps
-// and slices as encoding/json decodes them, []byte for binary, json.RawMessage, any; a variadic last one takes the rest; or one Args takes
-// all. An argument that is not there leaves a zero value, one too many is ignored. A function as last parameter acknowledges:
-// func(ok bool), or Ack. The *Socket may come first. On panics if no event can be handled so.
+// On handles an event of the client. fn is a function whose parameters take the event's arguments:
+// strings, numbers, bools, structs, maps and slices as encoding/json decodes them, []byte for
+// binary, json.RawMessage, any; a variadic last one takes the rest; or one Args takes all. An
+// argument that is not there leaves a zero value, one too many is ignored. A function as last
+// parameter acknowledges: func(ok bool), or Ack. The *Socket may come first. On panics if no event
+// can be handled so.
 //
-// fn runs on the event loop and must not block. An event whose arguments do not fit is not handled; OnError hears of it.
+// fn runs on the event loop and must not block. An event whose arguments do not fit is not handled;
+// OnError hears of it.
 func (s *Socket) On(event string, fn any) { s.listen(newListener(event, fn, false)) }
 
 // Once is On for the next event of that name only.
@@ -37,8 +40,8 @@ func (s *Socket) Off(event string) {
 	s.mu.Unlock()
 }
 
-// OnAny calls f for each event of the client, before its middlewares and handlers. It runs on the event loop; args may be used during the
-// call.
+// OnAny calls f for each event of the client, before its middlewares and handlers. It runs on the
+// event loop; args may be used during the call.
 func (s *Socket) OnAny(f func(event string, args Args)) {
 	s.mu.Lock()
 	more := s.rare()
@@ -46,8 +49,9 @@ func (s *Socket) OnAny(f func(event string, args Args)) {
 	s.mu.Unlock()
 }
 
-// OnAnyOutgoing calls f for each event that is sent to the socket: one to it alone on the goroutine that emits it, a broadcast on the event
-// loop. From the first call on, broadcasts to the namespace cost something more for each member. args may be used during the call.
+// OnAnyOutgoing calls f for each event that is sent to the socket: one to it alone on the goroutine
+// that emits it, a broadcast on the event loop. From the first call on, broadcasts to the namespace
+// cost something more for each member. args may be used during the call.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.nsp.watched.Store(true)
 	s.mu.Lock()
@@ -70,8 +74,8 @@ func (s *Socket) OffAnyOutgoing() {
 	s.mu.Unlock()
 }
 
-// Use adds a middleware: it judges each event of the client, on the event loop. With an error the event is not handled, and OnError hears
-// of it.
+// Use adds a middleware: it judges each event of the client, on the event loop. With an error the
+// event is not handled, and OnError hears of it.
 func (s *Socket) Use(f func(event string, args Args) error) {
 	s.mu.Lock()
 	more := s.rare()
@@ -79,7 +83,8 @@ func (s *Socket) Use(f func(event string, args Args) error) {
 	s.mu.Unlock()
 }
 
-// OnDisconnecting calls f on the event loop when the socket leaves the namespace; it is still in its rooms.
+// OnDisconnecting calls f on the event loop when the socket leaves the namespace; it is still in
+// its rooms.
 func (s *Socket) OnDisconnecting(f func(reason Reason)) {
 	s.mu.Lock()
 	more := s.rare()
@@ -95,8 +100,8 @@ func (s *Socket) OnDisconnect(f func(reason Reason)) {
 	s.mu.Unlock()
 }
 
-// OnError calls f on the event loop when an event was not handled: its arguments did not fit, or a middleware said no. Without it the
-// logger gets the error.
+// OnError calls f on the event loop when an event was not handled: its arguments did not fit, or a
+// middleware said no. Without it the logger gets the error.
 func (s *Socket) OnError(f func(err error)) {
 	s.mu.Lock()
 	more := s.rare()

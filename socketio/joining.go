@@ -10,7 +10,7 @@ import (
 )
 
 // connect lets a client into a namespace if its middlewares do.
-func (r *Reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name []byte, auth []byte) {
+func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name []byte, auth []byte) {
 	h := &Handshake{facts: c.facts, namespace: string(name), auth: auth, id: r.idFor(s, name)}
 	if c.namespaces() >= NamespacesPerClientMax && !c.knew(name) {
 		r.refuse(l, s, name, errNamespaces)
@@ -35,7 +35,7 @@ func (r *Reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name 
 }
 
 // idFor makes the id of a socket. Clients of protocol 4 expect that of their connection.
-func (r *Reactor) idFor(s *engineio.Session, name []byte) string {
+func (r *reactor) idFor(s *engineio.Session, name []byte) string {
 	switch {
 	case s.Version() != 3:
 		return newID(s.ID())
@@ -46,7 +46,7 @@ func (r *Reactor) idFor(s *engineio.Session, name []byte) string {
 }
 
 // refuse answers a CONNECT with no.
-func (r *Reactor) refuse(l *netpoll.Loop, s *engineio.Session, name []byte, err error) {
+func (r *reactor) refuse(l *netpoll.Loop, s *engineio.Session, name []byte, err error) {
 	message, data := told(err)
 	k := packet{kind: typeConnectError, namespace: name}
 	if s.Version() == 3 {
@@ -66,7 +66,7 @@ type verdict struct {
 }
 
 // judge asks the middlewares, one after the other, and lets the socket in or not.
-func (r *Reactor) judge(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []func(*Handshake, func(error))) {
+func (r *reactor) judge(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []func(*Handshake, func(error))) {
 	for i, ask := range middlewares {
 		v := &verdict{}
 		ask(h, func(err error) {
@@ -97,7 +97,7 @@ func (r *Reactor) judge(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []
 }
 
 // judged goes on where a middleware has said something.
-func (r *Reactor) judged(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*Handshake, func(error)), err error) {
+func (r *reactor) judged(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*Handshake, func(error)), err error) {
 	session := r.engine.Lookup(l, s.session)
 	if session == nil || s.state != socketConnecting {
 		return // gone meanwhile
@@ -119,8 +119,9 @@ func (r *Reactor) judged(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*
 	}
 }
 
-// seat makes the socket a member of its namespace, behind everything that the loop was ordered before: so it gets no broadcast of before.
-func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket) {
+// seat makes the socket a member of its namespace, behind everything that the loop was ordered
+// before: so it gets no broadcast of before.
+func (r *reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket) {
 	c.joined = true
 	if r.pending.Load() == 0 {
 		r.enter(l, session, s)
@@ -137,7 +138,7 @@ func (r *Reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s 
 }
 
 // enter takes the socket's seats and tells everybody.
-func (r *Reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
+func (r *reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	nsp := s.nsp
 	nsp.members.Add(1)
 	s.mu.Lock()
@@ -146,7 +147,7 @@ func (r *Reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	rooms := s.joined()
 	nsp.watch.join(s.id, rooms...)
 	s.mu.Unlock()
-	r.enlist(s)
+	r.members.add(s)
 	if place, ok := placeOf(s.id); !ok || place != s.session {
 		nsp.moved.Store(s.id, s)
 	}
@@ -186,8 +187,9 @@ func (s *Socket) pid() string {
 	return s.more.pid
 }
 
-// leave ends a socket. Its seats are the caller's to give up, or have gone with the session; c is nil if the client goes with it.
-func (r *Reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
+// leave ends a socket. Its seats are the caller's to give up, or have gone with the session; c is
+// nil if the client goes with it.
+func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	if s.state != socketConnected {
 		s.mu.Lock()
 		s.state = socketLeft
@@ -204,7 +206,7 @@ func (r *Reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 		f(reason)
 	}
 	owed := s.depart(reason)
-	r.delist(s)
+	r.members.remove(s)
 	s.nsp.moved.Delete(s.id)
 	s.nsp.members.Add(-1)
 	if c != nil {
@@ -225,7 +227,8 @@ func (r *Reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	r.server.forget(s.nsp)
 }
 
-// depart marks the socket as gone and, if it may come back, saves what it is. It returns the acknowledgements that it owes.
+// depart marks the socket as gone and, if it may come back, saves what it is. It returns the
+// acknowledgements that it owes.
 func (s *Socket) depart(reason Reason) (owed map[uint64]waiting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,7 +246,7 @@ func (s *Socket) depart(reason Reason) (owed map[uint64]waiting) {
 }
 
 // unseat gives up the socket's seats in the hub.
-func (r *Reactor) unseat(l *netpoll.Loop, session *engineio.Session, s *Socket) {
+func (r *reactor) unseat(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	s.unsubscribe(l, s.Rooms())
 	r.shard.Unsubscribe(session.Member(), s.nsp.topic)
 }
@@ -270,7 +273,7 @@ func (s *Socket) unsubscribe(l *netpoll.Loop, rooms []string) {
 }
 
 // disconnect is Socket.Disconnect.
-func (r *Reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
+func (r *reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
 	session := r.engine.Lookup(l, s.session)
 	if session == nil || s.state > socketConnected {
 		return
@@ -295,33 +298,8 @@ func (r *Reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
 }
 
 // tooLate ends a client that has not joined a namespace in time.
-func (r *Reactor) tooLate(l *netpoll.Loop, id netpoll.ID) {
+func (r *reactor) tooLate(l *netpoll.Loop, id netpoll.ID) {
 	if session := r.engine.Lookup(l, id); session != nil && !r.of(session).joined {
 		r.engine.Close(l, session, engineio.ReasonForcedClose, 0, "")
 	}
-}
-
-// enlist puts a socket into the list of all.
-func (r *Reactor) enlist(s *Socket) {
-	r.list.Lock()
-	defer r.list.Unlock()
-	s.next = r.first
-	if r.first != nil {
-		r.first.prev = s
-	}
-	r.first = s
-}
-
-func (r *Reactor) delist(s *Socket) {
-	r.list.Lock()
-	defer r.list.Unlock()
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		r.first = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next = nil, nil
 }

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// OnAny hears of each event of the client before its handlers, also of one that has none; OffAny ends that.
+// OnAny hears of each event of the client before its handlers, also of one that has none; OffAny
+// ends that.
 func TestOnAny(t *testing.T) {
 	io := New(Options{Loops: 1})
 	heard := make(chan string, 10)

@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// Namespace is a part of a server that clients connect to by name. All methods may be called on any goroutine.
+// Namespace is a part of a server that clients connect to by name. All methods may be called on any
+// goroutine.
 type Namespace struct {
 	// Immutable.
 	server *Server
@@ -16,6 +17,8 @@ type Namespace struct {
 	topic  string // of all its sockets
 	parent *Dynamic
 	log    *recoveryLog // nil without recovery
+	local  *Local
+	joined Adapter // of Options.Adapter; nil: local is the adapter
 
 	// Any goroutine.
 	members atomic.Int64
@@ -27,14 +30,21 @@ type Namespace struct {
 	watched atomic.Bool // a socket has a listener of OnAnyOutgoing
 	moved   sync.Map    // string to *Socket: those whose id does not tell where they are
 
-	mu       sync.RWMutex // guards the field below
-	handlers []listener   // of events of all its sockets
+	mu         sync.RWMutex // guards the two fields below
+	handlers   []listener   // of events of all its sockets
+	serverSide []listener   // of events of other servers
+
+	left sync.Once // joined is closed
 }
 
 func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
 	nsp := &Namespace{server: io, name: name, parent: parent, topic: strconv.FormatUint(io.topics.Add(1), 36)}
 	if io.opt.Recovery != nil {
 		nsp.log = newRecoveryLog(io.opt.Recovery, io.opt.PingInterval+io.opt.PingTimeout)
+	}
+	nsp.local = &Local{nsp}
+	if io.opt.Adapter != nil {
+		nsp.joined = io.opt.Adapter(nsp.local)
 	}
 	return nsp
 }
@@ -88,22 +98,25 @@ func (nsp *Namespace) connectionHandlers() []func(s *Socket) {
 // Name is the namespace's name, with its slash.
 func (nsp *Namespace) Name() string { return nsp.name }
 
-// Use adds a middleware: it judges each client that wants to join the namespace. An error refuses the client, which is told its text, and
-// data with Refuse. It runs on the event loop and must not block: see UseAsync.
+// Use adds a middleware: it judges each client that wants to join the namespace. An error refuses
+// the client, which is told its text, and data with Refuse. It runs on the event loop and must not
+// block: see UseAsync.
 func (nsp *Namespace) Use(f func(h *Handshake) error) {
 	nsp.hooks.use(func(h *Handshake, next func(error)) { next(f(h)) })
 }
 
-// UseAsync adds a middleware that may take its time: it is called on the event loop, and calls next when it knows, once, on any goroutine.
-// A client whose next is never called waits until Options.ConnectTimeout.
+// UseAsync adds a middleware that may take its time: it is called on the event loop, and calls next
+// when it knows, once, on any goroutine. A client whose next is never called waits until
+// Options.ConnectTimeout.
 func (nsp *Namespace) UseAsync(f func(h *Handshake, next func(error))) { nsp.hooks.use(f) }
 
-// OnConnection calls f on the event loop for each socket that has joined; before the first event of it. What f registers with Socket.On
-// misses nothing.
+// OnConnection calls f on the event loop for each socket that has joined; before the first event of
+// it. What f registers with Socket.On misses nothing.
 func (nsp *Namespace) OnConnection(f func(s *Socket)) { nsp.hooks.onConnection(f) }
 
-// On handles an event of all sockets of the namespace, as Socket.On does for one; fn may take the *Socket as its first parameter. It costs
-// a socket nothing, where Socket.On costs some tens of bytes.
+// On handles an event of all sockets of the namespace, as Socket.On does for one; fn may take the
+// *Socket as its first parameter. It costs a socket nothing, where Socket.On costs some tens of
+// bytes.
 func (nsp *Namespace) On(event string, fn any) {
 	l := newListener(event, fn, false)
 	nsp.mu.Lock()
@@ -111,8 +124,8 @@ func (nsp *Namespace) On(event string, fn any) {
 	nsp.mu.Unlock()
 }
 
-// OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs a socket nothing, where
-// Socket.OnDisconnect costs some hundred bytes.
+// OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs a
+// socket nothing, where Socket.OnDisconnect costs some hundred bytes.
 func (nsp *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 	nsp.hooks.mu.Lock()
 	nsp.hooks.disconnect = append(nsp.hooks.disconnect[:len(nsp.hooks.disconnect):len(nsp.hooks.disconnect)], f)
@@ -151,7 +164,7 @@ func (nsp *Namespace) Except(rooms ...string) Target { return nsp.all().Except(r
 func (nsp *Namespace) All() Target { return nsp.all() }
 
 // Sockets are the sockets of the namespace on this server, at this moment.
-func (nsp *Namespace) Sockets() []*Socket { return nsp.all().sockets() }
+func (nsp *Namespace) Sockets() []*Socket { return nsp.sockets(Selection{}) }
 
 // Len is how many sockets the namespace has on this server.
 func (nsp *Namespace) Len() int { return int(nsp.members.Load()) }

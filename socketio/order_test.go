@@ -1,4 +1,5 @@
-// In which order things arrive, and what becomes of acknowledgements, middlewares and volatile events.
+// In which order things arrive, and what becomes of acknowledgements, middlewares and volatile
+// events.
 
 package socketio
 
@@ -14,7 +15,8 @@ import (
 	"time"
 )
 
-// A packet for one socket comes behind a broadcast before it, also where that takes many turns; and a join counts for what comes behind.
+// A packet for one socket comes behind a broadcast before it, also where that takes many turns; and
+// a join counts for what comes behind.
 func TestOrderInACrowd(t *testing.T) {
 	io := New(Options{Loops: 2})
 	last := make(chan *Socket, 1)
@@ -138,7 +140,8 @@ func TestAcksOfOne(t *testing.T) {
 	}
 }
 
-// A middleware that says two things has said the first, and what it says of a client that has gone is no matter.
+// A middleware that says two things has said the first, and what it says of a client that has gone
+// is no matter.
 func TestMiddlewareAtLength(t *testing.T) {
 	io := New(Options{Loops: 1})
 	asked := make(chan func(error), 1)

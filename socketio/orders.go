@@ -1,4 +1,5 @@
-// Orders: what calls of any goroutine want done on a loop. A loop has one queue of them and does them in the order in which they were given.
+// Orders: what calls of any goroutine want done on a loop. A loop has one queue of them and does
+// them in the order in which they were given.
 
 package socketio
 
@@ -37,7 +38,7 @@ func (o *order) size() int {
 }
 
 // do gives the loop an order. The error is ErrBusy or ErrClosed. Any goroutine.
-func (r *Reactor) do(o order) error {
+func (r *reactor) do(o order) error {
 	size := o.size()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -48,8 +49,9 @@ func (r *Reactor) do(o order) error {
 	return r.enqueue(o, size)
 }
 
-// reserve counts an order that enqueueReserved will give, and tells whether there is room for it. Any goroutine.
-func (r *Reactor) reserve(size int) bool {
+// reserve counts an order that enqueueReserved will give, and tells whether there is room for it.
+// Any goroutine.
+func (r *reactor) reserve(size int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ordersBytes+size > ordersBytesMax {
@@ -60,22 +62,22 @@ func (r *Reactor) reserve(size int) bool {
 }
 
 // unreserve takes a reservation back.
-func (r *Reactor) unreserve(size int) {
+func (r *reactor) unreserve(size int) {
 	r.mu.Lock()
 	r.ordersBytes -= size
 	r.mu.Unlock()
 }
 
 // enqueueReserved gives the loop an order that was counted already.
-func (r *Reactor) enqueueReserved(o order, size int) error {
+func (r *reactor) enqueueReserved(o order, size int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.enqueue(o, size)
 }
 
-// enqueue appends an order that ordersBytes has counted. The loop is woken under the lock, so that no order stays in a queue that nobody
-// will look at. Under mu.
-func (r *Reactor) enqueue(o order, size int) error {
+// enqueue appends an order that ordersBytes has counted. The loop is woken under the lock, so that
+// no order stays in a queue that nobody will look at. Under mu.
+func (r *reactor) enqueue(o order, size int) error {
 	if len(r.orders) == 0 {
 		remote := r.remote.Load()
 		if remote == nil || !remote.Post(r.drain) {
@@ -90,13 +92,14 @@ func (r *Reactor) enqueue(o order, size int) error {
 }
 
 // drain executes orders until there are none, or a broadcast is on its way. Loop.
-func (r *Reactor) drain(l *netpoll.Loop) {
+func (r *reactor) drain(l *netpoll.Loop) {
 	for r.drainSome(l) {
 	}
 }
 
-// drainSome is drain up to a panic of the program's: then more is true, and the order that has panicked is done with.
-func (r *Reactor) drainSome(l *netpoll.Loop) (more bool) {
+// drainSome is drain up to a panic of the program's: then more is true, and the order that has
+// panicked is done with.
+func (r *reactor) drainSome(l *netpoll.Loop) (more bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.panicked(v)
@@ -122,8 +125,9 @@ func (r *Reactor) drainSome(l *netpoll.Loop) (more bool) {
 	return false
 }
 
-// take moves the queue to where the loop works it off, and tells whether there is anything. What was taken before is done.
-func (r *Reactor) take() bool {
+// take moves the queue to where the loop works it off, and tells whether there is anything. What
+// was taken before is done.
+func (r *reactor) take() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ordersBytes -= r.takenBytes
@@ -133,14 +137,16 @@ func (r *Reactor) take() bool {
 	return len(r.taken) > 0
 }
 
-// joins tells whether a broadcast may be delivered together with those that are on their way: only if all of them are for the members of
-// one topic, for then the hub puts them together in their order.
-func (r *Reactor) joins(c *cast) bool {
+// joins tells whether a broadcast may be delivered together with those that are on their way: only
+// if all of them are for the members of one topic, for then the hub puts them together in their
+// order.
+func (r *reactor) joins(c *cast) bool {
 	return c != nil && len(r.casting) < broadcast.RunMessagesMax && c.only != "" && c.only == r.casting[0].only
 }
 
-// deliver executes orders, broadcasts among them, for at most so many visits of members. It returns true if there is more to do.
-func (r *Reactor) deliver(l *netpoll.Loop, members int) (more bool) {
+// deliver executes orders, broadcasts among them, for at most so many visits of members. It returns
+// true if there is more to do.
+func (r *reactor) deliver(l *netpoll.Loop, members int) (more bool) {
 	for {
 		r.drain(l)
 		if len(r.casting) == 0 {
@@ -162,8 +168,9 @@ func (r *Reactor) deliver(l *netpoll.Loop, members int) (more bool) {
 	}
 }
 
-// visits is about how many members the broadcasts on their way have on this loop; at least one each.
-func (r *Reactor) visits() (n int) {
+// visits is about how many members the broadcasts on their way have on this loop; at least one
+// each.
+func (r *reactor) visits() (n int) {
 	for _, c := range r.casting {
 		for _, topic := range c.topics {
 			info, _ := r.hub.Topic(topic)
@@ -175,12 +182,12 @@ func (r *Reactor) visits() (n int) {
 }
 
 // panicked logs a panic, within the deferred function that has recovered it.
-func (r *Reactor) panicked(v any) {
+func (r *reactor) panicked(v any) {
 	r.server.opt.Logger.Error("panic in a handler", slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 }
 
 // execute does what is ordered. A broadcast that comes here has nobody on this loop.
-func (r *Reactor) execute(l *netpoll.Loop, o order) {
+func (r *reactor) execute(l *netpoll.Loop, o order) {
 	switch {
 	case o.run != nil:
 		o.run(l)
@@ -192,7 +199,7 @@ func (r *Reactor) execute(l *netpoll.Loop, o order) {
 }
 
 // send sends a packet to a socket that is still in its namespace.
-func (r *Reactor) send(l *netpoll.Loop, o order) {
+func (r *reactor) send(l *netpoll.Loop, o order) {
 	session := r.engine.Lookup(l, o.socket.session)
 	if session == nil || !o.socket.Connected() {
 		return

@@ -16,8 +16,8 @@ type flags struct {
 	plain    bool // without compression
 }
 
-// outgoing is a packet in the words of its parser, to be framed for each wire form. Immutable once it is given to a loop or
-// the hub.
+// outgoing is a packet in the words of its parser, to be framed for each wire form. Immutable once
+// it is given to a loop or the hub.
 type outgoing struct {
 	flags
 	text        []byte   // with ParserMsgpack nil
@@ -26,11 +26,12 @@ type outgoing struct {
 	number uint64        // in the log of recovery; 0: it is in none
 	ack    *broadcastAck // of a broadcast that is acknowledged, or nil
 
-	// heard is the event of a broadcast where sockets may listen to what is sent to them; nil: nobody does.
+	// heard is the event of a broadcast where sockets may listen to what is sent to them; nil: nobody
+	// does.
 	heard *heardEvent
 
-	// shared holds the frames of a packet that is published more than once: on several loops, or several topics. Nil: it is framed once
-	// anyway.
+	// shared holds the frames of a packet that is published more than once: on several loops, or
+	// several topics. Nil: it is framed once anyway.
 	shared *sharedFrames
 }
 
@@ -40,10 +41,12 @@ type heardEvent struct {
 	args  []any
 }
 
-// sharedFrames are a packet's frames by form; nil: not made yet. Who makes one twice, because two loops need it at once, throws one away.
+// sharedFrames are a packet's frames by form; nil: not made yet. Who makes one twice, because two
+// loops need it at once, throws one away.
 type sharedFrames [engineio.FormCount]atomic.Pointer[[]byte]
 
-// packetHeadBytes is how long the head of a packet gets beside its namespace: type, count of attachments, comma, and an id of 64 bits.
+// packetHeadBytes is how long the head of a packet gets beside its namespace: type, count of
+// attachments, comma, and an id of 64 bits.
 const packetHeadBytes = 24 + len("0,")
 
 // newOutgoing writes a packet.

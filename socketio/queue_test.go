@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// What one goroutine calls takes effect in the order of its calls, whatever it calls and whomever it concerns.
+// What one goroutine calls takes effect in the order of its calls, whatever it calls and whomever
+// it concerns.
 func TestEverythingIsInOrder(t *testing.T) {
 	io := New(Options{Loops: 2, Recovery: nil})
 	url := mount(t, io)
@@ -83,7 +84,8 @@ func TestEverythingIsInOrder(t *testing.T) {
 	}
 }
 
-// Broadcasts of several goroutines arrive in the same order at all clients, whatever loops those are on.
+// Broadcasts of several goroutines arrive in the same order at all clients, whatever loops those
+// are on.
 func TestBroadcastsHaveOneOrder(t *testing.T) {
 	io := New(Options{Loops: 2})
 	url := mount(t, io)

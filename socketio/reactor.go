@@ -11,18 +11,20 @@ import (
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/engineio"
+	"c100k/internal/sio"
 	"c100k/netpoll"
 )
 
-// Reactor is a Server on one loop. Programs have no use for it: it is how package server, or Server.Handler, puts a server on its loops.
-type Reactor struct {
+// reactor is a Server on one loop. Programs have no use for it: it is how package server, or
+// Server.Handler, puts a server on its loops.
+type reactor struct {
 	// Immutable after Attach.
 	server *Server
 	index  int
 	hub    *broadcast.Hub // the rooms' members on this loop
 	shard  *broadcast.Shard
 	engine *engineio.Endpoint
-	watch  Watch
+	watch  sio.Watch
 	remote atomic.Pointer[netpoll.Remote]
 
 	// Any goroutine.
@@ -34,8 +36,7 @@ type Reactor struct {
 	takenBytes  int // of those that the loop has taken
 	ordersBytes int // of both, and reserved for others
 
-	list  sync.Mutex // guards the fields below
-	first *Socket    // of all that are in a namespace
+	members members // the sockets of the loop that are in a namespace; any goroutine
 
 	// Loop only.
 	clients    netpoll.Slab[client]
@@ -50,8 +51,8 @@ type Reactor struct {
 	alarmAt    time.Duration
 	sink       sink
 
-	// joinedAt is, by log of recovery, the number of its newest packet when a socket of this loop joined last; nothing once the queue is
-	// past that.
+	// joinedAt is, by log of recovery, the number of its newest packet when a socket of this loop
+	// joined last; nothing once the queue is past that.
 	joinedAt map[*recoveryLog]uint64
 
 	// Used by one call at a time, and kept to be used again.
@@ -59,16 +60,14 @@ type Reactor struct {
 	elements      [8]json.RawMessage // what an event or acknowledgement consists of; more of them are allocated
 }
 
-func newReactor(io *Server, hub *broadcast.Hub, i int) *Reactor {
-	r := &Reactor{server: io, index: i, hub: hub, shard: hub.Shard(0), joinedAt: map[*recoveryLog]uint64{}}
+func newReactor(io *Server, hub *broadcast.Hub, i int) *reactor {
+	r := &reactor{server: io, index: i, hub: hub, shard: hub.Shard(0), joinedAt: map[*recoveryLog]uint64{}}
 	r.sink.reactor = r
 	return r
 }
 
-// Attach makes the Engine.IO endpoint of the loop. cfg needs what belongs to the loop (Roles, Loop, Move) and the limits; what the Server's
-// options say of requests is filled in. A Shard in it is another hub's that has the clients as members too: they leave it when they close.
-// watch hears of clients; its functions may be nil.
-func (r *Reactor) Attach(cfg engineio.Config, watch Watch) *engineio.Endpoint {
+// Attach implements sio.Part.
+func (r *reactor) Attach(cfg engineio.Config, watch sio.Watch) *engineio.Endpoint {
 	opt := &r.server.opt
 	cfg.App = app{r}
 	cfg.Use, cfg.Allow, cfg.AllowV3 = opt.Use, opt.AllowRequest, cfg.AllowV3 || opt.AllowV3
@@ -77,31 +76,24 @@ func (r *Reactor) Attach(cfg engineio.Config, watch Watch) *engineio.Endpoint {
 	return r.engine
 }
 
-// Watch hears of the clients of one loop, on the loop.
-type Watch struct {
-	Opened func()
-	Closed func(r engineio.Reason)
-}
-
-// Run tells the Reactor the loop that it is on, before that starts.
-func (r *Reactor) Run(l *netpoll.Loop) {
+// Run implements sio.Part.
+func (r *reactor) Run(l *netpoll.Loop) {
 	r.sink.loop = l
 	r.remote.Store(l.Remote())
 }
 
-// Endpoint is the Engine.IO endpoint of the loop. Loop only, but for its handlers.
-func (r *Reactor) Endpoint() *engineio.Endpoint { return r.engine }
+// Endpoint implements sio.Part.
+func (r *reactor) Endpoint() *engineio.Endpoint { return r.engine }
 
-// Deliver is the server's part of phase 6: it must be called in each turn, for at most so many members, and tells whether there is more to
-// do. Engine.IO's own part is done with it. Loop only.
-func (r *Reactor) Deliver(l *netpoll.Loop, members int) (more bool) {
+// Deliver implements sio.Part.
+func (r *reactor) Deliver(l *netpoll.Loop, members int) (more bool) {
 	more = r.deliver(l, members)
 	r.engine.Flush(l)
 	return more
 }
 
 // sendTo sends a packet to a client.
-func (r *Reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoing) {
+func (r *reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoing) {
 	if out.volatile && !r.engine.Writable(l, session) {
 		return
 	}
@@ -114,7 +106,7 @@ func (r *Reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoi
 }
 
 // tell sends a packet of our own, without attachments, and allocates nothing for it.
-func (r *Reactor) tell(l *netpoll.Loop, session *engineio.Session, k *packet) {
+func (r *reactor) tell(l *netpoll.Loop, session *engineio.Session, k *packet) {
 	if r.server.opt.Parser == ParserMsgpack {
 		r.sendTo(l, session, newOutgoing(ParserMsgpack, k, nil, flags{}))
 		return
@@ -125,18 +117,19 @@ func (r *Reactor) tell(l *netpoll.Loop, session *engineio.Session, k *packet) {
 }
 
 // restrain does not read who asks faster than it takes the answers, until it has.
-func (r *Reactor) restrain(l *netpoll.Loop, session *engineio.Session) {
+func (r *reactor) restrain(l *netpoll.Loop, session *engineio.Session) {
 	if r.engine.Pending(l, session) > unreadBytesMax {
 		r.engine.PauseRead(l, session)
 	}
 }
 
-// unreadBytesMax is what a client may be owed, in bytes, before it is read no further: answers to what it asks fill its outbox, and one
-// that is full costs it the connection.
+// unreadBytesMax is what a client may be owed, in bytes, before it is read no further: answers to
+// what it asks fill its outbox, and one that is full costs it the connection.
 const unreadBytesMax = 256 << 10
 
-// armAlarm sets the alarm to the next deadline. One timer of the runtime serves all of a loop's. Loop.
-func (r *Reactor) armAlarm(l *netpoll.Loop) {
+// armAlarm sets the alarm to the next deadline. One timer of the runtime serves all of a loop's.
+// Loop.
+func (r *reactor) armAlarm(l *netpoll.Loop) {
 	next, ok := r.deadlines.next()
 	for _, q := range [...]*timeouts{&r.joining, &r.assembling} {
 		if first, any := q.next(); any && (!ok || first < next) {
@@ -156,14 +149,14 @@ func (r *Reactor) armAlarm(l *netpoll.Loop) {
 }
 
 // alarmFired brings a deadline to the loop. If that has stopped, nobody is waiting.
-func (r *Reactor) alarmFired() {
+func (r *reactor) alarmFired() {
 	if remote := r.remote.Load(); remote != nil {
 		remote.Post(r.expire)
 	}
 }
 
 // expire does what is due. Loop.
-func (r *Reactor) expire(l *netpoll.Loop) {
+func (r *reactor) expire(l *netpoll.Loop) {
 	r.alarmAt = 0
 	defer r.armAlarm(l)
 	for session, ok := r.joining.due(l.Now()); ok; session, ok = r.joining.due(l.Now()) {
@@ -182,7 +175,7 @@ func (r *Reactor) expire(l *netpoll.Loop) {
 }
 
 // shutDown ends all clients of the loop, so that they come back elsewhere.
-func (r *Reactor) shutDown(l *netpoll.Loop) {
+func (r *reactor) shutDown(l *netpoll.Loop) {
 	r.engine.Each(l, func(s *engineio.Session) bool {
 		r.engine.Close(l, s, engineio.ReasonShutdown, frame.CodeRestart, "service restart")
 		return true
@@ -192,7 +185,7 @@ func (r *Reactor) shutDown(l *netpoll.Loop) {
 // sink is where the members of the rooms' hub are: sessions of Engine.IO. Loop only.
 type sink struct {
 	loop    *netpoll.Loop
-	reactor *Reactor
+	reactor *reactor
 }
 
 // Pending is how much the member is owed.
@@ -212,7 +205,8 @@ func (s *sink) Send(member uint32, p []byte, _, _ uint32) {
 	}
 }
 
-// DropOldest drops nothing: the policy of this hub is to disconnect, for a client of Socket.IO has no word for what it missed.
+// DropOldest drops nothing: the policy of this hub is to disconnect, for a client of Socket.IO has
+// no word for what it missed.
 func (s *sink) DropOldest(uint32, int, func(mark, n uint32)) int { return 0 }
 
 // Gap has no form here.

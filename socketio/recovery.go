@@ -19,11 +19,12 @@ import (
 	"time"
 )
 
-// recoveryLog is the packets of a namespace, each under a number that clients are sent with it as the last argument of its event (the
-// offset), and the clients that are away. Any goroutine.
+// recoveryLog is the packets of a namespace, each under a number that clients are sent with it as
+// the last argument of its event (the offset), and the clients that are away. Any goroutine.
 //
-// Packets are numbered and published under the lock, and a client that comes back takes its seats and is given what it missed under the
-// lock: so each packet comes either from the log or by its seat.
+// Packets are numbered and published under the lock, and a client that comes back takes its seats
+// and is given what it missed under the lock: so each packet comes either from the log or by its
+// seat.
 type recoveryLog struct {
 	opt    Recovery
 	detect time.Duration // within which a broken connection is noticed
@@ -56,13 +57,13 @@ type awaySession struct {
 	data  any
 	at    time.Time
 	base  uint64 // it has all packets up to this number that were for it: it joined, or came back, with this position
-	// settled is a packet such that it and all before it have reached the client, if they were for it: had one not, the connection's end
-	// would have been noticed earlier.
+	// settled is a packet such that it and all before it have reached the client, if they were for it:
+	// had one not, the connection's end would have been noticed earlier.
 	settled uint64
 }
 
-// offsetProofBytes is the length of the proof in a position, in bytes: 64 bits that a client would have to guess, with one try for each
-// private id.
+// offsetProofBytes is the length of the proof in a position, in bytes: 64 bits that a client would
+// have to guess, with one try for each private id.
 const offsetProofBytes = 8
 
 // entryBytes is what an entry counts beside its packet.
@@ -80,7 +81,8 @@ func withOffset(payload []byte, offset string) []byte {
 	return append(append(payload, offset...), `"]`...)
 }
 
-// offsetOf is the position that a client is sent with packet number: the number, and a proof that it has it from us. Under mu.
+// offsetOf is the position that a client is sent with packet number: the number, and a proof that
+// it has it from us. Under mu.
 func (g *recoveryLog) offsetOf(number uint64) string {
 	digits := strconv.FormatUint(number, 36)
 	g.mac.Reset()
@@ -97,8 +99,9 @@ func (g *recoveryLog) numberOf(offset string) (number uint64, ok bool) {
 	return number, ok
 }
 
-// mark sends a packet that is not kept, with the position of the newest that is. A client takes every string at the end of an event for a
-// position, and a volatile event must not make it forget its own.
+// mark sends a packet that is not kept, with the position of the newest that is. A client takes
+// every string at the end of an event for a position, and a volatile event must not make it forget
+// its own.
 func (g *recoveryLog) mark(send func(offset string) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -168,8 +171,8 @@ func (g *recoveryLog) forget(away *awaySession) {
 	}
 }
 
-// claim makes a socket what the client with the private id in auth was, if nothing that it missed is lost, and tells whether it has. A
-// session is given once.
+// claim makes a socket what the client with the private id in auth was, if nothing that it missed
+// is lost, and tells whether it has. A session is given once.
 func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	var asked struct {
 		PID    string  `json:"pid"`
@@ -209,8 +212,8 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	return true
 }
 
-// enter takes a socket's seats, by calling subscribe, and returns what it missed, and the number of the newest packet: what it gets by its
-// seats has a greater one.
+// enter takes a socket's seats, by calling subscribe, and returns what it missed, and the number of
+// the newest packet: what it gets by its seats has a greater one.
 func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing, newest uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

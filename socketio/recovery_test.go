@@ -32,7 +32,8 @@ func enter(g *recoveryLog, s *Socket) (missed []string) {
 	return missed
 }
 
-// back is a socket of a client that comes back with the private id of another, and an offset if it has one.
+// back is a socket of a client that comes back with the private id of another, and an offset if it
+// has one.
 func back(g *recoveryLog, pid string, offset ...string) (*Socket, bool) {
 	auth := map[string]string{"pid": pid}
 	if len(offset) > 0 {
@@ -135,8 +136,8 @@ func TestRecoveryRefused(t *testing.T) {
 	}
 }
 
-// A client that was idle for so long that the log has passed it by has missed nothing, and is recovered; one whose connection may have been
-// dead when something was sent is not.
+// A client that was idle for so long that the log has passed it by has missed nothing, and is
+// recovered; one whose connection may have been dead when something was sent is not.
 func TestRecoveryOfIdleClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, s := newLog(Recovery{})
@@ -197,8 +198,8 @@ func TestRecoveryIsBounded(t *testing.T) {
 	})
 }
 
-// A client cannot have what was sent before it joined, whatever position it has got hold of; nor after it came back, what is before the
-// position that it named then.
+// A client cannot have what was sent before it joined, whatever position it has got hold of; nor
+// after it came back, what is before the position that it named then.
 func TestRecoveryHasABase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newLog(Recovery{})
@@ -230,7 +231,8 @@ func TestRecoveryHasABase(t *testing.T) {
 	})
 }
 
-// A volatile event that ends in a string, its name perhaps, brings a position too: the client would take the string for one.
+// A volatile event that ends in a string, its name perhaps, brings a position too: the client would
+// take the string for one.
 func TestVolatileKeepsThePosition(t *testing.T) {
 	io := New(Options{Loops: 1, Recovery: &Recovery{}})
 	sockets := make(chan *Socket, 1)

@@ -4,21 +4,26 @@ package socketio
 
 import (
 	"errors"
+	"log/slog"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"c100k/broadcast"
 	"c100k/internal/engineio"
+	"c100k/internal/sio"
 	"c100k/netpoll"
 )
 
-// ErrClosed is returned by calls after Server.Close, or when the event loop of a client has stopped.
+// ErrClosed is returned by calls after Server.Close, or when the event loop of a client has
+// stopped.
 var ErrClosed = errors.New("socketio: server is closed")
 
-// Server is a Socket.IO server. Make one with New. All methods may be called on any goroutine. Those that a Namespace has too are those
-// of the namespace "/".
+// Server is a Socket.IO server. Make one with New. All methods may be called on any goroutine.
+// Those that a Namespace has too are those of the namespace "/".
 type Server struct {
 	// Immutable.
 	opt  Options
@@ -39,9 +44,10 @@ type Server struct {
 }
 
 // host is the loops that a server is on.
-type host struct{ reactors []*Reactor }
+type host struct{ reactors []*reactor }
 
-// New returns a server. It does nothing until it is mounted: by Handler, or in a node by server.Config.SocketIO.
+// New returns a server. It does nothing until it is mounted: by Handler, or in a node by
+// server.Config.SocketIO.
 func New(o Options) *Server {
 	o.withDefaults()
 	io := &Server{opt: o, namespaces: map[string]*Namespace{}}
@@ -50,10 +56,17 @@ func New(o Options) *Server {
 	return io
 }
 
-// Host makes the server ready for n loops that somebody else runs, and gives each a Reactor; wake must make a turn of a loop run soon, on
-// any goroutine. It is what package server calls; a program uses Handler, or server.Config.SocketIO. It panics if the server has loops
-// already.
-func (io *Server) Host(n int, outboxBytesMax int, wake func(loop int)) []*Reactor {
+func init() {
+	sio.Host = func(server any, n, outboxBytesMax int, wake func(loop int)) (parts []sio.Part) {
+		for _, r := range server.(*Server).mount(n, outboxBytesMax, wake) {
+			parts = append(parts, r)
+		}
+		return parts
+	}
+}
+
+// mount makes the server ready for n loops: see sio.Host.
+func (io *Server) mount(n int, outboxBytesMax int, wake func(loop int)) []*reactor {
 	h := &host{}
 	for i := range n {
 		// Each loop has a hub of its own: what is published there is an order of the loop's queue.
@@ -71,15 +84,16 @@ func (io *Server) Host(n int, outboxBytesMax int, wake func(loop int)) []*Reacto
 }
 
 // reactors are those of all loops; none before the server is mounted.
-func (io *Server) reactors() []*Reactor {
+func (io *Server) reactors() []*reactor {
 	if h := io.host.Load(); h != nil {
 		return h.reactors
 	}
 	return nil
 }
 
-// Of returns the namespace of that name, which is made if it is not there; the name may be given without its slash. It panics with a name
-// that no client could ask for: longer than NamespaceBytesMax, or with a comma or question mark.
+// Of returns the namespace of that name, which is made if it is not there; the name may be given
+// without its slash. It panics with a name that no client could ask for: longer than
+// NamespaceBytesMax, or with a comma or question mark.
 func (io *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -103,8 +117,8 @@ func (io *Server) Of(name string) *Namespace {
 	return nsp
 }
 
-// OfMatch makes namespaces as clients ask for them: each name that match accepts. It is asked on the event loop, after the namespaces
-// that there are and the Dynamics made before.
+// OfMatch makes namespaces as clients ask for them: each name that match accepts. It is asked on
+// the event loop, after the namespaces that there are and the Dynamics made before.
 func (io *Server) OfMatch(match func(h *Handshake) bool) *Dynamic {
 	d := &Dynamic{server: io, match: match}
 	io.mu.Lock()
@@ -163,26 +177,46 @@ func (io *Server) child(d *Dynamic, name string) (*Namespace, *Refusal) {
 	return nsp, nil
 }
 
-// forget removes a namespace that a Dynamic has made and that nobody is in any more, if the server is to.
+// forget removes a namespace that a Dynamic has made and that nobody is in any more, if the server
+// is to.
 func (io *Server) forget(nsp *Namespace) {
 	if nsp.parent == nil || !io.opt.CleanupEmptyNamespaces {
 		return
 	}
 	io.mu.Lock()
-	if nsp.members.Load() == 0 && io.namespaces[nsp.name] == nsp {
+	removed := nsp.members.Load() == 0 && io.namespaces[nsp.name] == nsp
+	if removed {
 		delete(io.namespaces, nsp.name)
 	}
 	io.mu.Unlock()
+	if removed {
+		if err := nsp.leaveOthers(); err != nil {
+			io.opt.Logger.Warn("the adapter of a removed namespace did not close", slog.String("namespace", nsp.name), slog.Any("err", err))
+		}
+	}
 }
 
 // Connections is how many clients are connected, whatever namespaces they have joined.
 func (io *Server) Connections() int { return int(io.connected.Load()) }
 
-// Close disconnects all clients, with reason "server shutting down" and so that they come back, and stops what Handler has started, with at
-// most a second for clients to hear of it. The loops of a node are the node's to stop. It must not be called on an event loop.
+// leaveOthers closes the adapters of all namespaces.
+func (io *Server) leaveOthers() error {
+	io.mu.RLock()
+	all := slices.Collect(maps.Values(io.namespaces))
+	io.mu.RUnlock()
+	var errs []error
+	for _, nsp := range all {
+		errs = append(errs, nsp.leaveOthers())
+	}
+	return errors.Join(errs...)
+}
+
+// Close disconnects all clients, with reason "server shutting down" and so that they come back,
+// closes adapters, and stops what Handler has started, with at most a second for clients to hear of
+// it. The loops of a node are the node's to stop. It must not be called on an event loop.
 func (io *Server) Close() error {
 	for _, r := range io.reactors() {
 		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients
 	}
-	return io.standalone.stop()
+	return errors.Join(io.leaveOthers(), io.standalone.stop())
 }

@@ -16,26 +16,27 @@ var (
 	ErrDisconnected = errors.New("socketio: client is disconnected")
 	// ErrTimeout: the client did not acknowledge in time. Its text is that of Node's server.
 	ErrTimeout = errors.New("operation has timed out")
-	// ErrBusy: the event loop is behind by more than the queue to it holds, and the call has had no effect.
+	// ErrBusy: the event loop is behind by more than the queue to it holds, and the call has had no
+	// effect.
 	ErrBusy = errors.New("socketio: event loop is overloaded")
-	// ErrRooms: the socket is in RoomsPerSocketMax rooms, or the name of one is longer than RoomBytesMax.
+	// ErrRooms: the socket is in RoomsPerSocketMax rooms, or the name of one is longer than
+	// RoomBytesMax.
 	ErrRooms = errors.New("socketio: too many rooms, or too long a name of one")
 	// ErrAcks: AcksPerSocketMax acknowledgements of the socket are outstanding.
 	ErrAcks = errors.New("socketio: too many acknowledgements are outstanding")
 )
 
-// Socket is one client in one namespace. All methods may be called on any goroutine; what they do to the client happens on its event loop,
-// in the order of one goroutine's calls.
+// Socket is one client in one namespace. All methods may be called on any goroutine; what they do
+// to the client happens on its event loop, in the order of one goroutine's calls.
 type Socket struct {
 	// Immutable.
 	nsp     *Namespace
-	reactor *Reactor
+	reactor *reactor
 	session netpoll.ID
 	id      string
 	facts   *facts
 
-	// Guarded by Reactor.list.
-	prev, next *Socket
+	next *Socket // in a chain of reactor.members, and guarded by its mu
 
 	mu        sync.Mutex // guards the fields below
 	state     socketState
@@ -99,8 +100,9 @@ func (s *Socket) rare() *rareState {
 	return s.more
 }
 
-// ID is the socket's public id, 20 characters; it is also the name of a room that only this socket is in. Clients of protocol 4 have
-// the id of their connection, and in other namespaces than "/" that with the namespace in front.
+// ID is the socket's public id, 20 characters; it is also the name of a room that only this socket
+// is in. Clients of protocol 4 have the id of their connection, and in other namespaces than "/"
+// that with the namespace in front.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace is the namespace that the socket is in.
@@ -118,14 +120,16 @@ func (s *Socket) status() socketState {
 	return s.state
 }
 
-// Recovered tells whether the client was away for a short time, and is the one it was: with its rooms and Data, and nothing missed.
+// Recovered tells whether the client was away for a short time, and is the one it was: with its
+// rooms and Data, and nothing missed.
 func (s *Socket) Recovered() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.recovered
 }
 
-// Data is what SetData, or a middleware's Handshake.SetData, has set last. The program's own locks guard what it points at.
+// Data is what SetData, or a middleware's Handshake.SetData, has set last. The program's own locks
+// guard what it points at.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,8 +164,8 @@ func (s *Socket) Rooms() []string {
 	return append([]string{s.id}, s.joined()...)
 }
 
-// Join puts the socket into rooms: what is broadcast to one from now on reaches it. The error is ErrRooms, ErrDisconnected, ErrBusy or
-// ErrClosed; the socket has then joined none of them.
+// Join puts the socket into rooms: what is broadcast to one from now on reaches it. The error is
+// ErrRooms, ErrDisconnected, ErrBusy or ErrClosed; the socket has then joined none of them.
 func (s *Socket) Join(rooms ...string) error {
 	defer s.nsp.watch.tell()
 	s.mu.Lock()
@@ -201,7 +205,8 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 	return fresh, nil
 }
 
-// Leave takes the socket out of a room; it does nothing if it is not in it. The error is ErrBusy or ErrClosed; the socket is then still in it.
+// Leave takes the socket out of a room; it does nothing if it is not in it. The error is ErrBusy or
+// ErrClosed; the socket is then still in it.
 func (s *Socket) Leave(room string) error {
 	defer s.nsp.watch.tell()
 	s.mu.Lock()
@@ -230,16 +235,17 @@ func (s *Socket) in(room string) bool {
 	return slices.Contains(s.joined(), room)
 }
 
-// Disconnect takes the client out of the namespace; the client hears of it and does not come back by itself. With closing, it leaves all
-// namespaces, and its connection is closed.
+// Disconnect takes the client out of the namespace; the client hears of it and does not come back
+// by itself. With closing, it leaves all namespaces, and its connection is closed.
 func (s *Socket) Disconnect(closing bool) error {
 	return s.reactor.do(order{run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
 }
 
-// Emit sends an event. Arguments are strings, numbers, []byte, and whatever encoding/json takes; a function that comes last gets the
-// client's acknowledgement, as the arguments that it sends: func(answer string), and is called on the event loop. If its first
-// parameter is an error, that is ErrDisconnected, or with Timeout ErrTimeout, when there is none; a function without one is then not
-// called. The error of Emit says what is wrong with the arguments, or that the client is gone.
+// Emit sends an event. Arguments are strings, numbers, []byte, and whatever encoding/json takes; a
+// function that comes last gets the client's acknowledgement, as the arguments that it sends:
+// func(answer string), and is called on the event loop. If its first parameter is an error, that is
+// ErrDisconnected, or with Timeout ErrTimeout, when there is none; a function without one is then
+// not called. The error of Emit says what is wrong with the arguments, or that the client is gone.
 func (s *Socket) Emit(event string, args ...any) error {
 	return Emission{socket: s}.Emit(event, args...)
 }
@@ -259,5 +265,6 @@ func (s *Socket) To(rooms ...string) Target { return s.Broadcast().To(rooms...) 
 // In is To.
 func (s *Socket) In(rooms ...string) Target { return s.To(rooms...) }
 
-// Except begins a broadcast that leaves out who is in one of the rooms, and this socket: see Target.Except.
+// Except begins a broadcast that leaves out who is in one of the rooms, and this socket: see
+// Target.Except.
 func (s *Socket) Except(rooms ...string) Target { return s.Broadcast().Except(rooms...) }

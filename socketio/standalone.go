@@ -17,6 +17,7 @@ import (
 	"c100k/internal/engineio"
 	"c100k/internal/node"
 	"c100k/internal/proto"
+	"c100k/internal/sio"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -57,9 +58,9 @@ type standalone struct {
 // Handlers around this one see each HTTP request: every poll, POST, handshake and upgrade. The
 // header fields that they set before they call it are sent with the answer to that request, except
 // those that say how the answer is sent or what its body is. They must not read the body. Further
-// requests on the connection go to the Handler of the http.Server that it came from; its timeouts
-// and its hook ConnState no longer hold for that connection. Options.Use sees the same requests
-// afterwards, on the event loop, and Options.AllowRequest only those that begin a connection.
+// requests on the connection go to the Handler of the http.Server that it came from; its timeouts,
+// its Shutdown and its hook ConnState no longer hold for that connection. Options.Use sees the same
+// requests afterwards, on the event loop, and Options.AllowRequest the handshakes among them.
 func (io *Server) Handler() http.Handler {
 	n, err := io.standalone.start(io)
 	if err == nil {
@@ -119,12 +120,12 @@ func (io *Server) startNode() (*node.Node, error) {
 
 // row is the server as the one protocol of a node.
 func (io *Server) row(origins edge.OriginRules) proto.Row {
-	var parts []*Reactor
+	var parts []*reactor
 	return proto.Row{
 		Name: "socketio", Transport: "socketio", CountsClients: true, Paths: []string{io.opt.Path}, Roles: 3, HTTP: io.serveClient,
 		New: func(p *proto.Place) proto.Part {
 			if p.Loop == 0 {
-				parts = io.Host(p.Loops, io.opt.Outbox, p.Wake)
+				parts = io.mount(p.Loops, io.opt.Outbox, p.Wake)
 			}
 			return io.part(parts[p.Loop], p, origins)
 		},
@@ -132,7 +133,7 @@ func (io *Server) row(origins edge.OriginRules) proto.Row {
 }
 
 // part is the server on one loop of its node.
-func (io *Server) part(r *Reactor, p *proto.Place, origins edge.OriginRules) proto.Part {
+func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) proto.Part {
 	e := r.Attach(engineio.Config{
 		Roles:     engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
 		Loop:      uint8(p.Loop),
@@ -145,7 +146,7 @@ func (io *Server) part(r *Reactor, p *proto.Place, origins edge.OriginRules) pro
 		Address:  p.Edge.ClientAddr,
 		Counters: &wsconn.Counters{},
 		Seed:     uint64(p.Loop),
-	}, Watch{})
+	}, sio.Watch{})
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		e.Serve(l, c, h, rest)
 		return edge.Handled

@@ -4,8 +4,10 @@ package socketio_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -273,5 +275,85 @@ func TestWrapperOfItsServer(t *testing.T) {
 	}
 	if r, _ := c.do("GET", "polling", ""); r.StatusCode != 401 {
 		t.Errorf("%d by the handlers of the other server", r.StatusCode)
+	}
+}
+
+// The program's http.Server is what it was to its handlers also for later requests: its contexts,
+// and where panics are logged.
+func TestWrapperSeesItsServer(t *testing.T) {
+	type contextKey string
+	io := socketio.New(socketio.Options{})
+	next := io.Handler()
+	logged := make(chan string, 1)
+	s := httptest.NewUnstartedServer(nil)
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Key") == "" {
+			panic("no key")
+		}
+		ctx := r.Context()
+		w.Header().Set("X-Seen", fmt.Sprint(ctx.Value(contextKey("base")), ctx.Value(contextKey("conn")), ctx.Value(http.ServerContextKey) == s.Config))
+		next.ServeHTTP(w, r)
+	})
+	s.Config.BaseContext = func(l net.Listener) context.Context {
+		return context.WithValue(context.Background(), contextKey("base"), l.Addr().Network())
+	}
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, contextKey("conn"), fmt.Sprintf("%T", c))
+	}
+	s.Config.ErrorLog = log.New(lines(logged), "", 0)
+	s.Start()
+	t.Cleanup(func() { s.Close(); io.Close() })
+	c := dialRaw(t, s)
+	for range 3 {
+		r, _ := c.do("GET", "polling", "", key)
+		if got, want := r.Header.Get("X-Seen"), "tcp *net.TCPConn true"; got != want {
+			t.Errorf("the handler has seen %q, want %q", got, want)
+		}
+	}
+	c.write("GET", "polling", "")
+	if _, err := c.in.ReadByte(); err == nil {
+		t.Error("an answer after a panic")
+	}
+	if line := <-logged; !strings.Contains(line, "panic serving") || !strings.Contains(line, "no key") {
+		t.Errorf("logged: %q", line)
+	}
+}
+
+// lines is a writer that keeps what it has room for.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	select {
+	case l <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
+// What a program's handlers set is bounded, and a connection that is closed with the answer stays
+// so.
+func TestWrapperBounds(t *testing.T) {
+	io := socketio.New(socketio.Options{})
+	next := io.Handler()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Key") == "" {
+			w.Header().Set("X-Long", strings.Repeat("a", 20<<10))
+		}
+		next.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { s.Close(); io.Close() })
+	c := dialRaw(t, s)
+	if r, _ := c.do("GET", "polling", "", key); r.StatusCode != 200 {
+		t.Error(r.Status)
+	}
+	if r, body := c.do("GET", "polling", ""); r.StatusCode != 500 || !strings.Contains(body, "too many header fields") {
+		t.Errorf("%s %q", r.Status, body)
+	}
+	d := dialRaw(t, s)
+	if r, _ := d.do("GET", "polling", "", key, "Connection: close"); r.StatusCode != 200 || !r.Close {
+		t.Errorf("%s, close %v", r.Status, r.Close)
+	}
+	if _, err := d.in.ReadByte(); err == nil {
+		t.Error("the connection goes on")
 	}
 }

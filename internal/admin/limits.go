@@ -77,4 +77,7 @@ const (
 	IdleTimeout = 120 * time.Second
 	// HeaderBytesMax bounds a request's head, in bytes.
 	HeaderBytesMax = 16 << 10
+
+	// closeGrace bounds how long answers of the admin port may delay the end of the node.
+	closeGrace = 500 * time.Millisecond
 )

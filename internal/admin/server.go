@@ -26,6 +26,16 @@ func Server(h http.Handler) *http.Server {
 	}
 }
 
+// Close ends the server of an admin port. Answers that are on their way, that of the drain which
+// ends the node for example, have closeGrace; then the connections are cut. Any goroutine.
+func Close(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close()
+	}
+}
+
 // conns are the connections of one server. Any goroutine.
 type conns struct {
 	max int

@@ -113,7 +113,9 @@ func (a *echoApp) Text(l *netpoll.Loop, s *Session, p []byte) {
 	}
 }
 
-func (a *echoApp) Binary(l *netpoll.Loop, s *Session, p []byte) { a.e().SendBinary(l, s, p) }
+func (a *echoApp) Binary(l *netpoll.Loop, s *Session, p []byte) {
+	a.e().SendShared(l, s, AppendBinary(nil, s.Form(), p))
+}
 func (a *echoApp) Upgraded(*netpoll.Loop, *Session)             {}
 func (a *echoApp) Closed(_ *netpoll.Loop, _ *Session, r Reason) { a.n.ended <- r }
 

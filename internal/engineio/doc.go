@@ -34,7 +34,7 @@
 // (heartbeat, abandonment), and its number as a member of a broadcast.Shard: [Session.Member] never
 // changes, so rooms need not know of transports.
 //
-// Whoever owns the loop has a broadcast.Sink that finds the member's record (netpoll.Loop.ConnAt),
+// The owner of the loop has a broadcast.Sink that finds the member's record (netpoll.Loop.ConnAt),
 // looks at its role, and for [Roles.Socket] and [Roles.Session] calls [Endpoint.MemberPending],
 // [Endpoint.MemberSend], [Endpoint.MemberDrop] and [Endpoint.Slow]. It also calls [Endpoint.Flush]
 // at the end of phase 6 of each turn: polls are answered there, with all that the turn had for
@@ -51,6 +51,6 @@
 //
 // # How a session ends
 //
-// [App.Closed] is called exactly once for each session that was opened, whoever ended it; see
-// [Reason].
+// [App.Closed] is called exactly once for each session that was opened, whichever side ended it;
+// see [Reason].
 package engineio

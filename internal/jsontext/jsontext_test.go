@@ -165,6 +165,20 @@ func FuzzSkipValue(f *testing.F) {
 	})
 }
 
+// FuzzUnescape holds Unescape against encoding/json: p is what stands between the quotes.
+func FuzzUnescape(f *testing.F) {
+	for _, s := range []string{``, `plain`, `\"\\\/\b\f\n\r\t`, `\u00e9\ud83d\ude00`, `é\u0000x`, `\ud800`, `\ude00\ud83d`, `\ud83d\n`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		raw := []byte(`"` + s + `"`)
+		if end, bad := skipString(raw, 0); !utf8.ValidString(s) || bad != "" || end != len(raw) {
+			return
+		}
+		checkString(t, raw)
+	})
+}
+
 // checkString compares Unescape, and AppendString after it, with encoding/json. raw is a valid
 // string, perhaps with space behind it.
 func checkString(t *testing.T, raw []byte) {

@@ -4,9 +4,11 @@ package node
 
 import (
 	"context"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 
 	"c100k/internal/edge"
 	"c100k/internal/proto"
@@ -81,16 +83,38 @@ func serverOf(r *http.Request) *http.Server {
 // connection of a program's http.Server each request is for its handlers.
 func (n *Node) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch from := serverOf(r); {
-	case from != nil && from != n.http && from.Handler != nil:
-		from.Handler.ServeHTTP(w, r)
 	case from != nil && from != n.http:
-		http.DefaultServeMux.ServeHTTP(w, r)
+		serveBy(from, w, r)
 	case n.serveProtocol(w, r):
 	case n.cfg.Handler != nil:
 		n.cfg.Handler.ServeHTTP(w, r)
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// serveBy has a program's http.Server handle a request. What its handlers panic with is logged
+// where that server logs it.
+func serveBy(from *http.Server, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v != http.ErrAbortHandler {
+			logf := log.Printf
+			if from.ErrorLog != nil {
+				logf = from.ErrorLog.Printf
+			}
+			logf("http: panic serving %v: %v\n%s", r.RemoteAddr, v, debug.Stack())
+		}
+		panic(http.ErrAbortHandler) // net/http closes the connection and logs nothing
+	}()
+	if from.Handler != nil {
+		from.Handler.ServeHTTP(w, r)
+		return
+	}
+	http.DefaultServeMux.ServeHTTP(w, r)
 }
 
 // serveProtocol serves a request that belongs to a protocol; false if it belongs to none. The path

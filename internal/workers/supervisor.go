@@ -19,6 +19,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/figures"
+	"c100k/internal/procfs"
 	"c100k/server"
 )
 
@@ -105,7 +106,11 @@ func New(opt Options) (*Supervisor, error) {
 // its place meanwhile, for parent and workers must be of one build. Standard input is the parent's
 // alone.
 func thisProgram() *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	program, err := procfs.Program()
+	if err != nil {
+		program = os.Args[0] // starting it says what is wrong
+	}
+	cmd := exec.Command(program, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd
@@ -204,7 +209,7 @@ func (s *Supervisor) shut() {
 		s.starter.stop()
 	}
 	if s.api != nil {
-		_ = s.api.Close()
+		admin.Close(s.api)
 	} else if s.admin != nil {
 		_ = s.admin.Close()
 	}

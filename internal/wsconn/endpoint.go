@@ -78,11 +78,9 @@ type Endpoint struct {
 	period   time.Duration // between two tokens of the rate
 	window   time.Duration // that all but one of the burst's tokens take to come back
 
-	reader  frame.Reader  // for whoever has no partial; idle between calls
+	reader  frame.Reader  // for connections without a partial; idle between calls
 	message frame.Message // what is being handled: in one place for all, so that handing it on is no copy and no garbage
 	scratch []byte        // for control frames
-	ping    []byte        // payload of the ping to be answered
-	pinged  bool          // ping is to be answered
 }
 
 // New returns an endpoint for protocol.
@@ -160,7 +158,6 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 		return
 	}
 	e.keep(s, r)
-	e.pong(l, c)
 	if c.Pending() > e.unreadBytesMax {
 		l.PauseRead(c)
 	}
@@ -168,7 +165,6 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 
 // attach returns the parser that stands where the connection's input stopped.
 func (e *Endpoint) attach(s *State) *frame.Reader {
-	e.pinged = false
 	if s.partial != 0 {
 		return e.partials.At(s.partial)
 	}
@@ -202,16 +198,17 @@ func (e *Endpoint) drop(s *State) {
 func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Message) {
 	switch m.Op {
 	case frame.OpPing:
-		// RFC 6455, 5.5.3: of several pings only the latest need be answered. It keeps a flood of
-		// them from filling the outbox.
-		e.ping, e.pinged = append(e.ping[:0], m.Payload...), true
+		// RFC 6455, 5.5.3: a pong has the payload of its ping. Each ping is answered, as others do,
+		// though only the latest must be; a pong is shorter than its ping, so a flood of them is
+		// bounded like every other reply.
+		e.scratch = frame.AppendFrame(e.scratch[:0], frame.OpPong, m.Payload)
+		l.Send(c, e.scratch)
 		e.control(l, c, m)
 	case frame.OpPong:
 		e.control(l, c, m)
 	case frame.OpClose:
 		e.closed(l, c, m.Payload)
 	default:
-		e.pong(l, c) // in the order of what they answer
 		if e.cfg.Rate > 0 && !e.Within(l, s) {
 			e.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "rate limit exceeded")
 			return
@@ -222,18 +219,10 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 	}
 }
 
+// control hands a ping or a pong to a protocol that wants to see it.
 func (e *Endpoint) control(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	if e.cfg.Control != nil {
 		e.cfg.Control(l, c, m)
-	}
-}
-
-// pong answers the latest ping, if that has not been done.
-func (e *Endpoint) pong(l *netpoll.Loop, c *netpoll.Conn) {
-	if e.pinged {
-		e.pinged = false
-		e.scratch = frame.AppendFrame(e.scratch[:0], frame.OpPong, e.ping)
-		l.Send(c, e.scratch)
 	}
 }
 

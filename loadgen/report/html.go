@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"c100k/loadgen"
@@ -67,9 +68,13 @@ type view struct {
 	Charts        charts
 }
 
+// charted are the phases that the charts show, each marked. Between two of them the load pauses;
+// its fall to nothing would look like an outage of the server.
+var charted = []loadgen.Phase{loadgen.Ramp, loadgen.Warm, loadgen.Measure}
+
 // charts is the data of the page's script.
 type charts struct {
-	Series    []loadgen.Second `json:"series"` // connecting and the measured part
+	Series    []loadgen.Second `json:"series"` // of the phases that are charted
 	Curves    []curve          `json:"curves"`
 	Server    bool             `json:"server"`
 	Publisher bool             `json:"publisher"`
@@ -89,7 +94,7 @@ func (d *Document) WriteHTML(w io.Writer) error {
 	v := view{Document: d, Charts: charts{Series: []loadgen.Second{}, Curves: []curve{}, Server: r.Server != nil, Publisher: r.Publisher != "",
 		Churn: r.Mode == swarm.Churn, Connects: r.Latency() == r.Connect}}
 	for _, second := range r.Series {
-		if second.Phase == loadgen.Ramp || second.Phase == loadgen.Measure {
+		if slices.Contains(charted, second.Phase) {
 			v.Charts.Series = append(v.Charts.Series, second)
 		}
 	}
@@ -105,7 +110,7 @@ func (d *Document) WriteHTML(w io.Writer) error {
 	return page.Execute(w, v)
 }
 
-// distributionPublish is the name of the only one that says nothing of the connections.
+// distributionPublish is the name of the only distribution that is not about the connections.
 const distributionPublish = "publish"
 
 // distributions are those of a result, with the names that people read; nil where there is none.

@@ -227,3 +227,17 @@ func TestCompareBounds(t *testing.T) {
 		t.Errorf("a failed run: %+v", c.Remarks)
 	}
 }
+
+// TestPhasesOfThePage: warm-up and measured part are told apart, and what lies between is left out.
+func TestPhasesOfThePage(t *testing.T) {
+	r := sample(1)
+	r.Series = []loadgen.Second{{At: ms(1), Phase: loadgen.Ramp}, {At: ms(2), Phase: loadgen.Warm}, {At: ms(3), Phase: loadgen.Between}, {At: ms(4), Phase: loadgen.Measure}}
+	var page bytes.Buffer
+	if err := New(r, nil).WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	text := page.String()
+	if strings.Contains(text, `"phase":"between"`) || !strings.Contains(text, `"phase":"warm-up"`) || strings.Contains(text, `label: "at"`) || !strings.Contains(text, "(logarithmic axis)") {
+		t.Error("the page shows the pause, or not the warm-up, or does not explain its axes")
+	}
+}

@@ -4,6 +4,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func (p *page) line(label, format string, args ...any) {
 
 func (p *page) gap() { p.text.WriteByte('\n') }
 
-// room is how wide a drawing may be behind a label and some words.
+// room is the width that is left for a drawing beside a label and a text.
 func (p *page) room(words int) int { return max(0, p.width-2-labelWidth-words) }
 
 func (m *model) render() string {
@@ -84,7 +85,11 @@ var order = []loadgen.Phase{loadgen.Ramp, loadgen.Measure, loadgen.Settling}
 func (m *model) renderPhase(p *page) {
 	x := &m.latest
 	var names []string
-	for _, phase := range order {
+	shown := order
+	if x.Phase == loadgen.Warm || x.Phase == loadgen.Between { // only some runs have a warm-up
+		shown = slices.Insert(slices.Clone(order), 1, x.Phase)
+	}
+	for _, phase := range shown {
 		name := faint.Render(string(phase))
 		if phase == x.Phase {
 			name = accent.Bold(true).Render(string(phase))

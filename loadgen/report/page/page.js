@@ -2,9 +2,15 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const seconds = data.series || [];
+  // A phase ends where another begins: between them the lines have a gap.
+  const seconds = [];
+  for (const s of data.series || []) {
+    const last = seconds[seconds.length - 1];
+    if (last && last.phase !== s.phase) seconds.push({ at_ms: (last.at_ms + s.at_ms) / 2, phase: s.phase, gap: true });
+    seconds.push(s);
+  }
   const at = seconds.map((s) => s.at_ms / 1000);
-  const of = (get) => seconds.map((s) => { const v = get(s); return v === undefined || v === null ? null : v; });
+  const of = (get) => seconds.map((s) => { const v = s.gap ? null : get(s); return v === undefined || v === null ? null : v; });
 
   // Durations as the tables write them, from milliseconds.
   const digits = (f) => (f >= 99.95 ? f.toFixed(0) : f >= 9.995 ? f.toFixed(1) : f.toFixed(2));
@@ -22,6 +28,37 @@
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const axis = (more) => ({ stroke: color("faint"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 }, font: "12px system-ui, sans-serif", ...more });
   const line = (label, tint, value, more) => ({ label, stroke: color(tint), width: 1.75, value: (u, v) => value(v), points: { show: at.length < 2 }, spanGaps: false, ...more });
+
+  // The phases, as bands with their names: the measured part is what counts, the others are shaded.
+  const phaseNames = { connect: "connecting", "warm-up": "warm-up, not counted", measure: "measured" };
+  const phases = [];
+  for (const s of seconds) {
+    const last = phases[phases.length - 1];
+    if (!last || last.name !== s.phase) phases.push({ name: s.phase, from: s.at_ms / 1000, to: s.at_ms / 1000 });
+    else last.to = s.at_ms / 1000;
+  }
+  function band(u) {
+    const { left, top, width, height } = u.bbox;
+    const place = (x) => Math.min(Math.max(u.valToPos(x, "x", true), left), left + width);
+    u.ctx.save();
+    u.ctx.font = Math.round(11 * devicePixelRatio) + "px system-ui, sans-serif";
+    u.ctx.textBaseline = "top";
+    phases.forEach((phase, i) => {
+      const from = i ? place(phase.from) : left, to = i + 1 < phases.length ? place(phases[i + 1].from) : left + width;
+      if (phase.name !== "measure") {
+        u.ctx.globalAlpha = 0.5;
+        u.ctx.fillStyle = color("line");
+        u.ctx.fillRect(from, top, to - from, height);
+        u.ctx.globalAlpha = 1;
+      }
+      const name = phaseNames[phase.name] || phase.name;
+      if (u.ctx.measureText(name).width + 8 * devicePixelRatio < to - from) {
+        u.ctx.fillStyle = color("faint");
+        u.ctx.fillText(name, from + 4 * devicePixelRatio, top + 3 * devicePixelRatio);
+      }
+    });
+    u.ctx.restore();
+  }
 
   const drawn = [];
   function draw(id, options, columns) {
@@ -51,7 +88,8 @@
   const overTime = (series, write, more) => ({
     scales: { x: { time: false }, y: { range: (u, low, high) => [0, (high || 1) * 1.05] } },
     axes: [axis({ values: (u, vs) => vs.map((v) => v + "s") }), axis({ size: 58, values: (u, vs) => vs.map(write) })],
-    series: [{ label: "at", value: (u, v) => clock(v) }, ...series],
+    series: [{ label: "time since the start", value: (u, v) => clock(v) }, ...series],
+    hooks: { drawClear: [band] },
     ...more,
   });
 
@@ -103,7 +141,7 @@
         axis({ splits: (u, i, low, high) => Array.from({ length: Math.floor(high) + 1 }, (_, n) => n), values: (u, vs) => vs.map(label) }),
         axis({ size: 58, filter: (u, vs) => vs, values: decades }),
       ],
-      series: [{ label: "at", value: (u, v) => (v === null ? "" : (100 * (1 - 10 ** -v)).toFixed(3) + " %") }, ...lines.map((c, i) => line(c.name, tints[i % tints.length], time, { spanGaps: true, points: { show: false } }))],
+      series: [{ label: "percentile", value: (u, v) => (v === null ? "" : (100 * (1 - 10 ** -v)).toFixed(3) + " %") }, ...lines.map((c, i) => line(c.name, tints[i % tints.length], time, { spanGaps: true, points: { show: false } }))],
     }, joined);
   }
 
