@@ -182,8 +182,8 @@ func (k *KeptHandler) OnClose(_ *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason
 }
 
 // handOver hands a connection with the beginning of a request to net/http. Output that is not
-// written yet would be lost, so it waits for that. Clients that pipeline are rare, and a turn
-// writes after its input, so it looks once a tick.
+// written yet would be lost, so it waits for that, and for a place in the queue to net/http.
+// Neither lasts, so it looks once a tick.
 func (k *KeptHandler) handOver(l *netpoll.Loop, c *netpoll.Conn) {
 	x := k.kept.At(c.Session())
 	switch {
@@ -191,9 +191,12 @@ func (k *KeptHandler) handOver(l *netpoll.Loop, c *netpoll.Conn) {
 	case c.Pending() > 0:
 		x.putOff++
 		l.Arm(c, 0)
-	case !k.cfg.Fallback.reserve():
+	case k.cfg.Draining != nil && k.cfg.Draining():
 		l.Disarm(c)
-		k.cfg.Refuse(l, c, nil, k.cfg.noRoom())
+		k.cfg.Refuse(l, c, nil, RefuseDraining)
+	case !k.cfg.Fallback.reserve(): // after a broadcast all clients poll at the same time
+		x.putOff++
+		l.Arm(c, 0)
 	default:
 		d := delivery{first: x.early, tag: c.Tag(), origin: origin{mount: x.mount}}
 		d.fd = l.Detach(c)
