@@ -291,7 +291,7 @@ func TestWrapperSeesItsServer(t *testing.T) {
 			panic("no key")
 		}
 		ctx := r.Context()
-		w.Header().Set("X-Seen", fmt.Sprint(ctx.Value(contextKey("base")), ctx.Value(contextKey("conn")), ctx.Value(http.ServerContextKey) == s.Config))
+		w.Header().Set("X-Seen", fmt.Sprintln(ctx.Value(contextKey("base")), ctx.Value(contextKey("conn")), ctx.Value(http.ServerContextKey) == s.Config))
 		next.ServeHTTP(w, r)
 	})
 	s.Config.BaseContext = func(l net.Listener) context.Context {
