@@ -72,8 +72,8 @@ func ExampleSocket_On() {
 		fmt.Println(why)
 	}()
 	new(socketio.Socket).On("bad", func(chan int) {})
-	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a
-	// chan int
+	// Output:
+	// socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a chan int
 }
 
 func ExampleTarget_EmitWithAck() {

@@ -32,7 +32,7 @@ type server struct {
 
 func startNode(t *testing.T, cfg Config) *server {
 	n := &server{ended: make(chan Reason, 1024)}
-	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/engine.io/"}, New: func(p *proto.Place) proto.Part {
+	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/socket.io/"}, New: func(p *proto.Place) proto.Part {
 		cfg.Roles = Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2}
 		cfg.Loop, cfg.App, cfg.Move = uint8(p.Loop), &echoApp{n, p.Loop}, p.Move
 		e := New(cfg)
