@@ -83,3 +83,13 @@ func ExampleTarget_EmitWithAck() {
 		fmt.Println(len(answers), err)
 	}()
 }
+
+func ExampleNamespace_OnServerSide() {
+	var join func(local *socketio.Local) socketio.Adapter // of a package that joins servers
+	io := socketio.New(socketio.Options{Adapter: join})
+	io.OnServerSide("load", func(ack func(clients int)) { ack(io.Connections()) })
+	go func() { // never on an event loop, for it waits
+		answers, err := io.Of("/").ServerSideEmitWithAck(context.Background(), "load")
+		fmt.Println(len(answers), err) // one of each other server; ErrPartial if one is missing
+	}()
+}
