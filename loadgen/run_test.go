@@ -81,7 +81,7 @@ func TestUnsettled(t *testing.T) {
 			o.Conns, o.ConnsPerProcess, o.Settle, o.Thresholds = 100, 40, 0, []Threshold{lost}
 		})
 		// The processes that behave must make it on a busy machine; those that do not are waited for.
-		r.slack = waits{settle: 3 * time.Second, end: 20 * time.Second}
+		r.slack = waits{settle: 3 * time.Second, end: 5 * time.Second}
 		if fake == "hangs" {
 			r.slack.end = 300 * time.Millisecond
 		}
