@@ -77,8 +77,8 @@ func TestUpgradeAfterDecision(t *testing.T) {
 	}
 }
 
-// A handler that waits, has its answer given elsewhere at once, and panics, refuses: with -race, the
-// decision has one writer at a time.
+// A handler that waits, has its answer given elsewhere at once, and panics, refuses: with -race,
+// the decision has one writer at a time.
 func TestUpgradePanicsWhileDecided(t *testing.T) {
 	st := newStage(t, 0, Options{}, func(st *stage) {
 		st.server.OnUpgrade(func(u *Upgrade) {
