@@ -101,10 +101,11 @@ type Config struct {
 	Loops int
 
 	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones
-	// get 503. Default: what the process's limit on open files allows, less a reserve, for each
+	// get 503. As many sessions of Socket.IO may poll beside them. Default: what the process's limit on open files allows, less a reserve, for each
 	// worker.
 	MaxConns int
-	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. A /64 of IPv6 is one
+	// MaxConnsPerIP is how many connections one address may hold, and how many sessions of Socket.IO
+	// that poll; beyond it 429. A /64 of IPv6 is one
 	// address. The connections of TrustedProxies count for their clients. Each worker counts its own.
 	// Zero: no limit.
 	MaxConnsPerIP int
