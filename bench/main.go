@@ -18,12 +18,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"c100k/bench/rig"
@@ -51,12 +49,7 @@ func main() {
 	flag.BoolVar(&o.ablation, "ablation", false, "measure the node with one technique after the other switched off")
 	flag.BoolVar(&o.smoke, "smoke", false, "a hundredth of the connections, once, to see that everything works: the figures mean nothing")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := benchmark(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	rig.Main("bench", func(ctx context.Context) error { return benchmark(ctx, o) })
 }
 
 func benchmark(ctx context.Context, o options) error {
@@ -266,25 +259,21 @@ func (b *bench) measure(ctx context.Context, sc scenario, t target) (*sample, er
 	return one, nil
 }
 
-func scenarioNames(all []scenario) []string {
-	var list []string
-	for _, sc := range all {
-		list = append(list, sc.name)
-	}
-	return list
-}
+func scenarioName(sc scenario) string { return sc.name }
 
+func scenarioNames(all []scenario) []string { return rig.Names(all, scenarioName) }
+
+// chooseScenarios finds those that were asked for, in their own order; only = "": all.
 func chooseScenarios(all []scenario, only string) ([]scenario, error) {
 	if only == "" {
 		return all, nil
 	}
-	wanted := strings.Split(only, ",")
-	for _, name := range wanted {
-		if !slices.Contains(scenarioNames(all), name) {
-			return nil, fmt.Errorf("no scenario %q; there are %s", name, strings.Join(scenarioNames(all), ", "))
-		}
+	wanted, err := rig.Choose("scenario", all, scenarioName, only)
+	if err != nil {
+		return nil, err
 	}
-	return slices.DeleteFunc(all, func(sc scenario) bool { return !slices.Contains(wanted, sc.name) }), nil
+	names := scenarioNames(wanted)
+	return slices.DeleteFunc(all, func(sc scenario) bool { return !slices.Contains(names, sc.name) }), nil
 }
 
 // moduleRoot is the directory of go.mod, here or above.

@@ -51,7 +51,7 @@ func briefOf(l *load) brief {
 	return b
 }
 
-// document is everything that a run of the bench has to say.
+// document is the result of a run of the bench.
 type document struct {
 	Format      string      `json:"format"` // "c100k-bench"
 	Version     int         `json:"version"`

@@ -200,7 +200,7 @@ func microseconds(m loadgen.Millis) float64 { return float64(m) / float64(time.M
 // light is the command line of echoes on a schedule.
 func (b *bench) light(s *server) []string { return b.echo(s, "--rate", strconv.Itoa(b.size.rate)) }
 
-// runAck has its own URL: who is acknowledged is who listens, too.
+// runAck has its own URL: the clients that are acknowledged are those that listen.
 func runAck(ctx context.Context, b *bench, s *server) (*sample, error) {
 	return b.perMessage(ctx, s, s.listensAt(), "--mode", "echo", "--event", "echo", "--conns", strconv.Itoa(b.size.echo), "--size", "64", "--in-flight", "1",
 		"--for", b.size.seconds.String(), "--warm", b.size.warm.String())

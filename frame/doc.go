@@ -19,8 +19,8 @@
 //
 // # Who may call
 //
-// A Reader belongs to one connection and is not safe for concurrent use: whoever owns the
-// connection (its event loop) calls it. The zero Reader stands at a frame boundary and holds
+// A Reader belongs to one connection and is not safe for concurrent use: the owner
+// of the connection (its event loop) calls it. The zero Reader stands at a frame boundary and holds
 // nothing, so a connection that is [Reader.Idle] needs none. All functions may be called from any
 // goroutine.
 //

@@ -66,7 +66,7 @@ const (
 )
 
 // Reader parses the frames that one connection receives. The zero value stands at a frame boundary
-// and holds nothing. Whoever owns the connection calls it, one goroutine at a time. It is not to be
+// and holds nothing. The owner of the connection calls it, one goroutine at a time. It is not to be
 // copied while it is in use.
 type Reader struct {
 	buf []byte // what has come of a split message, behind room for a reply's header; nil if nothing
@@ -114,7 +114,7 @@ func (r *Reader) Next(o *Options, p []byte) (m Message, rest []byte, err error) 
 	return m, rest, err
 }
 
-// Read is Next for whoever reads very many short messages: it overwrites m. A Message that is
+// Read is Next for callers that read very many short messages: it overwrites m. A Message that is
 // returned is copied, and that is a good part of what a short one costs.
 func (r *Reader) Read(o *Options, p []byte, m *Message) (rest []byte, err error) {
 	if r.stage != stageHeader || r.nheld != 0 || r.op != 0 {

@@ -60,23 +60,23 @@ const (
 	// stormBack bounds the wait until all are back after a storm.
 	stormBack = 120 * time.Second
 
-	// lookEvery is how often a run looks at what it waits for, when nobody says anything.
+	// lookEvery is how often a run checks what it waits for when no sample comes.
 	lookEvery = 250 * time.Millisecond
-	// silenceMax is how long a process may say nothing; it speaks once a second.
+	// silenceMax is how long a process may send no sample; it sends one a second.
 	silenceMax = 20 * time.Second
 	// beginWithin, settleSlack and endWithin bound the answers to an Order.
 	beginWithin = 20 * time.Second
 	settleSlack = 10 * time.Second
 	endWithin   = 20 * time.Second
-	// hurriedSettle bounds the wait for what is on its way when the run is interrupted.
-	hurriedSettle = 2 * time.Second
+	// interruptedSettle bounds the wait for what is on its way when the run is interrupted.
+	interruptedSettle = 2 * time.Second
 	// orderWithin bounds handing an order to a process: it reads at once unless it hangs.
 	orderWithin = 10 * time.Second
 
 	// sampleBytesMax bounds one line of a process: histograms of some kilobytes, and up to the spreads
 	// of a second.
 	sampleBytesMax = 64 << 20
-	// stderrBytesMax bounds what is kept of a process's last words.
+	// stderrBytesMax bounds what is kept of the end of a process's standard error.
 	stderrBytesMax = 4 << 10
 	// inboxSamples bounds the samples that wait for the coordinator.
 	inboxSamples = 256
@@ -99,8 +99,8 @@ const (
 	// roundWithin is how long a publisher that waits until all have heard a message waits for those
 	// who do not, before it goes on.
 	roundWithin = 10 * time.Second
-	// farewellWithin bounds the close frame of a publisher's WebSocket.
-	farewellWithin = time.Second
+	// closeFrameWithin bounds the close frame of a publisher's WebSocket.
+	closeFrameWithin = time.Second
 	// publishRetry is the pause of a lane whose connection was lost.
 	publishRetry = 250 * time.Millisecond
 	// answerBytesMax bounds what is read of the answer to a publish.

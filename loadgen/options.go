@@ -63,7 +63,7 @@ type Options struct {
 // ProcessArguments are the arguments by which this program is told to be a process of a run.
 var ProcessArguments = []string{"load", "process"}
 
-// DefaultOptions are the options of a run that says nothing but its URL.
+// DefaultOptions are the options of a run for which only the URL was given.
 func DefaultOptions() Options {
 	return Options{
 		Conns: 100, Rate: RateAuto, Size: 64, Topics: 1,
@@ -198,7 +198,8 @@ func (o *Options) checkProtocol(protocol swarm.Protocol) error {
 	return nil
 }
 
-// checkTopics looks for topics that have no way to the server, or that nobody named.
+// checkTopics refuses topics that no URL or command carries to the server, and marks without a
+// topic.
 func (o *Options) checkTopics(target *url.URL) error {
 	if o.Topics > 1 && o.Topic == "" {
 		return usagef("--topics %d needs --topic NAME: the topics are NAME.0 to NAME.%d", o.Topics, o.Topics-1)

@@ -155,7 +155,7 @@ func (r *Run) settle() {
 	begin := time.Now()
 	within := r.options.Settle
 	if r.interrupted {
-		within = min(within, hurriedSettle)
+		within = min(within, interruptedSettle)
 	}
 	settle := &swarm.Settle{Within: within}
 	if r.publisher != nil {

@@ -23,7 +23,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// probe is a question to a server: whether it is there, and what it speaks.
+// probe finds out whether a server is there, and which protocol it speaks.
 type probe struct {
 	url      *url.URL
 	target   netip.AddrPort

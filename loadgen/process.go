@@ -19,7 +19,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// report is what a process has to say: a sample, or that it came to its end.
+// report is a message of a process: a sample, or its end.
 type report struct {
 	process int
 	sample  swarm.Sample
@@ -109,12 +109,12 @@ func (p *process) read(stdout io.Reader, hand func(report)) {
 	}
 	err := p.cmd.Wait()
 	if failed == nil && (err != nil || !last) {
-		failed = p.wordEnd(err)
+		failed = p.endError(err)
 	}
 	hand(report{process: p.number, ended: true, err: failed})
 }
 
-func (p *process) wordEnd(err error) error {
+func (p *process) endError(err error) error {
 	text := fmt.Sprintf("process %d of the load ended before it should", p.number)
 	if err != nil {
 		text += ": " + err.Error()

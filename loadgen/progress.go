@@ -22,7 +22,7 @@ const (
 	Ending   Phase = "end"
 )
 
-// Progress is one look at a run, once a second. It is a value: whoever gets one may keep it.
+// Progress is one look at a run, once a second. It is a value: a receiver may keep it.
 type Progress struct {
 	URL      string
 	Mode     swarm.Mode

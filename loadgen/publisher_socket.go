@@ -136,7 +136,7 @@ func (l *socketLane) publish(ctx context.Context, topic int, messages [][]byte) 
 	for _, message := range messages {
 		if l.names != nil {
 			l.id++
-			// A payload is printable and has nothing in it that JSON would write otherwise.
+			// A payload is printable, and no character of it is escaped in JSON.
 			l.buffer = fmt.Appendf(l.buffer[:0], `{"type":"publish","topic":%s,"data":"%s","id":%d}`, l.names[topic], message, l.id)
 			message = l.buffer
 		}
@@ -189,8 +189,8 @@ func (l *socketLane) close() {
 }
 
 func (s *socket) close() {
-	// The farewell is a courtesy: it may find the socket gone, or full.
-	soon, cancel := context.WithTimeout(context.Background(), farewellWithin)
+	// The close frame is optional: the socket may be closed already, or full.
+	soon, cancel := context.WithTimeout(context.Background(), closeFrameWithin)
 	defer cancel()
 	_ = s.write(soon, frame.OpClose, frame.AppendCloseBody(nil, frame.CodeNormal, ""))
 	s.conn.Close()

@@ -14,7 +14,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// ErrNobodyConnected says that the target is there, and that no connection opened all the same.
+// ErrNobodyConnected says that the target takes TCP connections, and that no handshake succeeded.
 // Wrapped in an UnreachableError.
 var ErrNobodyConnected = errors.New("no connection opened")
 
@@ -214,9 +214,9 @@ func (r *Run) close() {
 		r.publisher.stop(0)
 		r.publisher.close()
 	}
-	within, cancel := context.WithTimeout(context.Background(), hurriedSettle)
+	within, cancel := context.WithTimeout(context.Background(), interruptedSettle)
 	defer cancel()
-	// Whoever has more to say must not wait for a reader.
+	// A process that still writes samples must not wait for a reader.
 	go func() {
 		for {
 			select {
@@ -312,7 +312,7 @@ func (r *Run) allBut(holds func(process int) bool) bool {
 	return true
 }
 
-// second closes a second of the series and tells whoever watches.
+// second closes a second of the series and publishes the progress.
 func (r *Run) second() error {
 	for _, silent := range r.tally.silent() {
 		if err := r.trouble(silent, fmt.Errorf("process %d of the load has said nothing for %v", silent, silenceMax)); err != nil {

@@ -1,4 +1,4 @@
-// Adding up what the processes say.
+// Adding up the samples of the processes.
 
 package loadgen
 

@@ -87,6 +87,9 @@ type Config struct {
 	Dev bool
 	// Listen is the public address, every transport and plain HTTP on this one port: host:port.
 	// Default ":8080", "127.0.0.1:8080" with Dev. Port 0 takes a free one; OnListen tells which.
+	//
+	// "unix:/PATH" is a Unix socket; "?mode=0660&owner=NAME&group=NAME" behind it sets those of its
+	// file. Its peers have no address: they are trusted proxies, and the mode decides who may connect.
 	Listen string
 	// Admin is the address of health, metrics and the publish API: host:port. Empty: there is no admin
 	// port, which is the zero value; Defaults has "127.0.0.1:9100".
@@ -101,13 +104,12 @@ type Config struct {
 	Loops int
 
 	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones
-	// get 503. As many sessions of Socket.IO may poll beside them. Default: what the process's limit on open files allows, less a reserve, for each
-	// worker.
+	// get 503. As many sessions of Socket.IO may poll beside them. Default: what the process's limit
+	// on open files allows, less a reserve, for each worker.
 	MaxConns int
 	// MaxConnsPerIP is how many connections one address may hold, and how many sessions of Socket.IO
-	// that poll; beyond it 429. A /64 of IPv6 is one
-	// address. The connections of TrustedProxies count for their clients. Each worker counts its own.
-	// Zero: no limit.
+	// that poll; beyond it 429. A /64 of IPv6 is one address. The connections of TrustedProxies count
+	// for their clients. Each worker counts its own. Zero: no limit.
 	MaxConnsPerIP int
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
 	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a

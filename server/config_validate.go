@@ -174,7 +174,7 @@ func (c *Config) validateSocketIO(v *validator) {
 
 func (c *Config) validateHTTP(v *validator) {
 	if c.Listen != "" {
-		v.address("Listen", c.Listen)
+		c.validateListen(v)
 	}
 	if c.Admin != "" {
 		v.address("Admin", c.Admin)
@@ -206,6 +206,20 @@ func (c *Config) validateHTTP(v *validator) {
 	}
 	if c.Handler != nil && (c.Upstream != "" || c.Static != "") {
 		v.refuse("Handler", "set", "other requests already go to the upstream or to static files: one of them")
+	}
+}
+
+// validateListen judges the public port.
+func (c *Config) validateListen(v *validator) {
+	if !c.isUnix() {
+		v.address("Listen", c.Listen)
+		return
+	}
+	if _, err := parseUnix(c.Listen); err != nil {
+		v.refuse("Listen", strconv.Quote(c.Listen), err.Error()+": allowed is unix:/PATH?mode=0660&owner=NAME&group=NAME")
+	}
+	if c.Workers != 1 {
+		v.refuse("Workers", strconv.Itoa(c.Workers), "several processes cannot share a Unix socket: 1")
 	}
 }
 

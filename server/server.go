@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,7 +106,8 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
-		OnRefused: s.refusedFrom}
+		TrustLocal: c.isUnix(),
+		OnRefused:  s.refusedFrom}
 	if c.ReturnMemory {
 		s.crowd = newCrowd(s.admission.Open)
 	}
@@ -199,23 +201,30 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// listen opens the public port as plain TCP: a multipath socket, which is net's default, costs more
-// a connection and knows no TCP_USER_TIMEOUT.
+// listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's
+// default, costs more a connection and knows no TCP_USER_TIMEOUT.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
+	if strings.HasPrefix(addr, unixScheme) {
+		a, err := parseUnix(addr)
+		if err != nil {
+			return nil, err
+		}
+		return a.listen(ctx)
+	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	return lc.Listen(ctx, "tcp", addr)
 }
 
-// Serve serves the connections of ln, which must be a TCP listener, and opens the admin port if the
-// configuration has one. It returns when the node has been stopped. Connections inherit their
-// options from ln.
+// Serve serves the connections of ln, which must be a TCP or Unix listener, and opens the admin
+// port if the configuration has one. It returns when the node has been stopped. Connections inherit
+// their options from ln.
 func (s *Server) Serve(ln net.Listener) error {
-	tcp, ok := ln.(*net.TCPListener)
+	socket, ok := ln.(netpoll.Socket)
 	if !ok {
-		return fmt.Errorf("server: listener is a %T: want a *net.TCPListener", ln)
+		return fmt.Errorf("server: listener is a %T: want a *net.TCPListener or *net.UnixListener", ln)
 	}
-	if err := s.open(tcp); err != nil {
+	if err := s.open(socket); err != nil {
 		ln.Close()
 		if !errors.Is(err, ErrServerClosed) {
 			_ = s.Close() // a node that cannot open its ports is of no use, and its loops would stay
@@ -230,7 +239,7 @@ func (s *Server) Serve(ln net.Listener) error {
 }
 
 // open opens the admin port, then the public one.
-func (s *Server) open(ln *net.TCPListener) error {
+func (s *Server) open(ln netpoll.Socket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining() {
@@ -373,7 +382,7 @@ func (s *Server) stop() {
 	if s.admin != nil {
 		admin.Close(s.admin)
 	}
-	if s.served { // otherwise the reason comes first: the error of whoever opened the ports
+	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	}
 	close(s.stopped)

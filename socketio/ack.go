@@ -132,30 +132,41 @@ func (a *broadcastAcks) drop(id uint64) {
 	delete(a.byID, id)
 }
 
-// broadcastAck collects the acknowledgements of one broadcast. Any goroutine.
+// broadcastAck takes the acknowledgements of one broadcast on this server. Any goroutine.
 type broadcastAck struct {
 	// Immutable.
 	id   uint64
 	nsp  *Namespace
-	done func(answers []Args, err error)
+	acks Acks
 
-	mu      sync.Mutex // guards the fields below
-	passes  int        // deliveries that are under way
-	owing   map[*Socket]struct{}
-	answers []Args
-	over    bool
-	timer   *time.Timer
+	mu     sync.Mutex // guards the fields below
+	passes int        // deliveries that are under way
+	owing  map[*Socket]struct{}
+	asked  int // sockets that have been sent the event
+	over   bool
+	timer  *time.Timer
 }
 
-// newBroadcastAck begins to collect; passed must be called once for the passes that it begins with: 1.
-func newBroadcastAck(nsp *Namespace, timeout time.Duration, done func([]Args, error)) *broadcastAck {
-	b := &broadcastAck{id: nsp.ackIDs.Add(1) - 1, nsp: nsp, done: done, passes: 1, owing: map[*Socket]struct{}{}}
-	if timeout <= 0 {
-		timeout = broadcastAckDefault
-	}
+// newBroadcastAck begins to take acknowledgements; passed must be called once for the passes that
+// it begins with: 1.
+func newBroadcastAck(nsp *Namespace, timeout time.Duration, acks Acks) *broadcastAck {
+	b := &broadcastAck{id: nsp.ackIDs.Add(1) - 1, nsp: nsp, acks: acks, passes: 1, owing: map[*Socket]struct{}{}}
 	nsp.acks.put(b)
-	b.timer = time.AfterFunc(timeout, func() { b.end(ErrTimeout) })
+	if c, ok := acks.(*collection); ok {
+		c.stopWith(b.end) // it has the timeout itself
+	} else {
+		b.mu.Lock()
+		b.timer = time.AfterFunc(ackTimeout(timeout), b.end)
+		b.mu.Unlock()
+	}
 	return b
+}
+
+func ackTimeout(d time.Duration) time.Duration {
+	if d <= 0 {
+		return broadcastAckDefault
+	}
+	return d
 }
 
 // begin counts a delivery that passed will end.
@@ -165,58 +176,53 @@ func (b *broadcastAck) begin() {
 	b.mu.Unlock()
 }
 
-// passed ends a delivery: nobody will be added by it any more.
+// passed ends a delivery: no socket is added by it any more.
 func (b *broadcastAck) passed() {
 	b.mu.Lock()
 	b.passes--
-	b.finish()
+	asked, known := b.asked, b.passes == 0 && !b.over
+	complete := known && len(b.owing) == 0
+	b.mu.Unlock()
+	if complete {
+		b.end()
+	}
+	if known {
+		b.acks.Clients(asked)
+	}
 }
 
 // owes notes that the socket is being sent the event.
 func (b *broadcastAck) owes(s *Socket) {
 	b.mu.Lock()
 	b.owing[s] = struct{}{}
+	b.asked++
 	b.mu.Unlock()
 }
 
 // answer takes a socket's acknowledgement, if it owes one.
 func (b *broadcastAck) answer(s *Socket, answer Args) {
 	b.mu.Lock()
-	if _, ok := b.owing[s]; ok && !b.over {
-		delete(b.owing, s)
-		b.answers = append(b.answers, answer)
-	}
-	b.finish()
-}
-
-// finish ends the collection if it is complete. It unlocks mu.
-func (b *broadcastAck) finish() {
-	complete := b.passes == 0 && len(b.owing) == 0
+	_, owed := b.owing[s]
+	owed = owed && !b.over
+	delete(b.owing, s)
+	complete := owed && b.passes == 0 && len(b.owing) == 0
 	b.mu.Unlock()
 	if complete {
-		b.end(nil)
+		b.end()
+	}
+	if owed {
+		b.acks.Answer(answer)
 	}
 }
 
-// cancel ends the collection without telling anybody.
-func (b *broadcastAck) cancel() {
+// end forgets the broadcast: nothing is told any more of what still comes.
+func (b *broadcastAck) end() {
 	b.mu.Lock()
 	b.over = true
+	timer := b.timer
 	b.mu.Unlock()
-	b.timer.Stop()
-	b.nsp.acks.drop(b.id)
-}
-
-func (b *broadcastAck) end(err error) {
-	b.mu.Lock()
-	over := b.over
-	b.over = true
-	answers := b.answers
-	b.mu.Unlock()
-	if over {
-		return
+	if timer != nil {
+		timer.Stop()
 	}
-	b.timer.Stop()
 	b.nsp.acks.drop(b.id)
-	b.done(answers, err)
 }

@@ -18,7 +18,7 @@ type cast struct {
 	only   string   // the topic, if there is one and nobody is named by an id; else ""
 
 	ids          []target // sockets that are named by their id
-	exceptIDs    []netpoll.ID
+	exceptIDs    []target
 	exceptTopics []string
 	seen         []map[uint32]struct{} // by loop: who has got it; nil where a member can be met once only
 }
@@ -30,17 +30,17 @@ type target struct {
 }
 
 // newCast makes the broadcast of a packet.
-func newCast(t Target, out *outgoing, loops int) *cast {
-	c := &cast{nsp: t.nsp, out: out}
-	rooms := slices.Compact(slices.Sorted(slices.Values(t.rooms)))
+func newCast(nsp *Namespace, to Selection, out *outgoing, loops int) *cast {
+	c := &cast{nsp: nsp, out: out}
+	rooms := slices.Compact(slices.Sorted(slices.Values(to.Rooms)))
 	for _, room := range rooms {
-		if conn, ok := t.nsp.locate(room); ok {
+		if conn, ok := nsp.locate(room); ok {
 			c.ids = append(c.ids, target{room, conn})
 		}
-		c.topics = append(c.topics, topicOfRoom(t.nsp.topic, room))
+		c.topics = append(c.topics, topicOfRoom(nsp.topic, room))
 	}
 	if len(rooms) == 0 {
-		c.topics = []string{t.nsp.topic}
+		c.topics = []string{nsp.topic}
 	}
 	if len(rooms) > 1 {
 		c.seen = make([]map[uint32]struct{}, loops)
@@ -48,13 +48,23 @@ func newCast(t Target, out *outgoing, loops int) *cast {
 	if len(c.topics) == 1 && len(c.ids) == 0 {
 		c.only = c.topics[0]
 	}
-	for _, room := range t.except {
-		if conn, ok := t.nsp.locate(room); ok {
-			c.exceptIDs = append(c.exceptIDs, conn)
+	for _, room := range to.Except {
+		if conn, ok := nsp.locate(room); ok {
+			c.exceptIDs = append(c.exceptIDs, target{room, conn})
 		}
-		c.exceptTopics = append(c.exceptTopics, topicOfRoom(t.nsp.topic, room))
+		c.exceptTopics = append(c.exceptTopics, topicOfRoom(nsp.topic, room))
 	}
 	return c
+}
+
+// personal tells whether the selection is one socket, by its id: then only the loop of that is
+// concerned. Any goroutine.
+func (nsp *Namespace) personal(to Selection) bool {
+	if len(to.Rooms) != 1 || nsp.shared.Load() {
+		return false
+	}
+	_, ok := nsp.locate(to.Rooms[0])
+	return ok
 }
 
 // locate is the connection of the socket with that id; false if no socket can have it.
@@ -67,13 +77,13 @@ func (nsp *Namespace) locate(id string) (netpoll.ID, bool) {
 
 // cast gives a broadcast to all loops that may have somebody for it, in the same order as every
 // other broadcast. The error is ErrBusy, and nobody gets it, or ErrClosed.
-func (io *Server) cast(t Target, out *outgoing) error {
+func (io *Server) cast(nsp *Namespace, to Selection, out *outgoing) error {
 	h := io.host.Load()
 	if h == nil {
 		return nil // nobody can be there yet
 	}
-	c := newCast(t, out, len(h.reactors))
-	personal := t.personal()
+	c := newCast(nsp, to, out, len(h.reactors))
+	personal := nsp.personal(to)
 	o := order{cast: c}
 	size := o.size()
 	io.casting.Lock()
@@ -157,8 +167,8 @@ func (r *reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 		}
 	}
 	for _, topic := range c.topics {
-		// topicOfRoom has made the topic, so it is valid. What is larger than all the hub may hold is
-		// lost, as with a client that is away.
+		// topicOfRoom has made the topic, so it is valid. What is larger than all the hub may hold
+		// is lost, as with a client that is away.
 		if result, _ := r.hub.PublishPost(topic, p); result.Queued > 0 {
 			onItsWay = true
 		}
@@ -227,8 +237,10 @@ func (c *cast) reaches(s *Socket) {
 // excludes tells whether the broadcast leaves the member out, or has reached it; if not, it is
 // noted as reached.
 func (c *cast) excludes(r *reactor, conn netpoll.ID, member uint32, except []string) bool {
-	if slices.Contains(c.exceptIDs, conn) {
-		return true
+	for _, id := range c.exceptIDs {
+		if id.conn == conn && c.names(r, id) {
+			return true
+		}
 	}
 	for _, topic := range except {
 		if r.shard.Subscribed(member, topic) {
@@ -246,6 +258,17 @@ func (c *cast) excludes(r *reactor, conn netpoll.ID, member uint32, except []str
 	}
 	c.seen[r.index][member] = struct{}{}
 	return false
+}
+
+// names tells whether the socket of the connection has the id: that of a socket on another server
+// may name a connection that is here too. Loop.
+func (c *cast) names(r *reactor, to target) bool {
+	session := r.engine.Lookup(r.sink.loop, to.conn)
+	if session == nil {
+		return false
+	}
+	s := r.of(session).socket([]byte(c.nsp.name))
+	return s != nil && s.id == to.id
 }
 
 // give sends the packet to a socket that is named by its id. Loop.

@@ -147,7 +147,7 @@ func (r *reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	rooms := s.joined()
 	nsp.watch.join(s.id, rooms...)
 	s.mu.Unlock()
-	r.enlist(s)
+	r.members.add(s)
 	if place, ok := placeOf(s.id); !ok || place != s.session {
 		nsp.moved.Store(s.id, s)
 	}
@@ -206,7 +206,7 @@ func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 		f(reason)
 	}
 	owed := s.depart(reason)
-	r.delist(s)
+	r.members.remove(s)
 	s.nsp.moved.Delete(s.id)
 	s.nsp.members.Add(-1)
 	if c != nil {
@@ -302,29 +302,4 @@ func (r *reactor) tooLate(l *netpoll.Loop, id netpoll.ID) {
 	if session := r.engine.Lookup(l, id); session != nil && !r.of(session).joined {
 		r.engine.Close(l, session, engineio.ReasonForcedClose, 0, "")
 	}
-}
-
-// enlist puts a socket into the list of all.
-func (r *reactor) enlist(s *Socket) {
-	r.list.Lock()
-	defer r.list.Unlock()
-	s.next = r.first
-	if r.first != nil {
-		r.first.prev = s
-	}
-	r.first = s
-}
-
-func (r *reactor) delist(s *Socket) {
-	r.list.Lock()
-	defer r.list.Unlock()
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		r.first = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	}
-	s.prev, s.next = nil, nil
 }

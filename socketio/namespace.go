@@ -17,6 +17,8 @@ type Namespace struct {
 	topic  string // of all its sockets
 	parent *Dynamic
 	log    *recoveryLog // nil without recovery
+	local  *Local
+	joined Adapter // of Options.Adapter; nil: local is the adapter
 
 	// Any goroutine.
 	members atomic.Int64
@@ -28,14 +30,21 @@ type Namespace struct {
 	watched atomic.Bool // a socket has a listener of OnAnyOutgoing
 	moved   sync.Map    // string to *Socket: those whose id does not tell where they are
 
-	mu       sync.RWMutex // guards the field below
-	handlers []listener   // of events of all its sockets
+	mu         sync.RWMutex // guards the two fields below
+	handlers   []listener   // of events of all its sockets
+	serverSide []listener   // of events of other servers
+
+	left sync.Once // joined is closed
 }
 
 func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
 	nsp := &Namespace{server: io, name: name, parent: parent, topic: strconv.FormatUint(io.topics.Add(1), 36)}
 	if io.opt.Recovery != nil {
 		nsp.log = newRecoveryLog(io.opt.Recovery, io.opt.PingInterval+io.opt.PingTimeout)
+	}
+	nsp.local = &Local{nsp}
+	if io.opt.Adapter != nil {
+		nsp.joined = io.opt.Adapter(nsp.local)
 	}
 	return nsp
 }
@@ -155,7 +164,7 @@ func (nsp *Namespace) Except(rooms ...string) Target { return nsp.all().Except(r
 func (nsp *Namespace) All() Target { return nsp.all() }
 
 // Sockets are the sockets of the namespace on this server, at this moment.
-func (nsp *Namespace) Sockets() []*Socket { return nsp.all().sockets() }
+func (nsp *Namespace) Sockets() []*Socket { return nsp.sockets(Selection{}) }
 
 // Len is how many sockets the namespace has on this server.
 func (nsp *Namespace) Len() int { return int(nsp.members.Load()) }

@@ -38,12 +38,18 @@ type Options struct {
 	// AllowV3 lets clients of socket.io-client 2 in (Engine.IO 3). Default false.
 	AllowV3 bool
 
-	// ConnectTimeout is how long a client may be connected without joining a namespace. Default 45 s.
+	// ConnectTimeout is how long a client may be connected without joining a namespace. Default 45
+	// s.
 	ConnectTimeout time.Duration
 
-	// Recovery keeps what clients miss while they are away for a short time. Nil: off, as with Node's
-	// server.
+	// Recovery keeps what clients miss while they are away for a short time. Nil: off, as with
+	// Node's server.
 	Recovery *Recovery
+
+	// Adapter joins each namespace with those of its name on other servers. It is called once for
+	// each namespace when that is made, on any goroutine, an event loop among them: it must not
+	// block, nor call the server. Nil: the namespaces are on this server only.
+	Adapter func(local *Local) Adapter
 
 	// CleanupEmptyNamespaces removes a namespace that a Dynamic has made when its last socket has
 	// left. Default false.
@@ -56,12 +62,12 @@ type Options struct {
 	// NoClient does not serve the client's script below Path. Default false: it is served.
 	NoClient bool
 
-	// Use judges each HTTP request of a client, polls and upgrades included; an error refuses it with
-	// 400 and its text is not told. It runs on the event loop. Default none.
+	// Use judges each HTTP request of a client, polls and upgrades included; an error refuses it
+	// with 400 and its text is not told. It runs on the event loop. Default none.
 	Use func(r *Request) error
 
-	// AllowRequest judges each request that begins a connection; an error refuses it with 403 and the
-	// error's text. It runs on the event loop. Default none.
+	// AllowRequest judges each request that begins a connection; an error refuses it with 403 and
+	// the error's text. It runs on the event loop. Default none.
 	AllowRequest func(r *Request) error
 
 	// Logger gets what goes wrong in handlers. Nil: nothing is logged.
@@ -88,8 +94,8 @@ type Options struct {
 	Compress bool
 
 	// Origins are the pages that may connect, by either transport: "https://example.com",
-	// "*.example.com", "same-host", "*" for all. Default: only those of the host that the request was
-	// sent to.
+	// "*.example.com", "same-host", "*" for all. Default: only those of the host that the request
+	// was sent to.
 	Origins []string
 
 	// CORS is what answers to pages of allowed other origins say beside that.
@@ -121,12 +127,12 @@ type Recovery struct {
 	// look after.
 	RunMiddlewares bool
 
-	// LogBytesMax bounds the packets that are kept, in bytes for each namespace. A client that misses
-	// one that is no longer there begins anew. Default 16 MiB.
+	// LogBytesMax bounds the packets that are kept, in bytes for each namespace. A client that
+	// misses one that is no longer there begins anew. Default 16 MiB.
 	LogBytesMax int
 
-	// SessionsMax bounds the clients of a namespace that are away and may be recovered; beyond it the
-	// one that left first is forgotten. Default 100,000.
+	// SessionsMax bounds the clients of a namespace that are away and may be recovered; beyond it
+	// the one that left first is forgotten. Default 100,000.
 	SessionsMax int
 }
 

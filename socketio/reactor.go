@@ -36,8 +36,7 @@ type reactor struct {
 	takenBytes  int // of those that the loop has taken
 	ordersBytes int // of both, and reserved for others
 
-	list  sync.Mutex // guards the fields below
-	first *Socket    // of all that are in a namespace
+	members members // the sockets of the loop that are in a namespace; any goroutine
 
 	// Loop only.
 	clients    netpoll.Slab[client]

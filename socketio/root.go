@@ -45,6 +45,9 @@ func (io *Server) SocketsLeave(rooms ...string) error { return io.root.SocketsLe
 // DisconnectSockets takes all sockets out of the namespace "/": see Socket.Disconnect.
 func (io *Server) DisconnectSockets(closing bool) error { return io.root.DisconnectSockets(closing) }
 
+// OnServerSide handles an event of other servers for the namespace "/": see Namespace.OnServerSide.
+func (io *Server) OnServerSide(event string, fn any) { io.root.OnServerSide(event, fn) }
+
 // ServerSideEmit is that of the namespace "/": see Namespace.ServerSideEmit.
 func (io *Server) ServerSideEmit(event string, args ...any) error {
 	return io.root.ServerSideEmit(event, args...)

@@ -4,7 +4,10 @@ package socketio
 
 import (
 	"errors"
+	"log/slog"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,21 +184,39 @@ func (io *Server) forget(nsp *Namespace) {
 		return
 	}
 	io.mu.Lock()
-	if nsp.members.Load() == 0 && io.namespaces[nsp.name] == nsp {
+	removed := nsp.members.Load() == 0 && io.namespaces[nsp.name] == nsp
+	if removed {
 		delete(io.namespaces, nsp.name)
 	}
 	io.mu.Unlock()
+	if removed {
+		if err := nsp.leaveOthers(); err != nil {
+			io.opt.Logger.Warn("the adapter of a removed namespace did not close", slog.String("namespace", nsp.name), slog.Any("err", err))
+		}
+	}
 }
 
 // Connections is how many clients are connected, whatever namespaces they have joined.
 func (io *Server) Connections() int { return int(io.connected.Load()) }
 
-// Close disconnects all clients, with reason "server shutting down" and so that they come back, and
-// stops what Handler has started, with at most a second for clients to hear of it. The loops of a
-// node are the node's to stop. It must not be called on an event loop.
+// leaveOthers closes the adapters of all namespaces.
+func (io *Server) leaveOthers() error {
+	io.mu.RLock()
+	all := slices.Collect(maps.Values(io.namespaces))
+	io.mu.RUnlock()
+	var errs []error
+	for _, nsp := range all {
+		errs = append(errs, nsp.leaveOthers())
+	}
+	return errors.Join(errs...)
+}
+
+// Close disconnects all clients, with reason "server shutting down" and so that they come back,
+// closes adapters, and stops what Handler has started, with at most a second for clients to hear of
+// it. The loops of a node are the node's to stop. It must not be called on an event loop.
 func (io *Server) Close() error {
 	for _, r := range io.reactors() {
 		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients
 	}
-	return io.standalone.stop()
+	return errors.Join(io.leaveOthers(), io.standalone.stop())
 }

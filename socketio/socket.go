@@ -36,8 +36,7 @@ type Socket struct {
 	id      string
 	facts   *facts
 
-	// Guarded by reactor.list.
-	prev, next *Socket
+	next *Socket // in a chain of reactor.members, and guarded by its mu
 
 	mu        sync.Mutex // guards the fields below
 	state     socketState

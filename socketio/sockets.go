@@ -4,103 +4,30 @@ package socketio
 
 import (
 	"context"
-	"errors"
 	"slices"
 )
 
-// RemoteSocket is a socket as other servers may see it too: what it is, and what can be done to it
-// from afar.
-type RemoteSocket struct {
-	ID        string
-	Handshake *Handshake
-	Rooms     []string
-	Data      any
-
-	socket *Socket
-}
-
-// Emit sends the socket an event: see Socket.Emit.
-func (r *RemoteSocket) Emit(event string, args ...any) error { return r.socket.Emit(event, args...) }
-
-// Join puts the socket into rooms.
-func (r *RemoteSocket) Join(rooms ...string) error { return r.socket.Join(rooms...) }
-
-// Leave takes the socket out of a room.
-func (r *RemoteSocket) Leave(room string) error { return r.socket.Leave(room) }
-
-// Disconnect takes the client out of the namespace: see Socket.Disconnect.
-func (r *RemoteSocket) Disconnect(closing bool) error { return r.socket.Disconnect(closing) }
-
-// FetchSockets returns the sockets of the target. They may have left by the time it returns.
+// FetchSockets returns the sockets of the target, on all servers. They may have left by the time it
+// returns. If a server does not answer, the error is ErrPartial and comes with the sockets of the
+// others. With an adapter it blocks until ctx ends: never call it on an event loop then.
 func (t Target) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	var list []*RemoteSocket
-	for _, s := range t.sockets() {
-		list = append(list, &RemoteSocket{ID: s.ID(), Handshake: s.Handshake(), Rooms: s.Rooms(), Data: s.Data(), socket: s})
-	}
-	return list, ctx.Err()
+	return t.adapter().Fetch(ctx, t.of)
 }
 
-// FetchSockets returns the sockets of the namespace.
-func (nsp *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	return nsp.all().FetchSockets(ctx)
-}
+// SocketsJoin puts all sockets of the target into rooms. The error is of this server's sockets, or
+// of the adapter.
+func (t Target) SocketsJoin(rooms ...string) error { return t.adapter().AddRooms(t.of, rooms) }
 
-// sockets are those of the target that are on this server.
-func (t Target) sockets() (list []*Socket) {
-	for _, r := range t.nsp.server.reactors() {
-		r.list.Lock()
-		at := len(list)
-		for s := r.first; s != nil; s = s.next {
-			if s.nsp == t.nsp {
-				list = append(list, s)
-			}
-		}
-		r.list.Unlock()
-		list = append(list[:at], slices.DeleteFunc(list[at:], func(s *Socket) bool { return !t.has(s) })...)
-	}
-	return list
-}
-
-// has tells whether the socket is one of the target's.
-func (t Target) has(s *Socket) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	in := func(room string) bool { return room == s.id || slices.Contains(s.joined(), room) }
-	return s.state == socketConnected && (len(t.rooms) == 0 || slices.ContainsFunc(t.rooms, in)) && !slices.ContainsFunc(t.except, in)
-}
-
-// SocketsJoin puts all sockets of the target into rooms.
-func (t Target) SocketsJoin(rooms ...string) error {
-	return t.each(func(s *Socket) error { return s.Join(rooms...) })
-}
-
-// SocketsLeave takes all sockets of the target out of rooms.
-func (t Target) SocketsLeave(rooms ...string) error {
-	return t.each(func(s *Socket) error {
-		for _, room := range rooms {
-			if err := s.Leave(room); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
+// SocketsLeave takes all sockets of the target out of rooms. The error is as that of SocketsJoin.
+func (t Target) SocketsLeave(rooms ...string) error { return t.adapter().DelRooms(t.of, rooms) }
 
 // DisconnectSockets takes all sockets of the target out of the namespace: see Socket.Disconnect.
-func (t Target) DisconnectSockets(closing bool) error {
-	return t.each(func(s *Socket) error { return s.Disconnect(closing) })
-}
+// The error is as that of SocketsJoin.
+func (t Target) DisconnectSockets(closing bool) error { return t.adapter().Disconnect(t.of, closing) }
 
-// each calls f for the sockets of the target, and returns the errors but for those of sockets that
-// have left meanwhile.
-func (t Target) each(f func(s *Socket) error) error {
-	var errs []error
-	for _, s := range t.sockets() {
-		if err := f(s); err != nil && !errors.Is(err, ErrDisconnected) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+// FetchSockets returns the sockets of the namespace: see Target.FetchSockets.
+func (nsp *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
+	return nsp.all().FetchSockets(ctx)
 }
 
 // SocketsJoin puts all sockets of the namespace into rooms.
@@ -112,4 +39,44 @@ func (nsp *Namespace) SocketsLeave(rooms ...string) error { return nsp.all().Soc
 // DisconnectSockets takes all sockets out of the namespace: see Socket.Disconnect.
 func (nsp *Namespace) DisconnectSockets(closing bool) error {
 	return nsp.all().DisconnectSockets(closing)
+}
+
+// sockets are those of a selection that are on this server. Any goroutine.
+func (nsp *Namespace) sockets(of Selection) (list []*Socket) {
+	if nsp.personal(of) {
+		if s := nsp.find(of.Rooms[0]); s != nil && of.has(s) {
+			list = append(list, s)
+		}
+		return list
+	}
+	for _, r := range nsp.server.reactors() {
+		at := len(list)
+		list = r.members.appendAll(list, nsp)
+		list = append(list[:at], slices.DeleteFunc(list[at:], func(s *Socket) bool { return !of.has(s) })...)
+	}
+	return list
+}
+
+// has tells whether the socket is selected. Any goroutine.
+func (of Selection) has(s *Socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := func(room string) bool { return room == s.id || slices.Contains(s.joined(), room) }
+	return s.state == socketConnected && (len(of.Rooms) == 0 || slices.ContainsFunc(of.Rooms, in)) && !slices.ContainsFunc(of.Except, in)
+}
+
+// find returns the socket with that id if it is on this server. Any goroutine.
+func (nsp *Namespace) find(id string) *Socket {
+	if s, moved := nsp.moved.Load(id); moved {
+		return s.(*Socket)
+	}
+	conn, ok := placeOf(id)
+	reactors := nsp.server.reactors()
+	if !ok || conn.Loop() >= len(reactors) {
+		return nil
+	}
+	if s := reactors[conn.Loop()].members.find(nsp, conn); s != nil && s.id == id {
+		return s
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -12,17 +13,17 @@ import (
 // them. It is a value; its methods return new ones, so that they can be chained and kept. Any
 // goroutine.
 type Target struct {
-	nsp    *Namespace
-	rooms  []string
-	except []string
+	nsp *Namespace
+	of  Selection
 	flags
+	local   bool // of this server only
 	timeout time.Duration
 }
 
 // To adds rooms: the sockets that are in at least one of all the rooms given so. A socket's id is a
 // room that it alone is in. Without a room the target is all sockets.
 func (t Target) To(rooms ...string) Target {
-	t.rooms = append(t.rooms[:len(t.rooms):len(t.rooms)], rooms...)
+	t.of.Rooms = append(slices.Clip(t.of.Rooms), rooms...)
 	return t
 }
 
@@ -31,7 +32,7 @@ func (t Target) In(rooms ...string) Target { return t.To(rooms...) }
 
 // Except leaves out the sockets that are in at least one of the rooms.
 func (t Target) Except(rooms ...string) Target {
-	t.except = append(t.except[:len(t.except):len(t.except)], rooms...)
+	t.of.Except = append(slices.Clip(t.of.Except), rooms...)
 	return t
 }
 
@@ -48,8 +49,19 @@ func (t Target) Compress(on bool) Target {
 	return t
 }
 
-// Local keeps the broadcast on this server. It is so anyway where there is no other.
-func (t Target) Local() Target { return t }
+// Local chooses sockets of this server only. Without an adapter there are no others.
+func (t Target) Local() Target {
+	t.local = true
+	return t
+}
+
+// adapter is what does for the target what a program asks.
+func (t Target) adapter() Adapter {
+	if t.local {
+		return t.nsp.local
+	}
+	return t.nsp.adapter()
+}
 
 // Timeout bounds how long acknowledgements are waited for.
 func (t Target) Timeout(d time.Duration) Target {
@@ -59,9 +71,10 @@ func (t Target) Timeout(d time.Duration) Target {
 
 // Emit broadcasts an event; the arguments are those of Socket.Emit. A function that comes last is a
 // func([]Args, error): it gets the acknowledgements of all the sockets in the order of their
-// arrival, and if not all came within the Timeout (default 10 s) ErrTimeout with those that did. It
-// may be called on any goroutine. The error of Emit says what is wrong with the arguments, or is
-// ErrBusy or ErrClosed; nobody then gets the event, and the function is not called.
+// arrival, and if not all came within the Timeout (default 10 s) ErrTimeout with those that did.
+// The error is ErrPartial too if a server has not told how many of its sockets were sent the event.
+// The function may be called on any goroutine. The error of Emit says what is wrong with the
+// arguments, or is ErrBusy, ErrClosed or the adapter's; the function is then not called.
 func (t Target) Emit(event string, args ...any) error {
 	args, fn := splitAck(args)
 	if fn == nil {
@@ -95,58 +108,24 @@ func (t Target) EmitWithAck(ctx context.Context, event string, args ...any) ([]A
 }
 
 func (t Target) emit(event string, args []any, done func([]Args, error)) error {
-	v, err := encodeEvent(event, args)
+	e, err := NewEvent(event, args...)
 	if err != nil {
 		return err
 	}
-	k := packet{kind: typeEvent, namespace: []byte(t.nsp.name)}
-	parser := t.nsp.server.opt.Parser
-	var heard *heardEvent
-	if t.nsp.watched.Load() {
-		heard = &heardEvent{event, args}
+	b := Broadcast{Selection: t.of, Event: e, Volatile: t.volatile, NoCompress: t.plain, Timeout: t.timeout}
+	if done == nil {
+		return t.adapter().Broadcast(b)
 	}
-	if t.nsp.log != nil && done == nil && !t.volatile {
-		return t.nsp.log.append(func(offset string) (*outgoing, error) {
-			k.payload = withOffset(v.json, offset)
-			out := newOutgoing(parser, &k, v.attachments, t.flags)
-			out.heard = heard
-			out.number = t.nsp.log.newest
-			return out, t.nsp.server.cast(t, out)
-		}, t.rooms, t.except)
+	c := newCollection(t.timeout, done)
+	b.Acks = c
+	if err := t.adapter().Broadcast(b); err != nil {
+		c.cancel() // the caller has the error instead
+		return err
 	}
-	if t.nsp.log != nil && done == nil && endsInString(v.json) {
-		return t.nsp.log.mark(func(offset string) error {
-			k.payload = withOffset(v.json, offset)
-			out := newOutgoing(parser, &k, v.attachments, t.flags)
-			out.heard = heard
-			return t.nsp.server.cast(t, out)
-		})
+	if t.local || t.nsp.joined == nil {
+		c.expect(1)
+	} else {
+		go c.count(t.nsp.joined)
 	}
-	k.payload = v.json
-	var ack *broadcastAck
-	if done != nil {
-		ack = newBroadcastAck(t.nsp, t.timeout, done)
-		k.hasID, k.id = true, ack.id
-	}
-	out := newOutgoing(parser, &k, v.attachments, t.flags)
-	out.heard, out.ack = heard, ack
-	err = t.nsp.server.cast(t, out)
-	switch {
-	case ack == nil:
-	case err != nil:
-		ack.cancel() // the caller has the error instead
-	default:
-		ack.passed()
-	}
-	return err
-}
-
-// personal tells whether the broadcast is to one socket, by its id: then only the loop of that is
-// concerned.
-func (t Target) personal() bool {
-	if len(t.rooms) != 1 || t.nsp.shared.Load() {
-		return false
-	}
-	_, ok := t.nsp.locate(t.rooms[0])
-	return ok
+	return nil
 }

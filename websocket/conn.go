@@ -47,16 +47,21 @@ type held struct {
 // ID names the connection. Any goroutine.
 func (c *Conn) ID() ID { return c.id }
 
-// Data returns what SetData stored, nil before.
+// Data returns what SetData stored, nil before, and nil once OnClose has returned.
 func (c *Conn) Data() any {
 	c.check("Data")
+	if c.data == ended {
+		return nil
+	}
 	return c.data
 }
 
 // SetData stores a value of the program's own at the connection.
 func (c *Conn) SetData(v any) {
 	c.check("SetData")
-	c.data = v
+	if c.data != ended { // which says that OnClose was called
+		c.data = v
+	}
 }
 
 // Subprotocol returns the subprotocol that was chosen, "" if none was.
@@ -96,7 +101,12 @@ func (c *Conn) Buffered() int {
 // SendText sends a text message. s must be UTF-8.
 func (c *Conn) SendText(s string) Result {
 	c.check("SendText")
-	return c.send(c.conn(), frame.OpText, append(c.part.text[:0], s...), true)
+	p := c.part
+	if len(s) >= sharedBytesMin {
+		return c.send(c.conn(), frame.OpText, []byte(s), true)
+	}
+	p.text = append(p.text[:0], s...)
+	return c.send(c.conn(), frame.OpText, p.text, true)
 }
 
 // SendBinary sends a binary message. p is copied.
@@ -106,7 +116,7 @@ func (c *Conn) SendBinary(p []byte) Result {
 }
 
 // Send sends a message. Its data is copied, unless it is the data of the message that OnMessage is
-// being called for: that goes back to its sender without a copy.
+// being called for: that goes back to its sender without a copy, and must not be changed any more.
 func (c *Conn) Send(m Message) Result {
 	c.check("Send")
 	return c.send(c.conn(), m.Kind.op(), m.Data, !m.NoCompress)

@@ -1,4 +1,4 @@
-// The ways to run a server: in a net/http server, alone, or on a node.
+// The ways to run a server: in a net/http server, as a process of its own, or on a node.
 
 package websocket
 
@@ -27,7 +27,7 @@ var ErrServerClosed = http.ErrServerClosed
 // errMounted is returned where a server that runs already is to run in another way.
 var errMounted = errors.New("websocket: the server is mounted already")
 
-// standalone is a process of the server's own: mounted, or alone.
+// standalone is the node of a server that is mounted in a net/http server or runs by itself.
 type standalone struct {
 	mu      sync.Mutex // guards the fields below
 	node    *node.Node
@@ -50,12 +50,12 @@ func init() {
 
 // mount puts the server on a node.
 func (s *Server) mount(h wsapp.Host) (proto.Row, error) {
-	s.alone.mu.Lock()
-	defer s.alone.mu.Unlock()
-	if s.alone.onNode || s.alone.node != nil {
+	s.standalone.mu.Lock()
+	defer s.standalone.mu.Unlock()
+	if s.standalone.onNode || s.standalone.node != nil {
 		return proto.Row{}, errMounted
 	}
-	s.alone.onNode, s.forms, s.counters = true, h.Forms, h.Counters
+	s.standalone.onNode, s.forms, s.counters = true, h.Forms, h.Counters
 	s.prefix = "$websocket" + h.Path + " "
 	if len(s.opt.Origins) == 0 {
 		s.origins = h.Origins
@@ -130,10 +130,10 @@ func (a *standalone) start(s *Server) error {
 // and the connection costs no goroutine from then on. That needs HTTP/1.1 without TLS: other
 // connections get 505 or 501. The first call starts the event loops.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.alone.mu.Lock()
-	err := s.alone.start(s)
-	handler := s.alone.http
-	s.alone.mu.Unlock()
+	s.standalone.mu.Lock()
+	err := s.standalone.start(s)
+	handler := s.standalone.http
+	s.standalone.mu.Unlock()
 	if err != nil {
 		s.opt.Logger.Error("WebSockets cannot be served", slog.Any("err", err))
 		http.Error(w, "WebSockets cannot be served", http.StatusServiceUnavailable)
@@ -167,13 +167,13 @@ func (s *Server) Serve(ln net.Listener) error {
 		ln.Close()
 		return fmt.Errorf("websocket: the listener is a %T: want a *net.TCPListener", ln)
 	}
-	s.alone.mu.Lock()
-	err := s.alone.start(s)
+	s.standalone.mu.Lock()
+	err := s.standalone.start(s)
 	if err == nil {
-		err = s.alone.node.Listen(tcp, 0)
+		err = s.standalone.node.Listen(tcp, 0)
 	}
-	ended := s.alone.ended
-	s.alone.mu.Unlock()
+	ended := s.standalone.ended
+	s.standalone.mu.Unlock()
 	if err != nil {
 		ln.Close()
 		return err
@@ -184,21 +184,22 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // Addr returns the address that Serve listens at, nil before.
 func (s *Server) Addr() net.Addr {
-	s.alone.mu.Lock()
-	defer s.alone.mu.Unlock()
-	if s.alone.node == nil {
+	s.standalone.mu.Lock()
+	defer s.standalone.mu.Unlock()
+	if s.standalone.node == nil {
 		return nil
 	}
-	return s.alone.node.Addr()
+	return s.standalone.node.Addr()
 }
 
 // Shutdown refuses new connections, closes those there are with 1012 (service restart), waits until
 // they have ended, and stops the event loops. When ctx ends first, what is left is cut and the
-// error is ctx's. It is for a server that is mounted or alone; a node shuts its own servers down.
+// error is ctx's. It is for a server that is mounted or runs by itself; a node shuts its own
+// servers down.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.alone.mu.Lock()
-	n := s.alone.node
-	s.alone.mu.Unlock()
+	s.standalone.mu.Lock()
+	n := s.standalone.node
+	s.standalone.mu.Unlock()
 	if n == nil {
 		s.Stop()
 		return nil
@@ -218,14 +219,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Stop cuts all connections and stops the event loops. It is for a server that is mounted or alone.
-// It waits for the end.
+// Stop cuts all connections and stops the event loops. It is for a server that is mounted or runs
+// by itself. It waits for the end.
 func (s *Server) Stop() {
-	s.alone.mu.Lock()
-	first := !s.alone.stopped && s.alone.node != nil
-	s.alone.stopped = true
-	n, ended := s.alone.node, s.alone.ended
-	s.alone.mu.Unlock()
+	s.standalone.mu.Lock()
+	first := !s.standalone.stopped && s.standalone.node != nil
+	s.standalone.stopped = true
+	n, ended := s.standalone.node, s.standalone.ended
+	s.standalone.mu.Unlock()
 	if n != nil {
 		n.Close()
 	}

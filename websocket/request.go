@@ -3,6 +3,7 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -130,6 +131,9 @@ func (u *Upgrade) Subprotocol(name string) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.decided() {
+		return errDecided
+	}
 	u.chosen = name
 	return nil
 }
@@ -147,6 +151,9 @@ func (u *Upgrade) SetHeader(name, value string) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.decided() {
+		return errDecided
+	}
 	if len(u.header)+len(name)+len(value) > headerBytesMax {
 		return fmt.Errorf("websocket: the answer's header fields have more than %d bytes", headerBytesMax)
 	}
@@ -154,12 +161,14 @@ func (u *Upgrade) SetHeader(name, value string) error {
 	return nil
 }
 
-// SetData gives the connection its Conn.Data, if there will be one. It may be called until Accept,
-// on the goroutine that will call that.
+// SetData gives the connection its Conn.Data, if there will be one. After the decision it does
+// nothing.
 func (u *Upgrade) SetData(v any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.data = v
+	if !u.decided() {
+		u.data = v
+	}
 }
 
 // Wait keeps the handshake open until Accept or Refuse is called, on any goroutine. The handshake's
@@ -185,12 +194,29 @@ func (u *Upgrade) Refuse(status int, text string) error {
 	return u.decide(refused, refusal{status, text})
 }
 
+// errDecided is returned for what comes after the decision.
+var errDecided = errors.New("websocket: the handshake is decided already")
+
+// decided tells whether there is a decision: nothing of the answer changes any more. The lock is
+// held.
+func (u *Upgrade) decided() bool { return u.decision == accepted || u.decision == refused }
+
+// settled is the decision when OnUpgrade has returned: without one the connection is accepted.
+func (u *Upgrade) settled() decision {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.decision == undecided {
+		u.decision = accepted
+	}
+	return u.decision
+}
+
 // decide notes the decision, and brings it to the loop if the request waits.
 func (u *Upgrade) decide(d decision, r refusal) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.decision != undecided && u.decision != waits {
-		return fmt.Errorf("websocket: the handshake is decided already")
+	if u.decided() {
+		return errDecided
 	}
 	u.decision, u.refusal = d, r
 	if u.ticket != nil && !u.ticket.Answer(u) {

@@ -38,7 +38,7 @@ func (p *part) serve(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte
 	if f := p.server.onUpgrade; f != nil {
 		p.judge(f, u)
 	}
-	if u.decision == waits {
+	if u.settled() == waits {
 		p.asked = u
 		return edge.Wait
 	}
@@ -52,7 +52,9 @@ func (p *part) judge(f func(u *Upgrade), u *Upgrade) {
 		if v := recover(); v != nil {
 			p.abandon()
 			p.server.opt.Logger.Error("OnUpgrade panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			u.mu.Lock()
 			u.decision, u.refusal = refused, refusal{http.StatusInternalServerError, "internal error"}
+			u.mu.Unlock()
 		}
 	}()
 	p.enter()
@@ -75,10 +77,7 @@ func (p *part) resume(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 
 // settle answers a handshake that is decided.
 func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, u *Upgrade) {
-	u.mu.Lock()
-	refuse := u.decision == refused
-	u.mu.Unlock() // and from here on nobody changes it
-	if refuse {
+	if u.settled() == refused { // and from here on nothing of the answer changes
 		p.refuse(l, n, u)
 		return
 	}

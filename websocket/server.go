@@ -12,7 +12,7 @@ import (
 )
 
 // Server is a WebSocket server. Make one with New, give it its handlers, and then mount it: with
-// ServeHTTP in a net/http server, alone with ListenAndServe, or on a node with
+// ServeHTTP in a net/http server, in a process of its own with ListenAndServe, or on a node with
 // server.Config.WebSockets. The methods that set a handler must be called before that; all others
 // may be called on any goroutine and never block, unless they say so.
 type Server struct {
@@ -33,10 +33,10 @@ type Server struct {
 	counters     func(loop int) *wsconn.Counters // those of a node
 
 	// any goroutine
-	host    atomic.Pointer[host]
-	open    atomic.Int64  // connections
-	dropped atomic.Uint64 // messages that a slow client did not get
-	alone   standalone
+	host       atomic.Pointer[host]
+	open       atomic.Int64  // connections
+	dropped    atomic.Uint64 // messages that a slow client did not get
+	standalone standalone
 }
 
 // host is what a mounted server runs on.

@@ -58,7 +58,7 @@ var ways = map[string]func(t *testing.T, wss *websocket.Server) string{
 		t.Cleanup(wss.Stop)
 		return "ws" + strings.TrimPrefix(s.URL, "http") + "/chat/1"
 	},
-	"alone": func(t *testing.T, wss *websocket.Server) string {
+	"standalone": func(t *testing.T, wss *websocket.Server) string {
 		ln := listen(t)
 		ended := make(chan error, 1)
 		go func() { ended <- wss.Serve(ln) }()
@@ -223,7 +223,7 @@ func TestShutdownClosesWithRestart(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	wss := program(websocket.Options{Loops: 1})
-	url := ways["alone"](t, wss)
+	url := ways["standalone"](t, wss)
 	c := dial(ctx, t, url+"?who=ann", nil)
 	expect(ctx, t, c, "hello ann at /chat/1")
 	done := make(chan error, 1)
@@ -258,7 +258,7 @@ func TestBlockedLoopIsReported(t *testing.T) {
 		<-release
 		c.Send(m)
 	})
-	c := dial(ctx, t, ways["alone"](t, wss), nil)
+	c := dial(ctx, t, ways["standalone"](t, wss), nil)
 	say(ctx, t, c, "block")
 	line := <-lines
 	if !strings.Contains(line, "blocks its event loop") || !strings.Contains(line, "TestBlockedLoopIsReported") {

@@ -13,10 +13,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"c100k/bench/rig"
@@ -43,15 +41,13 @@ func main() {
 	if o.name == "" {
 		o.name = defaultName(time.Now(), o.only)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	met, err := run(ctx, o)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "crowd:", err)
-	}
-	if err != nil || !met {
-		os.Exit(1)
-	}
+	rig.Main("crowd", func(ctx context.Context) error {
+		met, err := run(ctx, o)
+		if err == nil && !met {
+			err = errors.New("a goal was missed")
+		}
+		return err
+	})
 }
 
 func defaultName(now time.Time, only string) string {

@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"c100k/bench/rig"
@@ -37,23 +35,11 @@ func steps() []step {
 	}
 }
 
-func names() (list []string) {
-	for _, s := range steps() {
-		list = append(list, s.name)
-	}
-	return list
-}
+func stepName(s step) string { return s.name }
 
-func choose(only string) (chosen []step, err error) {
-	for _, name := range strings.Split(only, ",") {
-		i := slices.Index(names(), name)
-		if i < 0 {
-			return nil, fmt.Errorf("no step %q; there are %s", name, strings.Join(names(), ", "))
-		}
-		chosen = append(chosen, steps()[i])
-	}
-	return chosen, nil
-}
+func names() []string { return rig.Names(steps(), stepName) }
+
+func choose(only string) ([]step, error) { return rig.Choose("step", steps(), stepName, only) }
 
 // open has everybody subscribe and then says nothing: how long it takes, and what it costs to hold
 // them.

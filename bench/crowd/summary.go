@@ -57,7 +57,7 @@ type judged struct {
 // none is the goal of what must not happen.
 func (f *judged) none() { f.judge("0", f.Value == 0) }
 
-// atLeast is the goal of what makes the other figures worth anything.
+// atLeast is a goal without which the other figures mean nothing.
 func (f *judged) atLeast(least float64) { f.judge("≥ "+number(least), f.Value >= least) }
 
 // atMost is the goal of a time or a cost.

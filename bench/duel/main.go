@@ -16,12 +16,9 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"c100k/bench/rig"
@@ -40,12 +37,7 @@ func main() {
 	flag.Float64Var(&t.Segments, "messages", 2, "segments with data that a message is: 2 for an echo, 1 for a delivery")
 	flag.Float64Var(&t.Bytes, "bytes", 0, "bytes of payload that a message is, in both directions together, in place of --messages: where several messages share a segment")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, t, load, flag.Args()); err != nil {
-		fmt.Fprintln(os.Stderr, "duel:", err)
-		os.Exit(1)
-	}
+	rig.Main("duel", func(ctx context.Context) error { return run(ctx, t, load, flag.Args()) })
 }
 
 func run(ctx context.Context, t rig.Turns, load string, servers []string) error {

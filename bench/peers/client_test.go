@@ -1,4 +1,5 @@
-// The client that drives them all: written against RFC 6455 alone, so that it shares no mistake with a library under test.
+// The client that drives them all: written against RFC 6455 alone, so that it shares no mistake
+// with a library under test.
 
 package peers
 

@@ -1,4 +1,5 @@
-// Every rival does the same work: echo, broadcast, pongs, closes, and nobody suffers for a reader that stands still.
+// Every rival does the same work: echo, broadcast, pongs, closes, and nobody suffers for a reader
+// that stands still.
 
 package peers
 
@@ -169,7 +170,8 @@ func same(t *testing.T, got, want frame) {
 	}
 }
 
-// TestControl: pings are answered at once and with what they said; a close is answered, and the connection ends.
+// TestControl: pings are answered at once and with what they said; a close is answered, and the
+// connection ends.
 func TestControl(t *testing.T) {
 	eachRival(t, func(t *testing.T, r rival, addr string) {
 		for _, path := range []string{"/echo", "/broadcast"} {
@@ -193,7 +195,8 @@ func TestControl(t *testing.T) {
 	})
 }
 
-// TestCutFrames: bytes come in whatever pieces the network makes of them, and a message may come in fragments.
+// TestCutFrames: bytes come in whatever pieces the network makes of them, and a message may come in
+// fragments.
 func TestCutFrames(t *testing.T) {
 	eachRival(t, func(t *testing.T, r rival, addr string) {
 		if _, ok := r.dialect.(raw); !ok {
@@ -240,7 +243,8 @@ func TestOtherPaths(t *testing.T) {
 	})
 }
 
-// join opens connections to /broadcast and returns when all of them are in the room: each has heard itself.
+// join opens connections to /broadcast and returns when all of them are in the room: each has heard
+// itself.
 func join(t *testing.T, r rival, addr string, n int) (sessions []session) {
 	t.Helper()
 	for i := range n {
@@ -333,8 +337,8 @@ func connOf(s session) net.Conn {
 	return nil
 }
 
-// TestStalledReader: one member does not read while twelve megabytes go by, more than sockets and any backlog hold, and the others hear all of it. When it
-// reads again, it is not owed all of it.
+// TestStalledReader: one member does not read while twelve megabytes go by, more than sockets and
+// any backlog hold, and the others hear all of it. When it reads again, it is not owed all of it.
 func TestStalledReader(t *testing.T) {
 	const rounds, perRound, size = 100, 8, 16 << 10
 	eachRival(t, func(t *testing.T, r rival, addr string) {

@@ -54,7 +54,7 @@ func Start(binary string, around Environment, args ...string) (*Node, error) {
 	}
 	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Env = append(os.Environ(), around.Variables...)
-	// The node must not outlive who measures it: it would hold ports and memory for good.
+	// The node must not outlive the program that measures it: it would keep ports and memory.
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	stderr, err := n.cmd.StderrPipe()
 	if err != nil {

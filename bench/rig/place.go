@@ -19,7 +19,7 @@ func Pin(core int) error {
 	return nil
 }
 
-// FreeAddress is a port of the host that nobody listens on, as host:port. The kernel does not give
+// FreeAddress is a port of the host that is free, as host:port. The kernel does not give
 // the same port twice in a row.
 func FreeAddress(host string) (string, error) {
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))

@@ -53,3 +53,15 @@ func TestTurnsRefuse(t *testing.T) {
 		}
 	}
 }
+
+func TestChoose(t *testing.T) {
+	all, name := []string{"a", "b", "c"}, func(s string) string { return s }
+	if got, err := Choose("letter", all, name, "c, a"); err != nil || !slices.Equal(got, []string{"c", "a"}) {
+		t.Errorf("%v, %v; want c and a", got, err)
+	}
+	for _, list := range []string{"", "a,d"} {
+		if _, err := Choose("letter", all, name, list); err == nil {
+			t.Errorf("%q is taken", list)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-// Command tuning measures what the settings of tuning.md are worth on this machine.
+// Command tuning measures what the settings of tuning.md gain on this machine.
 //
 // For each experiment it starts a node with one value of a setting after the other, in turns, and
 // drives the same load against each. It prints one table an experiment. Settings of the kernel are
@@ -11,11 +11,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 
 	"c100k/bench/rig"
 )
@@ -31,12 +28,7 @@ func main() {
 	flag.StringVar(&o.only, "only", strings.Join(names(), ","), "experiments, with commas")
 	flag.IntVar(&o.reps, "reps", 3, "repetitions; a figure is their median")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "tuning:", err)
-		os.Exit(1)
-	}
+	rig.Main("tuning", func(ctx context.Context) error { return run(ctx, o) })
 }
 
 func run(ctx context.Context, o options) error {
@@ -71,20 +63,10 @@ func run(ctx context.Context, o options) error {
 	return errors.Join(failed...)
 }
 
-func names() (list []string) {
-	for _, e := range experiments() {
-		list = append(list, e.name)
-	}
-	return list
-}
+func experimentName(e experiment) string { return e.name }
 
-func choose(only string) (chosen []experiment, err error) {
-	for _, name := range strings.Split(only, ",") {
-		i := slices.Index(names(), name)
-		if i < 0 {
-			return nil, fmt.Errorf("no experiment %q; there are %s", name, strings.Join(names(), ", "))
-		}
-		chosen = append(chosen, experiments()[i])
-	}
-	return chosen, nil
+func names() []string { return rig.Names(experiments(), experimentName) }
+
+func choose(only string) ([]experiment, error) {
+	return rig.Choose("experiment", experiments(), experimentName, only)
 }

@@ -36,8 +36,8 @@ type Node interface {
 	Drain() error
 
 	// Ready is nil while the node wants new connections. Otherwise its text, such as "draining", goes
-	// to whoever asks /readyz, without any key; and so do remarks on parts of the node that are not
-	// well while it is ready.
+	// to every client that asks /readyz, without any key; and so do remarks on parts of the node that
+	// are not well while it is ready.
 	Ready() (remarks []string, err error)
 }
 

@@ -5,9 +5,9 @@
 // of a node that knows nobody. [Principals] holds the principals of one loop, so that a session
 // keeps an index of four bytes and an anonymous one costs nothing more.
 //
-// A principal is made by whoever identifies the client, on any goroutine, and is immutable from
-// then on. It reaches the protocol of a connection as the value of a request that waits (package
-// edge).
+// A principal is made by the code that identifies the client, on any goroutine, and is immutable
+// from then on. It reaches the protocol of a connection as the value of a request that waits
+// (package edge).
 package auth
 
 import (

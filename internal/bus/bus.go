@@ -11,8 +11,9 @@
 //   - A message reaches each other node that runs at that time, at most once, and exactly once
 //     while nothing is lost. It does not come back to the node that published it, which has
 //     delivered it already.
-//   - What is lost is counted: each node numbers its messages, and whoever hears the others knows
-//     by the numbers what it has not heard ([Health].Missed), at the latest a heartbeat later.
+//   - What is lost is counted: each node numbers its messages, and a node that hears the others
+//     knows by the numbers what it has not heard ([Health].Missed), at the latest a heartbeat
+//     later.
 //   - Messages of one node arrive in the order of its Publish and Ask calls. There is no order
 //     between nodes.
 //   - Topics and payloads arrive byte for byte. A topic is any topic of package broadcast: nothing

@@ -1,4 +1,4 @@
-// The queue between whoever brings messages and the one goroutine that delivers them.
+// The queue between the goroutines that bring messages and the one that delivers them.
 
 package bus
 

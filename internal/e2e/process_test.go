@@ -54,8 +54,8 @@ func serve(t *testing.T, args ...string) *node {
 	return serveWith(t, exec.Command(binary, serveArgs(args)...))
 }
 
-// workersVariable makes all tests run with nodes of so many workers: to whoever connects it must
-// make no difference. Those of what each process counts for itself are left out, and those of the
+// workersVariable makes all tests run with nodes of so many workers: to clients it must make
+// no difference. Those of what each process counts for itself are left out, and those of the
 // order of acknowledgements, which wait for other workers.
 const workersVariable = "E2E_WORKERS"
 
@@ -114,7 +114,7 @@ func (n *node) awaitServing() {
 	})
 }
 
-// launch starts the command and reads its log. Whoever calls it sees to its end.
+// launch starts the command and reads its log. The caller ends the node.
 func launch(t *testing.T, cmd *exec.Cmd) *node {
 	t.Helper()
 	n := &node{&process{cmd: cmd, exited: make(chan struct{})}, t}

@@ -67,7 +67,7 @@ func TestSlowConsumerDisconnect(t *testing.T) {
 		for range 20 {
 			n.publish("t", body)
 			sent++
-			reader.expectText(body) // whoever reads is not held up
+			reader.expectText(body) // a client that reads is not held up
 		}
 		s := n.stats()
 		if s.Queues.OutboxBytes > 4*slowOutbox {

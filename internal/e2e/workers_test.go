@@ -1,4 +1,4 @@
-// Several processes behind one port: to whoever connects, they are one node.
+// Several processes behind one port: to clients, they are one node.
 
 package e2e
 
@@ -170,8 +170,8 @@ func TestWorkersPublish(t *testing.T) {
 	}
 }
 
-// TestWorkersOrder: what one publisher sends arrives in its order, whoever publishes at the same
-// time.
+// TestWorkersOrder: what one publisher sends arrives in its order, whatever others publish at
+// the same time.
 func TestWorkersOrder(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3")
@@ -337,7 +337,7 @@ func gone(t *testing.T, rows []workerRow) {
 			if err != nil {
 				continue
 			}
-			// The state stands behind the name; a zombie has ended, whoever should reap it.
+			// The state stands behind the name; a zombie has ended, whatever process should reap it.
 			if _, rest, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(rest, "Z") {
 				return fmt.Errorf("worker %d is there: %s", w.Worker, stat)
 			}

@@ -28,7 +28,7 @@ func (h HostRules) With(names []string) (HostRules, error) {
 		name := strings.ToLower(strings.TrimSpace(given))
 		host, wild := strings.CutPrefix(name, "*.")
 		bare, port := splitPort([]byte(host))
-		if !validHost([]byte(host)) || port != nil || strings.Contains(host, "*") || wild && bare[0] == '[' {
+		if !validHost([]byte(host)) || host[0] == '.' || port != nil || strings.Contains(host, "*") || wild && bare[0] == '[' {
 			return HostRules{}, fmt.Errorf("host %q: want a name such as example.com or *.example.com, without a port", given)
 		}
 		if wild {

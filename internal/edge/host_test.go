@@ -38,7 +38,7 @@ func TestHostRules(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "a:80", "http://a", "a b", "*", "*.*", "a.*", "*.[::1]"} {
+	for _, bad := range []string{"", "a:80", "http://a", "a b", "*", "*.*", "a.*", "*.[::1]", ".example.com"} {
 		if _, err := (HostRules{}).With([]string{bad}); err == nil {
 			t.Errorf("%q is a rule", bad)
 		}

@@ -81,7 +81,7 @@ func parseOriginRule(text string) (rule originRule, err error) {
 	if strings.Contains(rest, "*") {
 		return rule, fmt.Errorf("* may stand alone, as the whole first label of the host, or as the port")
 	}
-	if !validHost([]byte(rest)) || rule.port == anyPort && hasPort(rest) {
+	if !validHost([]byte(rest)) || rest[0] == '.' || rule.port == anyPort && hasPort(rest) {
 		return rule, fmt.Errorf("%q is not a host with an optional port", rest)
 	}
 	name, port := splitPort([]byte(rest))

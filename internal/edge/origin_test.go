@@ -105,6 +105,8 @@ func TestParseOriginRulesRefuses(t *testing.T) {
 		"example.com:80:*":       "not a host",
 		"https://*.[::1]":        "no subdomains",
 		"*.":                     "not a host",
+		".example.com":           "not a host",
+		"*..example.com":         "not a host",
 	} {
 		_, err := ParseOriginRules([]string{"https://good.example", rule})
 		if err == nil || !strings.Contains(err.Error(), want) {

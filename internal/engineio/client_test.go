@@ -32,7 +32,7 @@ type server struct {
 
 func startNode(t *testing.T, cfg Config) *server {
 	n := &server{ended: make(chan Reason, 1024)}
-	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/engine.io/"}, New: func(p *proto.Place) proto.Part {
+	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/socket.io/"}, New: func(p *proto.Place) proto.Part {
 		cfg.Roles = Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2}
 		cfg.Loop, cfg.App, cfg.Move = uint8(p.Loop), &echoApp{n, p.Loop}, p.Move
 		e := New(cfg)
@@ -113,7 +113,9 @@ func (a *echoApp) Text(l *netpoll.Loop, s *Session, p []byte) {
 	}
 }
 
-func (a *echoApp) Binary(l *netpoll.Loop, s *Session, p []byte) { a.e().SendBinary(l, s, p) }
+func (a *echoApp) Binary(l *netpoll.Loop, s *Session, p []byte) {
+	a.e().SendShared(l, s, AppendBinary(nil, s.Form(), p))
+}
 func (a *echoApp) Upgraded(*netpoll.Loop, *Session)             {}
 func (a *echoApp) Closed(_ *netpoll.Loop, _ *Session, r Reason) { a.n.ended <- r }
 

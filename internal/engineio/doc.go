@@ -26,6 +26,11 @@
 // takes a session. Another goroutine keeps [Session.ID] and posts to the loop (netpoll.Remote);
 // there [Endpoint.Lookup] finds the session, or nothing if it has ended.
 //
+// # What a session counts for
+//
+// A session that polls needs no connection between two requests, so it is admitted like one
+// (edge.Config.AdmitSession) and counts until it ends or upgrades; then its connection counts.
+//
 // # A session's anchor, and its number as a member
 //
 // A session is named by the record of a connection, its anchor: one that began on WebSocket by its
@@ -34,7 +39,7 @@
 // (heartbeat, abandonment), and its number as a member of a broadcast.Shard: [Session.Member] never
 // changes, so rooms need not know of transports.
 //
-// Whoever owns the loop has a broadcast.Sink that finds the member's record (netpoll.Loop.ConnAt),
+// The owner of the loop has a broadcast.Sink that finds the member's record (netpoll.Loop.ConnAt),
 // looks at its role, and for [Roles.Socket] and [Roles.Session] calls [Endpoint.MemberPending],
 // [Endpoint.MemberSend], [Endpoint.MemberDrop] and [Endpoint.Slow]. It also calls [Endpoint.Flush]
 // at the end of phase 6 of each turn: polls are answered there, with all that the turn had for
@@ -51,6 +56,6 @@
 //
 // # How a session ends
 //
-// [App.Closed] is called exactly once for each session that was opened, whoever ended it; see
-// [Reason].
+// [App.Closed] is called exactly once for each session that was opened, whichever side ended it;
+// see [Reason].
 package engineio

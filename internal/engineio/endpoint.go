@@ -114,17 +114,6 @@ func (e *Endpoint) SendText(l *netpoll.Loop, s *Session, text []byte) { e.SendMe
 // between. They are copied.
 func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachments ...[]byte) {
 	e.frames = AppendMessage(e.frames[:0], s.Form(), text, attachments...)
-	e.sendMessage(l, s)
-}
-
-// SendBinary sends a binary message, which is copied.
-func (e *Endpoint) SendBinary(l *netpoll.Loop, s *Session, data []byte) {
-	e.frames = AppendBinary(e.frames[:0], s.Form(), data)
-	e.sendMessage(l, s)
-}
-
-// sendMessage sends a copy of the frames of one message, which are in e.frames.
-func (e *Endpoint) sendMessage(l *netpoll.Loop, s *Session) {
 	p := e.frames
 	if cap(p) > scratchBytesMax {
 		e.frames = nil

@@ -47,7 +47,7 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	holder, refusal := e.admit(l, r)
 	if refusal != nil {
-		e.refuseWhole(l, r, refusal)
+		e.answerRefusal(l, r, refusal)
 		return
 	}
 	var anchor *netpoll.Conn
@@ -80,7 +80,8 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 }
 
 // admit asks whether the client may have one more session that polls. Without it one connection
-// could open any number: each handshake leaves a session behind, and is over at once.
+// could open any number: each handshake leaves a session behind, and is over at once. A refusal is
+// counted already.
 func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edge.Refusal) {
 	if e.cfg.Edge == nil {
 		return nil, nil
@@ -88,6 +89,7 @@ func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edg
 	holder, refusal := e.cfg.Edge.AdmitSession(l, r.c, r.h)
 	if holder != nil && e.cfg.Rate > 0 && !holder.Spend(l.Now(), e.period, e.window) {
 		e.cfg.Edge.Admission.ReleaseSession(holder)
+		e.refusedWhole(edge.RefuseRate)
 		return nil, edge.RefuseRate
 	}
 	return holder, refusal
@@ -95,7 +97,7 @@ func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edg
 
 // release ends the count of a session as one that polls: it has ended, or its connection counts.
 func (e *Endpoint) release(s *Session) {
-	if holder := e.holders[s.Member()]; holder != nil {
+	if holder := e.holders[s.Member()]; s.anchor != 0 && holder != nil {
 		e.cfg.Edge.Admission.ReleaseSession(holder)
 		delete(e.holders, s.Member())
 	}

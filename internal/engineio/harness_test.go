@@ -127,7 +127,7 @@ func (r *rig) Text(l *netpoll.Loop, s *Session, p []byte) {
 
 func (r *rig) Binary(l *netpoll.Loop, s *Session, p []byte) {
 	r.note("binary %x", p)
-	r.e.SendBinary(l, s, p)
+	r.e.SendShared(l, s, AppendBinary(nil, s.Form(), p))
 }
 
 func (r *rig) Upgraded(_ *netpoll.Loop, s *Session) { r.note("upgraded") }

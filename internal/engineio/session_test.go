@@ -286,7 +286,7 @@ func TestSessionsAsTheAppSeesThem(t *testing.T) {
 		}
 		r.e.SendText(l, s, []byte("one"))
 		r.e.SendShared(l, s, AppendMessage(nil, FormV4, []byte("two"), []byte{2}))
-		r.e.SendBinary(l, s, []byte{3})
+		r.e.SendShared(l, s, AppendBinary(nil, s.Form(), []byte{3}))
 		if n := r.e.Pending(l, s); n != 6+6+3+3 {
 			t.Errorf("%d bytes are pending", n)
 		}

@@ -11,5 +11,6 @@
 //	end, bad := SkipValue(p, next, 1)
 //	i, last, bad := SkipComma(p, end, '}')
 //
-// The text must be UTF-8, which whoever took it in has checked. Everything is pure; any goroutine.
+// The text must be UTF-8, which the code that received it has checked. Everything is pure; any
+// goroutine.
 package jsontext

@@ -235,7 +235,7 @@ func (n *Node) serve(ended chan struct{}) {
 
 // Listen accepts connections of ln, which the node closes; they inherit their options from it.
 // userTimeout is their TCP_USER_TIMEOUT, 0 for the system's. It is called once.
-func (n *Node) Listen(ln *net.TCPListener, userTimeout time.Duration) error {
+func (n *Node) Listen(ln netpoll.Socket, userTimeout time.Duration) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {

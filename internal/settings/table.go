@@ -34,7 +34,7 @@ func publicRows(n *server.Config) []Setting {
 		{Name: "dev", Field: "Dev", Value: toggle(&n.Dev),
 			Help: "development mode: listens on loopback, anyone may subscribe and publish; turns on /echo, /broadcast and the demo page"},
 		{Name: "listen", Field: "Listen", Arg: "HOST:PORT", Value: text(&n.Listen, "HOST:PORT"), Default: ":8080, with --dev 127.0.0.1:8080",
-			Example: `":8080"`, Help: "address of the public port: every transport and plain HTTP"},
+			Example: `":8080"`, Help: "address of the public port: every transport and plain HTTP; or a Unix socket, unix:/PATH?mode=0660&owner=NAME&group=NAME"},
 		{Name: "admin", Field: "Admin", Value: text(&n.Admin, "HOST:PORT"),
 			Help: "address of the admin port: health, metrics and the HTTP API; empty: no admin port"},
 		{Name: "workers", Field: "Workers", Value: countOrAuto(&n.Workers, server.WorkersAuto), Unit: "processes",

@@ -26,8 +26,8 @@ const (
 
 	// UnansweredMax bounds the publishes of one connection that wait for their acks, where other
 	// nodes have to be asked for the count: without it one client could use up the questions that a
-	// node may have open. It is more than the shortest publishes that fit into one read, so whoever
-	// sends many at once and then waits does not meet it.
+	// node may have open. It is more than the shortest publishes that fit into one read, so a client
+	// that sends many at once and then waits does not meet it.
 	UnansweredMax = 2048
 
 	// DetailBytesMax bounds how much of the client's own input an error message quotes.

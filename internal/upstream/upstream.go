@@ -11,6 +11,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"c100k/internal/edge"
@@ -115,7 +117,28 @@ func (c *patientConn) Write(b []byte) (int, error) {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &answer{ResponseWriter: w, p: p, r: r, begun: time.Now()}
 	defer a.end()
+	if r.Body != nil && r.Body != http.NoBody {
+		a.body = &watchedBody{ReadCloser: r.Body}
+		r = r.WithContext(r.Context())
+		r.Body = a.body
+	}
 	p.proxy.ServeHTTP(a, r)
+}
+
+// watchedBody keeps the refusal with which a body has ended. A transport may report its own error,
+// or the end of the request's context, before it.
+type watchedBody struct {
+	io.ReadCloser
+	refusal atomic.Pointer[edge.Refusal]
+}
+
+func (b *watchedBody) Read(p []byte) (n int, err error) {
+	n, err = b.ReadCloser.Read(p)
+	var refusal *edge.Refusal
+	if err != nil && errors.As(err, &refusal) {
+		b.refusal.Store(refusal)
+	}
+	return n, err
 }
 
 // answer is the ResponseWriter of one request: it counts, and makes a tunnel of an upgrade.
@@ -127,6 +150,7 @@ type answer struct {
 	status  int
 	outcome string // instead of the status; "": the status counts
 	tunnel  *tunnel
+	body    *watchedBody // nil without one
 }
 
 // Unwrap is for http.ResponseController.
@@ -200,8 +224,11 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	a := w.(*answer) // ReverseProxy passes on what ServeHTTP gave it
 	var refusal *edge.Refusal
 	var late net.Error
+	if a.body != nil {
+		refusal = a.body.refusal.Load()
+	}
 	switch {
-	case errors.As(err, &refusal):
+	case refusal != nil || errors.As(err, &refusal):
 		a.outcome = OutcomeRefused
 		refusal.ServeHTTP(w, r)
 	case r.Context().Err() != nil:

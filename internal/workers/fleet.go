@@ -68,7 +68,7 @@ func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broa
 	return <-counted, nil // an Ask comes to an end
 }
 
-// PublishLater is Publish for whoever must not wait.
+// PublishLater is Publish for callers that must not wait.
 func (f *fleet) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
 	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
 	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {

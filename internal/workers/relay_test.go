@@ -136,7 +136,7 @@ func TestMoveArrives(t *testing.T) {
 	}
 }
 
-// TestMoveReturns: whoever cannot be reached, the worker that has sent it gets it back.
+// TestMoveReturns: where the target cannot be reached, the sending worker gets the connection back.
 func TestMoveReturns(t *testing.T) {
 	for name, change := range map[string]func(p *slot){
 		"nobody is there":       func(p *slot) { p.now = nil },

@@ -78,7 +78,7 @@ type Endpoint struct {
 	period   time.Duration // between two tokens of the rate
 	window   time.Duration // that all but one of the burst's tokens take to come back
 
-	reader  frame.Reader  // for whoever has no partial; idle between calls
+	reader  frame.Reader  // for connections without a partial; idle between calls
 	message frame.Message // what is being handled: in one place for all, so that handing it on is no copy and no garbage
 	scratch []byte        // for control frames
 }

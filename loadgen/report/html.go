@@ -110,7 +110,7 @@ func (d *Document) WriteHTML(w io.Writer) error {
 	return page.Execute(w, v)
 }
 
-// distributionPublish is the name of the only one that says nothing of the connections.
+// distributionPublish is the name of the only distribution that is not about the connections.
 const distributionPublish = "publish"
 
 // distributions are those of a result, with the names that people read; nil where there is none.

@@ -98,6 +98,6 @@ func (s *Swarm) end(l *netpoll.Loop, within time.Duration) {
 func (s *Swarm) finishEnd(l *netpoll.Loop, now time.Duration) {
 	if s.ending > 0 && !s.ended && (now >= s.ending || s.dropping == nil && l.Len() == 0) {
 		s.ended = true
-		s.owes |= readingLast
+		s.readingsDue |= readingLast
 	}
 }

@@ -111,7 +111,7 @@ func (c *calendar) due(clients []client, now time.Duration, q *queue) {
 	}
 }
 
-// next is when due may find somebody; negative: nobody waits.
+// next is when the next client may be due; negative: none waits.
 func (c *calendar) next() time.Duration {
 	if c.count == 0 {
 		return -1

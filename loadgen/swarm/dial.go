@@ -47,7 +47,7 @@ func (s *Swarm) connectOne(l *netpoll.Loop, i uint32, now time.Duration) {
 // adopt makes a socket the connection of a client.
 func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 	if s.slow(i) {
-		// As small as the kernel allows, so that the server feels soon that nobody reads.
+		// As small as the kernel allows, so that the server's output soon backs up.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
 	}
 	if l.Adopt(fd, roleUpgrade, i+1, nil) == nil {
@@ -112,7 +112,7 @@ func (s *Swarm) slow(i uint32) bool {
 	return int((n+1)*s.spec.SlowShare) > int(n*s.spec.SlowShare)
 }
 
-// gone is for a connection that the loop has closed.
+// gone updates the client of a connection that the loop has closed.
 func (s *Swarm) gone(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	if c.Tag() == 0 {
 		return // dealt with already

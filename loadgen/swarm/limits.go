@@ -15,7 +15,7 @@ const (
 	napPerListener = 50 * time.Nanosecond
 	napListening   = 500 * time.Microsecond
 
-	// napMax bounds what a Spec may ask for: who sleeps for longer says nothing and hears nothing.
+	// napMax bounds the sleep that a Spec may ask for: a longer one would delay all messages.
 	napMax = time.Second
 
 	// MessageBytesMax bounds a message's payload, in bytes, sent and received; without the second a
@@ -58,9 +58,9 @@ const (
 	// pause is followed by a burst.
 	connectLag = 100 * time.Millisecond
 
-	// owedBytesMax bounds what a connection may owe to its socket, in bytes: beyond it what is due is
-	// not sent, and counted as Unsent.
-	owedBytesMax = 256 << 10
+	// pendingBytesMax bounds what a connection may owe to its socket, in bytes: beyond it what is due
+	// is not sent, and counted as Unsent.
+	pendingBytesMax = 256 << 10
 
 	// retryMin and retryMax bound the pause before a connection is tried again; it doubles from one to
 	// the other. retryAfterMax is how much a server may ask for.

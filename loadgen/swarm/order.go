@@ -28,7 +28,7 @@ func (s *Swarm) obey(l *netpoll.Loop, o Order) {
 // begin forgets what was counted. The Sample of before goes out first, so that what it holds is not
 // lost.
 func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
-	s.owes |= readingPeriodic
+	s.readingsDue |= readingPeriodic
 	s.report(l, now)
 	// What this turn has sent already is of the time before; and tokens tell the time in microseconds.
 	s.begun = Clock().Truncate(time.Microsecond) + time.Microsecond
@@ -56,7 +56,7 @@ func (s *Swarm) begin(l *netpoll.Loop, now time.Duration, b Begin) {
 	}
 	s.settling = nil
 	s.schedule.restart(s.begun, s.schedule.rate)
-	s.owes |= readingPeriodic
+	s.readingsDue |= readingPeriodic
 }
 
 // settling is the wait for what is under way. Once it is done, its outcome stays as it is: closing
@@ -92,7 +92,7 @@ func (s *Swarm) settle(now time.Duration) {
 	}
 	d.done = true
 	d.outcome = outcome{expected: expected, missing: expected - min(s.tally.heard, expected), away: away}
-	s.owes |= readingPeriodic
+	s.readingsDue |= readingPeriodic
 }
 
 // balance is what all clients together should have heard, and what was sent while they were away.

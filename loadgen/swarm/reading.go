@@ -1,15 +1,18 @@
-// Taking a Sample: on the loop as little as can be, the rest elsewhere.
+// Taking a Sample: on the loop as little as possible, the rest elsewhere; and what the process
+// itself uses.
 
 package swarm
 
 import (
 	"maps"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"c100k/internal/procfs"
 	"c100k/netpoll"
 )
 
@@ -28,21 +31,21 @@ type reading struct {
 	measured *histograms
 }
 
-// report hands a reading over if one is owed and somebody takes them.
+// report hands a reading over if one is due and there is room for it.
 func (s *Swarm) report(l *netpoll.Loop, now time.Duration) {
-	if s.owes == 0 || len(s.readings) == cap(s.readings) {
+	if s.readingsDue == 0 || len(s.readings) == cap(s.readings) {
 		return
 	}
 	// Only the loop puts readings in: there is room.
 	s.readings <- s.read(l, now)
-	s.owes = 0
+	s.readingsDue = 0
 }
 
 func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 	stats, t := l.Stats(), &s.tally
 	r := reading{measured: s.measured, Sample: Sample{
 		Process: s.spec.Process, At: now, Begun: s.begun > 0,
-		Last: s.owes&readingLast != 0,
+		Last: s.readingsDue&readingLast != 0,
 		Open: s.open, Connecting: s.connecting, Down: len(s.clients) - s.open - s.connecting, ConnectedAt: s.connectedAt,
 		Opened: t.opened, Reconnected: t.reconnected, Failed: maps.Clone(t.failed), Lost: maps.Clone(t.lost),
 		Sent: t.sent, Received: t.received, Foreign: t.foreign,
@@ -103,4 +106,33 @@ func (r *reading) sample(self *self) Sample {
 	s.Spreads = h.spreads.all()
 	s.Connect, s.Latency, s.Self.Slip, s.Self.Turn = Pack(h.connect), Pack(h.latency), Pack(h.slip), Pack(h.turn)
 	return s
+}
+
+// self reads the process's own figures; what cannot be read counts as nothing. Its memory is read
+// once a sampleEvery at most: the system walks all pages for it.
+type self struct {
+	at    time.Duration
+	bytes int64
+}
+
+func newSelf() *self { return &self{at: -sampleEvery} }
+
+// cpu is the processor time that the process has used since its start.
+func (*self) cpu() time.Duration {
+	used, err := procfs.CPUTime(os.Getpid())
+	if err != nil {
+		return 0
+	}
+	return used
+}
+
+// memory is the private memory of the process, in bytes.
+func (s *self) memory() int64 {
+	if now := Clock(); now-s.at >= sampleEvery {
+		s.at = now
+		if private, err := procfs.PrivateBytes(os.Getpid()); err == nil {
+			s.bytes = private
+		}
+	}
+	return s.bytes
 }

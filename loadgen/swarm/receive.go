@@ -22,7 +22,7 @@ func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byt
 	}
 	cl := &s.clients[i]
 	if cl.state != open || cl.flags&flagSlow != 0 {
-		return // we are leaving, or play dead
+		return // the client is closing, or does not read
 	}
 	if s.listens && t.Seq < s.first[t.Sender] || !s.listens && t.Sent < s.begun { // of the time before Begin
 		if cl.sent-cl.track.next < uint64(s.spec.InFlight) { // whether it has come before is forgotten

@@ -1,4 +1,4 @@
-// What one process of a run has to say.
+// Sample: what one process of a run reports.
 
 package swarm
 

@@ -115,7 +115,7 @@ func (s *Swarm) emit(l *netpoll.Loop, c *netpoll.Conn, i uint32, due time.Durati
 	if !s.sending() {
 		return
 	}
-	if c.Pending() > owedBytesMax {
+	if c.Pending() > pendingBytesMax {
 		s.tally.unsent++
 		return
 	}

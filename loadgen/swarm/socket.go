@@ -177,7 +177,7 @@ func (s *Swarm) beginClose(i uint32) {
 	cl.state = closing
 }
 
-// OnTimer is the end of patience: with the protocol's handshake, or with a server that should have
+// OnTimer is the timeout of the protocol's handshake, or of a server that should have
 // closed.
 func (w *socket) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := w.s
@@ -188,7 +188,7 @@ func (w *socket) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s.refuse(l, c, "timeout", 0)
 }
 
-// OnWritable does nothing: who owes too much is passed over by the schedule.
+// OnWritable does nothing: the schedule passes over a connection with too much pending output.
 func (w *socket) OnWritable(*netpoll.Loop, *netpoll.Conn) {}
 
 // OnClose is the last of a connection.

@@ -39,7 +39,7 @@ type Swarm struct {
 	heads    netpoll.Slab[partial]
 	readers  netpoll.Slab[frame.Reader]
 	streams  netpoll.Slab[stream]
-	reader   frame.Reader // for whoever has none; idle between calls
+	reader   frame.Reader // for connections without one of their own; idle between calls
 	random   rand.PCG
 	scratch  []byte
 	payload  []byte
@@ -70,13 +70,13 @@ type Swarm struct {
 	ending   time.Duration // when the end must be; 0: not yet
 	ended    bool
 
-	tally    tally
-	measured *histograms
-	handled  bool // the turn before this one has done something
-	turnDue  time.Duration
-	received time.Duration // when this turn's reads had been made
-	readTurn time.Duration // the turn that received is of
-	owes     readingKind   // readings to be given as soon as there is room
+	tally       tally
+	measured    *histograms
+	handled     bool // the turn before this one has done something
+	turnDue     time.Duration
+	received    time.Duration // when this turn's reads had been made
+	readTurn    time.Duration // the turn that received is of
+	readingsDue readingKind   // readings to be given as soon as there is room
 }
 
 // New makes the clients of a process; Run sets them going. The error names what is wrong in the
@@ -178,7 +178,7 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 			}
 			remote.Post(func(l *netpoll.Loop) { s.obey(l, order) })
 		case <-every.C:
-			remote.Post(func(*netpoll.Loop) { s.owes |= readingPeriodic })
+			remote.Post(func(*netpoll.Loop) { s.readingsDue |= readingPeriodic })
 		case <-done:
 			done = nil
 			remote.Post(func(l *netpoll.Loop) { s.end(l, 0) })
@@ -258,7 +258,7 @@ func (s *Swarm) next(now time.Duration) time.Duration {
 	if s.ending > 0 {
 		sooner(min(s.ending, now+settleLook))
 	}
-	if s.owes != 0 && len(s.readings) == cap(s.readings) {
+	if s.readingsDue != 0 && len(s.readings) == cap(s.readings) {
 		sooner(now + settleLook)
 	}
 	return at

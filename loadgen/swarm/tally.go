@@ -1,6 +1,10 @@
-// What a swarm counts between two Begins.
+// What a swarm counts between two Begins, and how many publishes all of its listeners have heard.
 
 package swarm
+
+import (
+	"runtime"
+)
 
 // tally has the totals of a Sample. The loop's.
 type tally struct {
@@ -28,3 +32,47 @@ func (r reasons) add(reason string) {
 }
 
 func newTally() tally { return tally{failed: reasons{}, lost: reasons{}} }
+
+// round is what a swarm has heard, in publishes. The loop's.
+type round struct {
+	listeners uint64 // connections that read; counted at Begin, and before it when all are open
+	told      uint64
+}
+
+// countRounds tells how many publishes have come to all who listen, if those are more than were
+// told. It divides: who counts each publish apart would find the same as long as a publisher waits
+// for the one before.
+func (s *Swarm) countRounds() {
+	if !s.spec.Rounds {
+		return
+	}
+	if s.round.listeners == 0 {
+		if s.connectedAt == 0 {
+			return
+		}
+		s.round.listeners = max(s.listeners(), 1)
+	}
+	n := s.tally.heard / s.round.listeners
+	if n <= s.round.told {
+		return
+	}
+	s.round.told = n
+	select {
+	case <-s.rounds: // an older one that nobody took
+	default:
+	}
+	s.rounds <- n // only the loop puts one in: there is room
+	// A loop that naps keeps its processor. Where that is the only one, whoever hands the count on
+	// would wait for the scheduler's next tick, 10 ms, and the server with it.
+	runtime.Gosched()
+}
+
+// listeners are the connections that hear what is published.
+func (s *Swarm) listeners() (n uint64) {
+	for i := range s.clients {
+		if s.clients[i].state == open && !s.slow(uint32(i)) {
+			n++
+		}
+	}
+	return n
+}

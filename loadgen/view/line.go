@@ -44,7 +44,7 @@ func Line(p loadgen.Progress) string {
 	return text
 }
 
-// ofTarget ends the words of a rate: what was asked for, where something was.
+// ofTarget is the end of a rate's text: the rate that was asked for, if any.
 func ofTarget(s *loadgen.Second) string {
 	if s.Target > 0 {
 		return fmt.Sprintf(" of %.0f/s", s.Target)

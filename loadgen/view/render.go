@@ -45,7 +45,7 @@ func (p *page) line(label, format string, args ...any) {
 
 func (p *page) gap() { p.text.WriteByte('\n') }
 
-// room is how wide a drawing may be behind a label and some words.
+// room is the width that is left for a drawing beside a label and a text.
 func (p *page) room(words int) int { return max(0, p.width-2-labelWidth-words) }
 
 func (m *model) render() string {

@@ -1,17 +1,21 @@
-// Command centrifuge is the rival on centrifugal/centrifuge, the library under Centrifugo. It has a protocol of its own, which its clients need and a client of
-// raw frames does not speak, so its paths are driven in JSON text frames:
+// Command centrifuge is the rival on centrifugal/centrifuge, the library under Centrifugo. It has a
+// protocol of its own, which its clients need and a client of raw frames does not speak, so its
+// paths are driven in JSON text frames:
 //
 //	{"id":1,"connect":{}}                                           first, on both paths
 //	{"id":2,"rpc":{"data":ANY}}                                     /echo: the reply is {"id":2,"rpc":{"data":ANY}}
 //	{"id":2,"publish":{"channel":"broadcast","data":ANY}}           /broadcast: everybody gets {"push":{"channel":"broadcast","pub":{"data":ANY, …}}}
 //
-// POST /publish publishes its body, a JSON value or else a text, to the same channel, as a back end would. A client of raw frames that sends the first line once, and looks
-// for its token anywhere in a frame, can so measure fan-out.
+// POST /publish publishes its body, a JSON value or else a text, to the same channel, as a back end
+// would. A client of raw frames that sends the first line once, and looks for its token anywhere in
+// a frame, can so measure fan-out.
 //
-//   - the WebSocket handler of the library in JSON, with its write buffer pool; protobuf would be smaller and is not what its users see first;
+//   - the WebSocket handler of the library in JSON, with its write buffer pool; protobuf would be
+//     smaller and is not what its users see first;
 //   - subscribed by the server while connecting, so that there is no subscribe command to wait for;
 //   - no history, presence, recovery, join messages or logs;
-//   - its writer takes up to 16 waiting messages and joins them into one frame, by default. Who lags more than ClientQueueMaxSize is disconnected;
+//   - its writer takes up to 16 waiting messages and joins them into one frame, by default. Who
+//     lags more than ClientQueueMaxSize is disconnected;
 //   - its pings are off: nobody in the bench has heartbeats.
 package main
 

@@ -1,11 +1,12 @@
 // Command coder is the rival on coder/websocket, built as its chat example is:
 //
-//   - for each member a reader goroutine and a writer goroutine with a bounded channel; who does not keep up is closed. The example's channel has room for 16
-//     messages, ours for as many as gorilla's, so that bursts lose nobody;
-//   - Write, which makes one frame of a message. The echo of the library's own examples copies a Reader to a Writer and ends every message with an empty
-//     frame of its own: twice the writes;
-//   - contexts without a deadline: the library then needs no timer for each call. A reader that stands still is let go of by its full channel,
-//     or by the kernel (peer.Options.Listen);
+//   - for each member a reader goroutine and a writer goroutine with a bounded channel; who does
+//     not keep up is closed. The example's channel has room for 16 messages, ours for as many as
+//     gorilla's, so that bursts lose nobody;
+//   - Write, which makes one frame of a message. The echo of the library's own examples copies a
+//     Reader to a Writer and ends every message with an empty frame of its own: twice the writes;
+//   - contexts without a deadline: the library then needs no timer for each call. A reader that
+//     stands still is let go of by its full channel, or by the kernel (peer.Options.Listen);
 //   - an echo is read into a pooled buffer;
 //   - compression is off by default, and buffers are those of net/http.
 package main

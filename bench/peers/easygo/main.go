@@ -1,10 +1,12 @@
-// Command easygo is the rival on gobwas/ws with mailru/easygo's netpoll: the recipe of "A Million WebSockets and Go". A poller says which connections can be
-// read, and goroutines of a pool read and answer them, so that an idle connection has neither goroutine nor buffer.
+// Command easygo is the rival on gobwas/ws with mailru/easygo's netpoll: the recipe of "A Million
+// WebSockets and Go". A poller says which connections can be read, and goroutines of a pool read
+// and answer them, so that an idle connection has neither goroutine nor buffer.
 //
-//   - the raw Epoll, with one-shot events as in the recipe, and not Handle and Desc: those duplicate every descriptor, which halves how many
-//     connections a process may have, and each use of the duplicate turns the socket blocking again, so that a slow reader holds a thread;
-//   - 128 goroutines in the pool, as in the authors' example. --workers 0 answers on the poller's goroutine: that is faster for work as small as this, and
-//     no longer the recipe;
+//   - the raw Epoll, with one-shot events as in the recipe, and not Handle and Desc: those
+//     duplicate every descriptor, which halves how many connections a process may have, and each
+//     use of the duplicate turns the socket blocking again, so that a slow reader holds a thread;
+//   - 128 goroutines in the pool, as in the authors' example. --workers 0 answers on the poller's
+//     goroutine: that is faster for work as small as this, and no longer the recipe;
 //   - --loops pollers, connections dealt out in turn;
 //   - handshake, frames, broadcast and --each as in command gobwas, by the same package wire.
 package main
@@ -51,7 +53,8 @@ func main() {
 	o.AwaitTerm()
 }
 
-// pool starts n goroutines and returns how to give them work. It waits when all of them are busy, as the recipe's does.
+// pool starts n goroutines and returns how to give them work. It waits when all of them are busy,
+// as the recipe's does.
 func pool(n int) (run func(task func())) {
 	tasks := make(chan func(), 1)
 	for range n {
@@ -64,7 +67,8 @@ func pool(n int) (run func(task func())) {
 	return func(task func()) { tasks <- task }
 }
 
-// serve puts a connection into the poller. From then on it is read when the poller says so, by one goroutine at a time: the event is one-shot.
+// serve puts a connection into the poller. From then on it is read when the poller says so, by one
+// goroutine at a time: the event is one-shot.
 func serve(conn *net.TCPConn, poller *netpoll.Epoll, run func(task func())) error {
 	c, err := wire.NewConn(conn, &room)
 	if err != nil {

@@ -1,11 +1,15 @@
-// Command gnet is the rival on panjf2000/gnet with gobwas/ws, by the WebSocket server of its examples:
+// Command gnet is the rival on panjf2000/gnet with gobwas/ws, by the WebSocket server of its
+// examples:
 //
-//   - --loops event loops, level-triggered as by default; everything happens on the loop that has the connection;
-//   - the build tags poll_opt and gc_opt that its documentation advises for very many connections are set by the Makefile;
-//   - handshake and frames as in command gobwas, by the same package wire: all frames of a read are answered by one Write, or with --each by one for every
-//     message, as the example has it;
-//   - a broadcast is encoded once. With one loop it is a Write to each connection; with several it is AsyncWrite, which is how one loop may write to
-//     another's connections. A connection that owes more than LagBytesMax is closed: gnet's buffers have no bound of their own;
+//   - --loops event loops, level-triggered as by default; everything happens on the loop that has
+//     the connection;
+//   - the build tags poll_opt and gc_opt that its documentation advises for very many connections
+//     are set by the Makefile;
+//   - handshake and frames as in command gobwas, by the same package wire: all frames of a read are
+//     answered by one Write, or with --each by one for every message, as the example has it;
+//   - a broadcast is encoded once. With one loop it is a Write to each connection; with several it
+//     is AsyncWrite, which is how one loop may write to another's connections. A connection that
+//     owes more than LagBytesMax is closed: gnet's buffers have no bound of their own;
 //   - gnet has no deadlines: a client that never ends its request head keeps its record.
 package main
 
@@ -39,7 +43,8 @@ type server struct {
 	members []gnet.Conn // on /broadcast
 }
 
-// silent is no log: gnet's own writes to standard output, where the listening line belongs, and a connection that is reset is no news.
+// silent is no log: gnet's own writes to standard output, where the listening line belongs, and a
+// connection that is reset is no news.
 type silent struct{}
 
 func (silent) Debugf(string, ...any) {}
@@ -54,7 +59,8 @@ type state struct {
 	place   int // in members; -1: not there
 }
 
-// OnBoot says where gnet listens: it does not tell by itself, so the listener's descriptor is asked.
+// OnBoot says where gnet listens: it does not tell by itself, so the listener's descriptor is
+// asked.
 func (s *server) OnBoot(e gnet.Engine) gnet.Action {
 	fd, err := e.Dup()
 	peer.Check(err)
@@ -127,7 +133,8 @@ func (s *server) broadcast(p []byte) {
 		}
 		return
 	}
-	// From the end: a write that fails closes its connection at once, and its place goes to the last, which has been served.
+	// From the end: a write that fails closes its connection at once, and its place goes to the last,
+	// which has been served.
 	for i := len(s.members) - 1; i >= 0; i-- {
 		c := s.members[i]
 		c.Write(p)

@@ -77,7 +77,8 @@ func (m *member) read(h *hub) {
 	}
 }
 
-// write is the only writer of messages. When it ends, so does the reader, whose connection is closed.
+// write is the only writer of messages. When it ends, so does the reader, whose connection is
+// closed.
 func (m *member) write() {
 	defer m.conn.Close()
 	for message := range m.send {

@@ -1,14 +1,18 @@
-// Command gorilla is the rival on gorilla/websocket, built as its own chat example is, and with what its documentation advises for many
-// connections:
+// Command gorilla is the rival on gorilla/websocket, built as its own chat example is, and with
+// what its documentation advises for many connections:
 //
-//   - a hub goroutine that alone knows the members, and for each member a reader and a writer goroutine with a bounded channel between hub and writer;
-//     who is not taken off the channel in time is closed, as the example does it;
-//   - a broadcast is encoded once (websocket.PreparedMessage). The example joins waiting messages into one frame; here each stays a message of its own,
-//     because clients count them;
-//   - buffers of 1 KiB as in the example, the one for writing from a pool ("a modest number of writes over a large number of connections");
-//   - the handler starts the goroutines and returns, so that what net/http had for the connection can be collected;
+//   - a hub goroutine that alone knows the members, and for each member a reader and a writer
+//     goroutine with a bounded channel between hub and writer; who is not taken off the channel in
+//     time is closed, as the example does it;
+//   - a broadcast is encoded once (websocket.PreparedMessage). The example joins waiting messages
+//     into one frame; here each stays a message of its own, because clients count them;
+//   - buffers of 1 KiB as in the example, the one for writing from a pool ("a modest number of
+//     writes over a large number of connections");
+//   - the handler starts the goroutines and returns, so that what net/http had for the connection
+//     can be collected;
 //   - an echo is read into a pooled buffer: ReadMessage would grow a new one for every message;
-//   - compression with --compress only: a prepared message is then compressed once; and no pings of its own: nobody in the bench sends any.
+//   - compression with --compress only: a prepared message is then compressed once; and no pings of
+//     its own: nobody in the bench sends any.
 package main
 
 import (

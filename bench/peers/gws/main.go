@@ -1,11 +1,14 @@
 // Command gws is the rival on lxzan/gws, by its README:
 //
-//   - its own server, which reads the request head into the buffer that the connection goes on with, and a fresh goroutine for ReadLoop, so that the
-//     stack of the handshake is not kept;
-//   - Broadcaster: the frame is encoded once, each connection's write queue has one task for it, and a goroutine runs a queue only while there is something in
-//     it. The queues have no bound of their own; a reader that stands still is reset by the kernel (peer.Options.Listen), and its queue goes with it;
-//   - messages one after the other (ParallelEnabled off: replies must keep their order), no check of UTF-8, as by default; compression with --compress
-//     only, without context takeover, as by default.
+//   - its own server, which reads the request head into the buffer that the connection goes on
+//     with, and a fresh goroutine for ReadLoop, so that the stack of the handshake is not kept;
+//   - Broadcaster: the frame is encoded once, each connection's write queue has one task for it,
+//     and a goroutine runs a queue only while there is something in it. The queues have no bound of
+//     their own; a reader that stands still is reset by the kernel (peer.Options.Listen), and its
+//     queue goes with it;
+//   - messages one after the other (ParallelEnabled off: replies must keep their order), no check
+//     of UTF-8, as by default; compression with --compress only, without context takeover, as by
+//     default.
 package main
 
 import (
@@ -51,7 +54,8 @@ func main() {
 	o.AwaitTerm()
 }
 
-// headListener gives a connection its time for the request head. The upgrade takes the deadline away.
+// headListener gives a connection its time for the request head. The upgrade takes the deadline
+// away.
 type headListener struct{ net.Listener }
 
 func (l headListener) Accept() (net.Conn, error) {

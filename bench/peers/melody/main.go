@@ -1,7 +1,10 @@
-// Command melody is the rival on olahol/melody, which is gorilla/websocket with the hub, the channels and the goroutines in the library.
+// Command melody is the rival on olahol/melody, which is gorilla/websocket with the hub, the
+// channels and the goroutines in the library.
 //
-//   - one Melody for each path: Broadcast goes to all sessions of one. A session has two goroutines and a channel of 256 messages, by default;
-//   - whose channel is full loses the message and learns nothing of it, which is melody's way; a reader that takes nothing for WriteWait is closed;
+//   - one Melody for each path: Broadcast goes to all sessions of one. A session has two goroutines
+//     and a channel of 256 messages, by default;
+//   - whose channel is full loses the message and learns nothing of it, which is melody's way; a
+//     reader that takes nothing for WriteWait is closed;
 //   - an echo goes through the session's channel, as every Write does;
 //   - a write buffer pool in the Upgrader, which melody leaves to be set;
 //   - its pings and pong deadlines are put off for a day: nobody in the bench has heartbeats.

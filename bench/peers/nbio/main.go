@@ -1,13 +1,15 @@
 // Command nbio is the rival on lesismal/nbio, an event-driven net/http and WebSocket.
 //
-//   - IOModNonBlocking: every connection is served by the pollers, which is what the library is for. IOModMixed would give the first 10,000
-//     connections a goroutine each;
-//   - --loops pollers, and ServerExecutor on the poller's goroutine: the handlers here never block, so a pool of goroutines between would only cost;
+//   - IOModNonBlocking: every connection is served by the pollers, which is what the library is
+//     for. IOModMixed would give the first 10,000 connections a goroutine each;
+//   - --loops pollers, and ServerExecutor on the poller's goroutine: the handlers here never block,
+//     so a pool of goroutines between would only cost;
 //   - payload buffers go back to their pool behind each handler (ReleaseWebsocketPayload);
-//   - a broadcast is WriteMessage to each connection, as in its examples: there is no way to encode it once. A connection that owes more than
-//     MaxWriteBufferSize is closed by the library;
-//   - no keepalive deadline and no compression. The deadline of a request is far off, since now and then one outlives the upgrade: with that of the
-//     other rivals, one or two of 15,000 connections were closed.
+//   - a broadcast is WriteMessage to each connection, as in its examples: there is no way to encode
+//     it once. A connection that owes more than MaxWriteBufferSize is closed by the library;
+//   - no keepalive deadline and no compression. The deadline of a request is far off, since now and
+//     then one outlives the upgrade: with that of the other rivals, one or two of 15,000
+//     connections were closed.
 package main
 
 import (

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen opens the listening socket. Its connections have TCP_USER_TIMEOUT: a reader that takes nothing for WriteWait is reset by the kernel, so that
-// a library without a write deadline, or with a costly one, does not keep what it owes a dead reader for ever.
+// Listen opens the listening socket. Its connections have TCP_USER_TIMEOUT: a reader that takes
+// nothing for WriteWait is reset by the kernel, so that a library without a write deadline, or with
+// a costly one, does not keep what it owes a dead reader for ever.
 func (o Options) Listen() (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		controlErr := c.Control(func(fd uintptr) { // accepted sockets inherit it
@@ -30,7 +31,8 @@ func (o Options) Listen() (net.Listener, error) {
 // acceptPause is how long accepting rests when descriptors run out.
 const acceptPause = 10 * time.Millisecond
 
-// Accept hands every connection of l to serve, which must not block. It ends the program when the listener fails.
+// Accept hands every connection of l to serve, which must not block. It ends the program when the
+// listener fails.
 func Accept(l net.Listener, serve func(*net.TCPConn)) {
 	for {
 		conn, err := l.Accept()

@@ -4,7 +4,8 @@ package peer
 
 import "sync"
 
-// Members is a set that is walked far more often than it changes. The zero value is empty; it is safe for concurrent use.
+// Members is a set that is walked far more often than it changes. The zero value is empty; it is
+// safe for concurrent use.
 type Members[T comparable] struct {
 	mu     sync.RWMutex // guards the fields below
 	dense  []T
@@ -40,7 +41,8 @@ func (s *Members[T]) Remove(m T) {
 	s.dense = s.dense[:end]
 }
 
-// Each calls f for every member. It holds the set: f must neither wait for a member nor add or remove one.
+// Each calls f for every member. It holds the set: f must neither wait for a member nor add or
+// remove one.
 func (s *Members[T]) Each(f func(T)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -1,7 +1,9 @@
-// Package peer is what the rival servers do alike beside their library: flags, the listening line, the end at TERM, and the bounds that are
-// the same for all, so that they are compared at the same work.
+// Package peer is what the rival servers do alike beside their library: flags, the listening line,
+// the end at TERM, and the bounds that are the same for all, so that they are compared at the same
+// work.
 //
-// Every rival is a program of its own: the start-up, the pools and the goroutines of one library must not be in the process of another.
+// Every rival is a program of its own: the start-up, the pools and the goroutines of one library
+// must not be in the process of another.
 package peer
 
 import (
@@ -17,31 +19,37 @@ import (
 )
 
 const (
-	// MessageMax bounds a message from a client, in bytes. It is the default of c100k's --max-message; without it a client could fill the memory.
+	// MessageMax bounds a message from a client, in bytes. It is the default of c100k's --max-message;
+	// without it a client could fill the memory.
 	MessageMax = 64 << 10
-	// LagMessagesMax bounds, in messages, how far a reader may lag where the library queues by number. It is what gorilla's chat example has.
+	// LagMessagesMax bounds, in messages, how far a reader may lag where the library queues by number.
+	// It is what gorilla's chat example has.
 	LagMessagesMax = 256
-	// LagBytesMax bounds it in bytes where the library counts those. It is the default of c100k's --outbox.
+	// LagBytesMax bounds it in bytes where the library counts those. It is the default of c100k's
+	// --outbox.
 	LagBytesMax = 1 << 20
 	// WriteWait is how long one blocking write may last before its reader counts as gone.
 	WriteWait = 10 * time.Second
 
-	// HeadWait is from accept to the end of the request head; without it a silent client would hold a goroutine for ever.
+	// HeadWait is from accept to the end of the request head; without it a silent client would hold a
+	// goroutine for ever.
 	HeadWait = 5 * time.Second
 )
 
 // Options are the flags that every rival has.
 type Options struct {
 	Addr string // address to listen on; port 0 takes a free one
-	// Compress turns permessage-deflate on, without context takeover, where the program heeds it: where it can compress a broadcast once, or where its
-	// library is asked for often enough that its price is of interest.
+	// Compress turns permessage-deflate on, without context takeover, where the program heeds it:
+	// where it can compress a broadcast once, or where its library is asked for often enough that its
+	// price is of interest.
 	Compress bool
 	Loops    int // threads that run Go code, and event loops where the library has them; at least 1
 
 	end chan os.Signal
 }
 
-// Parse reads the flags, sets GOMAXPROCS to --loops, and listens for TERM from now on. Bad flags end the program with status 2.
+// Parse reads the flags, sets GOMAXPROCS to --loops, and listens for TERM from now on. Bad flags
+// end the program with status 2.
 func Parse() Options {
 	o := Options{end: make(chan os.Signal, 1)}
 	signal.Notify(o.end, syscall.SIGTERM, syscall.SIGINT)

@@ -1,6 +1,7 @@
 package wire
 
-// conn.go: a connection on a socket of package net: how it is read without a buffer of its own, and written without waiting.
+// conn.go: a connection on a socket of package net: how it is read without a buffer of its own, and
+// written without waiting.
 
 import (
 	"net"
@@ -51,7 +52,8 @@ type Conn struct {
 	drained  func()                // called once, when the backlog is gone
 }
 
-// NewConn is for an accepted connection, whose descriptor stays as package net has it: non-blocking. Its handshake must be done in peer.HeadWait.
+// NewConn is for an accepted connection, whose descriptor stays as package net has it:
+// non-blocking. Its handshake must be done in peer.HeadWait.
 func NewConn(conn *net.TCPConn, room *Room) (*Conn, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -67,8 +69,9 @@ func NewConn(conn *net.TCPConn, room *Room) (*Conn, error) {
 	return c, nil
 }
 
-// Turn reads once and sends what that asks for. With wait it blocks until there is something to read, and has no buffer until then. When the
-// connection is over it has left the room, and false comes back; the caller closes the socket when all is sent.
+// Turn reads once and sends what that asks for. With wait it blocks until there is something to
+// read, and has no buffer until then. When the connection is over it has left the room, and false
+// comes back; the caller closes the socket when all is sent.
 func (c *Conn) Turn(wait bool) bool {
 	c.wait = wait
 	alive := c.raw.Read(c.tryRead) == nil
@@ -84,7 +87,8 @@ func (c *Conn) Turn(wait bool) bool {
 	return alive
 }
 
-// readOnce is one read system call. It returns false to be called again when the socket is readable.
+// readOnce is one read system call. It returns false to be called again when the socket is
+// readable.
 func (c *Conn) readOnce(fd uintptr) bool {
 	t := turns.Get().(*turn)
 	for {
@@ -123,8 +127,9 @@ func (c *Conn) send(out *Output) {
 	out.Sent()
 }
 
-// Send writes p at once, without waiting. What the socket does not take is copied, and written by a goroutine that lives as long as there is a backlog; a
-// reader that lags more than peer.LagBytesMax behind is disconnected.
+// Send writes p at once, without waiting. What the socket does not take is copied, and written by a
+// goroutine that lives as long as there is a backlog; a reader that lags more than peer.LagBytesMax
+// behind is disconnected.
 func (c *Conn) Send(p []byte) {
 	if len(p) == 0 {
 		return
@@ -171,7 +176,8 @@ func (c *Conn) writeOnce(fd uintptr) bool {
 	}
 }
 
-// giveUp ends both directions. The descriptor stays until whoever reads has seen the end: its number must not go to another connection before.
+// giveUp ends both directions. The descriptor stays until the reader has seen the end: its number
+// must not go to another connection before.
 func (c *Conn) giveUp() {
 	c.ended = true
 	c.backlog = nil
@@ -189,7 +195,8 @@ func (c *Conn) drain() {
 	}
 }
 
-// next takes the backlog. When there is none, the deadline goes (it would fail later writes) and so does the goroutine.
+// next takes the backlog. When there is none, the deadline goes (it would fail later writes) and so
+// does the goroutine.
 func (c *Conn) next() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,7 +213,8 @@ func (c *Conn) next() []byte {
 	return p
 }
 
-// WhenDrained calls f when there is no backlog: now, or later from a goroutine of its own. One f at a time.
+// WhenDrained calls f when there is no backlog: now, or later from a goroutine of its own. One f at
+// a time.
 func (c *Conn) WhenDrained(f func()) {
 	c.mu.Lock()
 	if c.busy {

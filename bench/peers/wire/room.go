@@ -10,7 +10,8 @@ type Room struct {
 	conns []*Conn // guarded by mu; each knows its place
 }
 
-// join sends the answer to the handshake and adds the connection, so that no message comes before the answer and none is missed behind it.
+// join sends the answer to the handshake and adds the connection, so that no message comes before
+// the answer and none is missed behind it.
 func (r *Room) join(c *Conn, answer []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,7 +13,8 @@ import (
 
 var each = flag.Bool("each", false, "write each message by itself, as the simplest examples of the library do, and not all that one read has brought at once")
 
-// Session is the protocol state of one connection. The zero value awaits the handshake. It is not safe for concurrent use.
+// Session is the protocol state of one connection. The zero value awaits the handshake. It is not
+// safe for concurrent use.
 type Session struct {
 	open      bool
 	broadcast bool
@@ -34,7 +35,8 @@ type Output struct {
 	send func()
 }
 
-// Begin makes the output ready for a read. Send is to send what the output has and to call Sent; Take calls it where it must not wait for more.
+// Begin makes the output ready for a read. Send is to send what the output has and to call Sent;
+// Take calls it where it must not wait for more.
 func (o *Output) Begin(send func()) {
 	*o = Output{Reply: o.Reply[:0], Everyone: o.Everyone[:0], send: send}
 }
@@ -44,8 +46,9 @@ func (o *Output) Sent() {
 	o.Reply, o.Everyone, o.Joined = o.Reply[:0], o.Everyone[:0], false
 }
 
-// Take reads all that p completes, which may be many frames, so that they are answered by one write; with --each by one for each message. It unmasks in p and
-// keeps nothing of it. What it asks for has been sent when it returns.
+// Take reads all that p completes, which may be many frames, so that they are answered by one
+// write; with --each by one for each message. It unmasks in p and keeps nothing of it. What it asks
+// for has been sent when it returns.
 func (s *Session) Take(p []byte, out *Output) {
 	if s.closed {
 		return

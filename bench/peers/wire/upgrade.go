@@ -1,5 +1,6 @@
-// Package wire is what the three servers on gobwas/ws share: the library has the pieces of the protocol (handshake, header, mask), and leaves
-// buffers and sockets to whoever uses it, which is the point of it.
+// Package wire is what the three servers on gobwas/ws share: the library has the pieces of the
+// protocol (handshake, header, mask), and leaves buffers and sockets to its user, which is the
+// point of it.
 package wire
 
 import (
@@ -16,8 +17,9 @@ const headBytesMax = 8 << 10
 
 var errHeadTooLong = errors.New("request head too long")
 
-// upgrade answers the request head at the front of p, from memory to memory, and appends the answer to reply. It returns the head's length: 0 when p does
-// not hold the whole of it. A request that is refused has been answered too when an error comes back.
+// upgrade answers the request head at the front of p, from memory to memory, and appends the answer
+// to reply. It returns the head's length: 0 when p does not hold the whole of it. A request that is
+// refused has been answered too when an error comes back.
 func upgrade(p, reply []byte) (n int, path string, _ []byte, err error) {
 	end := bytes.Index(p, []byte("\r\n\r\n"))
 	if end < 0 {

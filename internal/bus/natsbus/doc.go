@@ -15,13 +15,13 @@
 //
 // Nodes know each other by what they say: hello at the start, which the others answer with a beat
 // at once; a beat every second, with the number of the latest message, so that a loss is known
-// though nothing follows; bye at the end. Who is silent for three seconds is asked no more. Whoever
-// sees a node's process die tells the others with [Bus.Gone], so that nobody waits for it even that
-// long.
+// though nothing follows; bye at the end. A node that is silent for three seconds is asked no more.
+// A node that sees the process of another die tells the others with [Bus.Gone], so that nobody
+// waits for it even that long.
 //
 // NATS delivers at most once, and so does this package: a lost connection, or a queue that is full
-// in the client, in the server or here, loses messages. Whoever hears less than was sent counts it,
-// by the gap in the numbers.
+// in the client, in the server or here, loses messages. A node that hears less than was sent counts
+// it, by the gap in the numbers.
 //
 // # A message's way
 //

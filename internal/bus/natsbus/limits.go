@@ -47,7 +47,7 @@ const (
 	tickInterval = 100 * time.Millisecond
 
 	// helloQuiet is how long Join waits for one node more to answer its hello, and helloWait how long
-	// in all; the first Ask after it is to count everybody. Whoever is later is known by its next
+	// in all; the first Ask after it is to count everybody. A node that is later is known by its next
 	// beat.
 	helloQuiet = 100 * time.Millisecond
 	helloWait  = 500 * time.Millisecond

@@ -79,8 +79,8 @@ func (b *Bus) collect(p *peer, r *record) {
 	b.batch = append(b.batch, a)
 }
 
-// hand gives the batch to Run. What there is no room for is lost, and whoever asked hears it at
-// once.
+// hand gives the batch to Run. What there is no room for is lost, and the node that asked hears it
+// at once.
 func (b *Bus) hand(p *peer) {
 	lost := b.inbox.Put(b.batch)
 	b.missed.Add(uint64(lost))
@@ -147,7 +147,7 @@ func (b *Bus) keepTime() {
 		}
 		now := time.Now()
 		tell(b.asks.expire(now)...)
-		// Whoever stood still, or was cut off, has not heard the others for a reason that is none of
+		// A node that stood still, or was cut off, has not heard the others for a reason that is none of
 		// theirs.
 		if now.Sub(last) > BeatInterval || !b.connected() {
 			b.peers.excuse(now)

@@ -230,8 +230,8 @@ func TestServerDoesNotRead(t *testing.T) {
 	eventually(t, "every message was heard or missed", func() bool { return uint64(heard.Load())+b.Health().Missed == latest(a) })
 }
 
-// A deliver that hangs loses messages beyond the bound; they are counted, and whoever asked hears
-// at once that they are lost.
+// A deliver that hangs loses messages beyond the bound; they are counted, and the node that asked
+// hears at once that they are lost.
 func TestDeliverHangs(t *testing.T) {
 	s := startServer(t, 0, nil)
 	a, b := join(t, s.ClientURL(), "a"), join(t, s.ClientURL(), "b")
@@ -287,8 +287,8 @@ func TestDeliverHangs(t *testing.T) {
 	}
 }
 
-// Whoever dies without a word is forgotten after PeerTimeout, or at once when somebody has seen it
-// die.
+// A node that dies without a message is forgotten after PeerTimeout, or at once when somebody has
+// seen it die.
 func TestPeerDies(t *testing.T) {
 	s := startServer(t, 0, nil)
 	p := startProxy(t, s)

@@ -1,0 +1,107 @@
+// Adapters: how a namespace reaches the namespaces of the same name on other servers.
+
+package socketio
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrPartial is in the error of a call whose result lacks what one or more servers did not answer.
+// The result that comes with it is what the others answered.
+var ErrPartial = errors.New("socketio: not all servers have answered")
+
+// Adapter does what a program asks of a namespace on all servers that have it. Options.Adapter
+// makes one for each namespace; without it the namespace's Local is its Adapter.
+//
+// An adapter does its work twice: it calls the method of that name of the Local, for the sockets of
+// this server, and brings the request to the adapters of the other servers, which call the methods
+// of their Local. Requests from other servers are data that the adapter has checked with
+// ParseEvent, ParseArgs and Local.ParseSocket. How servers find each other, what their messages
+// look like, ids of requests and the time that servers have to answer are up to the adapter.
+//
+// All methods may be called on any goroutine. Only Fetch and Count may block, until their context
+// ends. The others are called on event loops too: they put messages into a bounded queue, and
+// return ErrBusy if it is full. The calls of one goroutine must take effect in their order, on
+// every server.
+type Adapter interface {
+	// Broadcast sends an event to sockets. If b.Acks is set, it hears of the clients of each
+	// server.
+	Broadcast(b Broadcast) error
+
+	// Fetch returns the selected sockets. If a server does not answer, it returns those of the
+	// others and an error that is ErrPartial.
+	Fetch(ctx context.Context, from Selection) ([]*RemoteSocket, error)
+
+	// AddRooms puts the selected sockets into rooms.
+	AddRooms(of Selection, rooms []string) error
+
+	// DelRooms takes the selected sockets out of rooms.
+	DelRooms(of Selection, rooms []string) error
+
+	// Disconnect takes the selected sockets out of the namespace: see Socket.Disconnect.
+	Disconnect(of Selection, closing bool) error
+
+	// ServerSideEmit brings an event to the listeners of the other servers: see
+	// Local.ServerSideEvent. If done is set, it is called once, on any goroutine: with one answer
+	// of each other server, or after the timeout with those that came and an error that is
+	// ErrPartial. A timeout of 0 is the adapter's default. If ServerSideEmit returns an error, done
+	// is not called.
+	ServerSideEmit(e Event, timeout time.Duration, done func(answers []Args, err error)) error
+
+	// Count returns how many servers have the namespace, this one included.
+	Count(ctx context.Context) (servers int, err error)
+
+	// Close leaves the other servers and frees what the adapter holds. It must not block. It is
+	// called once: when the server closes, or when the namespace is removed.
+	Close() error
+}
+
+// Selection chooses sockets of a namespace.
+type Selection struct {
+	Rooms  []string // sockets that are in one of these; empty: all
+	Except []string // sockets that are in one of these are left out
+}
+
+// Broadcast is an event to sockets of a namespace.
+type Broadcast struct {
+	Selection
+	Event      Event
+	Volatile   bool          // a socket that it would not go out to at once does not get it
+	NoCompress bool          // it is sent without compression
+	Timeout    time.Duration // of acknowledgements; 0: the default, 10 s
+	Acks       Acks          // nil: the event is not acknowledged
+}
+
+// Acks hears of the acknowledgements of a broadcast. An adapter finds one in Broadcast, and calls
+// it with what other servers report. On those servers the adapter puts an Acks of its own into the
+// Broadcast that it gives to Local. The methods may be called on any goroutine and must not block.
+type Acks interface {
+	// Clients is called once for each server, when the event has been sent there: to so many
+	// clients, perhaps none. Answers may come before it.
+	Clients(n int)
+
+	// Answer is called once for each client that has acknowledged the event.
+	Answer(answer Args)
+}
+
+// adapter is what calls for all servers go to.
+func (nsp *Namespace) adapter() Adapter {
+	if nsp.joined != nil {
+		return nsp.joined
+	}
+	return nsp.local
+}
+
+// leaveOthers closes the adapter of the program, if there is one. Once is enough.
+func (nsp *Namespace) leaveOthers() (err error) {
+	if nsp.joined != nil {
+		nsp.left.Do(func() { err = nsp.joined.Close() })
+	}
+	return err
+}
+
+// Servers returns how many servers have the namespace, this one included. It may block until ctx
+// ends: never call it on an event loop.
+func (nsp *Namespace) Servers(ctx context.Context) (int, error) { return nsp.adapter().Count(ctx) }

@@ -1,0 +1,172 @@
+// Local: the part of a namespace that is on this server.
+
+package socketio
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Local is a namespace's sockets and listeners on this server alone. It is what an Adapter calls:
+// for what a program of this server wants, and for what other servers ask. It is an Adapter itself,
+// the one of a namespace that has no other. All methods may be called on any goroutine, and none
+// blocks.
+type Local struct{ nsp *Namespace }
+
+// Namespace is the namespace that the sockets are in.
+func (l *Local) Namespace() *Namespace { return l.nsp }
+
+// Broadcast sends an event to sockets of this server, in the same order as every other broadcast.
+// The error is ErrBusy, and nobody gets the event, or ErrClosed. If it has one, b.Acks hears
+// nothing.
+func (l *Local) Broadcast(b Broadcast) error {
+	nsp, payload := l.nsp, b.Event.json
+	if nsp.joined != nil {
+		payload = slices.Clip(payload) // the adapter may still need it as it is
+	}
+	k := packet{kind: typeEvent, namespace: []byte(nsp.name)}
+	f := flags{volatile: b.Volatile, plain: b.NoCompress}
+	var heard *heardEvent
+	if nsp.watched.Load() {
+		heard = b.Event.heard()
+	}
+	packed := func() *outgoing {
+		out := newOutgoing(nsp.server.opt.Parser, &k, b.Event.attachments, f)
+		out.heard = heard
+		return out
+	}
+	if nsp.log != nil && b.Acks == nil && !b.Volatile {
+		return nsp.log.append(func(offset string) (*outgoing, error) {
+			k.payload = withOffset(payload, offset)
+			out := packed()
+			out.number = nsp.log.newest
+			return out, nsp.server.cast(nsp, b.Selection, out)
+		}, b.Rooms, b.Except)
+	}
+	if nsp.log != nil && b.Acks == nil && endsInString(payload) {
+		return nsp.log.mark(func(offset string) error {
+			k.payload = withOffset(payload, offset)
+			return nsp.server.cast(nsp, b.Selection, packed())
+		})
+	}
+	k.payload = payload
+	if b.Acks == nil {
+		return nsp.server.cast(nsp, b.Selection, packed())
+	}
+	ack := newBroadcastAck(nsp, b.Timeout, b.Acks)
+	k.hasID, k.id = true, ack.id
+	out := packed()
+	out.ack = ack
+	if err := nsp.server.cast(nsp, b.Selection, out); err != nil {
+		ack.end() // the caller has the error instead
+		return err
+	}
+	ack.passed()
+	return nil
+}
+
+// Fetch returns the selected sockets of this server. They may have left by the time it returns.
+func (l *Local) Fetch(ctx context.Context, from Selection) ([]*RemoteSocket, error) {
+	var list []*RemoteSocket
+	for _, s := range l.nsp.sockets(from) {
+		list = append(list, &RemoteSocket{ID: s.ID(), Handshake: s.Handshake(), Rooms: s.Rooms(), Data: s.Data(), nsp: l.nsp})
+	}
+	return list, ctx.Err()
+}
+
+// AddRooms puts the selected sockets of this server into rooms. The error has those of Socket.Join.
+func (l *Local) AddRooms(of Selection, rooms []string) error {
+	return l.each(of, func(s *Socket) error { return s.Join(rooms...) })
+}
+
+// DelRooms takes the selected sockets of this server out of rooms. The error has those of
+// Socket.Leave.
+func (l *Local) DelRooms(of Selection, rooms []string) error {
+	return l.each(of, func(s *Socket) error {
+		for _, room := range rooms {
+			if err := s.Leave(room); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Disconnect takes the selected sockets of this server out of the namespace: see Socket.Disconnect.
+func (l *Local) Disconnect(of Selection, closing bool) error {
+	return l.each(of, func(s *Socket) error { return s.Disconnect(closing) })
+}
+
+// each calls f for the selected sockets, and returns the errors but for those of sockets that have
+// left meanwhile.
+func (l *Local) each(of Selection, f func(s *Socket) error) error {
+	var errs []error
+	for _, s := range l.nsp.sockets(of) {
+		if err := f(s); err != nil && !errors.Is(err, ErrDisconnected) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ServerSideEmit returns ErrAlone: no other server is known here.
+func (l *Local) ServerSideEmit(Event, time.Duration, func([]Args, error)) error { return ErrAlone }
+
+// ServerSideEvent gives the listeners of Namespace.OnServerSide an event that another server has
+// emitted. They run before it returns, on this goroutine. answer gets what the first of them
+// acknowledges, at most once, on any goroutine, perhaps later; nil: the event wants no answer. The
+// error is that of a listener that the arguments do not fit, or that has panicked.
+func (l *Local) ServerSideEvent(e Event, answer func(Args)) error {
+	ack := Ack(noAnswer)
+	if answer != nil {
+		var called atomic.Bool
+		ack = func(args ...any) error {
+			a, err := NewArgs(args...)
+			if err == nil && !called.Swap(true) {
+				answer(a)
+			}
+			return err
+		}
+	}
+	var errs []error
+	for _, h := range l.nsp.serverSideListeners() {
+		if h.event == e.name {
+			errs = append(errs, h.hear(e, ack))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Count returns 1: no other server is known here.
+func (l *Local) Count(context.Context) (servers int, err error) { return 1, nil }
+
+// Close does nothing.
+func (l *Local) Close() error { return nil }
+
+// Rooms returns the names of all rooms of the namespace that have a socket of this server, ids of
+// sockets among them, in any order. It looks at every socket. An adapter that wants to know of
+// changes has Namespace.OnRoomEvent.
+func (l *Local) Rooms() []string {
+	seen := map[string]struct{}{}
+	for _, s := range l.nsp.sockets(Selection{}) {
+		for _, room := range s.Rooms() {
+			seen[room] = struct{}{}
+		}
+	}
+	rooms := make([]string, 0, len(seen))
+	for room := range seen {
+		rooms = append(rooms, room)
+	}
+	return rooms
+}
+
+// MayHave tells whether a broadcast to the room could reach a socket of this server, without
+// looking at sockets: an adapter need not decode one that does not. It may say yes where there is
+// none.
+func (l *Local) MayHave(room string) bool {
+	c := newCast(l.nsp, Selection{Rooms: []string{room}}, nil, 0)
+	return slices.ContainsFunc(l.nsp.server.reactors(), func(r *reactor) bool { return c.concerns(r, false) })
+}
