@@ -71,7 +71,7 @@ type Options struct {
 	TopicsPerMemberMax int
 
 	// TopicNameBytesPerMemberMax bounds the names of the topics of one member, in bytes together; 0
-	// means that TopicsPerMemberMax and TopicBytesMax alone bound them.
+	// means no bound beside TopicsPerMemberMax and TopicBytesMax.
 	TopicNameBytesPerMemberMax int
 
 	// Positions is asked when a topic begins: at a Subscribe, or at a Publish without members. If ok,

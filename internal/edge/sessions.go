@@ -45,7 +45,7 @@ func (a *Admission) AdmitSession(addr netip.Addr) (*SessionHolder, *Refusal) {
 
 // AdmitSession is Admission.AdmitSession for the client of a request. The session counts for the
 // address that its connection counts for; behind a trusted proxy that is the client's that the
-// request names, and without one the total alone counts. Both results are nil without an Admission.
+// request names, and without one only the total counts. Both results are nil without an Admission.
 // It may make a system call. Loop only.
 func (cfg *Config) AdmitSession(l *netpoll.Loop, c *netpoll.Conn, h *Head) (*SessionHolder, *Refusal) {
 	if cfg.Admission == nil {

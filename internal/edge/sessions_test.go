@@ -30,7 +30,7 @@ func TestAdmitSession(t *testing.T) {
 	if _, refusal := a.AdmitSession(netip.MustParseAddr("2001:db8::2")); refusal != RefusePerAddr {
 		t.Errorf("an address of the same network: %v", refusal)
 	}
-	for range 2 { // of an address that is not known, the total alone counts
+	for range 2 { // an address that is not known counts in the total only
 		h, refusal := a.AdmitSession(netip.Addr{})
 		if refusal != nil {
 			t.Fatal(refusal)
