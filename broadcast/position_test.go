@@ -359,7 +359,7 @@ func TestPublishAllocations(t *testing.T) {
 	}
 }
 
-type countingSink struct{ orderSink }
+type countingSink struct{}
 
 func (countingSink) Send(uint32, []byte, uint32, uint32)              {}
 func (countingSink) Pending(uint32) int                               { return 0 }

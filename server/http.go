@@ -47,7 +47,7 @@ func (s *Server) public(other http.Handler) http.Handler {
 			s.api.ServeHTTP(w, r)
 			return
 		}
-		s.node.Other(other).ServeHTTP(w, r)
+		other.ServeHTTP(w, r)
 	}))
 }
 
@@ -154,10 +154,11 @@ func (s *Server) refuseEventSource(dst []byte, h *edge.Head, r *edge.Refusal) []
 	return sse.AppendRefusal(dst, time.Now(), allowed, credentials, r.RetryAfter(), r.Reason)
 }
 
-// eventOrigin is what the page of another allowed origin is told; nothing for our own.
+// eventOrigin is what the page of another allowed origin is told; nothing for our own, and
+// nothing where the program's handlers have said it.
 func (s *Server) eventOrigin(h *edge.Head) (allowed string, credentials bool) {
 	origin, n := h.Origin()
-	if n != 1 || s.sameHost.Allowed(origin, h.Host()) || !s.origins.Allowed(origin, h.Host()) {
+	if n != 1 || h.Mount().SetsCORS() || s.sameHost.Allowed(origin, h.Host()) || !s.origins.Allowed(origin, h.Host()) {
 		return "", false
 	}
 	return s.allowOrigin(string(origin))

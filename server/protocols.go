@@ -286,7 +286,7 @@ func (b *beginning) switchProtocols(l *netpoll.Loop, c *netpoll.Conn, h *edge.He
 			extensions, deflate = frame.NegotiateDeflate(offers)
 		}
 	}
-	b.answer = edge.AppendSwitching(b.answer[:0], h.Key(), protocol, extensions)
+	b.answer = h.Mount().Insert(edge.AppendSwitching(b.answer[:0], h.Key(), protocol, extensions), 0)
 	l.Send(c, b.answer)
 	return deflate
 }
@@ -305,7 +305,7 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if len(b.topicN) == 0 {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN}
+	p := sse.Params{Topics: b.topicN, Lines: r.head.Mount().Lines()}
 	p.AllowOrigin, p.AllowCredentials = b.eventOrigin(r.head)
 	l.Become(c, b.role)
 	h.Open(l, c, p)

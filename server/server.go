@@ -315,6 +315,14 @@ func (s *Server) AdminAddr() net.Addr {
 // in another http.Server or ServeMux; for other paths it answers 404. It takes the socket over from
 // net/http: from then on the connection costs no goroutine. That needs HTTP/1.1 without TLS; other
 // connections get 505 or 501. The node's loops serve it whether or not Serve was called.
+//
+// Handlers around this one see each request on such a connection. A stream is one request; of a
+// client of Socket.IO that polls they see every poll and POST. Header fields that they set before
+// they call it are sent with the answer, except those that say how it is sent or what its body is.
+// They must not read the body, and a ResponseWriter of their own must have the method Unwrap. The
+// next request on the connection goes to the Handler of the http.Server that it came from. They see
+// nothing of connections of the node's own port. Of Socket.IO, socketio.Options.Use then sees each
+// request, and AllowRequest each handshake, on both kinds of connections.
 func (s *Server) Handler() http.Handler { return s.node.Mount() }
 
 // Shutdown drains the node and returns when it has ended: /readyz answers 503, new connections are

@@ -66,7 +66,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 	part, count := s.sioParts[p.Loop], p.Count
 	e := part.Attach(engineio.Config{
 		Roles:   engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
-		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move,
+		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,

@@ -54,7 +54,8 @@ type Adapter interface {
 	Count(ctx context.Context) (servers int, err error)
 
 	// Close leaves the other servers and frees what the adapter holds. It must not block. It is
-	// called once: when the server closes, or when the namespace is removed.
+	// called once: when the server closes, or when the namespace is removed. Other methods may
+	// still be called then, and return ErrClosed.
 	Close() error
 }
 
@@ -74,9 +75,10 @@ type Broadcast struct {
 	Acks       Acks          // nil: the event is not acknowledged
 }
 
-// Acks hears of the acknowledgements of a broadcast. An adapter finds one in Broadcast, and calls
-// it with what other servers report. On those servers the adapter puts an Acks of its own into the
-// Broadcast that it gives to Local. The methods may be called on any goroutine and must not block.
+// Acks hears of the acknowledgements of a broadcast. On the server that emits, the adapter passes
+// the one that it finds in Broadcast on to Local, and calls it with what other servers report. On
+// those it puts an Acks of its own into the Broadcast that it gives to Local. The methods are called
+// on any goroutine, event loops among them, and must not block.
 type Acks interface {
 	// Clients is called once for each server, when the event has been sent there: to so many
 	// clients, perhaps none. Answers may come before it.
@@ -88,16 +90,16 @@ type Acks interface {
 
 // adapter is what calls for all servers go to.
 func (nsp *Namespace) adapter() Adapter {
-	if nsp.joined != nil {
-		return nsp.joined
+	if nsp.cluster != nil {
+		return nsp.cluster
 	}
 	return nsp.local
 }
 
-// leaveOthers closes the adapter of the program, if there is one. Once is enough.
-func (nsp *Namespace) leaveOthers() (err error) {
-	if nsp.joined != nil {
-		nsp.left.Do(func() { err = nsp.joined.Close() })
+// closeAdapter closes the adapter that the program has given, once.
+func (nsp *Namespace) closeAdapter() (err error) {
+	if nsp.cluster != nil {
+		nsp.clusterClosed.Do(func() { err = nsp.cluster.Close() })
 	}
 	return err
 }

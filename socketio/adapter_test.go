@@ -452,6 +452,47 @@ func TestServerSideEvents(t *testing.T) {
 	}
 }
 
+func TestServerSideEmitWithoutAdapter(t *testing.T) {
+	io := New(Options{})
+	for _, tt := range []struct {
+		event string
+		args  []any
+		want  error // nil: another one
+	}{
+		{"hello", []any{1, "a"}, ErrAlone},
+		{"hello", []any{1, func([]Args, error) {}}, ErrAlone},
+		{"hello", []any{make(chan int)}, nil},
+		{"disconnect", nil, nil},
+	} {
+		err := io.ServerSideEmit(tt.event, tt.args...)
+		if again := io.Of("/x").ServerSideEmit(tt.event, tt.args...); err == nil || errors.Is(err, ErrAlone) != (tt.want != nil) || again == nil || again.Error() != err.Error() {
+			t.Errorf("%s: %v, %v, want %v", tt.event, err, again, tt.want)
+		}
+	}
+}
+
+// A Local may be used by goroutines that an adapter starts, before the namespace has the adapter.
+func TestLocalIsReadyFirst(t *testing.T) {
+	done := make(chan error, 1)
+	io := New(Options{Adapter: func(l *Local) Adapter {
+		go func() {
+			e, err := NewEvent("m", 1)
+			list, fetched := l.Fetch(t.Context(), Selection{})
+			if len(list) > 0 || len(l.Rooms()) > 0 || l.MayHave("r") {
+				err = errors.New("there are sockets")
+			}
+			done <- errors.Join(err, fetched, l.Broadcast(Broadcast{Event: e}), l.ServerSideEvent(e, nil))
+		}()
+		return l
+	}})
+	if err := io.Emit("m"); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLocalRooms(t *testing.T) {
 	p := newPair(t, Options{})
 	p.must(p.a.SocketsJoin("r"))

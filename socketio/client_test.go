@@ -22,7 +22,12 @@ import (
 func mount(t testing.TB, io *Server) string {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", io.Handler())
+	next := io.Handler()
+	mux.HandleFunc("/socket.io/", func(w http.ResponseWriter, r *http.Request) { // as a program wraps it
+		w.Header().Set("Content-Security-Policy", "default-src 'self'")
+		w.Header().Add("Set-Cookie", "wrapper=1")
+		next.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
 	ts := httptest.NewServer(mux)
 	t.Cleanup(func() {

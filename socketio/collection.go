@@ -67,7 +67,7 @@ func (c *collection) expect(servers int) {
 func (c *collection) Clients(n int) {
 	c.mu.Lock()
 	c.told++
-	c.clients += n
+	c.clients += max(n, 0)
 	c.finish()
 }
 

@@ -12,6 +12,9 @@
 //   - A [Target] is a set of sockets, chosen by rooms, to broadcast to.
 //   - A [Handshake] is what is known of a client when it connects, for middlewares to judge.
 //   - [Args] are the arguments of an event as they came, for handlers that want to look themselves.
+//   - An [Adapter] joins a namespace with those of its name on other servers. It brings requests
+//     there, and calls the namespace's [Local] for the sockets of this server. A [RemoteSocket] is a
+//     socket of any of the servers.
 //
 // # Handlers run on the event loop
 //
@@ -42,6 +45,8 @@
 //     parameters.
 //
 // And out: arguments.go makes JSON and attachments of values, encode.go a packet, orders.go brings
-// it to the loop. A broadcast becomes a message of a broadcast.Hub on a topic made of namespace and
-// room (room.go, target.go), encoded once for each wire form.
+// it to the loop. A broadcast goes from target.go to the adapter of the namespace, and from there,
+// or from that of another server, to local.go. There it becomes a message of the broadcast.Hub of
+// each loop on a topic made of namespace and room (room.go, cast.go), encoded once for each wire
+// form.
 package socketio

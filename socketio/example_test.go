@@ -72,8 +72,8 @@ func ExampleSocket_On() {
 		fmt.Println(why)
 	}()
 	new(socketio.Socket).On("bad", func(chan int) {})
-	// Output: socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a
-	// chan int
+	// Output:
+	// socketio: handler of event "bad" is a func(chan int): parameter 1: no JSON becomes a chan int
 }
 
 func ExampleTarget_EmitWithAck() {
@@ -81,5 +81,15 @@ func ExampleTarget_EmitWithAck() {
 	go func() { // never on an event loop, for it waits
 		answers, err := io.To("voters").Timeout(5*time.Second).EmitWithAck(context.Background(), "vote", "who?")
 		fmt.Println(len(answers), err)
+	}()
+}
+
+func ExampleNamespace_OnServerSide() {
+	var join func(local *socketio.Local) socketio.Adapter // of a package that joins servers
+	io := socketio.New(socketio.Options{Adapter: join})
+	io.OnServerSide("load", func(ack func(clients int)) { ack(io.Connections()) })
+	go func() { // never on an event loop, for it waits
+		answers, err := io.Of("/").ServerSideEmitWithAck(context.Background(), "load")
+		fmt.Println(len(answers), err) // one of each other server; ErrPartial if one is missing
 	}()
 }

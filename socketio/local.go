@@ -24,7 +24,7 @@ func (l *Local) Namespace() *Namespace { return l.nsp }
 // nothing.
 func (l *Local) Broadcast(b Broadcast) error {
 	nsp, payload := l.nsp, b.Event.json
-	if nsp.joined != nil {
+	if nsp.server.opt.Adapter != nil {
 		payload = slices.Clip(payload) // the adapter may still need it as it is
 	}
 	k := packet{kind: typeEvent, namespace: []byte(nsp.name)}
@@ -134,7 +134,7 @@ func (l *Local) ServerSideEvent(e Event, answer func(Args)) error {
 	var errs []error
 	for _, h := range l.nsp.serverSideListeners() {
 		if h.event == e.name {
-			errs = append(errs, h.hear(e, ack))
+			errs = append(errs, l.nsp.hear(h, e, ack))
 		}
 	}
 	return errors.Join(errs...)
@@ -164,9 +164,17 @@ func (l *Local) Rooms() []string {
 }
 
 // MayHave tells whether a broadcast to the room could reach a socket of this server, without
-// looking at sockets: an adapter need not decode one that does not. It may say yes where there is
+// looking at sockets: an adapter need not decode one that could not. It may say yes where there is
 // none.
 func (l *Local) MayHave(room string) bool {
-	c := newCast(l.nsp, Selection{Rooms: []string{room}}, nil, 0)
-	return slices.ContainsFunc(l.nsp.server.reactors(), func(r *reactor) bool { return c.concerns(r, false) })
+	topic := topicOfRoom(l.nsp.topic, room)
+	for _, r := range l.nsp.server.reactors() {
+		if r.pending.Load() > 0 { // orders to join, perhaps
+			return true
+		}
+		if _, anybody := r.hub.Topic(topic); anybody {
+			return true
+		}
+	}
+	return l.nsp.find(room) != nil
 }

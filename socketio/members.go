@@ -9,7 +9,7 @@ import (
 )
 
 // members are the sockets of one loop that are in a namespace: a hash table of chains, which grows
-// by one chain at a time. It costs a socket two pointers, and no insertion moves more than a few.
+// by one chain at a time, so that no insertion moves more than a few sockets.
 type members struct {
 	mu     sync.Mutex // guards the fields below, and Socket.next
 	chains []*Socket  // by hash of the connection

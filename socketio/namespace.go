@@ -12,13 +12,13 @@ import (
 // goroutine.
 type Namespace struct {
 	// Immutable.
-	server *Server
-	name   string
-	topic  string // of all its sockets
-	parent *Dynamic
-	log    *recoveryLog // nil without recovery
-	local  *Local
-	joined Adapter // of Options.Adapter; nil: local is the adapter
+	server  *Server
+	name    string
+	topic   string // of all its sockets
+	parent  *Dynamic
+	log     *recoveryLog // nil without recovery
+	local   *Local
+	cluster Adapter // of Options.Adapter; nil: local is the adapter
 
 	// Any goroutine.
 	members atomic.Int64
@@ -34,7 +34,7 @@ type Namespace struct {
 	handlers   []listener   // of events of all its sockets
 	serverSide []listener   // of events of other servers
 
-	left sync.Once // joined is closed
+	clusterClosed sync.Once
 }
 
 func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
@@ -44,7 +44,7 @@ func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
 	}
 	nsp.local = &Local{nsp}
 	if io.opt.Adapter != nil {
-		nsp.joined = io.opt.Adapter(nsp.local)
+		nsp.cluster = io.opt.Adapter(nsp.local)
 	}
 	return nsp
 }

@@ -62,12 +62,14 @@ type Options struct {
 	// NoClient does not serve the client's script below Path. Default false: it is served.
 	NoClient bool
 
-	// Use judges each HTTP request of a client, polls and upgrades included; an error refuses it
-	// with 400 and its text is not told. It runs on the event loop. Default none.
+	// Use judges each HTTP request of a client: handshakes, polls, POSTs and upgrades. An error
+	// refuses it with 400 and its text is not told. It runs on the event loop, behind the handlers
+	// that a program has put around Handler. Default none.
 	Use func(r *Request) error
 
-	// AllowRequest judges each request that begins a connection; an error refuses it with 403 and
-	// the error's text. It runs on the event loop. Default none.
+	// AllowRequest judges each handshake, which is the first request of a client by either transport,
+	// and no later request; an error refuses it with 403 and the error's text. It runs on the event
+	// loop, behind Use. Default none.
 	AllowRequest func(r *Request) error
 
 	// Logger gets what goes wrong in handlers. Nil: nothing is logged.

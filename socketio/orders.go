@@ -181,9 +181,12 @@ func (r *reactor) visits() (n int) {
 	return n
 }
 
-// panicked logs a panic, within the deferred function that has recovered it.
-func (r *reactor) panicked(v any) {
-	r.server.opt.Logger.Error("panic in a handler", slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+// panicked is Server.panicked.
+func (r *reactor) panicked(v any) { r.server.panicked(v) }
+
+// panicked logs a panic, within the deferred function that has recovered it. Any goroutine.
+func (io *Server) panicked(v any) {
+	io.opt.Logger.Error("panic in a handler", slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 }
 
 // execute does what is ordered. A broadcast that comes here has nobody on this loop.

@@ -182,6 +182,9 @@ func (l *Local) ParseSocket(p []byte) (*RemoteSocket, error) {
 		}
 	}
 	h := &text.Handshake
+	if string(h.Auth) == "null" {
+		h.Auth = nil
+	}
 	f := &facts{time: h.Issued}
 	common := likeness{url: h.URL}
 	var lines strings.Builder

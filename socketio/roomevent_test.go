@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -137,25 +136,6 @@ func TestRoomEventsWithin(t *testing.T) {
 	const want = "create-room a; join-room a me; create-room b; join-room b me; leave-room before me"
 	if got := d.read(s.ID()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-func TestServerSideEmit(t *testing.T) {
-	io := New(Options{})
-	for _, tt := range []struct {
-		event string
-		args  []any
-		want  error // nil: another one
-	}{
-		{"hello", []any{1, "a"}, ErrAlone},
-		{"hello", []any{1, func([]Args, error) {}}, ErrAlone},
-		{"hello", []any{make(chan int)}, nil},
-		{"disconnect", nil, nil},
-	} {
-		err := io.ServerSideEmit(tt.event, tt.args...)
-		if again := io.Of("/x").ServerSideEmit(tt.event, tt.args...); err == nil || errors.Is(err, ErrAlone) != (tt.want != nil) || again == nil || again.Error() != err.Error() {
-			t.Errorf("%s: %v, %v, want %v", tt.event, err, again, tt.want)
-		}
 	}
 }
 

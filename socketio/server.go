@@ -190,7 +190,7 @@ func (io *Server) forget(nsp *Namespace) {
 	}
 	io.mu.Unlock()
 	if removed {
-		if err := nsp.leaveOthers(); err != nil {
+		if err := nsp.closeAdapter(); err != nil {
 			io.opt.Logger.Warn("the adapter of a removed namespace did not close", slog.String("namespace", nsp.name), slog.Any("err", err))
 		}
 	}
@@ -199,14 +199,14 @@ func (io *Server) forget(nsp *Namespace) {
 // Connections is how many clients are connected, whatever namespaces they have joined.
 func (io *Server) Connections() int { return int(io.connected.Load()) }
 
-// leaveOthers closes the adapters of all namespaces.
-func (io *Server) leaveOthers() error {
+// closeAdapters closes the adapters of all namespaces.
+func (io *Server) closeAdapters() error {
 	io.mu.RLock()
 	all := slices.Collect(maps.Values(io.namespaces))
 	io.mu.RUnlock()
 	var errs []error
 	for _, nsp := range all {
-		errs = append(errs, nsp.leaveOthers())
+		errs = append(errs, nsp.closeAdapter())
 	}
 	return errors.Join(errs...)
 }
@@ -218,5 +218,6 @@ func (io *Server) Close() error {
 	for _, r := range io.reactors() {
 		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients
 	}
-	return errors.Join(io.leaveOthers(), io.standalone.stop())
+	stopped := io.standalone.stop()
+	return errors.Join(stopped, io.closeAdapters()) // other servers hear of what disconnect handlers emit
 }

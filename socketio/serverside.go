@@ -44,10 +44,11 @@ func (nsp *Namespace) serverSideListeners() []listener {
 	return nsp.serverSide
 }
 
-// hear calls the listener with an event of another server.
-func (l listener) hear(e Event, ack Ack) (err error) {
+// hear calls a listener with an event of another server.
+func (nsp *Namespace) hear(l listener, e Event, ack Ack) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
+			nsp.server.panicked(v)
 			err = fmt.Errorf("server side event %q: panic: %v", e.name, v)
 		}
 	}()

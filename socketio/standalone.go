@@ -26,6 +26,13 @@ const (
 	// maxConnsDefault is what Options.MaxConns = 0 means: below what most systems let a process open.
 	maxConnsDefault = 10_000
 
+	// httpHeaderTimeout is how long the head of a further request may take on a connection that net/http
+	// has again. Without it a client that sends half a head keeps a goroutine.
+	httpHeaderTimeout = 10 * time.Second
+
+	// httpIdleTimeout is how long such a connection may wait for one.
+	httpIdleTimeout = 75 * time.Second
+
 	// closeGrace is how long Close waits for clients to hear of it.
 	closeGrace = time.Second
 
@@ -44,10 +51,16 @@ type standalone struct {
 
 // Handler serves the server's path in a http.Server or ServeMux; for other paths it answers 404.
 // The first call starts the event loops; Close stops them. A client's socket is taken over from
-// net/http, and from then on costs no goroutine. That needs HTTP/1.1 without TLS: other connections
-// get 505 or
-// 501. A client that polls keeps its connection, and other requests on it go back to the handler of
-// the http.Server that it came from.
+// net/http, and then costs no goroutine, also while a poll waits. That needs HTTP/1.1 without TLS:
+// other connections get 505 or 501. It needs a ResponseWriter that can be hijacked, so a wrapper
+// with a writer of its own must have the method Unwrap.
+//
+// Handlers around this one see each HTTP request: every poll, POST, handshake and upgrade. The
+// header fields that they set before they call it are sent with the answer to that request, except
+// those that say how the answer is sent or what its body is. They must not read the body. Further
+// requests on the connection go to the Handler of the http.Server that it came from; its timeouts,
+// its Shutdown and its hook ConnState no longer hold for that connection. Options.Use sees the same
+// requests afterwards, on the event loop, and Options.AllowRequest the handshakes among them.
 func (io *Server) Handler() http.Handler {
 	n, err := io.standalone.start(io)
 	if err == nil {
@@ -93,7 +106,8 @@ func (io *Server) startNode() (*node.Node, error) {
 		loops = runtime.GOMAXPROCS(0)
 	}
 	n, err := node.New(node.Config{
-		Rows: []proto.Row{io.row(origins)}, Loops: loops, Admission: &edge.Admission{Max: conns}, Logger: io.opt.Logger,
+		Rows: []proto.Row{io.row(origins)}, Loops: loops, Admission: &edge.Admission{Max: conns},
+		HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout, Logger: io.opt.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -124,6 +138,7 @@ func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) pro
 		Roles:     engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
 		Loop:      uint8(p.Loop),
 		Move:      p.Move,
+		Keep:      p.Keep,
 		NoPolling: io.opt.NoPolling, NoWebSocket: io.opt.NoWebSocket, NoUpgrades: io.opt.NoUpgrades,
 		PingInterval: io.opt.PingInterval, PingTimeout: io.opt.PingTimeout, UpgradeTimeout: io.opt.UpgradeTimeout,
 		PayloadBytesMax: io.opt.MaxPayload, OutboxBytesMax: io.opt.Outbox,

@@ -122,10 +122,10 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 		c.cancel() // the caller has the error instead
 		return err
 	}
-	if t.local || t.nsp.joined == nil {
+	if t.local || t.nsp.cluster == nil {
 		c.expect(1)
 	} else {
-		go c.count(t.nsp.joined)
+		go c.count(t.nsp.cluster)
 	}
 	return nil
 }

@@ -128,7 +128,8 @@ func (a *standalone) start(s *Server) error {
 // ServeHTTP takes over a handshake that a net/http server has received, at whatever path the
 // program has mounted the server; what is no handshake is answered 426. The socket leaves net/http,
 // and the connection costs no goroutine from then on. That needs HTTP/1.1 without TLS: other
-// connections get 505 or 501. The first call starts the event loops.
+// connections get 505 or 501. Header fields that handlers in front have set are sent with the
+// answer. The first call starts the event loops.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.standalone.mu.Lock()
 	err := s.standalone.start(s)

@@ -78,7 +78,7 @@ func (p *part) resume(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 // settle answers a handshake that is decided.
 func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, u *Upgrade) {
 	if u.settled() == refused { // and from here on nothing of the answer changes
-		p.refuse(l, n, u)
+		p.refuse(l, n, h, u)
 		return
 	}
 	var extensions []byte
@@ -88,7 +88,7 @@ func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 			extensions, deflate = frame.NegotiateDeflate(offers)
 		}
 	}
-	p.frame = edge.AppendSwitching(p.frame[:0], h.Key(), u.chosen, extensions)
+	p.frame = h.Mount().Insert(edge.AppendSwitching(p.frame[:0], h.Key(), u.chosen, extensions), 0)
 	p.frame = append(append(p.frame[:len(p.frame)-len("\r\n")], u.header...), "\r\n"...)
 	l.Send(n, p.frame)
 	l.Become(n, p.role)
@@ -97,7 +97,7 @@ func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 }
 
 // refuse answers a handshake that the program does not want.
-func (p *part) refuse(l *netpoll.Loop, n *netpoll.Conn, u *Upgrade) {
+func (p *part) refuse(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, u *Upgrade) {
 	if p.edge.Refused != nil {
 		p.edge.Refused(&edge.Refusal{Status: u.refusal.status, Label: refusalLabel, Reason: u.refusal.body})
 	}
@@ -107,6 +107,7 @@ func (p *part) refuse(l *netpoll.Loop, n *netpoll.Conn, u *Upgrade) {
 	b = append(b, "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: "...)
 	b = append(strconv.AppendInt(b, int64(len(u.refusal.body)), 10), "\r\n"...)
 	b = append(append(append(b, u.header...), "\r\n"...), u.refusal.body...)
+	b = h.Mount().Insert(b, 0)
 	p.frame = b
 	l.Send(n, b)
 	l.Finish(n, netpoll.ReasonRefused, refusalLinger)

@@ -359,7 +359,7 @@ func TestSlowConsumers(t *testing.T) {
 				st.says(p, masked(frame.OpText, "x"))
 				p.SetWindow(0)
 			}
-			if fmt.Sprint(results[:len(results)]) != fmt.Sprint(want.results[:len(results)]) {
+			if fmt.Sprint(results) != fmt.Sprint(want.results[:len(results)]) {
 				t.Errorf("results %v, want %v", results, want.results)
 			}
 			p.SetWindow(-1)

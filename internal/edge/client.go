@@ -23,8 +23,7 @@ func (s *HeadHandler) beforeHead(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	client, n, complete, refusal := parseProxy(p)
 	switch {
 	case refusal != nil:
-		s.forget(c)
-		s.cfg.refuse(l, c, nil, refusal)
+		s.cfg.refuse(l, c, nil, refusal, s.forget(c).mount)
 	case !complete:
 		s.keep(c, p)
 	default:
@@ -39,13 +38,11 @@ func (s *HeadHandler) dismiss(l *netpoll.Loop, c *netpoll.Conn, p []byte, refusa
 	n, malformed := ParseHead(&s.head, p, s.cfg.Limits)
 	switch {
 	case malformed != nil:
-		s.forget(c)
-		s.cfg.answer(l, c, nil, refusal, true)
+		s.cfg.answer(l, c, nil, s.forget(c).mount, refusal, true)
 	case n == 0:
 		s.keep(c, p)
 	default:
-		s.forget(c)
-		s.cfg.answer(l, c, &s.head, refusal, !s.head.isHead())
+		s.cfg.answer(l, c, &s.head, s.forget(c).mount, refusal, !s.head.isHead())
 	}
 }
 
@@ -98,7 +95,7 @@ func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 		return false
 	}
 	if refusal := tagRefusal(c.Tag()); refusal != nil {
-		cfg.answer(l, c, h, refusal, !h.isHead())
+		cfg.answer(l, c, h, h.mount, refusal, !h.isHead())
 		return false
 	}
 	return true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +31,7 @@ type Conn struct {
 	listener *Listener
 	tag      uint32
 	client   net.Addr // as a PROXY header named it, or nil
+	from     *http.Server
 
 	// owned by the goroutine that reads
 	guard   guard
@@ -58,6 +60,10 @@ func newConn(socket net.Conn, l *Listener, tag uint32, first []byte) *Conn {
 
 // Tag is the connection's tag from Admission.Admit.
 func (c *Conn) Tag() uint32 { return c.tag }
+
+// From is the program's http.Server whose handlers get the requests of the connection; nil for a
+// connection of the node's own port.
+func (c *Conn) From() *http.Server { return c.from }
 
 // RemoteAddr is the address of the client: the one in a trusted proxy's PROXY header, otherwise the
 // peer's.

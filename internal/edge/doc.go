@@ -14,6 +14,9 @@
 //   - Head is one parsed request head, checked strictly by RFC 9112. A Refusal says why a request
 //     is not served: a status, a reason for a person, and a label for the metrics.
 //   - Listener hands connections to net/http, together with the bytes already read.
+//   - Mount belongs to a request of a program's http.Server that a loop serves, and has the header
+//     fields for its answer. KeptHandler keeps the connection until the next request, which is for
+//     that server's handlers.
 //   - Conn is a connection that net/http serves. It checks every later head with the same parser
 //     before net/http sees it. TakeOver gives its socket back to a loop.
 //

@@ -80,6 +80,7 @@ type HeadHandler struct {
 	cfg      *Config
 	head     Head
 	partials netpoll.Slab[partial]
+	arriving *Mount // of the connection that Adopt adopts
 	serial   uint64 // of the request that began to wait last
 
 	// Loop writes, any goroutine reads.
@@ -90,11 +91,17 @@ type HeadHandler struct {
 // partial is the beginning of a head or of a PROXY header, or a request that waits. Its buffer is
 // not used again: what is behind the head may be part of a send until the end of the turn.
 type partial struct {
-	buf    []byte
-	client netip.AddrPort // as a PROXY header named it
+	buf []byte
+	origin
 
 	head   int    // bytes of the head, in front of buf
 	serial uint64 // not 0: the request waits
+}
+
+// origin is where a connection comes from, if that is not its peer at the node's own port.
+type origin struct {
+	client netip.AddrPort // as a PROXY header named it
+	mount  *Mount
 }
 
 // NewHeadHandler makes the handler of one loop.
@@ -102,6 +109,11 @@ func NewHeadHandler(cfg *Config) *HeadHandler { return &HeadHandler{cfg: cfg} }
 
 // OnOpen starts the deadline. Nothing extends it.
 func (s *HeadHandler) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
+	if s.arriving != nil {
+		i, part := s.partials.Alloc()
+		part.mount, s.arriving = s.arriving, nil
+		c.SetSession(i)
+	}
 	switch {
 	case tagRefusal(c.Tag()) != nil:
 		l.Arm(c, refusalWait)
@@ -134,13 +146,11 @@ func (s *HeadHandler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	n, refusal := ParseHead(&s.head, p, s.cfg.Limits)
 	switch {
 	case refusal != nil:
-		s.forget(c)
-		s.cfg.refuse(l, c, p, refusal)
+		s.cfg.refuse(l, c, p, refusal, s.forget(c).mount)
 	case n == 0:
 		s.keep(c, p)
 	default:
-		client := s.forget(c)
-		s.route(l, c, p, n, client)
+		s.route(l, c, p, n, s.forget(c))
 	}
 }
 
@@ -159,11 +169,11 @@ func (s *HeadHandler) fill(part *partial, buf []byte) {
 	part.buf = buf
 }
 
-// forget frees the partial and returns the client that it had.
-func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
+// forget frees the partial and returns the origin that it had.
+func (s *HeadHandler) forget(c *netpoll.Conn) (from origin) {
 	if i := c.Session(); i != 0 {
 		part := s.partials.At(i)
-		client = part.client
+		from = part.origin
 		if part.waits() {
 			s.waiting.Add(-1)
 		}
@@ -171,17 +181,18 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (client netip.AddrPort) {
 		s.partials.Free(i)
 		c.SetSession(0)
 	}
-	return client
+	return from
 }
 
 // route decides about a connection whose head of n bytes is complete.
-func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort) {
+func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, from origin) {
+	s.head.mount = from.mount
 	if refusal := s.cfg.Hosts.Check(&s.head); refusal != nil {
 		s.cfg.Refuse(l, c, &s.head, refusal)
 		return
 	}
 	if !s.refuseDraining(l, c) {
-		s.settle(l, c, p, n, client, s.cfg.Route(l, c, &s.head, p[n:]))
+		s.settle(l, c, p, n, from, s.cfg.Route(l, c, &s.head, p[n:]))
 	}
 }
 
@@ -195,28 +206,32 @@ func (s *HeadHandler) refuseDraining(l *netpoll.Loop, c *netpoll.Conn) (refused 
 }
 
 // settle does what was decided about a request.
-func (s *HeadHandler) settle(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort, d Decision) {
+func (s *HeadHandler) settle(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, from origin, d Decision) {
 	switch d {
 	case Wait:
-		s.park(l, c, p, n, client)
+		s.park(l, c, p, n, from)
 	case NotOurs:
-		s.fallBack(l, c, p, client)
+		s.fallBack(l, c, p, from)
 	}
 }
 
 // fallBack hands a connection to net/http, with the bytes of it that were read.
-func (s *HeadHandler) fallBack(l *netpoll.Loop, c *netpoll.Conn, p []byte, client netip.AddrPort) {
+func (s *HeadHandler) fallBack(l *netpoll.Loop, c *netpoll.Conn, p []byte, from origin) {
 	if !s.cfg.Fallback.reserve() {
-		refusal := RefuseOverCapacity
-		if s.cfg.Draining != nil && s.cfg.Draining() {
-			refusal = RefuseDraining // net/http accepts no more connections
-		}
-		s.cfg.Refuse(l, c, &s.head, refusal)
+		s.cfg.Refuse(l, c, &s.head, s.cfg.noRoom())
 		return
 	}
-	d := delivery{first: bytes.Clone(p), tag: c.Tag(), client: client}
+	d := delivery{first: bytes.Clone(p), tag: c.Tag(), origin: from}
 	d.fd = l.Detach(c)
 	s.cfg.Fallback.put(d)
+}
+
+// noRoom is why net/http takes no connection.
+func (cfg *Config) noRoom() *Refusal {
+	if cfg.Draining != nil && cfg.Draining() {
+		return RefuseDraining
+	}
+	return RefuseOverCapacity
 }
 
 // OnTimer refuses a peer that was too slow, and a request that has waited too long.
@@ -233,12 +248,12 @@ func (s *HeadHandler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 			s.abandon(l, c)
 		}
 	}
-	s.forget(c)
+	from := s.forget(c)
 	if tagRefusal(c.Tag()) != nil {
-		s.cfg.answer(l, c, nil, refusal, true)
+		s.cfg.answer(l, c, nil, from.mount, refusal, true)
 		return
 	}
-	s.cfg.refuse(l, c, begun, refusal)
+	s.cfg.refuse(l, c, begun, refusal, from.mount)
 }
 
 // OnWritable does nothing: this role sends refusals only, and Finish waits for those.
@@ -254,13 +269,17 @@ func (s *HeadHandler) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason
 // further input is discarded. Loop only.
 func (cfg *Config) Refuse(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal) {
 	cfg.report(r)
-	cfg.answer(l, c, h, r, h == nil || !h.isHead())
+	var m *Mount
+	if h != nil {
+		m = h.mount
+	}
+	cfg.answer(l, c, h, m, r, h == nil || !h.isHead())
 }
 
 // refuse is Refuse for a head that was not parsed; p is what there is of it.
-func (cfg *Config) refuse(l *netpoll.Loop, c *netpoll.Conn, p []byte, r *Refusal) {
+func (cfg *Config) refuse(l *netpoll.Loop, c *netpoll.Conn, p []byte, r *Refusal, m *Mount) {
 	cfg.report(r)
-	cfg.answer(l, c, nil, r, !bytes.HasPrefix(p, []byte("HEAD ")))
+	cfg.answer(l, c, nil, m, r, !bytes.HasPrefix(p, []byte("HEAD ")))
 }
 
 func (cfg *Config) report(r *Refusal) {
@@ -269,8 +288,8 @@ func (cfg *Config) report(r *Refusal) {
 	}
 }
 
-// answer sends a refusal to the request of h, which may be nil, and ends the connection.
-func (cfg *Config) answer(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal, body bool) {
+// answer sends a refusal to the request of h and m, which may be nil, and ends the connection.
+func (cfg *Config) answer(l *netpoll.Loop, c *netpoll.Conn, h *Head, m *Mount, r *Refusal, body bool) {
 	var room [512]byte
 	var answer []byte
 	if h != nil && cfg.Temporary != nil && r.Temporary() {
@@ -279,7 +298,7 @@ func (cfg *Config) answer(l *netpoll.Loop, c *netpoll.Conn, h *Head, r *Refusal,
 	if answer == nil {
 		answer = AppendRefusal(room[:0], r, body)
 	}
-	l.Send(c, answer)
+	l.Send(c, m.Insert(answer, 0))
 	l.Finish(c, reasonOf(r), refusalLinger)
 }
 

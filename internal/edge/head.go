@@ -12,6 +12,8 @@ type Head struct {
 
 	method, target, path, query, host span
 
+	mount *Mount // set behind the parser, by a HeadHandler
+
 	length  int64 // Content-Length, or -1
 	minor   uint8 // of HTTP/1.x
 	flags   headFlags
@@ -130,7 +132,7 @@ func (h *Head) parse(p []byte, lim Limits) (n int, refusal *Refusal) {
 
 // reset empties h. The array keeps its old content, because it is never read beyond count.
 func (h *Head) reset(p []byte) {
-	h.p = p
+	h.p, h.mount = p, nil
 	h.method, h.target, h.path, h.query, h.host = span{}, span{}, span{}, span{}, span{}
 	h.length, h.minor, h.flags, h.count = -1, 0, 0, 0
 	h.kinds = [kindCount]uint8{}

@@ -90,6 +90,19 @@ const (
 	// for. Without it each client that announces a body holds a goroutine.
 	BodyIdleTimeout = 10 * time.Second
 
+	// KeptTimeout is how long a connection of a program's http.Server may wait for its next request
+	// on a loop. Without it clients that have left keep descriptors.
+	KeptTimeout = 75 * time.Second
+
+	// MountBytesMax bounds the header fields that a program's handlers set for an answer of a loop,
+	// in bytes: each poll that waits keeps them.
+	MountBytesMax = 16 << 10
+
+	// putOffMax bounds how often, a tick of the loop each time, a request waits for the client to
+	// take the answer in front of it: about half a minute. Without it a client that takes nothing
+	// keeps a timer busy.
+	putOffMax = 1000
+
 	// guardBufferBytes is the size in bytes of the buffer in which a Conn gathers a later head.
 	guardBufferBytes = 4 << 10
 

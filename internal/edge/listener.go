@@ -5,7 +5,6 @@ package edge
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -52,7 +51,7 @@ type delivery struct {
 	first []byte
 	tag   uint32
 
-	client netip.AddrPort // if it is not the peer
+	origin
 }
 
 // NewListener makes an open Listener.
@@ -115,6 +114,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 			l.waiting.Add(-1)
 			if socket := l.open(d); socket != nil {
 				c := newConn(socket, l, d.tag, d.first)
+				if d.mount != nil {
+					c.from = d.mount.from
+				}
 				if d.client.IsValid() {
 					c.client = net.TCPAddrFromAddrPort(d.client)
 				}

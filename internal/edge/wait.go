@@ -25,7 +25,6 @@ package edge
 
 import (
 	"bytes"
-	"net/netip"
 
 	"c100k/netpoll"
 )
@@ -72,21 +71,21 @@ func (s *HeadHandler) Drain(l *netpoll.Loop, c *netpoll.Conn) {
 	p := s.partials.At(i).buf
 	if n, _ := ParseHead(&s.head, p, s.cfg.Limits); n > 0 && s.head.UpgradeRequested() {
 		s.abandon(l, c)
-		s.forget(c)
+		s.head.mount = s.forget(c).mount
 		s.cfg.Refuse(l, c, &s.head, RefuseDraining)
 	}
 }
 
 // park makes a connection one whose request waits, and asks about it. p is the request, whose head
 // of n bytes is parsed.
-func (s *HeadHandler) park(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, client netip.AddrPort) {
+func (s *HeadHandler) park(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, from origin) {
 	if s.Waiting() >= WaitingMax || s.HeldBytes()+len(p) > WaitingBytesMax {
 		s.cfg.Refuse(l, c, &s.head, RefuseWaiting)
 		return
 	}
 	s.serial++
 	i, part := s.partials.Alloc()
-	part.client, part.head, part.serial = client, n, s.serial
+	part.origin, part.head, part.serial = from, n, s.serial
 	s.fill(part, bytes.Clone(p))
 	c.SetSession(i)
 	s.waiting.Add(1)
@@ -125,15 +124,16 @@ func (s *HeadHandler) answered(l *netpoll.Loop, c *netpoll.Conn, t Ticket, value
 		return
 	}
 	p := s.partials.At(i).buf
-	client := s.forget(c)
+	from := s.forget(c)
 	l.StartRead(c)
 	n, _ := ParseHead(&s.head, p, s.cfg.Limits) // the handler has one Head, and others have used it
+	s.head.mount = from.mount
 	switch {
 	case r != nil:
 		s.cfg.Refuse(l, c, &s.head, r)
 	case s.refuseDraining(l, c):
 	default:
-		s.settle(l, c, p, n, client, s.cfg.Resume(l, c, &s.head, p[n:], value))
+		s.settle(l, c, p, n, from, s.cfg.Resume(l, c, &s.head, p[n:], value))
 	}
 }
 

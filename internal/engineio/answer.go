@@ -64,8 +64,8 @@ func (e *Endpoint) appendAnswer(dst []byte, l *netpoll.Loop, status, kind string
 func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, body []byte) {
 	c := r.c
 	rest, whole := r.behindBody()
-	keep := e.keeps(whole && r.h.KeepAlive() && !r.h.UpgradeRequested())
-	e.answer = e.appendAnswer(e.answer[:0], l, status, kind, keep, r.cors, body)
+	keep := e.keeps(whole && r.h.KeepAlive() && !r.h.UpgradeRequested() && r.h.Mount().Keeps())
+	e.answer = e.appendAnswer(e.answer[:0], l, status, kind, keep, r.lines, body)
 	if string(r.h.Method()) == "HEAD" {
 		e.answer = e.answer[:len(e.answer)-len(body)]
 	}
@@ -75,8 +75,10 @@ func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, bod
 		return
 	}
 	rest = append([]byte(nil), rest...) // the head role's buffer is not ours to keep
-	l.Become(c, e.cfg.Roles.Polling)
-	e.rest(l, c, rest)
+	if r.h.Mount() == nil {
+		l.Become(c, e.cfg.Roles.Polling)
+	}
+	e.rest(l, c, r.h.Mount(), rest)
 }
 
 // behindBody is what came behind the request's body; whole is false if not all of the body is here.
@@ -91,8 +93,13 @@ func (r *arrival) behindBody() (rest []byte, whole bool) {
 // keeps tells whether a connection that might be kept is: not on a node that goes down.
 func (e *Endpoint) keeps(may bool) bool { return may && (e.cfg.Draining == nil || !e.cfg.Draining()) }
 
-// rest lets a connection of polling wait for its next request, of which early is the beginning.
-func (e *Endpoint) rest(l *netpoll.Loop, c *netpoll.Conn, early []byte) {
+// rest lets a connection of polling wait for its next request, of which early is the beginning. On
+// a connection of a program's http.Server that one passes the program's handlers.
+func (e *Endpoint) rest(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early []byte) {
+	if m != nil {
+		e.cfg.Keep(l, c, m, early)
+		return
+	}
 	if len(early) > 0 {
 		e.later(l, c, early)
 		return
@@ -142,7 +149,7 @@ func (e *Endpoint) refusedWhole(refusal *edge.Refusal) {
 // answerRefusal is refuseWhole for a refusal that is counted already.
 func (e *Endpoint) answerRefusal(l *netpoll.Loop, r *arrival, refusal *edge.Refusal) {
 	e.answer = edge.AppendRefusal(e.answer[:0], refusal, string(r.h.Method()) != "HEAD")
-	l.Send(r.c, e.answer)
+	l.Send(r.c, r.h.Mount().Insert(e.answer, 0))
 	l.Finish(r.c, netpoll.ReasonRefused, RefusalLinger)
 }
 
@@ -204,7 +211,7 @@ func (e *Endpoint) answerExchange(l *netpoll.Loop, c *netpoll.Conn, x *exchange,
 
 // finishExchange answers the request of an exchange, which ends with it.
 func (e *Endpoint) finishExchange(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status, kind string, body []byte) {
-	keep, early, lines := e.keeps(x.flags&flagKeep != 0), x.held, x.lines
+	keep, early, lines, mount := e.keeps(x.flags&flagKeep != 0), x.held, x.lines, x.mount
 	if x.flags&flagOldIE != 0 {
 		lines = append(lines, "X-XSS-Protection: 0\r\n"...)
 	}
@@ -216,7 +223,7 @@ func (e *Endpoint) finishExchange(l *netpoll.Loop, c *netpoll.Conn, x *exchange,
 		e.answer = nil
 	}
 	if keep {
-		e.rest(l, c, early)
+		e.rest(l, c, mount, early)
 	} else {
 		l.Finish(c, netpoll.ReasonLocal, RefusalLinger)
 	}

@@ -39,6 +39,10 @@ type Config struct {
 	// loop answers. Nil: there is none but this loop.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
 
+	// Keep takes a connection of a request with an edge.Mount that is answered: see proto.Place.
+	// Required where there are such requests.
+	Keep func(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early []byte)
+
 	// AllowV3 lets clients of protocol 3 in (Socket.IO 2).
 	AllowV3 bool
 

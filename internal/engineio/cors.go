@@ -17,7 +17,8 @@ var methodsDefault = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 
 // allowOrigin judges the page that a browser says the request comes from, for both transports: CORS
 // itself keeps a page from reading answers, but neither from sending requests nor from opening
-// WebSockets. It also makes the answer's header lines.
+// WebSockets. It also makes the answer's header lines,
+// unless the program's handlers have set theirs.
 func (e *Endpoint) allowOrigin(r *arrival) bool {
 	origin, n := r.h.Origin()
 	switch {
@@ -28,12 +29,15 @@ func (e *Endpoint) allowOrigin(r *arrival) bool {
 	case !e.cfg.Origins.Allowed(origin, r.h.Host()):
 		return false
 	}
-	r.cors = append(append(r.cors, "Access-Control-Allow-Origin: "...), origin...)
-	r.cors = append(r.cors, "\r\nVary: Origin\r\n"...)
-	if e.cfg.CORS.Credentials {
-		r.cors = append(r.cors, "Access-Control-Allow-Credentials: true\r\n"...)
+	if r.h.Mount().SetsCORS() {
+		return true
 	}
-	r.cors = appendList(r.cors, "Access-Control-Expose-Headers: ", e.cfg.CORS.ExposedHeaders)
+	r.lines = append(append(r.lines, "Access-Control-Allow-Origin: "...), origin...)
+	r.lines = append(r.lines, "\r\nVary: Origin\r\n"...)
+	if e.cfg.CORS.Credentials {
+		r.lines = append(r.lines, "Access-Control-Allow-Credentials: true\r\n"...)
+	}
+	r.lines = appendList(r.lines, "Access-Control-Expose-Headers: ", e.cfg.CORS.ExposedHeaders)
 	return true
 }
 
@@ -62,20 +66,24 @@ func (e *Endpoint) preflight(l *netpoll.Loop, r *arrival) bool {
 	if _, asks := r.h.Get("access-control-request-method"); !asks {
 		return false
 	}
+	if r.h.Mount().SetsCORS() {
+		e.respond(l, r, noContent, "", nil)
+		return true
+	}
 	methods := e.cfg.CORS.Methods
 	if len(methods) == 0 {
 		methods = methodsDefault
 	}
-	r.cors = appendList(r.cors, "Access-Control-Allow-Methods: ", methods)
+	r.lines = appendList(r.lines, "Access-Control-Allow-Methods: ", methods)
 	if allowed := e.cfg.CORS.AllowedHeaders; len(allowed) > 0 {
-		r.cors = appendList(r.cors, "Access-Control-Allow-Headers: ", allowed)
+		r.lines = appendList(r.lines, "Access-Control-Allow-Headers: ", allowed)
 	} else if asked, ok := r.h.Get("access-control-request-headers"); ok {
-		r.cors = append(append(r.cors, "Access-Control-Allow-Headers: "...), asked...)
-		r.cors = append(r.cors, "\r\nVary: Access-Control-Request-Headers\r\n"...)
+		r.lines = append(append(r.lines, "Access-Control-Allow-Headers: "...), asked...)
+		r.lines = append(r.lines, "\r\nVary: Access-Control-Request-Headers\r\n"...)
 	}
 	if age := e.cfg.CORS.MaxAge; age > 0 {
-		r.cors = strconv.AppendInt(append(r.cors, "Access-Control-Max-Age: "...), int64(age.Seconds()), 10)
-		r.cors = append(r.cors, "\r\n"...)
+		r.lines = strconv.AppendInt(append(r.lines, "Access-Control-Max-Age: "...), int64(age.Seconds()), 10)
+		r.lines = append(r.lines, "\r\n"...)
 	}
 	e.respond(l, r, noContent, "", nil)
 	return true

@@ -233,7 +233,7 @@ func (e *Endpoint) Each(l *netpoll.Loop, f func(s *Session) bool) {
 // Serve serves a request to the endpoint's path, whatever it is. It is what edge.Config.Route
 // calls, with the same arguments: c is in the head role, h and rest are valid during the call.
 func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
-	r := arrival{c: c, h: h, rest: rest}
+	r := arrival{c: c, h: h, rest: rest, lines: h.Mount().Lines()}
 	e.serve(l, &r)
 }
 

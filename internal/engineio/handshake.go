@@ -172,7 +172,7 @@ func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (def
 			extensions, deflate = frame.NegotiateDeflate(offers)
 		}
 	}
-	e.answer = edge.AppendSwitching(e.answer[:0], r.h.Key(), "", extensions)
+	e.answer = r.h.Mount().Insert(edge.AppendSwitching(e.answer[:0], r.h.Key(), "", extensions), 0)
 	if s != nil && e.cfg.Cookie != "" {
 		e.answer = e.appendCookie(e.answer[:len(e.answer)-len("\r\n")], s)
 		e.answer = append(e.answer, "\r\n"...)

@@ -22,6 +22,7 @@ type exchange struct {
 	body    edge.Body
 	held    []byte // stateBody: the data so far; else what came behind the request
 	lines   []byte // header lines for the answer
+	mount   *edge.Mount
 }
 
 type exchangeState uint8
@@ -47,8 +48,8 @@ func (e *Endpoint) take(l *netpoll.Loop, r *arrival, s *Session) *exchange {
 	l.Become(r.c, e.cfg.Roles.Polling)
 	i, x := e.exchanges.Alloc()
 	r.c.SetSession(i)
-	x.session, x.lines = s.anchor, r.cors
-	if r.h.KeepAlive() {
+	x.session, x.lines, x.mount = s.anchor, r.lines, r.h.Mount()
+	if r.h.KeepAlive() && x.mount.Keeps() {
 		x.flags |= flagKeep
 	}
 	if index, ok := jsonpIndex(r.jsonp); ok {

@@ -21,7 +21,7 @@ type arrival struct {
 	// Of the query; nil if the parameter is not there.
 	version, transport, sid, jsonp, base64 []byte
 
-	cors []byte // header lines for the answer
+	lines []byte // header lines for the answer
 }
 
 // readQuery reads the parameters that the protocol has; ok is false if the query is malformed, or
@@ -113,7 +113,7 @@ func (e *Endpoint) move(l *netpoll.Loop, r *arrival, at *place) bool {
 		return false
 	}
 	first := append(append(make([]byte, 0, len(r.h.Bytes())+len(r.rest)), r.h.Bytes()...), r.rest...)
-	if r.c.Pending() > 0 {
+	if r.c.Pending() > 0 && r.h.Mount() == nil {
 		// The answer in front of it is not out, and would be lost with the move.
 		e.later(l, r.c, first)
 		return true

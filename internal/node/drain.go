@@ -89,8 +89,10 @@ func (r *reactor) drainTo(l *netpoll.Loop, left float64) {
 		switch {
 		case r.stays(c):
 			staying++
-		case c.Role() < rolesOwn:
+		case c.Role() < headRoles:
 			r.heads[c.Role()].Drain(l, c)
+		case c.Role() == roleKept && !c.Closing():
+			l.Close(c, netpoll.ReasonDrain) // no request is under way on it
 		}
 		return true
 	})

@@ -3,9 +3,12 @@
 package node
 
 import (
+	"context"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 
 	"c100k/internal/edge"
 	"c100k/internal/proto"
@@ -25,6 +28,7 @@ func (n *Node) makeHTTP() {
 		MaxHeaderBytes:    max(n.cfg.HeadLimits.HeadBytes, edge.HeadBytesMax),
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 		ConnState:         n.connState,
+		ConnContext:       n.connContext,
 	}
 }
 
@@ -42,15 +46,75 @@ func (n *Node) connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// serveHTTP serves a request that net/http has parsed: one for a protocol goes back to a loop.
+// connContext makes the context of a connection that came from a program's http.Server as that
+// server makes it: its handlers get the further requests.
+func (n *Node) connContext(ctx context.Context, c net.Conn) context.Context {
+	conn, ok := c.(*edge.Conn)
+	if !ok || conn.From() == nil {
+		return ctx
+	}
+	from := conn.From()
+	if from.BaseContext != nil {
+		ctx = from.BaseContext(&listenerAt{n.fallback, conn.LocalAddr()})
+	}
+	ctx = context.WithValue(ctx, http.ServerContextKey, from)
+	if from.ConnContext != nil {
+		ctx = from.ConnContext(ctx, conn.Conn) // the plain socket, as the program's server has it
+	}
+	return ctx
+}
+
+// listenerAt is the listener that a program's BaseContext sees.
+type listenerAt struct {
+	net.Listener
+	addr net.Addr
+}
+
+// Addr is the address that the connection came to.
+func (l *listenerAt) Addr() net.Addr { return l.addr }
+
+// serverOf is the http.Server that a request belongs to, nil if it is unknown.
+func serverOf(r *http.Request) *http.Server {
+	s, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	return s
+}
+
+// serveHTTP serves a request that net/http has parsed. One for a protocol goes back to a loop; on a
+// connection of a program's http.Server each request is for its handlers.
 func (n *Node) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
+	switch from := serverOf(r); {
+	case from != nil && from != n.http:
+		serveBy(from, w, r)
 	case n.serveProtocol(w, r):
 	case n.cfg.Handler != nil:
 		n.cfg.Handler.ServeHTTP(w, r)
 	default:
-		n.Other(http.NotFoundHandler()).ServeHTTP(w, r)
+		http.NotFound(w, r)
 	}
+}
+
+// serveBy has a program's http.Server handle a request. What its handlers panic with is logged
+// where that server logs it.
+func serveBy(from *http.Server, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v != http.ErrAbortHandler {
+			logf := log.Printf
+			if from.ErrorLog != nil {
+				logf = from.ErrorLog.Printf
+			}
+			logf("http: panic serving %v: %v\n%s", r.RemoteAddr, v, debug.Stack())
+		}
+		panic(http.ErrAbortHandler) // net/http closes the connection and logs nothing
+	}()
+	if from.Handler != nil {
+		from.Handler.ServeHTTP(w, r)
+		return
+	}
+	http.DefaultServeMux.ServeHTTP(w, r)
 }
 
 // serveProtocol serves a request that belongs to a protocol; false if it belongs to none. The path
@@ -81,35 +145,34 @@ func (n *Node) takeOver(row *proto.Row, w http.ResponseWriter, r *http.Request) 
 			return
 		}
 	}
+	from := serverOf(r)
+	if from == n.http {
+		if fd, tag, first, ok := edge.TakeRequest(w, r, n.cfg.Admission, n.refused); ok {
+			n.Adopt(fd, tag, first)
+		}
+		return
+	}
+	m, refusal := edge.NewMount(from, w.Header())
+	if refusal != nil {
+		n.refused(refusal)
+		clear(w.Header())
+		refusal.ServeHTTP(w, r)
+		return
+	}
 	if fd, tag, first, ok := edge.TakeRequest(w, r, n.cfg.Admission, n.refused); ok {
-		n.Adopt(fd, tag, first)
+		n.adoptMounted(n.least(), fd, tag, m, first)
 	}
 }
 
 // Mount serves the node's protocols in another http.Server or ServeMux; for other paths it answers
 // 404. It takes the socket over from net/http, which needs HTTP/1.1 without TLS; other connections
-// get 505 or 501.
+// get 505 or 501. A loop serves the one request that Mount got; the next one on the connection goes
+// to the handler of the http.Server that it came from, so that each passes the program's handlers.
+// Header fields that they have set before they call Mount's handler are sent with the answer.
 func (n *Node) Mount() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && from != n.http {
-			n.foreign.Store(from)
-		}
 		if !n.serveProtocol(w, r) {
 			http.NotFound(w, r)
 		}
 	})
-}
-
-// Other is who answers a request that belongs to no protocol. Mounted in another server, a node has
-// connections that were that server's, and further requests on them are for its handler; a node
-// with a port of its own has none of those, and own answers.
-func (n *Node) Other(own http.Handler) http.Handler {
-	from := n.foreign.Load()
-	switch {
-	case from == nil || n.Listening():
-		return own
-	case from.Handler == nil:
-		return http.DefaultServeMux
-	}
-	return from.Handler
 }

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"c100k/internal/edge"
 	"c100k/netpoll"
 
 	"golang.org/x/sys/unix"
@@ -12,13 +13,23 @@ import (
 // or first and then they. fd and tag are the loop's from here on; if it cannot take them, the
 // socket is closed and the tag released. first is kept.
 func (n *Node) Adopt(fd int, tag uint32, first []byte) {
-	least := n.reactors[0].loop.Remote()
+	n.AdoptOn(n.least().loop.Remote(), RoleHead, fd, tag, first)
+}
+
+// least is the reactor with the fewest connections.
+func (n *Node) least() *reactor {
+	least := n.reactors[0]
 	for _, r := range n.reactors[1:] {
-		if remote := r.loop.Remote(); remote.Load() < least.Load() {
-			least = remote
+		if r.loop.Remote().Load() < least.loop.Remote().Load() {
+			least = r
 		}
 	}
-	n.AdoptOn(least, RoleHead, fd, tag, first)
+	return least
+}
+
+// adoptMounted gives a reactor the socket of a request that a program's http.Server has received.
+func (n *Node) adoptMounted(r *reactor, fd int, tag uint32, m *edge.Mount, first []byte) {
+	n.adoptOn(r.loop.Remote(), func(l *netpoll.Loop) { r.heads[roleMounted].Adopt(l, fd, roleMounted, tag, m, first) }, fd, tag)
 }
 
 // AdoptOn is Adopt for a loop of the caller's choice, in RoleHead or RoleReturned.
@@ -36,13 +47,24 @@ func (n *Node) adoptOn(loop *netpoll.Remote, adopt func(*netpoll.Loop), fd int, 
 
 // Move takes c, a connection whose request was read, to a loop of a process of this node, by its
 // index. first is what was read of the request and is kept. False, having done nothing, if there is
-// no such loop. Loop only.
+// no such loop, or if the request is a mounted handler's and the loop another process's: that one
+// does not have the program's handlers for the next request. Loop only.
 func (n *Node) Move(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool {
+	mounted := c.Role() == roleMounted
 	switch {
+	case process != n.cfg.Process && mounted:
+		return false
 	case process != n.cfg.Process:
 		return n.cfg.HandOver != nil && n.cfg.HandOver(l, c, int(process), int(loop), first)
 	case int(loop) >= len(n.reactors):
 		return false
+	}
+	if mounted {
+		m := n.reactors[l.Index()-n.cfg.LoopBase].heads[roleMounted].Mount()
+		if fd, tag, ok := Detach(l, c); ok {
+			n.adoptMounted(n.reactors[loop], fd, tag, m, first)
+		}
+		return true
 	}
 	tag, to := c.Tag(), n.reactors[loop].loop.Remote()
 	switch fd, moved := l.DetachLayered(c); {

@@ -37,12 +37,17 @@ import (
 	"c100k/netpoll"
 )
 
-// The roles that a node has beside those of its protocols. Both read a request head.
+// The roles that a node has beside those of its protocols. Those before headRoles read a request
+// head.
 const (
-	RoleHead     netpoll.Role = iota // every connection begins with it
+	RoleHead     netpoll.Role = iota // every connection of the node's port begins with it
 	RoleReturned                     // a request that was to be moved to another process, and came back
+	roleMounted                      // a request that a program's http.Server has received
 
-	rolesOwn
+	headRoles
+
+	roleKept = headRoles // a connection of a program's http.Server between two requests
+	rolesOwn = headRoles + 1
 )
 
 // TransportHTTP is the label of connections that net/http serves.
@@ -101,8 +106,8 @@ type Config struct {
 	// loop. Nil: there is none.
 	HandOver func(l *netpoll.Loop, c *netpoll.Conn, process, loop int, first []byte) bool
 
-	// Handler answers the requests that net/http gets and that belong to no protocol. It should pass
-	// on to Node.Other what it has no answer for. Nil: Other alone answers.
+	// Handler answers the requests on connections of the node's own port that net/http gets and that
+	// belong to no protocol. Nil: they are answered 404.
 	Handler http.Handler
 	// HTTPHeaderTimeout and HTTPIdleTimeout bound a later head on a connection of net/http, and the
 	// time between two requests; 0 means no limit.
@@ -135,8 +140,7 @@ type Node struct {
 
 	// Any goroutine.
 	draining atomic.Bool
-	foreign  atomic.Pointer[http.Server] // that Mount's handler is mounted in
-	addr     atomic.Pointer[net.Addr]    // of the listener
+	addr     atomic.Pointer[net.Addr] // of the listener
 
 	mu       sync.Mutex // guards the fields below
 	listener net.Listener

@@ -21,8 +21,9 @@ type reactor struct {
 	protocols  *proto.Protocols
 	shard      *broadcast.Shard // nil without topics
 	sink       sink
-	configs    [rolesOwn]edge.Config // of RoleHead and RoleReturned
-	heads      [rolesOwn]*edge.HeadHandler
+	configs    [headRoles]edge.Config
+	heads      [headRoles]*edge.HeadHandler
+	kept       *edge.KeptHandler
 	principals auth.Principals
 	before     []func(l *netpoll.Loop)
 	deliver    []func(l *netpoll.Loop, members int) (more bool)
@@ -51,7 +52,7 @@ func (r *reactor) make(n *Node, i int) error {
 	}
 	place := proto.Place{
 		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
-		Draining: n.Draining, Wake: n.Wake, Move: n.Move,
+		Draining: n.Draining, Wake: n.Wake, Move: n.Move, Keep: r.keep,
 	}
 	if n.hub != nil {
 		r.shard = n.hub.Shard(i)
@@ -82,13 +83,14 @@ func (r *reactor) make(n *Node, i int) error {
 	return nil
 }
 
-// makeHeads makes the two roles that read a request head.
+// makeHeads makes the roles that read a request head, and the one between two of them.
 func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
-	serve := [rolesOwn]func(*proto.Part) proto.Route{
+	serve := [headRoles]func(*proto.Part) proto.Route{
 		RoleHead:     func(p *proto.Part) proto.Route { return p.Serve },
 		RoleReturned: func(p *proto.Part) proto.Route { return p.ServeReturned },
+		roleMounted:  func(p *proto.Part) proto.Route { return p.Serve },
 	}
-	for role := range rolesOwn {
+	for role := range headRoles {
 		serve := serve[role]
 		r.configs[role] = edge.Config{
 			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Temporary: n.cfg.Temporary,
@@ -120,6 +122,13 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 		r.heads[role] = edge.NewHeadHandler(&r.configs[role])
 		opt.Handlers[role] = r.heads[role]
 	}
+	r.kept = edge.NewKeptHandler(&r.configs[roleMounted], roleKept)
+	opt.Handlers[roleKept] = r.kept
+}
+
+// keep is proto.Place.Keep. Protocols are made before the loop runs, and the role is made by then.
+func (r *reactor) keep(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early []byte) {
+	r.kept.Keep(l, c, m, early)
 }
 
 // partOf is the protocol that a request belongs to, nil if it belongs to none. The path is compared

@@ -138,6 +138,11 @@ type Place struct {
 	// process and index, where the request is served; first is kept. False, having done nothing, if
 	// there is no such loop. Loop only.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
+
+	// Keep takes a connection whose request of m, which is not nil, is answered, and on which another
+	// one may follow: that is for the handlers of the program's http.Server. early is what arrived
+	// behind the request, and is copied. Loop only.
+	Keep func(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early []byte)
 }
 
 // Part is a protocol on one loop.

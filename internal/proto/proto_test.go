@@ -34,8 +34,6 @@ func (rich) MemberSend(*netpoll.Loop, *netpoll.Conn, []byte, uint32, uint32)    
 func (rich) MemberDrop(*netpoll.Loop, *netpoll.Conn, int, func(_, _ uint32)) int { return 0 }
 func (rich) Panicked(*netpoll.Loop, *netpoll.Conn)                               {}
 
-func encoder(dst []byte, _ *broadcast.Message) []byte { return dst }
-
 func serve(*netpoll.Loop, *netpoll.Conn, *edge.Head, []byte, *auth.Principal) edge.Decision {
 	return edge.Handled
 }

@@ -27,8 +27,8 @@ var (
 
 // AppendHead appends the head of the answer and what begins the stream: how long to wait before
 // coming back, and a comment, so that "open" fires behind proxies that wait for a first byte of the
-// body.
-func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials bool, retry time.Duration) []byte {
+// body. lines are more header fields, each with its CRLF.
+func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials bool, lines []byte, retry time.Duration) []byte {
 	dst = appendDate(append(dst, "HTTP/1.1 200 OK"...), now)
 	// No Content-Length: the end of the connection is the end of the body (RFC 9112, 6.3), which
 	// Connection: close announces.
@@ -40,7 +40,7 @@ func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials 
 			dst = append(dst, "Access-Control-Allow-Credentials: true\r\n"...)
 		}
 	}
-	dst = append(dst, "\r\n"...)
+	dst = append(append(dst, lines...), "\r\n"...)
 	return append(AppendRetry(dst, retry), heartbeat...)
 }
 
@@ -48,17 +48,18 @@ func AppendHead(dst []byte, now time.Time, allowOrigin string, allowCredentials 
 // that ends at once and says when to come back, because any status but 200 is final to an
 // EventSource (WHATWG HTML, 9.2.3). Any goroutine.
 func AppendRefusal(dst []byte, now time.Time, allowOrigin string, allowCredentials bool, retry time.Duration, reason string) []byte {
-	dst = AppendHead(dst, now, allowOrigin, allowCredentials, retry)
+	dst = AppendHead(dst, now, allowOrigin, allowCredentials, nil, retry)
 	return append(append(append(dst, ": "...), reason...), "\n\n"...)
 }
 
 // appendRefusal appends the answer to a request that is not served. status may have more header
-// lines behind it. An EventSource takes it for final.
-func appendRefusal(dst []byte, now time.Time, status, reason string) []byte {
+// lines behind it; lines are more of them, each with its CRLF. An EventSource takes it for final.
+func appendRefusal(dst []byte, now time.Time, status string, lines []byte, reason string) []byte {
 	dst = appendDate(append(append(dst, "HTTP/1.1 "...), status...), now)
 	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(reason)+1), 10)
-	return append(append(append(dst, "\r\n\r\n"...), reason...), '\n')
+	dst = append(append(append(dst, "\r\n"...), lines...), "\r\n"...)
+	return append(append(dst, reason...), '\n')
 }
 
 // appendDate appends the Date header's line, without its end, behind a line without its end.

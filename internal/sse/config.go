@@ -39,4 +39,5 @@ type Params struct {
 	Topics           []string // each was found valid, and allowed
 	AllowOrigin      string   // the request's Origin if it is another and allowed, or "*"; empty without CORS
 	AllowCredentials bool     // a browser may use cookies across origins
+	Lines            []byte   // more header fields of the answer, each with its CRLF
 }

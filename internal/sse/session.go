@@ -45,12 +45,12 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 			if errors.Is(err, broadcast.ErrTopicsPerMember) {
 				status = "400 Bad Request" // coming back will not help
 			}
-			h.scratch = appendRefusal(h.scratch[:0], h.cfg.Date(), status, err.Error())
+			h.scratch = appendRefusal(h.scratch[:0], h.cfg.Date(), status, p.Lines, err.Error())
 			h.end(l, c, netpoll.ReasonRefused)
 			return
 		}
 	}
-	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, h.retry())
+	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, p.Lines, h.retry())
 	l.Send(c, h.scratch)
 	if h.cfg.PingInterval > 0 {
 		half := h.cfg.PingInterval / 2

@@ -167,7 +167,7 @@ func FuzzSSEEncode(f *testing.F) {
 		if kind != broadcast.Binary && !utf8.Valid(p) {
 			return // no publisher may call it text
 		}
-		stream := AppendHead(nil, time.Now(), "", false, time.Second)
+		stream := AppendHead(nil, time.Now(), "", false, nil, time.Second)
 		stream = stream[bytes.Index(stream, []byte("\r\n\r\n"))+4:]
 		stream = AppendEvent(stream, []byte("e.1"), kind, p)
 		stream = AppendEvent(append(stream, heartbeat...), []byte("e.2"), broadcast.Text, []byte("next"))

@@ -10,7 +10,7 @@ test('subscribe on every transport', async () => {
   equal([(await v1.json()).type, (await sender.json()).type], ['welcome', 'welcome']);
   equal(sse.response.statusCode, 200);
   equal(sse.response.headers['content-type'], 'text/event-stream');
-  equal(sse.response.headers['cache-control'], 'no-store');
+  equal(sse.response.headers['cache-control'], 'no-cache, no-transform');
   await until(() => sse.retry > 0 && sse.comments > 0);
   const r = await fetch(admin + '/v1/topics/kinds');
   equal(await r.json(), { topic: 'kinds', subscribers: 3, transports: { sse: 1, websocket: 2 } });
