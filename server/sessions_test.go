@@ -51,7 +51,7 @@ func TestUnfetchedAcknowledgements(t *testing.T) {
 	if most > outbox {
 		t.Errorf("%v bytes waited", most)
 	}
-	if n := (adminNode{s}).Stats().At(figures.KeyClosed).Families["socketio"]["slow"]; n != sessions {
+	if n := (adminNode{s}).Stats().At(figures.KeyClosed).Families["socketio"]["slow_consumer"]; n != sessions {
 		t.Errorf("%v of %d sessions ended as slow", n, sessions)
 	}
 }

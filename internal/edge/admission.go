@@ -185,7 +185,8 @@ func (a *Admission) Release(tag uint32) {
 func (a *Admission) Open() int { return int(a.open.Load()) }
 
 // Refused counts the connections and sessions refused so far: by the total limit, by the limit for
-// an address, and how many of both were closed by their acceptor, beyond RefusalsMax. Any goroutine.
+// an address, and how many of both were closed by their acceptor, beyond RefusalsMax. Any
+// goroutine.
 func (a *Admission) Refused() (overCapacity, perAddr, unanswered uint64) {
 	return a.overCapacity.Load(), a.perAddr.Load(), a.unanswered.Load()
 }

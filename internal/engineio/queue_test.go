@@ -16,8 +16,8 @@ func (q *queue) String() string {
 	return strings.Join(parts, " ")
 }
 
-// Broadcasts are dropped, oldest first and whole; what is the session's own stays, in its order, and
-// what of it is small shares one piece.
+// Broadcasts are dropped, oldest first and whole; what is the session's own stays, in its order,
+// and what of it is small shares one piece.
 func TestQueue(t *testing.T) {
 	shared := []byte("shared")
 	fill := func() *queue {
