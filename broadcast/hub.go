@@ -20,6 +20,7 @@ type Hub struct {
 	outboxBytes     int
 	pendingBytesMax int64
 	topicsPerMember int
+	topicNameBytes  int // of one member; 0: no bound
 	runBytes        int
 	positions       func(topic string) (first Position, ok bool)
 	encodedBytesMax func(f Form, m *Message) int
@@ -47,6 +48,7 @@ func NewHub(o Options) *Hub {
 		outboxBytes:     orDefault(o.OutboxBytesMax, OutboxBytesDefault),
 		pendingBytesMax: int64(orDefault(o.PendingBytesMax, PendingBytesDefault)),
 		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
+		topicNameBytes:  o.TopicNameBytesPerMemberMax,
 		positions:       o.Positions,
 		encodedBytesMax: o.EncodedBytesMax,
 	}

@@ -107,6 +107,31 @@ func TestSubscribeIsIdempotent(t *testing.T) {
 	}
 }
 
+// The names of a member's topics are bounded together; a topic that it leaves makes room.
+func TestTopicNamesAreBounded(t *testing.T) {
+	h := NewHub(Options{Shards: 1, Encoders: []Encoder{plain}, TopicNameBytesPerMemberMax: 16 << 10})
+	s := h.Shard(0)
+	name := func(i int) string { return fmt.Sprintf("%0255d", i) }
+	added := 0
+	for i := range 200 {
+		switch _, err := s.Subscribe(1, 0, name(i)); {
+		case err == nil:
+			added++
+		case !errors.Is(err, ErrTopicNamesPerMember) || !errors.Is(err, ErrTopicsPerMember):
+			t.Fatal(err)
+		}
+	}
+	if added != 64 || topicCount(h) != 64 {
+		t.Errorf("%d of 200 names of 255 bytes, %d topics; want 64", added, topicCount(h))
+	}
+	if again, err := s.Subscribe(1, 0, name(3)); again || err != nil {
+		t.Errorf("a topic again: %v, %v", again, err)
+	}
+	subscribe(t, s, 2, 0, name(199)) // another member has its own
+	s.Unsubscribe(1, name(3))
+	subscribe(t, s, 1, 0, name(100))
+}
+
 func TestSubscribeErrors(t *testing.T) {
 	h := NewHub(Options{Shards: 1, Encoders: []Encoder{plain}, TopicsPerMemberMax: 2})
 	s := h.Shard(0)

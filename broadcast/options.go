@@ -70,6 +70,10 @@ type Options struct {
 	// TopicsPerMemberMax bounds the topics of one member; 0 means TopicsPerMemberDefault.
 	TopicsPerMemberMax int
 
+	// TopicNameBytesPerMemberMax bounds the names of the topics of one member, in bytes together; 0
+	// means no bound beside TopicsPerMemberMax and TopicBytesMax.
+	TopicNameBytesPerMemberMax int
+
 	// Positions is asked when a topic begins: at a Subscribe, or at a Publish without members. If ok,
 	// the messages of the topic have positions, the first one this one; they are encoded at their
 	// first delivery, when they have it; and the topic stays until Hub.Release. It is called on any
@@ -106,6 +110,7 @@ func (o *Options) Validate() error {
 	bounds("Policy", int(o.Policy), 0, len(policyNames)-1)
 	bounds("OutboxBytesMax", o.OutboxBytesMax, 0, most)
 	bounds("PendingBytesMax", o.PendingBytesMax, 0, most)
+	bounds("TopicNameBytesPerMemberMax", o.TopicNameBytesPerMemberMax, 0, most)
 	bounds("TopicsPerMemberMax", o.TopicsPerMemberMax, 0, TopicsPerShardMax)
 	if o.Positions != nil && o.EncodedBytesMax == nil {
 		errs = append(errs, errors.New("broadcast: Positions is set and EncodedBytesMax is not"))

@@ -11,6 +11,9 @@ import (
 var (
 	// ErrTopicsPerMember: the member has Options.TopicsPerMemberMax topics.
 	ErrTopicsPerMember = errors.New("too many topics for one connection")
+	// ErrTopicNamesPerMember: the names of the member's topics would be longer than
+	// Options.TopicNameBytesPerMemberMax together. It is a case of ErrTopicsPerMember.
+	ErrTopicNamesPerMember = fmt.Errorf("%w: their names are too long together", ErrTopicsPerMember)
 	// ErrShardFull: the shard has TopicsPerShardMax topics or SubscriptionsPerShardMax subscriptions.
 	ErrShardFull = errors.New("too many topics on this node")
 )
@@ -54,9 +57,9 @@ func newShard(h *Hub, i int) *Shard {
 
 // Subscribe makes member get, in form f, what is published to topic from now on. It returns false
 // if the member is subscribed already (its form then stays as it is). The error is one of
-// ValidTopic, ErrTopicsPerMember or ErrShardFull, or says that member or f is out of range. The
-// member is a number below MembersMax that the caller chooses, best a small one: records are
-// indexed by it. Loop.
+// ValidTopic, ErrTopicsPerMember, ErrTopicNamesPerMember or ErrShardFull, or says that member or f
+// is out of range. The member is a number below MembersMax that the caller chooses, best a small
+// one: records are indexed by it. Loop.
 func (s *Shard) Subscribe(member uint32, f Form, topic string) (added bool, err error) {
 	if err := ValidTopic(topic); err != nil {
 		return false, err
@@ -74,6 +77,9 @@ func (s *Shard) Subscribe(member uint32, f Form, topic string) (added bool, err 
 	if s.subs.count(member) >= s.hub.topicsPerMember {
 		return false, ErrTopicsPerMember
 	}
+	if most := s.hub.topicNameBytes; most > 0 && s.nameBytes(member)+len(topic) > most {
+		return false, ErrTopicNamesPerMember
+	}
 	if s.subs.full() || r == nil && s.marks.full() {
 		return false, ErrShardFull
 	}
@@ -86,6 +92,12 @@ func (s *Shard) Subscribe(member uint32, f Form, topic string) (added bool, err 
 	r.topic.members[f].Add(1)
 	s.checkMember(member)
 	return true, nil
+}
+
+// nameBytes is the length of the names of the member's topics together.
+func (s *Shard) nameBytes(member uint32) (n int) {
+	s.Topics(member, func(topic string) { n += len(topic) })
+	return n
 }
 
 // roster returns this shard's roster of the topic, or nil.

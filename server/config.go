@@ -104,12 +104,12 @@ type Config struct {
 	Loops int
 
 	// MaxConns is how many connections are held at once, by all workers together; beyond it new ones
-	// get 503. Default: what the process's limit on open files allows, less a reserve, for each
-	// worker.
+	// get 503. As many sessions of Socket.IO may poll beside them. Default: what the process's limit
+	// on open files allows, less a reserve, for each worker.
 	MaxConns int
-	// MaxConnsPerIP is how many connections one address may hold; beyond it 429. A /64 of IPv6 is one
-	// address. The connections of TrustedProxies count for their clients. Each worker counts its own.
-	// Zero: no limit.
+	// MaxConnsPerIP is how many connections one address may hold, and how many sessions of Socket.IO
+	// that poll; beyond it 429. A /64 of IPv6 is one address. The connections of TrustedProxies count
+	// for their clients. Each worker counts its own. Zero: no limit.
 	MaxConnsPerIP int
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
 	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a

@@ -147,7 +147,8 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
 		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
 		Topics: &broadcast.Options{
-			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax, Done: s.delivered,
+			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
+			TopicNameBytesPerMemberMax: topicws.TopicNameBytesPerConnectionMax, Done: s.delivered,
 		},
 		AfterFlush:  s.afterFlush,
 		Admission:   s.admission,

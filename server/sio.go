@@ -71,7 +71,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
 		Compress: s.cfg.Compress, Origins: s.origins,
-		Address:  p.Edge.ClientAddr,
+		Address: p.Edge.ClientAddr, Edge: p.Edge,
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),

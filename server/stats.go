@@ -27,6 +27,7 @@ type loop struct {
 	fanout     figures.Histogram
 	streams    wsconn.PublishedCounters
 	broadcasts atomic.Uint64 // messages of topics handed to members
+	queued     atomic.Uint64 // bytes that clients of Socket.IO who poll have not fetched
 }
 
 // delivered notes that a message's last pass has ended on loop i; afterFlush takes its time.
@@ -46,6 +47,9 @@ func (s *Server) afterFlush(i int) {
 	}
 	r.streams.Publish(&r.counters)
 	store(&r.broadcasts, s.node.Sent(i))
+	if i < len(s.sioParts) {
+		store(&r.queued, uint64(s.sioParts[i].Endpoint().QueuedBytes()))
+	}
 }
 
 // store publishes a figure that only this loop writes. Most turns change nothing, and a load costs
@@ -132,7 +136,8 @@ func (n adminNode) readLoop(i int) figures.Loop {
 	return figures.Loop{
 		Number: n.loopBase() + i, IO: loop.Kernel(), Stats: loop.Stats(),
 		RequestsWaiting: waiting, RequestsHeldBytes: held,
-		Streams: r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
+		QueuedBytes: int64(r.queued.Load()),
+		Streams:     r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
 }
 

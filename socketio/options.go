@@ -110,8 +110,8 @@ type Options struct {
 	// (GOMAXPROCS).
 	Loops int
 
-	// MaxConns bounds the connections of a server that is mounted by Handler; beyond it new ones
-	// get 503. Default 10,000.
+	// MaxConns bounds the connections of a server that is mounted by Handler, and the sessions that
+	// poll; beyond it new ones get 503. Default 10,000.
 	MaxConns int
 
 	assemblyTimeout time.Duration // assemblyTimeoutDefault; tests have less time

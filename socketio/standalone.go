@@ -143,7 +143,7 @@ func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) pro
 		PingInterval: io.opt.PingInterval, PingTimeout: io.opt.PingTimeout, UpgradeTimeout: io.opt.UpgradeTimeout,
 		PayloadBytesMax: io.opt.MaxPayload, OutboxBytesMax: io.opt.Outbox,
 		Compress: io.opt.Compress, Origins: origins, CORS: io.opt.CORS, Cookie: io.opt.Cookie,
-		Address:  p.Edge.ClientAddr,
+		Address: p.Edge.ClientAddr, Edge: p.Edge,
 		Counters: &wsconn.Counters{},
 		Seed:     uint64(p.Loop),
 	}, sio.Watch{})

@@ -53,6 +53,8 @@ type Admission struct {
 
 	overCapacity, perAddr, unanswered atomic.Uint64
 
+	sessions sessionTable
+
 	mu      sync.Mutex // guards the fields below
 	index   map[addrKey]uint32
 	records []addrRecord // the first is not used
@@ -182,8 +184,9 @@ func (a *Admission) Release(tag uint32) {
 // Open is the number of connections that are admitted and not yet released.
 func (a *Admission) Open() int { return int(a.open.Load()) }
 
-// Refused counts the connections refused so far: by the total limit, by the limit for an address,
-// and how many of both were closed by their acceptor, beyond RefusalsMax. Any goroutine.
+// Refused counts the connections and sessions refused so far: by the total limit, by the limit for
+// an address, and how many of both were closed by their acceptor, beyond RefusalsMax. Any
+// goroutine.
 func (a *Admission) Refused() (overCapacity, perAddr, unanswered uint64) {
 	return a.overCapacity.Load(), a.perAddr.Load(), a.unanswered.Load()
 }

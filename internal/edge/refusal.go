@@ -97,6 +97,9 @@ var (
 	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", setting: "--max-conns", retryAfter: 5, Reason: "all connections of this node are in use (its --max-conns)"}
 	// RefusePerAddr answers a connection beyond Admission.MaxPerAddr.
 	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", setting: "--max-conns-per-ip", retryAfter: 5, Reason: "too many connections from this address (this node's --max-conns-per-ip)"}
+	// RefuseRate answers a request to open a session of polling, from an address whose sessions send
+	// as much as they may.
+	RefuseRate = &Refusal{Status: 429, Label: "rate", setting: "--rate", retryAfter: 1, Reason: "the polling sessions of this address open and send more than one client may (this node's --rate)"}
 	// RefuseDraining answers a new stream on a node that is shutting down.
 	RefuseDraining = &Refusal{Status: 503, Label: "draining", retryAfter: 1, Reason: "this node is shutting down"}
 	// RefuseNoSocket answers a request for a stream on a connection whose socket cannot be taken

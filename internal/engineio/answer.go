@@ -132,7 +132,22 @@ func (e *Endpoint) refused(label string) {
 
 // refuseWhole answers a request as the edge would.
 func (e *Endpoint) refuseWhole(l *netpoll.Loop, r *arrival, refusal *edge.Refusal) {
+	e.refusedWhole(refusal)
+	e.answerRefusal(l, r, refusal)
+}
+
+// refusedWhole counts a refusal of the edge as the edge does, so that its setting is named to the
+// operator too.
+func (e *Endpoint) refusedWhole(refusal *edge.Refusal) {
+	if e.cfg.Edge != nil && e.cfg.Edge.Refused != nil {
+		e.cfg.Edge.Refused(refusal)
+		return
+	}
 	e.refused(refusal.Label)
+}
+
+// answerRefusal is refuseWhole for a refusal that is counted already.
+func (e *Endpoint) answerRefusal(l *netpoll.Loop, r *arrival, refusal *edge.Refusal) {
 	e.answer = edge.AppendRefusal(e.answer[:0], refusal, string(r.h.Method()) != "HEAD")
 	l.Send(r.c, r.h.Mount().Insert(e.answer, 0))
 	l.Finish(r.c, netpoll.ReasonRefused, RefusalLinger)

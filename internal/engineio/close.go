@@ -168,6 +168,7 @@ func (a anchors) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	}
 	s := a.e.sessions.At(i)
 	a.e.end(l, s, reasonOf(r))
+	a.e.release(s)
 	if s.socket != 0 {
 		s.anchor = 0
 		return

@@ -60,15 +60,20 @@ type Config struct {
 	PayloadBytesMax int
 
 	// OutboxBytesMax bounds what a session may lag behind, in bytes; 0 is 1 MiB. Beyond it, it ends
-	// with ReasonSlow.
+	// with ReasonSlow; one message of any size may wait by itself.
 	OutboxBytesMax int
 
 	// SessionsMax bounds the sessions of this loop; 0 is 250,000. Beyond it, handshakes over polling
 	// get 503. Those over WebSocket are bounded by their connections.
 	SessionsMax int
 
+	// Edge is the configuration of the head role, whose Admission admits the sessions that poll; one
+	// that has upgraded counts as its connection. Nil: only SessionsMax bounds them.
+	Edge *edge.Config
+
 	// Rate is how many messages a second a session may send, RateBurst how many at once; 0 is no
-	// limit. See wsconn.Config.
+	// limit. See wsconn.Config. The sessions of one address that poll have the same rate together,
+	// where the address is known; opening one counts as a message.
 	Rate      float64
 	RateBurst int
 

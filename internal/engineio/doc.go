@@ -26,6 +26,11 @@
 // takes a session. Another goroutine keeps [Session.ID] and posts to the loop (netpoll.Remote);
 // there [Endpoint.Lookup] finds the session, or nothing if it has ended.
 //
+// # What a session counts for
+//
+// A session that polls needs no connection between two requests, so it is admitted like one
+// (edge.Config.AdmitSession) and counts until it ends or upgrades; then its connection counts.
+//
 // # A session's anchor, and its number as a member
 //
 // A session is named by the record of a connection, its anchor: one that began on WebSocket by its

@@ -3,6 +3,8 @@
 package engineio
 
 import (
+	"time"
+
 	"c100k/internal/edge"
 	"c100k/internal/jitter"
 	"c100k/internal/wsconn"
@@ -12,13 +14,17 @@ import (
 // Endpoint serves Engine.IO on one loop. Loop only.
 type Endpoint struct {
 	cfg          Config
-	owedBytesMax int // to one session; beyond it, it is slow
+	owedBytesMax int // to one session that is being answered; beyond it, it is slow
+
+	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
+	queued         int64         // bytes in queues
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
 	exchanges netpoll.Slab[exchange]
 	queues    netpoll.Slab[queue]
 	secrets   secrets
+	holders   map[uint32]*edge.SessionHolder // what sessions that poll count for, by member
 	jitter    jitter.Source
 
 	ready []netpoll.ID // sessions that are owed something while their poll waits
@@ -35,13 +41,14 @@ type Endpoint struct {
 // New returns an endpoint. What is zero in cfg and has a default gets it.
 func New(cfg Config) *Endpoint {
 	cfg.setDefaults()
-	e := &Endpoint{cfg: cfg, jitter: jitter.New(cfg.Seed)}
+	e := &Endpoint{cfg: cfg, holders: make(map[uint32]*edge.SessionHolder), jitter: jitter.New(cfg.Seed)}
 	e.owedBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.PayloadBytesMax
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
 		Rate: cfg.Rate, RateBurst: cfg.RateBurst, Counters: cfg.Counters, Ended: e.sockets.ended,
 	}, &e.sockets)
+	e.period, e.window = e.sockets.Tokens()
 	return e
 }
 
@@ -118,9 +125,10 @@ func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachm
 		l.Send(c, p)
 	case s.flags&flagSocket == 0:
 		e.queueOf(l, s).add(p)
+		e.queued += int64(len(p))
 	}
 	e.cfg.Counters.MessagesSent++
-	e.checkOwed(l, s)
+	e.checkOwed(l, s, len(p))
 }
 
 // SendShared sends a run of messages that AppendMessage has made in the session's form, without a
@@ -129,7 +137,7 @@ func (e *Endpoint) SendShared(l *netpoll.Loop, s *Session, p []byte) {
 	if s.flags&flagClosed == 0 && len(p) > 0 {
 		e.cfg.Counters.MessagesSent++
 		e.share(l, s, p, 0, 0)
-		e.checkOwed(l, s)
+		e.checkOwed(l, s, len(p))
 	}
 }
 
@@ -140,6 +148,7 @@ func (e *Endpoint) share(l *netpoll.Loop, s *Session, p []byte, mark, n uint32) 
 		l.SendMessages(c, p, mark, n)
 	case s.flags&flagSocket == 0:
 		e.queueOf(l, s).share(p, mark, n)
+		e.queued += int64(len(p))
 	}
 }
 
@@ -160,6 +169,7 @@ func (e *Endpoint) queueOf(l *netpoll.Loop, s *Session) *queue {
 // forgetQueue drops what the session is owed.
 func (e *Endpoint) forgetQueue(s *Session) {
 	if s.queue != 0 {
+		e.queued -= int64(e.queues.At(s.queue).bytes)
 		e.queues.Free(s.queue)
 		s.queue = 0
 	}
@@ -186,9 +196,19 @@ func (e *Endpoint) Pending(l *netpoll.Loop, s *Session) int {
 	return 0
 }
 
-// checkOwed ends a session that is owed more than any client that still listens should be.
-func (e *Endpoint) checkOwed(l *netpoll.Loop, s *Session) {
-	if e.Pending(l, s) > e.owedBytesMax {
+// QueuedBytes is what the sessions that poll are owed together, in bytes.
+func (e *Endpoint) QueuedBytes() int64 { return e.queued }
+
+// checkOwed ends a session that is owed more than any client that still listens should be. What
+// waits for a poll that is not there has to fit into the outbox, because the client may never come
+// for it; one message may exceed the outbox if nothing else waits. n is how many of the bytes were
+// added last.
+func (e *Endpoint) checkOwed(l *netpoll.Loop, s *Session, n int) {
+	owed, most := e.Pending(l, s), e.owedBytesMax
+	if s.flags&flagSocket == 0 && s.poll == 0 && owed > n {
+		most = e.cfg.OutboxBytesMax
+	}
+	if owed > most {
 		e.slow(l, s)
 	}
 }

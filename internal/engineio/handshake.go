@@ -45,15 +45,26 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 // openPolling opens a session that begins with polling: the answer carries the open packet, and
 // nothing else.
 func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
+	holder, refusal := e.admit(l, r)
+	if refusal != nil {
+		e.answerRefusal(l, r, refusal)
+		return
+	}
 	var anchor *netpoll.Conn
 	if e.sessions.Len() < e.cfg.SessionsMax {
 		anchor = l.Reserve(e.cfg.Roles.Session)
 	}
 	if anchor == nil {
+		if holder != nil {
+			e.cfg.Edge.Admission.ReleaseSession(holder)
+		}
 		e.refuseWhole(l, r, edge.RefuseOverCapacity)
 		return
 	}
 	_, s := e.newSession(anchor, r)
+	if holder != nil {
+		e.holders[s.Member()] = holder
+	}
 	if r.base64 != nil && string(r.base64) != "0" {
 		s.flags |= flagBase64
 	}
@@ -66,6 +77,30 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	e.frames = e.appendOpen(e.frames[:0], s)
 	e.answerExchange(l, r.c, x, s, e.frames)
 	e.cfg.App.Opened(l, s, request)
+}
+
+// admit asks whether the client may have one more session that polls. Without it one connection
+// could open any number: each handshake leaves a session behind, and is over at once. A refusal is
+// counted already.
+func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edge.Refusal) {
+	if e.cfg.Edge == nil {
+		return nil, nil
+	}
+	holder, refusal := e.cfg.Edge.AdmitSession(l, r.c, r.h)
+	if holder != nil && e.cfg.Rate > 0 && !holder.Spend(l.Now(), e.period, e.window) {
+		e.cfg.Edge.Admission.ReleaseSession(holder)
+		e.refusedWhole(edge.RefuseRate)
+		return nil, edge.RefuseRate
+	}
+	return holder, refusal
+}
+
+// release ends the count of a session as one that polls: it has ended, or its connection counts.
+func (e *Endpoint) release(s *Session) {
+	if holder := e.holders[s.Member()]; s.anchor != 0 && holder != nil {
+		e.cfg.Edge.Admission.ReleaseSession(holder)
+		delete(e.holders, s.Member())
+	}
 }
 
 // openSocket opens a session that begins on WebSocket.

@@ -37,6 +37,7 @@ type rig struct {
 	e    *Endpoint
 	log  []string // what the App has heard
 	last *Session
+	tag  uint32 // of its connections
 }
 
 var config = Config{
@@ -83,6 +84,15 @@ func (m members) Slow(l *netpoll.Loop, c *netpoll.Conn) { m.r.e.Slow(l, c) }
 
 func encoder(f Form) broadcast.Encoder {
 	return func(dst []byte, m *broadcast.Message) []byte { return AppendMessage(dst, f, m.Payload, []byte{1, 2}) }
+}
+
+// Connect is that of the node, with the rig's tag.
+func (r *rig) Connect(role netpoll.Role) *netpolltest.Peer {
+	p := r.Node.Connect(role)
+	if r.tag != 0 {
+		r.Do(p, func(_ *netpoll.Loop, c *netpoll.Conn) { c.SetTag(r.tag) })
+	}
+	return p
 }
 
 func (r *rig) note(format string, args ...any) { r.log = append(r.log, fmt.Sprintf(format, args...)) }

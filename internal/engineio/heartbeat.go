@@ -57,6 +57,7 @@ func (e *Endpoint) pinged(l *netpoll.Loop, s *Session) {
 	}
 	e.rearm(l, s, 1)
 	e.share(l, s, pongFrame, 0, 0)
+	e.checkOwed(l, s, len(pongFrame)) // clients may ask without fetching the answers
 }
 
 // rearm sets the next deadline: an interval from now, and grace times the timeout.

@@ -65,6 +65,10 @@ const (
 	// most, as a divisor. Without it clients that came in a burst would be pinged in bursts.
 	HeartbeatSpread = 2
 
+	// copyBytesMax bounds what is copied into a queue though it could be shared, in bytes: about the
+	// record of a shared piece. Without it a client that fetches nothing could be owed records.
+	copyBytesMax = 64
+
 	// scratchBytesMax bounds the buffers that are kept from one message to the next, in bytes. Without
 	// it one large message would stay resident on every loop.
 	scratchBytesMax = 64 << 10

@@ -42,7 +42,9 @@ func (e *Endpoint) MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, droppe
 		return l.DropOldest(socket, need, dropped)
 	}
 	if s.queue != 0 {
-		return e.queues.At(s.queue).drop(need, dropped)
+		freed = e.queues.At(s.queue).drop(need, dropped)
+		e.queued -= int64(freed)
+		return freed
 	}
 	return 0
 }

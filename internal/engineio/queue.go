@@ -27,8 +27,13 @@ func (q *queue) add(p []byte) {
 	q.pieces = append(q.pieces, piece{p: append([]byte(nil), p...), own: true})
 }
 
-// share appends p itself, which stands for n messages of a broadcast, or none.
+// share appends p itself, which stands for n messages of a broadcast, or none. What is no broadcast
+// and small is copied: a record for each pong would take more than the pong.
 func (q *queue) share(p []byte, mark, n uint32) {
+	if n == 0 && len(p) <= copyBytesMax {
+		q.add(p)
+		return
+	}
 	q.bytes += len(p)
 	q.pieces = append(q.pieces, piece{p: p, mark: mark, n: n})
 }

@@ -34,7 +34,7 @@ func (e *Endpoint) receive(l *netpoll.Loop, s *Session, body []byte, binary bool
 		e.cfg.Counters.MessagesReceived++
 		e.cfg.Counters.BytesReceived += uint64(len(p.Data))
 		switch {
-		case !e.sockets.Within(l, &s.State):
+		case !e.within(l, s):
 			e.shut(l, s, ReasonTransportError, codeNone, "")
 		case p.Type == PacketClose:
 			e.left(l, s)
@@ -45,6 +45,19 @@ func (e *Endpoint) receive(l *netpoll.Loop, s *Session, body []byte, binary bool
 	if err != nil {
 		e.shut(l, s, ReasonParseError, codeNone, "")
 	}
+}
+
+// within tells whether one more message of a session that polls is within its own rate and that of
+// its address: a client may open several sessions at no cost.
+func (e *Endpoint) within(l *netpoll.Loop, s *Session) bool {
+	if !e.sockets.Within(l, &s.State) {
+		return false
+	}
+	if e.cfg.Rate <= 0 {
+		return true
+	}
+	holder := e.holders[s.Member()]
+	return holder == nil || holder.Spend(l.Now(), e.period, e.window)
 }
 
 // left ends the session of a client that polls and has said that it closes. The poll that waits is

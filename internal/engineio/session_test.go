@@ -98,7 +98,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		r.Settle()
 		r.Advance(2 * time.Minute)
-		if n := r.e.sessions.Len() + r.e.exchanges.Len() + r.e.queues.Len() + len(r.e.ready) + r.Len(); n != 0 {
+		if n := r.e.sessions.Len() + r.e.exchanges.Len() + r.e.queues.Len() + len(r.e.ready) + r.Len() + int(r.e.QueuedBytes()); n != 0 {
 			t.Errorf("seed %d: %d sessions, %d exchanges, %d queues, %d connections are left", seed,
 				r.e.sessions.Len(), r.e.exchanges.Len(), r.e.queues.Len(), r.Len())
 		}

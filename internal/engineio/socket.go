@@ -77,6 +77,7 @@ func (k *sockets) upgrade(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 		}
 		e.forgetQueue(s)
 	}
+	e.release(s)
 	if s.flags&flagClosed != 0 {
 		s.flags &^= flagFarewell
 		k.End(l, c, netpoll.ReasonLocal, codeNone, "")

@@ -63,10 +63,14 @@ type Loop struct {
 	netpoll.Stats
 	RequestsWaiting   int               // request heads that wait for a verdict from elsewhere
 	RequestsHeldBytes int               // what their clients have sent
+	QueuedBytes       int64             // what clients that poll have not fetched
 	Streams           wsconn.Counters   // what the protocols received and answered
 	Broadcasts        uint64            // messages of topics handed to members
 	FanoutTimes       HistogramSnapshot // from a publish to its last socket write
 }
+
+// outbox is what the loop's clients are owed, in bytes, whatever their transport.
+func (l *Loop) outbox() int64 { return l.OutboxBytes + l.QueuedBytes }
 
 // turns are the loop's own buckets as a histogram.
 func (l *Loop) turns() HistogramSnapshot {

@@ -80,8 +80,8 @@ func rows() []Stat {
 			read: one(func(s *Source) uint64 { return s.Hub.Gaps })},
 		{Key: "queues.pending_bytes", Metric: "c100k_pending_bytes", Help: "Bytes published that not every loop has delivered yet.", Unit: Bytes,
 			Kind: Gauge, read: one(func(s *Source) int64 { return s.Hub.PendingBytes })},
-		{Key: "queues.outbox_bytes", Metric: "c100k_outbox_bytes", Help: "Bytes owed to clients whose sockets do not take them.", Unit: Bytes,
-			Kind: Gauge, read: loops(func(l *Loop) int64 { return l.OutboxBytes })},
+		{Key: "queues.outbox_bytes", Metric: "c100k_outbox_bytes", Help: "Bytes owed to clients whose sockets do not take them, or that poll and have not fetched them.", Unit: Bytes,
+			Kind: Gauge, read: loops((*Loop).outbox)},
 
 		// Event loops.
 		{Key: "loops[].connections", Metric: "c100k_loop_connections", Help: "Open connections of a loop.", Kind: Gauge,
@@ -95,7 +95,7 @@ func rows() []Stat {
 			Kind: Gauge, read: perLoop(func(l *Loop) int { return l.Mailbox })},
 		{Key: "loops[].io", Kind: Text, Add: Last, read: perLoopText(func(l *Loop) string { return l.IO })},
 		{Key: "loops[].outbox_bytes", Metric: "c100k_loop_outbox_bytes", Help: "Bytes owed to clients of a loop.", Unit: Bytes, Kind: Gauge,
-			read: perLoop(func(l *Loop) int64 { return l.OutboxBytes })},
+			read: perLoop((*Loop).outbox)},
 		{Key: "loops[].opened_total", Metric: "c100k_loop_opened_total", Help: "Connections that a loop has taken.",
 			read: perLoop(func(l *Loop) uint64 { return l.Opened })},
 		{Key: "loops[].closed_total", Metric: "c100k_loop_closed_total", Help: "Connections that have left a loop.",

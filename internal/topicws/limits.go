@@ -9,6 +9,12 @@ const (
 	// everybody; and a topic that nobody else has costs the node some hundred bytes.
 	TopicsPerConnectionMax = 256
 
+	// TopicNameBytesPerConnectionMax bounds the names of the topics that one connection, stream or
+	// session is subscribed to, in bytes together: the node gives it to its hub. It is 256 topics of
+	// 64 bytes. A topic that nobody else has costs its name several times, so without it a client
+	// could take four times as much with names of 255 bytes.
+	TopicNameBytesPerConnectionMax = 16 << 10
+
 	// TopicsPerCommandMax bounds the topics of one subscribe or unsubscribe, because each is a
 	// look-up on the loop: a hundred are some tens of microseconds during which nobody else is
 	// served.

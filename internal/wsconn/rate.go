@@ -36,6 +36,10 @@ func (e *Endpoint) Within(l *netpoll.Loop, s *State) bool {
 	return e.budgets.At(s.budget).spend(l.Now(), e.period, e.window)
 }
 
+// Tokens is the limit that Within applies: the time in which one message's token comes back, and
+// the time that all but one of the burst take; both are 0 without a limit. Any goroutine.
+func (e *Endpoint) Tokens() (period, window time.Duration) { return e.period, e.window }
+
 // tokens turns a rate and a burst into the time between two tokens and the time that all but one of
 // the burst take to come back.
 func tokens(rate float64, burst int) (period, window time.Duration) {
