@@ -221,7 +221,7 @@ func testModel(t *testing.T, withWitness, positions bool) {
 		wg.Go(func() { m.publisher(uint64(p), steps/4) })
 	}
 	if positions {
-		wg.Go(func() { // an owner that lets go of its topics
+		wg.Go(func() { // an owner that releases its topics
 			for range steps / 10 {
 				m.hub.Release(m.topics[0])
 				runtime.Gosched()

@@ -79,7 +79,7 @@ func (s *Shard) newPass() *pass {
 	return p
 }
 
-// reset lets go of everything but the arrays.
+// reset drops everything but the arrays.
 func (p *pass) reset() {
 	clear(p.run)
 	p.run, p.size, p.at, p.picky = p.run[:0], 0, 0, false

@@ -149,7 +149,7 @@ func (r *roster) move(subs *subscriptions, from, to uint32) {
 }
 
 // shrink gives back the last chunk when the one before it is empty too: one stays in reserve, so
-// that a member who comes and goes at a chunk's border does not cost an allocation each time.
+// that subscribing and leaving at the border of a chunk does not allocate each time.
 func (r *roster) shrink() {
 	if k := len(r.body.list); k > 0 && (uint32(k)-1)<<chunkBits >= r.len {
 		r.body.list[k-1] = nil

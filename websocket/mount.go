@@ -221,7 +221,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Stop cuts all connections and stops the event loops. It is for a server that is mounted or runs
-// by itself. It waits for the end.
+// by itself. It waits for the end, so a handler must not call it, nor Shutdown: both would wait for
+// the loop that the handler runs on.
 func (s *Server) Stop() {
 	s.standalone.mu.Lock()
 	first := !s.standalone.stopped && s.standalone.node != nil

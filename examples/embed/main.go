@@ -48,7 +48,7 @@ func run(ctx context.Context, addr string) error {
 		<-ctx.Done()
 		bounded, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		// net/http stops accepting; then the node lets go of its connections, which web.Shutdown
+		// net/http stops accepting; then the node drains its connections, which web.Shutdown
 		// does not know of any more.
 		stopped <- errors.Join(web.Shutdown(bounded), push.Shutdown(bounded))
 	}()

@@ -112,7 +112,7 @@ func (e *Endpoint) farewell(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.settle(l, s)
 }
 
-// settle lets go of a session that is over and began with polling: its anchor is closed when no
+// settle frees a session that has ended and began with polling: its anchor is closed when no
 // WebSocket needs the record any more.
 func (e *Endpoint) settle(l *netpoll.Loop, s *Session) {
 	s.flags &^= flagFarewell | flagReady

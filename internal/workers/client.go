@@ -26,7 +26,7 @@ func newClient(link *Link) *client {
 	}}}
 }
 
-// close lets go of idle connections.
+// close closes idle connections.
 func (c *client) close() { c.http.CloseIdleConnections() }
 
 // problem is an answer that is none: its status, and what the other side said.

@@ -94,8 +94,8 @@ func (a *asks) answered(node, sequence uint64, t bus.Tally, lost bool) (over *as
 	return q
 }
 
-// setNodes says who is there. Questions do not wait for the others any more; those that are over
-// thereby are returned.
+// setNodes says which nodes are there. Questions no longer wait for the others; it returns those
+// that have all their answers now.
 func (a *asks) setNodes(nodes []uint64) (over []*ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
