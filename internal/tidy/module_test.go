@@ -36,6 +36,14 @@ type module struct {
 	packages map[string][]*file
 }
 
+// inFull is the path of a package that may be written without its internal/.
+func (m *module) inFull(name string) string {
+	if _, here := m.packages[name]; !here {
+		return "internal/" + name
+	}
+	return name
+}
+
 var load = sync.OnceValues(func() (*module, error) {
 	m := &module{fset: token.NewFileSet(), packages: map[string][]*file{}}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
