@@ -20,9 +20,9 @@ import (
 const compressBytesMin = 1 << 10
 
 // Files serves the files below a directory, and nothing outside of it that a link may point to. A
-// directory is served by its index.html; it is not listed. Without dotfiles, a file with a name that
-// begins with a dot, or below such a directory, is answered 404. The error says that the directory
-// cannot be opened.
+// directory is served by its index.html; it is not listed. Without dotfiles, a file whose name
+// begins with a dot, or that lies below such a directory, is answered 404. The error says that the
+// directory cannot be opened.
 func Files(dir string, dotfiles bool) (http.Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
