@@ -39,7 +39,8 @@ type orders struct {
 	spareData  []byte
 }
 
-// give queues an order; the data of its message is copied. The error is ErrBusy or ErrClosed. Any goroutine.
+// give queues an order; the data of its message is copied. The error is ErrBusy or ErrClosed. Any
+// goroutine.
 func (q *orders) give(o order) error {
 	size := orderBytes + len(o.m.Data)
 	q.mu.Lock()
