@@ -3,8 +3,8 @@
 // A directory has files of lines, "%016x.events" by their order, and a file "taken" with the number
 // of the first file and how many of its bytes were taken. A file is deleted when all of it was
 // taken. What was written survives the end of the process; a power failure may lose the last
-// seconds. "taken" is written after the backend has taken a batch, so a batch may be sent twice, and
-// none is left out.
+// seconds. "taken" is written after the backend has taken a batch, so a batch may be sent twice,
+// and none is left out.
 
 package hooks
 
