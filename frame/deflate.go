@@ -34,9 +34,9 @@ const (
 )
 
 // AppendCompressed appends payload as the payload of a compressed frame (its header: AppendHeader
-// with compressed set), in WindowNarrow or WindowFull. The result depends on nothing but payload and
-// window, so it fits every connection for which NegotiateDeflate has returned that window, and with
-// WindowNarrow those with WindowFull too. Data that does not compress grows a little: callers
+// with compressed set), in WindowNarrow or WindowFull. The result depends on nothing but payload
+// and window, so it fits every connection for which NegotiateDeflate has returned that window, and
+// with WindowNarrow those with WindowFull too. Data that does not compress grows a little: callers
 // compare.
 func AppendCompressed(dst, payload []byte, window Window) []byte {
 	if len(payload) == 0 {
@@ -51,7 +51,8 @@ func AppendCompressed(dst, payload []byte, window Window) []byte {
 	return dst[:len(dst)-len(flushTail)]
 }
 
-// appendFull needs no memory between calls. The only errors are those of the writer, which has none.
+// appendFull needs no memory between calls. The only errors are those of the writer, which has
+// none.
 func appendFull(dst, payload []byte) []byte {
 	w := writers.Get().(*writer)
 	w.buf = dst

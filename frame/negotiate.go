@@ -4,18 +4,18 @@ package frame
 
 import "strconv"
 
-// deflateAnswer accepts an offer. Both directions are without context takeover: a window for each of
-// 100,000 connections is more memory than there is, and a message that is compressed once must fit
-// all of them.
+// deflateAnswer accepts an offer. Both directions are without context takeover: a window for each
+// of 100,000 connections is more memory than there is, and a message that is compressed once must
+// fit all of them.
 const deflateAnswer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 // NegotiateDeflate answers the offers in a client's Sec-WebSocket-Extensions header: several header
-// lines are joined by commas. It takes the first offer that is legal and returns the header value to
-// answer with, and the window in which messages to this client are compressed: WindowFull, or
-// WindowNarrow for a client that asks for a smaller one (server_max_window_bits of 8 to 14). An offer
-// that is illegal or unknown is declined and the next one considered (RFC 7692, 5.1), so a bad offer
-// never fails the handshake. NoWindow means that none is left: the connection is then uncompressed.
-// offers is not kept; the response is the caller's.
+// lines are joined by commas. It takes the first offer that is legal and returns the header value
+// to answer with, and the window in which messages to this client are compressed: WindowFull, or
+// WindowNarrow for a client that asks for a smaller one (server_max_window_bits of 8 to 14). An
+// offer that is illegal or unknown is declined and the next one considered (RFC 7692, 5.1), so a
+// bad offer never fails the handshake. NoWindow means that none is left: the connection is then
+// uncompressed. offers is not kept; the response is the caller's.
 func NegotiateDeflate(offers []byte) (response []byte, window Window) {
 	s := scanner{rest: offers}
 	for !s.done() {
