@@ -194,8 +194,8 @@ func (n adminNode) readTransports() map[string]figures.Transport {
 }
 
 func (n adminNode) readRefused() map[string]uint64 {
-	capacity, address, unanswered := n.admission.Refused()
-	return map[string]uint64{"capacity": capacity, "address": address, "unanswered": unanswered}
+	r := n.admission.Refused()
+	return map[string]uint64{"capacity": r.OverCapacity, "address": r.PerAddr, "conn_rate": r.ConnRate, "unanswered": r.Unanswered}
 }
 
 // readLoop reads the loop of that index.

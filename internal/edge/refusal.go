@@ -97,6 +97,8 @@ var (
 	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", setting: "--max-conns", retryAfter: 5, Reason: "all connections of this node are in use (its --max-conns)"}
 	// RefusePerAddr answers a connection beyond Admission.MaxPerAddr.
 	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", setting: "--max-conns-per-ip", retryAfter: 5, Reason: "too many connections from this address (this node's --max-conns-per-ip)"}
+	// RefuseConnRate answers a connection beyond Admission.RatePerAddr.
+	RefuseConnRate = &Refusal{Status: 429, Label: "conn_rate", setting: "--conn-rate-per-ip", retryAfter: 1, Reason: "this address opens connections too fast (this node's --conn-rate-per-ip)"}
 	// RefuseRate answers a request to open a session of polling, from an address whose sessions send
 	// as much as they may.
 	RefuseRate = &Refusal{Status: 429, Label: "rate", setting: "--rate", retryAfter: 1, Reason: "the polling sessions of this address open and send more than one client may (this node's --rate)"}

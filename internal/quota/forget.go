@@ -13,9 +13,9 @@ import (
 )
 
 // Forget gives back all that a process held which has ended, and frees its locks. The process that
-// made the table calls it, before another one with that number opens it. Of several that have ended,
-// each is forgotten on a goroutine of its own: one may hold a lock that another's end has to wait
-// for.
+// made the table calls it, before another one with that number opens it. Of several that have
+// ended, each is forgotten on a goroutine of its own: one may hold a lock that another's end has to
+// wait for.
 func (t *Table) Forget(process int) error {
 	defer runtime.KeepAlive(t)
 	if process < 0 || process >= int(t.processes) || t.file == nil {
@@ -60,7 +60,7 @@ func (t *Table) forgetShares(p uint32) error {
 		for j, held := range shares {
 			if held != 0 {
 				if !t.giveBack(p, uint32((at-first)/4)+uint32(j)) {
-					return fmt.Errorf("forget process %d: a lock was not to be had", p)
+					return fmt.Errorf("forget process %d: a lock stayed taken", p)
 				}
 			}
 		}
@@ -79,7 +79,7 @@ func (t *Table) skipHole(at, end int64) int64 {
 }
 
 // giveBack takes one share of a process out of a node's total; index is that of the node among all.
-// False: the lock was not to be had.
+// False: the lock stayed taken.
 func (t *Table) giveBack(p, index uint32) bool {
 	s, i := index/t.nodes, index%t.nodes+1
 	if s >= t.shards {

@@ -24,7 +24,7 @@ const (
 	spinsMax = 200
 
 	// lockPause is the time between two tries after that.
-	lockPause = 20 * time.Microsecond
+	lockPause = 100 * time.Microsecond
 
 	// lockWaitMax is how long a lock is waited for. A process that was killed with a lock keeps it
 	// until Forget, some milliseconds later; beyond that nobody watches over the processes.

@@ -44,11 +44,10 @@ func (t *Table) lockSlowly(at *uint32) bool {
 		}
 		runtime.Gosched()
 	}
-	for range lockWaitMax / lockPause {
+	for until := time.Now().Add(lockWaitMax); time.Now().Before(until); time.Sleep(lockPause) {
 		if atomic.LoadUint32(at) == 0 && atomic.CompareAndSwapUint32(at, 0, t.process+1) {
 			return true
 		}
-		time.Sleep(lockPause)
 	}
 	return false
 }

@@ -237,8 +237,8 @@ func (t *Table) Key(tag uint32) Key {
 	return t.node((tag-1)/t.nodes, (tag-1)%t.nodes+1).key
 }
 
-// Uncounted is how many entries were not counted because there was no room, or a lock was not to
-// be had.
+// Uncounted is how many entries were not counted because there was no room, or a lock stayed
+// taken.
 func (t *Table) Uncounted() uint64 {
 	defer runtime.KeepAlive(t)
 	return atomic.LoadUint64(&t.header.uncounted)
