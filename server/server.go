@@ -57,6 +57,7 @@ type Server struct {
 	sio       *socketio.Server // nil: off
 	sioParts  []sio.Part
 	api       http.Handler // /v1/ on the public port, where there is a key
+	tls       tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -67,6 +68,7 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
 	adminLn  net.Listener
+	redirect *http.Server  // nil without Config.HTTPRedirect
 	served   bool          // the ports were open
 	stopped  chan struct{} // closed when everything has ended
 	stopOnce sync.Once
@@ -113,7 +115,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.makeSIO()
 	s.makeAPI()
+	if err := s.openTLS(); err != nil {
+		return nil, err
+	}
 	if err := s.makeNode(more); err != nil {
+		s.tls.close()
 		return nil, err
 	}
 	if err = s.node.Start(); err == nil {
@@ -121,6 +127,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.tls.close()
 		return nil, err
 	}
 	if s.crowd != nil {
@@ -248,10 +255,15 @@ func (s *Server) open(ln netpoll.Socket) error {
 	if err := s.openAdmin(); err != nil {
 		return err
 	}
+	redirect, err := s.listenRedirect(ln.Addr())
+	if err != nil {
+		return err
+	}
 	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
 		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
 	}
 	s.served = true
+	s.tls.source.StartACME(ln.Addr(), redirect)
 	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 	return nil
@@ -266,6 +278,9 @@ func (s *Server) openAdmin() error {
 		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
 	}
 	s.adminLn = ln
+	if s.tls.admin != nil {
+		ln = s.tls.admin.Listener(ln)
+	}
 	handler, err := s.AdminHandler()
 	if err != nil {
 		ln.Close()
@@ -387,9 +402,12 @@ func (s *Server) stop() {
 		s.crowd.closed.Store(true)
 	}
 	s.leaveBus()
-	if s.admin != nil {
-		admin.Close(s.admin)
+	for _, h := range []*http.Server{s.admin, s.redirect} {
+		if h != nil {
+			admin.Close(h)
+		}
 	}
+	s.tls.close()
 	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	}

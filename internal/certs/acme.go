@@ -163,7 +163,8 @@ func (i *issuer) challenge(ctx context.Context, name string) (*PairPEM, error) {
 	return encode(cert.Certificate, cert.PrivateKey)
 }
 
-// nowhere is the connection of a ClientHello that came over another one. certmagic logs its address.
+// nowhere is the connection of a ClientHello that came over another one. certmagic logs its
+// address.
 type nowhere struct{ net.Conn }
 
 // RemoteAddr implements net.Conn.
@@ -177,9 +178,10 @@ func (i *issuer) close() {
 }
 
 // StartACME begins to obtain certificates. public is the port that speaks TLS and redirect the one
-// for plain HTTP; both must be open. It does nothing without ACME.
+// for plain HTTP; both must be open. It does nothing without
+// ACME, also on a nil source.
 func (s *Source) StartACME(public, redirect net.Addr) {
-	if s.issuer == nil {
+	if s == nil || s.issuer == nil {
 		return
 	}
 	if err := s.issuer.start(public, redirect); err != nil {
@@ -198,7 +200,7 @@ func (s *Source) Challenge(ctx context.Context, name string) (*PairPEM, error) {
 // Challenges answers HTTP-01 challenges, which begin with /.well-known/acme-challenge/, and passes
 // everything else to next.
 func (s *Source) Challenges(next http.Handler) http.Handler {
-	if s.issuer == nil {
+	if s == nil || s.issuer == nil {
 		return next
 	}
 	return s.issuer.acme.HTTPChallengeHandler(next)

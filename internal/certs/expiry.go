@@ -68,8 +68,11 @@ func (s *Source) check() {
 	}
 }
 
-// Expiries are the ends of all certificates in use, the default first.
+// Expiries are the ends of all certificates in use, the default first; none on a nil source.
 func (s *Source) Expiries() []Expiry {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := s.all()

@@ -22,6 +22,26 @@ type Files struct {
 	TicketKeys string // shared with other nodes; empty: the source makes keys
 }
 
+// What a file is for.
+const (
+	OfPair       = "certificate"
+	OfClientCA   = "authorities of clients"
+	OfTicketKeys = "keys of session tickets"
+)
+
+// FileError is a file that cannot be used and has nothing in its place.
+type FileError struct {
+	For  string // one of the words above
+	Path string
+	Err  error // names the file
+}
+
+// Error implements error.
+func (e *FileError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *FileError) Unwrap() error { return e.Err }
+
 // Options are what a source is made of.
 type Options struct {
 	Files Files
@@ -125,7 +145,7 @@ func (s *Source) take(files Files) error {
 			next = append(next, s.pairs[i])
 			continue
 		}
-		errs = append(errs, err)
+		errs = append(errs, &FileError{OfPair, p.Cert, err})
 	}
 	authorities, err := s.takeAuthorities(files)
 	errs = append(errs, err)
@@ -174,7 +194,7 @@ func (s *Source) takeAuthorities(files Files) ([]byte, error) {
 		s.fault(files.ClientCA, "authorities of clients cannot be used; the old ones stay", err)
 		return s.authorities, nil
 	}
-	return nil, err
+	return nil, &FileError{OfClientCA, files.ClientCA, err}
 }
 
 func (s *Source) takeKeys(files Files) ([]TicketKey, error) {
@@ -196,7 +216,7 @@ func (s *Source) takeKeys(files Files) ([]TicketKey, error) {
 		s.fault(files.TicketKeys, "keys of session tickets cannot be used; the old ones stay", err)
 		return s.keys, nil
 	}
-	return nil, err
+	return nil, &FileError{OfTicketKeys, files.TicketKeys, err}
 }
 
 // fault logs what is wrong with a file, once for each way in which it is wrong.
@@ -279,8 +299,11 @@ func (s *Source) all() []*held {
 	return all
 }
 
-// Material is what there is now.
+// Material is what there is now; nil on a nil source.
 func (s *Source) Material() *Material {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.material
@@ -326,8 +349,11 @@ func (s *Source) run() {
 	}
 }
 
-// Close ends the source. Its last material stays usable.
+// Close ends the source. Its last material stays usable. On a nil source it does nothing.
 func (s *Source) Close() {
+	if s == nil {
+		return
+	}
 	s.once.Do(func() {
 		close(s.stop)
 		<-s.stopped
