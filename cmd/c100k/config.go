@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"c100k/internal/auth"
 	"c100k/internal/settings"
 	"c100k/server"
 )
@@ -42,6 +43,11 @@ func (a *app) configCheck() *cobra.Command {
 			}
 			if err := c.Explain(readFiles(&c.Options.Node)); err != nil {
 				return misconfigured(err)
+			}
+			for _, pattern := range c.Options.Node.PublicTopics {
+				if advice := auth.OldStar(pattern); advice != "" {
+					fmt.Fprintf(a.stdout, "note: public-topics: %s: %s\n", pattern, advice)
+				}
 			}
 			what := "configuration"
 			if c.Options.ConfigFile != "" {
