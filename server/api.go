@@ -160,6 +160,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Transports:    n.readTransports(),
 		Rejected:      n.rejected.snapshot(),
 		Refused:       n.readRefused(),
+		Uncounted:     n.admission.Refused().Uncounted,
 		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),
 		Accepted:      accepted,

@@ -82,6 +82,10 @@ const (
 	// A deadline of more than a day keeps records of dead peers, and is more likely a wrong unit.
 	timeoutMax = 24 * time.Hour
 
+	// A slower rate would take minutes to forget a connection, a faster one limits nothing.
+	connRateMin = 0.01
+	connRateMax = 1e6
+
 	loopsMax = 256     // a connection's ID has 8 bits for its loop
 	connsMax = 1 << 24 // a fan-out's member number has 24 bits
 
@@ -122,8 +126,12 @@ type Config struct {
 	MaxConns int
 	// MaxConnsPerIP is how many connections one address may hold, and how many sessions of Socket.IO
 	// that poll; beyond it 429. A /64 of IPv6 is one address. The connections of TrustedProxies count
-	// for their clients. Each worker counts its own. Zero: no limit.
+	// for their clients. It holds for all workers together. Zero: no limit.
 	MaxConnsPerIP int
+	// ConnRatePerIP is how many connections a second one address may open on average, and within one
+	// second at once, 0.01 to 1,000,000; beyond it 429. Addresses are those of MaxConnsPerIP, and it
+	// holds for all workers together. Zero: no limit.
+	ConnRatePerIP float64
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
 	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a
 	// proxy that passes on bytes without such a header: its clients could send one. Default none: the

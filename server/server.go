@@ -21,6 +21,7 @@ import (
 	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/proto"
+	"c100k/internal/quota"
 	"c100k/internal/sio"
 	"c100k/internal/topicws"
 	"c100k/internal/upstream"
@@ -45,6 +46,7 @@ type Server struct {
 	node      *node.Node
 	loops     []loop
 	admission *edge.Admission
+	quota     *quota.Table // nil without limits of addresses or users
 	origins   edge.OriginRules
 	hosts     edge.HostRules
 	notices   *notices
@@ -105,7 +107,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, fmt.Errorf("field Hosts: %w", err)
 	}
 	s.notices = newNotices(s.log)
-	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
+	if err = s.makeQuota(); err != nil {
+		return nil, err
+	}
+	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RatePerAddr: c.ConnRatePerIP, Addresses: s.quota,
+		RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(),
 		OnRefused:  s.refusedFrom}
 	s.makeSIO()

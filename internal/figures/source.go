@@ -23,6 +23,7 @@ type Source struct {
 	Transports    map[string]Transport
 	Rejected      map[string]uint64 // handshakes that were answered with an error, by reason
 	Refused       map[string]uint64 // connections over a limit, by limit
+	Uncounted     uint64            // connections that the full table of limits did not count, over all workers
 	RequestsOpen  int               // that net/http serves
 	RequestsMoved uint64            // requests taken over from other workers
 	Accepted      uint64            // connections that the acceptor took

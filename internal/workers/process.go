@@ -39,8 +39,9 @@ type process struct {
 
 // startProcess starts a worker that listens on port, gets its orders and says what it has to say
 // over its link; challenge answers for ACME, handler everything else that it asks for, and taken
-// gets the connections that it hands over. The port is closed at the end of the process.
-func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, challenge http.HandlerFunc, handler http.Handler, taken func(*move)) (*process, error) {
+// gets the connections that it hands over. At the end of the process the port is closed, and what
+// it held of the limits is given back.
+func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, challenge http.HandlerFunc, handler http.Handler, taken func(*move), limits *limits) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
 		port.Close()
@@ -48,6 +49,9 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 	}
 	defer theirs.Close()
 	cmd.ExtraFiles = []*os.File{theirs, port.file} // descriptors 3 and 4
+	if limits != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, limits.table.File()) // 5
+	}
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
@@ -71,6 +75,7 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 		// As long as we held its socket, the kernel would deal connections to nobody.
 		_ = port.suspend()
 		_ = port.Close()
+		limits.giveBack()
 		p.signs.close()
 		_ = link.Close()
 		<-served

@@ -18,9 +18,11 @@ import (
 	"strconv"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+	"golang.org/x/sys/unix"
 
 	"c100k/internal/admin"
 	"c100k/internal/certs"
+	"c100k/internal/quota"
 	"c100k/server"
 )
 
@@ -46,6 +48,7 @@ func Inherited() (*Link, error) {
 	}
 	link, err := inheritLink(fd)
 	if err == nil {
+		link.quota = fd + 2
 		link.port, err = inheritPort(fd + 1)
 	}
 	if err != nil {
@@ -68,6 +71,7 @@ type worker struct {
 	level  slog.LevelVar
 	log    *slog.Logger
 	node   *server.Server
+	quota  *quota.Table // nil without limits that hold for the node
 }
 
 // Work is a worker: it does what the parent at the other end of the link orders, and returns when
@@ -111,6 +115,13 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	if _, err := memlimit.Set(memlimit.WithRatio(MemoryRatio(w.orders.Workers))); err != nil {
 		w.log.Debug("memory limit not set", "err", err)
 	}
+	if w.orders.Config.NeedsQuota() {
+		// Nothing else of this process can have the descriptor: the parent has passed it on.
+		unix.CloseOnExec(w.link.quota)
+		if w.quota, err = quota.Open(os.NewFile(uintptr(w.link.quota), "quota"), w.orders.Worker); err != nil {
+			return err
+		}
+	}
 	config := w.config(w.orders.Config, w.orders.TLS)
 	config.OnListen = func(net.Addr, net.Addr) {
 		if err := w.tell("/worker/serving", nil, nil); err != nil {
@@ -144,7 +155,7 @@ func (w *worker) config(c server.Config, tls *certs.Material) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{
 		Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
-		API: w.forward(), HandOver: w.handOver, Alive: w.alive, AliveEvery: w.orders.Beat,
+		API: w.forward(), HandOver: w.handOver, Quota: w.quota, Alive: w.alive, AliveEvery: w.orders.Beat,
 		TLS: tls, Challenge: w.challenge,
 	}
 	return c
