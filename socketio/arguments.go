@@ -36,8 +36,8 @@ var (
 // sent as binary at any depth of an argument.
 type Binary []byte
 
-// binaryMark is the start of a Binary in JSON, until takeBinary replaces it by a placeholder. It has
-// a random part, so that no other value can have it.
+// binaryMark is the start of a Binary in JSON, until takeBinary replaces it by a placeholder. It
+// has a random part, so that no other value can have it.
 var binaryMark = []byte(`{"_binary":"` + rand.Text() + `","data":"`)
 
 // binaryEnd is the end of a Binary in JSON.
