@@ -70,6 +70,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.node.Stuck(); err != nil {
 		return nil, err
 	}
+	if err := n.memoryReady(); err != nil {
+		return nil, err
+	}
 	err = n.busReady()
 	if err != nil && n.cfg.ReadyWithoutBus {
 		return []string{err.Error()}, nil

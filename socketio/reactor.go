@@ -46,6 +46,7 @@ type reactor struct {
 	casting    []*cast  // broadcasts that the hub is delivering; the orders behind them wait
 	joining    timeouts // clients that have not joined a namespace
 	assembling timeouts // clients that have begun a packet with attachments
+	assembled  int64    // bytes of all assemblies
 	deadlines  deadlines
 	alarm      *time.Timer
 	alarmAt    time.Duration

@@ -18,6 +18,8 @@ type Endpoint struct {
 
 	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
 	queued         int64         // bytes in queues
+	exchanged      int64         // bytes kept of requests that are not answered
+	keeper         Keeper        // the App if it is one, else nil
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -42,6 +44,7 @@ type Endpoint struct {
 func New(cfg Config) *Endpoint {
 	cfg.setDefaults()
 	e := &Endpoint{cfg: cfg, holders: make(map[uint32]*edge.SessionHolder), jitter: jitter.New(cfg.Seed)}
+	e.keeper, _ = cfg.App.(Keeper)
 	e.owedBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.PayloadBytesMax
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{

@@ -15,7 +15,7 @@ func (e *Endpoint) Protocols(gap func(dst []byte, f broadcast.Form, topic string
 		gap = func(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte { return dst }
 	}
 	return []proto.Protocol{
-		roleProtocol{e.PollingHandler(), e, gap}, roleProtocol{e.SocketHandler(), e, gap}, roleProtocol{e.SessionHandler(), e, gap},
+		roleProtocol{e.PollingHandler(), e, gap, true}, roleProtocol{e.SocketHandler(), e, gap, false}, roleProtocol{e.SessionHandler(), e, gap, false},
 	}
 }
 
@@ -25,6 +25,15 @@ type roleProtocol struct {
 	netpoll.Handler
 	*Endpoint
 	gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
+	sum bool // HeldBytes is that of all three
+}
+
+// HeldBytes implements proto.Holder. The endpoint is counted once.
+func (p roleProtocol) HeldBytes() int64 {
+	if p.sum {
+		return p.Endpoint.HeldBytes()
+	}
+	return 0
 }
 
 // Gap implements proto.Protocol.
