@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"c100k/broadcast"
+	"c100k/frame"
 	"c100k/internal/auth"
 	"c100k/internal/prototest"
 	"c100k/internal/wsconn"
@@ -15,12 +16,7 @@ import (
 	"c100k/netpoll/netpolltest"
 )
 
-const (
-	formBare broadcast.Form = iota
-	formBareDeflated
-	formEnvelope
-	formEnvelopeDeflated
-)
+var forms = FormsFrom(0)
 
 // layered has the clients of a node speak a layer below WebSocket.
 func layered(o *prototest.Options) { o.Layered = true }
@@ -29,12 +25,12 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 	var h *Handler
 	o := prototest.Options{
 		Seed:               seed,
-		Encoders:           []broadcast.Encoder{EncodeBare, EncodeBareDeflated, EncodeEnvelope, EncodeEnvelopeDeflated},
+		Encoders:           Encoders(),
 		Policy:             policy,
 		OutboxBytesMax:     outbox,
 		TopicsPerMemberMax: 3,
 		Gap: func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
-			if f == formEnvelope || f == formEnvelopeDeflated {
+			if f >= forms.Envelope {
 				return AppendGap(dst, topic, uint64(missed))
 			}
 			return dst
@@ -50,7 +46,7 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 				Principals:   &auth.Principals{},
 				MaySubscribe: func(who *auth.Principal, topic string) bool { return who.MaySubscribe(topic, 0) },
 				MayPublish:   func(who *auth.Principal, topic string) bool { return who.MayPublish(topic, 0) },
-				Forms:        Forms{formBare, formBareDeflated, formEnvelope, formEnvelopeDeflated},
+				Forms:        forms,
 			})
 			hs[1] = h
 			return hs
@@ -75,15 +71,27 @@ func publisher(hub *broadcast.Hub) func(string, broadcast.Kind, []byte) (broadca
 	}
 }
 
-// rights are those of a client of the tests: it may publish, or subscribe to what is no secret.
-type rights struct{ publish, subscribe bool }
-
-func (r *rights) MaySubscribe(topic string) bool { return r.subscribe && topic != "secret" }
-func (r *rights) MayPublish(string) bool         { return r.publish }
+// rights makes a client of the tests: it may publish, or subscribe to what is no secret.
+func rights(publish, subscribe bool) *auth.Principal {
+	var lists auth.Lists
+	if publish {
+		lists.Publish = []string{">"}
+	}
+	if subscribe {
+		lists.Subscribe, lists.Deny = []string{">"}, []string{"secret"}
+	}
+	if publish && subscribe {
+		lists.Deny = nil
+	}
+	r, err := auth.NewRights(&lists)
+	if err != nil {
+		panic(err)
+	}
+	return &auth.Principal{Rights: r}
+}
 
 func params(args []string) (p Params) {
-	r := &rights{}
-	p.Who = &auth.Principal{Rights: r}
+	var publish, subscribe bool
 	for _, a := range args {
 		switch name, value, _ := strings.Cut(a, "="); name {
 		case "bare":
@@ -91,13 +99,14 @@ func params(args []string) (p Params) {
 		case "topic":
 			p.Topics = append(p.Topics, value)
 		case "publish":
-			r.publish = true
+			publish = true
 		case "subscribe":
-			r.subscribe = true
+			subscribe = true
 		case "deflate":
-			p.Deflate = true
+			p.Window = frame.WindowFull
 		}
 	}
+	p.Who = rights(publish, subscribe)
 	return p
 }
 
@@ -183,7 +192,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for i := range 50 {
 		p := n.Connect(1)
 		n.Do(p, func(l *netpoll.Loop, c *netpoll.Conn) {
-			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, Who: &auth.Principal{Rights: &rights{true, true}}})
+			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, Who: rights(true, true)})
 		})
 		p.Write([]byte{0x81, 0xfe, 0x10}) // the beginning of a frame
 		peers = append(peers, p)

@@ -1,4 +1,4 @@
-// One worker process, as the parent sees it: from its start to its end.
+// One worker process, as the parent sees it: its part of the machine, its start and its end.
 
 package workers
 
@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/server"
 )
 
 // process is a worker's process. Any goroutine.
@@ -139,3 +142,27 @@ func (p *process) serves() bool {
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// ParentMemory is the memory of the process that runs the node of c: all where it is the only one,
+// and the share of one worker for the parent of several, with the bus in it.
+func ParentMemory(c *server.Config) int {
+	if c.Workers > 1 {
+		return c.Share().Memory
+	}
+	return c.Memory
+}
+
+// LimitHeap has the garbage collector keep the process within so many bytes, unless GOMEMLIMIT says
+// something else.
+func LimitHeap(memory int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memory))
+	}
+}
+
+// procs is GOMAXPROCS of a worker: one processor more than loops, so that the acceptor, HTTP and
+// the collector need not wait for a loop, and its part of the cores where that is more.
+func procs(c *server.Config) int {
+	cores := runtime.GOMAXPROCS(0)
+	return max(c.Loops+1, (cores+c.Workers-1)/c.Workers)
+}

@@ -1,0 +1,222 @@
+// Where the node listens: the public port, by TCP or on a Unix socket (unix:PATH, with the mode and
+// owner of the socket's file), and the admin port.
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"c100k/internal/admin"
+	"c100k/netpoll"
+)
+
+const (
+	unixScheme = "unix:"
+
+	// unixModeDefault lets the owner and the group connect.
+	unixModeDefault fs.FileMode = 0o660
+
+	// unixPathBytesMax is the longest path of a socket, in bytes: sun_path has 108 with its final 0.
+	unixPathBytesMax = 107
+)
+
+// userTimeoutMax is TCP_USER_TIMEOUT without heartbeats.
+const userTimeoutMax = 2 * time.Minute
+
+// open opens the admin port, then the public one.
+func (s *Server) open(ln netpoll.Socket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining() {
+		return ErrServerClosed
+	}
+	if err := s.openAdmin(); err != nil {
+		return err
+	}
+	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
+		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
+	}
+	s.served = true
+	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
+		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
+	return nil
+}
+
+func (s *Server) openAdmin() error {
+	if s.cfg.Admin == "" || s.adminLn != nil || s.cfg.Worker != nil {
+		return nil
+	}
+	ln, err := net.Listen("tcp", s.cfg.Admin)
+	if err != nil {
+		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
+	}
+	s.adminLn = ln
+	handler, err := s.AdminHandler()
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	s.admin = admin.Server(handler)
+	go s.serveHTTP(s.admin, ln, "admin")
+	return nil
+}
+
+func (s *Server) serveHTTP(h *http.Server, ln net.Listener, name string) {
+	if err := h.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("HTTP server ended", "port", name, "err", err)
+	}
+}
+
+func addrText(ln net.Listener) string {
+	if ln == nil {
+		return "off"
+	}
+	return ln.Addr().String()
+}
+
+// userTimeout is TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. It finds the peer
+// that is gone without a word and to whom we do send; the heartbeat finds the others.
+func (s *Server) userTimeout() time.Duration {
+	if s.cfg.PingInterval == Off {
+		return userTimeoutMax
+	}
+	return min(s.cfg.PingInterval+s.cfg.PingTimeout, userTimeoutMax)
+}
+
+// listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's
+// default, costs more a connection and knows no TCP_USER_TIMEOUT.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	if strings.HasPrefix(addr, unixScheme) {
+		a, err := parseUnix(addr)
+		if err != nil {
+			return nil, err
+		}
+		return a.listen(ctx)
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	return lc.Listen(ctx, "tcp", addr)
+}
+
+// unixAddress is where a Unix socket is made, and for whom.
+type unixAddress struct {
+	path         string
+	mode         fs.FileMode
+	owner, group string // a name or a number; "": the process's
+}
+
+// isUnix tells whether the public port is a Unix socket.
+func (c *Config) isUnix() bool { return strings.HasPrefix(c.Listen, unixScheme) }
+
+// parseUnix reads unix:PATH?mode=0660&owner=NAME&group=NAME.
+func parseUnix(text string) (a unixAddress, err error) {
+	path, query, _ := strings.Cut(strings.TrimPrefix(text, unixScheme), "?")
+	a = unixAddress{path: path, mode: unixModeDefault}
+	if path == "" || len(path) > unixPathBytesMax || strings.IndexByte(path, 0) >= 0 || !filepath.IsAbs(path) {
+		return a, fmt.Errorf("the path of the socket is absolute and has at most %d bytes", unixPathBytesMax)
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return a, err
+	}
+	for name, given := range values {
+		if len(given) != 1 || given[0] == "" {
+			return a, fmt.Errorf("%s needs one value", name)
+		}
+		switch name {
+		case "mode":
+			mode, err := strconv.ParseUint(given[0], 8, 32)
+			if err != nil || mode > 0o777 {
+				return a, fmt.Errorf("the mode is octal, at most 0777")
+			}
+			a.mode = fs.FileMode(mode)
+		case "owner":
+			a.owner = given[0]
+		case "group":
+			a.group = given[0]
+		default:
+			return a, fmt.Errorf("%q is not mode, owner or group", name)
+		}
+	}
+	return a, nil
+}
+
+// listen makes the socket. A socket that a process has left behind is replaced; one on which
+// somebody listens is not.
+func (a *unixAddress) listen(ctx context.Context) (net.Listener, error) {
+	uid, gid, err := a.ids()
+	if err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "unix", a.path)
+	if errors.Is(err, syscall.EADDRINUSE) && a.abandoned() {
+		if err = os.Remove(a.path); err == nil {
+			ln, err = lc.Listen(ctx, "unix", a.path)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if uid != -1 || gid != -1 {
+		err = os.Chown(a.path, uid, gid)
+	}
+	if err == nil {
+		err = os.Chmod(a.path, a.mode)
+	}
+	if err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+// abandoned tells whether the path is a socket on which nobody listens.
+func (a *unixAddress) abandoned() bool {
+	info, err := os.Lstat(a.path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	c, err := net.Dial("unix", a.path)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// ids are the numbers of owner and group; -1 leaves what is.
+func (a *unixAddress) ids() (uid, gid int, err error) {
+	uid, gid = -1, -1
+	if a.owner != "" {
+		if uid, err = strconv.Atoi(a.owner); err != nil {
+			u, err := user.Lookup(a.owner)
+			if err != nil {
+				return 0, 0, err
+			}
+			uid, _ = strconv.Atoi(u.Uid) // on Linux always a number
+		}
+	}
+	if a.group != "" {
+		if gid, err = strconv.Atoi(a.group); err != nil {
+			g, err := user.LookupGroup(a.group)
+			if err != nil {
+				return 0, 0, err
+			}
+			gid, _ = strconv.Atoi(g.Gid)
+		}
+	}
+	return uid, gid, nil
+}
