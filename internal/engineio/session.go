@@ -42,6 +42,9 @@ const (
 	flagClosed                            // App.Closed was called
 	flagFarewell                          // closed, and waits for a poll to say so
 	flagReady                             // in Endpoint.ready
+	flagPosting                           // a payload of its client is being received
+	flagOvertaken                         // ended by a POST without a poll: the POST waits for one that it may have overtaken
+	flagLeft                              // with flagOvertaken: the client has said that it closes
 	flagBase64                            // protocol 3: the client cannot take binary payloads
 )
 
