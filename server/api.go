@@ -168,6 +168,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Topics:        n.node.Hub().TopicCount(),
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
+		Certificates:  Certificates(n.tls.source, n.tls.admin, time.Now()),
 	}
 	if up := n.upstream; up != nil {
 		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()

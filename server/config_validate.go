@@ -41,6 +41,7 @@ func (c *Config) Validate() error {
 	full.validateTimes(&v)
 	full.validateWords(&v)
 	full.validateHTTP(&v)
+	full.validateTLS(&v)
 	full.validateKey(&v)
 	return errors.Join(v.errs...)
 }
