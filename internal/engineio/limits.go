@@ -33,9 +33,9 @@ const (
 	// trickles keeps a buffer.
 	BodyTimeout = 30 * time.Second
 
-	// OvertakenTimeout bounds how long a POST that ends its session waits for a GET that the client has
-	// sent before it, on another connection. The two may arrive on different loops or goroutines, so
-	// the later one may be read first. Without the wait the GET would be told that there is no such
+	// OvertakenTimeout bounds how long a POST that ends its session waits for a GET that the client
+	// has sent before it, on another connection. The two may arrive on different loops or goroutines,
+	// so the later one may be read first. Without the wait the GET would be told that there is no such
 	// session. Without a bound the POST of a client that has sent no GET would not be answered.
 	OvertakenTimeout = 200 * time.Millisecond
 

@@ -28,10 +28,10 @@ type exchange struct {
 type exchangeState uint8
 
 const (
-	stateWaits exchangeState = iota // a GET for which there is nothing yet
-	stateBody                       // a POST whose body is not complete
-	stateLater                      // a request in held that has to wait for what is in front of it
-	stateOvertaken                  // a POST that has ended its session and waits for a GET: see OvertakenTimeout
+	stateWaits     exchangeState = iota // a GET for which there is nothing yet
+	stateBody                           // a POST whose body is not complete
+	stateLater                          // a request in held that has to wait for what is in front of it
+	stateOvertaken                      // a POST that has ended its session and waits for a GET: see OvertakenTimeout
 )
 
 type exchangeFlags uint8
@@ -184,8 +184,8 @@ func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early
 	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
 }
 
-// catchUp answers a GET that was sent before the POST that has ended its session, and then the POST:
-// as if they had come in that order.
+// catchUp answers a GET that was sent before the POST that has ended its session, and then the
+// POST: as if they had come in that order.
 func (e *Endpoint) catchUp(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	switch {
 	case s.queue != 0:

@@ -183,14 +183,16 @@ func TestOwedTooMuch(t *testing.T) {
 	}
 }
 
-// TestOvertakenIsForgotten: whatever becomes of a POST that waits for the GET that it has overtaken,
-// nothing of its session is left.
+// TestOvertakenIsForgotten: whatever becomes of a POST that waits for the GET that it has
+// overtaken, nothing of its session is left.
 func TestOvertakenIsForgotten(t *testing.T) {
 	for name, end := range map[string]func(r *rig, sid string, post *netpolltest.Peer){
 		"no GET comes":       func(r *rig, _ string, _ *netpolltest.Peer) { r.Advance(2 * OvertakenTimeout) },
 		"the POST hangs up":  func(_ *rig, _ string, post *netpolltest.Peer) { post.Reset() },
 		"the node goes down": func(r *rig, _ string, _ *netpolltest.Peer) { r.Loop.Stop() },
-		"a GET comes":        func(r *rig, sid string, _ *netpolltest.Peer) { r.ask(r.Connect(roleHead), request("GET", "EIO=4&transport=polling&sid="+sid, "", "")) },
+		"a GET comes": func(r *rig, sid string, _ *netpolltest.Peer) {
+			r.ask(r.Connect(roleHead), request("GET", "EIO=4&transport=polling&sid="+sid, "", ""))
+		},
 		"a WebSocket probes": func(r *rig, sid string, _ *netpolltest.Peer) {
 			r.ask(r.Connect(roleHead), r.frame("upgrade", "EIO=4&transport=websocket&sid="+sid))
 			r.Advance(2 * OvertakenTimeout)
