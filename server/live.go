@@ -1,4 +1,5 @@
-// What a running node can change: who may do what without a token, and the key of the API.
+// What a running node can change: who may do what without a token, the keys of tokens, and the key
+// of the API.
 
 package server
 
@@ -16,10 +17,14 @@ import (
 type live struct {
 	apiKey string
 	public *auth.Public // the rights of clients that were not identified
+
+	verifier     *auth.Verifier // nil: there are no keys
+	requireToken bool
+	tokenCookie  string
 }
 
 // newLive reads it.
-func newLive(c *Config) (*live, error) {
+func (s *Server) newLive(c *Config) (*live, error) {
 	key, err := c.ReadAPIKey()
 	if err != nil {
 		return nil, err
@@ -28,7 +33,11 @@ func newLive(c *Config) (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field PublicTopics: %w", err)
 	}
-	return &live{apiKey: key, public: public}, nil
+	verifier, err := s.newVerifier(c)
+	if err != nil {
+		return nil, err
+	}
+	return &live{apiKey: key, public: public, verifier: verifier, requireToken: c.RequireToken, tokenCookie: c.TokenCookie}, nil
 }
 
 // may tells whether a client may do something with a topic. What is open to the public is open to a
@@ -53,10 +62,14 @@ func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
 }
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.
-var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile"}
+var reloadable = []string{
+	"PublicTopics", "APIKey", "APIKeyFile",
+	"TokenKeys", "TokenJWKS", "TokenIssuers", "TokenAudiences", "TokenCookie", "TokenLeeway", "RequireToken",
+}
 
-// Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in
-// APIKeyFile. Subscriptions that exist stay. The error, an errors.Join of *FieldError as a rule,
+// Reload applies c to the running node, all or nothing: PublicTopics, APIKey, what says which
+// tokens are believed, and what is in the files that these name. Connections and subscriptions that
+// exist stay. The error, an errors.Join of *FieldError as a rule,
 // names what is wrong with c, or the fields that differ and need a restart; then nothing has
 // changed.
 func (s *Server) Reload(c Config) error {
@@ -67,11 +80,13 @@ func (s *Server) Reload(c Config) error {
 	if err := s.cfg.Reloadable(&c); err != nil {
 		return err
 	}
-	l, err := newLive(&c)
+	l, err := s.newLive(&c)
 	if err != nil {
 		return err
 	}
-	s.live.Store(l)
+	if old := s.live.Swap(l); old.verifier != nil {
+		old.verifier.Close()
+	}
 	return nil
 }
 

@@ -59,6 +59,7 @@ type Server struct {
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
+	identify identifier
 	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
@@ -88,7 +89,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	l, err := newLive(&c)
+	s.notices = newNotices(s.log)
+	s.makeIdentifier()
+	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +105,13 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
 		return nil, fmt.Errorf("field Hosts: %w", err)
 	}
-	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(),
 		OnRefused:  s.refusedFrom}
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.makeNode(more); err != nil {
+		s.closeKeys()
 		return nil, err
 	}
 	if err = s.node.Start(); err == nil {
@@ -116,6 +119,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.closeKeys()
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
@@ -296,6 +300,7 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.leaveBus()
+	s.closeKeys()
 	if s.admin != nil {
 		admin.Close(s.admin)
 	}

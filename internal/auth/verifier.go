@@ -134,21 +134,36 @@ func (v *Verifier) slot(token []byte) (sum [sha256.Size]byte, slot *atomic.Point
 	return sum, &v.cache[binary.LittleEndian.Uint32(sum[:])%cacheSlots]
 }
 
+// ErrKeyUnknown is the error of TryVerify for a token whose key has to be fetched.
+var ErrKeyUnknown = errors.New("the key of the token is not known")
+
+// TryVerify is Verify without a wait.
+func (v *Verifier) TryVerify(token string) (*Principal, error) { return v.verify(token, nil) }
+
 // Verify is the principal that a token speaks for. The error is a *TokenError, or that of ctx. It
 // may wait for a set of keys that is fetched.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
+	who, err := v.verify(token, func(kid string) { v.remote.fetch(ctx, kid) })
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return who, err
+}
+
+// verify verifies a token; fetch fetches the key of that name, nil where nothing may wait.
+func (v *Verifier) verify(token string, fetch func(kid string)) (*Principal, error) {
 	if len(token) >= TokenBytesMax {
 		return nil, &TokenError{Reason: fmt.Sprintf("the token has %d bytes; allowed are less than %d", len(token), TokenBytesMax)}
 	}
 	c := &claims{}
-	_, err := v.parser.ParseWithClaims(token, c, func(t *jwt.Token) (any, error) { return v.choose(ctx, t) })
+	_, err := v.parser.ParseWithClaims(token, c, func(t *jwt.Token) (any, error) { return v.choose(t, fetch) })
 	now, mono := v.cfg.Now(), netpoll.Monotonic()
 	sum, slot := v.slot([]byte(token))
 	old := slot.Load()
 	same := old != nil && old.sum == sum
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, ctx.Err()
+	case errors.Is(err, ErrKeyUnknown):
+		return nil, ErrKeyUnknown
 	case err != nil:
 		return nil, explain(err)
 	case same && old.who.Expired(mono):
@@ -171,7 +186,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error)
 
 // choose is a jwt.Keyfunc: the keys that may have signed the token, by its kid and its algorithm.
 // What else a header says of keys (jku, jwk, x5u, x5c) is not looked at: the sender wrote it.
-func (v *Verifier) choose(ctx context.Context, t *jwt.Token) (any, error) {
+func (v *Verifier) choose(t *jwt.Token, fetch func(kid string)) (any, error) {
 	if _, there := t.Header["crit"]; there {
 		// RFC 7515, 4.1.11: a header that MUST be understood and is not makes the token invalid.
 		return nil, &TokenError{Reason: "the token asks for extensions that are not known here (crit)"}
@@ -188,8 +203,11 @@ func (v *Verifier) choose(ctx context.Context, t *jwt.Token) (any, error) {
 	found := candidates(nil, v.keys, kid, algorithm)
 	if v.remote != nil {
 		found = candidates(found, v.remote.known(), kid, algorithm)
+		if len(found) == 0 && fetch == nil {
+			return nil, ErrKeyUnknown
+		}
 		if len(found) == 0 {
-			v.remote.fetch(ctx, kid)
+			fetch(kid)
 			found = candidates(found, v.remote.known(), kid, algorithm)
 		}
 	}
