@@ -427,10 +427,3 @@ func (s *Server) newVerifier(c *Config) (*auth.Verifier, error) {
 	}
 	return v, nil
 }
-
-// closeKeys ends what fetches keys.
-func (s *Server) closeKeys() {
-	if v := s.live.Load().verifier; v != nil {
-		v.Close()
-	}
-}

@@ -40,6 +40,13 @@ func (s *Server) newLive(c *Config) (*live, error) {
 	return &live{apiKey: key, public: public, verifier: verifier, requireToken: c.RequireToken, tokenCookie: c.TokenCookie}, nil
 }
 
+// close ends what fetches keys.
+func (l *live) close() {
+	if l.verifier != nil {
+		l.verifier.Close()
+	}
+}
+
 // may tells whether a client may do something with a topic. What is open to the public is open to a
 // client with a token too, unless that denies it. Any goroutine.
 func (s *Server) may(who *auth.Principal, right auth.Right, topic string) bool {
@@ -65,11 +72,14 @@ func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
 var reloadable = []string{
 	"PublicTopics", "APIKey", "APIKeyFile",
 	"TokenKeys", "TokenJWKS", "TokenIssuers", "TokenAudiences", "TokenCookie", "TokenLeeway", "RequireToken",
+	"TLSCerts", "TLSKeys", "TLSMin", "TLSClientCA", "TLSClientAuth", "TLSTicketKeys", "AdminTLSCert", "AdminTLSKey",
 }
 
 // Reload applies c to the running node, all or nothing: PublicTopics, APIKey, what says which
-// tokens are believed, and what is in the files that these name. Connections and subscriptions that
-// exist stay. The error, an errors.Join of *FieldError as a rule,
+// tokens are believed, the files of TLS, TLSMin and TLSClientAuth, and what is in the files that
+// these name. Subscriptions and connections that exist stay. A file of TLS that was in use and
+// cannot be used now is logged, and its old content stays. The error, an errors.Join of *FieldError
+// as a rule,
 // names what is wrong with c, or the fields that differ and need a restart; then nothing has
 // changed.
 func (s *Server) Reload(c Config) error {
@@ -84,9 +94,11 @@ func (s *Server) Reload(c Config) error {
 	if err != nil {
 		return err
 	}
-	if old := s.live.Swap(l); old.verifier != nil {
-		old.verifier.Close()
+	if err := s.reloadTLS(&c); err != nil {
+		l.close()
+		return err
 	}
+	s.live.Swap(l).close()
 	return nil
 }
 
@@ -105,6 +117,12 @@ func (c *Config) Reloadable(next *Config) error {
 		if !slices.Contains(reloadable, name) && !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
 			errs = append(errs, &FieldError{Field: name, Given: "changed", Allowed: "a running node keeps what it was started with: restart it"})
 		}
+	}
+	if c.SpeaksTLS() != next.SpeaksTLS() {
+		errs = append(errs, &FieldError{Field: "TLSCerts", Given: "changed", Allowed: "a running port does not begin or cease to speak TLS: restart the node"})
+	}
+	if (c.AdminTLSCert == "") != (next.AdminTLSCert == "") {
+		errs = append(errs, &FieldError{Field: "AdminTLSCert", Given: "changed", Allowed: "a running port does not begin or cease to speak TLS: restart the node"})
 	}
 	return errors.Join(errs...)
 }
