@@ -79,6 +79,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.node.Stuck(); err != nil {
 		return nil, err
 	}
+	if err := n.memoryReady(); err != nil {
+		return nil, err
+	}
 	err = n.busReady()
 	if err != nil && n.cfg.ReadyWithoutBus {
 		return []string{err.Error()}, nil
@@ -163,6 +166,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Uncounted:     n.admission.Refused().Uncounted,
 		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),
+		Memory:        n.readMemory(),
 		Accepted:      accepted,
 		TurnedAway:    turnedAway,
 		Hub:           n.node.Hub().Counters(),
@@ -197,7 +201,13 @@ func (n adminNode) readTransports() map[string]figures.Transport {
 
 func (n adminNode) readRefused() map[string]uint64 {
 	r := n.admission.Refused()
-	return map[string]uint64{"capacity": r.OverCapacity, "address": r.PerAddr, "conn_rate": r.ConnRate, "unanswered": r.Unanswered}
+	return map[string]uint64{"capacity": r.OverCapacity, "address": r.PerAddr, "conn_rate": r.ConnRate, "memory": r.Memory, "unanswered": r.Unanswered}
+}
+
+// readMemory reads what is held for clients.
+func (n adminNode) readMemory() figures.Memory {
+	b := n.budget
+	return figures.Memory{HeldBytes: b.Held(), MaxBytes: b.Max(), Short: b.Short(), Shortages: b.Shortages()}
 }
 
 // readLoop reads the loop of that index.

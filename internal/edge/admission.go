@@ -28,6 +28,7 @@ const (
 	tagOverCapacity        = tagRefusals
 	tagPerAddr             = tagRefusals + 1
 	tagConnRate            = tagRefusals + 2
+	tagMemory              = tagRefusals + 3
 )
 
 // Admission counts connections and decides which are admitted. Its fields must not change after the
@@ -54,6 +55,9 @@ type Admission struct {
 	// TrustLocal makes the peers of Unix sockets trusted proxies: they have no address, and the mode
 	// and owner of the socket's file decide who they are.
 	TrustLocal bool
+	// Short tells whether the process is short of memory: then no connection and no session is
+	// admitted. Any goroutine. Nil: never.
+	Short func() bool
 	// OnRefused is called with each connection that is refused, and the address that it counts for;
 	// invalid if that is not known. Any goroutine. It may be nil.
 	OnRefused func(r *Refusal, addr netip.Addr)
@@ -61,7 +65,7 @@ type Admission struct {
 	open atomic.Int64
 	told atomic.Int64 // refused connections that are open to receive the refusal
 
-	overCapacity, perAddr, connRate, unanswered atomic.Uint64
+	overCapacity, perAddr, connRate, memory, unanswered atomic.Uint64
 
 	sessions sessionTable
 
@@ -120,11 +124,16 @@ func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 	if !a.count() {
 		return a.tell(tagOverCapacity, addr)
 	}
+	if a.short() {
+		return a.tell(tagMemory, addr)
+	}
 	if a.trusts(addr) {
 		return tagProxy, true
 	}
 	return a.admitFrom(addr)
 }
+
+func (a *Admission) short() bool { return a.Short != nil && a.Short() }
 
 // count counts one connection more; false if that is one too many.
 func (a *Admission) count() bool {
@@ -204,6 +213,8 @@ func (a *Admission) report(tag uint32, addr netip.Addr) {
 		a.perAddr.Add(1)
 	case tagConnRate:
 		a.connRate.Add(1)
+	case tagMemory:
+		a.memory.Add(1)
 	default:
 		a.overCapacity.Add(1)
 	}
@@ -246,6 +257,7 @@ type Refusals struct {
 	OverCapacity uint64 // by Admission.Max
 	PerAddr      uint64 // by Admission.MaxPerAddr
 	ConnRate     uint64 // by Admission.RatePerAddr
+	Memory       uint64 // by Admission.Short
 	Unanswered   uint64 // of all these, closed by their acceptor, beyond RefusalsMax
 
 	Uncounted uint64 // let in although the table of addresses had no room, by all its processes
@@ -253,7 +265,7 @@ type Refusals struct {
 
 // Refused counts the refusals so far. Any goroutine.
 func (a *Admission) Refused() Refusals {
-	r := Refusals{OverCapacity: a.overCapacity.Load(), PerAddr: a.perAddr.Load(), ConnRate: a.connRate.Load(), Unanswered: a.unanswered.Load()}
+	r := Refusals{OverCapacity: a.overCapacity.Load(), PerAddr: a.perAddr.Load(), ConnRate: a.connRate.Load(), Memory: a.memory.Load(), Unanswered: a.unanswered.Load()}
 	if table := a.addresses(); table != nil {
 		r.Uncounted = table.Uncounted()
 	}
@@ -268,11 +280,14 @@ func DismissalOf(tag uint32) []byte {
 		return dismissalPerAddr
 	case tagConnRate:
 		return dismissalConnRate
+	case tagMemory:
+		return dismissalMemory
 	}
 	return dismissalOverCapacity
 }
 
 var (
+	dismissalMemory       = AppendRefusal(nil, RefuseMemory, true)
 	dismissalPerAddr      = AppendRefusal(nil, RefusePerAddr, true)
 	dismissalConnRate     = AppendRefusal(nil, RefuseConnRate, true)
 	dismissalOverCapacity = AppendRefusal(nil, RefuseOverCapacity, true)
@@ -287,6 +302,8 @@ func tagRefusal(tag uint32) *Refusal {
 		return RefusePerAddr
 	case tag == tagConnRate:
 		return RefuseConnRate
+	case tag == tagMemory:
+		return RefuseMemory
 	}
 	return RefuseOverCapacity
 }

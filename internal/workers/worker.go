@@ -17,7 +17,6 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"golang.org/x/sys/unix"
 
 	"c100k/internal/admin"
@@ -112,9 +111,6 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	// /proc/self/exe. Nothing hangs on it.
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
-	if _, err := memlimit.Set(memlimit.WithRatio(MemoryRatio(w.orders.Workers))); err != nil {
-		w.log.Debug("memory limit not set", "err", err)
-	}
 	if w.orders.Config.NeedsQuota() {
 		// Nothing else of this process can have the descriptor: the parent has passed it on.
 		unix.CloseOnExec(w.link.quota)
@@ -122,6 +118,7 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 			return err
 		}
 	}
+	LimitHeap(w.orders.Config.Memory)
 	config := w.config(w.orders.Config, w.orders.TLS)
 	config.OnListen = func(net.Addr, net.Addr) {
 		if err := w.tell("/worker/serving", nil, nil); err != nil {
