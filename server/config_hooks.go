@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"c100k/internal/edge"
 	"c100k/internal/hooks"
 )
 
@@ -23,6 +25,12 @@ const (
 const (
 	// hookConcurrencyMax bounds Config.HookConcurrency: each request is a connection to the backend.
 	hookConcurrencyMax = 4096
+
+	hookTimeoutDefault     = time.Second
+	hookConcurrencyDefault = 64
+
+	// hookTimeoutMax bounds Config.HookTimeout; a request that waits for it has less time.
+	hookTimeoutMax = 30 * time.Second
 
 	// hookHeadersMax bounds Config.HookHeaders, so that a request to the backend stays small.
 	hookHeadersMax = 32
@@ -47,14 +55,14 @@ func (c *Config) validateHooks(v *validator) {
 		}
 		u, err := url.Parse(hook.url)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
-			v.refuse(hook.field, strconv.Quote(redacted(hook.url)), "allowed is an http or https URL, such as http://127.0.0.1:8000/hook")
+			v.refuse(hook.field, strconv.Quote(redactedHook(hook.url)), "allowed is an http or https URL, such as http://127.0.0.1:8000/hook")
 		}
 	}
 	if c.HookTimeout < timeoutMin || c.HookTimeout > hookTimeoutMax {
 		v.refuse("HookTimeout", c.HookTimeout.String(), fmt.Sprintf("allowed are %v to %v", timeoutMin, hookTimeoutMax))
 	}
 	v.between("HookConcurrency", c.HookConcurrency, 1, hookConcurrencyMax, " requests")
-	if c.Workers > c.HookConcurrency {
+	if c.hasHooks() && c.Workers > c.HookConcurrency {
 		v.refuse("HookConcurrency", strconv.Itoa(c.HookConcurrency), fmt.Sprintf("each of the %d workers needs one", c.Workers))
 	}
 	v.oneOf("HookFail", c.HookFail, HookFailClosed, HookFailOpen)
@@ -62,19 +70,14 @@ func (c *Config) validateHooks(v *validator) {
 		v.refuse("HookHeaders", fmt.Sprintf("%d names", len(c.HookHeaders)), fmt.Sprintf("allowed are %d", hookHeadersMax))
 	}
 	for _, name := range c.HookHeaders {
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) {
+		if !edge.ValidField(name, "") {
 			v.refuse("HookHeaders", strconv.Quote(name), "allowed is the name of a header field, such as Cookie")
 		}
 	}
 }
 
-// isTokenRune tells whether a character may be in the name of a field: RFC 9110, 5.6.2.
-func isTokenRune(r rune) bool {
-	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-}
-
-// redacted is a URL as it may be shown: a password or a query may be a secret.
-func redacted(text string) string {
+// redactedHook is a URL as it may be shown: its password and query may be secrets.
+func redactedHook(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
 		return "not a URL"

@@ -77,7 +77,7 @@ func (s *Server) backend(text string, secret []byte) *hooks.Backend {
 		}
 		b = hooks.NewBackend(hooks.BackendOptions{
 			Concurrency: hookConcurrency(s.cfg.HookConcurrency, number, count), Timeout: s.cfg.HookTimeout,
-			Secret: secret, UserAgent: "c100k/" + version.Version,
+			Secret: secret, UserAgent: "c100k/" + version.Get().Version,
 		})
 		s.hooks.backends[name] = b
 	}
@@ -92,7 +92,7 @@ func (s *Server) makeHook(kind hooks.Kind, url string, secret []byte) *hooks.Hoo
 		Kind: kind, URL: url, Backend: s.backend(url, secret), FailOpen: s.cfg.HookFail == HookFailOpen,
 		Failed: func(kind hooks.Kind, result string, err error) {
 			s.notices.add("hook "+string(kind)+" "+result, func() (string, []any) {
-				return "hook failed", []any{"hook", kind, "result", result, "url", redacted(url), "err", err}
+				return "hook failed", []any{"hook", kind, "result", result, "url", redactedHook(url), "err", err}
 			})
 		},
 	})
@@ -111,7 +111,7 @@ func (s *Server) makeEvents(secret []byte) (err error) {
 		Source: host + "/" + strconv.Itoa(int(s.workerNumber())) + "/" + strconv.FormatInt(s.started.UnixMilli(), 36),
 		Failed: func(err error) {
 			s.notices.add("hook events", func() (string, []any) {
-				return "events are not taken", []any{"url", redacted(s.cfg.HookEvents), "err", err}
+				return "events are not taken", []any{"url", redactedHook(s.cfg.HookEvents), "err", err}
 			})
 		},
 	})
@@ -159,7 +159,7 @@ func (s *Server) request(q *question, who *auth.Principal) *hooks.Request {
 	}
 	r.Topics, _ = edge.QueryValues(nil, q.head.Query(), "topic") // the protocol says what is wrong with it
 	for _, name := range s.hooks.headers {
-		value, there := q.head.Joined(strings.ToLower(name))
+		value, there := joined(q.head, name)
 		if !there {
 			continue
 		}
@@ -172,6 +172,26 @@ func (s *Server) request(q *question, who *auth.Principal) *hooks.Request {
 		}
 	}
 	return r
+}
+
+// joined is the value of a header field; several of one name are joined as RFC 9110, 5.3 says, and
+// cookies as RFC 6265, 4.2.1 does.
+func joined(h *edge.Head, name string) (value string, there bool) {
+	separator := ", "
+	if strings.EqualFold(name, "Cookie") {
+		separator = "; "
+	}
+	for i := range h.Fields() {
+		n, v := h.Field(i)
+		switch {
+		case !strings.EqualFold(string(n), name):
+		case there:
+			value += separator + string(v)
+		default:
+			value, there = string(v), true
+		}
+	}
+	return value, there
 }
 
 // askConnect is the step of the connect hook.
@@ -260,6 +280,15 @@ func (s *Server) askTopics(ctx context.Context, q *question, who *auth.Principal
 // denied tells whether a token denies the topic: nobody can allow that.
 func denied(who *auth.Principal, topic string) bool {
 	return who != nil && who.Denied(topic, netpoll.Monotonic())
+}
+
+// mayBegin tells whether a request for a stream may name a topic: the subscribe hook has been asked
+// before, and else the rights decide.
+func (s *Server) mayBegin(who *auth.Principal, topic string) bool {
+	if s.hooks.subscribe != nil {
+		return !denied(who, topic)
+	}
+	return s.maySubscribe(who, topic)
 }
 
 // decider is what a protocol asks before a client does something, nil without a hook.

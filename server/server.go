@@ -64,6 +64,8 @@ type Server struct {
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
+	identify identifier
+	hooks    backendHooks
 	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
@@ -94,7 +96,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	l, err := newLive(&c)
+	s.notices = newNotices(s.log)
+	s.makeIdentifier()
+	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +112,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
 		return nil, fmt.Errorf("field Hosts: %w", err)
 	}
-	s.notices = newNotices(s.log)
 	if err = s.makeQuota(); err != nil {
 		return nil, err
 	}
@@ -120,9 +123,18 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.openTLS(); err != nil {
+		l.close()
+		return nil, err
+	}
+	if err := s.makeHooks(); err != nil {
+		s.closeHooks()
+		l.close()
+		s.tls.close()
 		return nil, err
 	}
 	if err := s.makeNode(more); err != nil {
+		s.closeHooks()
+		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -132,6 +144,8 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.closeHooks()
+		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -313,7 +327,9 @@ func (s *Server) stop() {
 	if s.upstream != nil {
 		s.upstream.Close()
 	}
+	s.closeHooks() // they are told of the ends of all connections
 	s.leaveBus()
+	s.live.Load().close()
 	for _, h := range []*http.Server{s.admin, s.redirect} {
 		if h != nil {
 			admin.Close(h)

@@ -197,6 +197,7 @@ type question struct {
 	Type   string
 	Sub    string
 	Topics []string
+	Data   struct{ From string }
 }
 
 // decision is the answer. Cache is for how many seconds the node need not ask again.
@@ -262,6 +263,10 @@ func decide(q *question) decision {
 		return decision{Reason: user.name + " is not a member of this room. Ask Ann for an invitation."}
 	case q.Type == "publish" && !user.write:
 		return decision{Reason: user.name + " may read in this room, and not write."}
+	case q.Type == "publish" && q.Data.From != user.name:
+		return decision{Reason: user.name + " may not write in the name of somebody else."}
+	case q.Type == "publish":
+		return decision{Allow: true} // not cached: the next message may be another one
 	}
 	return decision{Allow: true, Cache: 10}
 }

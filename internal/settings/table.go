@@ -15,7 +15,7 @@ var (
 // Table returns the rows in the order of help, bound to the fields of o.
 func Table(o *Options) []Setting {
 	var rows []Setting
-	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), wiringRows(&o.Node)} {
+	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), hookRows(&o.Node), wiringRows(&o.Node)} {
 		for _, row := range group {
 			row.Commands, row.File = nodeCommands, true
 			if row.Name == "api-key" || row.Name == "api-key-file" {
@@ -97,6 +97,20 @@ func accessRows(n *server.Config) []Setting {
 			Help: "values of Host that are served, example.com or *.example.com; others get 421"},
 		{Name: "public-topics", Field: "PublicTopics", Value: texts(&n.PublicTopics, "PATTERN,..."), Example: `[news, "chat.>"]`,
 			Help: "topics that need no token to subscribe; * is one level, > at the end one or more: news, chat.*, >"},
+		{Name: "token-key", Field: "TokenKeys", Value: texts(&n.TokenKeys, "FILE,..."), Default: "none", Example: "[/etc/c100k/token-secret]",
+			Help: "file with a key that verifies tokens: a secret of 32 bytes or more, a PEM public key, or a JWK Set; repeatable"},
+		{Name: "token-jwks", Field: "TokenJWKS", Value: text(&n.TokenJWKS, "URL"), Example: "https://id.example.com/.well-known/jwks.json",
+			Help: "JWK Set with keys that verify tokens; fetched again in the background, and at most once in 30s for an unknown key"},
+		{Name: "token-issuer", Field: "TokenIssuers", Value: texts(&n.TokenIssuers, "ISSUER,..."), Default: "none: not checked", Example: "[https://id.example.com]",
+			Help: "accepted values of the claim iss"},
+		{Name: "token-audience", Field: "TokenAudiences", Value: texts(&n.TokenAudiences, "AUDIENCE,..."), Default: "none: not checked", Example: "[push]",
+			Help: "accepted values of the claim aud"},
+		{Name: "token-cookie", Field: "TokenCookie", Value: text(&n.TokenCookie, "NAME"), Example: "session",
+			Help: "cookie that may carry the token, from pages of an allowed origin only"},
+		{Name: "token-leeway", Field: "TokenLeeway", Value: durationOrOff(&n.TokenLeeway, "0s"),
+			Help: "difference between the clocks of the issuer and the node that exp and nbf allow"},
+		{Name: "require-token", Field: "RequireToken", Value: toggle(&n.RequireToken),
+			Help: "refuses clients without a token with 401"},
 		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",
 			Help: "bearer key of the HTTP API; visible in the list of processes, so prefer --api-key-file"},
 		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",
