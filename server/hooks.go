@@ -151,9 +151,7 @@ func (s *Server) request(q *question, who *auth.Principal) *hooks.Request {
 	if who != nil {
 		r.Sub = who.Subject
 	}
-	if q.addr.IsValid() {
-		r.Address = q.addr.Unmap().String()
-	}
+	r.Address = addressText(q.addr)
 	if q.head == nil {
 		return r
 	}

@@ -315,3 +315,53 @@ func TestHookSettings(t *testing.T) {
 		t.Errorf("the parts of 64 are %d", n)
 	}
 }
+
+// TestHookEvents: the backend hears of a connection and its topic, from the beginning to the end.
+func TestHookEvents(t *testing.T) {
+	type told struct{ Type, Conn, Sub, Transport, Address, Reason, Topic string }
+	var mu sync.Mutex
+	var all []told
+	b := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var batch struct{ Events []told }
+		if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		all = append(all, batch.Events...)
+		mu.Unlock()
+	}))
+	t.Cleanup(b.Close)
+	heard := func(kind string) *told {
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range all {
+			if all[i].Type == kind {
+				return &all[i]
+			}
+		}
+		return nil
+	}
+	s := start(t, Config{HookEvents: b.URL, TokenKeys: []string{keyFile(t, tokenSecret)}, Loops: 2, StateDir: t.TempDir()})
+	token := mint(t, "u1", time.Hour, lists{"subscribe": []string{"a"}})
+	c := dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+token)
+	eventually(t, "connect and occupied", func() bool { return heard("connect") != nil && heard("occupied") != nil })
+	if e := heard("connect"); e.Sub != "u1" || e.Transport != "websocket" || e.Address != "127.0.0.1" || e.Conn == "" {
+		t.Errorf("%+v", e)
+	}
+	c.Close()
+	eventually(t, "disconnect and vacated", func() bool { return heard("disconnect") != nil && heard("vacated") != nil })
+	if e := heard("disconnect"); e.Sub != "u1" || e.Conn != heard("connect").Conn || e.Reason == "" {
+		t.Errorf("%+v", e)
+	}
+	if heard("occupied").Topic != "a" || heard("vacated").Topic != "a" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestOccupanciesAreMadeUpFor: topics that changed while there was no room are found later.
+func TestOccupanciesAreMadeUpFor(t *testing.T) {
+	s := start(t, Config{HookEvents: "http://127.0.0.1:1/", HookTimeout: 100 * time.Millisecond, PublicTopics: []string{">"}, Loops: 1})
+	s.occupancies.missed.Store(true) // as if the queue had been full
+	dialWS(t, s.Addr().String(), "/ws?topic=a&topic=b&topic=c")
+	eventually(t, "all are told of", func() bool { return s.hooks.events.Figures().Queued == 4 }) // and the connection
+}

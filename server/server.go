@@ -66,8 +66,10 @@ type Server struct {
 	rejected rejections
 	identify identifier
 	hooks    backendHooks
-	requests atomic.Int64  // that net/http serves
-	movedIn  atomic.Uint64 // requests that other workers have handed over
+
+	occupancies occupancies
+	requests    atomic.Int64  // that net/http serves
+	movedIn     atomic.Uint64 // requests that other workers have handed over
 
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
@@ -150,6 +152,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	if s.hooks.events != nil {
+		go s.watchTopics()
+	}
 	return s, nil
 }
 
@@ -186,6 +191,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+	}
+	if s.hooks.events != nil {
+		s.occupancies.changed = make(chan string, occupanciesMax)
+		cfg.Topics.Occupied, cfg.Ended = s.topicChanged, s.ended
 	}
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery

@@ -8,6 +8,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -94,6 +95,11 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 
 // State implements wsconn.Protocol.
 func (h *Handler) State(c *netpoll.Conn) *wsconn.State { return &h.sessions.At(c.Session()).State }
+
+// Who implements proto.Identified.
+func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
+	return h.cfg.Principals.At(h.sessions.At(c.Session()).Principal())
+}
 
 // Free implements wsconn.Protocol.
 func (h *Handler) Free(c *netpoll.Conn) {
