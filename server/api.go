@@ -163,6 +163,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Transports:    n.readTransports(),
 		Rejected:      n.rejected.snapshot(),
 		Refused:       n.readRefused(),
+		Hooks:         n.readHooks(),
 		Uncounted:     n.admission.Refused().Uncounted,
 		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),

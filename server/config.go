@@ -249,6 +249,31 @@ type Config struct {
 	// RequireToken refuses clients without a token with 401; of Socket.IO, when they connect to a
 	// namespace. Default false: they may do what is public.
 	RequireToken bool
+	// HookConnect, HookSubscribe and HookPublish are http or https URLs of a backend that decides
+	// whether a client may connect, subscribe and publish: see docs/hooks.md. What a token denies is
+	// denied without it. Default none: tokens and PublicTopics decide.
+	HookConnect, HookSubscribe, HookPublish string
+	// HookEvents is the URL of a backend that is told who connects and disconnects, and which topics
+	// have subscribers. Default none.
+	HookEvents string
+	// HookTimeout bounds how long a request to the backend waits for its turn, and then how long it
+	// may take, 100 ms to 30 s. Default 1 s.
+	HookTimeout time.Duration
+	// HookConcurrency is how many requests one backend gets at one time, over all workers, 1 to 4,096.
+	// Default 64.
+	HookConcurrency int
+	// HookSecretFile is a file with the secret that signs requests to the backend. Default none: they
+	// are not signed.
+	HookSecretFile string
+	// HookFail is what it means if the backend does not decide: "closed" (default) refuses, "open"
+	// allows.
+	HookFail string
+	// HookHeaders are the names of those header fields of a client's request that the connect hook
+	// gets. Default none.
+	HookHeaders []string
+	// StateDir is a directory for what outlives the process: events that HookEvents has not taken.
+	// Nodes must not share it. Default none: they are kept in memory.
+	StateDir string
 	// Authenticate says who a client is, from the request that begins its connection. token is what
 	// its token says, nil if it has none; without TokenKeys and TokenJWKS tokens are not verified, and
 	// are for Authenticate to read. The result counts; nil is a client that is not known. An
@@ -378,6 +403,9 @@ func (c *Config) fill() {
 	orDefault(&c.TokenLeeway, tokenLeewayDefault)
 	orDefault(&c.IO, IOAuto)
 	orDefault(&c.Bus, BusMemory)
+	orDefault(&c.HookTimeout, hookTimeoutDefault)
+	orDefault(&c.HookConcurrency, hookConcurrencyDefault)
+	orDefault(&c.HookFail, HookFailClosed)
 	orDefault(&c.TLSMin, TLSMin12)
 	orDefault(&c.TLSClientAuth, ClientAuthOff)
 }

@@ -44,6 +44,7 @@ func (c *Config) Validate() error {
 	full.validateTLS(&v)
 	full.validateKey(&v)
 	full.validateTokens(&v)
+	full.validateHooks(&v)
 	return errors.Join(v.errs...)
 }
 
@@ -287,7 +288,7 @@ func (c *Config) validateTokens(v *validator) {
 		}
 	}
 	keys := len(c.TokenKeys) > 0 || c.TokenJWKS != ""
-	if c.RequireToken && !keys && c.Authenticate == nil {
+	if c.RequireToken && !keys && c.Authenticate == nil && c.HookConnect == "" {
 		v.refuse("RequireToken", "true", "nobody could have a valid token: give keys with TokenKeys or TokenJWKS")
 	}
 }

@@ -65,8 +65,11 @@ type Server struct {
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
 	identify identifier
-	requests atomic.Int64  // that net/http serves
-	movedIn  atomic.Uint64 // requests that other workers have handed over
+	hooks    backendHooks
+
+	occupancies occupancies
+	requests    atomic.Int64  // that net/http serves
+	movedIn     atomic.Uint64 // requests that other workers have handed over
 
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
@@ -125,7 +128,14 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		l.close()
 		return nil, err
 	}
+	if err := s.makeHooks(); err != nil {
+		s.closeHooks()
+		l.close()
+		s.tls.close()
+		return nil, err
+	}
 	if err := s.makeNode(more); err != nil {
+		s.closeHooks()
 		l.close()
 		s.tls.close()
 		return nil, err
@@ -136,11 +146,15 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.closeHooks()
 		l.close()
 		s.tls.close()
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	if s.hooks.events != nil {
+		go s.watchTopics()
+	}
 	return s, nil
 }
 
@@ -177,6 +191,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+	}
+	if s.hooks.events != nil {
+		s.occupancies.changed = make(chan string, occupanciesMax)
+		cfg.Topics.Occupied, cfg.Ended = s.topicChanged, s.ended
 	}
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery
@@ -318,6 +336,7 @@ func (s *Server) stop() {
 	if s.upstream != nil {
 		s.upstream.Close()
 	}
+	s.closeHooks() // they are told of the ends of all connections
 	s.leaveBus()
 	s.live.Load().close()
 	for _, h := range []*http.Server{s.admin, s.redirect} {

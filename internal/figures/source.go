@@ -36,6 +36,7 @@ type Source struct {
 	UpstreamTimes   HistogramSnapshot // to the head of its answer
 	Tunnels         int               // its open WebSockets
 
+	Hooks  Hooks
 	Hub    broadcast.Counters
 	Topics int
 	Bus    Bus
@@ -44,6 +45,17 @@ type Source struct {
 
 	Process Process
 	Workers []Worker // nil for a node of one process
+}
+
+// Hooks is what the hooks of a node count.
+type Hooks struct {
+	Requests map[string]map[string]uint64 // by hook and result; nil without hooks
+	Times    HistogramSnapshot            // that the backend took
+	Waiting  int                          // requests that have no slot yet
+	Cached   int                          // answers that are remembered
+
+	EventsSent, EventBatchesFailed, EventsLost uint64
+	EventsQueued, EventsQueuedBytes            int64
 }
 
 // Transport counts the connections of one transport.

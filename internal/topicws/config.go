@@ -28,6 +28,10 @@ type Config struct {
 	// identified. They must not block. Nil allows every topic.
 	MaySubscribe, MayPublish func(who *auth.Principal, topic string) bool
 
+	// DecideSubscribe and DecidePublish ask somebody else, whose verdict counts in place of
+	// MaySubscribe and MayPublish. Nil: those decide.
+	DecideSubscribe, DecidePublish Decide
+
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals
 
