@@ -333,7 +333,7 @@ type Config struct {
 	// nil when there is no admin port. Nil: not called.
 	OnListen func(public, admin net.Addr) `json:"-"`
 
-	// layer makes loop i's layer below the protocols of the public port; nil for none.
+	// layer makes loop i's layer below the protocols of the public port; nil for layerOfBuild.
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
@@ -354,8 +354,14 @@ func Defaults() Config {
 	return c
 }
 
+// layerOfBuild is nil but in a build for tests, see layer_on.go.
+var layerOfBuild func(loop int) netpoll.Layer
+
 // fill puts the constant defaults into the fields that are zero.
 func (c *Config) fill() {
+	if c.layer == nil {
+		c.layer = layerOfBuild
+	}
 	orDefault(&c.Workers, 1)
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)

@@ -29,6 +29,9 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "c100k")
 	args := []string{"build", "-o", binary}
+	if os.Getenv(layerVariable) != "" {
+		args = append(args, "-tags", "layertest")
+	}
 	if raceEnabled {
 		args = append(args, "-race")
 	}

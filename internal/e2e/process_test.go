@@ -101,7 +101,7 @@ func (n *node) awaitServing() {
 	n.eventually("serving", func() error {
 		for _, line := range n.log() {
 			if line.Msg == "serving" {
-				n.public, n.admin = line.Listen, line.Admin
+				n.public, n.admin = layerInFront(n.t, line.Listen), line.Admin
 				return nil
 			}
 		}
