@@ -32,6 +32,9 @@ type Sink interface {
 func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	s.turn++
 	s.announceFresh(sink)
+	if len(s.due) > 0 {
+		members -= s.replayDue(sink, max(members/2, 1)) // topics with new messages get the other half
+	}
 	for more = true; members > 0; {
 		r := s.queue.pop()
 		if r == nil {
@@ -53,7 +56,7 @@ func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	}
 	s.total.publish(&s.shared)
 	s.check()
-	return more && !s.queue.empty() || len(s.fresh) > 0
+	return more && !s.queue.empty() || len(s.fresh) > 0 || len(s.due) > 0
 }
 
 // mark puts r, a roster of this shard, in the ready queue and wakes the loop. Any goroutine.
@@ -145,7 +148,7 @@ func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 			bytes = p.encodeAnew(last, first)
 		}
 		member := e.member()
-		if len(bytes) > 0 && !e.lags() && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes {
+		if len(bytes) > 0 && !e.special() && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes {
 			sink.Send(member, bytes, r.mark, uint32(n))
 			s.total.deliveries += uint64(n)
 			continue
@@ -177,6 +180,9 @@ func (s *Shard) visitEach(sink Sink, r *roster, seats []seat, first int) int {
 // get of the run. False: it lagged, and seats may have changed.
 func (s *Shard) handOver(sink Sink, r *roster, e seat, first int) (inTime bool) {
 	p, pos := r.pass, r.pass.at-1
+	if e&replaying != 0 {
+		return s.overflow(sink, r, pos, nil, 0, 0)
+	}
 	form, member := p.form(e.form()), e.member()
 	inTime = !e.lags()
 	for from, to, next := p.wanted(s.index, member, first); from < to; from, to, next = p.wanted(s.index, member, next) {
