@@ -1,12 +1,21 @@
-// The node as the admin API sees it.
+// The node as the admin API sees it: what can be asked of it, and one reading of all that it
+// counts.
 
 package server
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/bus"
+	"c100k/internal/figures"
+	"c100k/internal/node"
+	"c100k/internal/version"
+	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
 
@@ -75,4 +84,136 @@ func (n adminNode) Ready() (remarks []string, err error) {
 		return []string{err.Error()}, nil
 	}
 	return nil, err
+}
+
+// loop is what the node counts on one loop.
+type loop struct {
+	// Loop only.
+	counters wsconn.Counters
+	ended    []time.Duration // when the messages were published whose last pass ended in this turn
+
+	// Loop writes, any goroutine reads.
+	fanout     figures.Histogram
+	streams    wsconn.PublishedCounters
+	broadcasts atomic.Uint64 // messages of topics handed to members
+	queued     atomic.Uint64 // bytes that clients of Socket.IO who poll have not fetched
+}
+
+// delivered notes that a message's last pass has ended on loop i; afterFlush takes its time.
+func (s *Server) delivered(i int, m *broadcast.Message) {
+	s.loops[i].ended = append(s.loops[i].ended, m.Published)
+}
+
+// afterFlush runs when what phase 6 delivered has been written: only then has a fan-out ended.
+func (s *Server) afterFlush(i int) {
+	r := &s.loops[i]
+	if len(r.ended) > 0 {
+		now := netpoll.Monotonic()
+		for _, published := range r.ended {
+			r.fanout.Observe(now - published)
+		}
+		r.ended = r.ended[:0]
+	}
+	r.streams.Publish(&r.counters)
+	store(&r.broadcasts, s.node.Sent(i))
+	if i < len(s.sioParts) {
+		store(&r.queued, uint64(s.sioParts[i].Endpoint().QueuedBytes()))
+	}
+}
+
+// store publishes a figure that only this loop writes. Most turns change nothing, and a load costs
+// less than a store.
+func store(to *atomic.Uint64, v uint64) {
+	if to.Load() != v {
+		to.Store(v)
+	}
+}
+
+// rejections count refused handshakes by reason. The reasons are a handful of static labels. One
+// that was counted before takes no lock, because loops count here too.
+type rejections struct{ counts sync.Map } // label to *atomic.Uint64
+
+func (r *rejections) add(reason string) {
+	n, ok := r.counts.Load(reason)
+	if !ok {
+		n, _ = r.counts.LoadOrStore(reason, new(atomic.Uint64))
+	}
+	n.(*atomic.Uint64).Add(1)
+}
+
+func (r *rejections) snapshot() map[string]uint64 {
+	counts := map[string]uint64{}
+	r.counts.Range(func(reason, n any) bool {
+		counts[reason.(string)] = n.(*atomic.Uint64).Load()
+		return true
+	})
+	return counts
+}
+
+// Stats reads the node.
+func (n adminNode) Stats() *figures.Reading {
+	build := version.Get()
+	accepted, turnedAway := n.node.Accepted()
+	s := figures.Source{
+		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
+		Started: n.started, Uptime: time.Since(n.started), IO: n.node.Loop(0).Kernel(), Draining: n.draining(),
+		Transports:    n.readTransports(),
+		Rejected:      n.rejected.snapshot(),
+		Refused:       n.readRefused(),
+		RequestsOpen:  int(n.requests.Load()),
+		RequestsMoved: n.movedIn.Load(),
+		Accepted:      accepted,
+		TurnedAway:    turnedAway,
+		Hub:           n.node.Hub().Counters(),
+		Topics:        n.node.Hub().TopicCount(),
+		Bus:           n.readBus(),
+		Process:       n.process.Read(),
+	}
+	if up := n.upstream; up != nil {
+		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
+	}
+	for i := range n.loops {
+		s.Loops = append(s.Loops, n.readLoop(i))
+	}
+	return figures.Read(&s)
+}
+
+func (n adminNode) readTransports() map[string]figures.Transport {
+	read := map[string]figures.Transport{}
+	for _, name := range append([]string{node.TransportHTTP}, n.node.Table().Transports()...) {
+		count, closed := n.node.Count(name), map[string]uint64{}
+		for reason := range netpoll.Reason(netpoll.ReasonCount) {
+			if v := count.ClosedTotal(reason); v > 0 {
+				closed[reason.String()] = v
+			}
+		}
+		// Read after the closed ones, so that no more are closed than were opened.
+		read[name] = figures.Transport{Opened: count.OpenedTotal(), Closed: closed}
+	}
+	return read
+}
+
+func (n adminNode) readRefused() map[string]uint64 {
+	capacity, address, unanswered := n.admission.Refused()
+	return map[string]uint64{"capacity": capacity, "address": address, "unanswered": unanswered}
+}
+
+// readLoop reads the loop of that index.
+func (n adminNode) readLoop(i int) figures.Loop {
+	r, loop := &n.loops[i], n.node.Loop(i)
+	waiting, held := n.node.Heads(i)
+	return figures.Loop{
+		Number: n.loopBase() + i, IO: loop.Kernel(), Stats: loop.Stats(),
+		RequestsWaiting: waiting, RequestsHeldBytes: held,
+		QueuedBytes: int64(r.queued.Load()),
+		Streams:     r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
+	}
+}
+
+// readBus reads the connection to other nodes.
+func (s *Server) readBus() figures.Bus {
+	if s.others == nil {
+		return figures.Bus{Kind: "memory", Health: bus.Health{Connected: true}}
+	}
+	return figures.Bus{Kind: "nats", Health: s.others.bus.Health()}
 }

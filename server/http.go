@@ -172,7 +172,11 @@ func (s *Server) otherHandler() (http.Handler, error) {
 	case s.cfg.Upstream != "":
 		return s.makeUpstream()
 	case s.cfg.Static != "":
-		return static(s.cfg.Static, s.cfg.StaticDotfiles)
+		files, err := web.Files(s.cfg.Static, s.cfg.StaticDotfiles)
+		if err != nil {
+			return nil, fmt.Errorf("field Static: %w", err)
+		}
+		return files, nil
 	case s.cfg.Dev:
 		return web.New(web.Config{PublishURL: s.publishURL()}), nil
 	}

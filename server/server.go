@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +45,6 @@ type Server struct {
 	node      *node.Node
 	loops     []loop
 	admission *edge.Admission
-	crowd     *crowd // nil without Config.ReturnMemory
 	origins   edge.OriginRules
 	hosts     edge.HostRules
 	notices   *notices
@@ -108,9 +106,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(),
 		OnRefused:  s.refusedFrom}
-	if c.ReturnMemory {
-		s.crowd = newCrowd(s.admission.Open)
-	}
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.makeNode(more); err != nil {
@@ -122,9 +117,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.node.Close()
 		return nil, err
-	}
-	if s.crowd != nil {
-		s.crowd.started()
 	}
 	go s.notices.run(s.stopped)
 	return s, nil
@@ -150,20 +142,18 @@ func (s *Server) makeNode(more []proto.Row) error {
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
 			TopicNameBytesPerMemberMax: topicws.TopicNameBytesPerConnectionMax, Done: s.delivered,
 		},
-		AfterFlush:  s.afterFlush,
-		Admission:   s.admission,
-		HeadTimeout: s.cfg.HandshakeTimeout,
-		HeadLimits:  edge.Limits{HeadBytes: s.cfg.MaxHead},
-		Hosts:       s.hosts,
-		Temporary:   s.refuseEventSource,
-		Refused:     func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
-		HandOver:    s.handOver,
-		Handler:     s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
+		AfterFlush:   s.afterFlush,
+		Admission:    s.admission,
+		ReturnMemory: s.cfg.ReturnMemory,
+		HeadTimeout:  s.cfg.HandshakeTimeout,
+		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
+		Hosts:        s.hosts,
+		Temporary:    s.refuseEventSource,
+		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
+		HandOver:     s.handOver,
+		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
-	}
-	if s.crowd != nil {
-		cfg.Moved = s.crowd.moved
 	}
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery
@@ -175,9 +165,6 @@ func (s *Server) makeNode(more []proto.Row) error {
 // refusalsMax bounds the refused connections that are being told why: they use descriptors that
 // Config.MaxConns does not count, out of the reserve.
 const refusalsMax = 64
-
-// userTimeoutMax is TCP_USER_TIMEOUT without heartbeats.
-const userTimeoutMax = 2 * time.Minute
 
 // ListenAndServe opens the ports of the configuration and serves until ctx ends; then it drains and
 // returns nil. Another stop (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a
@@ -201,21 +188,6 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return err
 }
 
-// listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's
-// default, costs more a connection and knows no TCP_USER_TIMEOUT.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	if strings.HasPrefix(addr, unixScheme) {
-		a, err := parseUnix(addr)
-		if err != nil {
-			return nil, err
-		}
-		return a.listen(ctx)
-	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	return lc.Listen(ctx, "tcp", addr)
-}
-
 // Serve serves the connections of ln, which must be a TCP or Unix listener, and opens the admin
 // port if the configuration has one. It returns when the node has been stopped. Connections inherit
 // their options from ln.
@@ -236,66 +208,6 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	<-s.stopped
 	return ErrServerClosed
-}
-
-// open opens the admin port, then the public one.
-func (s *Server) open(ln netpoll.Socket) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining() {
-		return ErrServerClosed
-	}
-	if err := s.openAdmin(); err != nil {
-		return err
-	}
-	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
-		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
-	}
-	s.served = true
-	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
-		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
-	return nil
-}
-
-func (s *Server) openAdmin() error {
-	if s.cfg.Admin == "" || s.adminLn != nil || s.cfg.Worker != nil {
-		return nil
-	}
-	ln, err := net.Listen("tcp", s.cfg.Admin)
-	if err != nil {
-		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
-	}
-	s.adminLn = ln
-	handler, err := s.AdminHandler()
-	if err != nil {
-		ln.Close()
-		return err
-	}
-	s.admin = admin.Server(handler)
-	go s.serveHTTP(s.admin, ln, "admin")
-	return nil
-}
-
-func (s *Server) serveHTTP(h *http.Server, ln net.Listener, name string) {
-	if err := h.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		s.log.Error("HTTP server ended", "port", name, "err", err)
-	}
-}
-
-func addrText(ln net.Listener) string {
-	if ln == nil {
-		return "off"
-	}
-	return ln.Addr().String()
-}
-
-// userTimeout is TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. It finds the peer
-// that is gone without a word and to whom we do send; the heartbeat finds the others.
-func (s *Server) userTimeout() time.Duration {
-	if s.cfg.PingInterval == Off {
-		return userTimeoutMax
-	}
-	return min(s.cfg.PingInterval+s.cfg.PingTimeout, userTimeoutMax)
 }
 
 // Addr is the public port's address, nil before Serve has opened it.
@@ -382,9 +294,6 @@ func (s *Server) stop() {
 	s.node.Close()
 	if s.upstream != nil {
 		s.upstream.Close()
-	}
-	if s.crowd != nil {
-		s.crowd.closed.Store(true)
 	}
 	s.leaveBus()
 	if s.admin != nil {

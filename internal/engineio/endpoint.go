@@ -1,15 +1,41 @@
-// Engine.IO on one loop: what the layer above and the owner of the loop may call.
+// Engine.IO on one loop: what the layer above and the owner of the loop may call, what the layer
+// above is to it, and the three roles that it has on a node.
 
 package engineio
 
 import (
 	"time"
 
+	"c100k/broadcast"
 	"c100k/internal/edge"
 	"c100k/internal/jitter"
+	"c100k/internal/proto"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
+
+// App is the layer above: Socket.IO. All methods are called on the session's home loop; they must
+// not block, and must keep neither l nor s nor p: another goroutine gets s.ID(). They may send to
+// any session of the loop, and close any, s included: after that nothing more arrives from it.
+type App interface {
+	// Opened: a handshake was accepted, and the open packet is on its way. The App may send, and may
+	// give the session a number of its own (Session.SetValue). r is valid during the call.
+	Opened(l *netpoll.Loop, s *Session, r *Request)
+
+	// Text: a text message has arrived. p may be changed in place and is valid during the call. It is
+	// valid UTF-8.
+	Text(l *netpoll.Loop, s *Session, p []byte)
+
+	// Binary: a binary message has arrived; p as for Text.
+	Binary(l *netpoll.Loop, s *Session, p []byte)
+
+	// Upgraded: the session's transport is now WebSocket. Nothing was lost, and nothing else changes.
+	Upgraded(l *netpoll.Loop, s *Session)
+
+	// Closed: the session has ended; the last call for it. Endpoint.Close calls it too, before it
+	// returns. s has left its shard.
+	Closed(l *netpoll.Loop, s *Session, r Reason)
+}
 
 // Endpoint serves Engine.IO on one loop. Loop only.
 type Endpoint struct {
@@ -242,4 +268,28 @@ func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []
 func (e *Endpoint) ServeHere(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
 	r := arrival{c: c, h: h, rest: rest, stays: true}
 	e.serve(l, &r)
+}
+
+// Protocols are those of Roles.Polling, Roles.Socket and Roles.Session, in this order. gap is
+// proto.Protocol.Gap of all of them; nil appends nothing.
+func (e *Endpoint) Protocols(gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte) []proto.Protocol {
+	if gap == nil {
+		gap = func(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte { return dst }
+	}
+	return []proto.Protocol{
+		roleProtocol{e.PollingHandler(), e, gap}, roleProtocol{e.SocketHandler(), e, gap}, roleProtocol{e.SessionHandler(), e, gap},
+	}
+}
+
+// roleProtocol is one of the three roles. A connection of any of them drains, is closed, and gets
+// what it is sent, as the session does that it belongs to.
+type roleProtocol struct {
+	netpoll.Handler
+	*Endpoint
+	gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
+}
+
+// Gap implements proto.Protocol.
+func (p roleProtocol) Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+	return p.gap(dst, f, topic, missed)
 }

@@ -81,8 +81,9 @@ type Config struct {
 
 	// Admission admits connections. Required.
 	Admission *edge.Admission
-	// Moved hears, on any goroutine, that a connection has come or gone. It may be nil.
-	Moved func()
+	// ReturnMemory returns memory to the system when many connections have come or gone and it is
+	// quiet again.
+	ReturnMemory bool
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
 	// HeadLimits bounds request heads. The zero value is edge's default.
@@ -137,6 +138,7 @@ type Node struct {
 	fallback *edge.Listener
 	http     *http.Server
 	counts   []*proto.Count // by Table.Transports, and behind them that of TransportHTTP
+	crowd    *crowd         // nil without Config.ReturnMemory
 
 	// Any goroutine.
 	draining atomic.Bool
@@ -167,6 +169,9 @@ func New(cfg Config) (*Node, error) {
 	}
 	for range cfg.Loops {
 		n.reactors = append(n.reactors, new(reactor))
+	}
+	if cfg.ReturnMemory {
+		n.crowd = newCrowd(cfg.Admission.Open)
 	}
 	n.makeHub()
 	n.makeHTTP()
@@ -224,6 +229,9 @@ func (n *Node) Start() error {
 	n.served = make(chan struct{})
 	go n.serve(n.served)
 	n.mu.Unlock()
+	if n.crowd != nil {
+		n.crowd.started()
+	}
 	return nil
 }
 
@@ -280,6 +288,9 @@ func (n *Node) Close() {
 	if served != nil {
 		<-served
 	}
+	if n.crowd != nil {
+		n.crowd.closed.Store(true)
+	}
 	close(n.done)
 }
 
@@ -305,8 +316,8 @@ func (n *Node) released(tag uint32, _ netpoll.Reason) {
 }
 
 func (n *Node) moved() {
-	if n.cfg.Moved != nil {
-		n.cfg.Moved()
+	if n.crowd != nil {
+		n.crowd.moved()
 	}
 }
 

@@ -1,6 +1,8 @@
-// Package web is the page that a node shows at / with --dev: two tabs that chat with each other
-// over a topic. The page is one file, works without any other host, and allows itself nothing but
-// its own style and script.
+// Package web is what a node serves that is neither a stream nor an API: the page at / with --dev,
+// and the files of --static.
+//
+// The page is two tabs that chat with each other over a topic. It is one file, works without any
+// other host, and allows itself nothing but its own style and script.
 package web
 
 import (

@@ -1,4 +1,4 @@
-// One worker process, as the parent sees it: from its start to its end.
+// One worker process, as the parent sees it: its part of the machine, its start and its end.
 
 package workers
 
@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/server"
 )
 
 // process is a worker's process. Any goroutine.
@@ -139,3 +141,19 @@ func (p *process) serves() bool {
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// MemoryRatio is the part of the memory limit that each process of a node of so many workers takes
+// for its heap. The parent, with the bus in it, counts as one of them.
+func MemoryRatio(workers int) float64 {
+	if workers <= 1 {
+		return memoryPercent / 100.
+	}
+	return memoryPercent / 100. / float64(workers+1)
+}
+
+// procs is GOMAXPROCS of a worker: one processor more than loops, so that the acceptor, HTTP and
+// the collector need not wait for a loop, and its part of the cores where that is more.
+func procs(c *server.Config) int {
+	cores := runtime.GOMAXPROCS(0)
+	return max(c.Loops+1, (cores+c.Workers-1)/c.Workers)
+}

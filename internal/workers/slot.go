@@ -1,4 +1,4 @@
-// The place of one worker: it is filled again when the process in it has died.
+// The place of one worker: it is filled again, after a pause, when the process in it has died.
 
 package workers
 
@@ -144,3 +144,22 @@ func (p *slot) process() *process {
 
 // label names the worker in texts.
 func (p *slot) label() string { return fmt.Sprintf("worker %d", p.number) }
+
+// backoff counts early deaths. The zero value has seen none. One goroutine.
+type backoff struct{ young int }
+
+// after is how long to wait before the next start when the last process has lived for so long.
+func (b *backoff) after(lived time.Duration) time.Duration {
+	if lived >= youthTime {
+		b.young = 0
+	}
+	delay := time.Duration(0)
+	if b.young > 0 {
+		delay = restartDelayMax
+		if doublings := b.young - 1; doublings < 30 { // beyond, the shift would overflow
+			delay = min(restartDelayFirst<<doublings, restartDelayMax)
+		}
+	}
+	b.young++
+	return delay
+}

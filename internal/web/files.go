@@ -1,11 +1,10 @@
-// Files below Config.Static: what is served of them, and how.
+// The files of --static: what is served of a directory, and how.
 
-package server
+package web
 
 import (
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -20,11 +19,14 @@ import (
 // cost more than is gained.
 const compressBytesMin = 1 << 10
 
-// static serves the files below a directory, and nothing outside of it that a link may point to.
-func static(dir string, dotfiles bool) (http.Handler, error) {
+// Files serves the files below a directory, and nothing outside of it that a link may point to. A
+// directory is served by its index.html; it is not listed. Without dotfiles, a file whose name
+// begins with a dot, or that lies below such a directory, is answered 404. The error says that the
+// directory cannot be opened.
+func Files(dir string, dotfiles bool) (http.Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("field Static: %w", err)
+		return nil, err
 	}
 	files := staticFiles{root, dotfiles}
 	next := http.FileServerFS(files)

@@ -1,6 +1,6 @@
 // Memory is returned to the system when many connections have come or gone and it is quiet again.
 
-package server
+package node
 
 import (
 	"runtime/debug"

@@ -1,4 +1,5 @@
-// Listening on a Unix socket: unix:PATH, with the mode and owner of the socket's file.
+// Where the node listens: the public port, by TCP or on a Unix socket (unix:PATH, with the mode and
+// owner of the socket's file), and the admin port.
 
 package server
 
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/user"
@@ -15,6 +17,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"c100k/internal/admin"
+	"c100k/netpoll"
 )
 
 const (
@@ -26,6 +32,84 @@ const (
 	// unixPathBytesMax is the longest path of a socket, in bytes: sun_path has 108 with its final 0.
 	unixPathBytesMax = 107
 )
+
+// userTimeoutMax is TCP_USER_TIMEOUT without heartbeats.
+const userTimeoutMax = 2 * time.Minute
+
+// open opens the admin port, then the public one.
+func (s *Server) open(ln netpoll.Socket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining() {
+		return ErrServerClosed
+	}
+	if err := s.openAdmin(); err != nil {
+		return err
+	}
+	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
+		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
+	}
+	s.served = true
+	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
+		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
+	return nil
+}
+
+func (s *Server) openAdmin() error {
+	if s.cfg.Admin == "" || s.adminLn != nil || s.cfg.Worker != nil {
+		return nil
+	}
+	ln, err := net.Listen("tcp", s.cfg.Admin)
+	if err != nil {
+		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
+	}
+	s.adminLn = ln
+	handler, err := s.AdminHandler()
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	s.admin = admin.Server(handler)
+	go s.serveHTTP(s.admin, ln, "admin")
+	return nil
+}
+
+func (s *Server) serveHTTP(h *http.Server, ln net.Listener, name string) {
+	if err := h.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("HTTP server ended", "port", name, "err", err)
+	}
+}
+
+func addrText(ln net.Listener) string {
+	if ln == nil {
+		return "off"
+	}
+	return ln.Addr().String()
+}
+
+// userTimeout is TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. It finds the peer
+// that is gone without a word and to whom we do send; the heartbeat finds the others.
+func (s *Server) userTimeout() time.Duration {
+	if s.cfg.PingInterval == Off {
+		return userTimeoutMax
+	}
+	return min(s.cfg.PingInterval+s.cfg.PingTimeout, userTimeoutMax)
+}
+
+// listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's
+// default, costs more a connection and knows no TCP_USER_TIMEOUT.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	if strings.HasPrefix(addr, unixScheme) {
+		a, err := parseUnix(addr)
+		if err != nil {
+			return nil, err
+		}
+		return a.listen(ctx)
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	return lc.Listen(ctx, "tcp", addr)
+}
 
 // unixAddress is where a Unix socket is made, and for whom.
 type unixAddress struct {

@@ -1,6 +1,6 @@
 // Tests of files: what is served of a directory, and how.
 
-package server
+package web
 
 import (
 	"compress/gzip"
@@ -31,7 +31,7 @@ func serveStatic(t *testing.T, dotfiles bool) (dir string, get func(path string,
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	h, err := static(dir, dotfiles)
+	h, err := Files(dir, dotfiles)
 	if err != nil {
 		t.Fatal(err)
 	}
