@@ -23,6 +23,9 @@ type Sink interface {
 	Gap(member uint32, f Form, topic string, mark uint32, missed uint32, first bool)
 	// Slow closes the member (policy Disconnect). The shard has forgotten it already.
 	Slow(member uint32)
+	// Encode appends m as this member gets it, in a form of Options.PersonalForms: once for each
+	// message that comes to the member, in order, whether it is then sent or dropped.
+	Encode(dst []byte, member uint32, m *Message) []byte
 }
 
 // Deliver takes pending messages to members: at most `members` visits of a member (each with all
@@ -140,14 +143,18 @@ func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 	var bytes []byte
 	last := Form(FormsMax)
 	for k, e := range seats {
+		member := e.member()
 		if f := e.form(); f != last {
-			last, form = f, p.form(f)
+			if s.hub.personalForms&(1<<f) != 0 && e&replaying == 0 {
+				form, last = s.personalRun(sink, p, member, first), FormsMax
+			} else {
+				last, form = f, p.form(f)
+			}
 			bytes = form.slice(first, len(p.run))
 		}
 		if withoutSharing {
-			bytes = p.encodeAnew(last, first)
+			bytes = p.encodeAnew(e.form(), first)
 		}
-		member := e.member()
 		if len(bytes) > 0 && !e.special() && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes {
 			sink.Send(member, bytes, r.mark, uint32(n))
 			s.total.deliveries += uint64(n)
@@ -183,7 +190,13 @@ func (s *Shard) handOver(sink Sink, r *roster, e seat, first int) (inTime bool) 
 	if e&replaying != 0 {
 		return s.overflow(sink, r, pos, nil, 0, 0)
 	}
-	form, member := p.form(e.form()), e.member()
+	member := e.member()
+	var form *runForm
+	if s.hub.personalForms&(1<<e.form()) != 0 {
+		form = s.personalRun(sink, p, member, first)
+	} else {
+		form = p.form(e.form())
+	}
 	inTime = !e.lags()
 	for from, to, next := p.wanted(s.index, member, first); from < to; from, to, next = p.wanted(s.index, member, next) {
 		bytes := form.slice(from, to)

@@ -26,6 +26,7 @@ type Hub struct {
 	encodedBytesMax func(f Form, m *Message) int
 	keep            func(topic string) Keep
 	keptBytesMax    int64
+	personalForms   uint32 // bit f: form f is made for each member
 	shards          []*Shard
 
 	// Any goroutine.
@@ -55,6 +56,7 @@ func NewHub(o Options) *Hub {
 		positions:       o.Positions,
 		encodedBytesMax: o.EncodedBytesMax,
 		keep:            o.Keep,
+		personalForms:   o.PersonalForms,
 		keptBytesMax:    int64(orDefault(o.KeptBytesMax, KeptBytesDefault)),
 	}
 	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)

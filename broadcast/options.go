@@ -51,6 +51,11 @@ type Options struct {
 	// default.
 	Encoders []Encoder
 
+	// PersonalForms has bit f set if form f is made for each member by Sink.Encode, because it carries
+	// what only this member has. Encoders[f] is then there for its size: it must append at least as
+	// many bytes as Sink.Encode. Such a form costs an encoding for each delivery.
+	PersonalForms uint32
+
 	// Wake makes a turn of loop i run soon, so that Deliver is called on it. Called on any goroutine,
 	// must not block. Nil: the program calls Deliver at intervals of its own.
 	Wake func(shard int)

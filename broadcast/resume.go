@@ -23,6 +23,7 @@ const (
 	fromAfter
 	fromLast
 	fromSince
+	fromUnknown
 )
 
 // After is behind a position: the last that the member has.
@@ -33,6 +34,9 @@ func Last(n int) From { return From{kind: fromLast, last: max(n, 0)} }
 
 // Since is before the first kept message that was published at t or later, on Options.Now.
 func Since(t time.Duration) From { return From{kind: fromSince, since: t} }
+
+// Unknown is behind a position that no topic has: the member is told so (ResetUnknown).
+func Unknown() From { return From{kind: fromUnknown} }
 
 // Reset says why a member cannot get what it missed.
 type Reset uint8
@@ -56,6 +60,7 @@ type Resumed struct {
 	Messages int      // kept messages that the member gets before all that is published from now on
 	Reset    Reset    // if not ResetNone, it gets none of them
 	Position Position // of the topic's last message at that moment; zero if the topic has no positions
+	Behind   Position // behind this position the member gets everything: that of the last message before the first it gets
 }
 
 // replay is a member that is behind in a topic. Its seat has the replaying bit and gets nothing
@@ -98,6 +103,7 @@ func (s *Shard) Resume(member uint32, f Form, topic string, from From) (Resumed,
 	if res.Position == (Position{}) {
 		res.Position = t.newest()
 	}
+	res.Behind = res.Position
 	if from.kind == fromNow {
 		return res, nil
 	}
@@ -110,10 +116,11 @@ func (s *Shard) Resume(member uint32, f Form, topic string, from From) (Resumed,
 		return res, nil
 	}
 	res.Messages = int(reached - seq)
+	res.Behind.Offset = t.before(from, seq)
 	e := r.seat(pos)
 	*e |= replaying
 	p := &replay{member: member, mark: r.mark, seq: seq}
-	if _, newest := t.log.bounds(); seq < min(reached, newest) {
+	if _, newest := t.log.bounds(); seq < min(reached, newest) && s.hub.personalForms&(1<<f) == 0 {
 		p.ahead = s.sliceOf(t, f, seq, min(reached, newest))
 	}
 	s.replays[e.sub()] = p
@@ -147,9 +154,22 @@ func (t *topic) start(from From, reached uint64) (seq uint64, reset Reset) {
 		return l.behind(from.after.Offset), ResetNone
 	case fromLast:
 		return max(oldest-1, reached-min(uint64(from.last), reached)), ResetNone
+	case fromUnknown:
+		return 0, ResetUnknown
 	default:
 		return l.since(from.since), ResetNone
 	}
+}
+
+// before is the offset of the message in front of a replay.
+func (t *topic) before(from From, seq uint64) uint64 {
+	if from.kind == fromAfter {
+		return from.after.Offset
+	}
+	if e := t.log.at(seq + 1); e != nil {
+		return e.before
+	}
+	return t.newest().Offset // forgotten just now: the member is told as one that is slow
 }
 
 // reached is the number of the last message that the seat at pos has had, or is not to have: passes
@@ -216,7 +236,11 @@ func (s *Shard) replaySlice(sink Sink, sub uint32, p *replay) {
 		s.announce(sink, r, pos)
 	}
 	if to := min(reached, newest); p.seq < to && sink.Pending(p.member) <= s.hub.outboxBytes/2 {
-		s.sendSlice(sink, r, p, s.sliceOf(r.topic, e.form(), p.seq, to))
+		if f := e.form(); s.hub.personalForms&(1<<f) != 0 {
+			s.sendSlice(sink, r, p, s.personalSlice(sink, r.topic, p, to))
+		} else {
+			s.sendSlice(sink, r, p, s.sliceOf(r.topic, f, p.seq, to))
+		}
 	}
 	if p.seq >= reached {
 		*e &^= replaying
@@ -277,6 +301,20 @@ func (s *Shard) sliceOf(t *topic, f Form, from, until uint64) *replaySlice {
 	return c
 }
 
+// personalSlice is sliceOf in the member's own form.
+func (s *Shard) personalSlice(sink Sink, t *topic, p *replay, until uint64) *replaySlice {
+	c := &replaySlice{topic: t, from: p.seq, to: p.seq, until: until}
+	for c.to < until && c.to-c.from < RunMessagesMax && len(c.bytes) < s.hub.runBytes/2 {
+		e := t.log.at(c.to + 1)
+		if e == nil {
+			break
+		}
+		c.bytes = sink.Encode(c.bytes, p.member, e.message)
+		c.to++
+	}
+	return c
+}
+
 func (s *Shard) sendSlice(sink Sink, r *roster, p *replay, c *replaySlice) {
 	if n := uint32(c.to - c.from); len(c.bytes) > 0 {
 		sink.Send(p.member, c.bytes, r.mark, n)
@@ -332,6 +370,8 @@ func (f From) String() string {
 		return fmt.Sprintf("last %d", f.last)
 	case fromSince:
 		return fmt.Sprintf("since %v", f.since)
+	case fromUnknown:
+		return "unknown"
 	}
 	return "now"
 }

@@ -76,6 +76,8 @@ func TestResume(t *testing.T) {
 				publish(t, h, "h", "x")
 			}
 			row.want.Added = true
+			row.want.Behind = row.want.Position
+			row.want.Behind.Offset -= uint64(row.want.Messages)
 			if got := resume(t, s, 1, 0, "h", row.from); got != row.want {
 				t.Errorf("%+v, want %+v", got, row.want)
 			}
@@ -98,7 +100,7 @@ func TestResumeWithoutLog(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	publish(t, h, "h", "x")
-	if r := resume(t, s, 1, 0, "h", Last(3)); r != (Resumed{Added: true, Reset: ResetUnknown, Position: Position{"e1", 1}}) {
+	if r := resume(t, s, 1, 0, "h", Last(3)); r != (Resumed{Added: true, Reset: ResetUnknown, Position: Position{"e1", 1}, Behind: Position{"e1", 1}}) {
 		t.Errorf("%+v", r)
 	}
 	publish(t, h, "h", "x")
@@ -419,4 +421,5 @@ func (s *offsetSink) Send(member uint32, p []byte, _ uint32, n uint32) {
 func (*offsetSink) Pending(uint32) int                               { return 0 }
 func (*offsetSink) DropOldest(uint32, int, func(uint32, uint32)) int { panic("no policy") }
 func (*offsetSink) Gap(uint32, Form, string, uint32, uint32, bool)   { panic("no policy") }
+func (*offsetSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (*offsetSink) Slow(uint32)                                      { panic("no policy") }

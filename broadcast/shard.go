@@ -46,6 +46,7 @@ type Shard struct {
 	drops    []drop
 	noteDrop func(mark, n uint32) // s.drop, bound once
 	idle     []*pass              // passes to use again
+	personal runForm              // the run of the member in hand, in a form of its own
 	// replays are members that get kept messages before new ones, by subscription number. Invariant: a
 	// subscription is in it exactly if its seat has the replaying bit.
 	replays map[uint32]*replay
