@@ -165,8 +165,9 @@ type Config struct {
 	// name: a foreign page whose name resolves to 127.0.0.1 is refused. Default: all, with Dev only
 	// those.
 	Hosts []string
-	// PublicTopics are the topics that need no token: names, or patterns in which "*" stands for any
-	// run of characters. Default none.
+	// PublicTopics are patterns of the topics that need no token to subscribe: levels are separated
+	// by dots, "*" is one level, and ">" at the end is one or more. ">" alone is all topics. Default
+	// none.
 	PublicTopics []string
 
 	// Compress turns permessage-deflate on, without context takeover. Default false.

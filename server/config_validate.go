@@ -12,9 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"c100k/internal/auth"
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/edge"
 )
@@ -136,8 +135,8 @@ func (c *Config) validateWords(v *validator) {
 	c.validateBus(v)
 	c.validateSocketIO(v)
 	for _, pattern := range c.PublicTopics {
-		if pattern == "" || len(pattern) > 255 || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, unicode.IsControl) {
-			v.refuse("PublicTopics", strconv.Quote(pattern), "a topic is 1 to 255 bytes of UTF-8 without control characters")
+		if _, err := auth.ParsePublic(pattern); err != nil {
+			v.refuse("PublicTopics", strconv.Quote(pattern), err.Error())
 		}
 	}
 }

@@ -33,7 +33,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	stale.Close() // as a process that was killed leaves it
-	s := start(t, Config{Listen: "unix:" + path + "?mode=0600", PublicTopics: []string{"*"}, MaxConnsPerIP: 1,
+	s := start(t, Config{Listen: "unix:" + path + "?mode=0600", PublicTopics: []string{">"}, MaxConnsPerIP: 1,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") })})
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {

@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -23,23 +24,32 @@ func newLive(c *Config) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &live{apiKey: key, public: &auth.Public{Everything: c.Dev, Topics: c.PublicTopics}}, nil
+	public, err := auth.NewPublic(c.Dev, c.PublicTopics)
+	if err != nil {
+		return nil, fmt.Errorf("field PublicTopics: %w", err)
+	}
+	return &live{apiKey: key, public: public}, nil
 }
 
-// maySubscribe tells whether a client may subscribe to a topic. Any goroutine.
+// may tells whether a client may do something with a topic. What is open to the public is open to a
+// client with a token too, unless that denies it. Any goroutine.
+func (s *Server) may(who *auth.Principal, right auth.Right, topic string) bool {
+	public := s.live.Load().public
+	if who == nil {
+		return public.May(right, topic)
+	}
+	now := netpoll.Monotonic()
+	return who.May(right, topic, now) || !public.Everything() && public.May(right, topic) && !who.Denied(topic, now)
+}
+
+// maySubscribe is may for subscribing.
 func (s *Server) maySubscribe(who *auth.Principal, topic string) bool {
-	if who == nil {
-		return s.live.Load().public.MaySubscribe(topic)
-	}
-	return who.MaySubscribe(topic, netpoll.Monotonic())
+	return s.may(who, auth.Subscribe, topic)
 }
 
-// mayPublish tells whether a client may publish to a topic. Any goroutine.
+// mayPublish is may for publishing.
 func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
-	if who == nil {
-		return s.live.Load().public.MayPublish(topic)
-	}
-	return who.MayPublish(topic, netpoll.Monotonic())
+	return s.may(who, auth.Publish, topic)
 }
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.

@@ -32,7 +32,7 @@ func startBehindProxies(t *testing.T, c Config) *Server {
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(proxyPeer + "/32"), netip.MustParsePrefix("10.0.0.0/8")}
 	c.Loops = 2
-	c.PublicTopics = []string{"*"}
+	c.PublicTopics = []string{">"}
 	if c.Handler == nil && c.Upstream == "" {
 		c.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) })
 	}

@@ -67,7 +67,7 @@ func ask(t *testing.T, s *Server, request string) (*http.Response, string) {
 }
 
 func TestPreflights(t *testing.T) {
-	s := start(t, Config{PublicTopics: []string{"*"}, APIKey: "secret-secret", Origins: []string{"https://app.example"}})
+	s := start(t, Config{PublicTopics: []string{">"}, APIKey: "secret-secret", Origins: []string{"https://app.example"}})
 	const asked = "last-event-id, authorization, cache-control"
 	for _, path := range []string{"/sse", "/v1/publish", "/socket.io/"} {
 		request := "OPTIONS " + path + " HTTP/1.1\r\nHost: h\r\nOrigin: %s\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: " + asked + "\r\nConnection: close\r\n\r\n"
@@ -89,7 +89,7 @@ func TestPreflights(t *testing.T) {
 
 // TestAnyOriginHasNoCredentials: with "*", a page must not read what its visitor's cookies open.
 func TestAnyOriginHasNoCredentials(t *testing.T) {
-	s := start(t, Config{PublicTopics: []string{"*"}, Origins: []string{"*"}})
+	s := start(t, Config{PublicTopics: []string{">"}, Origins: []string{"*"}})
 	c := dialNode(t, s)
 	fmt.Fprint(c, "GET /sse?topic=a HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n\r\n")
 	res, err := http.ReadResponse(c.r, nil)
@@ -104,7 +104,7 @@ func TestAnyOriginHasNoCredentials(t *testing.T) {
 // TestEventSourceComesBack: what is refused for a time is no error to an EventSource, and is
 // counted all the same.
 func TestEventSourceComesBack(t *testing.T) {
-	s := start(t, Config{PublicTopics: []string{"*"}, MaxConns: 1, Origins: []string{"https://a.example"}})
+	s := start(t, Config{PublicTopics: []string{">"}, MaxConns: 1, Origins: []string{"https://a.example"}})
 	dialNode(t, s).answer(t, "GET /healthy HTTP/1.1\r\nHost: h\r\n\r\n")
 	const events = "GET /sse?topic=a HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\nAccept: text/event-stream\r\n\r\n"
 	res, body := ask(t, s, events)

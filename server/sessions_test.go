@@ -59,7 +59,7 @@ func TestUnfetchedAcknowledgements(t *testing.T) {
 // The names of a client's topics are bounded in bytes.
 func TestTopicNamesOfAClient(t *testing.T) {
 	const sessions = 5
-	s := start(t, Config{PublicTopics: []string{"*"}, Loops: 2})
+	s := start(t, Config{PublicTopics: []string{">"}, Loops: 2})
 	for client := range sessions {
 		url := poller(t, "http://"+s.Addr().String())
 		refused := 0

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -42,9 +43,23 @@ type lane struct {
 	waiting atomic.Int32 // functions that have not ended
 	pausing atomic.Bool  // the loop reads again when fewer wait
 
-	mu      sync.Mutex // guards the fields below
-	queue   []func(context.Context, *Async)
-	running bool
+	// owned by the worker that has the lane
+	taken []func(context.Context, *Async)
+	next  int // index in taken
+
+	mu    sync.Mutex // guards the fields below
+	queue []func(context.Context, *Async)
+	busy  bool // the crew has the lane, or a worker
+}
+
+// crew is the lanes of one loop in which functions wait, and the goroutines that run them. There is
+// one worker on its way while lanes wait: it comes when the one before blocks, or when a processor
+// is free. Functions that do not block then share a worker, and one that blocks holds up nobody.
+type crew struct {
+	mu     sync.Mutex // guards the fields below
+	lanes  []*lane
+	first  int  // index in lanes
+	coming bool // a worker was started that has not looked yet. Invariant: it is if lanes wait
 }
 
 // Go runs f on a goroutine of its own, behind the functions that were given before for this
@@ -78,56 +93,110 @@ func (c *Conn) Go(f func(ctx context.Context, a *Async)) bool {
 	return true
 }
 
-// add queues a function, and starts the goroutine if there is none. Loop.
+// add queues a function, and gives the lane to the crew unless it has it. Loop.
 func (a *lane) add(f func(context.Context, *Async)) {
 	a.waiting.Add(1)
 	a.mu.Lock()
 	a.queue = append(a.queue, f)
-	start := !a.running
-	a.running = true
+	idle := !a.busy
+	a.busy = true
 	a.mu.Unlock()
-	if start {
-		go a.run()
+	if idle {
+		a.part.crew.push(a)
 	}
+}
+
+// push puts a lane behind those that wait.
+func (w *crew) push(a *lane) {
+	w.mu.Lock()
+	if len(w.lanes) == cap(w.lanes) && w.first > len(w.lanes)/2 { // the lanes move to the front
+		w.lanes = slices.Delete(w.lanes, 0, w.first)
+		w.first = 0
+	}
+	w.lanes = append(w.lanes, a)
+	start := !w.coming
+	w.coming = true
+	w.mu.Unlock()
+	if start {
+		go w.work()
+	}
+}
+
+// work serves lanes until none waits.
+func (w *crew) work() {
+	arrived := false
+	for {
+		w.mu.Lock()
+		if !arrived {
+			arrived, w.coming = true, false
+		}
+		if w.first == len(w.lanes) {
+			w.first = 0
+			w.lanes = w.lanes[:0]
+			if cap(w.lanes) > lanesKept {
+				w.lanes = nil
+			}
+			w.mu.Unlock()
+			return
+		}
+		a := w.lanes[w.first]
+		w.lanes[w.first] = nil
+		w.first++
+		start := w.first < len(w.lanes) && !w.coming
+		w.coming = w.coming || start
+		w.mu.Unlock()
+		if start {
+			go w.work()
+		}
+		w.serve(a)
+	}
+}
+
+// serve runs the functions that a lane has by now. If more have come since, the lane goes behind
+// those that wait.
+func (w *crew) serve(a *lane) {
+	ended := false
+	defer func() {
+		if !ended { // runtime.Goexit in a function: this worker ends, the lane does not
+			w.push(a)
+		}
+	}()
+	again := a.run()
+	ended = true
+	if again {
+		w.push(a)
+	}
+}
+
+// run runs the functions that wait, and tells whether more have come meanwhile.
+func (a *lane) run() (again bool) {
+	if a.next == len(a.taken) { // it is not where a worker has ended
+		a.mu.Lock()
+		a.taken, a.queue, a.next = a.queue, a.taken[:0], 0
+		a.mu.Unlock()
+	}
+	async := &Async{a.part.server, a.id}
+	for a.next < len(a.taken) {
+		f := a.taken[a.next]
+		a.taken[a.next] = nil
+		a.next++
+		a.call(f, async)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.busy = len(a.queue) > 0
+	return a.busy
 }
 
 // end cancels what runs and forgets what waits. A nil lane has nothing. Loop.
 func (a *lane) end() {
-	if a == nil {
-		return
+	if a != nil {
+		a.cancel() // the functions that wait are taken, and not called
 	}
-	a.cancel()
-	a.mu.Lock()
-	a.queue = nil
-	a.mu.Unlock()
 }
 
 // idle tells whether no function waits or runs. Loop.
 func (a *lane) idle() bool { return a.waiting.Load() == 0 }
-
-// run runs the functions until there are none.
-func (a *lane) run() {
-	async := &Async{a.part.server, a.id}
-	var taken []func(context.Context, *Async)
-	for {
-		a.mu.Lock()
-		if len(a.queue) == 0 {
-			a.running = false
-			a.mu.Unlock()
-			return
-		}
-		taken, a.queue = a.queue, taken[:0]
-		a.mu.Unlock()
-		for i, f := range taken {
-			taken[i] = nil
-			if a.ctx.Err() == nil {
-				a.call(f, async)
-			}
-			a.waiting.Add(-1)
-			a.look()
-		}
-	}
-}
 
 // look has the loop read again once few functions wait.
 func (a *lane) look() {
@@ -152,7 +221,7 @@ func resumeAsync(c *Conn) {
 	}
 }
 
-// call runs one function.
+// call runs one function, unless the connection has ended.
 func (a *lane) call(f func(context.Context, *Async), async *Async) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -160,6 +229,10 @@ func (a *lane) call(f func(context.Context, *Async), async *Async) {
 				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			_ = a.part.orders.give(order{id: a.id, code: 1011, reason: "internal error"}) // refused: the loop has ended, or the next panic says it
 		}
+		a.waiting.Add(-1)
+		a.look()
 	}()
-	f(a.ctx, async)
+	if a.ctx.Err() == nil {
+		f(a.ctx, async)
+	}
 }

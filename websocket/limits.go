@@ -20,6 +20,9 @@ const (
 	// 32 bits, with room for one message beside it.
 	outboxMax = 1 << 30
 
+	// rateMax bounds Options.Rate, in messages a second: more is no bound.
+	rateMax = 1_000_000_000
+
 	// asyncMaxMin bounds Options.AsyncMax from below: reading pauses at a quarter of it.
 	asyncMaxMin = 4
 
@@ -29,6 +32,14 @@ const (
 
 	// orderBytes is what an order costs beside its payload, in bytes.
 	orderBytes = 96
+
+	// ordersKept and orderDataKept bound the memory that a loop keeps for later orders, in orders and
+	// in bytes. Without them a flood would stay allocated.
+	ordersKept    = 4 << 10
+	orderDataKept = 256 << 10
+
+	// lanesKept bounds the memory that a loop keeps for later functions of Conn.Go, in connections.
+	lanesKept = 4 << 10
 
 	// eachSlice is how many connections Each visits before the loop serves others.
 	eachSlice = 256

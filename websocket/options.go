@@ -126,8 +126,10 @@ func (o *Options) validate() error {
 		return errors.New("websocket: Options.IdleTimeout needs PingInterval Off: a client that answers pings is never idle")
 	case o.UpgradeTimeout < 0:
 		return fmt.Errorf("websocket: Options.UpgradeTimeout is %v: want a positive duration", o.UpgradeTimeout)
-	case o.Rate < 0 || o.RateBurst < 0:
-		return fmt.Errorf("websocket: Options.Rate and RateBurst are %v and %d: want no negative number", o.Rate, o.RateBurst)
+	case !(o.Rate >= 0 && o.Rate <= rateMax) || o.RateBurst < 0:
+		return fmt.Errorf("websocket: Options.Rate and RateBurst are %v and %d: want 0 to %d messages a second, and no negative number", o.Rate, o.RateBurst, rateMax)
+	case o.RateBurst > 0 && o.Rate == 0:
+		return fmt.Errorf("websocket: Options.RateBurst is %d and Rate is 0: a burst needs a rate", o.RateBurst)
 	case o.Loops < 0 || o.MaxConns < 1 || o.TopicsPerConn < 1 || o.AsyncMax < asyncMaxMin:
 		return fmt.Errorf("websocket: Options.Loops, MaxConns, TopicsPerConn or AsyncMax is out of range (%d, %d, %d, %d)",
 			o.Loops, o.MaxConns, o.TopicsPerConn, o.AsyncMax)

@@ -31,11 +31,16 @@ type orders struct {
 
 	mu    sync.Mutex // guards the fields below
 	queue []order
-	spare []order
+	data  []byte // of the messages of queue
 	bytes int
+
+	// What take has emptied before, to be filled again.
+	spareQueue []order
+	spareData  []byte
 }
 
-// give queues an order. The error is ErrBusy or ErrClosed. Any goroutine.
+// give queues an order; the data of its message is copied. The error is ErrBusy or ErrClosed. Any
+// goroutine.
 func (q *orders) give(o order) error {
 	size := orderBytes + len(o.m.Data)
 	q.mu.Lock()
@@ -50,37 +55,47 @@ func (q *orders) give(o order) error {
 		}
 	}
 	if q.queue == nil {
-		q.queue, q.spare = q.spare[:0], nil
+		q.queue, q.spareQueue = q.spareQueue, nil
+		q.data, q.spareData = q.spareData, nil
 	}
+	// When data grows, the orders before keep what they point to.
+	at := len(q.data)
+	q.data = append(q.data, o.m.Data...)
+	o.m.Data = q.data[at:len(q.data):len(q.data)]
 	q.queue = append(q.queue, o)
 	q.bytes += size
 	return nil
 }
 
 // take empties the queue.
-func (q *orders) take() []order {
+func (q *orders) take() (taken []order, data []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken := q.queue
-	q.queue, q.bytes = nil, 0
-	return taken
+	taken, data = q.queue, q.data
+	q.queue, q.data, q.bytes = nil, nil, 0
+	return taken, data
 }
 
 // put gives the memory of what take returned back.
-func (q *orders) put(taken []order) {
+func (q *orders) put(taken []order, data []byte) {
 	clear(taken)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.spare = taken[:0]
+	if cap(taken) <= ordersKept {
+		q.spareQueue = taken[:0]
+	}
+	if cap(data) <= orderDataKept {
+		q.spareData = data[:0]
+	}
 }
 
 // obey carries out what was ordered so far. Loop.
 func (p *part) obey(*netpoll.Loop) {
-	taken := p.orders.take()
+	taken, data := p.orders.take()
 	for i := 0; i < len(taken); {
 		i = p.carryOut(taken, i)
 	}
-	p.orders.put(taken)
+	p.orders.put(taken, data)
 }
 
 // carryOut carries out orders from i on, up to one whose function panics; next is what is left.

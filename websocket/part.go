@@ -40,6 +40,7 @@ type part struct {
 	shard  *broadcast.Shard
 	edge   *edge.Config
 	orders orders
+	crew   crew
 	watch  watch
 	asked  *Upgrade // the handshake that serve has parked, until ask
 

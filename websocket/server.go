@@ -107,10 +107,7 @@ func (s *Server) Broadcast(m Message) (broadcast.Result, error) { return s.post(
 
 // Send sends a message to one connection. The data is copied. A connection that is gone does not
 // get it, and that is no error. The errors are ErrBusy and ErrClosed.
-func (s *Server) Send(id ID, m Message) error {
-	m.Data = append([]byte(nil), m.Data...)
-	return s.order(order{id: id, m: m})
-}
+func (s *Server) Send(id ID, m Message) error { return s.order(order{id: id, m: m}) }
 
 // SendPrepared sends a message that was encoded before: see Send.
 func (s *Server) SendPrepared(id ID, p *Prepared) error { return s.order(order{id: id, prepared: p}) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -596,6 +598,92 @@ func TestGoEndsWithItsConnection(t *testing.T) {
 	<-ended
 }
 
+// runtime.Goexit, which t.FailNow calls too, ends a function and nothing else.
+func TestGoSurvivesGoexit(t *testing.T) {
+	st := newStage(t, 0, Options{}, func(st *stage) {
+		st.server.OnMessage(func(c *Conn, m Message) {
+			s := string(m.Data)
+			c.Go(func(_ context.Context, a *Async) {
+				if s == "exit" {
+					runtime.Goexit()
+				}
+				_ = a.SendText(s)
+			})
+		})
+	})
+	p, other := st.openConn(t), st.openConn(t)
+	for _, s := range []string{"1", "exit", "2", "exit", "exit", "3"} {
+		p.Write(masked(frame.OpText, s))
+	}
+	other.Write(masked(frame.OpText, "other"))
+	want, got, heard := text("1")+text("2")+text("3"), "", ""
+	st.settleUntil(t, func() bool {
+		got += string(p.Read())
+		heard += string(other.Read())
+		return len(got) >= len(want) && heard != ""
+	})
+	if got != want || heard != text("other") {
+		t.Errorf("got %q, the other connection %q", got, heard)
+	}
+}
+
+// Functions that block, as many as there are connections, hold up nobody else's.
+func TestGoBlocksNobody(t *testing.T) {
+	release := make(chan struct{})
+	st := newStage(t, 0, Options{}, func(st *stage) {
+		st.server.OnMessage(func(c *Conn, m Message) {
+			s := string(m.Data)
+			c.Go(func(_ context.Context, a *Async) {
+				if s == "block" {
+					<-release
+				}
+				_ = a.SendText(s)
+			})
+		})
+	})
+	var blocked []*netpolltest.Peer
+	for range 50 {
+		p := st.openConn(t)
+		p.Write(masked(frame.OpText, "block"))
+		blocked = append(blocked, p)
+	}
+	free := st.openConn(t)
+	free.Write(masked(frame.OpText, "free"))
+	got := ""
+	st.settleUntil(t, func() bool { got += string(free.Read()); return got == text("free") })
+	close(release)
+	for _, p := range blocked {
+		got := ""
+		st.settleUntil(t, func() bool { got += string(p.Read()); return got == text("block") })
+	}
+}
+
+// What waits takes no more memory than what waits at once: lanes that come and go for long.
+func TestCrewKeepsNoMemory(t *testing.T) {
+	w := &crew{coming: true} // and the worker is this test
+	pop := func() {
+		w.lanes[w.first] = nil
+		w.first++
+	}
+	for i := range 100_000 {
+		w.push(&lane{})
+		if i >= 10 {
+			pop()
+		}
+	}
+	if cap(w.lanes) > 100 {
+		t.Errorf("room for %d lanes, where 10 wait", cap(w.lanes))
+	}
+	for w.first < len(w.lanes) {
+		pop()
+	}
+	w.lanes = append(make([]*lane, 0, 2*lanesKept), w.lanes...)
+	w.work()
+	if w.coming || w.first != 0 || w.lanes != nil {
+		t.Errorf("left: coming %v, first %d, room for %d", w.coming, w.first, cap(w.lanes))
+	}
+}
+
 func TestEach(t *testing.T) {
 	st := newStage(t, 0, Options{}, nil)
 	var peers []*netpolltest.Peer
@@ -700,10 +788,15 @@ func TestCompression(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
+	for _, rate := range []float64{-1, math.NaN(), math.Inf(1), math.Inf(-1), 1e10} {
+		if _, err := (Options{Rate: rate}).withDefaults(); err == nil || !strings.Contains(err.Error(), "Options.Rate") {
+			t.Errorf("a rate of %v: %v", rate, err)
+		}
+	}
 	for field, o := range map[string]Options{
 		"MaxMessage": {MaxMessage: -1}, "Outbox": {Outbox: -1}, "SlowConsumer": {SlowConsumer: "give up"},
 		"PingInterval": {PingInterval: -2}, "PingTimeout": {PingTimeout: -1}, "IdleTimeout": {IdleTimeout: time.Second},
-		"UpgradeTimeout": {UpgradeTimeout: -1}, "Rate": {Rate: -1}, "Origins": {Origins: []string{"http://"}}, "AsyncMax": {AsyncMax: 1},
+		"UpgradeTimeout": {UpgradeTimeout: -1}, "RateBurst": {RateBurst: 5}, "Origins": {Origins: []string{"http://"}}, "AsyncMax": {AsyncMax: 1},
 	} {
 		func() {
 			defer func() {

@@ -23,7 +23,7 @@ type trial struct {
 // node starts a fresh node: none inherits another's heap.
 func (t *trial) node(args ...string) (*rig.Node, error) {
 	node, err := rig.Start(t.binary, rig.Environment{}, append([]string{"--workers", t.options.workers, "--max-conns", fmt.Sprint(t.maxConns()),
-		"--public-topics", "*", "--drain", "1s"}, args...)...)
+		"--public-topics", ">", "--drain", "1s"}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func (b *bench) once(ctx context.Context, e experiment, v value) (out outcome, e
 		}
 	}()
 	node, err := rig.Start(b.binary, rig.Environment{Host: e.host, Variables: v.env, Files: v.files},
-		append([]string{"--demo-endpoints", "--public-topics", "*", "--drain", "0s"}, v.serve...)...)
+		append([]string{"--demo-endpoints", "--public-topics", ">", "--drain", "0s"}, v.serve...)...)
 	if err != nil {
 		return out, err
 	}

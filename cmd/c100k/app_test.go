@@ -192,6 +192,9 @@ func TestCommandLines(t *testing.T) {
 		{"config check " + good, "", 0, good + ": ok"},
 		{"config check --config " + good, "C100K_PORT_80_TCP=tcp://10.0.0.1:80", 0, ": ok"},
 		{"config check " + typo, "", 78, "did you mean max-message?\n   1 | listen: :8080\n>  2 | max-mesage: 1MiB\n       ^"},
+		{"config check --public-topics news,chat.*,*", "", 0, "note: public-topics: chat.*: * is one level now: chat.* does not match chat.a.b; write chat.> if it should\n" +
+			"note: public-topics: *: * is one level now, and matches no topic with a dot: write > for all topics\nconfiguration: ok"},
+		{"config check --public-topics chat*", "", 2, "write chat and chat.> if levels were meant"},
 		{"config check --loops 999", "", 2, "--loops: 999 is refused"},
 		{"config check a b", "", 2, `"b" is too much`},
 		{"config show --config " + good + " --dev", "C100K_DRAIN=5s", 0, "drain: 5s                                    # environment C100K_DRAIN\n"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"c100k/internal/auth"
 	"c100k/internal/settings"
 )
 
@@ -38,6 +39,11 @@ func (a *app) configCheck() *cobra.Command {
 		run: func(_ context.Context, c call) error {
 			if err := validate(c.Loaded); err != nil {
 				return err
+			}
+			for _, pattern := range c.Options.Node.PublicTopics {
+				if advice := auth.OldStar(pattern); advice != "" {
+					fmt.Fprintf(a.stdout, "note: public-topics: %s: %s\n", pattern, advice)
+				}
 			}
 			what := "configuration"
 			if c.Options.ConfigFile != "" {

@@ -27,7 +27,7 @@ func (a *app) serve() *cobra.Command {
 		path: "serve", use: "serve", short: "Runs a node: WebSocket, Server-Sent Events and plain HTTP on one port",
 		examples: []string{
 			"c100k serve --dev                                       # everything open, on loopback only",
-			"c100k serve --public-topics 'news.*' --origin https://example.com",
+			"c100k serve --public-topics 'news.>' --origin https://example.com",
 			"c100k serve --config /etc/c100k.yaml --log-level debug",
 			"c100k serve --upstream http://127.0.0.1:3000            # in front of an application",
 			"c100k serve --workers auto --max-conns 100000           # as many processes as that needs",

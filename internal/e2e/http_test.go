@@ -26,7 +26,7 @@ func TestStatic(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	n := serve(t, "--public-topics", "*", "--static", dir)
+	n := serve(t, "--public-topics", ">", "--static", dir)
 	site := "http://" + n.public
 	for _, test := range []struct {
 		path   string
@@ -164,7 +164,7 @@ func application(t *testing.T) *httptest.Server {
 func TestUpstream(t *testing.T) {
 	t.Parallel()
 	app := application(t)
-	n := serve(t, "--public-topics", "*", "--upstream", app.URL)
+	n := serve(t, "--public-topics", ">", "--upstream", app.URL)
 	site := "http://" + n.public
 	t.Run("requests", func(t *testing.T) {
 		body := filepath.Join(t.TempDir(), "body")

@@ -8,7 +8,6 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
-	"c100k/internal/auth"
 	"c100k/internal/prototest"
 	"c100k/netpoll"
 	"c100k/netpoll/netpolltest"
@@ -39,7 +38,7 @@ func asking(t *testing.T) (*prototest.Node, *Handler, *questions, *netpolltest.P
 func client(n *prototest.Node, h *Handler) *netpolltest.Peer {
 	p := n.Connect(1)
 	n.Remote().PostTo(p.ID(), func(l *netpoll.Loop, c *netpoll.Conn) {
-		h.Open(l, c, Params{Who: &auth.Principal{Rights: &rights{publish: true}}})
+		h.Open(l, c, Params{Who: rights(true, false)})
 	})
 	n.Settle()
 	p.Read() // the welcome

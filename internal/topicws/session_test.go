@@ -75,15 +75,27 @@ func publisher(hub *broadcast.Hub) func(string, broadcast.Kind, []byte) (broadca
 	}
 }
 
-// rights are those of a client of the tests: it may publish, or subscribe to what is no secret.
-type rights struct{ publish, subscribe bool }
-
-func (r *rights) MaySubscribe(topic string) bool { return r.subscribe && topic != "secret" }
-func (r *rights) MayPublish(string) bool         { return r.publish }
+// rights makes a client of the tests: it may publish, or subscribe to what is no secret.
+func rights(publish, subscribe bool) *auth.Principal {
+	var lists auth.Lists
+	if publish {
+		lists.Publish = []string{">"}
+	}
+	if subscribe {
+		lists.Subscribe, lists.Deny = []string{">"}, []string{"secret"}
+	}
+	if publish && subscribe {
+		lists.Deny = nil
+	}
+	r, err := auth.NewRights(&lists)
+	if err != nil {
+		panic(err)
+	}
+	return &auth.Principal{Rights: r}
+}
 
 func params(args []string) (p Params) {
-	r := &rights{}
-	p.Who = &auth.Principal{Rights: r}
+	var publish, subscribe bool
 	for _, a := range args {
 		switch name, value, _ := strings.Cut(a, "="); name {
 		case "bare":
@@ -91,13 +103,14 @@ func params(args []string) (p Params) {
 		case "topic":
 			p.Topics = append(p.Topics, value)
 		case "publish":
-			r.publish = true
+			publish = true
 		case "subscribe":
-			r.subscribe = true
+			subscribe = true
 		case "deflate":
 			p.Deflate = true
 		}
 	}
+	p.Who = rights(publish, subscribe)
 	return p
 }
 
@@ -183,7 +196,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for i := range 50 {
 		p := n.Connect(1)
 		n.Do(p, func(l *netpoll.Loop, c *netpoll.Conn) {
-			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, Who: &auth.Principal{Rights: &rights{true, true}}})
+			h.Open(l, c, Params{Bare: i%2 == 0, Topics: []string{"a", "b"}, Who: rights(true, true)})
 		})
 		p.Write([]byte{0x81, 0xfe, 0x10}) // the beginning of a frame
 		peers = append(peers, p)
