@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"c100k/broadcast"
 	"c100k/internal/edge"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -51,6 +52,10 @@ const (
 	maxMessageMax     = 1 << 30  // bytes: frames and outboxes count in 32 bits, and one message is one buffer
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
+
+	historyBytesDefault = broadcast.KeptBytesDefault
+	historyBytesMin     = 1 << 20 // bytes: less holds no message of the largest size
+	historyBytesMax     = 1 << 40 // bytes: more than a machine has
 
 	maxHeadMin         = 1 << 10 // bytes
 	maxHeadMax         = 64 << 10
@@ -140,6 +145,13 @@ type Config struct {
 	// SlowConsumer is what happens to a connection beyond Outbox: "disconnect" (default),
 	// "drop-oldest", "drop-newest".
 	SlowConsumer string
+
+	// History says of which topics messages are kept, for clients that come back and for the API, each
+	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
+	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
+	History []string
+	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
+	HistoryBytes int
 
 	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default
 	// 5 s.
@@ -266,6 +278,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
 	orDefault(&c.MaxHead, edge.HeadBytesMax)
+	orDefault(&c.HistoryBytes, historyBytesDefault)
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)

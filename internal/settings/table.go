@@ -63,6 +63,10 @@ func limitRows(n *server.Config) []Setting {
 			Help: "messages that a connection may send at once before --rate applies"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
 			Help: "limit on the unsent output of a connection"},
+		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Example: `["chat.>=100,5m"]`,
+			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
+		{Name: "history-bytes", Field: "HistoryBytes", Value: size(&n.HistoryBytes), Unit: "bytes",
+			Help: "limit on the memory of all kept messages"},
 		{Name: "slow-consumer", Field: "SlowConsumer", Value: choice(&n.SlowConsumer, server.SlowDisconnect, server.SlowDropOldest, server.SlowDropNewest),
 			Arg: "POLICY", Help: "what happens beyond --outbox: disconnect, drop-oldest or drop-newest; drops are counted and announced"},
 	}
