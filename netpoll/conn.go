@@ -89,6 +89,9 @@ func (c *Conn) SetTag(t uint32) { c.tag = t }
 // ignored and no input arrives any more.
 func (c *Conn) Closing() bool { return c.flags&(flagDead|flagFinish) != 0 }
 
+// Reason is why the connection ends; ReasonNone while it does not.
+func (c *Conn) Reason() Reason { return c.reason }
+
 func (c *Conn) token() uint64 { return uint64(c.gen)<<32 | uint64(c.Slot()) }
 
 const connChunk = 1024

@@ -8,6 +8,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/auth"
+	"c100k/internal/edge"
 	"c100k/internal/history"
 	"c100k/netpoll"
 )
@@ -74,6 +75,75 @@ func (p *past) run(hub *broadcast.Hub, stopped <-chan struct{}) {
 // mayResume tells whether a client may have kept messages of a topic. Any goroutine.
 func (s *Server) mayResume(who *auth.Principal, topic string) bool {
 	return s.may(who, auth.History, topic)
+}
+
+// Refusals of requests that want kept messages.
+var (
+	refuseFrom = &edge.Refusal{Status: 400, Label: "bad_position",
+		Reason: "one of after=EPOCH.OFFSET (with one topic), last=1 to 1000, rewind=DURATION such as 30s"}
+	refuseHistory = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "kept messages of a topic of the query are not open to this client"}
+)
+
+// readFrom reads where the topics of a request begin: the query's after, last or rewind, and for a
+// stream of events the id that its client has heard last, which wins. Nil is now for all.
+func (b *beginning) readFrom(r *arrival, events bool) ([]history.From, *edge.Refusal) {
+	if events {
+		id, _ := r.head.Get("last-event-id")
+		text := string(id)
+		if text == "" {
+			var refusal *edge.Refusal
+			if text, refusal = queryValue(r.head.Query(), "last_event_id"); refusal != nil {
+				return nil, refusal
+			}
+		}
+		if text != "" {
+			from := history.ParseEventID(text, b.topicN)
+			for i, topic := range b.topicN {
+				if !b.mayResume(r.who, topic) {
+					from[i] = history.Unknown() // a refusal would be final to an EventSource
+				}
+			}
+			return from, nil
+		}
+	}
+	var texts [3]string
+	for i, name := range [...]string{"after", "last", "rewind"} {
+		var refusal *edge.Refusal
+		if texts[i], refusal = queryValue(r.head.Query(), name); refusal != nil {
+			return nil, refusal
+		}
+	}
+	from, err := history.ParseFrom(texts[0], texts[1], texts[2])
+	switch {
+	case err != nil || texts[0] != "" && len(b.topicN) != 1:
+		return nil, refuseFrom
+	case from.IsNow():
+		return nil, nil
+	}
+	all := make([]history.From, len(b.topicN))
+	for i, topic := range b.topicN {
+		if !b.mayResume(r.who, topic) {
+			return nil, refuseHistory
+		}
+		all[i] = from
+	}
+	return all, nil
+}
+
+// queryValue is the value of a parameter that is there once at most.
+func queryValue(query []byte, name string) (string, *edge.Refusal) {
+	values, refusal := edge.QueryValues(nil, query, name)
+	switch {
+	case refusal != nil:
+		return "", refusal
+	case len(values) > 1:
+		return "", refuseFrom
+	case len(values) == 1 && values[0] == "":
+		return "", refuseFrom
+	case len(values) == 1:
+		return values[0], nil
+	}
+	return "", nil
 }
 
 // History returns kept messages of a topic for the API.

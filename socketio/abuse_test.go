@@ -1,5 +1,5 @@
-// Bad input from raw clients: each ends its own connection in the right way, or gets a plain no,
-// and nothing else happens.
+// Bad input from raw clients: the server closes the connection with the right code or refuses the
+// request, and nothing else happens.
 
 package socketio
 
@@ -23,18 +23,18 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// patience is how long a test waits for what has to happen.
+// patience is how long a test waits for an event before it fails.
 const patience = 30 * time.Second
 
-// raw is a WebSocket of Engine.IO 4 without a client behind it.
+// raw is an Engine.IO 4 WebSocket that a test reads and writes by hand.
 type raw struct {
 	t testing.TB
 	net.Conn
-	in io.Reader // what came with the handshake's answer, then the connection
+	in io.Reader // bytes that came with the handshake's answer, then the connection
 	id string    // of the socket in "/"
 }
 
-// Read reads on.
+// Read implements io.Reader.
 func (r *raw) Read(p []byte) (int, error) { return r.in.Read(p) }
 
 func dial(t testing.TB, url string) *raw {
@@ -66,7 +66,7 @@ func (r *raw) send(frames ...string) {
 			op, f = ws.OpBinary, data
 		}
 		if err := wsutil.WriteClientMessage(r.Conn, op, []byte(f)); err != nil {
-			return // closed meanwhile: what is read next says why
+			return // the server has closed it: read reports why
 		}
 	}
 }
@@ -171,8 +171,8 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// What is odd and harmless is answered, or passed over.
-func TestOddInput(t *testing.T) {
+// Unusual but harmless input is answered or ignored.
+func TestHarmlessInput(t *testing.T) {
 	io := New(Options{Loops: 1})
 	io.OnConnection(func(s *Socket) {
 		s.On("echo", func(args Args, ack Ack) { _ = ack(args.JSON(0)) })
@@ -207,7 +207,7 @@ func TestOddInput(t *testing.T) {
 	}
 }
 
-// One connection gets so many namespaces and no more, however many it asks for.
+// The number of namespaces that clients can make is bounded.
 func TestManyNamespaces(t *testing.T) {
 	io := New(Options{Loops: 1, NamespacesMax: NamespacesPerClientMax - 10})
 	io.OfMatch(func(h *Handshake) bool { return strings.HasPrefix(h.Namespace(), "/d") })
@@ -262,7 +262,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// Who connects and joins nothing is let go of; who has joined stays.
+// A client that joins no namespace is disconnected after the timeout; one that has joined stays.
 func TestConnectTimeout(t *testing.T) {
 	io := New(Options{Loops: 1, ConnectTimeout: 50 * time.Millisecond})
 	io.OnConnection(func(s *Socket) { s.On("echo", func(args Args, ack Ack) { _ = ack(args.JSON(0)) }) })
@@ -281,8 +281,8 @@ func TestConnectTimeout(t *testing.T) {
 	}
 }
 
-// Who begins a packet and does not send its attachments is let go of; who does stays, also if the
-// packets never end.
+// A client that does not send the attachments of a packet is disconnected after the timeout. One
+// that does stays, also if it sends packets all the time.
 func TestAssemblyTimeout(t *testing.T) {
 	const timeout = 50 * time.Millisecond
 	io := New(Options{Loops: 1, assemblyTimeout: timeout})
@@ -332,7 +332,7 @@ func TestPollingGarbage(t *testing.T) {
 	}
 }
 
-// A client that reads nothing is owed so much and no more.
+// The pending output of a client that reads nothing is bounded.
 func TestSlowClient(t *testing.T) {
 	io := New(Options{Loops: 1, Outbox: 64 << 10})
 	gone := make(chan Reason, 1)
@@ -354,8 +354,8 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// What an idle client owns, beside the 48 bytes of its connection's record, its seat and its
-// subscription (20), and what it is in engineio: together it must stay below 600.
+// The memory of an idle client must stay below 600 bytes in total: this, the 48 bytes of its
+// connection's record, its seat and its subscription (20), and its session in engineio.
 func TestIdleClientIsSmall(t *testing.T) {
 	const record, seat, id = 48, 20, 24
 	own := int(unsafe.Sizeof(client{}) + unsafe.Sizeof(Socket{}) + unsafe.Sizeof(facts{}) + unsafe.Sizeof(engineio.Session{}))
@@ -364,8 +364,8 @@ func TestIdleClientIsSmall(t *testing.T) {
 	}
 }
 
-// Calls after the end say so, and none of them waits.
-func TestAfterTheEnd(t *testing.T) {
+// Calls after Close return an error, and none of them blocks.
+func TestCallsAfterClose(t *testing.T) {
 	io := New(Options{Loops: 2})
 	sockets := make(chan *Socket, 1)
 	var disconnects atomic.Int32

@@ -1,4 +1,4 @@
-// Acknowledgements that are waited for.
+// Pending acknowledgements: of one socket, and of a broadcast.
 
 package socketio
 
@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// waiting is an acknowledgement that a socket owes. done is called once, on the event loop; its
-// error says that the answer does not fit.
-type waiting struct {
+// pendingAck is an acknowledgement that a client has not sent yet. done is called once, on the
+// event loop. It returns an error if the answer does not fit the function that takes it.
+type pendingAck struct {
 	done func(answer Args, failure error) error
 }
 
-// expectAck notes an acknowledgement that the client will owe.
-func (s *Socket) expectAck(id uint64, w waiting) error {
+// expectAck registers an acknowledgement that the client is asked for.
+func (s *Socket) expectAck(id uint64, w pendingAck) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != socketConnected {
@@ -26,14 +26,14 @@ func (s *Socket) expectAck(id uint64, w waiting) error {
 	case len(own.acks) >= AcksPerSocketMax:
 		return ErrAcks
 	case own.acks == nil:
-		own.acks = make(map[uint64]waiting, 1)
+		own.acks = make(map[uint64]pendingAck, 1)
 	}
 	own.acks[id] = w
 	return nil
 }
 
-// takeAck forgets an acknowledgement, and returns what was waiting for it.
-func (s *Socket) takeAck(id uint64) (w waiting, ok bool) {
+// takeAck removes a pending acknowledgement and returns it.
+func (s *Socket) takeAck(id uint64) (w pendingAck, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.own == nil {
@@ -48,8 +48,8 @@ func (s *Socket) takeAck(id uint64) (w waiting, ok bool) {
 	return w, ok
 }
 
-// acknowledged takes the answer of the client. Of two answers the first counts, and one that nobody
-// waits for is ignored. Loop.
+// acknowledged handles an answer of the client. If there are two, the second is ignored, as is one
+// that was not asked for. Loop only.
 func (s *Socket) acknowledged(id uint64, answer Args) {
 	if w, ok := s.takeAck(id); ok {
 		if err := w.done(answer, nil); err != nil {
@@ -62,7 +62,7 @@ func (s *Socket) acknowledged(id uint64, answer Args) {
 	}
 }
 
-// expired fails an acknowledgement whose time is over. Loop.
+// expired ends an acknowledgement with ErrTimeout. Loop only.
 func (s *Socket) expired(id uint64) {
 	if w, ok := s.takeAck(id); ok {
 		if err := w.done(Args{}, ErrTimeout); err != nil {
@@ -71,8 +71,8 @@ func (s *Socket) expired(id uint64) {
 	}
 }
 
-// reply is the acknowledgement of an event, with room for the packet that it becomes: one piece of
-// memory for both. Any goroutine.
+// reply is the acknowledgement of a client's event, and space for the packet that it becomes: one
+// allocation for both. Any goroutine.
 type reply struct {
 	socket *Socket
 	id     uint64
@@ -95,14 +95,13 @@ func (r *reply) send(args ...any) (err error) {
 	if r.out, err = encodeAck(nsp.server.opt.Parser, nsp.name, r.id, args); err != nil {
 		return err
 	}
-	return r.socket.reactor.do(order{socket: r.socket, out: &r.out})
+	return r.socket.reactor.submit(command{socket: r.socket, out: &r.out})
 }
 
-// noAnswer is the Ack of an event that wants none.
+// noAnswer is the Ack of an event for which the client wants no acknowledgement.
 func noAnswer(...any) error { return nil }
 
-// broadcastAckDefault is how long a broadcast waits for acknowledgements that was not told by
-// Timeout.
+// broadcastAckDefault is how long a broadcast without a Timeout waits for acknowledgements.
 const broadcastAckDefault = 10 * time.Second
 
 // broadcastAcks are a namespace's broadcasts that wait for acknowledgements.
@@ -139,20 +138,20 @@ type broadcastAck struct {
 	nsp  *Namespace
 	acks Acks
 
-	mu     sync.Mutex // guards the fields below
-	passes int        // deliveries that are under way
-	owing  map[*Socket]struct{}
-	asked  int // sockets that have been sent the event
-	over   bool
-	timer  *time.Timer
+	mu         sync.Mutex // guards the fields below
+	deliveries int        // deliveries that are under way
+	unanswered map[*Socket]struct{}
+	sent       int // sockets that have been sent the event
+	over       bool
+	timer      *time.Timer
 }
 
-// newBroadcastAck begins to take acknowledgements; passed must be called once for the passes that
-// it begins with: 1.
+// newBroadcastAck begins to take acknowledgements, with one delivery under way: the caller calls
+// deliveryDone once.
 func newBroadcastAck(nsp *Namespace, timeout time.Duration, acks Acks) *broadcastAck {
-	b := &broadcastAck{id: nsp.ackIDs.Add(1) - 1, nsp: nsp, acks: acks, passes: 1, owing: map[*Socket]struct{}{}}
+	b := &broadcastAck{id: nsp.ackIDs.Add(1) - 1, nsp: nsp, acks: acks, deliveries: 1, unanswered: map[*Socket]struct{}{}}
 	nsp.acks.put(b)
-	if c, ok := acks.(*collection); ok {
+	if c, ok := acks.(*ackCollector); ok {
 		c.stopWith(b.end) // it has the timeout itself
 	} else {
 		b.mu.Lock()
@@ -169,53 +168,53 @@ func ackTimeout(d time.Duration) time.Duration {
 	return d
 }
 
-// begin counts a delivery that passed will end.
-func (b *broadcastAck) begin() {
+// addDelivery counts a delivery; deliveryDone ends it.
+func (b *broadcastAck) addDelivery() {
 	b.mu.Lock()
-	b.passes++
+	b.deliveries++
 	b.mu.Unlock()
 }
 
-// passed ends a delivery: no socket is added by it any more.
-func (b *broadcastAck) passed() {
+// deliveryDone ends a delivery: it adds no more sockets.
+func (b *broadcastAck) deliveryDone() {
 	b.mu.Lock()
-	b.passes--
-	asked, known := b.asked, b.passes == 0 && !b.over
-	complete := known && len(b.owing) == 0
+	b.deliveries--
+	sent, known := b.sent, b.deliveries == 0 && !b.over
+	complete := known && len(b.unanswered) == 0
 	b.mu.Unlock()
 	if complete {
 		b.end()
 	}
 	if known {
-		b.acks.Clients(asked)
+		b.acks.Clients(sent)
 	}
 }
 
-// owes notes that the socket is being sent the event.
-func (b *broadcastAck) owes(s *Socket) {
+// addSocket registers a socket that is sent the event.
+func (b *broadcastAck) addSocket(s *Socket) {
 	b.mu.Lock()
-	b.owing[s] = struct{}{}
-	b.asked++
+	b.unanswered[s] = struct{}{}
+	b.sent++
 	b.mu.Unlock()
 }
 
-// answer takes a socket's acknowledgement, if it owes one.
+// answer takes the acknowledgement of a socket that was sent the event.
 func (b *broadcastAck) answer(s *Socket, answer Args) {
 	b.mu.Lock()
-	_, owed := b.owing[s]
-	owed = owed && !b.over
-	delete(b.owing, s)
-	complete := owed && b.passes == 0 && len(b.owing) == 0
+	_, unanswered := b.unanswered[s]
+	unanswered = unanswered && !b.over
+	delete(b.unanswered, s)
+	complete := unanswered && b.deliveries == 0 && len(b.unanswered) == 0
 	b.mu.Unlock()
 	if complete {
 		b.end()
 	}
-	if owed {
+	if unanswered {
 		b.acks.Answer(answer)
 	}
 }
 
-// end forgets the broadcast: nothing is told any more of what still comes.
+// end removes the broadcast. Answers that come later are ignored.
 func (b *broadcastAck) end() {
 	b.mu.Lock()
 	b.over = true

@@ -8,30 +8,31 @@ import (
 	"time"
 )
 
-// ErrPartial is in the error of a call whose result lacks what one or more servers did not answer.
-// The result that comes with it is what the others answered.
+// ErrPartial is wrapped in the error of a call that not all servers have answered. The result that
+// comes with the error has the answers of the others.
 var ErrPartial = errors.New("socketio: not all servers have answered")
 
-// Adapter does what a program asks of a namespace on all servers that have it. Options.Adapter
-// makes one for each namespace; without it the namespace's Local is its Adapter.
+// Adapter carries out the calls of a program for a namespace on all servers servers that have
+// reported the namespace. Options.Adapter makes one for each namespace; without it the namespace's
+// Local is its Adapter.
 //
-// An adapter does its work twice: it calls the method of that name of the Local, for the sockets of
-// this server, and brings the request to the adapters of the other servers, which call the methods
-// of their Local. Requests from other servers are data that the adapter has checked with
-// ParseEvent, ParseArgs and Local.ParseSocket. How servers find each other, what their messages
-// look like, ids of requests and the time that servers have to answer are up to the adapter.
+// An adapter does two things for each call. It calls the method of the same name of the Local, for
+// the sockets of this server. It sends the request to the adapters of the other servers, which call
+// the methods of their Local. The adapter checks requests of other servers with ParseEvent,
+// ParseArgs and Local.ParseSocket. The adapter decides how servers find each other, how their
+// messages are encoded, which ids requests have, and how long servers have to answer.
 //
 // All methods may be called on any goroutine. Only Fetch and Count may block, until their context
 // ends. The others are called on event loops too: they put messages into a bounded queue, and
 // return ErrBusy if it is full. The calls of one goroutine must take effect in their order, on
 // every server.
 type Adapter interface {
-	// Broadcast sends an event to sockets. If b.Acks is set, it hears of the clients of each
-	// server.
+	// Broadcast sends an event to sockets. If b.Acks is set, its methods are called for the clients of
+	// each server.
 	Broadcast(b Broadcast) error
 
-	// Fetch returns the selected sockets. If a server does not answer, it returns those of the
-	// others and an error that is ErrPartial.
+	// Fetch returns the selected sockets. If a server does not answer, it returns those of the others
+	// and an error that is ErrPartial.
 	Fetch(ctx context.Context, from Selection) ([]*RemoteSocket, error)
 
 	// AddRooms puts the selected sockets into rooms.
@@ -43,19 +44,18 @@ type Adapter interface {
 	// Disconnect takes the selected sockets out of the namespace: see Socket.Disconnect.
 	Disconnect(of Selection, closing bool) error
 
-	// ServerSideEmit brings an event to the listeners of the other servers: see
-	// Local.ServerSideEvent. If done is set, it is called once, on any goroutine: with one answer
-	// of each other server, or after the timeout with those that came and an error that is
-	// ErrPartial. A timeout of 0 is the adapter's default. If ServerSideEmit returns an error, done
-	// is not called.
+	// ServerSideEmit sends an event to the listeners of the other servers: see Local.ServerSideEvent.
+	// If done is set, it is called once, on any goroutine: with one answer of each other server, or
+	// after the timeout with those that came and an error that is ErrPartial. A timeout of 0 is the
+	// adapter's default. If ServerSideEmit returns an error, done is not called.
 	ServerSideEmit(e Event, timeout time.Duration, done func(answers []Args, err error)) error
 
 	// Count returns how many servers have the namespace, this one included.
 	Count(ctx context.Context) (servers int, err error)
 
-	// Close leaves the other servers and frees what the adapter holds. It must not block. It is
-	// called once: when the server closes, or when the namespace is removed. Other methods may
-	// still be called then, and return ErrClosed.
+	// Close disconnects from the other servers and frees the resources of the adapter. It must not
+	// block. It is called once: when the server closes, or when the namespace is removed. Other
+	// methods may still be called then, and return ErrClosed.
 	Close() error
 }
 
@@ -69,26 +69,26 @@ type Selection struct {
 type Broadcast struct {
 	Selection
 	Event      Event
-	Volatile   bool          // a socket that it would not go out to at once does not get it
+	Volatile   bool          // dropped for a socket to which it cannot be sent at once
 	NoCompress bool          // it is sent without compression
 	Timeout    time.Duration // of acknowledgements; 0: the default, 10 s
 	Acks       Acks          // nil: the event is not acknowledged
 }
 
-// Acks hears of the acknowledgements of a broadcast. On the server that emits, the adapter passes
-// the one that it finds in Broadcast on to Local, and calls it with what other servers report. On
-// those it puts an Acks of its own into the Broadcast that it gives to Local. The methods are called
-// on any goroutine, event loops among them, and must not block.
+// Acks receives the acknowledgements of a broadcast. On the server that emits, the adapter passes
+// the Acks of the Broadcast on to Local, and calls it with what other servers report. On the other
+// servers the adapter puts an Acks of its own into the Broadcast that it passes to Local. The
+// methods are called on any goroutine, event loops among them, and must not block.
 type Acks interface {
-	// Clients is called once for each server, when the event has been sent there: to so many
-	// clients, perhaps none. Answers may come before it.
+	// Clients is called once for each server, when the event has been sent there. n is the number of
+	// clients that it was sent to, and may be 0. Answers may come before it.
 	Clients(n int)
 
 	// Answer is called once for each client that has acknowledged the event.
 	Answer(answer Args)
 }
 
-// adapter is what calls for all servers go to.
+// adapter returns the adapter of the program, or the Local if there is none.
 func (nsp *Namespace) adapter() Adapter {
 	if nsp.cluster != nil {
 		return nsp.cluster
@@ -96,7 +96,7 @@ func (nsp *Namespace) adapter() Adapter {
 	return nsp.local
 }
 
-// closeAdapter closes the adapter that the program has given, once.
+// closeAdapter closes the adapter of the program, once.
 func (nsp *Namespace) closeAdapter() (err error) {
 	if nsp.cluster != nil {
 		nsp.clusterClosed.Do(func() { err = nsp.cluster.Close() })

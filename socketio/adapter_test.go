@@ -1,4 +1,4 @@
-// Two servers that are joined by an adapter in one process.
+// Two servers that an adapter connects in one process.
 
 package socketio
 
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// exchange joins the namespaces of several servers. What it carries is encoded and parsed again.
+// exchange connects the namespaces of several servers. Events are encoded and parsed on the way.
 type exchange struct {
 	t testing.TB
 
@@ -28,7 +28,7 @@ type exchange struct {
 type peer struct {
 	*exchange
 	local  *Local
-	silent atomic.Bool // it obeys, and never answers
+	silent atomic.Bool // it executes requests and never answers
 }
 
 func (x *exchange) join(l *Local) Adapter {
@@ -39,7 +39,7 @@ func (x *exchange) join(l *Local) Adapter {
 	return p
 }
 
-// others are the peers of the same namespace.
+// others returns the peers of the same namespace.
 func (p *peer) others() (list []*peer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +65,7 @@ func (p *peer) Broadcast(b Broadcast) error {
 		return err
 	}
 	for _, o := range p.others() {
-		if len(b.Rooms) == 1 && !o.local.MayHave(b.Rooms[0]) {
+		if len(b.Rooms) == 1 && !o.local.MayHaveRoom(b.Rooms[0]) {
 			if b.Acks != nil {
 				b.Acks.Clients(0)
 			}
@@ -83,7 +83,7 @@ func (p *peer) Broadcast(b Broadcast) error {
 	return nil
 }
 
-// answers brings acknowledgements to the server that has asked.
+// answers sends acknowledgements to the server that emitted.
 type answers struct {
 	from *peer
 	to   Acks
@@ -257,7 +257,7 @@ func TestAdapterBroadcasts(t *testing.T) {
 	}
 }
 
-// An event from another server gets a position in the log of this one, and keeps its arguments.
+// An event from another server gets an offset of the log of this one, and keeps its arguments.
 func TestAdapterWithRecovery(t *testing.T) {
 	p := newPair(t, Options{Recovery: &Recovery{}})
 	heard := make(chan string, 1)
@@ -459,13 +459,13 @@ func TestServerSideEmitWithoutAdapter(t *testing.T) {
 		args  []any
 		want  error // nil: another one
 	}{
-		{"hello", []any{1, "a"}, ErrAlone},
-		{"hello", []any{1, func([]Args, error) {}}, ErrAlone},
+		{"hello", []any{1, "a"}, ErrNoOtherServers},
+		{"hello", []any{1, func([]Args, error) {}}, ErrNoOtherServers},
 		{"hello", []any{make(chan int)}, nil},
 		{"disconnect", nil, nil},
 	} {
 		err := io.ServerSideEmit(tt.event, tt.args...)
-		if again := io.Of("/x").ServerSideEmit(tt.event, tt.args...); err == nil || errors.Is(err, ErrAlone) != (tt.want != nil) || again == nil || again.Error() != err.Error() {
+		if again := io.Of("/x").ServerSideEmit(tt.event, tt.args...); err == nil || errors.Is(err, ErrNoOtherServers) != (tt.want != nil) || again == nil || again.Error() != err.Error() {
 			t.Errorf("%s: %v, %v, want %v", tt.event, err, again, tt.want)
 		}
 	}
@@ -478,7 +478,7 @@ func TestLocalIsReadyFirst(t *testing.T) {
 		go func() {
 			e, err := NewEvent("m", 1)
 			list, fetched := l.Fetch(t.Context(), Selection{})
-			if len(list) > 0 || len(l.Rooms()) > 0 || l.MayHave("r") {
+			if len(list) > 0 || len(l.Rooms()) > 0 || l.MayHaveRoom("r") {
 				err = errors.New("there are sockets")
 			}
 			done <- errors.Join(err, fetched, l.Broadcast(Broadcast{Event: e}), l.ServerSideEvent(e, nil))
@@ -504,10 +504,10 @@ func TestLocalRooms(t *testing.T) {
 	if !slices.Equal(rooms, want) {
 		t.Errorf("rooms %q, want %q", rooms, want)
 	}
-	if !l.MayHave("r") || !l.MayHave(p.b1.id) {
+	if !l.MayHaveRoom("r") || !l.MayHaveRoom(p.b1.id) {
 		t.Error("a room with sockets is not seen")
 	}
-	eventually(t, "the queues are empty", func() bool { return !l.MayHave("empty") })
+	eventually(t, "the queues are empty", func() bool { return !l.MayHaveRoom("empty") })
 }
 
 func TestAdaptersClose(t *testing.T) {
@@ -590,7 +590,7 @@ func FuzzParseEvent(f *testing.F) {
 		if err != nil || again.Name() != e.Name() || again.Args().Len() != e.Args().Len() {
 			t.Fatalf("%q is %+v, and then %+v, %v", payload, e, again, err)
 		}
-		if h := e.heard(); h.event != e.Name() || len(h.args) != e.Args().Len() {
+		if h := e.goValues(); h.event != e.Name() || len(h.args) != e.Args().Len() {
 			t.Fatalf("%q in Go values: %+v", payload, h)
 		}
 		if args, err := ParseArgs(e.Args().Encoded()); err != nil || args.Len() != e.Args().Len() {

@@ -1,4 +1,4 @@
-// Socket.IO as the application of Engine.IO: packets come in. Loop only.
+// The callbacks of internal/engineio: messages of a session become packets. Loop only.
 
 package socketio
 
@@ -10,14 +10,15 @@ import (
 	"c100k/netpoll"
 )
 
-// app is a reactor as engineio calls it.
+// app is the engineio.App of a reactor.
 type app struct{ *reactor }
 
-// Opened begins a client. One of protocol 4 joins "/" without being asked.
+// Opened makes the client of a new session. A client of protocol 4 joins "/" without a CONNECT
+// packet.
 func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
 	i, c := a.clients.Alloc()
 	s.SetValue(i)
-	c.session, c.facts = s.ID(), a.registrar.facts(r)
+	c.session, c.facts = s.ID(), a.factsReader.facts(r)
 	a.server.connected.Add(1)
 	a.server.forms[s.Form()].Add(1)
 	if a.watch.Opened != nil {
@@ -30,7 +31,7 @@ func (a app) Opened(l *netpoll.Loop, s *engineio.Session, r *engineio.Request) {
 	}
 }
 
-// Text takes a text message: a packet.
+// Text handles a text message: it is one packet.
 func (a app) Text(l *netpoll.Loop, s *engineio.Session, p []byte) {
 	c := a.of(s)
 	if a.server.opt.Parser == ParserMsgpack {
@@ -43,7 +44,7 @@ func (a app) Text(l *netpoll.Loop, s *engineio.Session, p []byte) {
 	}
 	k, bad := parsePacket(p)
 	if bad == "" {
-		bad = k.judge()
+		bad = k.checkPayload()
 	}
 	switch {
 	case bad != "":
@@ -59,25 +60,26 @@ func (a app) Text(l *netpoll.Loop, s *engineio.Session, p []byte) {
 	}
 }
 
-// checkTarget refuses a packet for nobody before its attachments are collected.
+// checkTarget refuses a packet for a namespace that the client is not in, before its attachments
+// are collected.
 func checkTarget(c *client, k *packet) fault {
 	name, _ := splitNamespace(k.namespace)
-	if c.socket(name) == nil && !c.knew(name) {
-		return faultStranger
+	if c.socket(name) == nil && !c.wasIn(name) {
+		return faultNotJoined
 	}
 	return ""
 }
 
-// faultStranger is a packet for a namespace that the client has never been in.
-const faultStranger fault = "packet for a namespace that was not joined"
+// faultNotJoined is a packet for a namespace that the client has never been in.
+const faultNotJoined fault = "packet for a namespace that was not joined"
 
-// Binary takes a binary message: an attachment, or with ParserMsgpack a packet.
+// Binary handles a binary message: an attachment, or with ParserMsgpack a packet.
 func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
 	c := a.of(s)
 	if a.server.opt.Parser == ParserMsgpack {
 		k, attachments, bad := parseMsgpack(p)
 		if bad == "" {
-			bad = k.judge()
+			bad = k.checkPayload()
 		}
 		if bad != "" {
 			a.reject(l, s, bad)
@@ -87,7 +89,7 @@ func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
 		return
 	}
 	if c.assembly == nil {
-		a.reject(l, s, faultUnasked)
+		a.reject(l, s, faultStray)
 		return
 	}
 	complete, bad := c.assembly.add(p, a.engine.PayloadBytesMax())
@@ -102,17 +104,17 @@ func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
 	whole := c.assembly
 	c.assembly = nil
 	k := whole.packet
-	if bad := k.judge(); bad != "" {
+	if bad := k.checkPayload(); bad != "" {
 		a.reject(l, s, bad)
 		return
 	}
 	a.handle(l, s, c, &k, whole.attachments)
 }
 
-// Upgraded needs nothing: what is sent looks the same on every transport.
+// Upgraded does nothing: packets look the same on every transport.
 func (a app) Upgraded(*netpoll.Loop, *engineio.Session) {}
 
-// Closed ends a client: its sockets leave.
+// Closed removes the client of a session. Its sockets leave their namespaces.
 func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	c := a.of(s)
 	a.shard.Leave(s.Member())
@@ -127,29 +129,29 @@ func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	}
 }
 
-// reject ends the connection of a client that has broken the rules.
+// reject closes the connection of a client that violated the protocol.
 func (r *reactor) reject(l *netpoll.Loop, s *engineio.Session, bad fault) {
 	r.server.opt.Logger.Debug("a client is disconnected for what it sent", slog.String("conn", s.ID().String()), slog.String("fault", string(bad)))
 	r.engine.Close(l, s, engineio.ReasonForcedClose, 0, "")
 }
 
-// handle does what a whole packet asks for.
+// handle processes a complete packet.
 func (r *reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, attachments [][]byte) {
 	name, query := splitNamespace(k.namespace)
 	if k.kind == typeConnect {
-		r.asked(l, s, c, k, name, query)
+		r.connectRequest(l, s, c, k, name, query)
 		return
 	}
 	socket := c.socket(name)
 	if socket == nil || socket.state == socketConnecting { // state changes on this loop only
-		if socket != nil || !c.knew(name) {
-			r.reject(l, s, faultStranger)
+		if socket != nil || !c.wasIn(name) {
+			r.reject(l, s, faultNotJoined)
 		}
 		return
 	}
 	switch k.kind {
 	case typeDisconnect:
-		r.unseat(l, s, socket)
+		r.unsubscribeAll(l, s, socket)
 		r.leave(l, c, socket, ReasonClient)
 	case typeEvent:
 		r.event(l, s, socket, k, attachments)
@@ -167,11 +169,11 @@ func (r *reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *pac
 		}
 		socket.acknowledged(k.id, Args{raw: args, attachments: attachments})
 	default:
-		r.reject(l, s, faultType) // CONNECT_ERROR is the server's to send
+		r.reject(l, s, faultType) // only a server sends CONNECT_ERROR
 	}
 }
 
-// event hands an event on to its socket.
+// event passes an event on to its socket.
 func (r *reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k *packet, attachments [][]byte) {
 	name, args, bad := splitEvent(r.elements[:0], k.payload)
 	if bad == "" {
@@ -188,12 +190,12 @@ func (r *reactor) event(l *netpoll.Loop, s *engineio.Session, socket *Socket, k 
 	socket.dispatch(name, Args{raw: args, attachments: attachments}, ack)
 }
 
-// asked takes a CONNECT.
-func (r *reactor) asked(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, name, query []byte) {
+// connectRequest handles a CONNECT packet.
+func (r *reactor) connectRequest(l *netpoll.Loop, s *engineio.Session, c *client, k *packet, name, query []byte) {
 	v3 := s.Version() == 3
 	if c.socket(name) != nil {
 		if v3 && string(name) == rootNamespace {
-			return // joined without being asked; some clients ask all the same
+			return // it joined when the session opened; some clients send CONNECT nevertheless
 		}
 		r.reject(l, s, "namespace was joined already")
 		return

@@ -1,4 +1,4 @@
-// The arguments of an event or acknowledgement as they came.
+// The arguments of an event or acknowledgement as they were received.
 
 package socketio
 
@@ -10,8 +10,8 @@ import (
 )
 
 // Args are the arguments of an event, or of an acknowledgement, as a client sent them: JSON and
-// binary. A handler whose parameter they are may use them during its call; Clone makes a copy that
-// it can keep. The zero value has no arguments.
+// binary. A handler may use its Args until it returns; Clone makes a copy that it can keep. The
+// zero value has no arguments.
 type Args struct {
 	raw         []json.RawMessage
 	attachments [][]byte
@@ -20,13 +20,13 @@ type Args struct {
 // Len is the number of arguments.
 func (a Args) Len() int { return len(a.raw) }
 
-// Clone returns a copy that may be kept.
+// Clone returns a copy that stays valid after the handler has returned.
 func (a Args) Clone() Args {
-	return Args{raw: cloneArgs(a.raw), attachments: a.attachments} // attachments are owned already
+	return Args{raw: cloneArgs(a.raw), attachments: a.attachments} // attachments were copied when they arrived
 }
 
-// JSON is argument i, counted from 0, as JSON text; what was binary in it stands there as a base64
-// string. It is nil if there is no such argument.
+// JSON returns argument i, counted from 0, as JSON text. Binary data in it is written as base64
+// strings. The result is nil if there is no such argument.
 func (a Args) JSON(i int) json.RawMessage {
 	if i >= len(a.raw) {
 		return nil
@@ -37,7 +37,7 @@ func (a Args) JSON(i int) json.RawMessage {
 	return inlineAttachments(nil, a.raw[i], a.attachments)
 }
 
-// Bytes is argument i if it is binary as a whole, which ok says.
+// Bytes returns argument i if the whole argument is binary; otherwise ok is false.
 func (a Args) Bytes(i int) (data []byte, ok bool) {
 	if i >= len(a.raw) || len(a.attachments) == 0 || a.raw[i][0] != '{' {
 		return nil, false
@@ -71,13 +71,13 @@ var (
 	listType   = reflect.TypeFor[[]any]()
 )
 
-// text is argument i as encoding/json would put it into a string; "" if it is not there.
+// text returns argument i as encoding/json decodes it into a string; "" if there is no such
+// argument.
 func (a Args) text(i int) (text string, err error) {
 	if i >= len(a.raw) {
 		return "", nil
 	}
-	// What is a string without escapes, and a packet is known to be valid JSON in UTF-8, need not be
-	// looked at again.
+	// A packet is valid JSON in UTF-8. So a string without escapes needs no further check.
 	if raw := a.raw[i]; raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), nil
 	}
@@ -139,7 +139,7 @@ func (a Args) fill(tree any) any {
 		}
 	case map[string]any:
 		if t["_placeholder"] == true {
-			num, _ := t["num"].(float64) // judged when the packet was complete
+			num, _ := t["num"].(float64) // checked when the packet was complete
 			return a.attachments[int(num)]
 		}
 		for name := range t {

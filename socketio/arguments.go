@@ -1,4 +1,4 @@
-// Arguments that we send: Go values made into JSON and attachments.
+// Encoding of arguments: Go values become JSON and attachments.
 
 package socketio
 
@@ -17,13 +17,13 @@ import (
 	"c100k/internal/jsontext"
 )
 
-// Errors of Emit and its relatives, beside those of encoding/json.
+// Errors of Emit and similar methods, in addition to those of encoding/json.
 var (
-	// ErrEventName: the name is one of those that mean something else (connect, connect_error,
-	// disconnect, disconnecting, newListener, removeListener), or is longer than EventBytesMax.
+	// ErrEventName: the name is reserved (connect, connect_error, disconnect, disconnecting,
+	// newListener, removeListener), or is longer than EventBytesMax.
 	ErrEventName = errors.New("socketio: an event cannot have this name")
-	// ErrAttachments: the arguments have more than AttachmentsMax pieces of binary, which no client
-	// would take.
+	// ErrAttachments: the arguments have more than AttachmentsMax binary values. No client accepts
+	// more.
 	ErrAttachments = errors.New("socketio: too many binary attachments in one packet")
 	// ErrRaw: a json.RawMessage is not valid JSON.
 	ErrRaw = errors.New("socketio: a json.RawMessage is not JSON")
@@ -52,13 +52,13 @@ func (b Binary) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON takes base64 text, as encoding/json does for a []byte.
 func (b *Binary) UnmarshalJSON(p []byte) error { return json.Unmarshal(p, (*[]byte)(b)) }
 
-// values encodes arguments: JSON, and the attachments that belong to it.
+// values are encoded arguments: JSON and its attachments.
 type values struct {
 	json        []byte
 	attachments [][]byte
 }
 
-// encodeEvent makes the payload of an event.
+// encodeEvent encodes the payload of an event.
 func encodeEvent(event string, args []any) (v values, err error) {
 	if reservedEvents[event] || len(event) > EventBytesMax {
 		return v, fmt.Errorf("%w: %q", ErrEventName, event)
@@ -71,8 +71,8 @@ func encodeEvent(event string, args []any) (v values, err error) {
 	return v, nil
 }
 
-// encodeAck makes the packet of an acknowledgement. One without attachments, as nearly all are, is
-// written once, where it is to stay.
+// encodeAck encodes the packet of an acknowledgement. Without attachments, as in nearly all cases,
+// it is written into its final buffer at once.
 func encodeAck(parser Parser, namespace string, id uint64, args []any) (outgoing, error) {
 	k := packet{kind: typeAck, namespace: []byte(namespace), hasID: true, id: id}
 	v := values{json: appendPacket(make([]byte, 0, len(namespace)+packetHeadBytes+roughSize(args)), &k)}
@@ -88,8 +88,8 @@ func encodeAck(parser Parser, namespace string, id uint64, args []any) (outgoing
 	return *newOutgoing(parser, &k, v.attachments, flags{}), nil
 }
 
-// roughSize is about how many bytes the arguments become, brackets included: right for plain text,
-// and a guess for what only encoding tells.
+// roughSize estimates the length of the encoded arguments with brackets, in bytes. It is right for
+// plain text.
 func roughSize(args []any) int {
 	n := len("[]")
 	for _, arg := range args {
@@ -105,8 +105,7 @@ func roughSize(args []any) int {
 	return n
 }
 
-// rest appends the arguments behind as many elements, each behind a comma if it is not the first,
-// and the closing bracket.
+// rest appends the arguments to an array that has so many elements, and the closing bracket.
 func (v *values) rest(elements int, args []any) error {
 	for i, arg := range args {
 		if elements+i > 0 {
@@ -123,7 +122,7 @@ func (v *values) rest(elements int, args []any) error {
 	return nil
 }
 
-// value appends one argument. What is frequent does not go through reflection.
+// value appends one argument. Frequent types are encoded without reflection.
 func (v *values) value(arg any) error {
 	switch a := arg.(type) {
 	case nil:
@@ -151,7 +150,7 @@ func (v *values) value(arg any) error {
 	return nil
 }
 
-// validText replaces what is no UTF-8, for a text message must be.
+// validText replaces invalid UTF-8: a text message must be valid.
 func validText(s string) string {
 	if utf8.ValidString(s) {
 		return s

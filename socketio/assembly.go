@@ -1,4 +1,4 @@
-// A packet that waits for its attachments. Loop only.
+// Assembly of a packet and its attachments. Loop only.
 
 package socketio
 
@@ -10,9 +10,9 @@ import (
 	"c100k/netpoll"
 )
 
-// assembly is a packet with attachments of which some have not arrived. What it keeps is bounded:
-// the text by the transport's limit of a message, and all attachments together by the same; in time
-// by assemblyTimeoutDefault.
+// assembly is a packet with attachments of which some have not arrived. The transport's limit of a
+// message bounds the text, and the sum of the attachments too. assemblyTimeoutDefault bounds the
+// time.
 type assembly struct {
 	packet      packet // its slices are of text
 	text        []byte
@@ -21,15 +21,15 @@ type assembly struct {
 	began       time.Duration // on the loop's clock
 }
 
-// newAssembly begins to collect the attachments of the packet that text holds. text is copied.
+// newAssembly makes an assembly of the packet in text. text is copied.
 func newAssembly(text []byte, now time.Duration) *assembly {
 	a := &assembly{text: bytes.Clone(text), began: now}
-	a.packet, _ = parsePacket(a.text) // it was parsed before, where it lay
+	a.packet, _ = parsePacket(a.text) // it was parsed before the copy, without a fault
 	return a
 }
 
-// add takes an attachment, which is copied, and tells whether it was the last. It is a fault if all
-// of them are more than bytesMax.
+// add adds a copy of an attachment, and reports whether it was the last. It is a fault if the
+// attachments have more than bytesMax bytes together.
 func (a *assembly) add(p []byte, bytesMax int) (complete bool, bad fault) {
 	if a.bytes += len(p); a.bytes > bytesMax {
 		return false, faultBytes
@@ -38,7 +38,7 @@ func (a *assembly) add(p []byte, bytesMax int) (complete bool, bad fault) {
 	return len(a.attachments) == a.packet.attachments, ""
 }
 
-// assemble begins to wait for the attachments of the packet that text holds.
+// assemble makes the assembly of the packet in text, and starts its timeout.
 func (r *reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 	c.assembly = newAssembly(text, l.Now())
 	if !c.assembling {
@@ -48,10 +48,10 @@ func (r *reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 	}
 }
 
-// overdue looks at a client that has begun a packet with attachments some time ago, and ends it if
-// they have not come. It is looked at again, and not once for each packet, as long as it sends more
-// of those.
-func (r *reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
+// checkAssembly checks a client some time after it sent a packet with attachments, and closes its
+// connection if they have not arrived. While the client sends more such packets, it is checked once
+// in each timeout, not once for each packet.
+func (r *reactor) checkAssembly(l *netpoll.Loop, id netpoll.ID) {
 	s := r.engine.Lookup(l, id)
 	if s == nil {
 		return
@@ -67,8 +67,8 @@ func (r *reactor) overdue(l *netpoll.Loop, id netpoll.ID) {
 	}
 }
 
-// checkPlaceholders tells whether every placeholder of the arguments names an attachment that there
-// is. In a packet without attachments nothing is a placeholder.
+// checkPlaceholders checks that every placeholder of the arguments names an attachment that exists.
+// In a packet without attachments nothing is a placeholder.
 func checkPlaceholders(args []json.RawMessage, attachments int) fault {
 	if attachments == 0 {
 		return ""

@@ -1,4 +1,4 @@
-// The client's scripts, from the npm package's own build; see bundle/LICENSE.
+// The scripts of the client, as the npm package has them; see bundle/LICENSE.
 
 package socketio
 
@@ -14,16 +14,16 @@ import (
 //go:embed bundle/*.gz
 var bundle embed.FS
 
-// ClientVersion is the version of npm socket.io-client whose scripts ServeClient has.
+// ClientVersion is the version of npm socket.io-client whose scripts ServeClient serves.
 const ClientVersion = "4.8.3"
 
-// scripts are the files that there are. Their maps are left out.
+// scripts are the names of the files. Source maps are not served.
 var scripts = map[string]bool{
 	"socket.io.js": true, "socket.io.min.js": true, "socket.io.esm.min.js": true, "socket.io.msgpack.min.js": true,
 }
 
-// ServeClient answers a request for one of the client's scripts, and returns false, having done
-// nothing, if there is none of that name.
+// ServeClient answers a request for one of the scripts of the client. If there is none of that name
+// it does nothing and returns false.
 func ServeClient(w http.ResponseWriter, r *http.Request, name string) bool {
 	if !scripts[name] {
 		return false
@@ -44,7 +44,7 @@ func ServeClient(w http.ResponseWriter, r *http.Request, name string) bool {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		http.Error(w, "the script is asked for with GET", http.StatusMethodNotAllowed)
+		http.Error(w, "use GET or HEAD", http.StatusMethodNotAllowed)
 		return true
 	}
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
@@ -58,7 +58,7 @@ func ServeClient(w http.ResponseWriter, r *http.Request, name string) bool {
 		return true
 	}
 	if r.Method == http.MethodGet {
-		_, _ = io.Copy(w, plain) // who does not take it all has gone
+		_, _ = io.Copy(w, plain) // an error means that the client has closed the connection
 	}
 	return true
 }

@@ -1,4 +1,4 @@
-// A broadcast on its way: an order to each loop that has somebody for it, and there a message of
+// A broadcast on its way: a command for each loop that may have receivers, and there a message of
 // the loop's hub.
 
 package socketio
@@ -10,21 +10,21 @@ import (
 	"c100k/netpoll"
 )
 
-// cast is one broadcast. Immutable but for seen, of which each loop touches its own.
+// cast is one broadcast. Immutable, except that each loop writes its own element of seen.
 type cast struct {
 	nsp    *Namespace
 	out    *outgoing
-	topics []string // of the rooms; that of the namespace if it is for everybody
-	only   string   // the topic, if there is one and nobody is named by an id; else ""
+	topics []string // of the rooms; that of the namespace if all sockets are meant
+	only   string   // the topic, if there is one and no socket is named by its id; else ""
 
-	ids          []target // sockets that are named by their id
-	exceptIDs    []target
+	ids          []socketRef // sockets that are named by their id
+	exceptIDs    []socketRef
 	exceptTopics []string
-	seen         []map[uint32]struct{} // by loop: who has got it; nil where a member can be met once only
+	seen         []map[uint32]struct{} // by loop: the members that got it; nil if no member can be met twice
 }
 
-// target is a socket that a broadcast names by its id.
-type target struct {
+// socketRef is a socket that a broadcast names by its id.
+type socketRef struct {
 	id   string
 	conn netpoll.ID
 }
@@ -35,7 +35,7 @@ func newCast(nsp *Namespace, to Selection, out *outgoing, loops int) *cast {
 	rooms := slices.Compact(slices.Sorted(slices.Values(to.Rooms)))
 	for _, room := range rooms {
 		if conn, ok := nsp.locate(room); ok {
-			c.ids = append(c.ids, target{room, conn})
+			c.ids = append(c.ids, socketRef{room, conn})
 		}
 		c.topics = append(c.topics, topicOfRoom(nsp.topic, room))
 	}
@@ -50,44 +50,45 @@ func newCast(nsp *Namespace, to Selection, out *outgoing, loops int) *cast {
 	}
 	for _, room := range to.Except {
 		if conn, ok := nsp.locate(room); ok {
-			c.exceptIDs = append(c.exceptIDs, target{room, conn})
+			c.exceptIDs = append(c.exceptIDs, socketRef{room, conn})
 		}
 		c.exceptTopics = append(c.exceptTopics, topicOfRoom(nsp.topic, room))
 	}
 	return c
 }
 
-// personal tells whether the selection is one socket, by its id: then only the loop of that is
-// concerned. Any goroutine.
-func (nsp *Namespace) personal(to Selection) bool {
-	if len(to.Rooms) != 1 || nsp.shared.Load() {
+// addressesOne reports whether the selection is one socket, by its id: then the broadcast concerns
+// the loop of that socket only. Any goroutine.
+func (nsp *Namespace) addressesOne(to Selection) bool {
+	if len(to.Rooms) != 1 || nsp.idRoomShared.Load() {
 		return false
 	}
 	_, ok := nsp.locate(to.Rooms[0])
 	return ok
 }
 
-// locate is the connection of the socket with that id; false if no socket can have it.
+// locate returns the connection of the socket with that id; ok is false if no socket can have the
+// id.
 func (nsp *Namespace) locate(id string) (netpoll.ID, bool) {
 	if s, moved := nsp.moved.Load(id); moved {
 		return s.(*Socket).session, true
 	}
-	return placeOf(id)
+	return connOf(id)
 }
 
-// cast gives a broadcast to all loops that may have somebody for it, in the same order as every
-// other broadcast. The error is ErrBusy, and nobody gets it, or ErrClosed.
+// cast enqueues a broadcast on all loops that may have receivers, in the same order as every other
+// broadcast. The error is ErrBusy, and then no client gets it, or ErrClosed.
 func (io *Server) cast(nsp *Namespace, to Selection, out *outgoing) error {
 	h := io.host.Load()
 	if h == nil {
-		return nil // nobody can be there yet
+		return nil // not mounted yet: there are no clients
 	}
 	c := newCast(nsp, to, out, len(h.reactors))
-	personal := nsp.personal(to)
-	o := order{cast: c}
+	personal := nsp.addressesOne(to)
+	o := command{cast: c}
 	size := o.size()
-	io.casting.Lock()
-	defer io.casting.Unlock()
+	io.broadcastMu.Lock()
+	defer io.broadcastMu.Unlock()
 	var room [8]*reactor
 	concerned := room[:0]
 	for _, r := range h.reactors {
@@ -108,18 +109,18 @@ func (io *Server) cast(nsp *Namespace, to Selection, out *outgoing) error {
 	var failed error
 	for _, r := range concerned {
 		if out.ack != nil {
-			out.ack.begin()
+			out.ack.addDelivery()
 		}
 		if err := r.enqueueReserved(o, size); err != nil {
-			failed = err // the loop has stopped: there is nobody on it
-			c.passed()
+			failed = err // the loop has stopped: it has no clients
+			c.deliveryDone()
 		}
 	}
 	return failed
 }
 
-// concerns tells whether the loop may have somebody for the broadcast: now, or when it has executed
-// what it was ordered before. Any goroutine.
+// concerns reports whether the loop may have receivers of the broadcast: now, or after the commands
+// that are already in its queue. Any goroutine.
 func (c *cast) concerns(r *reactor, personal bool) bool {
 	for _, id := range c.ids {
 		if id.conn.Loop() == r.index {
@@ -140,15 +141,15 @@ func (c *cast) concerns(r *reactor, personal bool) bool {
 	return false
 }
 
-// passed ends the broadcast on one loop.
-func (c *cast) passed() {
+// deliveryDone ends the broadcast on one loop.
+func (c *cast) deliveryDone() {
 	if c.out.ack != nil {
-		c.out.ack.passed()
+		c.out.ack.deliveryDone()
 	}
 }
 
-// begin gives the broadcast to those who are named by their id, and to the hub for all others. It
-// returns false if the hub has nobody to give it to. Loop.
+// begin sends the broadcast to the sockets that are named by their id, and publishes it to the hub
+// for all others. It returns false if the hub has no members for it. Loop only.
 func (r *reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 	var except []string
 	for _, topic := range c.exceptTopics {
@@ -156,19 +157,19 @@ func (r *reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 			except = append(except, topic)
 		}
 	}
-	late := r.mayHave(c)
+	late := r.mayHaveReceived(c)
 	p := broadcast.Post{Payload: c.out.text, Extra: c.out}
-	if len(except)+len(c.exceptIDs) > 0 || c.seen != nil || c.out.volatile || c.out.ack != nil || c.out.heard != nil || late {
+	if len(except)+len(c.exceptIDs) > 0 || c.seen != nil || c.out.volatile || c.out.ack != nil || c.out.observed != nil || late {
 		p.Skip = func(_ int, member uint32) bool { return c.skips(r, member, except, late) }
 	}
 	for _, id := range c.ids {
 		if id.conn.Loop() == r.index {
-			c.give(l, r, id, except)
+			c.sendByID(l, r, id, except)
 		}
 	}
 	for _, topic := range c.topics {
-		// topicOfRoom has made the topic, so it is valid. What is larger than all the hub may hold
-		// is lost, as with a client that is away.
+		// topicOfRoom made the topic, so it is valid. A message that is larger than the hub's bound is
+		// lost.
 		if result, _ := r.hub.PublishPost(topic, p); result.Queued > 0 {
 			onItsWay = true
 		}
@@ -176,31 +177,31 @@ func (r *reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 	return onItsWay
 }
 
-// mayHave tells whether sockets of this loop may have got the packet already, when they came back
-// and were given what they had missed: they joined behind it in the log, and in front of it in the
-// queue.
-func (r *reactor) mayHave(c *cast) bool {
+// mayHaveReceived reports whether sockets of this loop may have received the packet already. A
+// socket that is recovered gets the packets that it missed from the log. It may get one that is in
+// the log and still in the queue of the loop.
+func (r *reactor) mayHaveReceived(c *cast) bool {
 	log := c.nsp.log
 	if log == nil || c.out.number == 0 {
 		return false
 	}
 	joined, any := r.joinedAt[log]
 	if any && c.out.number > joined {
-		delete(r.joinedAt, log) // nor has anybody what comes behind it
+		delete(r.joinedAt, log) // later packets cannot have been received either
 		return false
 	}
 	return any
 }
 
-// skips tells whether a member that the packet has come to is left out, and otherwise notes that it
-// gets it. On the member's loop, within Deliver.
+// skips reports whether a member does not get the packet. If the member gets it, skips registers
+// that. On the member's loop, within Deliver.
 func (c *cast) skips(r *reactor, member uint32, except []string, late bool) bool {
 	l := r.sink.loop
 	conn := l.ConnAt(member)
 	if conn == nil || c.excludes(r, conn.ID(), member, except) {
 		return true
 	}
-	if !c.out.volatile && c.out.ack == nil && c.out.heard == nil && !late {
+	if !c.out.volatile && c.out.ack == nil && c.out.observed == nil && !late {
 		return false
 	}
 	session := r.engine.Lookup(l, conn.ID())
@@ -208,37 +209,38 @@ func (c *cast) skips(r *reactor, member uint32, except []string, late bool) bool
 		return true
 	}
 	if s := r.of(session).socket([]byte(c.nsp.name)); s != nil {
-		if late && s.had(c.out) {
+		if late && s.hasReceived(c.out) {
 			return true
 		}
-		c.reaches(s)
+		c.beforeSend(s)
 	}
 	return false
 }
 
-// reaches is for a socket that is about to be sent the packet.
-func (c *cast) reaches(s *Socket) {
+// beforeSend registers the acknowledgement of a socket that is about to be sent the packet, and
+// calls its OnAnyOutgoing listeners.
+func (c *cast) beforeSend(s *Socket) {
 	if c.out.ack != nil {
-		c.out.ack.owes(s)
+		c.out.ack.addSocket(s)
 	}
-	if c.out.heard == nil {
+	if c.out.observed == nil {
 		return
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			s.reactor.panicked(v) // the others of the broadcast must get it all the same
+			s.reactor.panicked(v) // the other sockets must still get the broadcast
 		}
 	}()
 	for _, f := range s.outgoingListeners() {
-		f(c.out.heard.event, c.out.heard.args)
+		f(c.out.observed.event, c.out.observed.args)
 	}
 }
 
-// excludes tells whether the broadcast leaves the member out, or has reached it; if not, it is
-// noted as reached.
+// excludes reports whether the broadcast leaves the member out or has reached it before. If not, it
+// marks the member as reached.
 func (c *cast) excludes(r *reactor, conn netpoll.ID, member uint32, except []string) bool {
 	for _, id := range c.exceptIDs {
-		if id.conn == conn && c.names(r, id) {
+		if id.conn == conn && c.isSocket(r, id) {
 			return true
 		}
 	}
@@ -260,9 +262,9 @@ func (c *cast) excludes(r *reactor, conn netpoll.ID, member uint32, except []str
 	return false
 }
 
-// names tells whether the socket of the connection has the id: that of a socket on another server
-// may name a connection that is here too. Loop.
-func (c *cast) names(r *reactor, to target) bool {
+// isSocket reports whether the socket of the connection has the id. The id of a socket on another
+// server may name a connection that exists here too. Loop only.
+func (c *cast) isSocket(r *reactor, to socketRef) bool {
 	session := r.engine.Lookup(r.sink.loop, to.conn)
 	if session == nil {
 		return false
@@ -271,26 +273,25 @@ func (c *cast) names(r *reactor, to target) bool {
 	return s != nil && s.id == to.id
 }
 
-// give sends the packet to a socket that is named by its id. Loop.
-func (c *cast) give(l *netpoll.Loop, r *reactor, to target, except []string) {
+// sendByID sends the packet to a socket that is named by its id. Loop only.
+func (c *cast) sendByID(l *netpoll.Loop, r *reactor, to socketRef, except []string) {
 	session := r.engine.Lookup(l, to.conn)
 	if session == nil {
 		return
 	}
 	s := r.of(session).socket([]byte(c.nsp.name))
-	if s == nil || s.id != to.id || !s.Connected() || s.had(c.out) || c.excludes(r, to.conn, session.Member(), except) {
+	if s == nil || s.id != to.id || !s.Connected() || s.hasReceived(c.out) || c.excludes(r, to.conn, session.Member(), except) {
 		return
 	}
 	if c.out.volatile && !r.engine.Writable(l, session) {
 		return
 	}
-	c.reaches(s)
+	c.beforeSend(s)
 	r.sendTo(l, session, c.out)
 }
 
-// had tells whether the socket was given a packet already, when it came back and asked for what it
-// had missed.
-func (s *Socket) had(out *outgoing) bool {
+// hasReceived reports whether the socket got the packet from the log when it was recovered.
+func (s *Socket) hasReceived(out *outgoing) bool {
 	if out.number == 0 {
 		return false
 	}

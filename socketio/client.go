@@ -7,22 +7,22 @@ import (
 	"c100k/netpoll"
 )
 
-// client is what a session of Engine.IO is to us. Most are in one namespace only.
+// client is the state of one Engine.IO session. Most clients are in one namespace only.
 type client struct {
 	session  netpoll.ID
 	facts    *facts
-	only     *Socket            // the socket of the first namespace; nil if others has it, or there is none
-	others   map[string]*Socket // by namespace, once there was a second; nil stands for one that was left
-	assembly *assembly          // a packet whose attachments are on their way
+	only     *Socket            // the socket, while there is only one namespace; nil if others has it, or there is none
+	others   map[string]*Socket // by namespace, from the second on; nil is a namespace that was left
+	assembly *assembly          // a packet whose attachments have not all arrived
 	joined   bool               // it has been in a namespace
 
 	assembling bool // it is in reactor.assembling
 }
 
-// of is the client of a session.
+// of returns the client of a session.
 func (r *reactor) of(s *engineio.Session) *client { return r.clients.At(s.Value()) }
 
-// socket is the client's socket in a namespace; nil if it is in none of that name.
+// socket returns the client's socket in a namespace; nil if there is none.
 func (c *client) socket(namespace []byte) *Socket {
 	if c.only != nil {
 		if c.only.nsp.name == string(namespace) {
@@ -33,9 +33,9 @@ func (c *client) socket(namespace []byte) *Socket {
 	return c.others[string(namespace)]
 }
 
-// knew tells whether the client was in a namespace of that name before: what it sent before it
-// heard of its end may still arrive.
-func (c *client) knew(namespace []byte) bool {
+// wasIn reports whether the client has left a namespace of that name. Packets that it sent before
+// it knew may still arrive.
+func (c *client) wasIn(namespace []byte) bool {
 	_, known := c.others[string(namespace)]
 	return known
 }
@@ -46,12 +46,12 @@ func (c *client) put(s *Socket) {
 		c.only = s
 		return
 	}
-	c.spread()
+	c.useMap()
 	c.others[s.nsp.name] = s
 }
 
-// spread makes a map of what was one socket.
-func (c *client) spread() {
+// useMap moves the only socket to the map.
+func (c *client) useMap() {
 	if c.others == nil {
 		c.others = map[string]*Socket{}
 	}
@@ -61,13 +61,13 @@ func (c *client) spread() {
 	}
 }
 
-// remove takes a socket out, and remembers that it was there.
+// remove removes a socket; wasIn is true for its namespace from then on.
 func (c *client) remove(s *Socket) {
-	c.spread()
+	c.useMap()
 	c.others[s.nsp.name] = nil
 }
 
-// namespaces is how many namespaces the client is or was in.
+// namespaces returns how many namespaces the client is or was in.
 func (c *client) namespaces() int {
 	if c.only != nil {
 		return 1
@@ -75,7 +75,7 @@ func (c *client) namespaces() int {
 	return len(c.others)
 }
 
-// sockets are the client's sockets.
+// sockets returns the client's sockets.
 func (c *client) sockets() (list []*Socket) {
 	if c.only != nil {
 		return []*Socket{c.only}

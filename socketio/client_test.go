@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// mount puts io into a http.Server beside a handler of somebody else's, and returns its address.
+// mount puts io into a http.Server with another handler, and returns its address.
 func mount(t testing.TB, io *Server) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -39,7 +39,7 @@ func mount(t testing.TB, io *Server) string {
 	return ts.URL
 }
 
-// person has a field of each sort that handlers get.
+// person has a field of each kind that handlers decode.
 type person struct {
 	Name string  `json:"name"`
 	Age  int     `json:"age"`
@@ -48,7 +48,7 @@ type person struct {
 	Next *person `json:"next,omitempty"`
 }
 
-// answering makes a server with an event for everything that the scripts ask for.
+// answering makes a server with a handler for each event of the scripts.
 func answering(o Options) *Server {
 	io := New(o)
 	io.OnConnection(func(s *Socket) { answer(io, s) })
@@ -210,7 +210,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// A server that refuses protocol 3 says so.
+// A server that refuses protocol 3 answers with the reason.
 func TestV3IsOff(t *testing.T) {
 	url := mount(t, New(Options{Loops: 1}))
 	r, err := http.Get(url + "/socket.io/?EIO=3&transport=polling")

@@ -10,15 +10,15 @@ import (
 	"c100k/netpoll"
 )
 
-// deadline is when an acknowledgement is given up.
+// deadline is the time at which an acknowledgement fails with ErrTimeout.
 type deadline struct {
 	at     time.Duration
 	socket *Socket
 	ackID  uint64
 }
 
-// deadlines is a heap, the next one first. One whose acknowledgement has come stays until it is
-// due, and then finds nothing.
+// deadlines is a heap, the next one first. The deadline of an acknowledgement that has arrived
+// stays in the heap until it is due, and then has no effect.
 type deadlines struct{ heap deadlineHeap }
 
 type deadlineHeap []deadline
@@ -59,8 +59,9 @@ func (d *deadlines) due(now time.Duration) (deadline, bool) {
 	return heap.Pop(&d.heap).(deadline), true
 }
 
-// timeouts is a queue of clients, each with the time until which it has to do something. All are
-// given the same time for it, so the queue is in order. One that has done it stays until then.
+// timeouts is a queue of clients, each with a deadline for something that the client must do. All
+// get the same time for it, so the queue is in order. A client that has done it stays in the queue
+// until its deadline.
 type timeouts struct {
 	queue []timeout
 	head  int
@@ -93,7 +94,7 @@ func (q *timeouts) due(now time.Duration) (netpoll.ID, bool) {
 	}
 	session := q.queue[q.head].session
 	if q.head++; q.head == len(q.queue) {
-		q.queue, q.head = nil, 0 // a quiet server keeps nothing of a storm
+		q.queue, q.head = nil, 0 // free the memory after a burst of connections
 	}
 	return session, true
 }

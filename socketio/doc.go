@@ -7,34 +7,34 @@
 //   - A [Server] has namespaces, and is mounted into a program: [Server.Handler] for a
 //     http.ServeMux, or server.Config.SocketIO for a whole node.
 //   - A [Namespace] is a part of the server that clients connect to by name; "/" is always there. A
-//     [Dynamic] makes namespaces as clients ask for them.
+//     [Dynamic] makes namespaces when clients ask for them.
 //   - A [Socket] is one client in one namespace.
-//   - A [Target] is a set of sockets, chosen by rooms, to broadcast to.
-//   - A [Handshake] is what is known of a client when it connects, for middlewares to judge.
-//   - [Args] are the arguments of an event as they came, for handlers that want to look themselves.
-//   - An [Adapter] joins a namespace with those of its name on other servers. It brings requests
-//     there, and calls the namespace's [Local] for the sockets of this server. A [RemoteSocket] is a
-//     socket of any of the servers.
+//   - A [Target] is a set of sockets, selected by rooms, for a broadcast.
+//   - A [Handshake] describes a client that wants to connect. Middlewares decide on it.
+//   - [Args] are the arguments of an event before they are decoded, for handlers that decode them.
+//   - An [Adapter] connects a namespace with those of the same name on other servers. It sends
+//     requests there, and calls the namespace's [Local] for the sockets of this server. A
+//     [RemoteSocket] is a socket of any of the servers.
 //
 // # Handlers run on the event loop
 //
 // A handler of an event, a middleware, a connection handler, an acknowledgement: all are called on
-// the event loop that the client lives on, one at a time for one client, and must not block: not
-// sleep, not wait for a database, not use [Socket.EmitWithAck], which waits for a client of perhaps
-// the same loop. The way out is a goroutine: every method of every type here may be called on any
-// goroutine, later too, and an [Ack] as well. A middleware that has to wait is registered with
-// [Namespace.UseAsync].
+// the event loop of the client, one at a time for one client. They must not block: they must not
+// sleep, wait for a database, or call [Socket.EmitWithAck], which may wait for a client of the same
+// loop. Work that blocks belongs in a goroutine. Every method of every type of this package may be
+// called on any goroutine and at any time, and so may an [Ack]. A middleware that must wait is
+// registered with [Namespace.UseAsync].
 //
 // # In which order calls take effect
 //
-// What one goroutine calls takes effect in the order of its calls. Joining a room and broadcasting
-// to it right after reaches the one who joined; broadcasts arrive in their order, whatever rooms
-// they are to; two events emitted to a socket arrive in that order, and behind the broadcasts
-// before them. Broadcasts of several goroutines arrive in the same order at all clients.
+// The calls of one goroutine take effect in the order in which they were made. A broadcast to a
+// room reaches a socket that joined the room before. Broadcasts arrive in their order, whatever
+// rooms they are for. Two events for one socket arrive in that order, and after the broadcasts that
+// were made before them. Broadcasts of several goroutines arrive in the same order at all clients.
 //
-// None of these calls waits. They are put in the queue of each loop that they concern, which
-// executes it every turn. A queue is bounded; beyond its bound calls return ErrBusy and have no
-// effect.
+// None of these calls waits. Each is put in the queue of every loop that it concerns, and a loop
+// executes its queue every turn. A queue is bounded. When it is full, calls return ErrBusy and have
+// no effect.
 //
 // # How a packet comes in, by files
 //
@@ -44,9 +44,9 @@
 //  4. args.go gives the handler its arguments, which handler.go decodes into the types of its
 //     parameters.
 //
-// And out: arguments.go makes JSON and attachments of values, encode.go a packet, orders.go brings
-// it to the loop. A broadcast goes from target.go to the adapter of the namespace, and from there,
-// or from that of another server, to local.go. There it becomes a message of the broadcast.Hub of
-// each loop on a topic made of namespace and room (room.go, cast.go), encoded once for each wire
-// form.
+// How a packet goes out: arguments.go encodes values as JSON and attachments, encode.go writes the
+// packet, and commands.go brings it to the loop. A broadcast goes from target.go to the adapter of
+// the namespace, and from there, or from the adapter of another server, to local.go. There it
+// becomes a message of the broadcast.Hub of each loop. Its topic is made of namespace and room
+// (room.go, cast.go), and it is encoded once for each wire form.
 package socketio

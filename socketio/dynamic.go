@@ -4,9 +4,9 @@ package socketio
 
 import "errors"
 
-// Dynamic is a rule by which namespaces are made when a client asks for one. What is registered
-// with it holds for all of them, before what is registered with each. All methods may be called on
-// any goroutine.
+// Dynamic is a rule by which namespaces are made when a client asks for one. Middlewares and
+// handlers that are registered with it apply to all these namespaces, and run before those of the
+// namespace itself. All methods may be called on any goroutine.
 type Dynamic struct {
 	server *Server
 	match  func(h *Handshake) bool
@@ -18,13 +18,13 @@ func (d *Dynamic) Use(f func(h *Handshake) error) {
 	d.hooks.use(func(h *Handshake, next func(error)) { next(f(h)) })
 }
 
-// UseAsync adds a middleware that may take its time: see Namespace.UseAsync.
+// UseAsync adds a middleware that answers later: see Namespace.UseAsync.
 func (d *Dynamic) UseAsync(f func(h *Handshake, next func(error))) { d.hooks.use(f) }
 
 // OnConnection calls f for each socket of all namespaces of the rule: see Namespace.OnConnection.
 func (d *Dynamic) OnConnection(f func(s *Socket)) { d.hooks.onConnection(f) }
 
-// Namespaces are those that the rule has made and that are there.
+// Namespaces returns the namespaces that the rule has made, without those that were removed.
 func (d *Dynamic) Namespaces() (list []*Namespace) {
 	d.server.mu.RLock()
 	defer d.server.mu.RUnlock()

@@ -1,4 +1,4 @@
-// An event to one socket, and how it is to be sent.
+// An event for one socket, and the modifiers with which it is sent.
 
 package socketio
 
@@ -8,37 +8,38 @@ import (
 	"time"
 )
 
-// Emission sends an event to one socket in a way that Socket.Volatile and its like have chosen. Its
-// methods return new ones, so that they can be chained: s.Timeout(time.Second).Emit(…). Any
-// goroutine.
+// Emission sends an event to one socket with the modifiers of Socket.Volatile, Compress and
+// Timeout. Its methods return a new Emission, so that they can be chained:
+// s.Timeout(time.Second).Emit(…). Any goroutine.
 type Emission struct {
 	socket *Socket
 	flags
 	timeout time.Duration // of an acknowledgement; 0: none
 }
 
-// Timeout bounds how long an acknowledgement is waited for.
+// Timeout sets how long to wait for an acknowledgement.
 func (s *Socket) Timeout(d time.Duration) Emission { return Emission{socket: s}.Timeout(d) }
 
-// Timeout bounds how long an acknowledgement is waited for.
+// Timeout sets how long to wait for an acknowledgement.
 func (e Emission) Timeout(d time.Duration) Emission {
 	e.timeout = d
 	return e
 }
 
-// Volatile is for an event that may get lost: it is dropped unless it goes out at once.
+// Volatile marks the event as one that may be lost: it is dropped unless it can be sent at once.
 func (e Emission) Volatile() Emission {
 	e.volatile = true
 	return e
 }
 
-// Compress says whether the event may be compressed, where the connection is; default true.
+// Compress sets whether the event may be compressed on a connection with compression. The default
+// is true.
 func (e Emission) Compress(on bool) Emission {
 	e.plain = !on
 	return e
 }
 
-// Emit is Socket.Emit.
+// Emit is Socket.Emit with the modifiers of the Emission.
 func (e Emission) Emit(event string, args ...any) error {
 	args, fn := splitAck(args)
 	if fn == nil {
@@ -54,7 +55,7 @@ func (e Emission) Emit(event string, args ...any) error {
 	return err
 }
 
-// splitAck takes a function that comes last off the arguments.
+// splitAck splits off a function that is the last argument.
 func splitAck(args []any) (rest []any, fn any) {
 	if n := len(args); n > 0 && args[n-1] != nil && reflect.TypeOf(args[n-1]).Kind() == reflect.Func {
 		return args[:n-1], args[n-1]
@@ -63,13 +64,13 @@ func splitAck(args []any) (rest []any, fn any) {
 }
 
 // EmitWithAck sends an event and waits for its acknowledgement, until ctx ends, the Timeout is over
-// (ErrTimeout), or the client is gone (ErrDisconnected). It blocks: never call it on an event loop,
-// which is where handlers run.
+// (ErrTimeout), or the client has left (ErrDisconnected). It blocks: never call it on an event
+// loop, where handlers run.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Emission{socket: s}.EmitWithAck(ctx, event, args...)
 }
 
-// EmitWithAck is Socket.EmitWithAck.
+// EmitWithAck is Socket.EmitWithAck with the modifiers of the Emission.
 func (e Emission) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	type outcome struct {
 		answer Args
@@ -92,10 +93,10 @@ func (e Emission) EmitWithAck(ctx context.Context, event string, args ...any) (A
 	}
 }
 
-// expect sends an event whose acknowledgement done gets.
+// expect sends an event with an acknowledgement, for which done is called.
 func (e Emission) expect(event string, args []any, done func(Args, error) error) (id uint64, err error) {
 	id = e.socket.nsp.ackIDs.Add(1) - 1
-	if err := e.socket.expectAck(id, waiting{done}); err != nil {
+	if err := e.socket.expectAck(id, pendingAck{done}); err != nil {
 		return id, err
 	}
 	if err := e.emit(event, args, &id); err != nil {
@@ -127,20 +128,20 @@ func (e Emission) emit(event string, args []any, id *uint64) error {
 	if log != nil && id == nil && e.volatile && endsInString(v.json) {
 		return log.mark(func(offset string) error {
 			k.payload = withOffset(v.json, offset)
-			return s.reactor.do(order{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)})
+			return s.reactor.submit(command{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)})
 		})
 	}
 	if log == nil || id != nil || e.volatile {
 		k.payload = v.json
 		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)
-		return s.reactor.do(order{socket: s, out: out, timeout: e.timeout, ackID: k.id, wantsAck: k.hasID})
+		return s.reactor.submit(command{socket: s, out: out, timeout: e.timeout, ackID: k.id, wantsAck: k.hasID})
 	}
 	return log.append(func(offset string) (*outgoing, error) {
 		k.payload = withOffset(v.json, offset)
 		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)
 		if state == socketAway {
-			return out, nil // for when it comes back
+			return out, nil // the log keeps it until the client is recovered
 		}
-		return out, s.reactor.do(order{socket: s, out: out})
+		return out, s.reactor.submit(command{socket: s, out: out})
 	}, []string{s.id}, nil)
 }

@@ -1,4 +1,4 @@
-// Packets, written. Pure; any goroutine.
+// Encoding of packets. Pure; any goroutine.
 
 package socketio
 
@@ -8,8 +8,8 @@ import (
 	"c100k/internal/jsontext"
 )
 
-// appendPacket appends a packet with its payload, which may be empty. Attachments make a binary
-// packet of an event or acknowledgement.
+// appendPacket appends a packet with its payload, which may be empty. An event or acknowledgement
+// with attachments becomes a binary packet.
 func appendPacket(dst []byte, k *packet) []byte {
 	kind := k.kind
 	if k.attachments > 0 {

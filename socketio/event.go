@@ -1,4 +1,4 @@
-// The name of an event and its arguments, taken out of a payload. Pure; any goroutine.
+// Splitting of a payload into the name of an event and its arguments. Pure; any goroutine.
 
 package socketio
 
@@ -8,13 +8,13 @@ import (
 	"c100k/internal/jsontext"
 )
 
-// reservedEvents are names that mean something between client and server, or inside of either, and
-// that no event may have.
+// reservedEvents are names that no event may have: client or server emit events of these names
+// themselves.
 var reservedEvents = map[string]bool{
 	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
 }
 
-// splitArray appends the elements of a JSON array, as they stand, to dst. The array must be valid.
+// splitArray appends the raw elements of a JSON array to dst. The array must be valid.
 func splitArray(dst []json.RawMessage, p []byte) ([]json.RawMessage, fault) {
 	i := jsontext.SkipSpace(p, 1) // p[0] is the bracket
 	if p[i] == ']' {
@@ -26,7 +26,7 @@ func splitArray(dst []json.RawMessage, p []byte) ([]json.RawMessage, fault) {
 		if wrong != "" {
 			return dst, faultJSON
 		}
-		if len(dst) > ArgumentsMax { // one more: the first may be an event's name
+		if len(dst) > ArgumentsMax { // one more: the first may be the name of an event
 			return dst, faultArguments
 		}
 		dst = append(dst, p[i:end:end])
@@ -42,7 +42,7 @@ func splitArray(dst []json.RawMessage, p []byte) ([]json.RawMessage, fault) {
 }
 
 // eventName reads an event's name, the first element of its payload: a string that is not reserved,
-// or a number, which stands for its text. The result may be a slice of raw, which is overwritten.
+// or a number, whose text is the name. The result may be a slice of raw, which is overwritten.
 func eventName(raw []byte) ([]byte, fault) {
 	switch {
 	case raw[0] == '"':
@@ -63,8 +63,8 @@ func eventName(raw []byte) ([]byte, fault) {
 	return nil, faultEvent
 }
 
-// splitEvent takes an event apart, with the elements in dst, which is empty. p is overwritten, and
-// what is returned are slices of it.
+// splitEvent splits an event into name and arguments. It uses dst, which must be empty, for the
+// elements. It overwrites p, and the results are slices of p.
 func splitEvent(dst []json.RawMessage, p []byte) (name []byte, args []json.RawMessage, bad fault) {
 	args, bad = splitArray(dst, p)
 	switch {
@@ -77,7 +77,7 @@ func splitEvent(dst []json.RawMessage, p []byte) (name []byte, args []json.RawMe
 	return name, args[1:], bad
 }
 
-// cloneArgs copies arguments out of a buffer that is not theirs to keep, in one piece.
+// cloneArgs copies arguments out of the read buffer, in one allocation.
 func cloneArgs(args []json.RawMessage) []json.RawMessage {
 	size := 0
 	for _, a := range args {

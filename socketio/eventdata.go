@@ -1,4 +1,4 @@
-// Events and arguments as data that servers exchange.
+// Encoded events and arguments, which servers exchange.
 
 package socketio
 
@@ -13,19 +13,19 @@ import (
 type Event struct {
 	name string
 	values
-	args []any // as a program of this server gave them; nil where they came encoded
+	args []any // the values that were passed to NewEvent; nil for ParseEvent
 }
 
-// NewEvent encodes an event; the arguments are those of Socket.Emit, without a function. The error
-// says what is wrong with them.
+// NewEvent encodes an event. The arguments are those of Socket.Emit, without a function. The error
+// says which argument cannot be encoded.
 func NewEvent(name string, args ...any) (Event, error) {
 	v, err := encodeEvent(name, args)
 	return Event{name: name, values: v, args: args}, err
 }
 
-// ParseEvent makes an event of what another server has sent: a JSON array that begins with the
-// name, and the attachments, for which objects {"_placeholder":true,"num":0} stand in it. The event
-// keeps both; they must not change any more. The error says which rule of the package they break.
+// ParseEvent decodes an event that another server has sent: a JSON array that begins with the name,
+// and attachments, which objects {"_placeholder":true,"num":0} of the array refer to. The event
+// keeps both slices; the caller must not change them. The error names the rule that they violate.
 func ParseEvent(payload []byte, attachments [][]byte) (Event, error) {
 	payload, elements, err := parseList(payload, attachments)
 	if err != nil {
@@ -41,33 +41,33 @@ func ParseEvent(payload []byte, attachments [][]byte) (Event, error) {
 	return Event{name: string(name), values: values{payload, attachments}}, nil
 }
 
-// Name is the event's name.
+// Name returns the event's name.
 func (e Event) Name() string { return e.name }
 
-// Encoded returns what ParseEvent takes. It must not be changed.
+// Encoded returns the event in the form that ParseEvent takes. The caller must not change it.
 func (e Event) Encoded() (payload []byte, attachments [][]byte) { return e.json, e.attachments }
 
-// Args are the arguments of the event.
+// Args returns the arguments of the event.
 func (e Event) Args() Args {
 	elements, _ := splitArray(nil, e.json) // valid since it was made
 	return Args{raw: elements[1:], attachments: e.attachments}
 }
 
-// heard is the event in Go values, for Socket.OnAnyOutgoing.
-func (e Event) heard() *heardEvent {
+// goValues returns the event as Go values, for Socket.OnAnyOutgoing.
+func (e Event) goValues() *eventValues {
 	if e.args != nil {
-		return &heardEvent{e.name, e.args}
+		return &eventValues{e.name, e.args}
 	}
 	a := e.Args()
-	h := &heardEvent{e.name, make([]any, a.Len())}
+	h := &eventValues{e.name, make([]any, a.Len())}
 	for i := range h.args {
 		h.args[i], _ = a.tree(i) // valid since it was parsed
 	}
 	return h
 }
 
-// NewArgs encodes arguments; they are those of Socket.Emit, without a function. The error says what
-// is wrong with them.
+// NewArgs encodes arguments: those of Socket.Emit, without a function. The error says which
+// argument cannot be encoded.
 func NewArgs(args ...any) (Args, error) {
 	v := values{json: []byte{'['}}
 	if err := v.rest(0, args); err != nil {
@@ -80,15 +80,15 @@ func NewArgs(args ...any) (Args, error) {
 	return Args{raw: elements, attachments: v.attachments}, nil
 }
 
-// ParseArgs makes arguments of what another server has sent: a JSON array and attachments, as
-// ParseEvent takes them.
+// ParseArgs decodes arguments that another server has sent: a JSON array and attachments, as for
+// ParseEvent.
 func ParseArgs(payload []byte, attachments [][]byte) (Args, error) {
 	_, elements, err := parseList(payload, attachments)
 	return Args{raw: elements, attachments: attachments}, err
 }
 
-// Encoded returns what ParseArgs takes: a new array, and the attachments, which must not be
-// changed.
+// Encoded returns the arguments in the form that ParseArgs takes: a new array, and the attachments,
+// which the caller must not change.
 func (a Args) Encoded() (payload []byte, attachments [][]byte) {
 	payload = append(payload, '[')
 	for i, element := range a.raw {
@@ -100,14 +100,14 @@ func (a Args) Encoded() (payload []byte, attachments [][]byte) {
 	return append(payload, ']'), a.attachments
 }
 
-// parseList judges a JSON array with attachments, and splits it. The first result has no space
+// parseList checks a JSON array with attachments, and splits it. The first result has no space
 // around it.
 func parseList(payload []byte, attachments [][]byte) ([]byte, []json.RawMessage, error) {
 	if len(attachments) > AttachmentsMax {
 		return nil, nil, ErrAttachments
 	}
 	k := packet{kind: typeEvent, payload: payload}
-	if bad := k.judge(); bad != "" {
+	if bad := k.checkPayload(); bad != "" {
 		return nil, nil, parseError(bad)
 	}
 	if !utf8.Valid(k.payload) {
@@ -117,7 +117,7 @@ func parseList(payload []byte, attachments [][]byte) ([]byte, []json.RawMessage,
 	if bad != "" {
 		return nil, nil, parseError(bad)
 	}
-	// Also without attachments: a placeholder for one that is not there would be sent to clients.
+	// Also without attachments: a placeholder for a missing attachment must not reach clients.
 	if _, bad := findPlaceholders(k.payload, len(attachments)); bad != "" {
 		return nil, nil, parseError(bad)
 	}

@@ -1,4 +1,4 @@
-// What a socket listens to, and how events get to it.
+// Listeners of a socket, and how its events are dispatched.
 
 package socketio
 
@@ -10,16 +10,16 @@ import (
 
 // On handles an event of the client. fn is a function whose parameters take the event's arguments:
 // strings, numbers, bools, structs, maps and slices as encoding/json decodes them, []byte for
-// binary, json.RawMessage, any; a variadic last one takes the rest; or one Args takes all. An
-// argument that is not there leaves a zero value, one too many is ignored. A function as last
-// parameter acknowledges: func(ok bool), or Ack. The *Socket may come first. On panics if no event
-// can be handled so.
+// binary, json.RawMessage, any; a variadic last one takes the rest; or one Args takes all. A
+// missing argument leaves a zero value; a surplus one is ignored. A function as last parameter
+// acknowledges: func(ok bool), or Ack. The *Socket may come first. On panics if fn cannot be a
+// handler.
 //
-// fn runs on the event loop and must not block. An event whose arguments do not fit is not handled;
-// OnError hears of it.
+// fn runs on the event loop and must not block. An event whose arguments do not fit is not handled,
+// and the handlers of OnError are called.
 func (s *Socket) On(event string, fn any) { s.listen(newListener(event, fn, false)) }
 
-// Once is On for the next event of that name only.
+// Once is On for the next event of the name only.
 func (s *Socket) Once(event string, fn any) { s.listen(newListener(event, fn, true)) }
 
 func (s *Socket) listen(l listener) {
@@ -49,9 +49,9 @@ func (s *Socket) OnAny(f func(event string, args Args)) {
 	s.mu.Unlock()
 }
 
-// OnAnyOutgoing calls f for each event that is sent to the socket: one to it alone on the goroutine
-// that emits it, a broadcast on the event loop. From the first call on, broadcasts to the namespace
-// cost something more for each member. args may be used during the call.
+// OnAnyOutgoing calls f for each event that is sent to the socket: for an event to it alone, on the
+// goroutine that emits it; for a broadcast, on the event loop. From the first call on, a broadcast
+// to the namespace costs more for each member. args may be used during the call.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.nsp.watched.Store(true)
 	s.mu.Lock()
@@ -60,22 +60,22 @@ func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.mu.Unlock()
 }
 
-// OffAny removes what OnAny has added.
+// OffAny removes the listeners of OnAny.
 func (s *Socket) OffAny() {
 	s.mu.Lock()
 	s.rare().incoming = nil
 	s.mu.Unlock()
 }
 
-// OffAnyOutgoing removes what OnAnyOutgoing has added.
+// OffAnyOutgoing removes the listeners of OnAnyOutgoing.
 func (s *Socket) OffAnyOutgoing() {
 	s.mu.Lock()
 	s.rare().outgoing = nil
 	s.mu.Unlock()
 }
 
-// Use adds a middleware: it judges each event of the client, on the event loop. With an error the
-// event is not handled, and OnError hears of it.
+// Use adds a middleware, which is called on the event loop for each event of the client. If it
+// returns an error, the event is not handled, and the handlers of OnError are called.
 func (s *Socket) Use(f func(event string, args Args) error) {
 	s.mu.Lock()
 	more := s.rare()
@@ -101,7 +101,7 @@ func (s *Socket) OnDisconnect(f func(reason Reason)) {
 }
 
 // OnError calls f on the event loop when an event was not handled: its arguments did not fit, or a
-// middleware said no. Without it the logger gets the error.
+// middleware returned an error. Without such a handler the error is logged.
 func (s *Socket) OnError(f func(err error)) {
 	s.mu.Lock()
 	more := s.rare()
@@ -118,9 +118,9 @@ func (s *Socket) outgoingListeners() []func(event string, args []any) {
 	return s.more.outgoing
 }
 
-// dispatch handles an event. name and args are of the read buffer. Loop.
+// dispatch handles an event. name and args lie in the read buffer. Loop only.
 func (s *Socket) dispatch(name []byte, args Args, ack Ack) {
-	if !s.passes(name, args) {
+	if !s.runMiddlewares(name, args) {
 		return
 	}
 	for _, l := range s.nsp.listeners() {
@@ -134,8 +134,9 @@ func (s *Socket) dispatch(name []byte, args Args, ack Ack) {
 	}
 }
 
-// passes asks those who hear of every event.
-func (s *Socket) passes(name []byte, args Args) bool {
+// runMiddlewares calls the listeners of OnAny and the middlewares, and reports whether the event is
+// to be handled.
+func (s *Socket) runMiddlewares(name []byte, args Args) bool {
 	s.mu.Lock()
 	more := s.more
 	var incoming []func(string, Args)
@@ -160,7 +161,7 @@ func (s *Socket) passes(name []byte, args Args) bool {
 	return true
 }
 
-// matching appends the socket's handlers of the event, and removes those that were for once.
+// matching appends the socket's handlers of the event, and removes those of Once.
 func (s *Socket) matching(dst []listener, name []byte) []listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +187,7 @@ func (s *Socket) handle(l listener, args Args, ack Ack) {
 	}
 }
 
-// fail tells whom it concerns that an event was not handled. Loop.
+// fail reports that an event was not handled. Loop only.
 func (s *Socket) fail(err error) {
 	s.mu.Lock()
 	var failed []func(error)
@@ -200,4 +201,31 @@ func (s *Socket) fail(err error) {
 	if len(failed) == 0 {
 		s.nsp.server.opt.Logger.Debug("an event was not handled", slog.String("socket", s.id), slog.Any("err", err))
 	}
+}
+
+// listener is a handler of one event.
+type listener struct {
+	event string
+	once  bool
+	handler
+}
+
+// serverEventMethods maps events that the server itself emits to the method that handles them.
+var serverEventMethods = map[string]string{
+	"connection": "OnConnection of the namespace", "connect": "OnConnection of the namespace", "disconnect": "Socket.OnDisconnect",
+	"disconnecting": "Socket.OnDisconnecting", "error": "Socket.OnError", "connect_error": "a middleware", "newListener": "another name",
+	"removeListener": "another name",
+}
+
+// newListener panics if no client can send an event of the name, or if the function cannot be a
+// handler.
+func newListener(event string, fn any, once bool) listener {
+	if method, own := serverEventMethods[event]; own {
+		panic(fmt.Sprintf("socketio: no client can send an event %q; use %s", event, method))
+	}
+	h := newHandler(fmt.Sprintf("event %q", event), fn)
+	if h.sig.failure {
+		panic(fmt.Sprintf("socketio: handler of event %q is a %T: an error comes first only in the function that gets an acknowledgement", event, fn))
+	}
+	return listener{event: event, once: once, handler: h}
 }

@@ -43,7 +43,7 @@ func ExampleNamespace_UseAsync() {
 	lookUp := func(ctx context.Context, auth []byte) error { return nil } // in a database
 	io := socketio.New(socketio.Options{})
 	io.Of("/").UseAsync(func(h *socketio.Handshake, next func(error)) {
-		go func() { // a middleware runs on the event loop: what takes time goes elsewhere
+		go func() { // a middleware runs on the event loop: work that takes time goes to a goroutine
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
 			next(lookUp(ctx, h.Auth()))
@@ -78,17 +78,17 @@ func ExampleSocket_On() {
 
 func ExampleTarget_EmitWithAck() {
 	io := socketio.New(socketio.Options{})
-	go func() { // never on an event loop, for it waits
+	go func() { // not on an event loop, because it blocks
 		answers, err := io.To("voters").Timeout(5*time.Second).EmitWithAck(context.Background(), "vote", "who?")
 		fmt.Println(len(answers), err)
 	}()
 }
 
 func ExampleNamespace_OnServerSide() {
-	var join func(local *socketio.Local) socketio.Adapter // of a package that joins servers
+	var join func(local *socketio.Local) socketio.Adapter // of a package with an adapter
 	io := socketio.New(socketio.Options{Adapter: join})
 	io.OnServerSide("load", func(ack func(clients int)) { ack(io.Connections()) })
-	go func() { // never on an event loop, for it waits
+	go func() { // not on an event loop, because it blocks
 		answers, err := io.Of("/").ServerSideEmitWithAck(context.Background(), "load")
 		fmt.Println(len(answers), err) // one of each other server; ErrPartial if one is missing
 	}()

@@ -1,4 +1,4 @@
-// What is kept of the request that opened a connection.
+// The facts of the request that opened a connection: header, URL, address, time.
 
 package socketio
 
@@ -10,18 +10,18 @@ import (
 	"c100k/internal/engineio"
 )
 
-// facts are what is kept of the request that opened a connection, for as long as that lives. An
-// idle client is to cost little: 48 bytes, for what is the same for many clients is kept once for
-// all of them.
+// facts are what is kept of the request that opened a connection, as long as the connection exists.
+// What many clients have in common is kept once for all of them, so that facts cost an idle client
+// 48 bytes.
 type facts struct {
-	common  unique.Handle[likeness]
-	own     string   // header lines that tell one client from the next
+	common  unique.Handle[sharedFacts]
+	own     string   // header lines that differ from client to client
 	address [16]byte // zeros if it is not known
 	time    int64    // Unix milliseconds
 }
 
-// likeness is what requests have in common: what browsers of one kind on one page say.
-type likeness struct {
+// sharedFacts is the part of a request that is the same for browsers of one kind on one page.
+type sharedFacts struct {
 	headers string // lines "name: value", names in lower case
 	url     string
 	flags   factFlags
@@ -34,26 +34,26 @@ const (
 	factCrossOrigin
 )
 
-// ownFields are the header fields whose values differ from client to client.
-var ownFields = map[string]bool{
+// perClientFields are header fields whose values differ from client to client.
+var perClientFields = map[string]bool{
 	"authorization": true, "cookie": true, "forwarded": true, "x-forwarded-for": true, "x-real-ip": true, "x-request-id": true,
 }
 
-// droppedFields are of the transport, and nobody asks for them.
+// droppedFields are header fields of the transport, which are not kept.
 var droppedFields = map[string]bool{"sec-websocket-key": true, "connection": true, "upgrade": true, "content-length": true}
 
-// registrar makes facts. It remembers the last ones, for most clients are like the one before: then
-// nothing is allocated but what is kept. Loop only.
-type registrar struct {
-	last   likeness
-	handle unique.Handle[likeness] // of last
+// factsReader makes facts. It keeps the last sharedFacts, because most clients have the same as the
+// one before; then only what is kept is allocated. Loop only.
+type factsReader struct {
+	last   sharedFacts
+	handle unique.Handle[sharedFacts] // of last
 
-	// Used by one call at a time, and kept to be used again; a head has a few kilobytes at most.
+	// Buffers of one call, which the next call uses again. The size of a request's head bounds them.
 	name, common, own, url []byte
 }
 
-// facts reads a request.
-func (g *registrar) facts(r *engineio.Request) *facts {
+// facts returns the facts of a request.
+func (g *factsReader) facts(r *engineio.Request) *facts {
 	g.common, g.own = g.common[:0], g.own[:0]
 	r.EachHeader(g.field)
 	var flags factFlags
@@ -65,14 +65,14 @@ func (g *registrar) facts(r *engineio.Request) *facts {
 	}
 	g.url = r.AppendURL(g.url[:0])
 	if g.last.headers != string(g.common) || g.last.url != string(g.url) || g.last.flags != flags {
-		g.last = likeness{string(g.common), withoutCacheBuster(string(g.url)), flags}
+		g.last = sharedFacts{string(g.common), withoutCacheBuster(string(g.url)), flags}
 		g.handle = unique.Make(g.last)
 	}
 	return &facts{common: g.handle, own: string(g.own), address: r.Address.As16(), time: r.Time.UnixMilli()}
 }
 
-// field takes one header field.
-func (g *registrar) field(name, value []byte) {
+// field adds one header field.
+func (g *factsReader) field(name, value []byte) {
 	g.name = append(g.name[:0], name...)
 	for i, c := range g.name {
 		if 'A' <= c && c <= 'Z' {
@@ -83,15 +83,15 @@ func (g *registrar) field(name, value []byte) {
 	switch {
 	case droppedFields[string(g.name)]:
 		return
-	case ownFields[string(g.name)]:
+	case perClientFields[string(g.name)]:
 		lines = &g.own
 	}
 	*lines = append(append(*lines, g.name...), ": "...)
 	*lines = append(append(*lines, value...), '\n')
 }
 
-// withoutCacheBuster takes the parameter t out of a request's target, which is there to be
-// different each time.
+// withoutCacheBuster removes the parameter t from a request's target. Clients make it different
+// each time to defeat caches.
 func withoutCacheBuster(target string) string {
 	path, query, _ := strings.Cut(target, "?")
 	if !strings.HasPrefix(query, "t=") && !strings.Contains(query, "&t=") {
@@ -106,7 +106,7 @@ func withoutCacheBuster(target string) string {
 	return path + "?" + strings.Join(kept, "&")
 }
 
-// addr is the client's address; invalid if it is not known.
+// addr returns the client's address; invalid if it is not known.
 func (f *facts) addr() netip.Addr {
 	if f.address == [16]byte{} {
 		return netip.Addr{}

@@ -1,5 +1,5 @@
-// Handlers of events: any function whose parameters can be made of JSON, looked at once when it is
-// registered.
+// Handlers of events: any function whose parameters JSON can be decoded into. Its type is checked
+// once, when it is registered.
 
 package socketio
 
@@ -10,9 +10,8 @@ import (
 	"sync"
 )
 
-// Ack answers an event that a client wants acknowledged. It may be called on any goroutine, once;
-// further calls do nothing, nor does it if the client wants no acknowledgement. The error is that
-// of Socket.Emit.
+// Ack acknowledges an event. It may be called on any goroutine. Only the first call has an effect,
+// and none has if the client wants no acknowledgement. The error is that of Socket.Emit.
 type Ack func(args ...any) error
 
 var (
@@ -21,13 +20,13 @@ var (
 	socketType = reflect.TypeFor[*Socket]()
 	errorType  = reflect.TypeFor[error]()
 
-	// The types of acknowledgement functions that most handlers have.
+	// The most frequent types of acknowledgement functions.
 	ackTextType  = reflect.TypeFor[func(string)]()
 	ackEmptyType = reflect.TypeFor[func()]()
 	ackAnyType   = reflect.TypeFor[func(any)]()
 )
 
-// signature is what a type of handlers takes. Immutable.
+// signature describes the parameters of a type of handlers. Immutable.
 type signature struct {
 	socket   bool           // the first parameter is the *Socket
 	failure  bool           // the first parameter is an error: of acknowledgements only
@@ -37,18 +36,18 @@ type signature struct {
 	ack      reflect.Type   // type of the acknowledgement function, or nil
 }
 
-// signatures holds what has been looked at, by type: there are as many as kinds of handlers in a
-// program.
+// signatures caches the signature of each type. A program has a bounded number of types of
+// handlers.
 var signatures sync.Map // reflect.Type to *signature
 
-// handler is a function with what it takes.
+// handler is a function with its signature.
 type handler struct {
 	fn  any
 	sig *signature
 }
 
-// newHandler looks at a function. It panics with a text that begins with what if no handler can
-// have its type.
+// newHandler checks a function. It panics with a text that begins with what if no handler can have
+// its type.
 func newHandler(what string, fn any) handler {
 	t := reflect.TypeOf(fn)
 	if known, ok := signatures.Load(t); ok {
@@ -62,7 +61,8 @@ func newHandler(what string, fn any) handler {
 	return handler{fn, known.(*signature)}
 }
 
-// readSignature tells what a function of type t takes, or why it cannot be a handler.
+// readSignature returns the signature of functions of type t, or the reason why they cannot be
+// handlers.
 func readSignature(t reflect.Type) (*signature, string) {
 	if t == nil || t.Kind() != reflect.Func {
 		return nil, "want a function"
@@ -104,7 +104,7 @@ func readSignature(t reflect.Type) (*signature, string) {
 	return sig, ""
 }
 
-// readParam tells why no argument can become a t; "" if one can.
+// readParam returns the reason why no argument can be decoded into a t; "" if one can.
 func readParam(t reflect.Type) string {
 	switch {
 	case t == argsType:
@@ -121,8 +121,8 @@ func readParam(t reflect.Type) string {
 	return ""
 }
 
-// decodable tells whether encoding/json has a chance with a t. It looks at the outermost type: what
-// lies in fields shows when it is used.
+// decodable reports whether encoding/json may be able to decode into a t. It checks the outermost
+// type. A field of a type that cannot be decoded shows as an error when an event arrives.
 func decodable(t reflect.Type) bool {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
 		return true
@@ -138,7 +138,7 @@ func decodable(t reflect.Type) bool {
 	return true
 }
 
-// readAck tells why t cannot be an acknowledgement function.
+// readAck returns the reason why t cannot be the type of an acknowledgement function; "" if it can.
 func readAck(t reflect.Type) string {
 	if t == ackType {
 		return ""
@@ -155,9 +155,9 @@ func readAck(t reflect.Type) string {
 	return ""
 }
 
-// call calls the function: s for its *Socket, failure for its error, ack for its acknowledgement
-// function. An error says which argument does not fit; the function was then not called. The kinds
-// of handlers that programs have most of do not go through reflection.
+// call calls the function: with s for its *Socket, failure for its error, ack for its
+// acknowledgement function. The error says which argument does not fit; the function was then not
+// called. The most frequent types of handlers are called without reflection.
 func (h handler) call(s *Socket, failure error, args Args, ack Ack) error {
 	switch f := h.fn.(type) {
 	case func():
@@ -224,7 +224,7 @@ func (h handler) callReflect(s *Socket, failure error, args Args, ack Ack) error
 
 func argumentError(i int, err error) error { return fmt.Errorf("argument %d: %w", i+1, err) }
 
-// errorValue is an error as a value of type error, nil included.
+// errorValue returns an error, which may be nil, as a value of type error.
 func errorValue(err error) reflect.Value {
 	v := reflect.New(errorType).Elem()
 	if err != nil {
@@ -233,9 +233,9 @@ func errorValue(err error) reflect.Value {
 	return v
 }
 
-// ackValue makes a function of type t of an Ack.
+// ackValue returns a function of type t that calls the Ack.
 func ackValue(t reflect.Type, ack Ack) reflect.Value {
-	switch t { // what most programs have goes without a function made by reflection
+	switch t { // the most frequent types need no reflect.MakeFunc
 	case ackType:
 		return reflect.ValueOf(ack)
 	case ackTextType:
@@ -256,7 +256,7 @@ func ackValue(t reflect.Type, ack Ack) reflect.Value {
 			}
 			args = append(args, v.Interface())
 		}
-		_ = ack(args...) // a typed function has nowhere to say that its client is gone
+		_ = ack(args...) // a function of this type cannot return the error
 		return nil
 	})
 }

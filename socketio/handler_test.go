@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// called handles an event with the arguments in JSON, and returns what fn noted.
+// argsOf parses arguments in JSON.
 func argsOf(t testing.TB, payload string, attachments ...[]byte) Args {
 	t.Helper()
 	raw, bad := splitArray(nil, []byte(payload))
@@ -96,8 +96,8 @@ func TestHandlerAcknowledges(t *testing.T) {
 	}
 }
 
-// What no event can be handled by is said when it is registered.
-func TestHandlersThatCannotBe(t *testing.T) {
+// A function that cannot be a handler panics when it is registered.
+func TestInvalidHandlers(t *testing.T) {
 	s := &Socket{}
 	for _, tt := range []struct {
 		event string

@@ -1,17 +1,18 @@
-// What is known of a client when it connects to a namespace.
+// The handshake: what a client sends to connect to a namespace, and how a middleware refuses it.
 
 package socketio
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 )
 
-// Handshake is a client that wants to join a namespace, as a middleware sees it, and as
-// Socket.Handshake tells it later.
+// Handshake describes a client that wants to join a namespace. A middleware gets it;
+// Socket.Handshake returns it later.
 type Handshake struct {
 	facts     *facts
 	namespace string
@@ -20,17 +21,18 @@ type Handshake struct {
 	data      any
 }
 
-// Namespace is the name of the namespace.
+// Namespace returns the name of the namespace.
 func (h *Handshake) Namespace() string { return h.namespace }
 
-// ID is what Socket.ID will be.
+// ID returns the id that the socket will have.
 func (h *Handshake) ID() string { return h.id }
 
-// Auth is what the client sent along, a JSON object, nil if nothing. Clients of protocol 4 send
-// strings only, as a query.
+// Auth returns the auth object of the client as JSON; nil if it sent none. Clients of protocol 4
+// can send strings only, in the query of the namespace.
 func (h *Handshake) Auth() json.RawMessage { return h.auth }
 
-// DecodeAuth puts Auth into what v points at, as encoding/json does; nothing was sent is no error.
+// DecodeAuth decodes Auth into the value that v points to, as encoding/json does. Without an auth
+// object it does nothing and returns nil.
 func (h *Handshake) DecodeAuth(v any) error {
 	if h.auth == nil {
 		return nil
@@ -38,11 +40,11 @@ func (h *Handshake) DecodeAuth(v any) error {
 	return json.Unmarshal(h.auth, v)
 }
 
-// SetData sets what Socket.Data will be.
+// SetData sets the value that Socket.Data will return.
 func (h *Handshake) SetData(v any) { h.data = v }
 
-// Header is the value of the first header field of that name, "" if there is none. Fields of the
-// transport itself (Connection, Upgrade, Sec-WebSocket-Key) are not kept.
+// Header returns the value of the first header field of the name, "" if there is none. Fields of
+// the transport itself (Connection, Upgrade, Sec-WebSocket-Key) are not kept.
 func (h *Handshake) Header(name string) (value string) {
 	name = strings.ToLower(name)
 	h.EachHeader(func(n, v string) bool {
@@ -54,7 +56,7 @@ func (h *Handshake) Header(name string) (value string) {
 	return value
 }
 
-// EachHeader calls f for each header field until it says no. Names are in lower case.
+// EachHeader calls f for each header field until f returns false. Names are in lower case.
 func (h *Handshake) EachHeader(f func(name, value string) bool) {
 	for _, lines := range [...]string{h.facts.own, h.facts.common.Value().headers} {
 		for line := range strings.Lines(lines) {
@@ -66,30 +68,30 @@ func (h *Handshake) EachHeader(f func(name, value string) bool) {
 	}
 }
 
-// URL is the request's target, path and query, but for the parameter t.
+// URL returns the target of the request: path and query, without the parameter t.
 func (h *Handshake) URL() string { return h.facts.common.Value().url }
 
-// Query is the query of the request.
+// Query returns the query of the request.
 func (h *Handshake) Query() url.Values {
 	_, query, _ := strings.Cut(h.URL(), "?")
-	values, _ := url.ParseQuery(query) // what is malformed is left out
+	values, _ := url.ParseQuery(query) // malformed parameters are left out
 	return values
 }
 
-// Address is the client's; invalid if it is not known.
+// Address returns the client's address; invalid if it is not known.
 func (h *Handshake) Address() netip.Addr { return h.facts.addr() }
 
-// Time is when the connection was opened.
+// Time returns the time at which the connection was opened.
 func (h *Handshake) Time() time.Time { return time.UnixMilli(h.facts.time) }
 
-// Secure tells whether the client speaks TLS, as far as the proxy in front says.
+// Secure reports whether the client uses TLS, as far as a proxy in front reports it.
 func (h *Handshake) Secure() bool { return h.facts.common.Value().flags&factSecure != 0 }
 
-// CrossOrigin tells whether a browser said that a page asks.
+// CrossOrigin reports whether the request has an Origin field.
 func (h *Handshake) CrossOrigin() bool { return h.facts.common.Value().flags&factCrossOrigin != 0 }
 
-// queryAuth makes the auth of a client of protocol 4 from the query of its namespace: an object of
-// strings. nil for none.
+// queryAuth returns the query of the namespace of a protocol 4 client as an auth object with string
+// values; nil if there is no query.
 func queryAuth(query []byte) json.RawMessage {
 	values, err := url.ParseQuery(string(query))
 	if err != nil || len(values) == 0 {
@@ -99,6 +101,36 @@ func queryAuth(query []byte) json.RawMessage {
 	for name, v := range values {
 		object[name] = v[len(v)-1]
 	}
-	auth, _ := json.Marshal(object) // strings always can be
+	auth, _ := json.Marshal(object) // strings can always be encoded
 	return auth
 }
+
+// Refusal is an error of a middleware with data for the client. The client gets the message and the
+// data; of any other error it gets the text.
+type Refusal struct {
+	Message string
+	Data    any // nil: none; otherwise a value that encoding/json can encode
+}
+
+// Error returns the message.
+func (r *Refusal) Error() string { return r.Message }
+
+// Refuse returns a Refusal.
+func Refuse(message string, data any) error { return &Refusal{Message: message, Data: data} }
+
+// refusalText returns the message for a client and the data as JSON, which may be nil.
+func refusalText(err error) (message string, data []byte) {
+	var r *Refusal
+	if errors.As(err, &r) && r.Data != nil {
+		if p, err := json.Marshal(r.Data); err == nil {
+			data = p
+		}
+	}
+	return validText(err.Error()), data
+}
+
+// Refusals by the server itself.
+var (
+	errInvalidNamespace = &Refusal{Message: "Invalid namespace"}
+	errNamespaces       = &Refusal{Message: "Too many namespaces"}
+)

@@ -1,4 +1,4 @@
-// How a client joins a namespace, and how it leaves. Loop only.
+// Joining and leaving a namespace. Loop only.
 
 package socketio
 
@@ -9,10 +9,10 @@ import (
 	"c100k/netpoll"
 )
 
-// connect lets a client into a namespace if its middlewares do.
+// connect runs the middlewares of a namespace for a client that wants to join it.
 func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name []byte, auth []byte) {
 	h := &Handshake{facts: c.facts, namespace: string(name), auth: auth, id: r.idFor(s, name)}
-	if c.namespaces() >= NamespacesPerClientMax && !c.knew(name) {
+	if c.namespaces() >= NamespacesPerClientMax && !c.wasIn(name) {
 		r.refuse(l, s, name, errNamespaces)
 		return
 	}
@@ -27,14 +27,14 @@ func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name 
 	}
 	c.put(socket)
 	if nsp.log != nil && nsp.log.claim(socket, auth) && !nsp.log.opt.RunMiddlewares {
-		r.seat(l, s, c, socket)
+		r.admit(l, s, c, socket)
 		return
 	}
 	h.id = socket.id
-	r.judge(l, socket, h, nsp.middlewares())
+	r.runMiddlewares(l, socket, h, nsp.middlewares())
 }
 
-// idFor makes the id of a socket. Clients of protocol 4 expect that of their connection.
+// idFor returns the id of a new socket. Clients of protocol 4 expect the id of their connection.
 func (r *reactor) idFor(s *engineio.Session, name []byte) string {
 	switch {
 	case s.Version() != 3:
@@ -45,9 +45,9 @@ func (r *reactor) idFor(s *engineio.Session, name []byte) string {
 	return string(name) + "#" + r.engine.SID(s)
 }
 
-// refuse answers a CONNECT with no.
+// refuse answers CONNECT with CONNECT_ERROR.
 func (r *reactor) refuse(l *netpoll.Loop, s *engineio.Session, name []byte, err error) {
-	message, data := told(err)
+	message, data := refusalText(err)
 	k := packet{kind: typeConnectError, namespace: name}
 	if s.Version() == 3 {
 		k.payload = appendRefusalV4(nil, message, data)
@@ -57,18 +57,19 @@ func (r *reactor) refuse(l *netpoll.Loop, s *engineio.Session, name []byte, err 
 	r.sendTo(l, s, newOutgoing(r.server.opt.Parser, &k, nil, flags{}))
 }
 
-// verdict is what a middleware says, at once or later.
-type verdict struct {
+// middlewareResult is the result of one middleware, which may come after the middleware has
+// returned.
+type middlewareResult struct {
 	mu     sync.Mutex // guards the fields below
 	given  bool
 	err    error
-	waited bool // the call has returned without one
+	waited bool // the middleware has returned without a result
 }
 
-// judge asks the middlewares, one after the other, and lets the socket in or not.
-func (r *reactor) judge(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []func(*Handshake, func(error))) {
+// runMiddlewares calls the middlewares one after the other, and admits or refuses the socket.
+func (r *reactor) runMiddlewares(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []func(*Handshake, func(error))) {
 	for i, ask := range middlewares {
-		v := &verdict{}
+		v := &middlewareResult{}
 		ask(h, func(err error) {
 			v.mu.Lock()
 			late := v.waited && !v.given
@@ -77,8 +78,8 @@ func (r *reactor) judge(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []
 			}
 			v.mu.Unlock()
 			if late {
-				// The loop may have stopped: then there is nobody to let in.
-				_ = r.do(order{run: func(l *netpoll.Loop) { r.judged(l, s, h, middlewares[i+1:], err) }})
+				// An error means that the loop has stopped, and the client has left.
+				_ = r.submit(command{run: func(l *netpoll.Loop) { r.middlewareDone(l, s, h, middlewares[i+1:], err) }})
 			}
 		})
 		v.mu.Lock()
@@ -89,18 +90,18 @@ func (r *reactor) judge(l *netpoll.Loop, s *Socket, h *Handshake, middlewares []
 			return
 		}
 		if err != nil {
-			r.judged(l, s, h, nil, err)
+			r.middlewareDone(l, s, h, nil, err)
 			return
 		}
 	}
-	r.judged(l, s, h, nil, nil)
+	r.middlewareDone(l, s, h, nil, nil)
 }
 
-// judged goes on where a middleware has said something.
-func (r *reactor) judged(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*Handshake, func(error)), err error) {
+// middlewareDone continues with the result of a middleware.
+func (r *reactor) middlewareDone(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*Handshake, func(error)), err error) {
 	session := r.engine.Lookup(l, s.session)
 	if session == nil || s.state != socketConnecting {
-		return // gone meanwhile
+		return // it has left meanwhile
 	}
 	c := r.of(session)
 	switch {
@@ -110,35 +111,35 @@ func (r *reactor) judged(l *netpoll.Loop, s *Socket, h *Handshake, rest []func(*
 		s.mu.Unlock()
 		c.remove(s)
 		r.refuse(l, session, []byte(s.nsp.name), err)
-		r.server.forget(s.nsp)
+		r.server.removeIfEmpty(s.nsp)
 	case len(rest) > 0:
-		r.judge(l, s, h, rest)
+		r.runMiddlewares(l, s, h, rest)
 	default:
-		s.data = h.data // nobody else has the socket yet
-		r.seat(l, session, c, s)
+		s.data = h.data // no other goroutine has the socket yet
+		r.admit(l, session, c, s)
 	}
 }
 
-// seat makes the socket a member of its namespace, behind everything that the loop was ordered
-// before: so it gets no broadcast of before.
-func (r *reactor) seat(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket) {
+// admit makes the socket a member of its namespace, after all commands that are in the loop's
+// queue: so it gets no broadcast that was made before.
+func (r *reactor) admit(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket) {
 	c.joined = true
 	if r.pending.Load() == 0 {
-		r.enter(l, session, s)
+		r.join(l, session, s)
 		return
 	}
-	err := r.do(order{run: func(l *netpoll.Loop) {
+	err := r.submit(command{run: func(l *netpoll.Loop) {
 		if session := r.engine.Lookup(l, s.session); session != nil && s.state == socketConnecting {
-			r.enter(l, session, s)
+			r.join(l, session, s)
 		}
 	}})
-	if err != nil { // the loop has more to do than it may hold: the client comes back
+	if err != nil { // the queue of the loop is full: the client will reconnect
 		r.engine.Close(l, session, engineio.ReasonForcedClose, 0, "")
 	}
 }
 
-// enter takes the socket's seats and tells everybody.
-func (r *reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
+// join subscribes the socket to its topics, answers CONNECT, and calls the connection handlers.
+func (r *reactor) join(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	nsp := s.nsp
 	nsp.members.Add(1)
 	s.mu.Lock()
@@ -148,18 +149,18 @@ func (r *reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	nsp.watch.join(s.id, rooms...)
 	s.mu.Unlock()
 	r.members.add(s)
-	if place, ok := placeOf(s.id); !ok || place != s.session {
+	if place, ok := connOf(s.id); !ok || place != s.session {
 		nsp.moved.Store(s.id, s)
 	}
 	take := func() {
-		// The hub's bounds are above ours.
+		// The bounds of the hub are above those of this package.
 		_, _ = r.shard.Subscribe(session.Member(), formOf(session), nsp.topic)
 		s.subscribe(l, rooms)
 	}
 	if nsp.log == nil {
 		take()
 	} else {
-		missed, newest := nsp.log.enter(s, take)
+		missed, newest := nsp.log.join(s, take)
 		r.joinedAt[nsp.log] = newest
 		for _, out := range missed {
 			r.sendTo(l, session, out)
@@ -170,14 +171,14 @@ func (r *reactor) enter(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 		r.payload = appendConnect(r.payload[:0], s.id, s.pid())
 		k.payload = r.payload
 	}
-	r.tell(l, session, &k)
-	nsp.watch.tell()
+	r.sendControl(l, session, &k)
+	nsp.watch.notify()
 	for _, f := range nsp.connectionHandlers() {
 		f(s)
 	}
 }
 
-// pid is the socket's private id, "" without recovery.
+// pid returns the socket's private id, "" without recovery.
 func (s *Socket) pid() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,8 +188,8 @@ func (s *Socket) pid() string {
 	return s.more.pid
 }
 
-// leave ends a socket. Its seats are the caller's to give up, or have gone with the session; c is
-// nil if the client goes with it.
+// leave ends a socket. The caller has unsubscribed it from its topics, or its session has ended. c
+// is nil if the client ends too.
 func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	if s.state != socketConnected {
 		s.mu.Lock()
@@ -205,15 +206,15 @@ func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	for _, f := range disconnecting {
 		f(reason)
 	}
-	owed := s.depart(reason)
+	unanswered := s.markLeft(reason)
 	r.members.remove(s)
 	s.nsp.moved.Delete(s.id)
 	s.nsp.members.Add(-1)
 	if c != nil {
 		c.remove(s)
 	}
-	s.nsp.watch.tell()
-	for _, w := range owed {
+	s.nsp.watch.notify()
+	for _, w := range unanswered {
 		if err := w.done(Args{}, ErrDisconnected); err != nil {
 			s.fail(err)
 		}
@@ -224,16 +225,16 @@ func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	for _, f := range s.nsp.disconnectHandlers() {
 		f(s, reason)
 	}
-	r.server.forget(s.nsp)
+	r.server.removeIfEmpty(s.nsp)
 }
 
-// depart marks the socket as gone and, if it may come back, saves what it is. It returns the
-// acknowledgements that it owes.
-func (s *Socket) depart(reason Reason) (owed map[uint64]waiting) {
+// markLeft marks the socket as disconnected, and saves its state if it may be recovered. It returns
+// the pending acknowledgements.
+func (s *Socket) markLeft(reason Reason) (unanswered map[uint64]pendingAck) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.own != nil {
-		owed, s.own.acks = s.own.acks, nil
+		unanswered, s.own.acks = s.own.acks, nil
 	}
 	s.state = socketLeft
 	s.nsp.watch.leave(s.id, s.joined()...)
@@ -242,23 +243,23 @@ func (s *Socket) depart(reason Reason) (owed map[uint64]waiting) {
 		s.state = socketAway
 		s.nsp.log.save(s)
 	}
-	return owed
+	return unanswered
 }
 
-// unseat gives up the socket's seats in the hub.
-func (r *reactor) unseat(l *netpoll.Loop, session *engineio.Session, s *Socket) {
+// unsubscribeAll unsubscribes the socket from all its topics.
+func (r *reactor) unsubscribeAll(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	s.unsubscribe(l, s.Rooms())
 	r.shard.Unsubscribe(session.Member(), s.nsp.topic)
 }
 
-// subscribe takes seats in rooms. Loop.
+// subscribe subscribes the socket to the topics of rooms. Loop only.
 func (s *Socket) subscribe(l *netpoll.Loop, rooms []string) {
 	session := s.reactor.engine.Lookup(l, s.session)
 	if session == nil || s.state != socketConnected {
 		return
 	}
 	for _, room := range rooms {
-		_, _ = s.reactor.shard.Subscribe(session.Member(), formOf(session), topicOfRoom(s.nsp.topic, room)) // its bounds are above ours
+		_, _ = s.reactor.shard.Subscribe(session.Member(), formOf(session), topicOfRoom(s.nsp.topic, room)) // the hub's bounds are above those of this package
 	}
 }
 
@@ -272,7 +273,7 @@ func (s *Socket) unsubscribe(l *netpoll.Loop, rooms []string) {
 	}
 }
 
-// disconnect is Socket.Disconnect.
+// disconnect carries out Socket.Disconnect.
 func (r *reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
 	session := r.engine.Lookup(l, s.session)
 	if session == nil || s.state > socketConnected {
@@ -286,10 +287,10 @@ func (r *reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
 	for _, s := range leaving {
 		k := packet{kind: typeDisconnect, namespace: []byte(s.nsp.name)}
 		r.sendTo(l, session, newOutgoing(r.server.opt.Parser, &k, nil, flags{}))
-		r.unseat(l, session, s)
+		r.unsubscribeAll(l, session, s)
 		r.leave(l, c, s, ReasonServer)
 		if r.engine.Lookup(l, s.session) == nil {
-			return // it could not take even that
+			return // its outbox was full, and the session has ended
 		}
 	}
 	if closing {
@@ -297,9 +298,32 @@ func (r *reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
 	}
 }
 
-// tooLate ends a client that has not joined a namespace in time.
-func (r *reactor) tooLate(l *netpoll.Loop, id netpoll.ID) {
+// joinTimedOut closes the connection of a client that has not joined a namespace in time.
+func (r *reactor) joinTimedOut(l *netpoll.Loop, id netpoll.ID) {
 	if session := r.engine.Lookup(l, id); session != nil && !r.of(session).joined {
 		r.engine.Close(l, session, engineio.ReasonForcedClose, 0, "")
 	}
+}
+
+// Reason is why a socket left its namespace, in the words of Node's server.
+type Reason string
+
+// The reasons. ReasonTransportError is also that of a client that reads too slowly.
+const (
+	ReasonClient         Reason = "client namespace disconnect" // the client left the namespace
+	ReasonServer         Reason = "server namespace disconnect" // Socket.Disconnect
+	ReasonTransportClose Reason = "transport close"             // the client closed the connection
+	ReasonTransportError Reason = "transport error"             // the connection broke
+	ReasonPingTimeout    Reason = "ping timeout"                // the client did not answer the heartbeat
+	ReasonParseError     Reason = "parse error"                 // the client violated the Engine.IO protocol
+	ReasonForcedClose    Reason = "forced close"                // the client violated the Socket.IO protocol
+	ReasonShutdown       Reason = "server shutting down"        // Server.Close, or a node that drains
+	ReasonForcedServer   Reason = "forced server close"         // an operator closed the connection
+)
+
+func reasonOf(r engineio.Reason) Reason { return Reason(r.String()) }
+
+// recoverable reports whether a client that left for this reason may be recovered.
+func (r Reason) recoverable() bool {
+	return r != ReasonClient && r != ReasonServer && r != ReasonParseError
 }

@@ -6,44 +6,44 @@ import "time"
 
 const (
 	// AttachmentsMax bounds the binary attachments of one packet, both ways: what socket.io-parser
-	// allows by default. Beyond it a client is refused at the header; without it one line of text
-	// would make us collect for ever.
+	// allows by default. A packet with more is refused when its header is read; without it one line of
+	// text could make the server collect attachments without end.
 	AttachmentsMax = 10
 
-	// assemblyTimeoutDefault bounds how long the attachments of a packet may take behind it; twice
-	// that is the longest, for a client is looked at now and then. It is what the body of a POST may
-	// take (engineio.BodyTimeout), which is the other way to bring them. Without it a client that
-	// sends all but the last keeps them for as long as it answers the heartbeat.
+	// assemblyTimeoutDefault bounds how long the attachments of a packet may take. A client is checked
+	// once in this time, so that a packet may take at most twice as long. It is the time that the body
+	// of a POST may take (engineio.BodyTimeout). Without it a client that sends all attachments but
+	// the last occupies their memory as long as it answers the heartbeat.
 	assemblyTimeoutDefault = 30 * time.Second
 
 	// NamespaceBytesMax bounds the name of a namespace, its query included, in bytes. A name becomes
 	// part of a topic's.
 	NamespaceBytesMax = 255
 
-	// ArgumentsMax bounds the arguments of one event or acknowledgement. Each costs a slice's header
-	// when it is split, twelve times the shortest argument; without a bound a payload of a megabyte
-	// would cost twelve.
+	// ArgumentsMax bounds the arguments of one event or acknowledgement. Each costs the header of a
+	// slice, twelve times the shortest argument. Without it a payload of one megabyte would cost
+	// twelve megabytes.
 	ArgumentsMax = 256
 
 	// EventBytesMax bounds the name of an event, in bytes.
 	EventBytesMax = 255
 
-	// RoomBytesMax bounds the name of a room, in bytes: it is hashed or copied wherever it is named.
+	// RoomBytesMax bounds the name of a room, in bytes: each use of a name hashes or copies it.
 	RoomBytesMax = 255
 
 	// NamespacesPerClientMax bounds the namespaces that one connection joins. Each costs a Socket and
-	// what the program keeps with it.
+	// the memory that the program keeps with it.
 	NamespacesPerClientMax = 128
 
-	// NamespacesDefault is what Options.NamespacesMax = 0 means: namespaces on a server, of which
-	// clients can make as many as dynamic ones match.
+	// NamespacesDefault is what Options.NamespacesMax = 0 means: namespaces of a server. Without it
+	// clients could make as many as a Dynamic matches.
 	NamespacesDefault = 10_000
 
-	// RoomsPerSocketMax bounds the rooms of one socket: looking for one looks through all.
+	// RoomsPerSocketMax bounds the rooms of one socket: they are searched linearly.
 	RoomsPerSocketMax = 1000
 
-	// AcksPerSocketMax bounds the acknowledgements that are waited for from one socket without a
-	// timeout or before it has passed. A client that never answers must not fill the memory.
+	// AcksPerSocketMax bounds the pending acknowledgements of one socket. Without it a client that
+	// never answers could fill the memory.
 	AcksPerSocketMax = 10_000
 
 	// connectTimeoutDefault is what Options.ConnectTimeout = 0 means: how long a client may be
@@ -54,24 +54,23 @@ const (
 	pingIntervalDefault = 25 * time.Second
 	pingTimeoutDefault  = 20 * time.Second
 
-	// ordersBytesMax bounds what one loop was ordered and has not done, in bytes of packets. Beyond it
-	// calls return ErrBusy: without it a program that sends faster than its clients' loop can would
-	// fill the memory.
-	ordersBytesMax = 64 << 20
+	// queueBytesMax bounds the command queue of one loop, in bytes of packets. When it is full, calls
+	// return ErrBusy. Without it a program that sends faster than the loop can would fill the memory.
+	queueBytesMax = 64 << 20
 
-	// orderBytes is what an order counts beside its packet.
-	orderBytes = 128
+	// commandBytes is what a command counts in addition to its packet.
+	commandBytes = 128
 
-	// roomEventsMax bounds the events of a namespace's rooms that wait for Namespace.OnRoomEvent;
-	// without it a program that blocks there would fill the memory with them.
+	// roomEventsMax bounds the events of a namespace's rooms that wait for Namespace.OnRoomEvent.
+	// Without it a listener that blocks would let them fill the memory.
 	roomEventsMax = 100_000
 
-	// logBytesDefault is what Recovery.LogBytesMax = 0 means: packets kept for clients that are away,
-	// in bytes for each namespace.
+	// logBytesDefault is what Recovery.LogBytesMax = 0 means: the packets in the log of one namespace,
+	// in bytes.
 	logBytesDefault = 16 << 20
 
-	// sessionsDefault is what Recovery.SessionsMax = 0 means: clients of one namespace that are away
-	// and can be recovered.
+	// sessionsDefault is what Recovery.SessionsMax = 0 means: disconnected clients of one namespace
+	// that can be recovered.
 	sessionsDefault = 100_000
 
 	// recoveryDurationDefault is what Recovery.MaxDisconnection = 0 means, as with Node's server.

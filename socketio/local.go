@@ -1,4 +1,4 @@
-// Local: the part of a namespace that is on this server.
+// Local: the sockets and listeners of a namespace on this server.
 
 package socketio
 
@@ -10,32 +10,31 @@ import (
 	"time"
 )
 
-// Local is a namespace's sockets and listeners on this server alone. It is what an Adapter calls:
-// for what a program of this server wants, and for what other servers ask. It is an Adapter itself,
-// the one of a namespace that has no other. All methods may be called on any goroutine, and none
-// blocks.
+// Local is the part of a namespace on this server: its sockets and listeners. An Adapter calls it,
+// both for the program of this server and for requests of other servers. It is itself the Adapter
+// of a namespace without another. All methods may be called on any goroutine, and none blocks.
 type Local struct{ nsp *Namespace }
 
-// Namespace is the namespace that the sockets are in.
+// Namespace returns the namespace of the sockets.
 func (l *Local) Namespace() *Namespace { return l.nsp }
 
 // Broadcast sends an event to sockets of this server, in the same order as every other broadcast.
-// The error is ErrBusy, and nobody gets the event, or ErrClosed. If it has one, b.Acks hears
-// nothing.
+// The error is ErrBusy, and then no client gets the event, or ErrClosed. After an error the methods
+// of b.Acks are not called.
 func (l *Local) Broadcast(b Broadcast) error {
 	nsp, payload := l.nsp, b.Event.json
 	if nsp.server.opt.Adapter != nil {
-		payload = slices.Clip(payload) // the adapter may still need it as it is
+		payload = slices.Clip(payload) // the adapter may still use the slice
 	}
 	k := packet{kind: typeEvent, namespace: []byte(nsp.name)}
 	f := flags{volatile: b.Volatile, plain: b.NoCompress}
-	var heard *heardEvent
+	var observed *eventValues
 	if nsp.watched.Load() {
-		heard = b.Event.heard()
+		observed = b.Event.goValues()
 	}
 	packed := func() *outgoing {
 		out := newOutgoing(nsp.server.opt.Parser, &k, b.Event.attachments, f)
-		out.heard = heard
+		out.observed = observed
 		return out
 	}
 	if nsp.log != nil && b.Acks == nil && !b.Volatile {
@@ -61,10 +60,10 @@ func (l *Local) Broadcast(b Broadcast) error {
 	out := packed()
 	out.ack = ack
 	if err := nsp.server.cast(nsp, b.Selection, out); err != nil {
-		ack.end() // the caller has the error instead
+		ack.end() // the caller gets the error
 		return err
 	}
-	ack.passed()
+	ack.deliveryDone()
 	return nil
 }
 
@@ -100,7 +99,7 @@ func (l *Local) Disconnect(of Selection, closing bool) error {
 	return l.each(of, func(s *Socket) error { return s.Disconnect(closing) })
 }
 
-// each calls f for the selected sockets, and returns the errors but for those of sockets that have
+// each calls f for the selected sockets, and returns the errors without those of sockets that have
 // left meanwhile.
 func (l *Local) each(of Selection, f func(s *Socket) error) error {
 	var errs []error
@@ -112,13 +111,16 @@ func (l *Local) each(of Selection, f func(s *Socket) error) error {
 	return errors.Join(errs...)
 }
 
-// ServerSideEmit returns ErrAlone: no other server is known here.
-func (l *Local) ServerSideEmit(Event, time.Duration, func([]Args, error)) error { return ErrAlone }
+// ServerSideEmit returns ErrNoOtherServers.
+func (l *Local) ServerSideEmit(Event, time.Duration, func([]Args, error)) error {
+	return ErrNoOtherServers
+}
 
-// ServerSideEvent gives the listeners of Namespace.OnServerSide an event that another server has
-// emitted. They run before it returns, on this goroutine. answer gets what the first of them
-// acknowledges, at most once, on any goroutine, perhaps later; nil: the event wants no answer. The
-// error is that of a listener that the arguments do not fit, or that has panicked.
+// ServerSideEvent calls the listeners of Namespace.OnServerSide with an event of another server, on
+// the calling goroutine. answer is called at most once, with the first acknowledgement of a
+// listener, on any goroutine, perhaps after ServerSideEvent has returned; nil: the other server
+// wants no answer. The error reports listeners whose parameters the arguments do not fit, and
+// listeners that panicked.
 func (l *Local) ServerSideEvent(e Event, answer func(Args)) error {
 	ack := Ack(noAnswer)
 	if answer != nil {
@@ -134,21 +136,21 @@ func (l *Local) ServerSideEvent(e Event, answer func(Args)) error {
 	var errs []error
 	for _, h := range l.nsp.serverSideListeners() {
 		if h.event == e.name {
-			errs = append(errs, l.nsp.hear(h, e, ack))
+			errs = append(errs, l.nsp.callServerSide(h, e, ack))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Count returns 1: no other server is known here.
+// Count returns 1.
 func (l *Local) Count(context.Context) (servers int, err error) { return 1, nil }
 
 // Close does nothing.
 func (l *Local) Close() error { return nil }
 
 // Rooms returns the names of all rooms of the namespace that have a socket of this server, ids of
-// sockets among them, in any order. It looks at every socket. An adapter that wants to know of
-// changes has Namespace.OnRoomEvent.
+// sockets among them, in any order. It visits every socket. An adapter that needs to know of
+// changes uses Namespace.OnRoomEvent.
 func (l *Local) Rooms() []string {
 	seen := map[string]struct{}{}
 	for _, s := range l.nsp.sockets(Selection{}) {
@@ -163,13 +165,13 @@ func (l *Local) Rooms() []string {
 	return rooms
 }
 
-// MayHave tells whether a broadcast to the room could reach a socket of this server, without
-// looking at sockets: an adapter need not decode one that could not. It may say yes where there is
-// none.
-func (l *Local) MayHave(room string) bool {
+// MayHaveRoom reports whether a broadcast to the room could reach a socket of this server. It does
+// not visit the sockets. An adapter need not decode a broadcast for which it returns false. It may
+// return true although there is no such socket.
+func (l *Local) MayHaveRoom(room string) bool {
 	topic := topicOfRoom(l.nsp.topic, room)
 	for _, r := range l.nsp.server.reactors() {
-		if r.pending.Load() > 0 { // orders to join, perhaps
+		if r.pending.Load() > 0 { // a queued command may join the room
 			return true
 		}
 		if _, anybody := r.hub.Topic(topic); anybody {

@@ -1,8 +1,11 @@
-// The sockets of one loop, to be found by any goroutine.
+// The sockets of one loop, by connection; and the ids of sockets, which name the connection.
 
 package socketio
 
 import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
 	"sync"
 
 	"c100k/netpoll"
@@ -20,7 +23,7 @@ type members struct {
 // chainSockets is how many sockets a chain has on average.
 const chainSockets = 2
 
-// at is the chain of a connection. Under mu.
+// at returns the index of the chain of a connection. Under mu.
 func (m *members) at(conn netpoll.ID) int {
 	h := uint64(conn) * 0x9e3779b97f4a7c15 // Fibonacci hashing: ids differ in few bits
 	h ^= h >> 32
@@ -30,7 +33,7 @@ func (m *members) at(conn netpoll.ID) int {
 	return int(h) & (m.low - 1)
 }
 
-// add puts a socket in.
+// add adds a socket.
 func (m *members) add(s *Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -41,7 +44,8 @@ func (m *members) add(s *Socket) {
 	s.next, m.chains[i] = m.chains[i], s
 }
 
-// split adds a chain, and moves to it what belongs there from the one chain that had it. Under mu.
+// split adds a chain, and moves the sockets that belong there from the chain that had them. Under
+// mu.
 func (m *members) split() {
 	m.chains = append(m.chains, nil)
 	if len(m.chains) == 1 {
@@ -62,7 +66,7 @@ func (m *members) split() {
 	}
 }
 
-// remove takes a socket out, if it is in.
+// remove removes a socket, if it is there.
 func (m *members) remove(s *Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,4 +108,29 @@ func (m *members) appendAll(list []*Socket, nsp *Namespace) []*Socket {
 		}
 	}
 	return list
+}
+
+// idBytes is the length of an id before base64: the eight bytes of the connection's ID, and seven
+// random bytes, which make it unique for each namespace, connection and process.
+const idBytes = 15
+
+// newID returns a new id for a socket of a connection.
+func newID(conn netpoll.ID) string {
+	var p [idBytes]byte
+	binary.BigEndian.PutUint64(p[:], uint64(conn))
+	rand.Read(p[8:]) // never fails
+	return base64.URLEncoding.EncodeToString(p[:])
+}
+
+// connOf returns the connection that an id names; ok is false if the id does not have the form of
+// newID.
+func connOf(id string) (netpoll.ID, bool) {
+	if len(id) != base64.URLEncoding.EncodedLen(idBytes) {
+		return 0, false
+	}
+	var p [idBytes]byte
+	if _, err := base64.URLEncoding.Decode(p[:], []byte(id)); err != nil {
+		return 0, false
+	}
+	return netpoll.ID(binary.BigEndian.Uint64(p[:])), true
 }

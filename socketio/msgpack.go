@@ -1,6 +1,6 @@
-// The parser of npm socket.io-msgpack-parser: a packet is one MessagePack map. Between it and
-// everything else stands the same form that the other parser has: JSON, with placeholders for what
-// is binary. Pure; any goroutine.
+// The parser of npm socket.io-msgpack-parser: a packet is one MessagePack map. It converts from and
+// to the form that the other parser has: JSON, with placeholders for binary data. Pure; any
+// goroutine.
 
 package socketio
 
@@ -18,7 +18,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// parseMsgpack reads a packet; its payload and attachments are new.
+// parseMsgpack reads a packet. Its payload and attachments are new slices.
 func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
 	n, p, err := msgp.ReadMapHeaderBytes(p)
 	if err != nil {
@@ -26,7 +26,7 @@ func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
 	}
 	kind, hasType := uint64(0), false
 	r := msgpackReader{}
-	for range n { // each member takes bytes, so a number that is too high ends at the end of p
+	for range n { // each member takes bytes, so a count that is too high fails at the end of p
 		var name []byte
 		if name, p, err = msgp.ReadMapKeyZC(p); err != nil {
 			return k, nil, faultMsgpack
@@ -75,7 +75,7 @@ func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
 	return k, r.attachments, ""
 }
 
-// msgpackReader makes JSON of MessagePack.
+// msgpackReader converts MessagePack to JSON.
 type msgpackReader struct {
 	json        []byte
 	attachments [][]byte
@@ -136,8 +136,8 @@ func (r *msgpackReader) value(p []byte, depth int) (rest []byte, bad fault) {
 	return p, ""
 }
 
-// undefined is JavaScript's, as version 2 of npm notepack.io writes it, which the client's parser
-// has.
+// undefined is the value undefined of JavaScript as npm notepack.io 2 writes it, which the client's
+// parser uses.
 var undefined = []byte{0xd4, 0, 0}
 
 // extension reads what notepack.io 2 writes for undefined and for a Date: extensions of type 0, of
@@ -163,7 +163,7 @@ func (r *msgpackReader) time(t time.Time) {
 	r.json = jsontext.AppendString(r.json, t.UTC().Format("2006-01-02T15:04:05.000Z"))
 }
 
-// float writes a number as JSON.stringify does: what JSON has no word for is null.
+// float writes a number as JSON.stringify does: NaN and infinity become null.
 func (r *msgpackReader) float(v float64) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		r.json = append(r.json, "null"...)
@@ -262,13 +262,13 @@ func appendJSON(dst, p []byte, i int, attachments [][]byte) (out []byte, end int
 	if v, err := strconv.ParseInt(string(p[i:end]), 10, 64); err == nil {
 		return msgp.AppendInt64(dst, v), end
 	}
-	v, _ := strconv.ParseFloat(string(p[i:end]), 64) // a number beyond all floats is infinite, as in JavaScript
+	v, _ := strconv.ParseFloat(string(p[i:end]), 64) // a number that is too large becomes infinity, as in JavaScript
 	return msgp.AppendFloat64(dst, v), end
 }
 
 func appendText(dst, inside []byte) []byte {
 	text, wrong := jsontext.Unescape(append([]byte(nil), inside...))
-	if wrong != "" { // half a surrogate pair: encoding/json knows what to do
+	if wrong != "" { // half a surrogate pair: encoding/json replaces it
 		var s string
 		_ = json.Unmarshal(append(append([]byte{'"'}, inside...), '"'), &s)
 		text = []byte(s)

@@ -42,7 +42,7 @@ func TestParseMsgpack(t *testing.T) {
 	} {
 		k, _, bad := parseMsgpack(unhex(t, tt.in))
 		if bad == "" {
-			bad = k.judge()
+			bad = k.checkPayload()
 		}
 		if bad != tt.bad {
 			t.Errorf("%.60s: %q, want %q", tt.in, bad, tt.bad)
@@ -54,7 +54,7 @@ func TestParseMsgpack(t *testing.T) {
 	}
 }
 
-func TestMsgpackThereAndBack(t *testing.T) {
+func TestMsgpackRoundTrip(t *testing.T) {
 	for _, payload := range []string{
 		`["e"]`, `["e",1,-1,128,-129,65536,9007199254740993,2.5,1e300,true,false,null,"é\"\\\n",[],{},[[1],{"a":{"b":[null]}}]]`,
 		`["e",{"_placeholder":true,"num":0},{"x":{"_placeholder":true,"num":1}}]`,
@@ -81,7 +81,7 @@ func TestMsgpackThereAndBack(t *testing.T) {
 	}
 }
 
-// FuzzMsgpack holds that what is read is a packet by all rules of the other parser, and can be
+// FuzzMsgpack checks that a packet that is read keeps all rules of the other parser, and can be
 // written again.
 func FuzzMsgpack(f *testing.F) {
 	for _, s := range []string{
@@ -93,7 +93,7 @@ func FuzzMsgpack(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		k, attachments, bad := parseMsgpack(p)
-		if bad != "" || k.judge() != "" {
+		if bad != "" || k.checkPayload() != "" {
 			return
 		}
 		if len(attachments) > AttachmentsMax || len(k.namespace) > NamespaceBytesMax {

@@ -1,4 +1,4 @@
-// A namespace: what its clients have in common.
+// Namespaces.
 
 package socketio
 
@@ -14,21 +14,21 @@ type Namespace struct {
 	// Immutable.
 	server  *Server
 	name    string
-	topic   string // of all its sockets
+	topic   string // that all its sockets subscribe to
 	parent  *Dynamic
 	log     *recoveryLog // nil without recovery
 	local   *Local
-	cluster Adapter // of Options.Adapter; nil: local is the adapter
+	cluster Adapter // made by Options.Adapter; nil: local is the adapter
 
 	// Any goroutine.
-	members atomic.Int64
-	ackIDs  atomic.Uint64 // one row of numbers for acknowledgements of sockets and broadcasts
-	hooks   hooks
-	acks    broadcastAcks
-	watch   watching
-	shared  atomic.Bool // a socket has joined a room whose name may be another's id
-	watched atomic.Bool // a socket has a listener of OnAnyOutgoing
-	moved   sync.Map    // string to *Socket: those whose id does not tell where they are
+	members      atomic.Int64
+	ackIDs       atomic.Uint64 // one sequence for acknowledgements of sockets and of broadcasts
+	hooks        hooks
+	acks         broadcastAcks
+	watch        optionalWatch
+	idRoomShared atomic.Bool // a socket has joined a room whose name may be the id of another socket
+	watched      atomic.Bool // a socket has a listener of OnAnyOutgoing
+	moved        sync.Map    // string to *Socket: sockets whose id does not name their connection
 
 	mu         sync.RWMutex // guards the two fields below
 	handlers   []listener   // of events of all its sockets
@@ -49,7 +49,7 @@ func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
 	return nsp
 }
 
-// hooks are what a program wants to know of those who connect.
+// hooks are the middlewares and the handlers for connecting and disconnecting clients.
 type hooks struct {
 	mu          sync.RWMutex // guards the fields below, whose contents never change
 	middlewares []func(h *Handshake, next func(error))
@@ -75,7 +75,7 @@ func (h *hooks) get() (middlewares []func(h *Handshake, next func(error)), conne
 	return h.middlewares, h.connection
 }
 
-// middlewares are those that a client passes, in order: of the Dynamic first.
+// middlewares returns the middlewares of the namespace, in order: those of the Dynamic first.
 func (nsp *Namespace) middlewares() []func(h *Handshake, next func(error)) {
 	own, _ := nsp.hooks.get()
 	if nsp.parent == nil {
@@ -98,25 +98,25 @@ func (nsp *Namespace) connectionHandlers() []func(s *Socket) {
 // Name is the namespace's name, with its slash.
 func (nsp *Namespace) Name() string { return nsp.name }
 
-// Use adds a middleware: it judges each client that wants to join the namespace. An error refuses
-// the client, which is told its text, and data with Refuse. It runs on the event loop and must not
-// block: see UseAsync.
+// Use adds a middleware, which is called for each client that wants to join the namespace. If it
+// returns an error, the client is refused with the text of the error, and with data if the error is
+// from Refuse. It runs on the event loop and must not block: see UseAsync.
 func (nsp *Namespace) Use(f func(h *Handshake) error) {
 	nsp.hooks.use(func(h *Handshake, next func(error)) { next(f(h)) })
 }
 
-// UseAsync adds a middleware that may take its time: it is called on the event loop, and calls next
-// when it knows, once, on any goroutine. A client whose next is never called waits until
-// Options.ConnectTimeout.
+// UseAsync adds a middleware that answers later. It is called on the event loop, and calls next
+// once, on any goroutine, with nil or an error. A client for which next is never called is
+// disconnected after Options.ConnectTimeout.
 func (nsp *Namespace) UseAsync(f func(h *Handshake, next func(error))) { nsp.hooks.use(f) }
 
-// OnConnection calls f on the event loop for each socket that has joined; before the first event of
-// it. What f registers with Socket.On misses nothing.
+// OnConnection calls f on the event loop for each socket that has joined, before the first event of
+// the socket is handled.
 func (nsp *Namespace) OnConnection(f func(s *Socket)) { nsp.hooks.onConnection(f) }
 
 // On handles an event of all sockets of the namespace, as Socket.On does for one; fn may take the
-// *Socket as its first parameter. It costs a socket nothing, where Socket.On costs some tens of
-// bytes.
+// *Socket as its first parameter. It costs no memory for each socket, while Socket.On costs some
+// tens of bytes.
 func (nsp *Namespace) On(event string, fn any) {
 	l := newListener(event, fn, false)
 	nsp.mu.Lock()
@@ -124,15 +124,15 @@ func (nsp *Namespace) On(event string, fn any) {
 	nsp.mu.Unlock()
 }
 
-// OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs a
-// socket nothing, where Socket.OnDisconnect costs some hundred bytes.
+// OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs no
+// memory for each socket, while Socket.OnDisconnect costs some hundred bytes.
 func (nsp *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 	nsp.hooks.mu.Lock()
 	nsp.hooks.disconnect = append(nsp.hooks.disconnect[:len(nsp.hooks.disconnect):len(nsp.hooks.disconnect)], f)
 	nsp.hooks.mu.Unlock()
 }
 
-// disconnectHandlers are those that hear of a socket that has left.
+// disconnectHandlers returns the functions of OnDisconnect.
 func (nsp *Namespace) disconnectHandlers() []func(s *Socket, reason Reason) {
 	nsp.hooks.mu.RLock()
 	defer nsp.hooks.mu.RUnlock()
@@ -145,7 +145,7 @@ func (nsp *Namespace) listeners() []listener {
 	return nsp.handlers
 }
 
-// all is a broadcast to everybody.
+// all returns the target of all sockets.
 func (nsp *Namespace) all() Target { return Target{nsp: nsp} }
 
 // Emit broadcasts an event to all sockets of the namespace: see Target.Emit.
@@ -157,14 +157,15 @@ func (nsp *Namespace) To(rooms ...string) Target { return nsp.all().To(rooms...)
 // In is To.
 func (nsp *Namespace) In(rooms ...string) Target { return nsp.all().To(rooms...) }
 
-// Except begins a broadcast that leaves out who is in one of the rooms: see Target.Except.
+// Except begins a broadcast that leaves out the sockets in the rooms: see Target.Except.
 func (nsp *Namespace) Except(rooms ...string) Target { return nsp.all().Except(rooms...) }
 
-// All begins a broadcast to all sockets of the namespace, for Volatile, Timeout and the like.
+// All returns the target of all sockets of the namespace, for Volatile, Timeout and other
+// modifiers.
 func (nsp *Namespace) All() Target { return nsp.all() }
 
-// Sockets are the sockets of the namespace on this server, at this moment.
+// Sockets returns the sockets that the namespace has on this server now.
 func (nsp *Namespace) Sockets() []*Socket { return nsp.sockets(Selection{}) }
 
-// Len is how many sockets the namespace has on this server.
+// Len returns the number of sockets that the namespace has on this server.
 func (nsp *Namespace) Len() int { return int(nsp.members.Load()) }

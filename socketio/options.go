@@ -1,4 +1,4 @@
-// What a server is made with.
+// Options of a server.
 
 package socketio
 
@@ -9,98 +9,99 @@ import (
 	"c100k/internal/engineio"
 )
 
-// Parser is how packets are written. Both ends have to use the same; nothing is negotiated.
+// Parser is how packets are encoded. Both sides must use the same parser; it is not negotiated.
 type Parser uint8
 
 // The parsers.
 const (
-	ParserJSON    Parser = iota // the default of every client: JSON text, and binary as messages of its own
+	ParserJSON    Parser = iota // the default of every client: JSON text, and binary data as messages of its own
 	ParserMsgpack               // that of npm socket.io-msgpack-parser: each packet is one binary message
 )
 
-// Request is an HTTP request of a client, as far as anybody wants to know.
+// Request is an HTTP request of a client.
 type Request = engineio.Request
 
-// CORS is what answers to pages of other origins say, beside that they are allowed.
+// CORS are the further fields of answers to pages of other origins that are allowed.
 type CORS = engineio.CORS
 
 // Options configure a Server. The zero value is a working server, and the zero value of a field its
-// default. Fields that belong to the transport (heartbeat, sizes, origins) are for a server that is
-// mounted by Handler; inside a node the node's own settings hold.
+// default. Fields of the transport (heartbeat, sizes, origins) are for a server that is mounted by
+// Handler; inside a node the settings of the node apply.
 type Options struct {
 	// Path is where a server that is mounted by Handler answers, with a slash at its end. Default
 	// "/socket.io/".
 	Path string
 
-	// Parser is how packets are written. Default ParserJSON.
+	// Parser is how packets are encoded. Default ParserJSON.
 	Parser Parser
 
-	// AllowV3 lets clients of socket.io-client 2 in (Engine.IO 3). Default false.
+	// AllowV3 accepts clients of socket.io-client 2 (Engine.IO 3). Default false.
 	AllowV3 bool
 
-	// ConnectTimeout is how long a client may be connected without joining a namespace. Default 45
-	// s.
+	// ConnectTimeout is how long a client may be connected without joining a namespace. Default 45 s.
 	ConnectTimeout time.Duration
 
-	// Recovery keeps what clients miss while they are away for a short time. Nil: off, as with
-	// Node's server.
+	// Recovery turns connection state recovery on. Nil: off, as with Node's server.
 	Recovery *Recovery
 
-	// Adapter joins each namespace with those of its name on other servers. It is called once for
-	// each namespace when that is made, on any goroutine, an event loop among them: it must not
-	// block, nor call the server. Nil: the namespaces are on this server only.
+	// Adapter makes the Adapter that connects a namespace with the namespaces of the same name on
+	// other servers. It is called once for each namespace when that is made, on any goroutine, event
+	// loops among them. It must not block, and must not call the server. Nil: the namespaces are on
+	// this server only.
 	Adapter func(local *Local) Adapter
 
 	// CleanupEmptyNamespaces removes a namespace that a Dynamic has made when its last socket has
 	// left. Default false.
 	CleanupEmptyNamespaces bool
 
-	// NamespacesMax bounds the namespaces of the server, those that clients make of dynamic ones
-	// included; beyond it clients are refused. Default 10,000.
+	// NamespacesMax bounds the namespaces of the server, including those of a Dynamic; beyond it
+	// clients are refused. Default 10,000.
 	NamespacesMax int
 
-	// NoClient does not serve the client's script below Path. Default false: it is served.
+	// NoClient turns off serving the scripts of the client below Path. Default false: they are served.
 	NoClient bool
 
-	// Use judges each HTTP request of a client: handshakes, polls, POSTs and upgrades. An error
-	// refuses it with 400 and its text is not told. It runs on the event loop, behind the handlers
-	// that a program has put around Handler. Default none.
+	// Use is called for each HTTP request of a client: handshakes, polls, POSTs and upgrades. If it
+	// returns an error, the request is refused with 400, without the text of the error. It runs on the
+	// event loop, after the handlers that a program has put around Handler. Default none.
 	Use func(r *Request) error
 
-	// AllowRequest judges each handshake, which is the first request of a client by either transport,
-	// and no later request; an error refuses it with 403 and the error's text. It runs on the event
-	// loop, behind Use. Default none.
+	// AllowRequest is called for each handshake, which is the first request of a client on either
+	// transport, and for no later request. If it returns an error, the request is refused with 403 and
+	// the text of the error. It runs on the event loop, after Use. Default none.
 	AllowRequest func(r *Request) error
 
-	// Logger gets what goes wrong in handlers. Nil: nothing is logged.
+	// Logger logs panics and errors of handlers. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	// PingInterval and PingTimeout are the heartbeat; clients are told. Default 25 s and 20 s.
+	// PingInterval and PingTimeout are the times of the heartbeat; the handshake tells them to
+	// clients. Default 25 s and 20 s.
 	PingInterval, PingTimeout time.Duration
 
-	// UpgradeTimeout is how long the way from polling to WebSocket may take. Default 10 s.
+	// UpgradeTimeout bounds the upgrade from polling to WebSocket. Default 10 s.
 	UpgradeTimeout time.Duration
 
-	// MaxPayload bounds a message, and the body of a POST, in bytes; clients are told. Default
-	// 1,000,000.
+	// MaxPayload bounds a message, and the body of a POST, in bytes; the handshake tells it to
+	// clients. Default 1,000,000.
 	MaxPayload int
 
-	// Outbox bounds what a client may lag behind, in bytes; beyond it the connection is closed.
-	// Default 1 MiB.
+	// Outbox bounds the output that a client has not read, in bytes; beyond it the connection is
+	// closed. Default 1 MiB.
 	Outbox int
 
-	// NoPolling, NoWebSocket and NoUpgrades turn a transport off, or the way from one to the other.
+	// NoPolling, NoWebSocket and NoUpgrades turn off a transport, or the upgrade from polling to
+	// WebSocket.
 	NoPolling, NoWebSocket, NoUpgrades bool
 
 	// Compress lets WebSocket clients negotiate permessage-deflate. Default false.
 	Compress bool
 
 	// Origins are the pages that may connect, by either transport: "https://example.com",
-	// "*.example.com", "same-host", "*" for all. Default: only those of the host that the request
-	// was sent to.
+	// "*.example.com", "same-host", "*" for all. Default: only those of the host that the request was
+	// sent to.
 	Origins []string
 
-	// CORS is what answers to pages of allowed other origins say beside that.
+	// CORS are the further fields of answers to pages of other origins that are allowed.
 	CORS CORS
 
 	// Cookie is the name of a cookie with the connection's id, for load balancers. Default none.
@@ -114,27 +115,27 @@ type Options struct {
 	// poll; beyond it new ones get 503. Default 10,000.
 	MaxConns int
 
-	assemblyTimeout time.Duration // assemblyTimeoutDefault; tests have less time
+	assemblyTimeout time.Duration // assemblyTimeoutDefault; shorter in tests
 }
 
-// Recovery configures connection state recovery: a client that was away for a short time gets its
-// id, its rooms, its Data and what it missed, and is Socket.Recovered. A client that never got an
-// event, or got its last long ago, is recovered too.
+// Recovery configures connection state recovery. A client that reconnects within a short time gets
+// back its id, its rooms and its Data, and gets the events that it missed; Socket.Recovered is
+// true. This includes a client that never got an event, or got its last one long ago.
 type Recovery struct {
-	// MaxDisconnection is how long a client may be away. Default 2 min.
+	// MaxDisconnection is how long a client may be disconnected. Default 2 min.
 	MaxDisconnection time.Duration
 
 	// RunMiddlewares runs the namespace's middlewares also for clients that are recovered. Default
-	// false: they are skipped, and an authorization that has run out meanwhile is the program's to
-	// look after.
+	// false: they are skipped, and the program must check whether an authorization has expired
+	// meanwhile.
 	RunMiddlewares bool
 
-	// LogBytesMax bounds the packets that are kept, in bytes for each namespace. A client that
-	// misses one that is no longer there begins anew. Default 16 MiB.
+	// LogBytesMax bounds the packets that are kept, in bytes for each namespace. A client that missed
+	// a packet that is no longer kept gets a new session. Default 16 MiB.
 	LogBytesMax int
 
-	// SessionsMax bounds the clients of a namespace that are away and may be recovered; beyond it
-	// the one that left first is forgotten. Default 100,000.
+	// SessionsMax bounds the disconnected clients of a namespace that may be recovered; beyond it the
+	// one that left first is removed. Default 100,000.
 	SessionsMax int
 }
 

@@ -1,5 +1,4 @@
-// In which order things arrive, and what becomes of acknowledgements, middlewares and volatile
-// events.
+// The order in which packets arrive; acknowledgements, middlewares and volatile events.
 
 package socketio
 
@@ -15,9 +14,9 @@ import (
 	"time"
 )
 
-// A packet for one socket comes behind a broadcast before it, also where that takes many turns; and
-// a join counts for what comes behind.
-func TestOrderInACrowd(t *testing.T) {
+// A packet for one socket arrives after an earlier broadcast, also if that takes many turns; and a
+// join takes effect for later broadcasts.
+func TestOrderWithManyClients(t *testing.T) {
 	io := New(Options{Loops: 2})
 	last := make(chan *Socket, 1)
 	var mu sync.Mutex
@@ -115,7 +114,7 @@ func TestBroadcastAcks(t *testing.T) {
 	}
 }
 
-func TestAcksOfOne(t *testing.T) {
+func TestAcksOfOneSocket(t *testing.T) {
 	io := New(Options{Loops: 1})
 	sockets := make(chan *Socket, 1)
 	io.OnConnection(func(s *Socket) { sockets <- s })
@@ -140,9 +139,9 @@ func TestAcksOfOne(t *testing.T) {
 	}
 }
 
-// A middleware that says two things has said the first, and what it says of a client that has gone
-// is no matter.
-func TestMiddlewareAtLength(t *testing.T) {
+// If a middleware calls next twice, the first call counts. A call for a client that has left has no
+// effect.
+func TestMiddlewareCallsNextLate(t *testing.T) {
 	io := New(Options{Loops: 1})
 	asked := make(chan func(error), 1)
 	joined := make(chan *Socket, 1)
@@ -176,7 +175,8 @@ func TestMiddlewareAtLength(t *testing.T) {
 	}
 }
 
-// A volatile event passes by who polls and is not asking at the moment; others wait for the poll.
+// A volatile event is dropped for a polling client without a pending poll; other events wait for
+// the next poll.
 func TestVolatile(t *testing.T) {
 	server := New(Options{Loops: 1})
 	sockets := make(chan *Socket, 1)
@@ -223,7 +223,7 @@ func TestVolatile(t *testing.T) {
 	}
 }
 
-// Clients of a server that closes are told so that they come back.
+// Clients of a server that closes are disconnected in a way that makes them reconnect.
 func TestClose(t *testing.T) {
 	io := New(Options{Loops: 2})
 	reasons := make(chan Reason, 2)
@@ -252,7 +252,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// What is done to all sockets of a target is done to those and no others.
+// Calls for all sockets of a target affect those sockets and no others.
 func TestTargets(t *testing.T) {
 	io := New(Options{Loops: 2})
 	url := mount(t, io)

@@ -1,4 +1,4 @@
-// A packet on its way out.
+// Outgoing packets and their frames.
 
 package socketio
 
@@ -10,46 +10,45 @@ import (
 	"c100k/internal/engineio"
 )
 
-// flags are how a packet is to be sent.
+// flags are the modifiers of a packet.
 type flags struct {
-	volatile bool // only if it goes out at once
+	volatile bool // only if it can be sent at once
 	plain    bool // without compression
 }
 
-// outgoing is a packet in the words of its parser, to be framed for each wire form. Immutable once
-// it is given to a loop or the hub.
+// outgoing is a packet encoded by its parser and not yet framed for a wire form. Immutable once it
+// is given to a loop or the hub.
 type outgoing struct {
 	flags
-	text        []byte   // with ParserMsgpack nil
-	attachments [][]byte // with ParserMsgpack one: the packet
+	text        []byte   // nil with ParserMsgpack
+	attachments [][]byte // one with ParserMsgpack: the packet
 
-	number uint64        // in the log of recovery; 0: it is in none
-	ack    *broadcastAck // of a broadcast that is acknowledged, or nil
+	number uint64        // in the recovery log; 0: it is in none
+	ack    *broadcastAck // of a broadcast with acknowledgements, or nil
 
-	// heard is the event of a broadcast where sockets may listen to what is sent to them; nil: nobody
-	// does.
-	heard *heardEvent
+	// observed is the event of a broadcast, for listeners of OnAnyOutgoing; nil: there are none.
+	observed *eventValues
 
-	// shared holds the frames of a packet that is published more than once: on several loops, or
-	// several topics. Nil: it is framed once anyway.
+	// shared holds the frames of a packet that is published more than once: on several loops, or to
+	// several topics. Nil: the packet is published once.
 	shared *sharedFrames
 }
 
-// heardEvent is an event in Go values.
-type heardEvent struct {
+// eventValues is an event as Go values.
+type eventValues struct {
 	event string
 	args  []any
 }
 
-// sharedFrames are a packet's frames by form; nil: not made yet. Who makes one twice, because two
-// loops need it at once, throws one away.
+// sharedFrames are a packet's frames by form; nil: not made yet. If two loops make one at the same
+// time, one of the two is discarded.
 type sharedFrames [engineio.FormCount]atomic.Pointer[[]byte]
 
-// packetHeadBytes is how long the head of a packet gets beside its namespace: type, count of
-// attachments, comma, and an id of 64 bits.
+// packetHeadBytes is the most that the head of a packet has in addition to its namespace, in bytes:
+// type, number of attachments, comma, and an id of 64 bits.
 const packetHeadBytes = 24 + len("0,")
 
-// newOutgoing writes a packet.
+// newOutgoing encodes a packet.
 func newOutgoing(parser Parser, k *packet, attachments [][]byte, f flags) *outgoing {
 	k.attachments = len(attachments)
 	if parser == ParserMsgpack {
@@ -59,7 +58,7 @@ func newOutgoing(parser Parser, k *packet, attachments [][]byte, f flags) *outgo
 	return &outgoing{flags: f, text: appendPacket(text, k), attachments: attachments}
 }
 
-// size is about how many bytes it keeps.
+// size estimates the memory of the packet, in bytes.
 func (o *outgoing) size() int {
 	n := len(o.text)
 	for _, a := range o.attachments {
@@ -68,7 +67,7 @@ func (o *outgoing) size() int {
 	return n
 }
 
-// share makes the frames ready that clients of the server need, to be shared by all loops.
+// share makes the frames that clients of the server need, to be shared by all loops.
 func (o *outgoing) share(io *Server) {
 	o.shared = &sharedFrames{}
 	for form := range o.shared {
@@ -78,7 +77,7 @@ func (o *outgoing) share(io *Server) {
 	}
 }
 
-// frames is the packet in a wire form; it must not be changed.
+// frames returns the packet in a wire form; the caller must not change it.
 func (o *outgoing) frames(form engineio.Form) []byte {
 	if o.shared == nil {
 		return o.frame(nil, form)
@@ -89,7 +88,7 @@ func (o *outgoing) frames(form engineio.Form) []byte {
 	}
 	made := o.frame(nil, form)
 	if cap(made) > 2*len(made) {
-		made = bytes.Clone(made) // a compressed form would hold the room of the plain one
+		made = bytes.Clone(made) // the buffer of a compressed form is as large as the plain form
 	}
 	made = made[:len(made):len(made)]
 	if !at.CompareAndSwap(nil, &made) {
@@ -99,7 +98,7 @@ func (o *outgoing) frames(form engineio.Form) []byte {
 }
 
 func (o *outgoing) frame(dst []byte, form engineio.Form) []byte {
-	if o.plain && form == engineio.FormV4Deflated {
+	if o.plain && form != engineio.FormV3 {
 		form = engineio.FormV4 // RFC 7692, 6: a sender need not compress
 	}
 	if o.text != nil {
@@ -108,7 +107,7 @@ func (o *outgoing) frame(dst []byte, form engineio.Form) []byte {
 	return engineio.AppendBinary(dst, form, o.attachments[0])
 }
 
-// encoders are those of the rooms' hub: a form of it is a form of engineio.
+// encoders returns the encoders of the hub, one for each form of engineio.
 func encoders() []broadcast.Encoder {
 	list := make([]broadcast.Encoder, engineio.FormCount)
 	for f := range list {
@@ -123,5 +122,5 @@ func encoders() []broadcast.Encoder {
 	return list
 }
 
-// formOf is a session's form in the rooms' hub.
+// formOf returns a session's form in the hub.
 func formOf(s *engineio.Session) broadcast.Form { return broadcast.Form(s.Form()) }

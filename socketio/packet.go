@@ -1,4 +1,4 @@
-// A packet of Socket.IO, split but not decoded. Pure; any goroutine.
+// Parsing of Socket.IO packets. Pure; any goroutine.
 
 package socketio
 
@@ -23,8 +23,8 @@ const (
 	typeBinaryAck
 )
 
-// fault says in English what is wrong with a packet; empty when nothing is. A connection that sent
-// one ends.
+// fault describes what is wrong with a packet; empty when nothing is. The connection that sent the
+// packet is closed.
 type fault string
 
 // The faults of packets.
@@ -41,30 +41,31 @@ const (
 	faultReserved    fault = "event has a reserved name"
 	faultArguments   fault = "packet has too many arguments"
 	faultMissing     fault = "text instead of an attachment"
-	faultUnasked     fault = "attachment without a packet"
+	faultStray       fault = "attachment without a packet"
 	faultBytes       fault = "attachments of one packet are too large together"
 	faultSlow        fault = "attachments did not come in time"
 	faultPlaceholder fault = "illegal attachments"
 	faultMsgpack     fault = "packet is not MessagePack"
 )
 
-// rootNamespace is the one that a packet without a namespace is for.
+// rootNamespace is the namespace of a packet that names none.
 const rootNamespace = "/"
 
-// rootName is rootNamespace where bytes are wanted. It is not to be changed.
+// rootName is rootNamespace as bytes. It must not be changed.
 var rootName = []byte(rootNamespace)
 
-// packet is one packet. Its slices are of the message it was parsed from.
+// packet is one packet. Its slices are parts of the message that it was parsed from.
 type packet struct {
-	kind        packetType // never typeBinaryEvent or typeBinaryAck: attachments say that
-	attachments int        // that follow
+	kind        packetType // never typeBinaryEvent or typeBinaryAck: see attachments
+	attachments int        // number of attachments that follow
 	namespace   []byte     // "/" for the root
 	hasID       bool
 	id          uint64
 	payload     []byte // one JSON text, or empty
 }
 
-// parsePacket splits p, which must be UTF-8, and judges its header; the payload is judged by judge.
+// parsePacket splits p, which must be UTF-8, and checks its header; checkPayload checks the
+// payload.
 func parsePacket(p []byte) (k packet, bad fault) {
 	if len(p) == 0 {
 		return k, faultEmpty
@@ -98,7 +99,7 @@ func parsePacket(p []byte) (k packet, bad fault) {
 	return k, ""
 }
 
-// parseAttachments reads the number of attachments and the hyphen behind it.
+// parseAttachments reads the number of attachments and the hyphen after it.
 func parseAttachments(p []byte) (n int, rest []byte, bad fault) {
 	i := 0
 	for i < len(p) && '0' <= p[i] && p[i] <= '9' {
@@ -113,7 +114,7 @@ func parseAttachments(p []byte) (n int, rest []byte, bad fault) {
 	return n, p[i+1:], ""
 }
 
-// parseID reads digits, as many as there are.
+// parseID reads an acknowledgement id: the digits at the start of p.
 func parseID(p []byte) (id uint64, has bool, rest []byte, bad fault) {
 	i := 0
 	for i < len(p) && '0' <= p[i] && p[i] <= '9' {
@@ -127,10 +128,9 @@ func parseID(p []byte) (id uint64, has bool, rest []byte, bad fault) {
 	return id, i > 0, p[i:], ""
 }
 
-// judge tells whether the payload is one that a packet of this type may have (an object for
-// CONNECT, nothing for DISCONNECT, an array for events and acknowledgements), and whether it is
-// JSON at all.
-func (k *packet) judge() fault {
+// checkPayload checks that the payload is JSON, and of the kind that a packet of this type has: an
+// object for CONNECT, nothing for DISCONNECT, an array for events and acknowledgements.
+func (k *packet) checkPayload() fault {
 	if len(k.payload) == 0 {
 		if k.kind == typeConnect || k.kind == typeDisconnect {
 			return ""
@@ -162,7 +162,7 @@ func (k *packet) judge() fault {
 	return ""
 }
 
-// splitNamespace takes the query off a namespace's name: clients of protocol 4 send
+// splitNamespace splits the query off a namespace's name: clients of protocol 4 send
 // "/chat?token=1".
 func splitNamespace(name []byte) (path, query []byte) {
 	path, query, _ = bytes.Cut(name, []byte{'?'})

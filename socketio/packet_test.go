@@ -65,7 +65,7 @@ func TestParsePacket(t *testing.T) {
 	} {
 		k, bad := parsePacket([]byte(tt.in))
 		if bad == "" {
-			bad = k.judge()
+			bad = k.checkPayload()
 		}
 		if bad != tt.bad {
 			t.Errorf("%.60q: %q, want %q", tt.in, bad, tt.bad)
@@ -198,8 +198,8 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// FuzzPacket holds that what is parsed can be written and parsed again to the same, and that no
-// event escapes the rules.
+// FuzzPacket checks that a parsed packet can be written and parsed again to the same, and that
+// every event keeps the rules.
 func FuzzPacket(f *testing.F) {
 	for _, s := range []string{
 		"0", `0/admin,{"token":"x"}`, `2["hello",1]`, `2/a,18446744073709551615["q",{"b":[null]}]`, `51-/n,3["b",{"_placeholder":true,"num":0}]`,
@@ -213,7 +213,7 @@ func FuzzPacket(f *testing.F) {
 		}
 		k, bad := parsePacket(p)
 		if bad == "" {
-			bad = k.judge()
+			bad = k.checkPayload()
 		}
 		if bad != "" {
 			return
@@ -226,7 +226,7 @@ func FuzzPacket(f *testing.F) {
 		}
 		again, bad := parsePacket(appendPacket(nil, &k))
 		if bad == "" {
-			bad = again.judge()
+			bad = again.checkPayload()
 		}
 		if bad != "" || again.kind != k.kind || again.id != k.id || again.hasID != k.hasID || again.attachments != k.attachments ||
 			!bytes.Equal(again.namespace, k.namespace) || !bytes.Equal(again.payload, k.payload) {
@@ -248,8 +248,8 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// FuzzBinary holds binary reconstruction against encoding/json: what has passed the check can be
-// decoded, with every attachment in its place, in both ways that a handler may ask for it.
+// FuzzBinary compares binary reconstruction with encoding/json: arguments that passed the check can
+// be decoded, with every attachment in its place, for each type that a handler may use.
 func FuzzBinary(f *testing.F) {
 	for _, s := range []string{
 		`[{"_placeholder":true,"num":0},{"a":[{"_placeholder":true,"num":1}]}]`, `[{"_placeholder":true,"num":2}]`, `[{"_placeholder":true,"num":-1}]`,
@@ -260,7 +260,7 @@ func FuzzBinary(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		k := packet{kind: typeAck, namespace: []byte("/"), payload: p}
-		if !utf8.Valid(p) || len(p) == 0 || k.judge() != "" {
+		if !utf8.Valid(p) || len(p) == 0 || k.checkPayload() != "" {
 			return
 		}
 		raw, bad := splitArray(nil, k.payload)

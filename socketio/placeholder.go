@@ -1,4 +1,4 @@
-// Placeholders: where attachments belong in the JSON of a packet. Pure; any goroutine.
+// Placeholders: objects in the JSON of a packet that stand for attachments. Pure; any goroutine.
 
 package socketio
 
@@ -9,32 +9,32 @@ import (
 	"c100k/internal/jsontext"
 )
 
-// appendPlaceholder appends what stands for attachment number n.
+// appendPlaceholder appends the placeholder of attachment number n.
 func appendPlaceholder(dst []byte, n int) []byte {
 	dst = strconv.AppendInt(append(dst, `{"_placeholder":true,"num":`...), int64(n), 10)
 	return append(dst, '}')
 }
 
-// place is where a placeholder stands in a JSON text, and the attachment that it stands for.
+// place is the position of a placeholder in a JSON text, and the number of its attachment.
 type place struct{ from, to, num int }
 
-// findPlaceholders returns the placeholders in the valid JSON text p, in order. An object is one if
-// its member "_placeholder" is true; then its "num" must be a whole number below n, or the packet
-// is illegal.
+// findPlaceholders returns the placeholders in the valid JSON text p, in order. An object is a
+// placeholder if its member "_placeholder" is true. Its "num" must be a whole number below n;
+// otherwise the packet is invalid.
 func findPlaceholders(p []byte, n int) ([]place, fault) {
 	s := placeholders{p: p, n: n}
 	_, bad := s.value(jsontext.SkipSpace(p, 0))
 	return s.found, bad
 }
 
-// placeholders is one look through a text. Each byte is looked at once, however deep it lies.
+// placeholders is one scan of a text. It visits each byte once, at any depth.
 type placeholders struct {
 	p     []byte
 	n     int
 	found []place
 }
 
-// value looks through the value at i and returns its end.
+// value scans the value at i and returns its end.
 func (s *placeholders) value(i int) (end int, bad fault) {
 	switch s.p[i] {
 	case '[':
@@ -81,7 +81,7 @@ func (s *placeholders) object(from int) (end int, bad fault) {
 		if end, bad = s.value(at); bad != "" {
 			return end, bad
 		}
-		switch string(memberName(s.p[nameFrom:nameTo])) { // of two members of one name the last counts
+		switch string(memberName(s.p[nameFrom:nameTo])) { // the last of several members with one name counts
 		case "_placeholder":
 			marked = string(s.p[at:end]) == "true"
 		case "num":
@@ -97,13 +97,13 @@ func (s *placeholders) object(from int) (end int, bad fault) {
 	if num < 0 || num >= s.n {
 		return i, faultPlaceholder
 	}
-	// What is inside a placeholder is thrown away with it.
+	// Placeholders inside a placeholder are dropped with it.
 	s.found = append(s.found[:inside], place{from, i, num})
 	return i, ""
 }
 
-// memberName is a member's name without its escapes, if it could be one that we look for: those
-// have at most six bytes for each letter.
+// memberName returns a member's name without escapes, or nil if it is too long to be one of the two
+// names: an escaped letter has six bytes.
 func memberName(raw []byte) []byte {
 	var room [6 * len("_placeholder")]byte
 	if len(raw) > len(room) {
@@ -116,8 +116,7 @@ func memberName(raw []byte) []byte {
 	return name
 }
 
-// smallNumber reads a number of attachments' size, as JavaScript would take it for an index: -1 for
-// what is none.
+// smallNumber reads a number that JavaScript would accept as an index; -1 if it is none.
 func smallNumber(raw []byte) int {
 	v, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || v < 0 || v >= 1<<31 || v != float64(int(v)) {
@@ -126,10 +125,10 @@ func smallNumber(raw []byte) int {
 	return int(v)
 }
 
-// inlineAttachments appends p with the attachments as base64 strings in their places: encoding/json
-// makes []byte of those.
+// inlineAttachments appends p with each placeholder replaced by its attachment as a base64 string,
+// which encoding/json decodes into a []byte.
 func inlineAttachments(dst, p []byte, attachments [][]byte) []byte {
-	found, _ := findPlaceholders(p, len(attachments)) // they were judged when the packet was complete
+	found, _ := findPlaceholders(p, len(attachments)) // they were checked when the packet was complete
 	done := 0
 	for _, at := range found {
 		dst = append(append(dst, p[done:at.from]...), '"')

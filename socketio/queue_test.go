@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// What one goroutine calls takes effect in the order of its calls, whatever it calls and whomever
-// it concerns.
-func TestEverythingIsInOrder(t *testing.T) {
+// The calls of one goroutine take effect in their order, whatever methods and sockets they are for.
+func TestCallsOfOneGoroutineAreInOrder(t *testing.T) {
 	io := New(Options{Loops: 2, Recovery: nil})
 	url := mount(t, io)
 	const members, calls = 40, 600
@@ -119,7 +118,8 @@ func TestBroadcastsHaveOneOrder(t *testing.T) {
 	}
 }
 
-// A queue that is full refuses a broadcast as a whole, and takes the next when there is room again.
+// A full queue refuses a broadcast for all loops, and accepts the next one when there is room
+// again.
 func TestFullQueue(t *testing.T) {
 	io := New(Options{Loops: 2})
 	url := mount(t, io)
@@ -128,7 +128,7 @@ func TestFullQueue(t *testing.T) {
 	clients := []*raw{dial(t, url).join(), dial(t, url).join(), dial(t, url).join(), dial(t, url).join()}
 	clients[0].send(`42["hold"]`)
 	<-held
-	big := strings.Repeat("x", ordersBytesMax/4)
+	big := strings.Repeat("x", queueBytesMax/4)
 	sent, refused := 0, false
 	for range 8 {
 		if err := io.Except(clients[0].id, clients[1].id, clients[2].id, clients[3].id).Emit("big", big); err == nil {

@@ -1,4 +1,4 @@
-// A server's part on one loop.
+// The reactor: the part of a server on one loop.
 
 package socketio
 
@@ -15,49 +15,48 @@ import (
 	"c100k/netpoll"
 )
 
-// reactor is a Server on one loop. Programs have no use for it: it is how package server, or
-// Server.Handler, puts a server on its loops.
+// reactor is the part of a Server on one loop. It implements sio.Part.
 type reactor struct {
 	// Immutable after Attach.
 	server *Server
 	index  int
-	hub    *broadcast.Hub // the rooms' members on this loop
+	hub    *broadcast.Hub // its topics are namespaces and rooms, its members the clients of this loop
 	shard  *broadcast.Shard
 	engine *engineio.Endpoint
 	watch  sio.Watch
 	remote atomic.Pointer[netpoll.Remote]
 
 	// Any goroutine.
-	pending atomic.Int64 // orders given and not yet done
+	pending atomic.Int64 // commands that were submitted and not yet executed
 
-	mu          sync.Mutex // guards the fields below
-	orders      []order
-	queuedBytes int // of these
-	takenBytes  int // of those that the loop has taken
-	ordersBytes int // of both, and reserved for others
+	mu            sync.Mutex // guards the fields below
+	commands      []command
+	queuedBytes   int // bytes of commands
+	takenBytes    int // bytes of taken
+	reservedBytes int // the sum of both, and of reservations
 
-	members members // the sockets of the loop that are in a namespace; any goroutine
+	members members // the sockets of the loop; any goroutine
 
 	// Loop only.
-	clients    netpoll.Slab[client]
-	registrar  registrar
-	taken      []order  // being worked off
-	next       int      // the first of them that is not done
-	casting    []*cast  // broadcasts that the hub is delivering; the orders behind them wait
-	joining    timeouts // clients that have not joined a namespace
-	assembling timeouts // clients that have begun a packet with attachments
-	deadlines  deadlines
-	alarm      *time.Timer
-	alarmAt    time.Duration
-	sink       sink
+	clients     netpoll.Slab[client]
+	factsReader factsReader
+	taken       []command // commands that are being executed
+	next        int       // index of the first in taken that is not executed
+	delivering  []*cast   // broadcasts that the hub is delivering; later commands wait
+	joining     timeouts  // clients that have not joined a namespace
+	assembling  timeouts  // clients that have sent a packet with attachments
+	deadlines   deadlines
+	alarm       *time.Timer
+	alarmAt     time.Duration
+	sink        sink
 
-	// joinedAt is, by log of recovery, the number of its newest packet when a socket of this loop
-	// joined last; nothing once the queue is past that.
+	// joinedAt has, for each recovery log, the number of its newest packet when a socket of this loop
+	// last joined. An entry is removed once the queue has passed that packet.
 	joinedAt map[*recoveryLog]uint64
 
-	// Used by one call at a time, and kept to be used again.
+	// Buffers of one call, which the next call uses again.
 	payload, text []byte
-	elements      [8]json.RawMessage // what an event or acknowledgement consists of; more of them are allocated
+	elements      [8]json.RawMessage // of an event or acknowledgement; if there are more, a slice is allocated
 }
 
 func newReactor(io *Server, hub *broadcast.Hub, i int) *reactor {
@@ -102,33 +101,36 @@ func (r *reactor) sendTo(l *netpoll.Loop, session *engineio.Session, out *outgoi
 	} else {
 		r.engine.SendShared(l, session, out.frames(session.Form()))
 	}
-	r.restrain(l, session)
+	r.pauseIfBehind(l, session)
 }
 
-// tell sends a packet of our own, without attachments, and allocates nothing for it.
-func (r *reactor) tell(l *netpoll.Loop, session *engineio.Session, k *packet) {
+// sendControl sends a packet of the server itself, without attachments, and does not allocate with
+// ParserJSON.
+func (r *reactor) sendControl(l *netpoll.Loop, session *engineio.Session, k *packet) {
 	if r.server.opt.Parser == ParserMsgpack {
 		r.sendTo(l, session, newOutgoing(ParserMsgpack, k, nil, flags{}))
 		return
 	}
 	r.text = appendPacket(r.text[:0], k)
 	r.engine.SendText(l, session, r.text)
-	r.restrain(l, session)
+	r.pauseIfBehind(l, session)
 }
 
-// restrain does not read who asks faster than it takes the answers, until it has.
-func (r *reactor) restrain(l *netpoll.Loop, session *engineio.Session) {
+// pauseIfBehind stops reading from a client that sends faster than it reads the answers, until it
+// has read them.
+func (r *reactor) pauseIfBehind(l *netpoll.Loop, session *engineio.Session) {
 	if r.engine.Pending(l, session) > unreadBytesMax {
 		r.engine.PauseRead(l, session)
 	}
 }
 
-// unreadBytesMax is what a client may be owed, in bytes, before it is read no further: answers to
-// what it asks fill its outbox, and one that is full costs it the connection.
+// unreadBytesMax is the pending output of a client, in bytes, above which the server stops reading
+// from it. Without it the answers to its events would fill its outbox, and a full outbox closes the
+// connection.
 const unreadBytesMax = 256 << 10
 
-// armAlarm sets the alarm to the next deadline. One timer of the runtime serves all of a loop's.
-// Loop.
+// armAlarm sets the alarm to the next deadline. One timer of the runtime serves all deadlines of a
+// loop. Loop only.
 func (r *reactor) armAlarm(l *netpoll.Loop) {
 	next, ok := r.deadlines.next()
 	for _, q := range [...]*timeouts{&r.joining, &r.assembling} {
@@ -148,22 +150,22 @@ func (r *reactor) armAlarm(l *netpoll.Loop) {
 	}
 }
 
-// alarmFired brings a deadline to the loop. If that has stopped, nobody is waiting.
+// alarmFired posts expire to the loop. If the loop has stopped, there are no clients to expire.
 func (r *reactor) alarmFired() {
 	if remote := r.remote.Load(); remote != nil {
 		remote.Post(r.expire)
 	}
 }
 
-// expire does what is due. Loop.
+// expire handles all deadlines that are due. Loop only.
 func (r *reactor) expire(l *netpoll.Loop) {
 	r.alarmAt = 0
 	defer r.armAlarm(l)
 	for session, ok := r.joining.due(l.Now()); ok; session, ok = r.joining.due(l.Now()) {
-		r.tooLate(l, session)
+		r.joinTimedOut(l, session)
 	}
 	for session, ok := r.assembling.due(l.Now()); ok; session, ok = r.assembling.due(l.Now()) {
-		r.overdue(l, session)
+		r.checkAssembly(l, session)
 	}
 	for {
 		d, ok := r.deadlines.due(l.Now())
@@ -174,7 +176,7 @@ func (r *reactor) expire(l *netpoll.Loop) {
 	}
 }
 
-// shutDown ends all clients of the loop, so that they come back elsewhere.
+// shutDown closes all connections of the loop in a way that makes clients reconnect.
 func (r *reactor) shutDown(l *netpoll.Loop) {
 	r.engine.Each(l, func(s *engineio.Session) bool {
 		r.engine.Close(l, s, engineio.ReasonShutdown, frame.CodeRestart, "service restart")
@@ -182,13 +184,13 @@ func (r *reactor) shutDown(l *netpoll.Loop) {
 	})
 }
 
-// sink is where the members of the rooms' hub are: sessions of Engine.IO. Loop only.
+// sink is the broadcast.Sink of the hub: its members are Engine.IO sessions. Loop only.
 type sink struct {
 	loop    *netpoll.Loop
 	reactor *reactor
 }
 
-// Pending is how much the member is owed.
+// Pending returns the pending output of the member, in bytes.
 func (s *sink) Pending(member uint32) int {
 	if c := s.loop.ConnAt(member); c != nil {
 		return s.reactor.engine.MemberPending(s.loop, c)
@@ -196,7 +198,7 @@ func (s *sink) Pending(member uint32) int {
 	return 0
 }
 
-// Send owes the member n packets. They have no mark: no other hub may drop them.
+// Send sends packets to the member. They have no mark, so that no other hub drops them.
 func (s *sink) Send(member uint32, p []byte, _, _ uint32) {
 	if c := s.loop.ConnAt(member); c != nil {
 		if session := s.reactor.engine.Lookup(s.loop, c.ID()); session != nil {
@@ -205,17 +207,17 @@ func (s *sink) Send(member uint32, p []byte, _, _ uint32) {
 	}
 }
 
-// DropOldest drops nothing: the policy of this hub is to disconnect, for a client of Socket.IO has
-// no word for what it missed.
+// DropOldest drops nothing: the policy of this hub is to disconnect, because Socket.IO cannot tell
+// a client what it missed.
 func (s *sink) DropOldest(uint32, int, func(mark, n uint32)) int { return 0 }
 
-// Gap has no form here.
+// Gap does nothing: Socket.IO has no packet for it.
 func (s *sink) Gap(uint32, broadcast.Form, string, uint32, uint32, bool) {}
 
 // Encode is for forms of one member; there are none here.
 func (s *sink) Encode(dst []byte, _ uint32, _ *broadcast.Message) []byte { return dst }
 
-// Slow ends a member that lags too far.
+// Slow disconnects a member that reads too slowly.
 func (s *sink) Slow(member uint32) {
 	if c := s.loop.ConnAt(member); c != nil {
 		s.reactor.engine.Slow(s.loop, c)

@@ -1,4 +1,5 @@
-// Connection state recovery: what clients miss while they are away for a short time.
+// Connection state recovery: the packets that clients miss while they are disconnected for a short
+// time.
 
 package socketio
 
@@ -19,28 +20,29 @@ import (
 	"time"
 )
 
-// recoveryLog is the packets of a namespace, each under a number that clients are sent with it as
-// the last argument of its event (the offset), and the clients that are away. Any goroutine.
+// recoveryLog has the recent packets of a namespace, and the state of its disconnected clients.
+// Each packet has a number, which clients get with it as the last argument of its event (the
+// offset). Any goroutine.
 //
-// Packets are numbered and published under the lock, and a client that comes back takes its seats
-// and is given what it missed under the lock: so each packet comes either from the log or by its
-// seat.
+// Packets are numbered and published under the lock. A client that is recovered subscribes and gets
+// what it missed under the same lock. So each packet comes either from the log or by the
+// subscription.
 type recoveryLog struct {
 	opt    Recovery
-	detect time.Duration // within which a broken connection is noticed
+	detect time.Duration // how long it takes to detect a broken connection
 
 	mu        sync.Mutex // guards the fields below
-	mac       hash.Hash  // under a key of this log's own: a client cannot make positions
+	mac       hash.Hash  // with a key of this log, so that a client cannot forge offsets
 	entries   []entry    // oldest first
 	bytes     int
 	newest    uint64    // number of the last packet
-	dropped   uint64    // number of the last packet that is not kept any more
+	dropped   uint64    // number of the last packet that was removed
 	droppedAt time.Time // when that was sent
 	sessions  map[string]*awaySession
-	leaving   []*awaySession // all that were saved, oldest first; some have come back
+	leaving   []*awaySession // all that were saved, oldest first; some have been recovered
 }
 
-// entry is a packet and whom it was for.
+// entry is a packet and its selection.
 type entry struct {
 	number uint64
 	at     time.Time
@@ -49,24 +51,24 @@ type entry struct {
 	except []string
 }
 
-// awaySession is a client that may come back.
+// awaySession is the state of a disconnected client that may be recovered.
 type awaySession struct {
 	pid   string
 	id    string
 	rooms []string
 	data  any
 	at    time.Time
-	base  uint64 // it has all packets up to this number that were for it: it joined, or came back, with this position
-	// settled is a packet such that it and all before it have reached the client, if they were for it:
-	// had one not, the connection's end would have been noticed earlier.
+	base  uint64 // the client has all its packets up to this number: its position when it joined or was recovered
+	// settled is the number of a packet that has certainly reached the client, as have all before it,
+	// if they were for it. Otherwise the end of the connection would have been detected earlier.
 	settled uint64
 }
 
-// offsetProofBytes is the length of the proof in a position, in bytes: 64 bits that a client would
-// have to guess, with one try for each private id.
+// offsetProofBytes is the length of the proof in an offset, in bytes. A client would have to guess
+// 64 bits, with one try for each private id.
 const offsetProofBytes = 8
 
-// entryBytes is what an entry counts beside its packet.
+// entryBytes is what an entry counts in addition to its packet.
 const entryBytes = 160
 
 func newRecoveryLog(opt *Recovery, detect time.Duration) *recoveryLog {
@@ -75,14 +77,14 @@ func newRecoveryLog(opt *Recovery, detect time.Duration) *recoveryLog {
 	return &recoveryLog{opt: *opt, detect: detect, mac: hmac.New(sha256.New, key[:]), sessions: map[string]*awaySession{}}
 }
 
-// withOffset puts an offset behind the arguments of an event.
+// withOffset appends an offset to the arguments of an event.
 func withOffset(payload []byte, offset string) []byte {
 	payload = append(payload[:len(payload)-1], `,"`...)
 	return append(append(payload, offset...), `"]`...)
 }
 
-// offsetOf is the position that a client is sent with packet number: the number, and a proof that
-// it has it from us. Under mu.
+// offsetOf returns the offset that a client gets with a packet: the number, and a proof that the
+// server has sent it. Under mu.
 func (g *recoveryLog) offsetOf(number uint64) string {
 	digits := strconv.FormatUint(number, 36)
 	g.mac.Reset()
@@ -91,7 +93,7 @@ func (g *recoveryLog) offsetOf(number uint64) string {
 	return digits + "-" + base64.RawURLEncoding.EncodeToString(g.mac.Sum(sum[:0])[:offsetProofBytes])
 }
 
-// numberOf reads a position of offsetOf; ok is false if we never gave it to anybody. Under mu.
+// numberOf reads an offset of offsetOf; ok is false if the server has never sent it. Under mu.
 func (g *recoveryLog) numberOf(offset string) (number uint64, ok bool) {
 	digits, _, _ := strings.Cut(offset, "-")
 	number, err := strconv.ParseUint(digits, 36, 64)
@@ -99,19 +101,19 @@ func (g *recoveryLog) numberOf(offset string) (number uint64, ok bool) {
 	return number, ok
 }
 
-// mark sends a packet that is not kept, with the position of the newest that is. A client takes
-// every string at the end of an event for a position, and a volatile event must not make it forget
-// its own.
+// mark sends a packet that is not kept, with the offset of the newest one that is. A client takes
+// every string at the end of an event for an offset, and a volatile event must not overwrite the
+// offset that it has.
 func (g *recoveryLog) mark(send func(offset string) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return send(g.offsetOf(g.newest))
 }
 
-// endsInString tells whether a client would take the last element of an event for a position.
+// endsInString reports whether a client would take the last element of an event for an offset.
 func endsInString(payload []byte) bool { return bytes.HasSuffix(payload, []byte(`"]`)) }
 
-// append numbers a packet, which publish makes and sends, and keeps it.
+// append numbers a packet, which publish makes and sends, and keeps it in the log.
 func (g *recoveryLog) append(publish func(offset string) (*outgoing, error), rooms, except []string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -126,7 +128,7 @@ func (g *recoveryLog) append(publish func(offset string) (*outgoing, error), roo
 	return nil
 }
 
-// prune drops packets that are too old, or too many. Under mu.
+// prune removes packets that are too old, or that exceed the bound of the log. Under mu.
 func (g *recoveryLog) prune() {
 	oldest := time.Now().Add(-g.opt.MaxDisconnection - g.detect)
 	n := 0
@@ -137,11 +139,11 @@ func (g *recoveryLog) prune() {
 	}
 	if n > 0 {
 		clear(g.entries[:n])
-		g.entries = g.entries[n:] // append moves what is left to a new array now and then
+		g.entries = g.entries[n:] // append moves the rest to a new array when it grows
 	}
 }
 
-// save keeps what a socket is. Under the socket's mu.
+// save keeps the state of a socket. Under the socket's mu.
 func (g *recoveryLog) save(s *Socket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -164,15 +166,15 @@ func (g *recoveryLog) save(s *Socket) {
 	}
 }
 
-// forget drops a session, if it is still there. Under mu.
+// forget removes a session, if it is still there. Under mu.
 func (g *recoveryLog) forget(away *awaySession) {
 	if g.sessions[away.pid] == away {
 		delete(g.sessions, away.pid)
 	}
 }
 
-// claim makes a socket what the client with the private id in auth was, if nothing that it missed
-// is lost, and tells whether it has. A session is given once.
+// claim gives a socket the state of the client with the private id in auth, if every packet that it
+// missed is still there, and reports whether it did. A session can be claimed once.
 func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	var asked struct {
 		PID    string  `json:"pid"`
@@ -192,16 +194,16 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	if time.Since(away.at) > g.opt.MaxDisconnection {
 		return false
 	}
-	from := away.base // of a client that got no event since
+	from := away.base // of a client that has got no event since it joined
 	if asked.Offset != nil {
 		number, ok := g.numberOf(*asked.Offset)
 		if !ok || number < away.base {
-			return false // a position that this session cannot have
+			return false // this session cannot have this offset
 		}
 		from = number
 	}
 	if from < g.dropped && g.dropped > away.settled {
-		return false // what is lost may have been for this client, while it was away
+		return false // a removed packet may have been for this client
 	}
 	s.id, s.data, s.recovered = away.id, away.data, true
 	if len(away.rooms) > 0 {
@@ -212,9 +214,9 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	return true
 }
 
-// enter takes a socket's seats, by calling subscribe, and returns what it missed, and the number of
-// the newest packet: what it gets by its seats has a greater one.
-func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing, newest uint64) {
+// join calls subscribe, and returns the packets that the socket missed and the number of the newest
+// packet. Packets that come by the subscription have greater numbers.
+func (g *recoveryLog) join(s *Socket, subscribe func()) (missed []*outgoing, newest uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	subscribe()
@@ -234,8 +236,15 @@ func (g *recoveryLog) enter(s *Socket, subscribe func()) (missed []*outgoing, ne
 	return missed, g.newest
 }
 
-// isFor tells whether a packet was for a socket with those rooms. Under the socket's mu.
+// isFor reports whether a packet was for the socket. Under the socket's mu.
 func (e *entry) isFor(s *Socket) bool {
 	in := func(room string) bool { return room == s.id || slices.Contains(s.joined(), room) }
 	return (len(e.rooms) == 0 || slices.ContainsFunc(e.rooms, in)) && !slices.ContainsFunc(e.except, in)
+}
+
+// newSecret returns a new private id, for recovery: a client that sends it gets the session.
+func newSecret() string {
+	var p [idBytes]byte
+	rand.Read(p[:])
+	return base64.URLEncoding.EncodeToString(p[:])
 }

@@ -23,17 +23,17 @@ func emit(t testing.TB, g *recoveryLog, text string, rooms, except []string) (of
 	return offset
 }
 
-// enter lets a socket in, and returns what it missed.
+// enter joins a socket, and returns the packets that it missed.
 func enter(g *recoveryLog, s *Socket) (missed []string) {
-	outs, _ := g.enter(s, func() { s.state = socketConnected })
+	outs, _ := g.join(s, func() { s.state = socketConnected })
 	for _, out := range outs {
 		missed = append(missed, string(out.text))
 	}
 	return missed
 }
 
-// back is a socket of a client that comes back with the private id of another, and an offset if it
-// has one.
+// back makes a socket of a client that reconnects with a private id, and with an offset if it has
+// one.
 func back(g *recoveryLog, pid string, offset ...string) (*Socket, bool) {
 	auth := map[string]string{"pid": pid}
 	if len(offset) > 0 {
@@ -57,7 +57,7 @@ func TestRecovery(t *testing.T) {
 		g, s := newLog(Recovery{})
 		emit(t, g, "a", nil, nil)
 		last := emit(t, g, "b", nil, nil)
-		s.depart(ReasonTransportClose)
+		s.markLeft(ReasonTransportClose)
 		emit(t, g, "c", nil, nil)
 		emit(t, g, "to r", []string{"x", "r"}, nil)
 		emit(t, g, "to x", []string{"x"}, nil)
@@ -89,7 +89,7 @@ func TestRecoveryRefused(t *testing.T) {
 		emit   int
 		pid    string
 		offset []string
-		forged bool // offset is sent as it stands
+		forged bool // offset is sent unchanged
 		want   bool
 	}{
 		"in time":                        {away: time.Minute, emit: 1, offset: []string{"1"}, want: true},
@@ -116,7 +116,7 @@ func TestRecoveryRefused(t *testing.T) {
 				if tt.reason == "" {
 					tt.reason = ReasonPingTimeout
 				}
-				s.depart(tt.reason)
+				s.markLeft(tt.reason)
 				for range tt.emit {
 					emit(t, g, "x", nil, nil)
 				}
@@ -136,8 +136,9 @@ func TestRecoveryRefused(t *testing.T) {
 	}
 }
 
-// A client that was idle for so long that the log has passed it by has missed nothing, and is
-// recovered; one whose connection may have been dead when something was sent is not.
+// A client whose last packet is no longer in the log has missed nothing if it was idle, and is
+// recovered. A client whose connection may have been broken when a removed packet was sent is not
+// recovered.
 func TestRecoveryOfIdleClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, s := newLog(Recovery{})
@@ -150,7 +151,7 @@ func TestRecoveryOfIdleClient(t *testing.T) {
 			t.Fatal("the log has everything")
 		}
 		time.Sleep(time.Hour)
-		s.depart(ReasonTransportClose)
+		s.markLeft(ReasonTransportClose)
 		emit(t, g, "missed", nil, nil)
 		n, ok := back(g, s.more.pid, last)
 		if got := fmt.Sprint(enter(g, n)); !ok || got != "[missed]" {
@@ -163,7 +164,7 @@ func TestRecoveryOfIdleClient(t *testing.T) {
 		for range 100 {
 			emit(t, g, "in the last seconds before the end was noticed", nil, nil)
 		}
-		s.depart(ReasonPingTimeout)
+		s.markLeft(ReasonPingTimeout)
 		if _, ok := back(g, s.more.pid, last); ok {
 			t.Error("recovered, and may have missed something")
 		}
@@ -182,7 +183,7 @@ func TestRecoveryIsBounded(t *testing.T) {
 		for i := range 100 {
 			s := &Socket{nsp: &Namespace{log: g}, id: fmt.Sprint(i)}
 			enter(g, s)
-			s.depart(ReasonTransportClose)
+			s.markLeft(ReasonTransportClose)
 		}
 		if len(g.sessions) != 10 || len(g.leaving) != 10 {
 			t.Errorf("%d sessions, %d in the queue", len(g.sessions), len(g.leaving))
@@ -190,7 +191,7 @@ func TestRecoveryIsBounded(t *testing.T) {
 		time.Sleep(time.Hour)
 		s := &Socket{nsp: &Namespace{log: g}}
 		enter(g, s)
-		s.depart(ReasonTransportClose)
+		s.markLeft(ReasonTransportClose)
 		emit(t, g, "x", nil, nil)
 		if len(g.sessions) != 1 || len(g.entries) != 1 {
 			t.Errorf("an hour later: %d sessions, %d entries", len(g.sessions), len(g.entries))
@@ -198,9 +199,9 @@ func TestRecoveryIsBounded(t *testing.T) {
 	})
 }
 
-// A client cannot have what was sent before it joined, whatever position it has got hold of; nor
-// after it came back, what is before the position that it named then.
-func TestRecoveryHasABase(t *testing.T) {
+// A client cannot get packets that were sent before it joined, whatever offset it sends; nor, after
+// it was recovered, packets before the offset that it sent then.
+func TestRecoveryStartsAtJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newLog(Recovery{})
 		early := emit(t, g, "of before", nil, nil)
@@ -208,7 +209,7 @@ func TestRecoveryHasABase(t *testing.T) {
 		enter(g, s)
 		seen := emit(t, g, "seen", nil, nil)
 		emit(t, g, "lost on the way", nil, nil)
-		s.depart(ReasonTransportClose)
+		s.markLeft(ReasonTransportClose)
 		n, ok := back(g, s.more.pid, seen)
 		if !ok {
 			t.Fatal("not recovered")
@@ -218,21 +219,21 @@ func TestRecoveryHasABase(t *testing.T) {
 			t.Errorf("missed %s", got)
 		}
 		// The connection breaks before any of that has arrived.
-		n.depart(ReasonTransportClose)
+		n.markLeft(ReasonTransportClose)
 		again, ok := back(g, n.more.pid, seen)
 		if got := fmt.Sprint(enter(g, again)); !ok || got != "[lost on the way]" {
 			t.Errorf("recovered: %t, missed %s", ok, got)
 		}
 		again.nsp = s.nsp
-		again.depart(ReasonTransportClose)
+		again.markLeft(ReasonTransportClose)
 		if _, ok := back(g, again.more.pid, early); ok {
 			t.Error("recovered from a position of before it joined")
 		}
 	})
 }
 
-// A volatile event that ends in a string, its name perhaps, brings a position too: the client would
-// take the string for one.
+// A volatile event that ends in a string, which may be its name, has an offset too: the client
+// would take the string for one.
 func TestVolatileKeepsThePosition(t *testing.T) {
 	io := New(Options{Loops: 1, Recovery: &Recovery{}})
 	sockets := make(chan *Socket, 1)

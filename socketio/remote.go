@@ -1,4 +1,4 @@
-// RemoteSocket: a socket of any server, and the form in which servers tell each other of one.
+// RemoteSocket: a socket of any server, and its form in JSON, which servers exchange.
 
 package socketio
 
@@ -14,41 +14,42 @@ import (
 )
 
 // RemoteSocket is a socket of this or another server, as it was when it was fetched. Its methods
-// reach the socket wherever it lives, by the room of its id. They may be called on any goroutine; a
-// socket that has left meanwhile is no error.
+// address the room of its id, and so reach the socket on any server. They may be called on any
+// goroutine. It is no error if the socket has left meanwhile.
 type RemoteSocket struct {
 	ID        string
 	Handshake *Handshake
 	Rooms     []string // its id first
-	Data      any      // Socket.Data; of a socket on another server, what encoding/json makes of it
+	Data      any      // Socket.Data; of a socket on another server, as encoding/json decodes it
 
 	nsp *Namespace
 }
 
-// Target is the socket as the target of a broadcast, for Volatile, Compress and the like.
+// Target returns the socket as the target of a broadcast, for Volatile, Compress and other
+// modifiers.
 func (r *RemoteSocket) Target() Target { return r.nsp.To(r.ID) }
 
-// Emit sends the socket an event: see Socket.Emit. A function that comes last is called on any
-// goroutine, once the client has acknowledged; an error as its first parameter is ErrTimeout after
-// ten seconds, or ErrDisconnected if the socket has left.
+// Emit sends the socket an event: see Socket.Emit. A function as the last argument is called on any
+// goroutine, when the client has acknowledged the event. If its first parameter is an error, it
+// gets ErrTimeout after ten seconds, or ErrDisconnected if the socket has left.
 func (r *RemoteSocket) Emit(event string, args ...any) error { return r.emit(0, event, args) }
 
-// RemoteEmission sends an event to a RemoteSocket with a limit to the time for its acknowledgement.
+// RemoteEmission sends an event to a RemoteSocket with a timeout for its acknowledgement.
 type RemoteEmission struct {
 	socket  *RemoteSocket
 	timeout time.Duration
 }
 
-// Timeout bounds how long an acknowledgement is waited for.
+// Timeout sets how long to wait for an acknowledgement.
 func (r *RemoteSocket) Timeout(d time.Duration) RemoteEmission { return RemoteEmission{r, d} }
 
-// Emit is RemoteSocket.Emit.
+// Emit is RemoteSocket.Emit with the timeout.
 func (e RemoteEmission) Emit(event string, args ...any) error {
 	return e.socket.emit(e.timeout, event, args)
 }
 
-// EmitWithAck sends an event and waits for its acknowledgement, until the time is over or ctx ends.
-// It blocks: never call it on an event loop, which is where handlers run.
+// EmitWithAck sends an event and waits for its acknowledgement, until the timeout is over or ctx
+// ends. It blocks: never call it on an event loop, where handlers run.
 func (e RemoteEmission) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return single(e.socket.Target().Timeout(e.timeout).EmitWithAck(ctx, event, args...))
 }
@@ -70,7 +71,7 @@ func (r *RemoteSocket) emit(timeout time.Duration, event string, args []any) err
 	})
 }
 
-// single is the answer of the one socket that was asked.
+// single returns the answer of the only socket.
 func single(answers []Args, err error) (Args, error) {
 	if len(answers) > 0 {
 		return answers[0], nil
@@ -90,42 +91,43 @@ func (r *RemoteSocket) Leave(room string) error { return r.Target().SocketsLeave
 // Disconnect takes the client out of the namespace: see Socket.Disconnect.
 func (r *RemoteSocket) Disconnect(closing bool) error { return r.Target().DisconnectSockets(closing) }
 
-// socketText is a socket in JSON, as Node's adapters write it.
-type socketText struct {
+// socketJSON is a socket in JSON, in the format of Node's adapters.
+type socketJSON struct {
 	ID        string          `json:"id"`
-	Handshake handshakeText   `json:"handshake"`
+	Handshake handshakeJSON   `json:"handshake"`
 	Rooms     []string        `json:"rooms"`
 	Data      json.RawMessage `json:"data,omitempty"`
 }
 
-type handshakeText struct {
-	Headers map[string]textOrList `json:"headers"`
-	Time    string                `json:"time"`
-	Address string                `json:"address"`
-	XDomain bool                  `json:"xdomain"`
-	Secure  bool                  `json:"secure"`
-	Issued  int64                 `json:"issued"` // Unix milliseconds
-	URL     string                `json:"url"`
-	Query   map[string]textOrList `json:"query"`
-	Auth    json.RawMessage       `json:"auth"`
+type handshakeJSON struct {
+	Headers map[string]stringOrList `json:"headers"`
+	Time    string                  `json:"time"`
+	Address string                  `json:"address"`
+	XDomain bool                    `json:"xdomain"`
+	Secure  bool                    `json:"secure"`
+	Issued  int64                   `json:"issued"` // Unix milliseconds
+	URL     string                  `json:"url"`
+	Query   map[string]stringOrList `json:"query"`
+	Auth    json.RawMessage         `json:"auth"`
 }
 
-// textOrList is a string, or a list of them where a header or parameter was there several times.
-type textOrList []string
+// stringOrList is a string, or a list of strings for a header or parameter that occurs several
+// times.
+type stringOrList []string
 
-// MarshalJSON writes one string as a string.
-func (t textOrList) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes one string as a string, and several as a list.
+func (t stringOrList) MarshalJSON() ([]byte, error) {
 	if len(t) == 1 {
 		return json.Marshal(t[0])
 	}
 	return json.Marshal([]string(t))
 }
 
-// UnmarshalJSON reads both.
-func (t *textOrList) UnmarshalJSON(p []byte) error {
+// UnmarshalJSON reads a string or a list.
+func (t *stringOrList) UnmarshalJSON(p []byte) error {
 	var one string
 	if json.Unmarshal(p, &one) == nil {
-		*t = textOrList{one}
+		*t = stringOrList{one}
 		return nil
 	}
 	return json.Unmarshal(p, (*[]string)(t))
@@ -142,8 +144,8 @@ func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
 		return nil, fmt.Errorf("data of socket %s: %w", r.ID, err)
 	}
 	h := r.Handshake
-	text := socketText{ID: r.ID, Rooms: r.Rooms, Data: data, Handshake: handshakeText{
-		Headers: map[string]textOrList{}, Query: map[string]textOrList{}, Auth: h.Auth(), URL: h.URL(),
+	text := socketJSON{ID: r.ID, Rooms: r.Rooms, Data: data, Handshake: handshakeJSON{
+		Headers: map[string]stringOrList{}, Query: map[string]stringOrList{}, Auth: h.Auth(), URL: h.URL(),
 		Time: h.Time().UTC().Format(jsTime), Issued: h.Time().UnixMilli(), XDomain: h.CrossOrigin(), Secure: h.Secure(),
 	}}
 	if h.Address().IsValid() {
@@ -162,23 +164,23 @@ func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
 	return json.Marshal(text)
 }
 
-// errSocketText is what ParseSocket says of JSON that is no socket.
-var errSocketText = errors.New("socketio: from another server: not a socket")
+// errSocketJSON is returned by ParseSocket for JSON that is no socket.
+var errSocketJSON = errors.New("socketio: from another server: not a socket")
 
-// ParseSocket makes a socket of what another server has sent: the JSON of RemoteSocket.MarshalJSON,
-// or what Node's adapters send.
+// ParseSocket decodes a socket that another server has sent: the JSON of RemoteSocket.MarshalJSON,
+// which is that of Node's adapters.
 func (l *Local) ParseSocket(p []byte) (*RemoteSocket, error) {
-	var text socketText
+	var text socketJSON
 	if err := json.Unmarshal(p, &text); err != nil {
-		return nil, fmt.Errorf("%w: %w", errSocketText, err)
+		return nil, fmt.Errorf("%w: %w", errSocketJSON, err)
 	}
 	if text.ID == "" {
-		return nil, errSocketText
+		return nil, errSocketJSON
 	}
 	r := &RemoteSocket{ID: text.ID, Rooms: text.Rooms, nsp: l.nsp}
 	if len(text.Data) > 0 {
 		if err := json.Unmarshal(text.Data, &r.Data); err != nil {
-			return nil, fmt.Errorf("%w: %w", errSocketText, err)
+			return nil, fmt.Errorf("%w: %w", errSocketJSON, err)
 		}
 	}
 	h := &text.Handshake
@@ -186,11 +188,11 @@ func (l *Local) ParseSocket(p []byte) (*RemoteSocket, error) {
 		h.Auth = nil
 	}
 	f := &facts{time: h.Issued}
-	common := likeness{url: h.URL}
+	common := sharedFacts{url: h.URL}
 	var lines strings.Builder
 	for name, values := range h.Headers {
 		for _, value := range values {
-			lines.WriteString(oneLine.Replace(strings.ToLower(name)) + ": " + oneLine.Replace(value) + "\n")
+			lines.WriteString(headerEscaper.Replace(strings.ToLower(name)) + ": " + headerEscaper.Replace(value) + "\n")
 		}
 	}
 	f.own = lines.String()
@@ -208,5 +210,5 @@ func (l *Local) ParseSocket(p []byte) (*RemoteSocket, error) {
 	return r, nil
 }
 
-// oneLine keeps a header of another server in its line.
-var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+// headerEscaper replaces line breaks in a header of another server.
+var headerEscaper = strings.NewReplacer("\r", " ", "\n", " ")

@@ -42,7 +42,7 @@ func (r *restarting) start(l net.Listener) {
 	}(r.http, r.done)
 }
 
-// stop ends it as a program does that is told to: clients hear of it, the port is closed.
+// stop stops it as a program does on a signal: clients are disconnected, the port is closed.
 func (r *restarting) stop() {
 	if err := r.http.Close(); err != nil {
 		r.t.Error(err)

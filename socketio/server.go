@@ -1,4 +1,4 @@
-// The server: its namespaces, and the loops that it is on.
+// The server: its namespaces, and the loops that it runs on.
 
 package socketio
 
@@ -23,19 +23,19 @@ import (
 var ErrClosed = errors.New("socketio: server is closed")
 
 // Server is a Socket.IO server. Make one with New. All methods may be called on any goroutine.
-// Those that a Namespace has too are those of the namespace "/".
+// Methods that Namespace has too are those of the namespace "/".
 type Server struct {
 	// Immutable.
 	opt  Options
 	root *Namespace
 
 	// Any goroutine.
-	host       atomic.Pointer[host]
-	standalone standalone // what Handler starts
-	connected  atomic.Int64
-	topics     atomic.Uint64                    // of namespaces, for their names
-	casting    sync.Mutex                       // held while a broadcast is given to the loops, so that all of them have broadcasts in one order
-	forms      [engineio.FormCount]atomic.Int64 // clients by wire form
+	host        atomic.Pointer[host]
+	standalone  standalone // the node that Handler starts
+	connected   atomic.Int64
+	topics      atomic.Uint64                    // number of namespaces made, for the names of their topics
+	broadcastMu sync.Mutex                       // held while a broadcast is enqueued on the loops, so that all loops have the same order
+	forms       [engineio.FormCount]atomic.Int64 // clients by wire form
 
 	mu         sync.RWMutex // guards the fields below
 	namespaces map[string]*Namespace
@@ -43,7 +43,7 @@ type Server struct {
 	onNew      []func(*Namespace)
 }
 
-// host is the loops that a server is on.
+// host is the loops that a server runs on.
 type host struct{ reactors []*reactor }
 
 // New returns a server. It does nothing until it is mounted: by Handler, or in a node by
@@ -65,11 +65,11 @@ func init() {
 	}
 }
 
-// mount makes the server ready for n loops: see sio.Host.
+// mount makes the reactors of a server for n loops: see sio.Host.
 func (io *Server) mount(n int, outboxBytesMax int, wake func(loop int)) []*reactor {
 	h := &host{}
 	for i := range n {
-		// Each loop has a hub of its own: what is published there is an order of the loop's queue.
+		// Each loop has a hub of its own, to which only commands of the loop's queue publish.
 		hub := broadcast.NewHub(broadcast.Options{
 			Shards: 1, Encoders: encoders(), Wake: func(int) { wake(i) }, OutboxBytesMax: outboxBytesMax,
 			TopicsPerMemberMax: NamespacesPerClientMax * (RoomsPerSocketMax + 1),
@@ -83,7 +83,7 @@ func (io *Server) mount(n int, outboxBytesMax int, wake func(loop int)) []*react
 	return h.reactors
 }
 
-// reactors are those of all loops; none before the server is mounted.
+// reactors returns the reactors of all loops; none before the server is mounted.
 func (io *Server) reactors() []*reactor {
 	if h := io.host.Load(); h != nil {
 		return h.reactors
@@ -91,9 +91,9 @@ func (io *Server) reactors() []*reactor {
 	return nil
 }
 
-// Of returns the namespace of that name, which is made if it is not there; the name may be given
-// without its slash. It panics with a name that no client could ask for: longer than
-// NamespaceBytesMax, or with a comma or question mark.
+// Of returns the namespace of the name, and makes it if it does not exist. The slash at the start
+// of the name may be left out. Of panics if no client could ask for the name: it is longer than
+// NamespaceBytesMax, or has a comma or question mark.
 func (io *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -107,18 +107,18 @@ func (io *Server) Of(name string) *Namespace {
 		nsp, made = io.newNamespace(name, nil), true
 		io.namespaces[name] = nsp
 	}
-	told := io.onNew
+	listeners := io.onNew
 	io.mu.Unlock()
 	if made {
-		for _, f := range told {
+		for _, f := range listeners {
 			f(nsp)
 		}
 	}
 	return nsp
 }
 
-// OfMatch makes namespaces as clients ask for them: each name that match accepts. It is asked on
-// the event loop, after the namespaces that there are and the Dynamics made before.
+// OfMatch returns a Dynamic: a client that asks for a namespace that does not exist gets it if
+// match returns true. match is called on the event loop, after the matches of earlier Dynamics.
 func (io *Server) OfMatch(match func(h *Handshake) bool) *Dynamic {
 	d := &Dynamic{server: io, match: match}
 	io.mu.Lock()
@@ -127,7 +127,7 @@ func (io *Server) OfMatch(match func(h *Handshake) bool) *Dynamic {
 	return d
 }
 
-// OfPattern is OfMatch for names that a pattern matches.
+// OfPattern is OfMatch for the names that match a pattern.
 func (io *Server) OfPattern(pattern *regexp.Regexp) *Dynamic {
 	return io.OfMatch(func(h *Handshake) bool { return pattern.MatchString(h.Namespace()) })
 }
@@ -139,7 +139,7 @@ func (io *Server) OnNamespace(f func(*Namespace)) {
 	io.mu.Unlock()
 }
 
-// find is the namespace that a client asks for, made if a Dynamic says so; why not, otherwise.
+// find returns the namespace that a client asks for, which a Dynamic may make; or the refusal.
 func (io *Server) find(h *Handshake) (*Namespace, *Refusal) {
 	io.mu.RLock()
 	nsp, dynamics := io.namespaces[h.namespace], io.dynamics
@@ -149,16 +149,16 @@ func (io *Server) find(h *Handshake) (*Namespace, *Refusal) {
 	}
 	for _, d := range dynamics {
 		if d.match(h) {
-			return io.child(d, h.namespace)
+			return io.addChild(d, h.namespace)
 		}
 	}
 	return nil, errInvalidNamespace
 }
 
-// child makes a namespace of a Dynamic.
-func (io *Server) child(d *Dynamic, name string) (*Namespace, *Refusal) {
+// addChild makes a namespace of a Dynamic.
+func (io *Server) addChild(d *Dynamic, name string) (*Namespace, *Refusal) {
 	io.mu.Lock()
-	if nsp := io.namespaces[name]; nsp != nil { // another loop was faster
+	if nsp := io.namespaces[name]; nsp != nil { // another loop has made it meanwhile
 		io.mu.Unlock()
 		return nsp, nil
 	}
@@ -169,17 +169,17 @@ func (io *Server) child(d *Dynamic, name string) (*Namespace, *Refusal) {
 	name = strings.Clone(name)
 	nsp := io.newNamespace(name, d)
 	io.namespaces[name] = nsp
-	told := io.onNew
+	listeners := io.onNew
 	io.mu.Unlock()
-	for _, f := range told {
+	for _, f := range listeners {
 		f(nsp)
 	}
 	return nsp, nil
 }
 
-// forget removes a namespace that a Dynamic has made and that nobody is in any more, if the server
-// is to.
-func (io *Server) forget(nsp *Namespace) {
+// removeIfEmpty removes a namespace that a Dynamic has made and that has no sockets, if
+// Options.CleanupEmptyNamespaces is set.
+func (io *Server) removeIfEmpty(nsp *Namespace) {
 	if nsp.parent == nil || !io.opt.CleanupEmptyNamespaces {
 		return
 	}
@@ -196,7 +196,8 @@ func (io *Server) forget(nsp *Namespace) {
 	}
 }
 
-// Connections is how many clients are connected, whatever namespaces they have joined.
+// Connections returns the number of connected clients, including those that have not joined a
+// namespace.
 func (io *Server) Connections() int { return int(io.connected.Load()) }
 
 // closeAdapters closes the adapters of all namespaces.
@@ -211,13 +212,14 @@ func (io *Server) closeAdapters() error {
 	return errors.Join(errs...)
 }
 
-// Close disconnects all clients, with reason "server shutting down" and so that they come back,
-// closes adapters, and stops what Handler has started, with at most a second for clients to hear of
-// it. The loops of a node are the node's to stop. It must not be called on an event loop.
+// Close disconnects all clients with the reason "server shutting down", so that they reconnect. It
+// closes the adapters, and stops the loops that Handler has started, after at most a second in
+// which clients are notified. It does not stop the loops of a node. It must not be called on an
+// event loop.
 func (io *Server) Close() error {
 	for _, r := range io.reactors() {
-		_ = r.do(order{run: r.shutDown}) // a loop that has stopped has no clients
+		_ = r.submit(command{run: r.shutDown}) // an error means that the loop has stopped, and has no clients
 	}
 	stopped := io.standalone.stop()
-	return errors.Join(stopped, io.closeAdapters()) // other servers hear of what disconnect handlers emit
+	return errors.Join(stopped, io.closeAdapters()) // adapters close last, so that disconnect handlers can still emit
 }

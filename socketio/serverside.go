@@ -1,4 +1,4 @@
-// What one server says to the others.
+// Events from server to server.
 
 package socketio
 
@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// ErrAlone is returned by ServerSideEmit without an adapter: there is no other server that an event
-// could reach. Node's server, too, refuses it with its adapter in memory.
-var ErrAlone = errors.New("socketio: there are no other servers to emit to")
+// ErrNoOtherServers is returned by ServerSideEmit without an adapter. Node's server with its
+// in-memory adapter refuses the call too.
+var ErrNoOtherServers = errors.New("socketio: there are no other servers to emit to")
 
-// ErrServerEvent is returned by ServerSideEmit for an event whose name means something else between
-// a program and its server: connection, new_namespace.
+// ErrServerEvent is returned by ServerSideEmit for the names of events that a server emits itself:
+// connection, new_namespace.
 var ErrServerEvent = errors.New("socketio: a server cannot emit an event of this name")
 
-// serverEvents are names that mean something else, beside reservedEvents.
+// serverEvents are further reserved names of server-side events, in addition to reservedEvents.
 var serverEvents = map[string]bool{"connection": true, "new_namespace": true}
 
 // OnServerSide handles an event that another server has sent by ServerSideEmit. fn is a function as
-// for Socket.On, without a *Socket; a function as last parameter answers the server that emitted,
-// and of several listeners the first answer counts. fn is called on a goroutine of the adapter, and
-// must not block for long: it holds up what other servers have sent since. It panics if no event
-// can be handled so.
+// for Socket.On, without a *Socket; a function as the last parameter answers the server that
+// emitted the event. If there are several listeners, the first answer is sent. fn is called on a
+// goroutine of the adapter. It must not block for long, because requests of other servers wait
+// meanwhile. OnServerSide panics if fn cannot be a handler.
 func (nsp *Namespace) OnServerSide(event string, fn any) {
 	if reservedEvents[event] || serverEvents[event] {
 		panic(fmt.Sprintf("socketio: no server can emit an event %q", event))
@@ -44,8 +44,8 @@ func (nsp *Namespace) serverSideListeners() []listener {
 	return nsp.serverSide
 }
 
-// hear calls a listener with an event of another server.
-func (nsp *Namespace) hear(l listener, e Event, ack Ack) (err error) {
+// callServerSide calls a listener with an event of another server.
+func (nsp *Namespace) callServerSide(l listener, e Event, ack Ack) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			nsp.server.panicked(v)
@@ -62,7 +62,8 @@ func (nsp *Namespace) hear(l listener, e Event, ack Ack) (err error) {
 // not to clients, and not to this server. A function that comes last is a func([]Args, error). It
 // is called once, on any goroutine, with one answer of each other server; if not all of them answer
 // in the adapter's time, with those that came and an error that is ErrPartial. The error of
-// ServerSideEmit says what is wrong with the arguments, or is ErrAlone or that of the adapter.
+// ServerSideEmit says which argument cannot be encoded, or is ErrNoOtherServers or that of the
+// adapter.
 func (nsp *Namespace) ServerSideEmit(event string, args ...any) error {
 	args, fn := splitAck(args)
 	done, ok := fn.(func([]Args, error))
@@ -83,8 +84,8 @@ func (nsp *Namespace) serverSideEmit(event string, args []any, timeout time.Dura
 	return nsp.adapter().ServerSideEmit(e, timeout, done)
 }
 
-// ServerSideEmitWithAck is ServerSideEmit that waits for the answers, until the adapter's time is
-// over or ctx ends. It blocks: never call it on an event loop, which is where handlers run.
+// ServerSideEmitWithAck is ServerSideEmit, and waits for the answers until the adapter's timeout is
+// over or ctx ends. It blocks: never call it on an event loop, where handlers run.
 func (nsp *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	type outcome struct {
 		answers []Args

@@ -10,24 +10,23 @@ import (
 	"c100k/netpoll"
 )
 
-// Errors of a Socket's methods, beside those of encoding arguments.
+// Errors of a Socket's methods, in addition to those of encoding arguments.
 var (
-	// ErrDisconnected: the client is not in the namespace any more.
+	// ErrDisconnected: the client has left the namespace.
 	ErrDisconnected = errors.New("socketio: client is disconnected")
-	// ErrTimeout: the client did not acknowledge in time. Its text is that of Node's server.
+	// ErrTimeout: the client did not acknowledge in time. The text is that of Node's server.
 	ErrTimeout = errors.New("operation has timed out")
-	// ErrBusy: the event loop is behind by more than the queue to it holds, and the call has had no
-	// effect.
+	// ErrBusy: the command queue of the event loop is full. The call has had no effect.
 	ErrBusy = errors.New("socketio: event loop is overloaded")
-	// ErrRooms: the socket is in RoomsPerSocketMax rooms, or the name of one is longer than
+	// ErrRooms: the socket is in RoomsPerSocketMax rooms, or the name of a room is longer than
 	// RoomBytesMax.
 	ErrRooms = errors.New("socketio: too many rooms, or too long a name of one")
-	// ErrAcks: AcksPerSocketMax acknowledgements of the socket are outstanding.
+	// ErrAcks: AcksPerSocketMax acknowledgements of the socket are pending.
 	ErrAcks = errors.New("socketio: too many acknowledgements are outstanding")
 )
 
-// Socket is one client in one namespace. All methods may be called on any goroutine; what they do
-// to the client happens on its event loop, in the order of one goroutine's calls.
+// Socket is one client in one namespace. All methods may be called on any goroutine. They take
+// effect on the client's event loop, in the order in which one goroutine calls them.
 type Socket struct {
 	// Immutable.
 	nsp     *Namespace
@@ -36,24 +35,25 @@ type Socket struct {
 	id      string
 	facts   *facts
 
-	next *Socket // in a chain of reactor.members, and guarded by its mu
+	next *Socket // in a chain of reactor.members; guarded by mu of members
 
 	mu        sync.Mutex // guards the fields below
 	state     socketState
 	recovered bool
 	data      any
-	own       *clientState // nil while it has none
-	more      *rareState   // nil while there are none
+	own       *clientState // nil until it is needed
+	more      *rareState   // nil until it is needed
 }
 
-// clientState are what many sockets have, and many that only listen to broadcasts do not.
+// clientState is the state that a socket needs when it has handlers, rooms or pending
+// acknowledgements. Sockets that only receive broadcasts do not have it.
 type clientState struct {
 	handlers []listener
-	rooms    []string           // but for the one of its own id
-	acks     map[uint64]waiting // nil while none is outstanding
+	rooms    []string              // without the room of its own id
+	acks     map[uint64]pendingAck // nil while none is pending
 }
 
-// ownState is own, made if it is not there. Under mu.
+// ownState returns own, and makes it if it is nil. Under mu.
 func (s *Socket) ownState() *clientState {
 	if s.own == nil {
 		s.own = &clientState{}
@@ -61,7 +61,7 @@ func (s *Socket) ownState() *clientState {
 	return s.own
 }
 
-// joined are the rooms that the socket is in, but for the one of its own id. Under mu.
+// joined returns the rooms of the socket, without the room of its own id. Under mu.
 func (s *Socket) joined() []string {
 	if s.own == nil {
 		return nil
@@ -74,15 +74,15 @@ type socketState uint8
 const (
 	socketConnecting socketState = iota
 	socketConnected
-	socketAway // left, for a reason from which it may be recovered
+	socketAway // it has left and may be recovered
 	socketLeft
 )
 
-// rareState are what few sockets have.
+// rareState is state that few sockets have.
 type rareState struct {
 	auth          []byte
 	pid           string
-	start         uint64 // recovery: the newest packet when the socket joined
+	start         uint64 // recovery: number of the newest packet when the socket joined
 	base          uint64 // recovery: it has all packets up to this number
 	incoming      []func(event string, args Args)
 	outgoing      []func(event string, args []any)
@@ -92,7 +92,7 @@ type rareState struct {
 	failed        []func(err error)
 }
 
-// rare is more, made if it is not there. Under mu.
+// rare returns more, and makes it if it is nil. Under mu.
 func (s *Socket) rare() *rareState {
 	if s.more == nil {
 		s.more = &rareState{}
@@ -100,18 +100,18 @@ func (s *Socket) rare() *rareState {
 	return s.more
 }
 
-// ID is the socket's public id, 20 characters; it is also the name of a room that only this socket
-// is in. Clients of protocol 4 have the id of their connection, and in other namespaces than "/"
-// that with the namespace in front.
+// ID returns the socket's public id, 20 characters. It is also the name of a room that only this
+// socket is in. Sockets of protocol 4 have the id of their connection; in namespaces other than "/"
+// the name of the namespace stands in front of it.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace is the namespace that the socket is in.
+// Namespace returns the namespace of the socket.
 func (s *Socket) Namespace() *Namespace { return s.nsp }
 
-// Conn names the client's connection, as the API of a node does.
+// Conn returns the id of the client's connection, by which the HTTP API of a node names it.
 func (s *Socket) Conn() netpoll.ID { return s.session }
 
-// Connected tells whether the client is in the namespace.
+// Connected reports whether the client is in the namespace.
 func (s *Socket) Connected() bool { return s.status() == socketConnected }
 
 func (s *Socket) status() socketState {
@@ -120,16 +120,16 @@ func (s *Socket) status() socketState {
 	return s.state
 }
 
-// Recovered tells whether the client was away for a short time, and is the one it was: with its
-// rooms and Data, and nothing missed.
+// Recovered reports whether the client reconnected within a short time and was recovered: it has
+// its rooms and Data, and got every event that it missed.
 func (s *Socket) Recovered() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.recovered
 }
 
-// Data is what SetData, or a middleware's Handshake.SetData, has set last. The program's own locks
-// guard what it points at.
+// Data returns the value that SetData, or Handshake.SetData of a middleware, has set last. The
+// program must guard the value itself against concurrent use.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func (s *Socket) SetData(v any) {
 	s.mu.Unlock()
 }
 
-// Handshake is what is known of the client since it connected.
+// Handshake returns the handshake of the client.
 func (s *Socket) Handshake() *Handshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +154,7 @@ func (s *Socket) Handshake() *Handshake {
 	return h
 }
 
-// Rooms are the rooms that the socket is in, its own id first; none when it has left.
+// Rooms returns the rooms that the socket is in, its own id first; none when it has left.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,17 +164,17 @@ func (s *Socket) Rooms() []string {
 	return append([]string{s.id}, s.joined()...)
 }
 
-// Join puts the socket into rooms: what is broadcast to one from now on reaches it. The error is
-// ErrRooms, ErrDisconnected, ErrBusy or ErrClosed; the socket has then joined none of them.
+// Join adds the socket to rooms: it gets broadcasts to them that are made from now on. The error is
+// ErrRooms, ErrDisconnected, ErrBusy or ErrClosed; the socket has then joined none of the rooms.
 func (s *Socket) Join(rooms ...string) error {
-	defer s.nsp.watch.tell()
+	defer s.nsp.watch.notify()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fresh, err := s.newRooms(rooms)
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	if err := s.reactor.do(order{run: func(l *netpoll.Loop) { s.subscribe(l, fresh) }}); err != nil {
+	if err := s.reactor.submit(command{run: func(l *netpoll.Loop) { s.subscribe(l, fresh) }}); err != nil {
 		return err
 	}
 	own := s.ownState()
@@ -183,7 +183,7 @@ func (s *Socket) Join(rooms ...string) error {
 	return nil
 }
 
-// newRooms are those of rooms that the socket is not in. Under mu.
+// newRooms returns the elements of rooms that the socket is not in. Under mu.
 func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 	if s.state > socketConnected {
 		return nil, ErrDisconnected
@@ -195,7 +195,7 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 		if room != s.id && !slices.Contains(s.joined(), room) && !slices.Contains(fresh, room) {
 			fresh = append(fresh, room)
 			if _, ok := s.nsp.locate(room); ok {
-				s.nsp.shared.Store(true)
+				s.nsp.idRoomShared.Store(true)
 			}
 		}
 	}
@@ -208,15 +208,15 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 // Leave takes the socket out of a room; it does nothing if it is not in it. The error is ErrBusy or
 // ErrClosed; the socket is then still in it.
 func (s *Socket) Leave(room string) error {
-	defer s.nsp.watch.tell()
+	defer s.nsp.watch.notify()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := slices.Index(s.joined(), room)
 	if at < 0 || s.state > socketConnected {
 		return nil
 	}
-	err := s.reactor.do(order{run: func(l *netpoll.Loop) {
-		if !s.in(room) { // it has not joined again meanwhile
+	err := s.reactor.submit(command{run: func(l *netpoll.Loop) {
+		if !s.in(room) { // unless it has joined again meanwhile
 			s.unsubscribe(l, []string{room})
 		}
 	}})
@@ -228,35 +228,37 @@ func (s *Socket) Leave(room string) error {
 	return nil
 }
 
-// in tells whether the socket has joined the room.
+// in reports whether the socket has joined the room.
 func (s *Socket) in(room string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Contains(s.joined(), room)
 }
 
-// Disconnect takes the client out of the namespace; the client hears of it and does not come back
-// by itself. With closing, it leaves all namespaces, and its connection is closed.
+// Disconnect disconnects the client from the namespace. The client is notified and does not
+// reconnect by itself. If closing is true, it leaves all namespaces, and its connection is closed.
 func (s *Socket) Disconnect(closing bool) error {
-	return s.reactor.do(order{run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
+	return s.reactor.submit(command{run: func(l *netpoll.Loop) { s.reactor.disconnect(l, s, closing) }})
 }
 
-// Emit sends an event. Arguments are strings, numbers, []byte, and whatever encoding/json takes; a
-// function that comes last gets the client's acknowledgement, as the arguments that it sends:
-// func(answer string), and is called on the event loop. If its first parameter is an error, that is
-// ErrDisconnected, or with Timeout ErrTimeout, when there is none; a function without one is then
-// not called. The error of Emit says what is wrong with the arguments, or that the client is gone.
+// Emit sends an event. Arguments are strings, numbers, []byte, and whatever encoding/json can
+// encode. A function as the last argument, for example func(answer string), is called on the event
+// loop with the arguments of the client's acknowledgement. If the acknowledgement does not come, a
+// function whose first parameter is an error gets ErrDisconnected, or with Timeout ErrTimeout;
+// another function is not called. The error of Emit says which argument cannot be encoded, or is
+// ErrDisconnected, ErrBusy, ErrClosed or ErrAcks.
 func (s *Socket) Emit(event string, args ...any) error {
 	return Emission{socket: s}.Emit(event, args...)
 }
 
-// Volatile is for an event that may get lost: it is dropped unless it goes out at once.
+// Volatile marks the event as one that may be lost: it is dropped unless it can be sent at once.
 func (s *Socket) Volatile() Emission { return Emission{socket: s}.Volatile() }
 
-// Compress says whether the event may be compressed, where the connection is; default true.
+// Compress sets whether the event may be compressed on a connection with compression. The default
+// is true.
 func (s *Socket) Compress(on bool) Emission { return Emission{socket: s}.Compress(on) }
 
-// Broadcast begins a broadcast to all sockets of the namespace but this one.
+// Broadcast begins a broadcast to all sockets of the namespace except this one.
 func (s *Socket) Broadcast() Target { return s.nsp.all().Except(s.id) }
 
 // To begins a broadcast to rooms that leaves this socket out: see Target.To.
@@ -265,6 +267,6 @@ func (s *Socket) To(rooms ...string) Target { return s.Broadcast().To(rooms...) 
 // In is To.
 func (s *Socket) In(rooms ...string) Target { return s.To(rooms...) }
 
-// Except begins a broadcast that leaves out who is in one of the rooms, and this socket: see
+// Except begins a broadcast that leaves out the sockets in the rooms, and this socket: see
 // Target.Except.
 func (s *Socket) Except(rooms ...string) Target { return s.Broadcast().Except(rooms...) }

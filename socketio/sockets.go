@@ -1,4 +1,4 @@
-// Sockets chosen by rooms, and what is done to all of them.
+// Sockets that are selected by rooms, and calls for all of them.
 
 package socketio
 
@@ -14,15 +14,15 @@ func (t Target) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	return t.adapter().Fetch(ctx, t.of)
 }
 
-// SocketsJoin puts all sockets of the target into rooms. The error is of this server's sockets, or
-// of the adapter.
+// SocketsJoin adds all sockets of the target to rooms. The error is that of the sockets of this
+// server, or of the adapter.
 func (t Target) SocketsJoin(rooms ...string) error { return t.adapter().AddRooms(t.of, rooms) }
 
-// SocketsLeave takes all sockets of the target out of rooms. The error is as that of SocketsJoin.
+// SocketsLeave removes all sockets of the target from rooms. The error is as that of SocketsJoin.
 func (t Target) SocketsLeave(rooms ...string) error { return t.adapter().DelRooms(t.of, rooms) }
 
-// DisconnectSockets takes all sockets of the target out of the namespace: see Socket.Disconnect.
-// The error is as that of SocketsJoin.
+// DisconnectSockets disconnects all sockets of the target: see Socket.Disconnect. The error is as
+// that of SocketsJoin.
 func (t Target) DisconnectSockets(closing bool) error { return t.adapter().Disconnect(t.of, closing) }
 
 // FetchSockets returns the sockets of the namespace: see Target.FetchSockets.
@@ -30,20 +30,20 @@ func (nsp *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error)
 	return nsp.all().FetchSockets(ctx)
 }
 
-// SocketsJoin puts all sockets of the namespace into rooms.
+// SocketsJoin adds all sockets of the namespace to rooms.
 func (nsp *Namespace) SocketsJoin(rooms ...string) error { return nsp.all().SocketsJoin(rooms...) }
 
-// SocketsLeave takes all sockets of the namespace out of rooms.
+// SocketsLeave removes all sockets of the namespace from rooms.
 func (nsp *Namespace) SocketsLeave(rooms ...string) error { return nsp.all().SocketsLeave(rooms...) }
 
-// DisconnectSockets takes all sockets out of the namespace: see Socket.Disconnect.
+// DisconnectSockets disconnects all sockets of the namespace: see Socket.Disconnect.
 func (nsp *Namespace) DisconnectSockets(closing bool) error {
 	return nsp.all().DisconnectSockets(closing)
 }
 
-// sockets are those of a selection that are on this server. Any goroutine.
+// sockets returns the selected sockets of this server. Any goroutine.
 func (nsp *Namespace) sockets(of Selection) (list []*Socket) {
-	if nsp.personal(of) {
+	if nsp.addressesOne(of) {
 		if s := nsp.find(of.Rooms[0]); s != nil && of.has(s) {
 			list = append(list, s)
 		}
@@ -57,7 +57,7 @@ func (nsp *Namespace) sockets(of Selection) (list []*Socket) {
 	return list
 }
 
-// has tells whether the socket is selected. Any goroutine.
+// has reports whether the socket is selected. Any goroutine.
 func (of Selection) has(s *Socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,12 +65,12 @@ func (of Selection) has(s *Socket) bool {
 	return s.state == socketConnected && (len(of.Rooms) == 0 || slices.ContainsFunc(of.Rooms, in)) && !slices.ContainsFunc(of.Except, in)
 }
 
-// find returns the socket with that id if it is on this server. Any goroutine.
+// find returns the socket with the id; nil if there is none on this server. Any goroutine.
 func (nsp *Namespace) find(id string) *Socket {
 	if s, moved := nsp.moved.Load(id); moved {
 		return s.(*Socket)
 	}
-	conn, ok := placeOf(id)
+	conn, ok := connOf(id)
 	reactors := nsp.server.reactors()
 	if !ok || conn.Loop() >= len(reactors) {
 		return nil

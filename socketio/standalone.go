@@ -1,4 +1,4 @@
-// A server that is mounted into a program's http.ServeMux: it has a node of its own, which takes
+// Server.Handler: a server in a program's http.ServeMux. It has a node of its own, which takes
 // sockets over from net/http.
 
 package socketio
@@ -23,24 +23,25 @@ import (
 )
 
 const (
-	// maxConnsDefault is what Options.MaxConns = 0 means: below what most systems let a process open.
+	// maxConnsDefault is what Options.MaxConns = 0 means: connections. Most systems let a process open
+	// more files than that.
 	maxConnsDefault = 10_000
 
-	// httpHeaderTimeout is how long the head of a further request may take on a connection that net/http
-	// has again. Without it a client that sends half a head keeps a goroutine.
+	// httpHeaderTimeout bounds the head of a later request on a connection that net/http handles
+	// again. Without it a client that sends half a head occupies a goroutine.
 	httpHeaderTimeout = 10 * time.Second
 
-	// httpIdleTimeout is how long such a connection may wait for one.
+	// httpIdleTimeout bounds how long such a connection may wait for a request.
 	httpIdleTimeout = 75 * time.Second
 
-	// closeGrace is how long Close waits for clients to hear of it.
+	// closeGrace is how long Close waits until connections have ended.
 	closeGrace = time.Second
 
-	// closeLook is how often it looks meanwhile whether all have.
-	closeLook = 5 * time.Millisecond
+	// closePollInterval is how often Close checks meanwhile whether all have ended.
+	closePollInterval = 5 * time.Millisecond
 )
 
-// standalone is what Handler starts, once.
+// standalone is the node that Handler starts, once.
 type standalone struct {
 	mu      sync.Mutex // guards the fields below
 	started bool
@@ -51,16 +52,17 @@ type standalone struct {
 
 // Handler serves the server's path in a http.Server or ServeMux; for other paths it answers 404.
 // The first call starts the event loops; Close stops them. A client's socket is taken over from
-// net/http, and then costs no goroutine, also while a poll waits. That needs HTTP/1.1 without TLS:
-// other connections get 505 or 501. It needs a ResponseWriter that can be hijacked, so a wrapper
-// with a writer of its own must have the method Unwrap.
+// net/http, and then needs no goroutine, not even while a poll waits. That needs HTTP/1.1 without
+// TLS: other connections get 505 or 501. The ResponseWriter must be one that can be hijacked: a
+// wrapper with a writer of its own must have the method Unwrap.
 //
 // Handlers around this one see each HTTP request: every poll, POST, handshake and upgrade. The
 // header fields that they set before they call it are sent with the answer to that request, except
-// those that say how the answer is sent or what its body is. They must not read the body. Further
-// requests on the connection go to the Handler of the http.Server that it came from; its timeouts,
-// its Shutdown and its hook ConnState no longer hold for that connection. Options.Use sees the same
-// requests afterwards, on the event loop, and Options.AllowRequest the handshakes among them.
+// fields of framing and of the body, such as Content-Length and Content-Type. They must not read
+// the body. Further requests on the connection go to the Handler of the http.Server that it came
+// from; its timeouts, its Shutdown and its hook ConnState no longer apply to that connection.
+// Options.Use is called for the same requests afterwards, on the event loop, and
+// Options.AllowRequest for the handshakes among them.
 func (io *Server) Handler() http.Handler {
 	n, err := io.standalone.start(io)
 	if err == nil {
@@ -78,7 +80,7 @@ func (io *Server) Handler() http.Handler {
 	})
 }
 
-// start starts the node, unless that was done.
+// start starts the node, unless it has been started.
 func (a *standalone) start(io *Server) (*node.Node, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -92,7 +94,7 @@ func (a *standalone) start(io *Server) (*node.Node, error) {
 	return a.node, a.err
 }
 
-// startNode maps the options to those of a node, and starts it.
+// startNode makes a node from the options, and starts it.
 func (io *Server) startNode() (*node.Node, error) {
 	origins, err := edge.ParseOriginRules(io.opt.Origins)
 	if err != nil {
@@ -118,7 +120,7 @@ func (io *Server) startNode() (*node.Node, error) {
 	return n, nil
 }
 
-// row is the server as the one protocol of a node.
+// row returns the server as the only protocol of a node.
 func (io *Server) row(origins edge.OriginRules) proto.Row {
 	var parts []*reactor
 	return proto.Row{
@@ -132,7 +134,7 @@ func (io *Server) row(origins edge.OriginRules) proto.Row {
 	}
 }
 
-// part is the server on one loop of its node.
+// part returns the server's part on one loop of its node.
 func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) proto.Part {
 	e := r.Attach(engineio.Config{
 		Roles:     engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
@@ -162,21 +164,21 @@ func (io *Server) serveClient(w http.ResponseWriter, r *http.Request) bool {
 		ServeClient(w, r, strings.TrimPrefix(r.URL.Path, io.opt.Path))
 }
 
-// stop ends what start has started.
+// stop stops the node, if it was started.
 func (a *standalone) stop() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.started && !a.stopped && a.err == nil {
-		a.farewell()
+		a.waitForClients()
 		a.node.Close()
 	}
 	a.stopped = true
 	return nil
 }
 
-// farewell waits until all connections have ended, for a bounded time.
-func (a *standalone) farewell() {
-	over, look := time.NewTimer(closeGrace), time.NewTicker(closeLook)
+// waitForClients waits until all connections have ended, at most closeGrace.
+func (a *standalone) waitForClients() {
+	over, look := time.NewTimer(closeGrace), time.NewTicker(closePollInterval)
 	defer over.Stop()
 	defer look.Stop()
 	for a.node.Connections() > 0 {

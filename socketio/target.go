@@ -1,4 +1,4 @@
-// Broadcasts: an event to many sockets.
+// Targets: sets of sockets, for broadcasts.
 
 package socketio
 
@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Target is a set of sockets of a namespace, chosen by rooms, and how an event is to be sent to
-// them. It is a value; its methods return new ones, so that they can be chained and kept. Any
-// goroutine.
+// Target is a set of sockets of a namespace, selected by rooms, with the modifiers of an event. It
+// is a value. Its methods return a new Target, so that calls can be chained and a Target can be
+// kept. Any goroutine.
 type Target struct {
 	nsp *Namespace
 	of  Selection
@@ -20,8 +20,8 @@ type Target struct {
 	timeout time.Duration
 }
 
-// To adds rooms: the sockets that are in at least one of all the rooms given so. A socket's id is a
-// room that it alone is in. Without a room the target is all sockets.
+// To adds rooms: the target is the sockets that are in at least one of its rooms. A socket's id is
+// the name of a room that it alone is in. Without rooms the target is all sockets.
 func (t Target) To(rooms ...string) Target {
 	t.of.Rooms = append(slices.Clip(t.of.Rooms), rooms...)
 	return t
@@ -36,26 +36,27 @@ func (t Target) Except(rooms ...string) Target {
 	return t
 }
 
-// Volatile is for an event that may get lost: a socket that it would not go out to at once does not
-// get it.
+// Volatile is for an event that may get lost: dropped for a socket to which it cannot be sent at
+// once.
 func (t Target) Volatile() Target {
 	t.volatile = true
 	return t
 }
 
-// Compress says whether the event may be compressed, where connections are; default true.
+// Compress sets whether the event may be compressed on connections with compression. The default is
+// true.
 func (t Target) Compress(on bool) Target {
 	t.plain = !on
 	return t
 }
 
-// Local chooses sockets of this server only. Without an adapter there are no others.
+// Local selects sockets of this server only. Without an adapter there are no others.
 func (t Target) Local() Target {
 	t.local = true
 	return t
 }
 
-// adapter is what does for the target what a program asks.
+// adapter returns the adapter that carries out calls for the target.
 func (t Target) adapter() Adapter {
 	if t.local {
 		return t.nsp.local
@@ -63,18 +64,19 @@ func (t Target) adapter() Adapter {
 	return t.nsp.adapter()
 }
 
-// Timeout bounds how long acknowledgements are waited for.
+// Timeout sets how long to wait for acknowledgements.
 func (t Target) Timeout(d time.Duration) Target {
 	t.timeout = d
 	return t
 }
 
-// Emit broadcasts an event; the arguments are those of Socket.Emit. A function that comes last is a
-// func([]Args, error): it gets the acknowledgements of all the sockets in the order of their
-// arrival, and if not all came within the Timeout (default 10 s) ErrTimeout with those that did.
-// The error is ErrPartial too if a server has not told how many of its sockets were sent the event.
-// The function may be called on any goroutine. The error of Emit says what is wrong with the
-// arguments, or is ErrBusy, ErrClosed or the adapter's; the function is then not called.
+// Emit broadcasts an event; the arguments are those of Socket.Emit. A function as the last argument
+// must be a func([]Args, error). It is called once, on any goroutine, with the acknowledgements of
+// all sockets in the order in which they arrived. If not all came within the Timeout (default 10
+// s), it gets those that did and an error that is ErrTimeout; the error is ErrPartial too if a
+// server has not reported how many of its sockets were sent the event. The error of Emit says which
+// argument cannot be encoded, or is ErrBusy, ErrClosed or that of the adapter; the function is then
+// not called.
 func (t Target) Emit(event string, args ...any) error {
 	args, fn := splitAck(args)
 	if fn == nil {
@@ -87,9 +89,10 @@ func (t Target) Emit(event string, args ...any) error {
 	return t.emit(event, args, done)
 }
 
-// EmitWithAck broadcasts an event and waits for the acknowledgements of all the sockets, until the
-// Timeout (default 10 s) or ctx ends; the error then comes with those that did arrive. It blocks:
-// never call it on an event loop, which is where handlers run.
+// EmitWithAck broadcasts an event and waits for the acknowledgements of all sockets, until the
+// Timeout (default 10 s) is over or ctx ends. After the Timeout the error is ErrTimeout, and the
+// result has the acknowledgements that came. It blocks: never call it on an event loop, where
+// handlers run.
 func (t Target) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	type outcome struct {
 		answers []Args
@@ -116,10 +119,10 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 	if done == nil {
 		return t.adapter().Broadcast(b)
 	}
-	c := newCollection(t.timeout, done)
+	c := newAckCollector(t.timeout, done)
 	b.Acks = c
 	if err := t.adapter().Broadcast(b); err != nil {
-		c.cancel() // the caller has the error instead
+		c.cancel() // the caller gets the error
 		return err
 	}
 	if t.local || t.nsp.cluster == nil {

@@ -1,4 +1,4 @@
-// A server behind a program's handlers: each request passes them, whatever connection it is on.
+// A server behind handlers of a program: each request passes them, on every connection.
 
 package socketio_test
 
@@ -21,7 +21,7 @@ import (
 	"c100k/socketio"
 )
 
-// patient is how long a test waits for what must come.
+// patient is how long a test waits for an event before it fails.
 const patient = 20 * time.Second
 
 // raw is a client that writes requests by hand on one connection.
@@ -81,7 +81,7 @@ func (c *raw) do(method, query, body string, fields ...string) (*http.Response, 
 	return c.read()
 }
 
-// sidOf takes the session's id out of an open packet.
+// sidOf returns the session's id in an open packet.
 func sidOf(t *testing.T, body string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(body, `"sid":"`)
@@ -105,7 +105,7 @@ func guarded(t *testing.T, io *socketio.Server) (*httptest.Server, *atomic.Int64
 		h.Add("Set-Cookie", fmt.Sprintf("n=%d", n.Add(1)))
 		h.Add("Set-Cookie", "second=1")
 		h.Set("Content-Security-Policy", "default-src\r\n 'self'")
-		h.Set("Content-Length", "3") // that is ours to say
+		h.Set("Content-Length", "3") // a field that only the server sets
 		h["Bad Name"] = []string{"x"}
 		if r.Header.Get("X-Key") == "" {
 			http.Error(w, "no key", http.StatusUnauthorized)
@@ -202,7 +202,7 @@ func TestWrapperFields(t *testing.T) {
 	expectFields(t, r, 101, 9)
 }
 
-// Idle polls cost no goroutine, and no descriptor stays.
+// Waiting polls have no goroutine, and no descriptor is leaked.
 func TestWrapperCostsNoGoroutine(t *testing.T) {
 	const clients = 30
 	io := socketio.New(socketio.Options{Loops: 2})
@@ -244,7 +244,7 @@ func TestWrapperCostsNoGoroutine(t *testing.T) {
 	settled("all have left", func() bool { return files() <= before+2 })
 }
 
-// A wrapper that says which origins may read is not contradicted.
+// A CORS field that a wrapper sets is not overwritten.
 func TestWrapperSetsCORS(t *testing.T) {
 	io := socketio.New(socketio.Options{Origins: []string{"*"}})
 	next := io.Handler()
@@ -259,9 +259,9 @@ func TestWrapperSetsCORS(t *testing.T) {
 	}
 }
 
-// Two servers of a program share the Socket.IO server: the next request on a connection is for the
-// handlers of its own.
-func TestWrapperOfItsServer(t *testing.T) {
+// Two http.Servers share the Socket.IO server: later requests on a connection go to the handlers of
+// its own http.Server.
+func TestWrapperOfEachServer(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	s, _ := guarded(t, io)
 	open := httptest.NewServer(io.Handler())
@@ -278,9 +278,9 @@ func TestWrapperOfItsServer(t *testing.T) {
 	}
 }
 
-// The program's http.Server is what it was to its handlers also for later requests: its contexts,
-// and where panics are logged.
-func TestWrapperSeesItsServer(t *testing.T) {
+// Handlers get the contexts of the program's http.Server, and its log gets their panics, for later
+// requests too.
+func TestWrapperContexts(t *testing.T) {
 	type contextKey string
 	io := socketio.New(socketio.Options{})
 	next := io.Handler()
@@ -319,7 +319,7 @@ func TestWrapperSeesItsServer(t *testing.T) {
 	}
 }
 
-// lines is a writer that keeps what it has room for.
+// lines is a writer that keeps lines up to its capacity.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -330,8 +330,8 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What a program's handlers set is bounded, and a connection that is closed with the answer stays
-// so.
+// The fields that a program's handlers set are bounded, and a connection that the answer closes
+// stays closed.
 func TestWrapperBounds(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	next := io.Handler()

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -78,17 +77,9 @@ func TestDocumentsAreNarrow(t *testing.T) {
 	}
 }
 
-// wideYet are the packages whose comments are still to be rewrapped.
-var wideYet = []string{
-	"socketio",
-}
-
 // TestCommentsAreNarrow looks at comments on lines of their own. A directive cannot be broken.
 func TestCommentsAreNarrow(t *testing.T) {
 	theModule(t).each(func(f *file) {
-		if slices.Contains(wideYet, path.Dir(f.path)) {
-			return
-		}
 		for i, line := range bytes.Split(f.src, []byte("\n")) {
 			text := strings.TrimLeft(string(line), "\t")
 			indent := len(line) - len(text)
@@ -122,7 +113,7 @@ func TestProseIsPlain(t *testing.T) {
 		}
 	}
 	theModule(t).each(func(f *file) {
-		if f.path == "internal/tidy/prose_test.go" || slices.Contains(wideYet, path.Dir(f.path)) {
+		if f.path == "internal/tidy/prose_test.go" {
 			return // the list itself
 		}
 		for _, group := range f.ast.Comments {

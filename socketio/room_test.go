@@ -21,7 +21,7 @@ func (d *diary) note(e RoomEvent) {
 	d.events = append(d.events, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Room, " ", e.Socket)))
 }
 
-// read is what has happened since it was read last.
+// read returns the events since the last call.
 func (d *diary) read(me string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -71,12 +71,12 @@ func TestRoomEvents(t *testing.T) {
 	}
 }
 
-// However joins and leaves fall together, events are told one at a time, a room is created before
-// it is deleted, and in the end all are.
-func TestRoomEventsTogether(t *testing.T) {
-	var w watching
+// With concurrent joins and leaves, listeners are called for one event at a time, a room is created
+// before it is deleted, and in the end all rooms are deleted.
+func TestConcurrentRoomEvents(t *testing.T) {
+	var w optionalWatch
 	nsp := New(Options{}).Of("/")
-	var log []RoomEvent // without a lock: that is the point
+	var log []RoomEvent // without a lock: the test checks that calls do not overlap
 	nsp.OnRoomEvent(func(e RoomEvent) { log = append(log, e) })
 	w.Store(nsp.watch.Load())
 	var all sync.WaitGroup
@@ -85,14 +85,14 @@ func TestRoomEventsTogether(t *testing.T) {
 			id := strconv.Itoa(i)
 			for range 500 {
 				w.join(id, "r", id)
-				w.tell()
+				w.notify()
 				w.leave(id, id, "r")
-				w.tell()
+				w.notify()
 			}
 		})
 	}
 	all.Wait()
-	w.tell()
+	w.notify()
 	members := map[string][]string{}
 	for i, e := range log {
 		list, there := members[e.Room]
@@ -114,8 +114,9 @@ func TestRoomEventsTogether(t *testing.T) {
 	}
 }
 
-// A listener may join rooms, and hears of that; a room from before is never said to disappear.
-func TestRoomEventsWithin(t *testing.T) {
+// A listener may join rooms, and gets the events of that; the deletion of a room that existed
+// before is not reported.
+func TestRoomEventsOfListeners(t *testing.T) {
 	io := New(Options{Loops: 1})
 	var d diary
 	done := make(chan *Socket, 1)
@@ -139,12 +140,12 @@ func TestRoomEventsWithin(t *testing.T) {
 	}
 }
 
-// A program that does not take events hears how many it has missed, where they are missing, and
-// then all that follow.
-func TestRoomEventsHaveABound(t *testing.T) {
-	var p watching
+// A listener that is too slow gets the number of dropped events in their place, and then all later
+// events.
+func TestRoomEventsAreBounded(t *testing.T) {
+	var p optionalWatch
 	var heard []RoomEvent
-	w := &roomWatch{sizes: map[string]int{}, told: []func(RoomEvent){func(e RoomEvent) { heard = append(heard, e) }}}
+	w := &roomWatch{sizes: map[string]int{}, listeners: []func(RoomEvent){func(e RoomEvent) { heard = append(heard, e) }}}
 	p.Store(w)
 	const more = 7
 	p.join("first", "room") // two events
@@ -154,12 +155,12 @@ func TestRoomEventsHaveABound(t *testing.T) {
 	if len(w.waiting) != roomEventsMax {
 		t.Errorf("%d events wait, want %d", len(w.waiting), roomEventsMax)
 	}
-	p.tell()
+	p.notify()
 	if last := heard[len(heard)-1]; len(heard) != roomEventsMax+1 || last != (RoomEvent{Kind: RoomEventsMissed, Missed: more}) {
 		t.Errorf("%d events, the last %+v", len(heard), last)
 	}
 	p.join("last", "room")
-	p.tell()
+	p.notify()
 	if last := heard[len(heard)-1]; last != (RoomEvent{Kind: RoomJoined, Room: "room", Socket: "last"}) {
 		t.Errorf("behind the gap: %+v", last)
 	}

@@ -1,0 +1,128 @@
+// The pool: how many handshakes of a process run at a time, and in what order.
+
+package tlsconn
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"c100k/netpoll"
+)
+
+// Pool runs the handshakes of all loops of a process. At most HandshakesMax have begun and are not
+// over, and of those as many compute as there are processors; the others wait for their peers.
+// Further ones wait for their turn in the order in which they came. Any goroutine.
+type Pool struct {
+	slots chan struct{} // one for each that computes
+
+	mu      sync.Mutex // guards the fields below; held for a few assignments at most
+	begun   int
+	queue   []*shake // of which the first head have begun or were given up
+	head    int
+	stalled list // those that wait for their peers, longest first
+}
+
+// NewPool makes a pool. Its goroutines end with the connections whose handshakes they run.
+func NewPool() *Pool { return &Pool{slots: make(chan struct{}, runtime.GOMAXPROCS(0))} }
+
+// start begins a handshake or has it wait for its turn. False: there is no room. now is the time of
+// the loop.
+func (p *Pool) start(sh *shake, now time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.begun < HandshakesMax {
+		p.begun++
+		go p.work(sh)
+		return true
+	}
+	if len(p.queue)-p.head >= waitingMax {
+		return false
+	}
+	p.queue = append(p.queue, sh)
+	if s := p.stalled.first; s != nil && now-s.since > stallMax {
+		p.stalled.remove(s)
+		s.stall()
+	}
+	return true
+}
+
+// work runs handshakes until none waits.
+func (p *Pool) work(sh *shake) {
+	for ; sh != nil; sh = p.next() {
+		if !sh.ended() {
+			p.acquire()
+			sh.run(p)
+			p.release()
+		}
+	}
+}
+
+// next takes the handshake that has waited longest; nil if there is none.
+func (p *Pool) next() *shake {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.head == len(p.queue) {
+		p.queue, p.head = nil, 0
+		p.begun--
+		return nil
+	}
+	sh := p.queue[p.head]
+	p.queue[p.head] = nil
+	if p.head++; p.head >= 1024 && p.head*2 >= len(p.queue) {
+		p.queue = append([]*shake(nil), p.queue[p.head:]...)
+		p.head = 0
+	}
+	return sh
+}
+
+func (p *Pool) acquire() { p.slots <- struct{}{} }
+func (p *Pool) release() { <-p.slots }
+
+// waits is called by a handshake that waits for its peer from now on.
+func (p *Pool) waits(sh *shake) {
+	p.release()
+	p.mu.Lock()
+	sh.since = netpoll.Monotonic()
+	p.stalled.push(sh)
+	p.mu.Unlock()
+}
+
+// woken is called by one that has waited.
+func (p *Pool) woken(sh *shake) {
+	p.mu.Lock()
+	p.stalled.remove(sh)
+	p.mu.Unlock()
+	p.acquire()
+}
+
+// list is a list of handshakes, linked through them.
+type list struct{ first, last *shake }
+
+func (l *list) push(sh *shake) {
+	sh.listed, sh.prev, sh.next = true, l.last, nil
+	if l.last == nil {
+		l.first = sh
+	} else {
+		l.last.next = sh
+	}
+	l.last = sh
+}
+
+// remove takes sh out; it need not be in the list.
+func (l *list) remove(sh *shake) {
+	if !sh.listed {
+		return
+	}
+	if sh.prev == nil {
+		l.first = sh.next
+	} else {
+		sh.prev.next = sh.next
+	}
+	if sh.next == nil {
+		l.last = sh.prev
+	} else {
+		sh.next.prev = sh.prev
+	}
+	sh.listed, sh.prev, sh.next = false, nil, nil
+}

@@ -1,0 +1,156 @@
+// One handshake: crypto/tls on a goroutine of the pool, and its way back to the loop.
+
+package tlsconn
+
+import (
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"c100k/netpoll"
+)
+
+// shake is a handshake that waits for its turn or runs.
+type shake struct {
+	pipe
+
+	// Immutable once the pool has it.
+	layer  *Layer
+	id     netpoll.ID
+	client uint32 // Layer's Config.Client is given it
+	remote *netpoll.Remote
+
+	// Owned by the goroutine that runs it.
+	keys   keyLog
+	conn   *tls.Conn
+	caches bool // it is a client that keeps tickets
+	over   outcome
+
+	// Guarded by Pool.mu.
+	since      time.Duration // when it began to wait for its peer
+	listed     bool
+	prev, next *shake
+}
+
+// outcome is how a handshake has ended.
+type outcome struct {
+	err     error
+	session session
+	about   *about
+}
+
+// newShake makes the handshake of a connection; in is what the peer has sent so far.
+func newShake(t *Layer, id netpoll.ID, tag uint32, in []byte) *shake {
+	sh := &shake{layer: t, id: id, client: tag, remote: t.remote}
+	sh.in, sh.ready = in, make(chan struct{}, 1)
+	return sh
+}
+
+// stall ends a handshake for which others would wait too long. Pool.mu is held.
+func (sh *shake) stall() {
+	sh.abort()
+	sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.stalled(l, c, sh) })
+}
+
+// run shakes hands. A panic, of a callback for example, ends this connection only.
+func (sh *shake) run(p *Pool) {
+	defer func() {
+		if v := recover(); v != nil {
+			sh.over.err = &panicError{v}
+		}
+		sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.shaken(l, c, sh) })
+	}()
+	sh.waits = func() {
+		sh.flush()
+		p.waits(sh)
+	}
+	sh.woken = func() { p.woken(sh) }
+	config, err := sh.config(p)
+	if err != nil {
+		sh.over.err = err
+		return
+	}
+	if sh.layer.cfg.Client != nil {
+		sh.conn = tls.Client(&sh.pipe, config)
+	} else {
+		sh.conn = tls.Server(&sh.pipe, config)
+	}
+	if sh.over.err = sh.conn.Handshake(); sh.over.err == nil {
+		sh.finish()
+	}
+}
+
+// panicError is a panic of a handshake.
+type panicError struct{ value any }
+
+func (*panicError) Error() string { return "tlsconn: a handshake panicked" }
+
+// flush has the loop send what was written, and read on.
+func (sh *shake) flush() {
+	sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.progress(l, c, sh) })
+}
+
+// errNoConfig is for a layer whose configuration is not there.
+var errNoConfig = errors.New("tlsconn: no configuration")
+
+// config is the configuration of this handshake: a copy whose key log is ours.
+func (sh *shake) config(p *Pool) (*tls.Config, error) {
+	var base *tls.Config
+	if sh.layer.cfg.Client != nil {
+		base = sh.layer.cfg.Client(sh.client)
+	} else {
+		base = sh.layer.cfg.Server()
+	}
+	if base == nil {
+		return nil, errNoConfig
+	}
+	sh.caches = sh.layer.cfg.Client != nil && base.ClientSessionCache != nil
+	return sh.own(p, base), nil
+}
+
+// own copies a configuration for this handshake.
+func (sh *shake) own(p *Pool, base *tls.Config) *tls.Config {
+	c := base.Clone()
+	sh.keys.next = base.KeyLogWriter
+	c.KeyLogWriter = &sh.keys
+	if c.MinVersion < tls.VersionTLS12 {
+		c.MinVersion = tls.VersionTLS12
+	}
+	if c.CipherSuites == nil {
+		c.CipherSuites = suites12()
+	}
+	if len(c.NextProtos) == 0 {
+		c.NextProtos = []string{protoHTTP}
+	}
+	sh.keepMasters(c, base)
+	if choose := base.GetConfigForClient; choose != nil {
+		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			p.release()
+			chosen, err := func() (*tls.Config, error) {
+				defer p.acquire()
+				return choose(hello)
+			}()
+			if chosen == nil || err != nil {
+				return nil, err
+			}
+			return sh.own(p, chosen), nil
+		}
+	}
+	if get := base.GetCertificate; get != nil {
+		// It may wait, for a certificate by ACME for example: meanwhile another handshake computes.
+		c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			p.release()
+			defer p.acquire()
+			return get(hello)
+		}
+	}
+	return c
+}
+
+// finish makes the session of a handshake that has ended well.
+func (sh *shake) finish() {
+	state := sh.conn.ConnectionState()
+	wrote, read, lastRead := sh.seen()
+	sh.over.session, sh.over.err = derive(&state, &sh.keys, sh.layer.cfg.Client != nil, wrote, read, lastRead)
+	sh.over.about = aboutOf(&state)
+}
