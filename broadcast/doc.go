@@ -69,8 +69,8 @@
 //     messages that are linked and marked.
 //   - Seats never change sides of where a pass stands, nor of a cut between those who joined before
 //     and after a message that is still pending.
-//   - A seat has the lagging bit exactly if the shard has a count of what its member missed, and the
-//     replaying bit exactly if the shard has a replay of it.
+//   - A seat has the lagging bit exactly if the shard has a count of what its member missed, and
+//     the replaying bit exactly if the shard has a replay of it.
 //
 // Build with -tags c100kdebug to have them checked while the program runs.
 //

@@ -83,8 +83,8 @@ const (
 	logIndexMin = 8
 
 	// fullTurnsMax is how many times in a row a replay looks at an outbox without room before it takes
-	// what is there for a backlog and waits until that has drained. Without it a loop would turn for as
-	// long as a member does not read.
+	// what is there for a backlog and waits until that has drained. Without it a loop would turn for
+	// as long as a member does not read.
 	fullTurnsMax = 3
 
 	// trimRoundsMax bounds the rounds of TrimKept: each halves the time that is kept, so that 40 of

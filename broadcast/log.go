@@ -169,9 +169,9 @@ func (l *log) bounds() (oldest, newest uint64) {
 	return min(l.oldest.Load(), newest+1), newest
 }
 
-// behind returns the number of the last message whose offset is at most the given one, from oldest-1
-// to newest. Offsets as a rule ascend by one, so that the first guess is right; where the owner has
-// left some out, it is searched.
+// behind returns the number of the last message whose offset is at most the given one, from
+// oldest-1 to newest. Offsets as a rule ascend by one, so that the first guess is right; where the
+// owner has left some out, it is searched.
 func (l *log) behind(offset uint64) uint64 {
 	oldest, newest := l.bounds()
 	end := l.at(newest)
@@ -189,7 +189,8 @@ func (l *log) behind(offset uint64) uint64 {
 	return l.search(oldest, newest, func(e *entry) bool { return e.position.Offset > offset })
 }
 
-// since returns the number of the last message that was published before t, from oldest-1 to newest.
+// since returns the number of the last message that was published before t, from oldest-1 to
+// newest.
 func (l *log) since(t time.Duration) uint64 {
 	oldest, newest := l.bounds()
 	return l.search(oldest, newest, func(e *entry) bool { return e.message.Published >= t })
@@ -260,8 +261,8 @@ func (h *Hub) Kept(topic string, after Position, most int, reverse bool) (k Kept
 // newest is the position of the topic's last message, kept or not. Any goroutine.
 func (t *topic) newest() Position { return t.numbering.of(t.tail.Load().last) }
 
-// ForgetKept forgets what is kept of a topic; its positions go on. ok is false if nothing is kept of
-// it. Any goroutine but that of a loop: it may wait for a publisher.
+// ForgetKept forgets what is kept of a topic; its positions go on. ok is false if nothing is kept
+// of it. Any goroutine but that of a loop: it may wait for a publisher.
 func (h *Hub) ForgetKept(topic string) (ok bool) {
 	t := h.lookup(topic)
 	if t == nil || t.log == nil {

@@ -15,8 +15,8 @@ type numbering struct {
 	first uint64 // offset of the first message in the list
 }
 
-// of is the position of the message in a node; in the node that the list begins with, the one before
-// the first.
+// of is the position of the message in a node; in the node that the list begins with, the one
+// before the first.
 func (n *numbering) of(at *node) Position {
 	if at.entry == nil {
 		return Position{n.epoch, n.first - 1}

@@ -42,11 +42,11 @@ func Unknown() From { return From{kind: fromUnknown} }
 type Reset uint8
 
 const (
-	ResetNone    Reset = iota
-	ResetExpired       // messages behind the position are no longer kept
-	ResetEpoch         // the position is of another epoch: the topic began anew since
-	ResetUnknown       // there is no such position, or nothing is kept of the topic
-	ResetLimit         // there is more behind the position than the caller replays
+	ResetNone    Reset = iota // it can
+	ResetExpired              // messages behind the position are no longer kept
+	ResetEpoch                // the position is of another epoch: the topic began anew since
+	ResetUnknown              // there is no such position, or nothing is kept of the topic
+	ResetLimit                // there is more behind the position than the caller replays
 )
 
 // String returns "expired", "epoch", "limit" or "unknown"; "" for ResetNone.
@@ -65,8 +65,8 @@ type Resumed struct {
 
 // replay is a member that is behind in a topic. Its seat has the replaying bit and gets nothing
 // from passes; Deliver sends it the kept messages in slices until it has all that its seat would
-// have had. Behind its first slice a replay holds numbers and no message: what is forgotten meanwhile
-// is lost to it, and no member can hold memory by reading slowly.
+// have had. Behind its first slice a replay holds numbers and no message: what is forgotten
+// meanwhile is lost to it, and no member can hold memory by reading slowly.
 type replay struct {
 	member uint32
 	mark   uint32
@@ -324,8 +324,8 @@ func (s *Shard) sendSlice(sink Sink, r *roster, p *replay, c *replaySlice) {
 	p.seq = c.to
 }
 
-// appendTo appends the message in form f. A form that is not there is not kept: what a message costs
-// in a log does not grow.
+// appendTo appends the message in form f. A form that is not there is not kept: what a message
+// costs in a log does not grow.
 func (m *Message) appendTo(dst []byte, f Form) []byte {
 	if p := m.forms[f].Load(); p != nil {
 		return append(dst, *p...)
@@ -362,6 +362,7 @@ func (s *Shard) Replaying(member uint32, topic string) bool {
 	return sub != nil && s.replays[i] != nil
 }
 
+// String says it in words, for logs and tests.
 func (f From) String() string {
 	switch f.kind {
 	case fromAfter:

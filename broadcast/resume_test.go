@@ -283,8 +283,8 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestOffsetsOfAnEngine: offsets with holes, given from outside; one that was there is not published
-// twice; what is behind a hole is found.
+// TestOffsetsOfAnEngine: offsets with holes, given from outside; one that was there is not
+// published twice; what is behind a hole is found.
 func TestOffsetsOfAnEngine(t *testing.T) {
 	h, s, sink := one(t, kept(Options{}))
 	for _, offset := range []uint64{10, 20, 30, 30, 5, 40} {
@@ -346,8 +346,8 @@ func TestLeaveWhileReplaying(t *testing.T) {
 	}
 }
 
-// TestResumeWhilePublishing: members cut and come back while two goroutines publish. Each gets every
-// message once, in order.
+// TestResumeWhilePublishing: members cut and come back while two goroutines publish. Each gets
+// every message once, in order.
 func TestResumeWhilePublishing(t *testing.T) {
 	const shards, members, messages = 2, 20, 4000
 	h := NewHub(kept(Options{Shards: shards, Keep: keeping(Keep{Count: 2 * messages}), OutboxBytesMax: 4096}))

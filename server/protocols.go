@@ -106,7 +106,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	h := topicws.NewHandler(topicws.Config{
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
-		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
+		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Principals: p.Principals,
 	})
 	b := s.begin(p)
 	return proto.Part{

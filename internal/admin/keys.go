@@ -116,7 +116,7 @@ func idempotencyKey(values []string) (string, *Problem) {
 	case len(values) == 0:
 		return "", nil
 	case len(values) > 1:
-		return "", NewProblem(http.StatusBadRequest, "bad_key", "Idempotency-Key is there twice")
+		return "", NewProblem(http.StatusBadRequest, "bad_idempotency_key", "Idempotency-Key is there twice")
 	}
 	return checkKey(strings.TrimSpace(values[0]))
 }
@@ -131,7 +131,7 @@ func itemKey(value []byte) (string, *Problem) {
 
 func checkKey(key string) (string, *Problem) {
 	if key == "" || len(key) > KeyBytesMax {
-		return "", NewProblem(http.StatusBadRequest, "bad_key", fmt.Sprintf("an idempotency key is 1 to %d bytes, not %d", KeyBytesMax, len(key)))
+		return "", NewProblem(http.StatusBadRequest, "bad_idempotency_key", fmt.Sprintf("an idempotency key is 1 to %d bytes, not %d", KeyBytesMax, len(key)))
 	}
 	return key, nil
 }

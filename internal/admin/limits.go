@@ -66,8 +66,8 @@ const (
 const (
 	// KeyBytesMax bounds a key, in bytes.
 	KeyBytesMax = 255
-	// KeysMax bounds the keys that are remembered; beyond it the oldest are forgotten early. Without it
-	// two minutes of publishes with keys fill the memory.
+	// KeysMax bounds the keys that are remembered; beyond it the oldest are forgotten early. Without
+	// it two minutes of publishes with keys fill the memory.
 	KeysMax = 100_000
 	// KeyAge is how long a key is remembered.
 	KeyAge = 2 * time.Minute

@@ -24,8 +24,8 @@ func TopicsSum(topics []string) uint32 {
 	return h.Sum32()
 }
 
-// AppendEventID appends the id of a stream; sum is that of its topics, and a zero position that of a
-// topic without positions. Any goroutine.
+// AppendEventID appends the id of a stream; sum is that of its topics, and a zero position that of
+// a topic without positions. Any goroutine.
 func AppendEventID(dst []byte, sum uint32, positions []broadcast.Position) []byte {
 	for i, p := range positions {
 		if i > 0 {

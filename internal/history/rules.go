@@ -24,8 +24,8 @@ type rule struct {
 }
 
 // ParseRules reads rules of the form PATTERN=COUNT,AGE[,BYTES], such as 'chat.>=100,5m' or
-// 'log.*=1000,1h,1MiB'. A count is messages, 1 to broadcast.KeepCountMax; an age is a duration, or 0
-// for no bound.
+// 'log.*=1000,1h,1MiB'. A count is messages, 1 to broadcast.KeepCountMax; an age is a duration, or
+// 0 for no bound.
 func ParseRules(texts []string) (*Rules, error) {
 	if len(texts) > RulesMax {
 		return nil, fmt.Errorf("%d rules; the most is %d", len(texts), RulesMax)

@@ -54,7 +54,8 @@ type Members interface {
 	MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int)
 }
 
-// Personal is implemented by a Protocol with forms that carry what only one member has (Row.Personal).
+// Personal is implemented by a Protocol with forms that carry what only one member has
+// (Row.Personal).
 type Personal interface {
 	// Encode appends m as c gets it: see broadcast.Sink.
 	Encode(dst []byte, c *netpoll.Conn, m *broadcast.Message) []byte

@@ -319,7 +319,7 @@ func TestEffectiveIsAConfiguration(t *testing.T) {
 	want := loaded.Options.Node.WithDefaults()
 	want.APIKey = ""
 	got := again.Options.Node.WithDefaults()
-	if got.TrustedProxies, got.Hosts, got.PublicTopics = nil, nil, nil; !reflect.DeepEqual(got, want) {
+	if got.TrustedProxies, got.Hosts, got.PublicTopics, got.History = nil, nil, nil, nil; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

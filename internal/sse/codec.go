@@ -76,10 +76,10 @@ func AppendRetry(dst []byte, d time.Duration) []byte {
 }
 
 // NewEncoder returns the encoder of the form of streams with one topic, and of those without
-// history. An event's id is the position of the message; in a topic without positions it is epoch, a
-// dot and a number that no other event of this encoder has, in decimal. epoch should be different in
-// every process that ever ran, and is free of CR, LF and NUL. Every subscriber gets a message under
-// the same id, because a message is encoded once.
+// history. An event's id is the position of the message; in a topic without positions it is epoch,
+// a dot and a number that no other event of this encoder has, in decimal. epoch should be different
+// in every process that ever ran, and is free of CR, LF and NUL. Every subscriber gets a message
+// under the same id, because a message is encoded once.
 func NewEncoder(epoch string) broadcast.Encoder {
 	prefix := append([]byte(epoch), '.')
 	var last atomic.Uint64
@@ -139,8 +139,8 @@ func appendLine(dst, line []byte) []byte {
 	return append(append(append(dst, "data: "...), line...), '\n')
 }
 
-// AppendID appends an event without data: it is not seen by the page, and sets the id with which the
-// client comes back (WHATWG HTML, 9.2.6).
+// AppendID appends an event without data: it is not seen by the page, and sets the id with which
+// the client comes back (WHATWG HTML, 9.2.6).
 func AppendID(dst, id []byte) []byte { return append(appendID(dst, id), '\n') }
 
 // AppendReset appends the event that says that a stream does not begin where its client had ended,
