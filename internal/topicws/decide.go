@@ -253,5 +253,9 @@ func (cmd *Command) clone() *held {
 		one.Topics = append(one.Topics, slices.Clone(topic))
 		bytes += 2*len(topic) + topicBytes
 	}
+	for _, wish := range cmd.Wishes {
+		one.Wishes = append(one.Wishes, Wish{After: slices.Clone(wish.After), Last: slices.Clone(wish.Last), Rewind: slices.Clone(wish.Rewind)})
+		bytes += len(wish.After) + len(wish.Last) + len(wish.Rewind) + topicBytes
+	}
 	return &held{command: one, bytes: bytes}
 }
