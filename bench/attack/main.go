@@ -3,13 +3,13 @@
 //
 // It starts `c100k serve`, and two runs of `c100k load` against it: clients that echo, and clients
 // that listen to a topic. First they are alone, then strangers do all that is in strangers.go at
-// once. It prints one table: the latencies of both runs beside each other, what was lost, the memory
-// of the node beside its budget, and what the strangers did. `make attack` is it with 20,000
+// once. It prints one table: the latencies of both runs beside each other, what was lost, the
+// memory of the node beside its budget, and what the strangers did. `make attack` is it with 20,000
 // connections for an hour. The exit code is 1 where a goal is missed.
 //
-// Everything runs on one machine, so strangers and clients share its processors: a stranger that the
-// node has ended waits some seconds before it comes back, the processes of strangers have the lowest
-// priority, and the load generator says so where it was the bottleneck itself.
+// Everything runs on one machine, so strangers and clients share its processors: a stranger that
+// the node has ended waits some seconds before it comes back, the processes of strangers have the
+// lowest priority, and the load generator says so where it was the bottleneck itself.
 package main
 
 import (

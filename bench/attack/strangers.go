@@ -24,8 +24,8 @@ const (
 	// strangerVariable tells a process that it is strangers, and which.
 	strangerVariable = "C100K_ATTACK_STRANGER"
 
-	// perProcess is how many connections one process of strangers has at most: it must stay below the
-	// limit on open files.
+	// perProcess is how many connections one process of strangers has at most: it must stay below
+	// the limit on open files.
 	perProcess = 8000
 
 	// pauseMin and pauseMax bound how long a stranger waits before it comes back: all of them share
@@ -35,8 +35,8 @@ const (
 	// connectTimeout bounds a connect and each write of a stranger.
 	connectTimeout = 10 * time.Second
 
-	// headStart is how long honest clients have to connect before the strangers come, and comeWithin
-	// the time over which these come.
+	// headStart is how long honest clients have to connect before the strangers come, and
+	// comeWithin the time over which these come.
 	headStart, comeWithin = time.Second, 3 * time.Second
 )
 

@@ -13,7 +13,8 @@ import (
 	"c100k/loadgen"
 )
 
-// slowdownMax is the goal: the p99 of honest clients under attack, as a multiple of their quiet one.
+// slowdownMax is the goal: the p99 of honest clients under attack, as a multiple of their quiet
+// one.
 const slowdownMax = 3
 
 // slowdownFloor is up to where a quiet p99 counts as this much: three times a tenth of a

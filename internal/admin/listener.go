@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// acceptPause is how long a port rests after an error of accept: as long as the public port does
-	// (netpoll), so that neither spins while descriptors or memory are short.
+	// acceptPause is how long a port rests after an error of accept: as long as the public port
+	// does (netpoll), so that neither spins while descriptors or memory are short.
 	acceptPause = 100 * time.Millisecond
 
 	// acceptWarnEvery is how often such an error is logged at most.
@@ -28,8 +28,8 @@ type lasting struct {
 }
 
 // Lasting returns ln with an Accept that survives every error but the end of the listener. net/http
-// ends a server after errors that it does not know to be temporary, such as ENOMEM. port names it in
-// the log.
+// ends a server after errors that it does not know to be temporary, such as ENOMEM. port names it
+// in the log.
 func Lasting(ln net.Listener, port string, log *slog.Logger) net.Listener {
 	return &lasting{Listener: ln, port: port, log: log, pause: time.Sleep, now: time.Now}
 }
