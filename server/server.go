@@ -43,6 +43,7 @@ type Server struct {
 	started   time.Time
 	seed      uint64
 	node      *node.Node
+	tls       *secured // nil: the public port is plain
 	loops     []loop
 	admission *edge.Admission
 	origins   edge.OriginRules
@@ -106,6 +107,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(),
 		OnRefused:  s.refusedFrom}
+	s.makeTLS()
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.makeNode(more); err != nil {
@@ -137,7 +139,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 	cfg := node.Config{
 		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.layer(), LayeredConn: layeredConn,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
 			TopicNameBytesPerMemberMax: topicws.TopicNameBytesPerConnectionMax, Done: s.delivered,

@@ -1,0 +1,58 @@
+// TLS on the public port.
+
+package server
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+
+	"c100k/internal/edge"
+	"c100k/internal/tlsconn"
+	"c100k/netpoll"
+)
+
+// secured is what the loops have in common for TLS.
+type secured struct {
+	cfg    tlsconn.Config
+	layers []*tlsconn.Layer // by loop
+}
+
+// makeTLS prepares TLS; it does nothing where the public port is plain.
+func (s *Server) makeTLS() {
+	source := s.tlsSource()
+	if source == nil {
+		return
+	}
+	s.tls = &secured{cfg: tlsconn.Config{
+		Pool: tlsconn.NewPool(), Server: source, Before: edge.BeforeTLS,
+		PlainHTTP: func(dst []byte, head bool) []byte {
+			s.refusedFrom(edge.RefusePlainHTTP, netip.Addr{})
+			return edge.AppendRefusal(dst, edge.RefusePlainHTTP, !head)
+		},
+	}}
+	for range s.cfg.Loops {
+		s.tls.layers = append(s.tls.layers, tlsconn.New(&s.tls.cfg))
+	}
+}
+
+// tlsSource gives the configuration of each handshake; nil without TLS.
+func (s *Server) tlsSource() func() *tls.Config {
+	if c := s.cfg.TLS; c != nil {
+		return func() *tls.Config { return c }
+	}
+	return nil
+}
+
+// layer gives the layer of each loop of the node; nil without TLS.
+func (s *Server) layer() func(loop int) netpoll.Layer {
+	if s.tls == nil {
+		return s.cfg.layer
+	}
+	return func(loop int) netpoll.Layer { return s.tls.layers[loop] }
+}
+
+// layeredConn continues a connection with TLS for net/http.
+func layeredConn(socket net.Conn, moved *netpoll.Moved) edge.Layered {
+	return tlsconn.NewConn(socket, moved)
+}
