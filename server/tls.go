@@ -44,6 +44,23 @@ func (s *Server) tlsSource() func() *tls.Config {
 	return nil
 }
 
+// figures are the handshakes of all loops.
+func (x *secured) figures() (done map[string]map[string]uint64, failed map[string]uint64) {
+	full, resumed := map[string]uint64{}, map[string]uint64{}
+	failed = map[string]uint64{}
+	for _, layer := range x.layers {
+		f := layer.Figures()
+		full["1.2"] += f.Full12
+		full["1.3"] += f.Full13
+		resumed["1.2"] += f.Resumed12
+		resumed["1.3"] += f.Resumed13
+		for i, n := range f.Failed {
+			failed[tlsconn.FailureNames[i]] += n
+		}
+	}
+	return map[string]map[string]uint64{"false": full, "true": resumed}, failed
+}
+
 // layer gives the layer of each loop of the node; nil without TLS.
 func (s *Server) layer() func(loop int) netpoll.Layer {
 	if s.tls == nil {

@@ -153,6 +153,10 @@ func TestTLS(t *testing.T) {
 	if lines.Err() != nil {
 		t.Fatal(lines.Err())
 	}
+	done, failed := s.tls.figures()
+	if done["false"]["1.3"] < 4 || failed["internal"] != 0 {
+		t.Errorf("%v, failed %v", done, failed)
+	}
 }
 
 // TestTLSUpstream: the application behind the node learns that the client speaks TLS.
