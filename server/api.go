@@ -168,12 +168,13 @@ func (n adminNode) Stats() *figures.Reading {
 		Topics:        n.node.Hub().TopicCount(),
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
+		Certificates:  Certificates(n.tls.source, n.tls.admin, time.Now()),
 	}
 	if up := n.upstream; up != nil {
 		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
 	}
-	if n.tls != nil {
-		s.TLSHandshakes, s.TLSFailures = n.tls.figures()
+	if n.secured != nil {
+		s.TLSHandshakes, s.TLSFailures = n.secured.figures()
 	}
 	for i := range n.loops {
 		s.Loops = append(s.Loops, n.readLoop(i))

@@ -16,7 +16,6 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/edge"
-	"c100k/internal/tlsconn"
 )
 
 // FieldError is one field of a Config with a value it cannot have.
@@ -42,12 +41,8 @@ func (c *Config) Validate() error {
 	full.validateTimes(&v)
 	full.validateWords(&v)
 	full.validateHTTP(&v)
+	full.validateTLS(&v)
 	full.validateKey(&v)
-	if c.TLS != nil {
-		if err := tlsconn.Check(c.TLS); err != nil {
-			v.refuse("TLS", "a configuration that is not honoured", err.Error())
-		}
-	}
 	return errors.Join(v.errs...)
 }
 

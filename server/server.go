@@ -43,7 +43,7 @@ type Server struct {
 	started   time.Time
 	seed      uint64
 	node      *node.Node
-	tls       *secured // nil: the public port is plain
+	secured   *secured // nil: the public port is plain
 	loops     []loop
 	admission *edge.Admission
 	origins   edge.OriginRules
@@ -56,6 +56,7 @@ type Server struct {
 	sio       *socketio.Server // nil: off
 	sioParts  []sio.Part
 	api       http.Handler // /v1/ on the public port, where there is a key
+	tls       tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -66,6 +67,7 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
 	adminLn  net.Listener
+	redirect *http.Server  // nil without Config.HTTPRedirect
 	served   bool          // the ports were open
 	stopped  chan struct{} // closed when everything has ended
 	stopOnce sync.Once
@@ -107,10 +109,14 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(),
 		OnRefused:  s.refusedFrom}
-	s.makeTLS()
 	s.makeSIO()
 	s.makeAPI()
+	if err := s.openTLS(); err != nil {
+		return nil, err
+	}
+	s.secure()
 	if err := s.makeNode(more); err != nil {
+		s.tls.close()
 		return nil, err
 	}
 	if err = s.node.Start(); err == nil {
@@ -118,6 +124,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.tls.close()
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
@@ -298,9 +305,12 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.leaveBus()
-	if s.admin != nil {
-		admin.Close(s.admin)
+	for _, h := range []*http.Server{s.admin, s.redirect} {
+		if h != nil {
+			admin.Close(h)
+		}
 	}
+	s.tls.close()
 	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	}

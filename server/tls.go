@@ -1,75 +1,137 @@
-// TLS on the public port.
+// TLS of a node: where handshakes get their configuration, the redirect port, and what becomes of a
+// reload.
 
 package server
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
-	"net/netip"
+	"sync"
 
-	"c100k/internal/edge"
-	"c100k/internal/tlsconn"
-	"c100k/netpoll"
+	"c100k/internal/certs"
+	"c100k/internal/redirect"
 )
 
-// secured is what the loops have in common for TLS.
-type secured struct {
-	cfg    tlsconn.Config
-	layers []*tlsconn.Layer // by loop
+// tlsParts are what a Server needs for TLS; all are nil where nothing speaks it.
+type tlsParts struct {
+	// immutable after New
+	source *certs.Source // nil in a worker: its parent has it
+	store  *certs.Store
+	admin  *AdminTLS
+
+	mu     sync.Mutex // guards the field below, and is held while the material is replaced
+	policy certs.Policy
 }
 
-// makeTLS prepares TLS; it does nothing where the public port is plain.
-func (s *Server) makeTLS() {
-	source := s.tlsSource()
-	if source == nil {
-		return
+// openTLS reads what TLS needs.
+func (s *Server) openTLS() error {
+	err := s.readTLS()
+	if err != nil {
+		s.tls.close()
 	}
-	s.tls = &secured{cfg: tlsconn.Config{
-		Pool: tlsconn.NewPool(), Server: source, Before: edge.BeforeTLS,
-		PlainHTTP: func(dst []byte, head bool) []byte {
-			s.refusedFrom(edge.RefusePlainHTTP, netip.Addr{})
-			return edge.AppendRefusal(dst, edge.RefusePlainHTTP, !head)
-		},
-	}}
-	for range s.cfg.Loops {
-		s.tls.layers = append(s.tls.layers, tlsconn.New(&s.tls.cfg))
+	return err
+}
+
+func (s *Server) readTLS() (err error) {
+	t := &s.tls
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.policy = s.cfg.TLSPolicy()
+	var material *certs.Material
+	var challenger certs.Challenger
+	if w := s.cfg.Worker; w != nil {
+		material, challenger = w.TLS, w.Challenge
+	} else {
+		if t.source, err = s.cfg.OpenTLS(s.materialChanged); err != nil {
+			return err
+		}
+		if t.source != nil {
+			material, challenger = t.source.Material(), t.source.Challenge
+		}
+		t.admin, err = s.cfg.OpenAdminTLS()
+	}
+	if err == nil && material != nil {
+		t.store, err = certs.NewStore(material, t.policy, challenger)
+	}
+	return err
+}
+
+// materialChanged takes what the source has read by itself.
+func (s *Server) materialChanged() {
+	t := &s.tls
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.store == nil {
+		return // New has failed
+	}
+	if err := t.store.Set(t.source.Material(), t.policy); err != nil {
+		s.log.Error("certificates not replaced", "err", err)
 	}
 }
 
-// tlsSource gives the configuration of each handshake; nil without TLS.
+// close ends what New has opened.
+func (t *tlsParts) close() {
+	t.source.Close()
+	if t.admin != nil {
+		t.admin.Close()
+	}
+}
+
+// tlsSource is where a handshake on the public port gets its configuration; nil: the port is plain.
 func (s *Server) tlsSource() func() *tls.Config {
-	if c := s.cfg.TLS; c != nil {
+	switch c := s.cfg.TLS; {
+	case c != nil:
 		return func() *tls.Config { return c }
+	case s.tls.store != nil:
+		return s.tls.store.Config
 	}
 	return nil
 }
 
-// figures are the handshakes of all loops.
-func (x *secured) figures() (done map[string]map[string]uint64, failed map[string]uint64) {
-	full, resumed := map[string]uint64{}, map[string]uint64{}
-	failed = map[string]uint64{}
-	for _, layer := range x.layers {
-		f := layer.Figures()
-		full["1.2"] += f.Full12
-		full["1.3"] += f.Full13
-		resumed["1.2"] += f.Resumed12
-		resumed["1.3"] += f.Resumed13
-		for i, n := range f.Failed {
-			failed[tlsconn.FailureNames[i]] += n
+// reloadTLS applies what a new configuration says about TLS, all or nothing.
+func (s *Server) reloadTLS(c *Config) error {
+	t := &s.tls
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.admin.Reload(c); err != nil {
+		return err
+	}
+	if t.store == nil {
+		return nil
+	}
+	var material *certs.Material
+	if w := c.Worker; w != nil {
+		material = w.TLS
+	} else {
+		if err := c.ReloadTLS(t.source); err != nil {
+			return err
 		}
+		material = t.source.Material()
 	}
-	return map[string]map[string]uint64{"false": full, "true": resumed}, failed
+	policy := c.TLSPolicy()
+	if err := t.store.Set(material, policy); err != nil {
+		return fmt.Errorf("TLS: %w", err)
+	}
+	t.policy = policy
+	return nil
 }
 
-// layer gives the layer of each loop of the node; nil without TLS.
-func (s *Server) layer() func(loop int) netpoll.Layer {
-	if s.tls == nil {
-		return s.cfg.layer
+// listenRedirect opens the port for plain HTTP, if the configuration has one. public is the port
+// that it leads to. The caller holds mu.
+func (s *Server) listenRedirect(public net.Addr) (net.Addr, error) {
+	if s.cfg.HTTPRedirect == "" || s.redirect != nil || s.cfg.Worker != nil {
+		return nil, nil
 	}
-	return func(loop int) netpoll.Layer { return s.tls.layers[loop] }
+	ln, err := redirect.Listen(s.cfg.HTTPRedirect)
+	if err != nil {
+		return nil, fmt.Errorf("%w on %s (redirect): %w", ErrListen, s.cfg.HTTPRedirect, err)
+	}
+	s.redirect = redirect.Server(redirect.Options{To: public, Here: ln.Addr(), Challenges: s.tls.source.Challenges})
+	go s.serveHTTP(s.redirect, ln, "redirect")
+	return ln.Addr(), nil
 }
 
-// layeredConn continues a connection with TLS for net/http.
-func layeredConn(socket net.Conn, moved *netpoll.Moved) edge.Layered {
-	return tlsconn.NewConn(socket, moved)
-}
+// DevFingerprint is the fingerprint of the certificate that was made for this start: SHA-256, as
+// browsers show it. Empty without Config.DevTLS.
+func (s *Server) DevFingerprint() string { return s.tls.source.DevFingerprint() }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"c100k/internal/certs"
 	"c100k/internal/edge"
 	"c100k/internal/node"
 	"c100k/internal/tlsconn"
@@ -57,6 +58,11 @@ type Worker struct {
 	Alive func()
 	// AliveEvery is the time between two looks at the loops; 0 means one second.
 	AliveEvery time.Duration
+	// TLS is what handshakes need, read by the parent, in place of the files of the configuration.
+	// Nil: the port is plain.
+	TLS *certs.Material
+	// Challenge asks the parent for the certificate that answers a challenge of ACME.
+	Challenge certs.Challenger
 }
 
 // workersFor is how many processes hold conns connections where each may hold allowed: one where
@@ -212,7 +218,7 @@ func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
 	a := node.Arrival{FD: m.FD, First: m.First}
 	if len(m.TLS) > 0 {
 		var err error
-		if a.Moved, err = tlsconn.ParseMoved(m.TLS); err != nil || s.tls == nil {
+		if a.Moved, err = tlsconn.ParseMoved(m.TLS); err != nil || s.secured == nil {
 			unix.Close(m.FD) // its worker was of another build, or is configured otherwise
 			return false
 		}

@@ -95,14 +95,14 @@ func (p *part) run(l *netpoll.Loop) {
 }
 
 // open begins a connection that has just become the part's role.
-func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, u *Upgrade, deflate bool) {
+func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, u *Upgrade, window frame.Window) {
 	i, at := p.conns.Alloc()
 	p.last = max(p.last, i)
 	c := &Conn{part: p, id: n.ID(), data: u.data}
 	*at = c
 	n.SetSession(i)
 	p.server.open.Add(1)
-	p.Start(l, n, deflate)
+	p.Start(l, n, window)
 	if o := &p.server.opt; o.IdleTimeout > 0 {
 		l.Arm(n, o.IdleTimeout)
 	}

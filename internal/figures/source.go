@@ -40,6 +40,8 @@ type Source struct {
 	Topics int
 	Bus    Bus
 
+	Certificates []Certificate // in use on the node's ports
+
 	Process Process
 	Workers []Worker // nil for a node of one process
 }
@@ -88,6 +90,13 @@ func (l *Loop) turns() HistogramSnapshot {
 type Bus struct {
 	Kind string // "memory" for a node without others, or "nats"
 	bus.Health
+}
+
+// Certificate is one that a port of the node uses.
+type Certificate struct {
+	Name     string // no other of the node has it
+	NotAfter time.Time
+	Left     time.Duration // to NotAfter; negative once it has expired
 }
 
 // Worker is one of several processes behind one port.

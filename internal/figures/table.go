@@ -138,6 +138,14 @@ func rows() []Stat {
 			Help: "Messages of this node that the bus did not take, or could not hand on.",
 			read: one(func(s *Source) uint64 { return s.Bus.Unsent })},
 
+		// Certificates, which the parent of a node of several processes reads.
+		{Key: KeyCertificates, Metric: "c100k_tls_certificate_expiry_timestamp_seconds",
+			Help: "When the certificate expires, by its first name, in Unix time; those of the admin port begin with admin:.",
+			Unit: Seconds, Kind: Gauge, Labels: []string{"name"}, Add: Own,
+			read: certificates(func(c *Certificate) float64 { return float64(c.NotAfter.Unix()) })},
+		{Key: "tls.certificate_valid_seconds", Unit: Seconds, Kind: Gauge, Labels: []string{"name"}, Add: Own,
+			read: certificates(func(c *Certificate) float64 { return c.Left.Seconds() })},
+
 		// Durations.
 		{Key: "publish_fanout_seconds", Metric: "c100k_publish_fanout_seconds", Help: "Time from a publish to its last socket write.",
 			Unit: Seconds, Kind: Durations, read: histogram(func(l *Loop) HistogramSnapshot { return l.FanoutTimes })},
@@ -215,6 +223,16 @@ func tlsHandshakes(s *Source) Value {
 		v.Families[resumed] = floats(versions)
 	}
 	return v
+}
+
+func certificates(f func(c *Certificate) float64) func(*Source) Value {
+	return func(s *Source) Value {
+		v := Value{Family: make(map[string]float64, len(s.Certificates))}
+		for i := range s.Certificates {
+			v.Family[s.Certificates[i].Name] = f(&s.Certificates[i])
+		}
+		return v
+	}
 }
 
 func slowConsumers(s *Source) Value {

@@ -15,7 +15,7 @@ var (
 // Table returns the rows in the order of help, bound to the fields of o.
 func Table(o *Options) []Setting {
 	var rows []Setting
-	for _, group := range [][]Setting{publicRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), wiringRows(&o.Node)} {
+	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), wiringRows(&o.Node)} {
 		for _, row := range group {
 			row.Commands, row.File = nodeCommands, true
 			if row.Name == "api-key" || row.Name == "api-key-file" {

@@ -40,6 +40,7 @@ type stateFlags uint8
 
 const (
 	flagDeflate stateFlags = 1 << iota // permessage-deflate was negotiated
+	flagNarrow                         // in a narrow window
 	flagFresh                          // no heartbeat yet: the first one is spread over half the interval
 	flagPinged                         // a ping is out, and nothing has come since
 )
@@ -59,8 +60,17 @@ func (s *State) SetPrincipal(i uint32) {
 	s.who = [3]byte{byte(i), byte(i >> 8), byte(i >> 16)}
 }
 
-// Deflate tells whether the connection negotiated permessage-deflate.
-func (s *State) Deflate() bool { return s.flags&flagDeflate != 0 }
+// Window is the window in which messages to the connection are compressed; frame.NoWindow if it did
+// not negotiate permessage-deflate.
+func (s *State) Window() frame.Window {
+	switch s.flags & (flagDeflate | flagNarrow) {
+	case flagDeflate:
+		return frame.WindowFull
+	case flagDeflate | flagNarrow:
+		return frame.WindowNarrow
+	}
+	return frame.NoWindow
+}
 
 // Endpoint serves the connections of one WebSocket role on one loop.
 type Endpoint struct {
@@ -102,13 +112,16 @@ func New(cfg Config, protocol Protocol) *Endpoint {
 	return e
 }
 
-// Start begins the life of a connection whose session record is in place; deflate tells whether
-// permessage-deflate was negotiated.
-func (e *Endpoint) Start(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
+// Start begins the life of a connection whose session record is in place. window is what
+// frame.NegotiateDeflate has returned, frame.NoWindow without compression.
+func (e *Endpoint) Start(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) {
 	s := e.protocol.State(c)
 	s.flags |= flagFresh
-	if deflate {
+	switch window {
+	case frame.WindowFull:
 		s.flags |= flagDeflate
+	case frame.WindowNarrow:
+		s.flags |= flagDeflate | flagNarrow
 	}
 	if e.cfg.PingInterval > 0 {
 		l.Arm(c, e.firstPing())
@@ -132,7 +145,7 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	owed := c.Pending()
 	r := e.attach(s)
 	options := &e.plain
-	if s.Deflate() {
+	if s.flags&flagDeflate != 0 {
 		options = &e.deflated
 	}
 	m := &e.message
