@@ -30,6 +30,7 @@ type Source struct {
 
 	TLSHandshakes map[string]map[string]uint64 // that were completed, by resumption and version; nil without TLS
 	TLSFailures   map[string]uint64            // that were not, by reason
+	Memory        Memory                       // what the process holds for its clients
 
 	Loops           []Loop
 	UpstreamAnswers map[string]uint64 // of the application, by class of the status or by outcome
@@ -59,6 +60,14 @@ func (t *Transport) open() uint64 {
 		n -= closed
 	}
 	return n
+}
+
+// Memory is what the process holds for its clients: parts of messages and of requests, output that
+// waits, sessions, topics.
+type Memory struct {
+	HeldBytes, MaxBytes int64
+	Short               bool   // too much is held
+	Shortages           uint64 // how often it was too much
 }
 
 // Loop is what one event loop counts.
