@@ -337,8 +337,8 @@ type Config struct {
 	// TLS has the public port speak TLS, on every path. It needs a certificate: Certificates,
 	// GetCertificate or GetConfigForClient; client certificates and the callbacks are honoured. The
 	// versions are 1.2 and 1.3, the suites those with an AEAD, the protocol http/1.1; a configuration
-	// that asks for others is an error. Session tickets survive a restart only with SetSessionTicketKeys.
-	// It must not be changed once New has it. Nil: plain.
+	// that asks for others is an error. Session tickets survive a restart only with
+	// SetSessionTicketKeys. It must not be changed once New has it. Nil: plain.
 	TLS *tls.Config `json:"-"`
 
 	// layer makes loop i's layer in tests; nil for none. Excludes TLS.
