@@ -5,6 +5,7 @@ package tlsconn
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"time"
 
 	"c100k/netpoll"
@@ -32,6 +33,9 @@ type Config struct {
 	// PlainHTTP appends the answer to a request in plain HTTP; head says that it has no body. Loop
 	// only. Nil: there is none.
 	PlainHTTP func(dst []byte, head bool) []byte
+
+	// Logger gets the panics of handshakes, with their stacks. Nil discards them.
+	Logger *slog.Logger
 
 	// Shaken is called with each handshake that is over; err is why one has failed, and then the
 	// layer finishes c. Loop only. It may be nil.
@@ -207,6 +211,9 @@ func (t *Layer) shake(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) n
 	h := t.holdOf(s)
 	h.in, h.shake = nil, sh
 	s.flags |= flagShaking
+	if len(in) > 0 {
+		t.stop(l, c, s)
+	}
 	return netpoll.ReasonNone
 }
 
@@ -226,9 +233,8 @@ func (t *Layer) feed(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) ne
 			return netpoll.ReasonLayer
 		}
 	}
-	if t.holds.At(s.hold).shake.feed(in) >= unreadBytesMax {
-		s.flags |= flagStopped
-		l.StopRead(c)
+	if t.holds.At(s.hold).shake.feed(in) {
+		t.stop(l, c, s)
 	}
 	return netpoll.ReasonNone
 }
@@ -254,7 +260,16 @@ func (t *Layer) progress(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 	}
 }
 
-// goOn reads again where feed had stopped it.
+// stop stops reading until the handshake waits for its peer or is over. So it is given no more than
+// two reads at a time, and a FIN behind what it still works on does not end the connection.
+func (t *Layer) stop(l *netpoll.Loop, c *netpoll.Conn, s *session) {
+	if s.flags&flagStopped == 0 {
+		s.flags |= flagStopped
+		l.StopRead(c)
+	}
+}
+
+// goOn reads again where stop has ended it.
 func (t *Layer) goOn(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	if s.flags&flagStopped != 0 {
 		s.flags &^= flagStopped

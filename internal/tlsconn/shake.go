@@ -5,6 +5,7 @@ package tlsconn
 import (
 	"crypto/tls"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"c100k/netpoll"
@@ -60,6 +61,9 @@ func (sh *shake) run(p *Pool) {
 	defer func() {
 		if v := recover(); v != nil {
 			sh.over.err = &panicError{v}
+			if log := sh.layer.cfg.Logger; log != nil {
+				log.Error("a TLS handshake panicked", "panic", v, "stack", string(debug.Stack()))
+			}
 		}
 		sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.shaken(l, c, sh) })
 	}()
