@@ -352,7 +352,7 @@ type Config struct {
 	// SetSessionTicketKeys. It must not be changed once New has it. Nil: plain.
 	TLS *tls.Config `json:"-"`
 
-	// layer makes loop i's layer in tests; nil for none. Excludes TLS.
+	// layer makes loop i's layer in tests; nil for layerOfBuild. Excludes TLS.
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
@@ -373,8 +373,14 @@ func Defaults() Config {
 	return c
 }
 
+// layerOfBuild is nil but in a build for tests, see layer_on.go.
+var layerOfBuild func(loop int) netpoll.Layer
+
 // fill puts the constant defaults into the fields that are zero.
 func (c *Config) fill() {
+	if c.layer == nil {
+		c.layer = layerOfBuild
+	}
 	orDefault(&c.Workers, 1)
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
