@@ -119,18 +119,20 @@ func BenchmarkUTF8(b *testing.B) {
 // BenchmarkCompress is one message compressed without a context, which a broadcast pays once
 // whatever the number of members. compressed-B is what is left of it.
 func BenchmarkCompress(b *testing.B) {
-	for _, n := range sizes {
-		message := records(n)
-		buf := make([]byte, 0, 2*n)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.SetBytes(int64(n))
-			b.ReportAllocs()
-			size := 0
-			for b.Loop() {
-				size = len(AppendCompressed(buf, message))
-			}
-			b.ReportMetric(float64(size), "compressed-B")
-		})
+	for _, window := range []Window{WindowNarrow, WindowFull} {
+		for _, n := range sizes {
+			message := records(n)
+			buf := make([]byte, 0, 2*n)
+			b.Run(fmt.Sprintf("window%d/%d", window, n), func(b *testing.B) {
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				size := 0
+				for b.Loop() {
+					size = len(AppendCompressed(buf, message, window))
+				}
+				b.ReportMetric(float64(size), "compressed-B")
+			})
+		}
 	}
 }
 
@@ -138,7 +140,7 @@ func BenchmarkCompress(b *testing.B) {
 // counts what comes out.
 func BenchmarkInflate(b *testing.B) {
 	for _, n := range append(sizes, 1<<20) {
-		payload := AppendCompressed(nil, records(n))
+		payload := AppendCompressed(nil, records(n), WindowFull)
 		buf := make([]byte, 0, n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.SetBytes(int64(n))

@@ -20,25 +20,73 @@ const flushTail = "\x00\x00\xff\xff"
 // final block behind it tells the decompressor that the end is meant.
 const inflateTail = flushTail + "\x01\x00\x00\xff\xff"
 
+// Window is the window of a compressor, as the base-2 logarithm of its size in bytes: a match in
+// compressed data lies at most that far behind. The zero value means that a connection has no
+// compression.
+type Window uint8
+
+// The windows in which a server compresses. A message that is compressed once must fit many
+// connections, so there are only two.
+const (
+	NoWindow     Window = 0
+	WindowNarrow Window = 8  // fits every client that asks for a smaller window than the largest
+	WindowFull   Window = 15 // the largest
+)
+
 // AppendCompressed appends payload as the payload of a compressed frame (its header: AppendHeader
-// with compressed set). It keeps no window between messages and needs no memory between calls, so
-// that the result fits every connection that negotiated by NegotiateDeflate. What does not compress
-// grows a little: callers compare.
-func AppendCompressed(dst, payload []byte) []byte {
+// with compressed set), in WindowNarrow or WindowFull. The result depends on nothing but payload
+// and window, so it fits every connection for which NegotiateDeflate has returned that window, and
+// with WindowNarrow those with WindowFull too. Data that does not compress grows a little: callers
+// compare.
+func AppendCompressed(dst, payload []byte, window Window) []byte {
 	if len(payload) == 0 {
 		// RFC 7692, 7.2.3.6: an empty message is one byte 0x00.
 		return append(dst, 0)
 	}
-	w := writers.Get().(*writer)
-	w.buf = dst
-	// The only errors are the writer's, which has none.
-	_ = flate.StatelessDeflate(w, payload, false, nil)
-	dst, w.buf = w.buf, nil
-	writers.Put(w)
+	if window == WindowNarrow {
+		dst = appendNarrow(dst, payload)
+	} else {
+		dst = appendFull(dst, payload)
+	}
 	return dst[:len(dst)-len(flushTail)]
 }
 
+// appendFull needs no memory between calls. The only errors are those of the writer, which has
+// none.
+func appendFull(dst, payload []byte) []byte {
+	w := writers.Get().(*writer)
+	w.buf = dst
+	_ = flate.StatelessDeflate(w, payload, false, nil)
+	dst, w.buf = w.buf, nil
+	writers.Put(w)
+	return dst
+}
+
 var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// appendNarrow takes a compressor whose window can be chosen. It has 700 KiB of tables, which the
+// pool keeps while there are connections that need it.
+func appendNarrow(dst, payload []byte) []byte {
+	w := narrowWriters.Get().(*narrowWriter)
+	w.buf = dst
+	w.stream.Reset(&w.writer)
+	_, _ = w.stream.Write(payload)
+	_ = w.stream.Flush()
+	dst, w.buf = w.buf, nil
+	narrowWriters.Put(w)
+	return dst
+}
+
+var narrowWriters = sync.Pool{New: func() any {
+	w := new(narrowWriter)
+	w.stream, _ = flate.NewWriterWindow(&w.writer, 1<<WindowNarrow) // which refuses sizes below 32 only
+	return w
+}}
+
+type narrowWriter struct {
+	writer
+	stream *flate.Writer
+}
 
 // writer appends what is written to it.
 type writer struct{ buf []byte }

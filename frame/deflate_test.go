@@ -36,7 +36,7 @@ func stdInflate(payload []byte) ([]byte, error) {
 func TestCompressRoundTrip(t *testing.T) {
 	for _, n := range []int{0, 1, 5, 64, 1000, 32766, 32767, 32768, inflateWindowBytes - 1, inflateWindowBytes, inflateWindowBytes + 1, 300_000} {
 		for name, message := range map[string][]byte{"records": records(n), "noise": noise(n), "zeros": make([]byte, n)} {
-			payload := AppendCompressed([]byte("dst"), message)[3:]
+			payload := AppendCompressed([]byte("dst"), message, WindowFull)[3:]
 			if have, err := stdInflate(payload); err != nil || !bytes.Equal(have, message) {
 				t.Errorf("%d bytes of %s: the standard library reads %d bytes, %v", n, name, len(have), err)
 			}
@@ -89,14 +89,14 @@ func TestInflateVectors(t *testing.T) {
 }
 
 func TestInflateCorrupt(t *testing.T) {
-	whole := AppendCompressed(nil, records(500))
+	whole := AppendCompressed(nil, records(500), WindowFull)
 	for name, payload := range map[string][]byte{
 		"nothing":                                 nil, // RFC 7692, 7.2.3.6 wants one octet
 		"reserved block type":                     {0xff, 0xff},
 		"distance before the start":               {0x4b, 0x04, 0x42, 0x00},
 		"stored length and its complement differ": {0x00, 0x05, 0x00, 0x00, 0x00, 1, 2, 3, 4, 5},
 		"cut":                   whole[:len(whole)/2],
-		"cut behind the window": AppendCompressed(nil, noise(200_000))[:150_000],
+		"cut behind the window": AppendCompressed(nil, noise(200_000), WindowFull)[:150_000],
 	} {
 		have, err := Inflate([]byte("dst"), payload, 1<<20)
 		if !errors.Is(err, ErrCorrupt) || string(have) != "dst" {
@@ -107,7 +107,7 @@ func TestInflateCorrupt(t *testing.T) {
 
 // TestBombHoldsNothing inflates 64 MiB of zeros with a limit of 8 MiB and counts what is allocated.
 func TestBombHoldsNothing(t *testing.T) {
-	bomb := AppendCompressed(nil, make([]byte, 64<<20))
+	bomb := AppendCompressed(nil, make([]byte, 64<<20), WindowFull)
 	_, _ = Inflate(nil, bomb, 1) // fills the pool
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -122,7 +122,7 @@ func TestBombHoldsNothing(t *testing.T) {
 }
 
 func TestNegotiateDeflate(t *testing.T) {
-	const plain, window = deflateAnswer, deflateAnswer15
+	const plain, window = deflateAnswer, deflateAnswer + "; server_max_window_bits=15"
 	tests := []struct{ offers, want string }{
 		{"permessage-deflate", plain},
 		{" permessage-deflate ", plain},
@@ -153,9 +153,9 @@ func TestNegotiateDeflate(t *testing.T) {
 		{`permessage-deflate; server_max_window_bits=""`, ""},
 		{`permessage-deflate; server_max_window_bits="15`, ""},
 		{`permessage-deflate; server_max_window_bits="15, permessage-deflate`, ""},
-		{"permessage-deflate; server_max_window_bits=14", ""},
-		{"permessage-deflate; server_max_window_bits=10", ""},
-		{"permessage-deflate; server_max_window_bits=8", ""},
+		{"permessage-deflate; server_max_window_bits=14", deflateAnswer + "; server_max_window_bits=14"},
+		{"permessage-deflate; server_max_window_bits=10", deflateAnswer + "; server_max_window_bits=10"},
+		{"permessage-deflate; server_max_window_bits=8", deflateAnswer + "; server_max_window_bits=8"},
 		{"permessage-deflate; server_max_window_bits=7", ""},
 		{"permessage-deflate; server_max_window_bits=16", ""},
 		{"permessage-deflate; server_max_window_bits=015", ""},
@@ -173,27 +173,35 @@ func TestNegotiateDeflate(t *testing.T) {
 
 		{"permessage-deflate; foo=1, permessage-deflate", plain},
 		{"permessage-deflate; =, permessage-deflate", plain},
-		{"permessage-deflate; server_max_window_bits=10; client_max_window_bits=12, permessage-deflate; client_max_window_bits", plain},
+		{"permessage-deflate; server_max_window_bits=10; client_max_window_bits=12, permessage-deflate", deflateAnswer + "; server_max_window_bits=10"},
+		{"permessage-deflate; server_max_window_bits=9; foo, permessage-deflate", plain},
 		{"permessage-deflate; server_max_window_bits=7, permessage-deflate; server_max_window_bits=15", window},
 		{`permessage-deflate; server_max_window_bits="1,5", permessage-deflate`, plain},
 		{"permessage-deflate, permessage-deflate; server_max_window_bits=15", plain},
 	}
 	for _, tt := range tests {
-		have, ok := NegotiateDeflate([]byte(tt.offers))
-		if string(have) != tt.want || ok != (tt.want != "") {
-			t.Errorf("%s\nhave %q, %v\nwant %q", tt.offers, have, ok, tt.want)
+		have, got := NegotiateDeflate([]byte(tt.offers))
+		want := NoWindow
+		switch {
+		case strings.Contains(tt.want, "bits=") && !strings.Contains(tt.want, "bits=15"):
+			want = WindowNarrow
+		case tt.want != "":
+			want = WindowFull
+		}
+		if string(have) != tt.want || got != want {
+			t.Errorf("%s\nhave %q, %v\nwant %q, %v", tt.offers, have, got, tt.want, want)
 		}
 	}
 }
 
 func ExampleNegotiateDeflate() {
-	answer, ok := NegotiateDeflate([]byte("permessage-deflate; server_max_window_bits=10, permessage-deflate; client_max_window_bits"))
-	fmt.Println(ok, string(answer))
+	answer, window := NegotiateDeflate([]byte("permessage-deflate; foo=1, permessage-deflate; client_max_window_bits"))
+	fmt.Println(window == WindowFull, string(answer))
 	// Output: true permessage-deflate; server_no_context_takeover; client_no_context_takeover
 }
 
 func ExampleAppendCompressed() {
-	payload := AppendCompressed(nil, bytes.Repeat([]byte("tick "), 100))
+	payload := AppendCompressed(nil, bytes.Repeat([]byte("tick "), 100), WindowFull)
 	frame := append(AppendHeader(nil, OpText, true, len(payload)), payload...)
 
 	var r Reader

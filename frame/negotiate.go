@@ -2,43 +2,58 @@
 
 package frame
 
-// The two answers. Both directions without context takeover: a window for each of 100,000
-// connections is more memory than there is, and a message that is compressed once must fit all of
-// them.
-const (
-	deflateAnswer   = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-	deflateAnswer15 = deflateAnswer + "; server_max_window_bits=15"
-)
+import "strconv"
+
+// deflateAnswer accepts an offer. Both directions are without context takeover: a window for each
+// of 100,000 connections is more memory than there is, and a message that is compressed once must
+// fit all of them.
+const deflateAnswer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 // NegotiateDeflate answers the offers in a client's Sec-WebSocket-Extensions header: several header
-// lines are joined by commas. It takes the first offer that it can honour and returns the header
-// value to answer with; an offer that is illegal, unknown or asks for a smaller window than the
-// compressor's is declined and the next one considered (RFC 7692, 5.1), so a bad offer never fails
-// the handshake. ok is false if none is left: the connection is then uncompressed. offers is not
-// kept; the response is the caller's.
-func NegotiateDeflate(offers []byte) (response []byte, ok bool) {
+// lines are joined by commas. It takes the first offer that is legal and returns the header value
+// to answer with, and the window in which messages to this client are compressed: WindowFull, or
+// WindowNarrow for a client that asks for a smaller one (server_max_window_bits of 8 to 14). An
+// offer that is illegal or unknown is declined and the next one considered (RFC 7692, 5.1), so a
+// bad offer never fails the handshake. NoWindow means that none is left: the connection is then
+// uncompressed. offers is not kept; the response is the caller's.
+func NegotiateDeflate(offers []byte) (response []byte, window Window) {
 	s := scanner{rest: offers}
 	for !s.done() {
-		switch window, good := s.offer(); {
-		case !good:
-		case window:
-			return []byte(deflateAnswer15), true
-		default:
-			return []byte(deflateAnswer), true
+		if bits, good := s.offer(); good {
+			return appendAnswer(nil, bits), windowOf(bits)
 		}
 		s.skipOffer()
 	}
-	return nil, false
+	return nil, NoWindow
+}
+
+// appendAnswer accepts an offer with that server_max_window_bits; 0: without.
+func appendAnswer(dst []byte, bits int) []byte {
+	dst = append(dst, deflateAnswer...)
+	if bits != 0 {
+		// RFC 7692, 7.1.2.1: the answer has the same or a smaller value. Some clients know no 8, so
+		// they get the value that they named, though the window in use is smaller.
+		dst = strconv.AppendInt(append(dst, "; server_max_window_bits="...), int64(bits), 10)
+	}
+	return dst
+}
+
+// windowOf is the window for a client that asks for at most bits; 0: it does not ask.
+func windowOf(bits int) Window {
+	if bits == 0 || bits >= int(WindowFull) {
+		return WindowFull
+	}
+	return WindowNarrow
 }
 
 // scanner reads the grammar of RFC 6455, section 9.1.
 type scanner struct{ rest []byte }
 
-// offer reads one offer and reports whether it can be taken; window says that
-// server_max_window_bits must be answered.
-func (s *scanner) offer() (window, good bool) {
+// offer reads one offer and reports whether it can be taken; bits is its server_max_window_bits, 0
+// without.
+func (s *scanner) offer() (bits int, good bool) {
 	if string(s.token()) != "permessage-deflate" {
-		return false, false
+		return 0, false
 	}
 	var seen parameters
 	for s.take(';') {
@@ -47,20 +62,22 @@ func (s *scanner) offer() (window, good bool) {
 		given := s.take('=')
 		if given {
 			if value = s.value(); len(value) == 0 {
-				return false, false
+				return 0, false
 			}
 		}
 		if !seen.add(string(name), value, given) {
-			return false, false
+			return 0, false
 		}
 	}
-	return seen.serverWindow, s.atComma()
+	return seen.serverBits, s.atComma()
 }
 
 // parameters are those that an offer has named. RFC 7692, 7.1: decline an offer with a parameter
 // that is not defined, has an invalid value, or comes more than once.
 type parameters struct {
 	serverTakeover, clientTakeover, serverWindow, clientWindow bool
+
+	serverBits int
 }
 
 // add takes one parameter and reports whether the offer can still be accepted.
@@ -71,9 +88,9 @@ func (seen *parameters) add(name string, value []byte, given bool) bool {
 	case "client_no_context_takeover":
 		return first(&seen.clientTakeover) && !given
 	case "server_max_window_bits":
-		// RFC 7692, 7.1.2.1: the value is mandatory and binds us. The compressor's window is 32
-		// KiB, so only 15 can be promised.
-		return first(&seen.serverWindow) && windowBits(value) == 15
+		// RFC 7692, 7.1.2.1: the value is mandatory and binds us.
+		seen.serverBits = windowBits(value)
+		return first(&seen.serverWindow) && seen.serverBits != 0
 	case "client_max_window_bits":
 		// RFC 7692, 7.1.2.2: a hint, value optional. We can inflate with every window, so nothing
 		// is asked of the client.

@@ -8,7 +8,7 @@ import "testing"
 
 func TestDeflateAllocs(t *testing.T) {
 	message := records(1000)
-	payload := AppendCompressed(nil, message)
+	payload := AppendCompressed(nil, message, WindowFull)
 	dst := make([]byte, 0, 1000)
 	if allocs := testing.AllocsPerRun(100, func() {
 		if _, err := Inflate(dst, payload, 1000); err != nil {
@@ -17,7 +17,7 @@ func TestDeflateAllocs(t *testing.T) {
 	}); allocs >= 1 {
 		t.Errorf("with room in dst: %v allocations", allocs)
 	}
-	if allocs := testing.AllocsPerRun(100, func() { AppendCompressed(dst, message) }); allocs >= 1 {
+	if allocs := testing.AllocsPerRun(100, func() { AppendCompressed(dst, message, WindowFull) }); allocs >= 1 {
 		t.Errorf("AppendCompressed with room in dst: %v allocations", allocs)
 	}
 }

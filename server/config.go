@@ -35,6 +35,19 @@ const (
 	IOSyscall = "syscall" // one system call a read and a write
 )
 
+// Values of Config.TLSMin.
+const (
+	TLSMin12 = "1.2"
+	TLSMin13 = "1.3"
+)
+
+// Values of Config.TLSClientAuth.
+const (
+	ClientAuthOff      = "off"      // clients are not asked for a certificate
+	ClientAuthOptional = "optional" // a certificate that is shown must be good
+	ClientAuthRequire  = "require"  // no connection without a good certificate
+)
+
 // Off switches a duration off where its field allows that: zero is taken by "the default".
 const Off = time.Duration(-1)
 
@@ -141,6 +154,14 @@ type Config struct {
 	// "drop-oldest", "drop-newest".
 	SlowConsumer string
 
+	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may
+	// hold for clients: parts of messages and requests, output that waits, sessions, topics. Where
+	// that is reached, reading pauses, the connections that hold most are closed (1013), and new ones
+	// get 503, until a quarter of it is free again. Each of several workers, and their parent, has an
+	// even share. `c100k serve` tells the garbage collector of it too, unless GOMEMLIMIT is set; a
+	// program does that itself. Default: 80 % of the memory of the cgroup, or of the machine.
+	Memory int
+
 	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default
 	// 5 s.
 	HandshakeTimeout time.Duration
@@ -197,6 +218,48 @@ type Config struct {
 	// ready. With true, new clients are served and hear of this node only.
 	ReadyWithoutBus bool
 
+	// TLSCerts are files of certificates, PEM, each with its chain; TLSKeys are the files of their
+	// keys, in the same order. With one, the public port speaks TLS. The name that a client asks for
+	// chooses the certificate, and the first is the default. Files are watched, and read again by
+	// Reload: where one cannot be used, that is logged and the old certificate stays. Default none:
+	// plain text.
+	TLSCerts, TLSKeys []string
+	// TLSMin is the least version of TLS: "1.2" (default) or "1.3". Of 1.2 only suites with a
+	// forgotten key exchange and an AEAD cipher are offered.
+	TLSMin string
+	// TLSClientCA is a file of certificates, PEM, of the authorities that vouch for clients. Watched.
+	// Default none.
+	TLSClientCA string
+	// TLSClientAuth is whether clients prove who they are by a certificate of TLSClientCA: "off"
+	// (default), "optional" (a certificate that is shown must be good), "require".
+	TLSClientAuth string
+	// TLSTicketKeys is a file of keys of session tickets that nodes behind one name share: 64
+	// hexadecimal digits a line, the first seals. Watched. Default: keys made at the start, shared by
+	// all workers, and rotated daily.
+	TLSTicketKeys string
+	// DevTLS makes a certificate for this start, for loopback names. Needs Dev. Excludes TLSCerts and
+	// ACME. Default false.
+	DevTLS bool
+
+	// ACME are names for which certificates are obtained from an authority, by a challenge on the
+	// public port (TLS-ALPN-01, the authority comes to port 443) or on HTTPRedirect (HTTP-01, port
+	// 80). Whoever sets it agrees to the authority's terms. Default none.
+	ACME []string
+	// ACMEEmail is the address by which the authority reaches the operator. Default none.
+	ACMEEmail string
+	// ACMEDirectory is the URL of the authority's directory. Default: that of Let's Encrypt.
+	ACMEDirectory string
+	// ACMEStorage is the directory in which account and certificates are kept. Nodes that share it
+	// obtain each certificate once. Required with ACME.
+	ACMEStorage string
+	// HTTPRedirect is the address of a second listener, which answers requests in plain HTTP with 308
+	// to https: on the same host and path, and answers challenges of ACME: host:port. Default none.
+	HTTPRedirect string
+
+	// AdminTLSCert and AdminTLSKey are the files of a certificate, PEM, and its key: with them the
+	// admin port speaks TLS. Watched. Default none.
+	AdminTLSCert, AdminTLSKey string
+
 	// APIKey is the bearer key of the publish API, 8 to 1024 visible ASCII characters. Default none.
 	// Excludes APIKeyFile.
 	APIKey string
@@ -252,8 +315,8 @@ type Registry interface {
 }
 
 // Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on.
-// Listen, Loops, MaxConns, RateBurst and Outbox stay zero, because theirs depend on the machine or
-// on other fields; WithDefaults fills them.
+// Listen, Loops, MaxConns, RateBurst, Outbox and Memory stay zero, because theirs depend on the
+// machine or on other fields; WithDefaults fills them.
 func Defaults() Config {
 	c := Config{Admin: "127.0.0.1:9100"}
 	c.fill()
@@ -275,6 +338,8 @@ func (c *Config) fill() {
 	orDefault(&c.Drain, drainDefault)
 	orDefault(&c.IO, IOAuto)
 	orDefault(&c.Bus, BusMemory)
+	orDefault(&c.TLSMin, TLSMin12)
+	orDefault(&c.TLSClientAuth, ClientAuthOff)
 }
 
 // WithDefaults returns the configuration with every default in place, those included that come from
@@ -286,6 +351,7 @@ func (c Config) WithDefaults() Config {
 	}
 	orDefault(&c.Loops, max(1, loopsDefault()/c.Workers))
 	orDefault(&c.MaxConns, min(connsDefault()*c.Workers, connsMax))
+	orDefault(&c.Memory, memoryDefault())
 	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ func TestWithDefaults(t *testing.T) {
 	}
 }
 
+func make257() []string { return slices.Repeat([]string{"a"}, 257) }
+
 func TestValidateRefuses(t *testing.T) {
 	tests := []struct {
 		field, want string // the error must begin with the field and contain want
@@ -58,6 +61,31 @@ func TestValidateRefuses(t *testing.T) {
 		{"Bus", `is "nats://h:1"; rooms of SocketIO do not cross nodes yet`, Config{Bus: "nats://h:1", SocketIO: new(socketio.Server)}},
 		{"NoSocketIO", "is true; SocketIO is set", Config{NoSocketIO: true, SocketIO: new(socketio.Server)}},
 		{"SocketIOV2", "is true; with SocketIO, its own", Config{SocketIOV2: true, SocketIO: new(socketio.Server)}},
+		{"TLSKeys", "is 1 keys; each of the 2 certificates needs its key", Config{TLSCerts: []string{"a", "b"}, TLSKeys: []string{"a"}}},
+		{"TLSKeys", "is 1 keys; each of the 0", Config{TLSKeys: []string{"a"}}},
+		{"TLSCerts", "is 257 certificates; allowed are 256", Config{TLSCerts: make257(), TLSKeys: make257()}},
+		{"TLSCerts", `is ""; allowed is the path`, Config{TLSCerts: []string{""}, TLSKeys: []string{"a"}}},
+		{"TLSMin", `is "1.1"; allowed are 1.2, 1.3`, Config{TLSMin: "1.1"}},
+		{"TLSClientAuth", `is "yes"; allowed are off, optional, require`, Config{TLSClientAuth: "yes", TLSClientCA: "ca", DevTLS: true, Dev: true}},
+		{"TLSClientAuth", `is "off"; with TLSClientCA`, Config{TLSClientCA: "ca", DevTLS: true, Dev: true}},
+		{"TLSClientCA", `is ""; client certificates are judged by it`, Config{TLSClientAuth: "require", DevTLS: true, Dev: true}},
+		{"TLSTicketKeys", `is "k"; the public port is plain`, Config{TLSTicketKeys: "k"}},
+		{"HTTPRedirect", `is ":80"; the public port is plain`, Config{HTTPRedirect: ":80"}},
+		{"HTTPRedirect", `is "x"; allowed is HOST:PORT`, Config{HTTPRedirect: "x", DevTLS: true, Dev: true}},
+		{"HTTPRedirect", `is ":80"; another port has this address`, Config{HTTPRedirect: ":80", Listen: ":80", DevTLS: true, Dev: true}},
+		{"DevTLS", "is true; a certificate that nobody can verify", Config{DevTLS: true}},
+		{"DevTLS", "is true; certificates are given as well", Config{DevTLS: true, Dev: true, TLSCerts: []string{"a"}, TLSKeys: []string{"a"}}},
+		{"ACMEEmail", `is "a@b"; it means nothing`, Config{ACMEEmail: "a@b"}},
+		{"ACMEEmail", `is "ops"; allowed is an address`, Config{ACME: []string{"a.example"}, ACMEStorage: "d", ACMEEmail: "ops"}},
+		{"ACMEStorage", `is ""; certificates must outlive`, Config{ACME: []string{"a.example"}}},
+		{"ACME", `is "*.a.example"; a wildcard needs`, Config{ACME: []string{"*.a.example"}, ACMEStorage: "d"}},
+		{"ACME", `is "10.0.0.1"; it is no domain name`, Config{ACME: []string{"10.0.0.1"}, ACMEStorage: "d"}},
+		{"ACME", `is "A.example"; names are in lower case`, Config{ACME: []string{"A.example"}, ACMEStorage: "d"}},
+		{"ACME", `is "a.example"; it is there twice`, Config{ACME: []string{"a.example", "a.example"}, ACMEStorage: "d"}},
+		{"ACME", `is "a.example"; on a Unix socket`, Config{ACME: []string{"a.example"}, ACMEStorage: "d", Listen: "unix:/tmp/x"}},
+		{"ACMEDirectory", `is "http://ca.example/dir"; allowed is a URL`, Config{ACME: []string{"a.example"}, ACMEStorage: "d", ACMEDirectory: "http://ca.example/dir"}},
+		{"AdminTLSKey", `is ""; a certificate and its key`, Config{Admin: ":1", AdminTLSCert: "a"}},
+		{"AdminTLSCert", `is "a"; there is no admin port`, Config{AdminTLSCert: "a", AdminTLSKey: "a"}},
 		{"Loops", "is 257; allowed are 0 to 256", Config{Loops: 257}},
 		{"Loops", "is -1;", Config{Loops: -1}},
 		{"MaxConns", "is 16777217; allowed are 0 to 16777216", Config{MaxConns: 1<<24 + 1}},

@@ -239,6 +239,9 @@ func (s *Server) publishURL() string {
 	if s.cfg.Admin == "" {
 		return ""
 	}
+	if s.cfg.AdminTLSCert != "" {
+		return "https://" + s.cfg.Admin
+	}
 	return "http://" + s.cfg.Admin
 }
 

@@ -46,10 +46,15 @@ func (s *Server) open(ln netpoll.Socket) error {
 	if err := s.openAdmin(); err != nil {
 		return err
 	}
+	redirect, err := s.listenRedirect(ln.Addr())
+	if err != nil {
+		return err
+	}
 	if err := s.node.Listen(ln, s.userTimeout()); err != nil {
 		return fmt.Errorf("%w on %s: %w", ErrListen, ln.Addr(), err)
 	}
 	s.served = true
+	s.tls.source.StartACME(ln.Addr(), redirect)
 	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
 		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 	return nil
@@ -64,6 +69,9 @@ func (s *Server) openAdmin() error {
 		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
 	}
 	s.adminLn = ln
+	if s.tls.admin != nil {
+		ln = s.tls.admin.Listener(ln)
+	}
 	handler, err := s.AdminHandler()
 	if err != nil {
 		ln.Close()

@@ -53,10 +53,13 @@ func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
 }
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.
-var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile"}
+var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile",
+	"TLSCerts", "TLSKeys", "TLSMin", "TLSClientCA", "TLSClientAuth", "TLSTicketKeys", "AdminTLSCert", "AdminTLSKey"}
 
 // Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in
-// APIKeyFile. Subscriptions that exist stay. The error, an errors.Join of *FieldError as a rule,
+// APIKeyFile, the files of TLS and what is in them, TLSMin and TLSClientAuth. Subscriptions and
+// connections that exist stay. A file of TLS that was in use and cannot be used now is logged, and
+// its old content stays. The error, an errors.Join of *FieldError as a rule,
 // names what is wrong with c, or the fields that differ and need a restart; then nothing has
 // changed.
 func (s *Server) Reload(c Config) error {
@@ -69,6 +72,9 @@ func (s *Server) Reload(c Config) error {
 	}
 	l, err := newLive(&c)
 	if err != nil {
+		return err
+	}
+	if err := s.reloadTLS(&c); err != nil {
 		return err
 	}
 	s.live.Store(l)
@@ -90,6 +96,12 @@ func (c *Config) Reloadable(next *Config) error {
 		if !slices.Contains(reloadable, name) && !reflect.DeepEqual(old.Field(i).Interface(), now.Field(i).Interface()) {
 			errs = append(errs, &FieldError{Field: name, Given: "changed", Allowed: "a running node keeps what it was started with: restart it"})
 		}
+	}
+	if c.SpeaksTLS() != next.SpeaksTLS() {
+		errs = append(errs, &FieldError{Field: "TLSCerts", Given: "changed", Allowed: "a running port does not begin or cease to speak TLS: restart the node"})
+	}
+	if (c.AdminTLSCert == "") != (next.AdminTLSCert == "") {
+		errs = append(errs, &FieldError{Field: "AdminTLSCert", Given: "changed", Allowed: "a running port does not begin or cease to speak TLS: restart the node"})
 	}
 	return errors.Join(errs...)
 }

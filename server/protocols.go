@@ -50,9 +50,7 @@ var (
 func (s *Server) rows() ([]proto.Row, error) {
 	rows := []proto.Row{{
 		Name: rowTopics, Transport: "websocket", Paths: []string{"/ws"}, Judge: s.judgeTaken, New: s.newTopics,
-		Encoders: []broadcast.Encoder{
-			topicws.EncodeBare, topicws.EncodeBareDeflated, topicws.EncodeEnvelope, topicws.EncodeEnvelopeDeflated,
-		},
+		Encoders: topicws.Encoders(),
 	}, {
 		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflightEvents,
 		// The epoch tells this process's event ids from those of all others.
@@ -106,7 +104,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	}
 	h := topicws.NewHandler(topicws.Config{
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
-		Forms:        topicws.Forms{Bare: p.Form, BareDeflated: p.Form + 1, Envelope: p.Form + 2, EnvelopeDeflated: p.Form + 3},
+		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
 	})
 	b := s.begin(p)
@@ -147,15 +145,16 @@ func (s *Server) newEcho(p *proto.Place) proto.Part {
 }
 
 func (s *Server) newBroadcast(p *proto.Place) proto.Part {
-	form, _ := p.Table.Form(rowTopics)
+	first, _ := p.Table.Form(rowTopics)
+	forms := topicws.FormsFrom(first)
 	h := echo.NewBroadcast(echo.BroadcastConfig{
-		WebSocket: s.webSocket(p), Publish: s.publishChecked, Bare: form, BareDeflated: form + 1,
+		WebSocket: s.webSocket(p), Publish: s.publishChecked, Form: forms.BareOf,
 	})
 	return s.demo(p, h, h.Open)
 }
 
 // demo is the part of a protocol that needs nothing but a WebSocket.
-func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, deflate bool)) proto.Part {
+func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window)) proto.Part {
 	b := s.begin(p)
 	return proto.Part{
 		Protocols: []proto.Protocol{h},
@@ -163,9 +162,9 @@ func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loo
 			if refusal := edge.CheckUpgrade(r.head); refusal != nil {
 				return refusal
 			}
-			deflate := b.switchProtocols(l, c, r.head, "")
+			window := b.switchProtocols(l, c, r.head, "")
 			l.Become(c, b.role)
-			open(l, c, deflate)
+			open(l, c, window)
 			l.Redeliver(c, r.rest)
 			return nil
 		}),
@@ -271,24 +270,24 @@ func (b *beginning) topics(l *netpoll.Loop, c *netpoll.Conn, h *topicws.Handler,
 	if p.Bare && len(p.Topics) == 0 {
 		return refuseNoTopic // without an envelope there is no way to name one later
 	}
-	p.Deflate = b.switchProtocols(l, c, r.head, protocol)
+	p.Window = b.switchProtocols(l, c, r.head, protocol)
 	l.Become(c, b.role)
 	h.Open(l, c, p)
 	l.Redeliver(c, r.rest)
 	return nil
 }
 
-// switchProtocols answers 101, and tells whether permessage-deflate was agreed on.
-func (b *beginning) switchProtocols(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, protocol string) (deflate bool) {
+// switchProtocols answers 101, and returns the window of permessage-deflate if that was agreed on.
+func (b *beginning) switchProtocols(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, protocol string) (window frame.Window) {
 	var extensions []byte
 	if b.cfg.Compress {
 		if offers := h.Extensions(); len(offers) > 0 {
-			extensions, deflate = frame.NegotiateDeflate(offers)
+			extensions, window = frame.NegotiateDeflate(offers)
 		}
 	}
 	b.answer = h.Mount().Insert(edge.AppendSwitching(b.answer[:0], h.Key(), protocol, extensions), 0)
 	l.Send(c, b.answer)
-	return deflate
+	return window
 }
 
 // sse begins a stream of events.

@@ -17,6 +17,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
 	"c100k/internal/node"
@@ -48,6 +49,7 @@ type Server struct {
 	origins   edge.OriginRules
 	hosts     edge.HostRules
 	notices   *notices
+	budget    *budget.Budget
 	upstream  *upstream.Proxy  // nil without Config.Upstream
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	others    *neighbours      // nil for a node alone
@@ -55,6 +57,7 @@ type Server struct {
 	sio       *socketio.Server // nil: off
 	sioParts  []sio.Part
 	api       http.Handler // /v1/ on the public port, where there is a key
+	tls       tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -65,6 +68,7 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
 	adminLn  net.Listener
+	redirect *http.Server  // nil without Config.HTTPRedirect
 	served   bool          // the ports were open
 	stopped  chan struct{} // closed when everything has ended
 	stopOnce sync.Once
@@ -104,18 +108,25 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
-		TrustLocal: c.isUnix(),
-		OnRefused:  s.refusedFrom}
+		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
+		OnRefused: s.refusedFrom}
+	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
 	s.makeSIO()
 	s.makeAPI()
-	if err := s.makeNode(more); err != nil {
+	if err := s.openTLS(); err != nil {
 		return nil, err
 	}
+	if err := s.makeNode(more); err != nil {
+		s.tls.close()
+		return nil, err
+	}
+	s.watchMemory()
 	if err = s.node.Start(); err == nil {
 		err = s.joinBus()
 	}
 	if err != nil {
 		s.node.Close()
+		s.tls.close()
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
@@ -151,6 +162,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Temporary:    s.refuseEventSource,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
+		Budget:       s.budget,
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
@@ -296,9 +308,12 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.leaveBus()
-	if s.admin != nil {
-		admin.Close(s.admin)
+	for _, h := range []*http.Server{s.admin, s.redirect} {
+		if h != nil {
+			admin.Close(h)
+		}
 	}
+	s.tls.close()
 	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	}

@@ -98,7 +98,7 @@ func (o *outgoing) frames(form engineio.Form) []byte {
 }
 
 func (o *outgoing) frame(dst []byte, form engineio.Form) []byte {
-	if o.plain && form == engineio.FormV4Deflated {
+	if o.plain && form != engineio.FormV3 {
 		form = engineio.FormV4 // RFC 7692, 6: a sender need not compress
 	}
 	if o.text != nil {

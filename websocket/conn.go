@@ -126,7 +126,7 @@ func (c *Conn) Send(m Message) Result {
 func (c *Conn) SendPrepared(p *Prepared) Result {
 	c.check("SendPrepared")
 	n := c.conn()
-	b := p.encoded(c.state.Deflate())
+	b := p.encoded(c.state.Window())
 	if r := c.admit(n, len(b)); r == Dropped {
 		return Dropped
 	}
@@ -166,8 +166,8 @@ func (c *Conn) send(n *netpoll.Conn, op frame.OpCode, data []byte, compress bool
 	if c.admit(n, len(data)+frameHeadMax) == Dropped {
 		return Dropped
 	}
-	if c.state.Deflate() && compress && len(data) >= wsconn.DeflateBytesMin {
-		p.frame = wsconn.AppendDeflated(p.frame[:0], op, data)
+	if window := c.state.Window(); window != frame.NoWindow && compress && len(data) >= wsconn.DeflateBytesMin {
+		p.frame = wsconn.AppendDeflated(p.frame[:0], op, data, window)
 		p.Reply(p.loop, n, p.frame)
 		return result(n)
 	}

@@ -228,7 +228,7 @@ func (c *Client) Write(ctx context.Context, m Message) error {
 		return c.write(ctx, m.Kind.op(), m.Data)
 	}
 	return c.send(ctx, func(dst []byte) []byte {
-		packed := frame.AppendCompressed(nil, m.Data)
+		packed := frame.AppendCompressed(nil, m.Data, frame.WindowFull)
 		if len(packed) >= len(m.Data) {
 			return frame.AppendMasked(dst, m.Kind.op(), true, mask(), m.Data)
 		}

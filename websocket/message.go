@@ -3,6 +3,8 @@
 package websocket
 
 import (
+	"sync"
+
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/wsconn"
@@ -74,24 +76,41 @@ func (r Result) String() string { return [...]string{"sent", "queued", "dropped"
 // Prepared is a message encoded once, for many connections. It is immutable. Any goroutine.
 type Prepared struct {
 	plain    []byte
-	deflated []byte // nil: it does not get smaller
+	deflated []byte        // nil: it does not get smaller
+	narrow   func() []byte // the same for clients that asked for a smaller window, made for the first of them
 }
 
 // Prepare encodes m, whose data is copied. Any goroutine.
 func Prepare(m Message) *Prepared {
 	p := &Prepared{plain: frame.AppendFrame(nil, m.Kind.op(), m.Data)}
-	if !m.NoCompress && len(m.Data) >= wsconn.DeflateBytesMin {
-		if d := wsconn.AppendDeflated(nil, m.Kind.op(), m.Data); len(d) < len(p.plain) {
-			p.deflated = d
-		}
+	if m.NoCompress || len(m.Data) < wsconn.DeflateBytesMin {
+		return p
 	}
+	data := p.plain[len(p.plain)-len(m.Data):]
+	p.deflated = p.compressed(m.Kind.op(), data, frame.WindowFull)
+	p.narrow = sync.OnceValue(func() []byte { return p.compressed(m.Kind.op(), data, frame.WindowNarrow) })
 	return p
 }
 
-// encoded is the form for a connection.
-func (p *Prepared) encoded(deflate bool) []byte {
-	if deflate && p.deflated != nil {
-		return p.deflated
+// compressed is the message's frame with data compressed; nil if it does not get smaller.
+func (p *Prepared) compressed(op frame.OpCode, data []byte, window frame.Window) []byte {
+	if d := wsconn.AppendDeflated(nil, op, data, window); len(d) < len(p.plain) {
+		return d
 	}
-	return p.plain
+	return nil
+}
+
+// encoded is the form for a connection.
+func (p *Prepared) encoded(window frame.Window) []byte {
+	var b []byte
+	switch {
+	case window == frame.WindowFull:
+		b = p.deflated
+	case window == frame.WindowNarrow && p.narrow != nil:
+		b = p.narrow()
+	}
+	if b == nil {
+		return p.plain
+	}
+	return b
 }

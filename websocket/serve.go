@@ -82,17 +82,17 @@ func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 		return
 	}
 	var extensions []byte
-	deflate := false
+	window := frame.NoWindow
 	if p.server.opt.Compress {
 		if offers := h.Extensions(); len(offers) > 0 {
-			extensions, deflate = frame.NegotiateDeflate(offers)
+			extensions, window = frame.NegotiateDeflate(offers)
 		}
 	}
 	p.frame = h.Mount().Insert(edge.AppendSwitching(p.frame[:0], h.Key(), u.chosen, extensions), 0)
 	p.frame = append(append(p.frame[:len(p.frame)-len("\r\n")], u.header...), "\r\n"...)
 	l.Send(n, p.frame)
 	l.Become(n, p.role)
-	p.open(l, n, u, deflate)
+	p.open(l, n, u, window)
 	l.Redeliver(n, rest)
 }
 

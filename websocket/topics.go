@@ -24,11 +24,12 @@ const topicPrefix = "t:"
 const (
 	formPlain broadcast.Form = iota
 	formDeflated
+	formNarrow
 )
 
 // encoders are those of the forms.
 func encoders() []broadcast.Encoder {
-	return []broadcast.Encoder{formPlain: encode, formDeflated: encodeDeflated}
+	return []broadcast.Encoder{formPlain: encode, formDeflated: encodeDeflated(frame.WindowFull), formNarrow: encodeDeflated(frame.WindowNarrow)}
 }
 
 func opOf(k broadcast.Kind) frame.OpCode {
@@ -42,11 +43,13 @@ func encode(dst []byte, m *broadcast.Message) []byte {
 	return frame.AppendFrame(dst, opOf(m.Kind), m.Payload)
 }
 
-func encodeDeflated(dst []byte, m *broadcast.Message) []byte {
-	if m.Extra == noCompress {
-		return encode(dst, m)
+func encodeDeflated(window frame.Window) broadcast.Encoder {
+	return func(dst []byte, m *broadcast.Message) []byte {
+		if m.Extra == noCompress {
+			return encode(dst, m)
+		}
+		return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, window)
 	}
-	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload)
 }
 
 // noCompress is the Extra of messages that are not to be compressed.
@@ -54,8 +57,11 @@ var noCompress any = new(byte)
 
 // form is the wire form of a connection.
 func (p *part) form(s *wsconn.State) broadcast.Form {
-	if s.Deflate() {
+	switch s.Window() {
+	case frame.WindowFull:
 		return p.forms + formDeflated
+	case frame.WindowNarrow:
+		return p.forms + formNarrow
 	}
 	return p.forms + formPlain
 }

@@ -13,6 +13,7 @@ import (
 
 	"c100k/internal/auth"
 	"c100k/internal/settings"
+	"c100k/server"
 )
 
 func (a *app) config() *cobra.Command {
@@ -24,7 +25,7 @@ func (a *app) config() *cobra.Command {
 
 func (a *app) configCheck() *cobra.Command {
 	return a.command(verb{
-		path: "config check", use: "check [FILE]", short: "Validates the configuration: file, environment and flags together",
+		path: "config check", use: "check [FILE]", short: "Validates the configuration: file, environment and flags together, and the files that they name",
 		long: "Exit code 0: serve would accept it; 78: it would not; 2: only flags are wrong.\nFILE is the same as --config FILE.",
 		examples: []string{
 			"c100k config check c100k.yaml",
@@ -39,6 +40,9 @@ func (a *app) configCheck() *cobra.Command {
 		run: func(_ context.Context, c call) error {
 			if err := validate(c.Loaded); err != nil {
 				return err
+			}
+			if err := c.Explain(readFiles(&c.Options.Node)); err != nil {
+				return misconfigured(err)
 			}
 			for _, pattern := range c.Options.Node.PublicTopics {
 				if advice := auth.OldStar(pattern); advice != "" {
@@ -61,6 +65,12 @@ func validate(loaded *settings.Loaded) error {
 		return misconfigured(err)
 	}
 	return nil
+}
+
+// readFiles reads the files that the configuration names, as a start would.
+func readFiles(c *server.Config) error {
+	_, err := c.ReadAPIKey()
+	return errors.Join(err, c.CheckTLS())
 }
 
 func (a *app) configShow() *cobra.Command {

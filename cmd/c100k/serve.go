@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
@@ -30,6 +29,7 @@ func (a *app) serve() *cobra.Command {
 			"c100k serve --public-topics 'news.>' --origin https://example.com",
 			"c100k serve --config /etc/c100k.yaml --log-level debug",
 			"c100k serve --upstream http://127.0.0.1:3000            # in front of an application",
+			"c100k serve --tls-cert fullchain.pem --tls-key key.pem --http-redirect :80 --listen :443",
 			"c100k serve --workers auto --max-conns 100000           # as many processes as that needs",
 			"C100K_API_KEY_FILE=/run/secrets/key c100k serve --admin 0.0.0.0:9100",
 		},
@@ -75,10 +75,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	s.warnOfLimits()
-	// Without a limit to be found there is nothing to set, and nothing to say.
-	if _, err := memlimit.Set(memlimit.WithRatio(workers.MemoryRatio(config.Workers))); err != nil {
-		s.log.Debug("memory limit not set", "err", err)
-	}
+	workers.LimitHeap(workers.ParentMemory(&config))
 	// Signals from here on: a TERM during the start must not be lost.
 	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
@@ -108,11 +105,22 @@ func (s *serving) nodeConfig(c call) (server.Config, error) {
 	config.ReturnMemory = true
 	config.OnListen = func(public, admin net.Addr) {
 		if s.greet {
-			fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin))
+			fmt.Fprint(s.stdout, greeting(&config, version.Get(), public, admin, s.fingerprint()))
+		}
+		if sum := s.fingerprint(); sum != "" && !s.greet {
+			s.log.Info("certificate made for this start", "sha256", sum)
 		}
 		notify(daemon.SdNotifyReady)
 	}
 	return config, nil
+}
+
+// fingerprint is that of a certificate that the node has made for this start; empty: none.
+func (s *serving) fingerprint() string {
+	if made, ok := s.node.(interface{ DevFingerprint() string }); ok {
+		return made.DevFingerprint()
+	}
+	return ""
 }
 
 // supervise waits for the end of the node, and does what signals ask for.

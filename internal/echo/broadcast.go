@@ -22,9 +22,8 @@ type BroadcastConfig struct {
 	// Required.
 	Publish func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
 
-	// Bare and BareDeflated are the forms without an envelope: topicws.EncodeBare and
-	// topicws.EncodeBareDeflated.
-	Bare, BareDeflated broadcast.Form
+	// Form is the form without an envelope for clients with that window: see topicws.Forms. Required.
+	Form func(window frame.Window) broadcast.Form
 }
 
 // Broadcast serves /broadcast on one loop; loop only.
@@ -41,16 +40,12 @@ func NewBroadcast(cfg BroadcastConfig) *Broadcast {
 	return b
 }
 
-// Open begins a session on c, which has just become this role; deflate says that permessage-deflate
-// was negotiated.
-func (b *Broadcast) Open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
+// Open begins a session on c, which has just become this role; window is what
+// frame.NegotiateDeflate has returned.
+func (b *Broadcast) Open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) {
 	b.open(c)
-	b.Start(l, c, deflate)
-	form := b.cfg.Bare
-	if deflate {
-		form = b.cfg.BareDeflated
-	}
-	if _, err := b.cfg.WebSocket.Shard.Subscribe(c.Slot(), form, Topic); err != nil {
+	b.Start(l, c, window)
+	if _, err := b.cfg.WebSocket.Shard.Subscribe(c.Slot(), b.cfg.Form(window), Topic); err != nil {
 		b.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, "cannot subscribe: "+err.Error())
 	}
 }

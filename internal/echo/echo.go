@@ -36,17 +36,17 @@ func NewEcho(cfg wsconn.Config) *Echo {
 	return e
 }
 
-// Open begins a session on c, which has just become this role; deflate says that permessage-deflate
-// was negotiated.
-func (e *Echo) Open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
+// Open begins a session on c, which has just become this role; window is what
+// frame.NegotiateDeflate has returned.
+func (e *Echo) Open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) {
 	e.open(c)
-	e.Start(l, c, deflate)
+	e.Start(l, c, window)
 }
 
 // Message implements wsconn.Protocol.
 func (e *Echo) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	if m.Compressed {
-		e.reply = wsconn.AppendDeflated(e.reply[:0], m.Op, m.Payload)
+		e.reply = wsconn.AppendDeflated(e.reply[:0], m.Op, m.Payload, e.State(c).Window())
 		e.Reply(l, c, e.reply)
 		e.reply = e.reply[:0]
 		return

@@ -41,7 +41,7 @@ func newFixture(t testing.TB, seed uint64) *fixture {
 			f.echo = NewEcho(cfg)
 			cfg.Shard, cfg.Sink = n.Shard, n.Sink
 			f.broadcast = NewBroadcast(BroadcastConfig{
-				WebSocket: cfg, Bare: 0, BareDeflated: 1,
+				WebSocket: cfg, Form: func(window frame.Window) broadcast.Form { return broadcast.Form(min(window, 1)) },
 				Publish: func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 					if f.overload {
 						return broadcast.Result{Matched: 1, Dropped: 1}, nil
@@ -57,13 +57,16 @@ func newFixture(t testing.TB, seed uint64) *fixture {
 }
 
 func (f *fixture) open(l *netpoll.Loop, c *netpoll.Conn, args []string) {
-	deflate := len(args) > 1
+	window := frame.NoWindow
+	if len(args) > 1 {
+		window = frame.WindowFull
+	}
 	if args[0] == "echo" {
-		f.echo.Open(l, c, deflate)
+		f.echo.Open(l, c, window)
 		return
 	}
 	l.Become(c, 2)
-	f.broadcast.Open(l, c, deflate)
+	f.broadcast.Open(l, c, window)
 }
 
 func TestTranscripts(t *testing.T) {
@@ -87,7 +90,7 @@ func TestEchoOfEverySize(t *testing.T) {
 	for seed := range uint64(4) {
 		f := newFixture(t, seed)
 		peer := f.Connect(1)
-		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, true) })
+		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, frame.WindowFull) })
 		var want []byte
 		for i, n := range []int{0, 1, 125, 126, 127, 4090, 4091, 4092, 4096, 5000, 16384, 65535, 65536, 70000, 1 << 20, 3} {
 			payload := bytes.Repeat([]byte{byte('a' + i)}, n)
@@ -110,18 +113,22 @@ func TestEchoOfEverySize(t *testing.T) {
 }
 
 func TestCompressedEcho(t *testing.T) {
-	f := newFixture(t, 0)
-	peer := f.Connect(1)
-	f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, true) })
 	text := strings.Repeat("all work and no play ", 100)
-	message := frame.AppendMasked(nil, frame.OpText, true, [4]byte{1, 2, 3, 4}, frame.AppendCompressed(nil, []byte(text)))
+	message := frame.AppendMasked(nil, frame.OpText, true, [4]byte{1, 2, 3, 4}, frame.AppendCompressed(nil, []byte(text), frame.WindowFull))
 	message[0] |= 0x40
-	peer.Write(message)
-	f.Settle()
-	var r frame.Reader
-	m, rest, err := r.Next(&frame.Options{Client: true, Deflate: true}, peer.Read())
-	if err != nil || !m.Complete || !m.Compressed || string(m.Payload) != text || len(rest) > 0 {
-		t.Errorf("got %d bytes, compressed %v (%v)", len(m.Payload), m.Compressed, err)
+	for _, window := range []frame.Window{frame.WindowNarrow, frame.WindowFull} {
+		f := newFixture(t, 0)
+		peer := f.Connect(1)
+		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, window) })
+		peer.Write(message)
+		f.Settle()
+		want := wsconn.AppendDeflated(nil, frame.OpText, []byte(text), window)
+		got := peer.Read()
+		var r frame.Reader
+		m, rest, err := r.Next(&frame.Options{Client: true, Deflate: true}, bytes.Clone(got))
+		if err != nil || !m.Complete || !m.Compressed || string(m.Payload) != text || len(rest) > 0 || !bytes.Equal(got, want) {
+			t.Errorf("window %d: got %d bytes, compressed %v (%v)", window, len(m.Payload), m.Compressed, err)
+		}
 	}
 }
 
@@ -133,7 +140,7 @@ func TestEchoDoesNotAllocate(t *testing.T) {
 		message := frame.AppendMasked(nil, frame.OpBinary, true, [4]byte{1, 2, 3, 4}, make([]byte, size))
 		buf := make([]byte, len(message))
 		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) {
-			f.echo.Open(l, c, false)
+			f.echo.Open(l, c, frame.NoWindow)
 			// What a turn gathers lies in arenas that grow: hence the average.
 			if n := testing.AllocsPerRun(50, func() {
 				copy(buf, message)

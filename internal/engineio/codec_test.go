@@ -216,18 +216,20 @@ func TestForms(t *testing.T) {
 			t.Errorf("%d bytes became %d", n, len(payload))
 		}
 	}
-	run := AppendMessage([]byte("before"), FormV4Deflated, long, long, []byte{1})
-	if len(run) > 200 || string(run[:6]) != "before" {
-		t.Errorf("deflated, it has %d bytes", len(run))
-	}
-	var r frame.Reader
-	options := frame.Options{Client: true, Deflate: true}
-	for _, want := range []string{"4" + string(long), string(long), "\x01"} {
-		m, rest, err := r.Next(&options, run[6:])
-		if err != nil || string(m.Payload) != want {
-			t.Fatalf("%d bytes, %v; want %d", len(m.Payload), err, len(want))
+	for _, form := range []Form{FormV4Deflated, FormV4Narrow} {
+		run := AppendMessage([]byte("before"), form, long, long, []byte{1})
+		if len(run) > 200 || string(run[:6]) != "before" {
+			t.Errorf("form %d: deflated, it has %d bytes", form, len(run))
 		}
-		run = append([]byte("before"), rest...)
+		var r frame.Reader
+		options := frame.Options{Client: true, Deflate: true}
+		for _, want := range []string{"4" + string(long), string(long), "\x01"} {
+			m, rest, err := r.Next(&options, run[6:])
+			if err != nil || string(m.Payload) != want {
+				t.Fatalf("form %d: %d bytes, %v; want %d", form, len(m.Payload), err, len(want))
+			}
+			run = append([]byte("before"), rest...)
+		}
 	}
 }
 

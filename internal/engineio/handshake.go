@@ -70,7 +70,7 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	}
 	e.beginHeartbeat(l, anchor, s)
 	x := e.take(l, r, s)
-	x.held = bytes.Clone(r.rest)
+	e.hold(x, bytes.Clone(r.rest))
 	if e.cfg.Cookie != "" {
 		x.lines = e.appendCookie(x.lines, s)
 	}
@@ -111,15 +111,15 @@ func (e *Endpoint) openSocket(l *netpoll.Loop, r *arrival, request *Request) {
 	}
 	c := r.c
 	i, s := e.newSession(c, r)
-	deflate := e.switchProtocols(l, r, s)
+	window := e.switchProtocols(l, r, s)
 	l.Become(c, e.cfg.Roles.Socket)
 	c.SetSession(i)
 	s.socket = c.ID()
 	s.flags |= flagSocket
-	if deflate && s.flags&flagV3 == 0 {
-		s.flags |= flagDeflate
+	if s.flags&flagV3 == 0 {
+		s.deflated = window
 	}
-	e.sockets.Start(l, c, deflate)
+	e.sockets.Start(l, c, window)
 	e.beginHeartbeat(l, c, s)
 	e.frames = e.appendOpen(e.frames[:0], s)
 	l.Send(c, e.frames)
@@ -134,7 +134,7 @@ func (e *Endpoint) beginUpgrade(l *netpoll.Loop, r *arrival, s *Session) {
 		return
 	}
 	c := r.c
-	deflate := e.switchProtocols(l, r, nil)
+	window := e.switchProtocols(l, r, nil)
 	if e.cfg.NoUpgrades || s.socket != 0 {
 		// There is one already, or one is on its way. Clients learn of that from the close.
 		l.Send(c, frame.AppendClose(nil, codeNone, ""))
@@ -147,7 +147,7 @@ func (e *Endpoint) beginUpgrade(l *netpoll.Loop, r *arrival, s *Session) {
 	s.socket = c.ID()
 	s.flags |= flagProbing
 	s.probeEnd = l.Now() + e.cfg.UpgradeTimeout
-	e.sockets.Start(l, c, deflate)
+	e.sockets.Start(l, c, window)
 	l.Arm(c, e.cfg.UpgradeTimeout)
 	l.Redeliver(c, r.rest)
 }
@@ -163,13 +163,13 @@ func (e *Endpoint) newSession(anchor *netpoll.Conn, r *arrival) (i uint32, s *Se
 	return i, s
 }
 
-// switchProtocols answers 101, and tells whether permessage-deflate was agreed on. The session, if
-// it is a new one, may get its cookie.
-func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (deflate bool) {
+// switchProtocols answers 101, and returns the window of permessage-deflate if that was agreed on.
+// The session, if it is a new one, may get its cookie.
+func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (window frame.Window) {
 	var extensions []byte
 	if e.cfg.Compress {
 		if offers := r.h.Extensions(); len(offers) > 0 {
-			extensions, deflate = frame.NegotiateDeflate(offers)
+			extensions, window = frame.NegotiateDeflate(offers)
 		}
 	}
 	e.answer = r.h.Mount().Insert(edge.AppendSwitching(e.answer[:0], r.h.Key(), "", extensions), 0)
@@ -178,7 +178,7 @@ func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (def
 		e.answer = append(e.answer, "\r\n"...)
 	}
 	l.Send(r.c, e.answer)
-	return deflate
+	return window
 }
 
 // appendOpen appends the open packet: what the client has to know of the session.

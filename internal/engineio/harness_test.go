@@ -48,7 +48,7 @@ func newRig(t testing.TB, seed uint64, cfg Config) *rig {
 	r := &rig{t: t}
 	o := prototest.Options{
 		Seed: seed, OutboxBytesMax: 4 << 10,
-		Encoders: []broadcast.Encoder{FormV4: encoder(FormV4), FormV4Deflated: encoder(FormV4Deflated), FormV3: encoder(FormV3)},
+		Encoders: []broadcast.Encoder{FormV4: encoder(FormV4), FormV4Deflated: encoder(FormV4Deflated), FormV4Narrow: encoder(FormV4Narrow), FormV3: encoder(FormV3)},
 		Handlers: func(n *prototest.Node) (hs [netpoll.RolesMax]netpoll.Handler) {
 			cfg.App, cfg.Roles, cfg.Shard, cfg.Sink = r, roles, n.Shard, n.Sink
 			cfg.Date = func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }

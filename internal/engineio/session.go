@@ -5,6 +5,7 @@ package engineio
 import (
 	"time"
 
+	"c100k/frame"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -16,6 +17,11 @@ type Session struct {
 
 	secret [secretBytes]byte // the random part of its id
 	flags  sessionFlags
+
+	// deflated is the window of its messages if it began on a WebSocket that negotiated
+	// permessage-deflate, else frame.NoWindow: one that began with polling has messages in its queue.
+	deflated frame.Window
+
 	value  uint32
 	anchor netpoll.ID // names it, holds its deadline
 	socket netpoll.ID // its WebSocket, also one that probes; 0: none
@@ -31,7 +37,6 @@ type sessionFlags uint16
 const (
 	flagV3       sessionFlags = 1 << iota // speaks protocol 3
 	flagSocket                            // its transport is WebSocket
-	flagDeflate                           // and permessage-deflate was negotiated from the beginning
 	flagProbing                           // an upgrade is under way on socket
 	flagPinged                            // protocol 4: a ping is out
 	flagClosed                            // App.Closed was called
@@ -67,8 +72,10 @@ func (s *Session) Form() Form {
 	switch {
 	case s.flags&flagV3 != 0:
 		return FormV3
-	case s.flags&flagDeflate != 0:
+	case s.deflated == frame.WindowFull:
 		return FormV4Deflated
+	case s.deflated == frame.WindowNarrow:
+		return FormV4Narrow
 	}
 	return FormV4
 }

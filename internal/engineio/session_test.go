@@ -249,6 +249,11 @@ func TestCompression(t *testing.T) {
 	if r.last.Form() != FormV4Deflated {
 		t.Errorf("form %d", r.last.Form())
 	}
+	r.openSocket("EIO=4", "Sec-WebSocket-Extensions:permessage-deflate;server_max_window_bits=10")
+	if r.last.Form() != FormV4Narrow {
+		t.Errorf("form %d for a smaller window", r.last.Form())
+	}
+	p = r.openSocket("EIO=4", "Sec-WebSocket-Extensions:permessage-deflate")
 	text := "4" + strings.Repeat("again ", 200)
 	p.Write(masked(frame.OpText, text))
 	r.Settle()

@@ -15,10 +15,22 @@ type Form uint8
 const (
 	FormV4         Form = iota // protocol 4
 	FormV4Deflated             // protocol 4 on a WebSocket that negotiated permessage-deflate; never of a session that began with polling
+	FormV4Narrow               // the same, for a client that asked for a smaller window
 	FormV3                     // protocol 3
 
 	FormCount
 )
+
+// window is the compressor's for messages in the form.
+func (f Form) window() frame.Window {
+	switch f {
+	case FormV4Deflated:
+		return frame.WindowFull
+	case FormV4Narrow:
+		return frame.WindowNarrow
+	}
+	return frame.NoWindow
+}
 
 // AppendMessage appends a text message and the binary messages that belong to it, as one run that
 // nothing may come between. text and attachments are copied.
@@ -26,8 +38,8 @@ func AppendMessage(dst []byte, f Form, text []byte, attachments ...[]byte) []byt
 	at := len(dst)
 	dst = append(wsconn.AppendRoom(dst), byte(PacketMessage)+'0')
 	dst = append(dst, text...)
-	if payload := dst[at+roomBytes:]; f == FormV4Deflated && len(payload) >= wsconn.DeflateBytesMin {
-		dst = wsconn.AppendDeflated(dst, frame.OpText, payload)
+	if payload := dst[at+roomBytes:]; f.window() != frame.NoWindow && len(payload) >= wsconn.DeflateBytesMin {
+		dst = wsconn.AppendDeflated(dst, frame.OpText, payload, f.window())
 		dst = append(dst[:at], dst[at+roomBytes+len(payload):]...)
 	} else {
 		dst = wsconn.Seal(dst, at, frame.OpText, false)
@@ -40,15 +52,12 @@ func AppendMessage(dst []byte, f Form, text []byte, attachments ...[]byte) []byt
 
 // AppendBinary appends one binary message. data is copied.
 func AppendBinary(dst []byte, f Form, data []byte) []byte {
-	switch f {
-	case FormV3:
+	if f == FormV3 {
 		// Protocol 3: the packet's type is a byte in front of the data.
 		dst = append(frame.AppendHeader(dst, frame.OpBinary, false, len(data)+1), byte(PacketMessage))
 		return append(dst, data...)
-	case FormV4Deflated:
-		return wsconn.AppendDeflated(dst, frame.OpBinary, data)
 	}
-	return frame.AppendFrame(dst, frame.OpBinary, data)
+	return wsconn.AppendDeflated(dst, frame.OpBinary, data, f.window())
 }
 
 // roomBytes is what wsconn.AppendRoom appends.

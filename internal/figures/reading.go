@@ -24,6 +24,7 @@ const (
 	KeyMessagesSent   = "messages.sent_total"
 	KeyBusConnected   = "bus.connected"
 	KeyBusReason      = "bus.reason"
+	KeyCertificates   = "tls.certificate_expiry_timestamp_seconds"
 	KeyCPU            = "cpu_seconds_total"
 	KeyPrivateBytes   = "memory.private_bytes"
 	KeyBaseBytes      = "memory.base_bytes"

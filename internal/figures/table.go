@@ -114,6 +114,18 @@ func rows() []Stat {
 		{Key: "loops[].panics_total", Metric: "c100k_loop_panics_total", Help: "Panics of handlers on a loop; each costs one connection.",
 			read: perLoop(func(l *Loop) uint64 { return l.Panics })},
 
+		// What is held for clients.
+		{Key: "held.bytes", Metric: "c100k_held_bytes",
+			Help: "Bytes held for clients: parts of messages and requests, output that waits, sessions, topics.", Unit: Bytes, Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Memory.HeldBytes })},
+		{Key: "held.limit_bytes", Metric: "c100k_held_limit_bytes", Help: "Bytes that may be held for clients: half of --memory.", Unit: Bytes, Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Memory.MaxBytes })},
+		{Key: "held.short", Metric: "c100k_memory_short",
+			Help: "1 while too much is held for clients: the largest holders are closed, and new connections are refused; else 0.", Kind: Flag, Add: Max,
+			read: flag(func(s *Source) bool { return s.Memory.Short })},
+		{Key: "held.shortages_total", Metric: "c100k_memory_shortages_total", Help: "How often too much was held for clients.",
+			read: one(func(s *Source) uint64 { return s.Memory.Shortages })},
+
 		// The bus.
 		{Key: "bus.kind", Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Bus.Kind })},
 		{Key: KeyBusConnected, Metric: "c100k_bus_connected",
@@ -132,6 +144,14 @@ func rows() []Stat {
 		{Key: "bus.unsent_total", Metric: "c100k_bus_unsent_total",
 			Help: "Messages of this node that the bus did not take, or could not hand on.",
 			read: one(func(s *Source) uint64 { return s.Bus.Unsent })},
+
+		// Certificates, which the parent of a node of several processes reads.
+		{Key: KeyCertificates, Metric: "c100k_tls_certificate_expiry_timestamp_seconds",
+			Help: "When the certificate expires, by its first name, in Unix time; those of the admin port begin with admin:.",
+			Unit: Seconds, Kind: Gauge, Labels: []string{"name"}, Add: Own,
+			read: certificates(func(c *Certificate) float64 { return float64(c.NotAfter.Unix()) })},
+		{Key: "tls.certificate_valid_seconds", Unit: Seconds, Kind: Gauge, Labels: []string{"name"}, Add: Own,
+			read: certificates(func(c *Certificate) float64 { return c.Left.Seconds() })},
 
 		// Durations.
 		{Key: "publish_fanout_seconds", Metric: "c100k_publish_fanout_seconds", Help: "Time from a publish to its last socket write.",
@@ -160,6 +180,9 @@ func rows() []Stat {
 			read: one(func(s *Source) int { return s.Process.OpenFiles })},
 		{Key: "files.limit", Metric: "c100k_open_files_limit", Help: "Descriptors that the node's processes may open.", Kind: Gauge,
 			read: one(func(s *Source) uint64 { return s.Process.FilesLimit })},
+
+		{Key: "log.dropped_lines_total", Metric: "c100k_log_dropped_lines_total", Help: "Lines of the log that its reader did not take.",
+			read: one(func(s *Source) uint64 { return s.Process.LogDropped })},
 
 		// Workers, of a node that has several.
 		{Key: KeyWorkerPID, Kind: Gauge, Add: Own, read: perWorker(func(w *Worker) int { return w.PID })},
@@ -202,6 +225,16 @@ func closed(s *Source) Value {
 		v.Families[name] = floats(t.Closed)
 	}
 	return v
+}
+
+func certificates(f func(c *Certificate) float64) func(*Source) Value {
+	return func(s *Source) Value {
+		v := Value{Family: make(map[string]float64, len(s.Certificates))}
+		for i := range s.Certificates {
+			v.Family[s.Certificates[i].Name] = f(&s.Certificates[i])
+		}
+		return v
+	}
 }
 
 func slowConsumers(s *Source) Value {

@@ -24,7 +24,12 @@ func EncodeBare(dst []byte, m *broadcast.Message) []byte {
 // EncodeBareDeflated is EncodeBare for connections that negotiated permessage-deflate. A payload
 // that is small, or that deflate does not shrink, goes as it is.
 func EncodeBareDeflated(dst []byte, m *broadcast.Message) []byte {
-	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload)
+	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, frame.WindowFull)
+}
+
+// EncodeBareNarrow is EncodeBareDeflated for connections that asked for a smaller window.
+func EncodeBareNarrow(dst []byte, m *broadcast.Message) []byte {
+	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, frame.WindowNarrow)
 }
 
 // EncodeEnvelope appends m as a c100k.v1 message. It is a broadcast.Encoder.
@@ -40,9 +45,18 @@ var envelopes = sync.Pool{New: func() any { return new([]byte) }}
 // EncodeEnvelopeDeflated is EncodeEnvelope for connections that negotiated permessage-deflate; see
 // EncodeBareDeflated.
 func EncodeEnvelopeDeflated(dst []byte, m *broadcast.Message) []byte {
+	return appendDeflatedEnvelope(dst, m, frame.WindowFull)
+}
+
+// EncodeEnvelopeNarrow is EncodeEnvelopeDeflated for connections that asked for a smaller window.
+func EncodeEnvelopeNarrow(dst []byte, m *broadcast.Message) []byte {
+	return appendDeflatedEnvelope(dst, m, frame.WindowNarrow)
+}
+
+func appendDeflatedEnvelope(dst []byte, m *broadcast.Message, window frame.Window) []byte {
 	b := envelopes.Get().(*[]byte)
 	*b = appendEnvelope((*b)[:0], m)
-	dst = wsconn.AppendDeflated(dst, frame.OpText, *b)
+	dst = wsconn.AppendDeflated(dst, frame.OpText, *b, window)
 	envelopes.Put(b)
 	return dst
 }

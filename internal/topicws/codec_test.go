@@ -59,6 +59,8 @@ func TestEncoders(t *testing.T) {
 			}{
 				{"EncodeBare", EncodeBare, tt.op, tt.payload, false},
 				{"EncodeBareDeflated", EncodeBareDeflated, tt.op, tt.payload, tt.smaller},
+				{"EncodeBareNarrow", EncodeBareNarrow, tt.op, tt.payload, tt.smaller},
+				{"EncodeEnvelopeNarrow", EncodeEnvelopeNarrow, frame.OpText, tt.envelope, tt.smaller},
 				{"EncodeEnvelope", EncodeEnvelope, frame.OpText, tt.envelope, false},
 				{"EncodeEnvelopeDeflated", EncodeEnvelopeDeflated, frame.OpText, tt.envelope, tt.smaller},
 			} {

@@ -4,6 +4,7 @@ package topicws
 
 import (
 	"c100k/broadcast"
+	"c100k/frame"
 	"c100k/internal/auth"
 	"c100k/internal/wsconn"
 )
@@ -38,27 +39,54 @@ type Config struct {
 type Forms struct {
 	Bare             broadcast.Form // EncodeBare
 	BareDeflated     broadcast.Form // EncodeBareDeflated
+	BareNarrow       broadcast.Form // EncodeBareNarrow
 	Envelope         broadcast.Form // EncodeEnvelope
 	EnvelopeDeflated broadcast.Form // EncodeEnvelopeDeflated
+	EnvelopeNarrow   broadcast.Form // EncodeEnvelopeNarrow
+}
+
+// Encoders are the wire forms of the topic protocol, in the order in which FormsFrom numbers them.
+func Encoders() []broadcast.Encoder {
+	return []broadcast.Encoder{
+		EncodeBare, EncodeBareDeflated, EncodeBareNarrow, EncodeEnvelope, EncodeEnvelopeDeflated, EncodeEnvelopeNarrow,
+	}
+}
+
+// FormsFrom are the numbers of Encoders when the first of them has the number first.
+func FormsFrom(first broadcast.Form) Forms {
+	return Forms{
+		Bare: first, BareDeflated: first + 1, BareNarrow: first + 2,
+		Envelope: first + 3, EnvelopeDeflated: first + 4, EnvelopeNarrow: first + 5,
+	}
+}
+
+// BareOf is the form without an envelope for a client with that window.
+func (f *Forms) BareOf(window frame.Window) broadcast.Form {
+	return pick(window, f.Bare, f.BareDeflated, f.BareNarrow)
+}
+
+func pick(window frame.Window, plain, deflated, narrow broadcast.Form) broadcast.Form {
+	switch window {
+	case frame.WindowFull:
+		return deflated
+	case frame.WindowNarrow:
+		return narrow
+	}
+	return plain
 }
 
 // of picks the form of a connection.
 func (f *Forms) of(p *Params) broadcast.Form {
-	switch {
-	case p.Bare && p.Deflate:
-		return f.BareDeflated
-	case p.Bare:
-		return f.Bare
-	case p.Deflate:
-		return f.EnvelopeDeflated
+	if p.Bare {
+		return f.BareOf(p.Window)
 	}
-	return f.Envelope
+	return pick(p.Window, f.Envelope, f.EnvelopeDeflated, f.EnvelopeNarrow)
 }
 
 // Params are what the upgrade request said and was granted.
 type Params struct {
-	Bare    bool            // no subprotocol; otherwise c100k.v1
-	Topics  []string        // to be subscribed at once: the query's; each was found valid, and allowed, before the upgrade
-	Who     *auth.Principal // nil: the client was not identified
-	Deflate bool            // permessage-deflate was negotiated
+	Bare   bool            // no subprotocol; otherwise c100k.v1
+	Topics []string        // to be subscribed at once: the query's; each was found valid, and allowed, before the upgrade
+	Who    *auth.Principal // nil: the client was not identified
+	Window frame.Window    // what frame.NegotiateDeflate has returned
 }

@@ -62,7 +62,7 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		s.flags = flagBare
 	}
 	s.SetPrincipal(h.cfg.Principals.Add(p.Who))
-	h.Start(l, c, p.Deflate)
+	h.Start(l, c, p.Window)
 	if !p.Bare {
 		h.reply = AppendWelcome(h.reply[:0], c.ID().String())
 		h.Reply(l, c, h.reply)
@@ -98,7 +98,8 @@ func (h *Handler) Free(c *netpoll.Conn) {
 
 // Gap appends an event that tells of missed messages, in the forms that have an envelope.
 func (h *Handler) Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
-	if f == h.cfg.Forms.Envelope || f == h.cfg.Forms.EnvelopeDeflated {
+	switch f {
+	case h.cfg.Forms.Envelope, h.cfg.Forms.EnvelopeDeflated, h.cfg.Forms.EnvelopeNarrow:
 		return AppendGap(dst, topic, uint64(missed))
 	}
 	return dst

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"c100k/broadcast"
+	"c100k/frame"
 	"c100k/internal/auth"
 	"c100k/internal/prototest"
 	"c100k/internal/wsconn"
@@ -15,12 +16,7 @@ import (
 	"c100k/netpoll/netpolltest"
 )
 
-const (
-	formBare broadcast.Form = iota
-	formBareDeflated
-	formEnvelope
-	formEnvelopeDeflated
-)
+var forms = FormsFrom(0)
 
 // layered has the clients of a node speak a layer below WebSocket.
 func layered(o *prototest.Options) { o.Layered = true }
@@ -29,12 +25,12 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 	var h *Handler
 	o := prototest.Options{
 		Seed:               seed,
-		Encoders:           []broadcast.Encoder{EncodeBare, EncodeBareDeflated, EncodeEnvelope, EncodeEnvelopeDeflated},
+		Encoders:           Encoders(),
 		Policy:             policy,
 		OutboxBytesMax:     outbox,
 		TopicsPerMemberMax: 3,
 		Gap: func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
-			if f == formEnvelope || f == formEnvelopeDeflated {
+			if f >= forms.Envelope {
 				return AppendGap(dst, topic, uint64(missed))
 			}
 			return dst
@@ -50,7 +46,7 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 				Principals:   &auth.Principals{},
 				MaySubscribe: func(who *auth.Principal, topic string) bool { return who.MaySubscribe(topic, 0) },
 				MayPublish:   func(who *auth.Principal, topic string) bool { return who.MayPublish(topic, 0) },
-				Forms:        Forms{formBare, formBareDeflated, formEnvelope, formEnvelopeDeflated},
+				Forms:        forms,
 			})
 			hs[1] = h
 			return hs
@@ -107,7 +103,7 @@ func params(args []string) (p Params) {
 		case "subscribe":
 			subscribe = true
 		case "deflate":
-			p.Deflate = true
+			p.Window = frame.WindowFull
 		}
 	}
 	p.Who = rights(publish, subscribe)

@@ -9,6 +9,7 @@ import (
 
 	"c100k/internal/figures"
 	"c100k/internal/version"
+	"c100k/server"
 )
 
 // reasonLost is why connections have ended whose process has ended: no other process counts them.
@@ -22,6 +23,7 @@ func (f *fleet) Stats() *figures.Reading {
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
 		Started: f.s.began, Uptime: time.Since(f.s.began), Draining: f.s.draining.Load(),
 		Bus: figures.Bus{Kind: "nats", Health: f.s.bus.Health()}, Process: f.s.self.Read(),
+		Certificates: server.Certificates(f.s.tls, f.s.secure, time.Now()),
 	}
 	all := new(figures.Reading)
 	for i, p := range f.s.slots {

@@ -249,7 +249,7 @@ func (f *fleet) catchUp() []error {
 		if p.given.Load() == now {
 			return nil
 		}
-		change := &Change{Config: f.s.share(now), Level: f.s.opt.LogLevel.Level()}
+		change := &Change{Config: f.s.share(now), TLS: now.tls, Level: f.s.opt.LogLevel.Level()}
 		if err := c.do(ctx, http.MethodPost, "/worker/reload", change, nil); err != nil {
 			return err
 		}

@@ -10,19 +10,21 @@ import (
 	"net/netip"
 	"time"
 
+	"c100k/internal/certs"
 	"c100k/server"
 )
 
 // Orders are what a worker asks for first. They hold secrets, and go nowhere but over the link.
 type Orders struct {
-	Worker   int           `json:"worker"`   // its number, from 0
-	Workers  int           `json:"workers"`  // how many there are
-	Listen   string        `json:"listen"`   // the public address, reserved
-	LoopBase int           `json:"loopBase"` // number of its first loop
-	Procs    int           `json:"procs"`    // GOMAXPROCS
-	Beat     time.Duration `json:"beat"`     // between two signs of life
-	Config   server.Config `json:"config"`   // its share; Bus has the secret in it
-	Log      LogOrders     `json:"log"`
+	Worker   int             `json:"worker"`        // its number, from 0
+	Workers  int             `json:"workers"`       // how many there are
+	Listen   string          `json:"listen"`        // the public address, reserved
+	LoopBase int             `json:"loopBase"`      // number of its first loop
+	Procs    int             `json:"procs"`         // GOMAXPROCS
+	Beat     time.Duration   `json:"beat"`          // between two signs of life
+	Config   server.Config   `json:"config"`        // its share; Bus has the secret in it
+	TLS      *certs.Material `json:"tls,omitempty"` // for its handshakes; nil: the port is plain
+	Log      LogOrders       `json:"log"`
 }
 
 // LogOrders say how a worker logs.
@@ -33,8 +35,9 @@ type LogOrders struct {
 
 // Change is what a worker gets at a reload.
 type Change struct {
-	Config server.Config `json:"config"`
-	Level  slog.Level    `json:"level"`
+	Config server.Config   `json:"config"`
+	TLS    *certs.Material `json:"tls,omitempty"`
+	Level  slog.Level      `json:"level"`
 }
 
 // Failure is a worker's word that it cannot serve.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,9 +39,9 @@ type process struct {
 }
 
 // startProcess starts a worker that listens on port, gets its orders and says what it has to say
-// over its link; handler answers everything else that it asks for, and taken gets the connections
-// that it hands over. The port is closed at the end of the process.
-func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, handler http.Handler, taken func(*move)) (*process, error) {
+// over its link; challenge answers for ACME, handler everything else that it asks for, and taken
+// gets the connections that it hands over. The port is closed at the end of the process.
+func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, challenge http.HandlerFunc, handler http.Handler, taken func(*move)) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
 		port.Close()
@@ -60,7 +61,7 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 	p := &process{cmd: cmd, link: link, port: port, client: newClient(link), signs: newSigns(), started: time.Now(),
 		serving: make(chan struct{}), ended: make(chan struct{})}
 	link.taken, link.beat = taken, p.signs.beat
-	private := admin.Server(p.handler(orders, handler))
+	private := admin.Server(p.handler(orders, challenge, handler))
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -82,9 +83,10 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 }
 
 // handler answers the worker.
-func (p *process) handler(orders func() *Orders, other http.Handler) http.Handler {
+func (p *process) handler(orders func() *Orders, challenge http.HandlerFunc, other http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /worker/orders", func(rw http.ResponseWriter, _ *http.Request) { writeDocument(rw, orders()) })
+	mux.HandleFunc("GET /worker/challenge", challenge)
 	mux.HandleFunc("POST /worker/serving", func(http.ResponseWriter, *http.Request) {
 		p.once.Do(func() { close(p.serving) })
 	})
@@ -142,13 +144,21 @@ func (p *process) serves() bool {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// MemoryRatio is the part of the memory limit that each process of a node of so many workers takes
-// for its heap. The parent, with the bus in it, counts as one of them.
-func MemoryRatio(workers int) float64 {
-	if workers <= 1 {
-		return memoryPercent / 100.
+// ParentMemory is the memory of the process that runs the node of c: all where it is the only one,
+// and the share of one worker for the parent of several, with the bus in it.
+func ParentMemory(c *server.Config) int {
+	if c.Workers > 1 {
+		return c.Share().Memory
 	}
-	return memoryPercent / 100. / float64(workers+1)
+	return c.Memory
+}
+
+// LimitHeap has the garbage collector keep the process within so many bytes, unless GOMEMLIMIT says
+// something else.
+func LimitHeap(memory int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memory))
+	}
 }
 
 // procs is GOMAXPROCS of a worker: one processor more than loops, so that the acceptor, HTTP and

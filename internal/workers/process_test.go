@@ -15,13 +15,14 @@ func TestOrdersAreForWorkersAlone(t *testing.T) {
 		t.Error("somebody has got the orders")
 		return new(Orders)
 	}
+	challenge := func(http.ResponseWriter, *http.Request) { t.Error("somebody has got a challenge") }
 	for _, path := range []string{
-		"/v1/../worker/orders", "/v1//../worker/orders", "/v1/./../worker/orders", "/v1/%2e%2e/worker/orders", "/v1/%2E./worker/orders",
+		"/v1/../worker/challenge", "/v1/../worker/orders", "/v1//../worker/orders", "/v1/./../worker/orders", "/v1/%2e%2e/worker/orders", "/v1/%2E./worker/orders",
 		"/v1/../worker/serving", "/v1/topics/..", "/v1/topics/../../worker/orders",
 	} {
 		passed := false
 		p := &process{serving: make(chan struct{})}
-		h := p.handler(orders, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true }))
+		h := p.handler(orders, challenge, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true }))
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
 		if !passed {

@@ -18,8 +18,10 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus/natsbus"
+	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/procfs"
+	"c100k/internal/redirect"
 	"c100k/server"
 )
 
@@ -46,12 +48,16 @@ type Supervisor struct {
 	slots  []*slot
 	fleet  *fleet
 	self   *figures.ProcessReader
-	public http.Handler // the API behind the key, for workers whose clients ask for it
+	public http.Handler     // the API behind the key, for workers whose clients ask for it
+	tls    *certs.Source    // nil: the public port is plain
+	secure *server.AdminTLS // nil: the admin port is plain
 
 	// immutable after open
 	port    *reservation
 	admin   net.Listener
+	plain   net.Listener // for plain HTTP, that is redirected; nil: none
 	api     *http.Server
+	toHTTPS *http.Server // on plain
 	broker  *broker
 	bus     *natsbus.Bus
 	url     string // of the bus, with its secret
@@ -71,7 +77,8 @@ type Supervisor struct {
 // setup is a configuration with what was read for it. It is replaced as a whole.
 type setup struct {
 	config server.Config
-	key    string // the API key, wherever it came from
+	key    string          // the API key, wherever it came from
+	tls    *certs.Material // nil: the public port is plain
 }
 
 // New makes a node of several processes that does not run yet. The error names the field of the
@@ -93,7 +100,10 @@ func New(opt Options) (*Supervisor, error) {
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
 	}
-	s.setup.Store(&setup{c, key})
+	if err := s.openTLS(&c); err != nil {
+		return nil, err
+	}
+	s.setup.Store(&setup{c, key, s.tls.Material()})
 	for i := range c.Workers {
 		s.slots = append(s.slots, newSlot(s, i))
 	}
@@ -122,6 +132,7 @@ func thisProgram() *exec.Cmd {
 // once.
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
+	defer s.closeTLS()
 	defer s.shut()
 	if err := s.open(); err != nil {
 		return err
@@ -150,6 +161,11 @@ func (s *Supervisor) open() error {
 			return fmt.Errorf("%w on %s (admin): %w", server.ErrListen, c.Admin, err)
 		}
 	}
+	if c.HTTPRedirect != "" {
+		if s.plain, err = redirect.Listen(c.HTTPRedirect); err != nil {
+			return fmt.Errorf("%w on %s (redirect): %w", server.ErrListen, c.HTTPRedirect, err)
+		}
+	}
 	s.url = c.Bus
 	if c.Bus == server.BusMemory {
 		if s.broker, err = startBroker(c.MaxMessage, s.log); err != nil {
@@ -164,14 +180,23 @@ func (s *Supervisor) open() error {
 	s.starter = newStarter()
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())
-		go s.serveAdmin()
+		ln := s.admin
+		if s.secure != nil {
+			ln = s.secure.Listener(ln)
+		}
+		go s.serve(s.api, ln, "admin")
+	}
+	if s.plain != nil {
+		s.toHTTPS = redirect.Server(redirect.Options{To: s.port.addr, Here: s.plain.Addr(), Challenges: s.tls.Challenges})
+		go s.serve(s.toHTTPS, s.plain, "redirect")
 	}
 	return nil
 }
 
-func (s *Supervisor) serveAdmin() {
-	if err := s.api.Serve(s.admin); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		s.log.Error("HTTP server ended", "port", "admin", "err", err)
+// serve serves one of the parent's own ports.
+func (s *Supervisor) serve(h *http.Server, ln net.Listener, port string) {
+	if err := h.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("HTTP server ended", "port", port, "err", err)
 	}
 }
 
@@ -213,6 +238,11 @@ func (s *Supervisor) shut() {
 	} else if s.admin != nil {
 		_ = s.admin.Close()
 	}
+	if s.toHTTPS != nil {
+		admin.Close(s.toHTTPS)
+	} else if s.plain != nil {
+		_ = s.plain.Close()
+	}
 	if s.bus != nil {
 		_ = s.bus.Close()
 	}
@@ -230,7 +260,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Beat: s.opt.Liveness.Beat, Config: s.share(of), Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
 	}
 }
 
@@ -258,6 +288,7 @@ func (s *Supervisor) served(number int, p *process) {
 	}
 	c := &s.setup.Load().config
 	s.log.Info("serving", "listen", s.port.addr.String(), "admin", addrText(s.admin), "workers", c.Workers, "loops", c.Loops, "max_conns", c.MaxConns)
+	s.tls.StartACME(s.port.addr, addrOf(s.plain))
 	if c.OnListen != nil {
 		c.OnListen(s.port.addr, addrOf(s.admin))
 	}
@@ -354,7 +385,10 @@ func (s *Supervisor) Reload(c server.Config) error {
 	if err != nil {
 		return err
 	}
-	s.setup.Store(&setup{c, key}) // from here on a worker that starts gets it
+	if err := s.reloadTLS(&c); err != nil {
+		return err
+	}
+	s.setup.Store(&setup{c, key, s.tls.Material()}) // from here on a worker that starts gets it
 	s.fleet.reload()
 	return nil
 }

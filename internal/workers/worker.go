@@ -17,9 +17,8 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
-
 	"c100k/internal/admin"
+	"c100k/internal/certs"
 	"c100k/server"
 )
 
@@ -107,10 +106,8 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	// /proc/self/exe. Nothing hangs on it.
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
-	if _, err := memlimit.Set(memlimit.WithRatio(MemoryRatio(w.orders.Workers))); err != nil {
-		w.log.Debug("memory limit not set", "err", err)
-	}
-	config := w.config(w.orders.Config)
+	LimitHeap(w.orders.Config.Memory)
+	config := w.config(w.orders.Config, w.orders.TLS)
 	config.OnListen = func(net.Addr, net.Addr) {
 		if err := w.tell("/worker/serving", nil, nil); err != nil {
 			w.log.Error("the parent does not hear that this worker serves", "err", err)
@@ -139,11 +136,12 @@ func (w *worker) ask(ctx context.Context) (*Orders, error) {
 
 // config completes the configuration of the orders, or of a reload, with what this process has to
 // add.
-func (w *worker) config(c server.Config) server.Config {
+func (w *worker) config(c server.Config, tls *certs.Material) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{
 		Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
 		API: w.forward(), HandOver: w.handOver, Alive: w.alive, AliveEvery: w.orders.Beat,
+		TLS: tls, Challenge: w.challenge,
 	}
 	return c
 }
@@ -242,7 +240,7 @@ func (w *worker) reload(rw http.ResponseWriter, r *http.Request) {
 		admin.NewProblem(http.StatusBadRequest, "bad_change", err.Error()).Write(rw)
 		return
 	}
-	if err := w.node.Reload(w.config(change.Config)); err != nil {
+	if err := w.node.Reload(w.config(change.Config, change.TLS)); err != nil {
 		admin.NewProblem(http.StatusConflict, "not_reloaded", err.Error()).Write(rw)
 		return
 	}

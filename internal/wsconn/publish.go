@@ -30,15 +30,15 @@ func Seal(dst []byte, at int, op frame.OpCode, compressed bool) []byte {
 	return append(head, payload...) // downwards over itself, which append, like copy, does right
 }
 
-// AppendDeflated appends a data frame, compressed if payload has DeflateBytesMin bytes and becomes
-// smaller: RFC 7692, 6 leaves that to the sender for each message. payload is copied. Any
-// goroutine.
-func AppendDeflated(dst []byte, op frame.OpCode, payload []byte) []byte {
-	if len(payload) < DeflateBytesMin {
+// AppendDeflated appends a data frame, compressed in window if payload has DeflateBytesMin bytes
+// and becomes smaller: RFC 7692, 6 leaves that to the sender for each message. With frame.NoWindow
+// it is not compressed. payload is copied. Any goroutine.
+func AppendDeflated(dst []byte, op frame.OpCode, payload []byte, window frame.Window) []byte {
+	if window == frame.NoWindow || len(payload) < DeflateBytesMin {
 		return frame.AppendFrame(dst, op, payload)
 	}
 	at := len(dst)
-	dst = frame.AppendCompressed(AppendRoom(dst), payload)
+	dst = frame.AppendCompressed(AppendRoom(dst), payload, window)
 	if len(dst)-at-len(headerRoom) >= len(payload) {
 		return frame.AppendFrame(dst[:at], op, payload)
 	}

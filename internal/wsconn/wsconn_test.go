@@ -24,10 +24,10 @@ type parrot struct {
 func (p *parrot) State(c *netpoll.Conn) *State { return p.sessions.At(c.Session()) }
 func (p *parrot) Free(c *netpoll.Conn)         { p.sessions.Free(c.Session()) }
 
-func (p *parrot) open(l *netpoll.Loop, c *netpoll.Conn, deflate bool) {
+func (p *parrot) open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) {
 	i, _ := p.sessions.Alloc()
 	c.SetSession(i)
-	p.Start(l, c, deflate)
+	p.Start(l, c, window)
 }
 
 func (p *parrot) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
@@ -62,9 +62,9 @@ func node(t testing.TB, seed uint64, cfg Config) (*prototest.Node, *parrot) {
 	return n, p
 }
 
-func open(n *prototest.Node, p *parrot, deflate bool) *netpolltest.Peer {
+func open(n *prototest.Node, p *parrot, window frame.Window) *netpolltest.Peer {
 	peer := n.Connect(1)
-	n.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { p.open(l, c, deflate) })
+	n.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { p.open(l, c, window) })
 	return peer
 }
 
@@ -78,7 +78,13 @@ func TestTranscripts(t *testing.T) {
 			n, p := node(t, seed, config)
 			return prototest.Cast{
 				Node: n, Role: 1,
-				Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { p.open(l, c, len(args) > 0) },
+				Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) {
+					window := frame.NoWindow
+					if len(args) > 0 {
+						window = frame.WindowFull
+					}
+					p.open(l, c, window)
+				},
 				Do: func(word, rest string, client func(string) *netpolltest.Peer) bool {
 					if word == "abort" {
 						n.Do(client(rest), func(l *netpoll.Loop, c *netpoll.Conn) {
@@ -101,7 +107,7 @@ func TestStateIsSmall(t *testing.T) {
 // A parser is kept only while a message is incomplete, and a budget only until it is full again.
 func TestIdleConnectionsOwnNothing(t *testing.T) {
 	n, p := node(t, 0, config)
-	peer := open(n, p, false)
+	peer := open(n, p, frame.NoWindow)
 	message := masked(frame.OpText, "hello")
 	for i := range message {
 		peer.Write(message[i : i+1])
@@ -132,7 +138,7 @@ func TestIdleConnectionsOwnNothing(t *testing.T) {
 // A panic in one connection's message must not show in another's.
 func TestPanic(t *testing.T) {
 	n, p := node(t, 0, config)
-	a, b := open(n, p, false), open(n, p, false)
+	a, b := open(n, p, frame.NoWindow), open(n, p, frame.NoWindow)
 	a.Write(append(masked(frame.OpText, "panic"), 0x81, 0x85, 1))
 	b.Write(masked(frame.OpText, "fine"))
 	n.Settle()
@@ -153,7 +159,7 @@ func TestBackPressure(t *testing.T) {
 	cfg := config
 	cfg.Rate = 0
 	n, p := node(t, 0, cfg)
-	peer := open(n, p, false)
+	peer := open(n, p, frame.NoWindow)
 	peer.SetWindow(0)
 	most := 0
 	for range 50 {
@@ -177,7 +183,7 @@ func TestRepliesThatAreTooMuch(t *testing.T) {
 	cfg := config
 	cfg.Rate = 0
 	n, p := node(t, 0, cfg)
-	peer := open(n, p, false)
+	peer := open(n, p, frame.NoWindow)
 	peer.Write(bytes.Repeat(masked(frame.OpText, "fill me"), 100))
 	n.Settle()
 	got := peer.Read()
@@ -191,7 +197,7 @@ func TestRepliesThatAreTooMuch(t *testing.T) {
 // that stops is not.
 func TestHeartbeatUnderBackPressure(t *testing.T) {
 	n, p := node(t, 0, config)
-	peer := open(n, p, false)
+	peer := open(n, p, frame.NoWindow)
 	peer.SetWindow(0)
 	for range 15 {
 		peer.Write(masked(frame.OpText, strings.Repeat("x", 90)))
@@ -216,7 +222,7 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 	n, p := node(t, 0, config)
 	var all []*netpolltest.Peer
 	for range peers {
-		all = append(all, open(n, p, false))
+		all = append(all, open(n, p, frame.NoWindow))
 	}
 	pinged := func(d time.Duration) (n2 int) {
 		n.Advance(d)
@@ -306,18 +312,22 @@ func TestTokens(t *testing.T) {
 func TestAppendDeflated(t *testing.T) {
 	for _, tt := range []struct {
 		payload    string
+		window     frame.Window
 		compressed bool
 	}{
-		{"", false},
-		{strings.Repeat("x", DeflateBytesMin-1), false},
-		{strings.Repeat("x", DeflateBytesMin), true},
-		{strings.Repeat("hello ", 20000), true},
+		{"", frame.WindowFull, false},
+		{strings.Repeat("x", DeflateBytesMin-1), frame.WindowFull, false},
+		{strings.Repeat("x", DeflateBytesMin), frame.WindowFull, true},
+		{strings.Repeat("x", DeflateBytesMin), frame.WindowNarrow, true},
+		{strings.Repeat("x", DeflateBytesMin), frame.NoWindow, false},
+		{strings.Repeat("hello ", 20000), frame.WindowFull, true},
+		{strings.Repeat("hello ", 20000), frame.WindowNarrow, true},
 	} {
-		got := AppendDeflated([]byte("before"), frame.OpBinary, []byte(tt.payload))
+		got := AppendDeflated([]byte("before"), frame.OpBinary, []byte(tt.payload), tt.window)
 		var r frame.Reader
 		m, rest, err := r.Next(&frame.Options{Client: true, Deflate: true, MessageBytesMax: 1 << 20}, got[len("before"):])
 		if err != nil || len(rest) > 0 || string(m.Payload) != tt.payload || m.Compressed != tt.compressed || m.Op != frame.OpBinary {
-			t.Errorf("%d bytes came back as %d, compressed %v (%v)", len(tt.payload), len(m.Payload), m.Compressed, err)
+			t.Errorf("%d bytes, window %d: they came back as %d, compressed %v (%v)", len(tt.payload), tt.window, len(m.Payload), m.Compressed, err)
 		}
 	}
 }
@@ -326,7 +336,7 @@ func TestCounters(t *testing.T) {
 	cfg := config
 	cfg.Counters = &Counters{}
 	n, p := node(t, 0, cfg)
-	peer := open(n, p, false)
+	peer := open(n, p, frame.NoWindow)
 	peer.Write(append(masked(frame.OpText, "hello"), masked(frame.OpPing, "x")...))
 	n.Settle()
 	if want := (Counters{MessagesReceived: 1, BytesReceived: 5, MessagesSent: 1}); *cfg.Counters != want {
@@ -348,7 +358,7 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 	n.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) {
 		p.sessions.Alloc()
 		c.SetSession(1)
-		p.Start(l, c, false)
+		p.Start(l, c, frame.NoWindow)
 		message := append(masked(frame.OpText, "hello"), masked(frame.OpBinary, "world")...)
 		buf := make([]byte, len(message))
 		run := func() { p.OnData(l, c, buf[:copy(buf, message)]) }
