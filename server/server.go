@@ -62,6 +62,7 @@ type Server struct {
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
+	identify identifier
 	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
@@ -92,7 +93,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	l, err := newLive(&c)
+	s.notices = newNotices(s.log)
+	s.makeIdentifier()
+	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
 		return nil, fmt.Errorf("field Hosts: %w", err)
 	}
-	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
 		OnRefused: s.refusedFrom}
@@ -114,9 +116,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.openTLS(); err != nil {
+		l.close()
 		return nil, err
 	}
 	if err := s.makeNode(more); err != nil {
+		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -126,6 +130,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -308,6 +313,7 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.leaveBus()
+	s.live.Load().close()
 	for _, h := range []*http.Server{s.admin, s.redirect} {
 		if h != nil {
 			admin.Close(h)
