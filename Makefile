@@ -44,8 +44,9 @@ race: test-setup build ## run all tests under the race detector
 race-short: ## run the tests of the packages with goroutines or locks under the race detector
 	$(GO) test -race -timeout 20m $(TESTFLAGS) $$(internal/tidy/concurrent.sh)
 
-debug: ## run the tests of netpoll and broadcast with their invariants checked after every turn
+debug: ## run the tests of netpoll and broadcast with their invariants checked after every turn, and those of what a debug build of websocket finds
 	$(GO) test -tags c100kdebug -timeout 10m $(TESTFLAGS) ./netpoll/... ./broadcast/...
+	$(GO) test -tags c100kdebug -skip Autobahn $(TESTFLAGS) ./websocket
 
 fuzz: ## run every fuzz target for FUZZTIME (10m), one after the other
 	./internal/tidy/fuzz.sh $(FUZZTIME)
