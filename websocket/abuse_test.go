@@ -96,8 +96,8 @@ func TestUpgradePanicsWhileDecided(t *testing.T) {
 	}
 }
 
-// What other goroutines want of a loop that does not get to it is bounded in bytes, and goes on when
-// the loop has caught up.
+// What other goroutines want of a loop that does not get to it is bounded in bytes, and goes on
+// when the loop has caught up.
 func TestOrdersHaveABound(t *testing.T) {
 	var c *Conn
 	st := newStage(t, 0, Options{SlowConsumer: "drop-newest"}, func(st *stage) {

@@ -73,9 +73,9 @@ func (r *Request) Cookie(name string) string {
 // Address returns the client's address; invalid if it is not known, as on a unix socket.
 func (r *Request) Address() netip.Addr { return r.addr }
 
-// Subject returns whom the client speaks for, as its token or server.Config.Authenticate says; "" if
-// it was not identified, or the server is not on a node. A client with a token that is not valid is
-// refused before OnUpgrade.
+// Subject returns whom the client speaks for, as its token or server.Config.Authenticate says; ""
+// if it was not identified, or the server is not on a node. A client with a token that is not valid
+// is refused before OnUpgrade.
 func (r *Request) Subject() string {
 	if r.who == nil {
 		return ""
