@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 )
 
@@ -19,10 +20,11 @@ import (
 type Request struct {
 	head *edge.Head
 	addr netip.Addr
+	who  *auth.Principal
 }
 
 // Keep returns a copy that may be kept. Any goroutine may use the copy.
-func (r *Request) Keep() *Request { return &Request{head: r.head.Clone(), addr: r.addr} }
+func (r *Request) Keep() *Request { return &Request{r.head.Clone(), r.addr, r.who} }
 
 // Path returns the path, decoded.
 func (r *Request) Path() string {
