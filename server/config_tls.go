@@ -36,6 +36,19 @@ func (c *Config) adminFiles() certs.Files {
 	return certs.Files{Pairs: []certs.Pair{{Cert: c.AdminTLSCert, Key: c.AdminTLSKey}}}
 }
 
+// CertificateFiles are the pairs of files of all certificates that the configuration has or that
+// ACME has obtained.
+func (c *Config) CertificateFiles() []certs.Pair {
+	all := c.tlsFiles().Pairs
+	for _, name := range c.ACME {
+		all = append(all, certs.Stored(c.ACMEStorage, c.ACMEDirectory, name))
+	}
+	if c.AdminTLSCert != "" {
+		all = append(all, c.adminFiles().Pairs...)
+	}
+	return all
+}
+
 // TLSPolicy is what the configuration says about handshakes beyond certificates.
 func (c *Config) TLSPolicy() certs.Policy {
 	p := certs.Policy{Min: tls.VersionTLS12}

@@ -137,6 +137,14 @@ func (i *issuer) load(name string) (*PairPEM, error) {
 	return &PairPEM{Cert: cert, Key: secret}, nil
 }
 
+// Stored are the files in which a certificate by ACME lies, in the storage of an authority's
+// directory.
+func Stored(storage, directory, name string) Pair {
+	files := &certmagic.FileStorage{Path: storage}
+	key := certmagic.NewACMEIssuer(new(certmagic.Config), certmagic.ACMEIssuer{CA: directory}).IssuerKey()
+	return Pair{Cert: files.Filename(certmagic.StorageKeys.SiteCert(key, name)), Key: files.Filename(certmagic.StorageKeys.SitePrivateKey(key, name))}
+}
+
 // held are the certificates that were read, in the order of the names.
 func (i *issuer) held() []*held {
 	i.mu.Lock()

@@ -124,7 +124,10 @@ func New(spec Spec) (*Swarm, error) {
 	}
 	s.event = quote(cmp.Or(spec.Event, EventDefault))
 	s.handlers[roleUpgrade], s.handlers[roleSocket], s.handlers[roleStream] = &upgrade{s}, &socket{s}, &eventStream{s}
-	if s.tls = newHandshaker(&s.spec); s.tls != nil {
+	if s.tls, err = newHandshaker(&s.spec); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	if s.tls != nil {
 		s.plain = make([]byte, plainBytes)
 	}
 	if s.schedule.rate = spec.Rate; spec.Mode == Churn && spec.Rate == 0 {

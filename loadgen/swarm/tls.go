@@ -154,15 +154,16 @@ type handshake struct {
 }
 
 // newHandshaker is nil where the URL is of no encrypted scheme.
-func newHandshaker(spec *Spec) *handshaker {
+func newHandshaker(spec *Spec) (*handshaker, error) {
 	u, err := url.Parse(spec.URL)
 	if err != nil || u.Scheme != "wss" && u.Scheme != "https" {
-		return nil
+		return nil, nil
 	}
-	return &handshaker{
-		config:  &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: spec.Insecure, NextProtos: []string{"http/1.1"}},
-		timeout: spec.Timeout, jobs: make(chan handshake, connectingMax),
+	config, err := spec.trust().Config(u.Hostname())
+	if err != nil {
+		return nil, err
 	}
+	return &handshaker{config: config, timeout: spec.Timeout, jobs: make(chan handshake, connectingMax)}, nil
 }
 
 // run makes handshakes until ctx ends or there are no more jobs; done gets the result of each.
