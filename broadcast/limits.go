@@ -6,6 +6,10 @@ const (
 	// TopicBytesMax bounds a topic name, in bytes; without it a name could cost more than a message.
 	TopicBytesMax = 255
 
+	// TopicBytes is about what a topic with one member takes beside its name, in bytes: its record and
+	// list, its roster, and its entries in the hub and the shard. Measured: 0.6 KB.
+	TopicBytes = 640
+
 	// FormsMax bounds the wire forms of a hub: a message has a pointer for each, so that it takes 256
 	// bytes. A seat has room for 128.
 	FormsMax = 16

@@ -203,6 +203,19 @@ func (s *Shard) Topics(member uint32, f func(topic string)) {
 	}
 }
 
+// OwnBytes is about the memory of the topics that exist for this member alone, in bytes. Loop.
+func (s *Shard) OwnBytes(member uint32) (n int) {
+	for sub := s.subs.of(member); sub != nil; sub = s.subs.at(sub.next) {
+		if t := s.marks.roster(sub.mark).topic; t.members.sum(len(s.hub.encoders)) == 1 {
+			n += TopicBytes + len(t.name)
+		}
+		if sub.next == 0 {
+			break
+		}
+	}
+	return n
+}
+
 // Subscribed tells whether the member is subscribed to topic. Loop; Post.Skip may call it.
 func (s *Shard) Subscribed(member uint32, topic string) bool {
 	r := s.roster(topic)

@@ -365,6 +365,9 @@ func (r *Reader) grow(o *Options, need int) {
 	r.buf = buf
 }
 
+// Held is the memory of the open message, in bytes.
+func (r *Reader) Held() int { return cap(r.buf) }
+
 // gathered is how much of the open message has come, in bytes.
 func (r *Reader) gathered() int {
 	return max(len(r.buf)-replyHeaderBytesMax, 0)

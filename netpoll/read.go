@@ -29,6 +29,11 @@ func (l *Loop) read(n int) {
 	clear(l.reads)
 }
 
+// HoldReads stops and resumes the reading from all connections. What arrives meanwhile is read
+// later, in this process or by the kernel held back from the peers. Turns do not sleep meanwhile,
+// so it is for a short time: until memory has been freed.
+func (l *Loop) HoldReads(hold bool) { l.holdReads = hold }
+
 // planReads sorts the events into reads and writes. Stale ones die on the
 // generation here.
 func (l *Loop) planReads(n int) {
@@ -48,7 +53,11 @@ func (l *Loop) planReads(n int) {
 			}
 			continue
 		}
-		if ev.Ready&(ReadyRead|ReadyError) != 0 {
+		switch {
+		case ev.Ready&(ReadyRead|ReadyError) == 0:
+		case l.holdReads:
+			l.readAgain(c) // the event is spent
+		default:
 			l.planRead(c, ev.Ready&(ReadyEnd|ReadyError) != 0)
 		}
 	}
@@ -72,6 +81,9 @@ func (l *Loop) planRead(c *Conn, empties bool) {
 // spent on a read that did not take everything. No connection is read twice in a
 // turn.
 func (l *Loop) planUnread() {
+	if l.holdReads {
+		return
+	}
 	listed := l.unread
 	l.unread = l.unread[:0]
 	for _, id := range listed {

@@ -51,6 +51,32 @@ func TestEdgeReset(t *testing.T) {
 	}
 }
 
+// TestHoldReads: a loop that holds its reads sleeps on nothing that has arrived meanwhile, and
+// loses nothing of it: neither bytes nor the FIN behind them.
+func TestHoldReads(t *testing.T) {
+	var got int
+	var reason netpoll.Reason
+	l := netpolltest.New(t, netpolltest.Options{Handlers: handlers(&script{
+		data:   func(_ *netpoll.Loop, _ *netpoll.Conn, p []byte) { got += len(p) },
+		closed: func(_ *netpoll.Loop, _ *netpoll.Conn, r netpoll.Reason) { reason = r },
+	})})
+	p := l.Connect(0)
+	l.HoldReads(true)
+	p.Write(make([]byte, readMax+1))
+	p.CloseWrite()
+	for range 5 {
+		l.Turn()
+	}
+	if got != 0 || reason != netpoll.ReasonNone {
+		t.Fatalf("%d bytes came, reason %v", got, reason)
+	}
+	l.HoldReads(false)
+	l.Settle()
+	if got != readMax+1 || reason != netpoll.ReasonPeer {
+		t.Errorf("%d bytes came, reason %v", got, reason)
+	}
+}
+
 // TestEdgeStopRead: a handler that stops reading in the middle of a burst loses
 // nothing of it, and gets nothing of it until it starts again.
 func TestEdgeStopRead(t *testing.T) {

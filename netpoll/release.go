@@ -169,6 +169,7 @@ const (
 	ReasonDetached         // the socket left the loop alive
 	ReasonLayer            // input that the layer cannot open, or another error of it
 	ReasonTruncated        // the peer's FIN came without the layer's closing record
+	ReasonMemory           // the process holds too much for its clients, and much of it for this one
 
 	reasonCount
 )
@@ -182,6 +183,7 @@ var reasonNames = [reasonCount]string{
 	ReasonSlow: "slow_consumer", ReasonDrain: "drain", ReasonAdmin: "admin",
 	ReasonRefused: "refused", ReasonLocal: "local", ReasonPanic: "panic", ReasonDetached: "detached",
 	ReasonLayer: "layer_error", ReasonTruncated: "truncated",
+	ReasonMemory: "memory",
 }
 
 // String is the reason in snake_case, fit for a metrics label.

@@ -64,6 +64,7 @@ type Loop struct {
 	closing     []int32
 	tasks       *task
 	again       bool // something is left over for the next turn
+	holdReads   bool // see HoldReads
 	trimmed     bool // nothing was used since trim
 	trimAt      time.Duration
 
@@ -129,6 +130,26 @@ func (l *Loop) ConnAt(slot uint32) *Conn {
 
 // Len is the number of connections.
 func (l *Loop) Len() int { return l.conns.live }
+
+// OutboxBytes is how many bytes of output wait for all connections, those gathered in this turn not
+// counted.
+func (l *Loop) OutboxBytes() int64 { return l.outboxBytes }
+
+// EachFrom calls f for the connections in n slots from the first on, and returns the slot behind
+// them; 0 if there are no more. f may close and send.
+func (l *Loop) EachFrom(first, n uint32, f func(c *Conn)) (next uint32) {
+	end := uint32(len(l.conns.chunks)) * connChunk
+	next = min(first+n, end)
+	for slot := first; slot < next; slot++ {
+		if c := l.ConnAt(slot); c != nil {
+			f(c)
+		}
+	}
+	if next == end {
+		return 0
+	}
+	return next
+}
 
 // Each calls f for every connection until f says no. f may close and send.
 func (l *Loop) Each(f func(c *Conn) bool) {

@@ -79,6 +79,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.node.Stuck(); err != nil {
 		return nil, err
 	}
+	if err := n.memoryReady(); err != nil {
+		return nil, err
+	}
 	err = n.busReady()
 	if err != nil && n.cfg.ReadyWithoutBus {
 		return []string{err.Error()}, nil
@@ -162,6 +165,7 @@ func (n adminNode) Stats() *figures.Reading {
 		Refused:       n.readRefused(),
 		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),
+		Memory:        n.readMemory(),
 		Accepted:      accepted,
 		TurnedAway:    turnedAway,
 		Hub:           n.node.Hub().Counters(),
@@ -195,8 +199,14 @@ func (n adminNode) readTransports() map[string]figures.Transport {
 }
 
 func (n adminNode) readRefused() map[string]uint64 {
-	capacity, address, unanswered := n.admission.Refused()
-	return map[string]uint64{"capacity": capacity, "address": address, "unanswered": unanswered}
+	capacity, address, memory, unanswered := n.admission.Refused()
+	return map[string]uint64{"capacity": capacity, "address": address, "memory": memory, "unanswered": unanswered}
+}
+
+// readMemory reads what is held for clients.
+func (n adminNode) readMemory() figures.Memory {
+	b := n.budget
+	return figures.Memory{HeldBytes: b.Held(), MaxBytes: b.Max(), Short: b.Short(), Shortages: b.Shortages()}
 }
 
 // readLoop reads the loop of that index.

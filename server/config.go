@@ -154,6 +154,14 @@ type Config struct {
 	// "drop-oldest", "drop-newest".
 	SlowConsumer string
 
+	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may
+	// hold for clients: parts of messages and requests, output that waits, sessions, topics. Where
+	// that is reached, reading pauses, the connections that hold most are closed (1013), and new ones
+	// get 503, until a quarter of it is free again. Each of several workers, and their parent, has an
+	// even share. `c100k serve` tells the garbage collector of it too, unless GOMEMLIMIT is set; a
+	// program does that itself. Default: 80 % of the memory of the cgroup, or of the machine.
+	Memory int
+
 	// HandshakeTimeout is the time from accept to the end of the request head, 100 ms to 24 h. Default
 	// 5 s.
 	HandshakeTimeout time.Duration
@@ -307,8 +315,8 @@ type Registry interface {
 }
 
 // Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on.
-// Listen, Loops, MaxConns, RateBurst and Outbox stay zero, because theirs depend on the machine or
-// on other fields; WithDefaults fills them.
+// Listen, Loops, MaxConns, RateBurst, Outbox and Memory stay zero, because theirs depend on the
+// machine or on other fields; WithDefaults fills them.
 func Defaults() Config {
 	c := Config{Admin: "127.0.0.1:9100"}
 	c.fill()
@@ -343,6 +351,7 @@ func (c Config) WithDefaults() Config {
 	}
 	orDefault(&c.Loops, max(1, loopsDefault()/c.Workers))
 	orDefault(&c.MaxConns, min(connsDefault()*c.Workers, connsMax))
+	orDefault(&c.Memory, memoryDefault())
 	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")

@@ -99,6 +99,9 @@ func (c *Config) validateNumbers(v *validator) {
 	if c.Outbox != 0 {
 		v.between("Outbox", c.Outbox, max(1, c.MaxMessage), outboxMax, " bytes (it has to take one message of the largest size)")
 	}
+	if c.Memory != 0 {
+		v.between("Memory", c.Memory, memoryMin, memoryMax, " bytes")
+	}
 	if !(c.Rate >= 0 && c.Rate <= 1e9) { // also refuses NaN
 		v.refuse("Rate", strconv.FormatFloat(c.Rate, 'g', -1, 64), "allowed are 0 (no limit) to 1e9 messages a second")
 	}

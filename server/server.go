@@ -17,6 +17,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
 	"c100k/internal/node"
@@ -48,6 +49,7 @@ type Server struct {
 	origins   edge.OriginRules
 	hosts     edge.HostRules
 	notices   *notices
+	budget    *budget.Budget
 	upstream  *upstream.Proxy  // nil without Config.Upstream
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
 	others    *neighbours      // nil for a node alone
@@ -106,8 +108,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
-		TrustLocal: c.isUnix(),
-		OnRefused:  s.refusedFrom}
+		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
+		OnRefused: s.refusedFrom}
+	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.openTLS(); err != nil {
@@ -117,6 +120,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.tls.close()
 		return nil, err
 	}
+	s.watchMemory()
 	if err = s.node.Start(); err == nil {
 		err = s.joinBus()
 	}
@@ -158,6 +162,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Temporary:    s.refuseEventSource,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
+		Budget:       s.budget,
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,

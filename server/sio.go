@@ -104,6 +104,7 @@ var sioReasons = map[engineio.Reason]netpoll.Reason{
 	engineio.ReasonPingTimeout: netpoll.ReasonTimeout, engineio.ReasonParseError: netpoll.ReasonProtocol,
 	engineio.ReasonForcedClose: netpoll.ReasonLocal, engineio.ReasonShutdown: netpoll.ReasonDrain,
 	engineio.ReasonSlow: netpoll.ReasonSlow, engineio.ReasonAdmin: netpoll.ReasonAdmin,
+	engineio.ReasonMemory: netpoll.ReasonMemory,
 }
 
 // sioTopics are the node's topics for clients of Socket.IO. Its methods are handlers: on the

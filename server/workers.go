@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	// WorkersMax bounds Config.Workers. A connection's ID has 8 bits for its loop, over all workers:
-	// at 64 each can still have four loops.
+	// WorkersMax bounds Config.Workers. A connection's ID has 8 bits for its loop, over all
+	// workers: at 64 each can still have four loops.
 	WorkersMax = 64
 
-	// The kernel deals connections to workers by a hash of their addresses, so that some get more than
-	// their even share. unevenPercent is what "auto" leaves room for when it counts processes, and
-	// slackPercent what each worker takes beyond its even share of MaxConns before it refuses: with
-	// 10,000 connections a worker the hash strays by a few per cent.
+	// The kernel deals connections to workers by a hash of their addresses, so that some get more
+	// than their even share. unevenPercent is what "auto" leaves room for when it counts processes,
+	// and slackPercent what each worker takes beyond its even share of MaxConns before it refuses:
+	// with 10,000 connections a worker the hash strays by a few per cent.
 	unevenPercent = 15
 	slackPercent  = 10
 )
@@ -39,18 +39,19 @@ type Worker struct {
 	// Number is the Server's among Count workers, from 0. The ids of Socket.IO clients have it in
 	// them.
 	Number, Count int
-	// LoopBase is the number of the Server's first loop. Loops of all workers are numbered through, so
-	// that a connection's ID names its worker too. LoopBase and Config.Loops together are at most 256.
+	// LoopBase is the number of the Server's first loop. Loops of all workers are numbered through,
+	// so that a connection's ID names its worker too. LoopBase and Config.Loops together are at
+	// most 256.
 	LoopBase int
-	// API answers /v1/ on the public port where there is an API key, and asks for the key itself: it
-	// speaks for all workers. It is required. The Server opens no admin port; Config.Admin is then
-	// only where the demo page says that the API is.
+	// API answers /v1/ on the public port where there is an API key, and asks for the key itself:
+	// it speaks for all workers. It is required. The Server opens no admin port; Config.Admin is
+	// then only where the demo page says that the API is.
 	API http.Handler
 	// HandOver takes a connection whose request is for a Socket.IO client of another worker there,
-	// where TakeIn gets it. It is called on a loop and must not block. True: m.FD is its own to close,
-	// and it calls gone once, on any goroutine: with true when the descriptor is closed here and on
-	// its way, and with false when it could not be sent and is the Server's again. False, having done
-	// nothing, where there is no room. Nil: no request leaves this worker.
+	// where TakeIn gets it. It is called on a loop and must not block. True: m.FD is its own to
+	// close, and it calls gone once, on any goroutine: with true when the descriptor is closed here
+	// and on its way, and with false when it could not be sent and is the Server's again. False,
+	// having done nothing, where there is no room. Nil: no request leaves this worker.
 	HandOver func(to int, m *Handover, gone func(sent bool)) bool
 	// Alive is called every AliveEvery while all loops run: a loop that is stuck in a call keeps it
 	// from being called. It may take its time, but must return. Nil: nobody is told.
@@ -74,10 +75,12 @@ func workersFor(conns, allowed int) int {
 }
 
 // Share is the configuration of one of the workers, made from that of all. c must have its
-// defaults. Its MaxConns is an even share and a tenth, as far as the limit on open files allows.
+// defaults. Its MaxConns is an even share and a tenth, as far as the limit on open files allows;
+// its Memory is an even share, where the parent counts as one worker more.
 func (c Config) Share() Config {
 	even := (c.MaxConns + c.Workers - 1) / c.Workers
 	c.MaxConns = min(even+even*slackPercent/100, connsDefault())
+	c.Memory = max(c.Memory/(c.Workers+1), memoryMin)
 	c.Workers = 1
 	return c
 }
@@ -85,6 +88,9 @@ func (c Config) Share() Config {
 func (c *Config) validateWorkers(v *validator) {
 	if c.Workers != WorkersAuto {
 		v.between("Workers", c.Workers, 1, WorkersMax, ", or auto")
+	}
+	if c.Workers > 1 && c.Workers <= WorkersMax && c.Memory != 0 && c.Memory < (c.Workers+1)*memoryMin {
+		v.refuse("Memory", strconv.Itoa(c.Memory), fmt.Sprintf("%d workers and their parent need %d bytes at least", c.Workers, (c.Workers+1)*memoryMin))
 	}
 	if c.Workers > 1 && c.Workers <= WorkersMax && c.Workers*c.Loops > loopsMax {
 		v.refuse("Loops", strconv.Itoa(c.Loops), fmt.Sprintf("allowed are %d over all %d workers", loopsMax, c.Workers))

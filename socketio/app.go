@@ -93,16 +93,16 @@ func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
 		return
 	}
 	complete, bad := c.assembly.add(p, a.engine.PayloadBytesMax())
+	a.assembled += int64(len(p))
 	if bad != "" {
-		c.assembly = nil
+		a.forgetAssembly(c)
 		a.reject(l, s, bad)
 		return
 	}
 	if !complete {
 		return
 	}
-	whole := c.assembly
-	c.assembly = nil
+	whole := a.forgetAssembly(c)
 	k := whole.packet
 	if bad := k.checkPayload(); bad != "" {
 		a.reject(l, s, bad)
@@ -121,6 +121,7 @@ func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	for _, socket := range c.sockets() {
 		a.leave(l, nil, socket, reasonOf(r))
 	}
+	a.forgetAssembly(c)
 	a.clients.Free(s.Value())
 	a.server.connected.Add(-1)
 	a.server.forms[s.Form()].Add(-1)

@@ -31,10 +31,8 @@ func (a Args) JSON(i int) json.RawMessage {
 	if i >= len(a.raw) {
 		return nil
 	}
-	if len(a.attachments) == 0 {
-		return a.raw[i]
-	}
-	return inlineAttachments(nil, a.raw[i], a.attachments)
+	t := a.binaryText(i)
+	return t.inlined(t.whole())
 }
 
 // Bytes returns argument i if the whole argument is binary; otherwise ok is false.
@@ -42,16 +40,15 @@ func (a Args) Bytes(i int) (data []byte, ok bool) {
 	if i >= len(a.raw) || len(a.attachments) == 0 || a.raw[i][0] != '{' {
 		return nil, false
 	}
-	found, _ := findPlaceholders(a.raw[i], len(a.attachments))
-	if len(found) != 1 || found[0].from != 0 || found[0].to != len(a.raw[i]) {
-		return nil, false
-	}
-	return a.attachments[found[0].num], true
+	t := a.binaryText(i)
+	return t.attachment(t.whole())
 }
 
-// Decode puts argument i into what v points at, as encoding/json does. []byte gets what was binary,
-// alone or in a struct; in an any, it is []byte too. An argument that is not there leaves *v as it
-// is.
+// Decode decodes argument i into the value that v points to, as encoding/json does. Binary data
+// becomes a []byte at any depth: in a variable or field of type []byte or of a named type of it, in
+// an any, in lists and maps of these. It is an error if binary data meets another type. Types with
+// a method UnmarshalJSON, json.RawMessage among them, get it as a base64 string. A missing argument
+// leaves the value unchanged.
 func (a Args) Decode(i int, v any) error {
 	p := reflect.ValueOf(v)
 	if p.Kind() != reflect.Pointer || p.IsNil() {
@@ -59,17 +56,6 @@ func (a Args) Decode(i int, v any) error {
 	}
 	return a.decode(i, p.Elem())
 }
-
-var (
-	bytesType = reflect.TypeFor[[]byte]()
-	rawType   = reflect.TypeFor[json.RawMessage]()
-	anyType   = reflect.TypeFor[any]()
-	textType  = reflect.TypeFor[string]()
-
-	// The types in which what was binary is a []byte, as in an any.
-	objectType = reflect.TypeFor[map[string]any]()
-	listType   = reflect.TypeFor[[]any]()
-)
 
 // text returns argument i as encoding/json decodes it into a string; "" if there is no such
 // argument.
@@ -81,70 +67,34 @@ func (a Args) text(i int) (text string, err error) {
 	if raw := a.raw[i]; raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), nil
 	}
-	err = json.Unmarshal(a.JSON(i), &text)
+	t := a.binaryText(i)
+	err = t.decode(t.whole(), reflect.ValueOf(&text).Elem())
 	return text, err
 }
 
-// decode puts argument i into v, which can be set.
+// decode decodes argument i into v, which can be set.
 func (a Args) decode(i int, v reflect.Value) error {
 	if i >= len(a.raw) {
 		return nil
 	}
 	switch v.Type() {
-	case textType:
+	case stringType:
 		text, err := a.text(i)
 		if err == nil {
 			v.SetString(text)
 		}
 		return err
-	case bytesType:
-		if data, ok := a.Bytes(i); ok {
-			v.SetBytes(data)
-			return nil
-		}
 	case rawType:
 		v.SetBytes(bytes.Clone(a.JSON(i)))
 		return nil
-	case anyType:
-		tree, err := a.tree(i)
-		if err == nil && tree != nil {
-			v.Set(reflect.ValueOf(tree))
-		}
-		return err
-	case objectType, listType:
-		if len(a.attachments) > 0 {
-			if tree, err := a.tree(i); err == nil && reflect.TypeOf(tree) == v.Type() {
-				v.Set(reflect.ValueOf(tree))
-				return nil
-			}
-		}
 	}
-	return json.Unmarshal(a.JSON(i), v.Addr().Interface())
+	t := a.binaryText(i)
+	return t.decode(t.whole(), v)
 }
 
-// tree is argument i as encoding/json would make an any of it, and []byte where it was binary.
+// tree returns argument i as encoding/json decodes it into an any, with a []byte for each
+// placeholder.
 func (a Args) tree(i int) (tree any, err error) {
-	if err = json.Unmarshal(a.raw[i], &tree); err == nil && len(a.attachments) > 0 {
-		tree = a.fill(tree)
-	}
-	return tree, err
-}
-
-// fill replaces the placeholders in a tree.
-func (a Args) fill(tree any) any {
-	switch t := tree.(type) {
-	case []any:
-		for i := range t {
-			t[i] = a.fill(t[i])
-		}
-	case map[string]any:
-		if t["_placeholder"] == true {
-			num, _ := t["num"].(float64) // checked when the packet was complete
-			return a.attachments[int(num)]
-		}
-		for name := range t {
-			t[name] = a.fill(t[name])
-		}
-	}
-	return tree
+	t := a.binaryText(i)
+	return t.tree(t.whole())
 }

@@ -9,8 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -27,23 +26,24 @@ var (
 	ErrAttachments = errors.New("socketio: too many binary attachments in one packet")
 	// ErrRaw: a json.RawMessage is not valid JSON.
 	ErrRaw = errors.New("socketio: a json.RawMessage is not JSON")
+	// ErrDepth: arrays and objects are nested more than 64 levels deep, the list of arguments
+	// included. A server of this package refuses such a packet.
+	ErrDepth = errors.New("socketio: an argument is nested too deeply")
 )
 
-// Binary is a []byte that is sent as binary wherever it stands in an argument. A []byte that is an
-// argument itself, or lies in a []any, [][]byte, map[string]any or map[string][]byte, is sent as
-// binary too; one in a field of a struct is not, for encoding/json makes base64 of it: give that
-// field this type.
+// Binary is a []byte that a MarshalJSON of the program can write: it becomes an attachment where
+// encoding/json would make base64 text of a []byte. Elsewhere it is the same as a []byte, which is
+// sent as binary at any depth of an argument.
 type Binary []byte
 
-// binaryMark begins what a Binary looks like in JSON until its attachment is taken out. It has a
-// part that nobody can know, so that no value of a program's, or of a client's in it, is taken for
-// one.
+// binaryMark is the start of a Binary in JSON, until takeBinary replaces it by a placeholder. It
+// has a random part, so that no other value can have it.
 var binaryMark = []byte(`{"_binary":"` + rand.Text() + `","data":"`)
 
-// binaryEnd ends it.
+// binaryEnd is the end of a Binary in JSON.
 const binaryEnd = `"}`
 
-// MarshalJSON is for the encoder of this package; elsewhere a Binary is no use.
+// MarshalJSON writes a form that only Emit and similar methods of this package understand.
 func (b Binary) MarshalJSON() ([]byte, error) {
 	p := base64.StdEncoding.AppendEncode(bytes.Clone(binaryMark), b)
 	return append(p, binaryEnd...), nil
@@ -125,19 +125,9 @@ func (v *values) rest(elements int, args []any) error {
 // value appends one argument. Frequent types are encoded without reflection.
 func (v *values) value(arg any) error {
 	switch a := arg.(type) {
-	case nil:
-		v.json = append(v.json, "null"...)
-	case string:
-		v.json = jsontext.AppendString(v.json, validText(a))
-	case bool:
-		v.json = strconv.AppendBool(v.json, a)
-	case int:
-		v.json = strconv.AppendInt(v.json, int64(a), 10)
-	case int64:
-		v.json = strconv.AppendInt(v.json, a, 10)
+	case string, bool, int, int64, float64:
+		return v.plain(arg, 1)
 	case []byte:
-		v.attach(bytes.Clone(a))
-	case Binary:
 		v.attach(bytes.Clone(a))
 	case json.RawMessage:
 		if !isJSON(a) {
@@ -145,7 +135,7 @@ func (v *values) value(arg any) error {
 		}
 		v.json = append(v.json, a...)
 	default:
-		return v.marshal(withBinary(arg))
+		return v.marshal(reflect.ValueOf(arg), 1)
 	}
 	return nil
 }
@@ -159,25 +149,13 @@ func validText(s string) string {
 }
 
 func isJSON(p []byte) bool {
-	end, wrong := jsontext.SkipValue(p, jsontext.SkipSpace(p, 0), 0)
+	end, wrong := jsontext.SkipValue(p, jsontext.SkipSpace(p, 0), 1)
 	return wrong == "" && jsontext.SkipSpace(p, end) == len(p) && utf8.Valid(p)
 }
 
 func (v *values) attach(data []byte) {
 	v.json = appendPlaceholder(v.json, len(v.attachments))
 	v.attachments = append(v.attachments, data)
-}
-
-// marshal appends what encoding/json makes of arg, as JSON.stringify would: without escapes for
-// HTML.
-func (v *values) marshal(arg any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(arg); err != nil {
-		return err
-	}
-	return v.takeBinary(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
 // takeBinary appends p with each Binary in it made an attachment.
@@ -196,61 +174,4 @@ func (v *values) takeBinary(p []byte) error {
 		v.attach(data)
 		p = rest
 	}
-}
-
-// withBinary returns tree with each []byte in it a Binary, as far as it consists of []any and
-// map[string]any. What has none is not copied.
-func withBinary(tree any) any {
-	if !hasBinary(tree) {
-		return tree
-	}
-	switch t := tree.(type) {
-	case []byte:
-		return Binary(t)
-	case [][]byte:
-		list := make([]Binary, len(t))
-		for i, data := range t {
-			list[i] = Binary(data)
-		}
-		return list
-	case map[string][]byte:
-		object := make(map[string]Binary, len(t))
-		for name, data := range t {
-			object[name] = Binary(data)
-		}
-		return object
-	case []any:
-		copied := make([]any, len(t))
-		for i, v := range t {
-			copied[i] = withBinary(v)
-		}
-		return copied
-	case map[string]any:
-		copied := make(map[string]any, len(t))
-		for name, v := range t {
-			copied[name] = withBinary(v)
-		}
-		return copied
-	}
-	return tree
-}
-
-func hasBinary(tree any) bool {
-	switch t := tree.(type) {
-	case []byte:
-		return true
-	case [][]byte:
-		return len(t) > 0
-	case map[string][]byte:
-		return len(t) > 0
-	case []any:
-		return slices.ContainsFunc(t, hasBinary)
-	case map[string]any:
-		for _, v := range t {
-			if hasBinary(v) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
 
@@ -38,9 +39,33 @@ func (a *assembly) add(p []byte, bytesMax int) (complete bool, bad fault) {
 	return len(a.attachments) == a.packet.attachments, ""
 }
 
+// held is how much memory the assembly has, in bytes.
+func (a *assembly) held() int { return len(a.text) + a.bytes }
+
+// forgetAssembly ends the wait for attachments, and returns what has come.
+func (r *reactor) forgetAssembly(c *client) *assembly {
+	a := c.assembly
+	if c.assembly = nil; a != nil {
+		r.assembled -= int64(a.held())
+	}
+	return a
+}
+
+// Kept implements engineio.Keeper.
+func (a app) Kept(s *engineio.Session) int {
+	if c := a.of(s); c.assembly != nil {
+		return c.assembly.held()
+	}
+	return 0
+}
+
+// KeptBytes implements engineio.Keeper.
+func (a app) KeptBytes() int64 { return a.assembled }
+
 // assemble makes the assembly of the packet in text, and starts its timeout.
 func (r *reactor) assemble(l *netpoll.Loop, c *client, text []byte) {
 	c.assembly = newAssembly(text, l.Now())
+	r.assembled += int64(c.assembly.held())
 	if !c.assembling {
 		c.assembling = true
 		r.assembling.add(l.Now()+r.server.opt.assemblyTimeout, c.session)

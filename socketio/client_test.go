@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,6 +48,21 @@ type person struct {
 	Tags []any   `json:"tags,omitempty"`
 	Next *person `json:"next,omitempty"`
 }
+
+// deep has binary data in an embedded struct, a named type and an interface.
+type deep struct {
+	Inner
+	Blob blob   `json:"blob"`
+	None []byte `json:"none,omitempty"`
+	Any  any
+}
+
+// Inner is embedded.
+type Inner struct {
+	Own []byte `json:"own"`
+}
+
+type blob []byte
 
 // answering makes a server with a handler for each event of the scripts.
 func answering(o Options) *Server {
@@ -91,6 +107,13 @@ func answer(io *Server, s *Socket) {
 	})
 	s.On("sum", func(a, b float64, ack func(float64)) { ack(a + b) })
 	s.On("person", func(p person, ack func(name string, age int, face Binary)) { ack(p.Name, p.Age, p.Face) })
+	s.On("deep in", func(m map[string]any, l []any, p struct{ Any any }, ack func(string, any, any, any)) {
+		kinds := fmt.Sprintf("%T %T %T", m["file"], l[0], p.Any.(map[string]any)["file"])
+		ack(kinds, m["file"], l, p)
+	})
+	s.On("deep out", func(data []byte, ack func(map[string][]byte, [][]byte, struct{ B []byte }, *deep)) {
+		ack(map[string][]byte{"b": data}, [][]byte{data, {}}, struct{ B []byte }{data}, &deep{Inner: Inner{Own: data}, Blob: blob(data), Any: data})
+	})
 	s.On("rest", func(first string, others ...int) { _ = s.Emit("rest", first, len(others)) })
 	s.On("bytes", func(data []byte, ack func(int, []byte)) { ack(len(data), data) })
 	s.On("join", func(room string, ack func([]string)) {

@@ -111,7 +111,7 @@ func (r *msgpackReader) value(p []byte, depth int) (rest []byte, bad fault) {
 		p, err = r.text(p)
 	case msgp.BinType:
 		var v []byte
-		if v, p, err = msgp.ReadBytesBytes(p, nil); err != nil {
+		if v, p, err = msgp.ReadBytesBytes(p, []byte{}); err != nil {
 			return nil, faultMsgpack
 		}
 		if len(r.attachments) == AttachmentsMax {

@@ -188,7 +188,7 @@ func TestPlaceholders(t *testing.T) {
 		if bad := checkPlaceholders([]json.RawMessage{json.RawMessage(tt.in)}, len(attachments)); bad != tt.bad {
 			t.Errorf("%s: %q, want %q", tt.in, bad, tt.bad)
 		} else if bad == "" {
-			if got := inlineAttachments(nil, []byte(tt.in), attachments); string(got) != tt.want {
+			if got := (Args{raw: []json.RawMessage{[]byte(tt.in)}, attachments: attachments}).JSON(0); string(got) != tt.want {
 				t.Errorf("%s: %s, want %s", tt.in, got, tt.want)
 			}
 		}

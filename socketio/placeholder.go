@@ -3,7 +3,6 @@
 package socketio
 
 import (
-	"encoding/base64"
 	"strconv"
 
 	"c100k/internal/jsontext"
@@ -123,17 +122,4 @@ func smallNumber(raw []byte) int {
 		return -1
 	}
 	return int(v)
-}
-
-// inlineAttachments appends p with each placeholder replaced by its attachment as a base64 string,
-// which encoding/json decodes into a []byte.
-func inlineAttachments(dst, p []byte, attachments [][]byte) []byte {
-	found, _ := findPlaceholders(p, len(attachments)) // they were checked when the packet was complete
-	done := 0
-	for _, at := range found {
-		dst = append(append(dst, p[done:at.from]...), '"')
-		dst = append(base64.StdEncoding.AppendEncode(dst, attachments[at.num]), '"')
-		done = at.to
-	}
-	return append(dst, p[done:]...)
 }

@@ -45,6 +45,7 @@ type reactor struct {
 	delivering  []*cast   // broadcasts that the hub is delivering; later commands wait
 	joining     timeouts  // clients that have not joined a namespace
 	assembling  timeouts  // clients that have sent a packet with attachments
+	assembled   int64     // bytes of all assemblies
 	deadlines   deadlines
 	alarm       *time.Timer
 	alarmAt     time.Duration

@@ -48,6 +48,8 @@ type part struct {
 	last   uint32 // the highest index of conns that was ever in use
 	extras netpoll.Slab[extra]
 
+	heldBytes int64 // of all extras
+
 	// The close that the endpoint is about to report.
 	code   int
 	reason string
@@ -237,7 +239,7 @@ func (p *part) ended(l *netpoll.Loop, n *netpoll.Conn, _ netpoll.Reason) {
 	}
 	if c.extra != 0 {
 		x := p.extras.At(c.extra)
-		x.held, x.heldBytes = nil, 0
+		p.forgetHeld(x)
 		x.async.end()
 	}
 	p.server.open.Add(-1)
@@ -315,7 +317,7 @@ func (p *part) release(n *netpoll.Conn, c *Conn) {
 	for _, h := range x.held {
 		p.loop.SendMessages(n, h.p, h.mark, h.n)
 	}
-	x.held, x.heldBytes = nil, 0
+	p.forgetHeld(x)
 	p.tidy(c)
 }
 
@@ -333,6 +335,7 @@ func (p *part) MemberSend(l *netpoll.Loop, n *netpoll.Conn, b []byte, mark, coun
 		if x := p.extras.At(c.extra); x.fragment {
 			x.held = append(x.held, held{b, mark, count})
 			x.heldBytes += len(b)
+			p.heldBytes += int64(len(b))
 			return
 		}
 	}
@@ -353,6 +356,7 @@ func (p *part) MemberDrop(l *netpoll.Loop, n *netpoll.Conn, need int, dropped fu
 		dropped(h.mark, h.n)
 		freed += len(h.p)
 		x.heldBytes -= len(h.p)
+		p.heldBytes -= int64(len(h.p))
 	}
 	x.held = slices.Delete(x.held, 0, i)
 	return freed
@@ -363,13 +367,44 @@ func (p *part) Slow(l *netpoll.Loop, n *netpoll.Conn) {
 	if !n.Closing() && n.Session() != 0 {
 		if c := p.at(n); c.extra != 0 {
 			x := p.extras.At(c.extra)
-			x.held, x.heldBytes = nil, 0
+			p.forgetHeld(x)
 			if x.fragment { // a close frame may stand between two fragments: RFC 6455, 5.4
 				l.DropOldest(n, math.MaxInt, func(_, _ uint32) {})
 			}
 		}
 	}
 	p.Endpoint.Slow(l, n)
+}
+
+// Shed ends a connection for which the process holds too much.
+func (p *part) Shed(l *netpoll.Loop, n *netpoll.Conn) {
+	if !n.Closing() && n.Session() != 0 {
+		if c := p.at(n); c.extra != 0 {
+			p.forgetHeld(p.extras.At(c.extra))
+		}
+	}
+	p.Endpoint.Shed(l, n)
+}
+
+// Held implements proto.Holder: parts of messages, and what waits behind a fragmented one.
+func (p *part) Held(l *netpoll.Loop, n *netpoll.Conn) int {
+	if n.Session() == 0 {
+		return 0
+	}
+	held := p.Endpoint.Held(l, n)
+	if c := p.at(n); c.extra != 0 {
+		held += p.extras.At(c.extra).heldBytes
+	}
+	return held
+}
+
+// HeldBytes implements proto.Holder.
+func (p *part) HeldBytes() int64 { return p.Endpoint.HeldBytes() + p.heldBytes }
+
+// forgetHeld drops what waits behind a fragmented message.
+func (p *part) forgetHeld(x *extra) {
+	p.heldBytes -= int64(x.heldBytes)
+	x.held, x.heldBytes = nil, 0
 }
 
 // Gap has no form: a program's messages have no envelope. What was dropped is counted.

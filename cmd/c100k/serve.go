@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
@@ -76,10 +75,7 @@ func (s *serving) run(ctx context.Context) error {
 		return err
 	}
 	s.warnOfLimits()
-	// Without a limit to be found there is nothing to set, and nothing to say.
-	if _, err := memlimit.Set(memlimit.WithRatio(workers.MemoryRatio(config.Workers))); err != nil {
-		s.log.Debug("memory limit not set", "err", err)
-	}
+	workers.LimitHeap(workers.ParentMemory(&config))
 	// Signals from here on: a TERM during the start must not be lost.
 	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()

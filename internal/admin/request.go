@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -76,7 +77,10 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) (*bytes.Buffer,
 	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {
 		return nil, tooLarge(limit)
 	}
-	return nil, NewProblem(http.StatusBadRequest, "bad_body", "the body ended early or came too slowly")
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, NewProblem(http.StatusRequestTimeout, "timeout", "the body did not arrive in time")
+	}
+	return nil, NewProblem(http.StatusBadRequest, "bad_body", "the body ended early")
 }
 
 func releaseBody(body *bytes.Buffer) {

@@ -24,6 +24,7 @@ const (
 	tagRefusals     uint32 = 1<<32 - 16
 	tagOverCapacity        = tagRefusals
 	tagPerAddr             = tagRefusals + 1
+	tagMemory              = tagRefusals + 2
 )
 
 // Admission counts connections and decides which are admitted. Its limits must not change after the
@@ -44,6 +45,9 @@ type Admission struct {
 	// TrustLocal makes the peers of Unix sockets trusted proxies: they have no address, and the mode
 	// and owner of the socket's file decide who they are.
 	TrustLocal bool
+	// Short tells whether the process is short of memory: then no connection and no session is
+	// admitted. Any goroutine. Nil: never.
+	Short func() bool
 	// OnRefused is called with each connection that is refused, and the address that it counts for;
 	// invalid if that is not known. Any goroutine. It may be nil.
 	OnRefused func(r *Refusal, addr netip.Addr)
@@ -51,7 +55,7 @@ type Admission struct {
 	open atomic.Int64
 	told atomic.Int64 // refused connections that are open to receive the refusal
 
-	overCapacity, perAddr, unanswered atomic.Uint64
+	overCapacity, perAddr, memory, unanswered atomic.Uint64
 
 	sessions sessionTable
 
@@ -80,11 +84,16 @@ func (a *Admission) Admit(addr netip.Addr) (tag uint32, ok bool) {
 	if !a.count() {
 		return a.tell(tagOverCapacity, addr)
 	}
+	if a.short() {
+		return a.tell(tagMemory, addr)
+	}
 	if a.trusts(addr) {
 		return tagProxy, true
 	}
 	return a.admitFrom(addr)
 }
+
+func (a *Admission) short() bool { return a.Short != nil && a.Short() }
 
 // count counts one connection more; false if that is one too many.
 func (a *Admission) count() bool {
@@ -145,9 +154,12 @@ func (a *Admission) tell(tag uint32, addr netip.Addr) (uint32, bool) {
 }
 
 func (a *Admission) report(tag uint32, addr netip.Addr) {
-	if tag == tagPerAddr {
+	switch tag {
+	case tagPerAddr:
 		a.perAddr.Add(1)
-	} else {
+	case tagMemory:
+		a.memory.Add(1)
+	default:
 		a.overCapacity.Add(1)
 	}
 	if a.OnRefused != nil {
@@ -185,22 +197,26 @@ func (a *Admission) Release(tag uint32) {
 func (a *Admission) Open() int { return int(a.open.Load()) }
 
 // Refused counts the connections and sessions refused so far: by the total limit, by the limit for
-// an address, and how many of both were closed by their acceptor, beyond RefusalsMax. Any
-// goroutine.
-func (a *Admission) Refused() (overCapacity, perAddr, unanswered uint64) {
-	return a.overCapacity.Load(), a.perAddr.Load(), a.unanswered.Load()
+// an address, for want of memory, and how many of all were closed by their acceptor, beyond
+// RefusalsMax. Any goroutine.
+func (a *Admission) Refused() (overCapacity, perAddr, memory, unanswered uint64) {
+	return a.overCapacity.Load(), a.perAddr.Load(), a.memory.Load(), a.unanswered.Load()
 }
 
 // DismissalOf is the answer to a connection that Admit has told to close at once, with the tag that
 // it gave. The caller must not change it. Any goroutine.
 func DismissalOf(tag uint32) []byte {
-	if tag == tagPerAddr {
+	switch tag {
+	case tagPerAddr:
 		return dismissalPerAddr
+	case tagMemory:
+		return dismissalMemory
 	}
 	return dismissalOverCapacity
 }
 
 var (
+	dismissalMemory       = AppendRefusal(nil, RefuseMemory, true)
 	dismissalPerAddr      = AppendRefusal(nil, RefusePerAddr, true)
 	dismissalOverCapacity = AppendRefusal(nil, RefuseOverCapacity, true)
 )
@@ -212,6 +228,8 @@ func tagRefusal(tag uint32) *Refusal {
 		return nil
 	case tag == tagPerAddr:
 		return RefusePerAddr
+	case tag == tagMemory:
+		return RefuseMemory
 	}
 	return RefuseOverCapacity
 }

@@ -3,12 +3,35 @@
 package edge
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 )
+
+// A process that is short of memory admits neither connections nor sessions, and says why.
+func TestAdmissionShortOfMemory(t *testing.T) {
+	short := true
+	a := &Admission{Short: func() bool { return short }}
+	addr := netip.MustParseAddr("192.0.2.1")
+	tag, ok := a.Admit(addr)
+	if !ok || tagRefusal(tag) != RefuseMemory || !bytes.Contains(DismissalOf(tag), []byte("503 ")) || a.Open() != 0 {
+		t.Errorf("tag %x, told %v, %d open: %s", tag, ok, a.Open(), DismissalOf(tag))
+	}
+	if h, refusal := a.AdmitSession(addr); h != nil || refusal != RefuseMemory {
+		t.Errorf("a session got %v", refusal)
+	}
+	if _, _, memory, _ := a.Refused(); memory != 2 {
+		t.Errorf("%d refusals are counted, want 2", memory)
+	}
+	a.Release(tag)
+	short = false
+	if tag, ok := a.Admit(addr); !ok || tagRefusal(tag) != nil {
+		t.Errorf("afterwards: tag %x", tag)
+	}
+}
 
 func TestAdmissionTotal(t *testing.T) {
 	var refused []*Refusal

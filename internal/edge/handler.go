@@ -163,6 +163,24 @@ func (s *HeadHandler) keep(c *netpoll.Conn, p []byte) {
 	}
 }
 
+// Held is how much is kept of a head, or of a request that waits, in bytes.
+func (s *HeadHandler) Held(_ *netpoll.Loop, c *netpoll.Conn) int {
+	if i := c.Session(); i != 0 {
+		return cap(s.partials.At(i).buf)
+	}
+	return 0
+}
+
+// Shed refuses a request because the process holds too much for its clients.
+func (s *HeadHandler) Shed(l *netpoll.Loop, c *netpoll.Conn) {
+	if c.Closing() {
+		return
+	}
+	s.abandon(l, c)
+	from := s.forget(c)
+	s.cfg.refuse(l, c, nil, RefuseMemory, from.mount)
+}
+
 // fill makes buf the buffer of a partial, and counts it.
 func (s *HeadHandler) fill(part *partial, buf []byte) {
 	s.held.Add(int64(cap(buf) - cap(part.buf)))

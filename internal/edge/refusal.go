@@ -4,6 +4,7 @@ package edge
 
 import (
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -97,6 +98,9 @@ var (
 	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", setting: "--max-conns", retryAfter: 5, Reason: "all connections of this node are in use (its --max-conns)"}
 	// RefusePerAddr answers a connection beyond Admission.MaxPerAddr.
 	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", setting: "--max-conns-per-ip", retryAfter: 5, Reason: "too many connections from this address (this node's --max-conns-per-ip)"}
+	// RefuseMemory answers a connection or a session on a process that holds as much for its clients
+	// as it may.
+	RefuseMemory = &Refusal{Status: 503, Label: "memory", setting: "--memory", retryAfter: 5, Reason: "this node is short of memory (its --memory)"}
 	// RefuseRate answers a request to open a session of polling, from an address whose sessions send
 	// as much as they may.
 	RefuseRate = &Refusal{Status: 429, Label: "rate", setting: "--rate", retryAfter: 1, Reason: "the polling sessions of this address open and send more than one client may (this node's --rate)"}
@@ -130,8 +134,12 @@ func (r *Refusal) With(reason string) *Refusal {
 	return &c
 }
 
-// Is tells whether r is target or a case of it; errors.Is calls it.
+// Is tells whether r is target or a case of it; errors.Is calls it. One with status 408 is also
+// os.ErrDeadlineExceeded.
 func (r *Refusal) Is(target error) bool {
+	if target == os.ErrDeadlineExceeded {
+		return r.Status == http.StatusRequestTimeout
+	}
 	t, ok := target.(*Refusal)
 	return ok && (r == t || r.kind != nil && r.kind == t)
 }

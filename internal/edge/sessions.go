@@ -35,6 +35,10 @@ type sessionTable struct {
 // ReleaseSession; it is nil if the session is refused, which Admission then counts and reports. Any
 // goroutine.
 func (a *Admission) AdmitSession(addr netip.Addr) (*SessionHolder, *Refusal) {
+	if a.short() {
+		a.report(tagMemory, addr)
+		return nil, RefuseMemory
+	}
 	h, tag := a.sessions.enter(addr, a.Max, a.MaxPerAddr)
 	if h != nil {
 		return h, nil

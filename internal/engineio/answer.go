@@ -215,7 +215,7 @@ func (e *Endpoint) finishExchange(l *netpoll.Loop, c *netpoll.Conn, x *exchange,
 	if x.flags&flagOldIE != 0 {
 		lines = append(lines, "X-XSS-Protection: 0\r\n"...)
 	}
-	e.exchanges.Free(c.Session())
+	e.freeExchange(c.Session())
 	c.SetSession(0)
 	e.answer = e.appendAnswer(e.answer[:0], l, status, kind, keep, lines, body)
 	l.Send(c, e.answer)

@@ -44,6 +44,8 @@ type Endpoint struct {
 
 	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
 	queued         int64         // bytes in queues
+	exchanged      int64         // bytes kept of requests that are not answered
+	keeper         Keeper        // the App if it is one, else nil
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -68,6 +70,7 @@ type Endpoint struct {
 func New(cfg Config) *Endpoint {
 	cfg.setDefaults()
 	e := &Endpoint{cfg: cfg, holders: make(map[uint32]*edge.SessionHolder), jitter: jitter.New(cfg.Seed)}
+	e.keeper, _ = cfg.App.(Keeper)
 	e.owedBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.PayloadBytesMax
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
@@ -277,7 +280,7 @@ func (e *Endpoint) Protocols(gap func(dst []byte, f broadcast.Form, topic string
 		gap = func(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte { return dst }
 	}
 	return []proto.Protocol{
-		roleProtocol{e.PollingHandler(), e, gap}, roleProtocol{e.SocketHandler(), e, gap}, roleProtocol{e.SessionHandler(), e, gap},
+		roleProtocol{e.PollingHandler(), e, gap, true}, roleProtocol{e.SocketHandler(), e, gap, false}, roleProtocol{e.SessionHandler(), e, gap, false},
 	}
 }
 
@@ -287,6 +290,15 @@ type roleProtocol struct {
 	netpoll.Handler
 	*Endpoint
 	gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
+	sum bool // HeldBytes is that of all three
+}
+
+// HeldBytes implements proto.Holder. The endpoint is counted once.
+func (p roleProtocol) HeldBytes() int64 {
+	if p.sum {
+		return p.Endpoint.HeldBytes()
+	}
+	return 0
 }
 
 // Gap implements proto.Protocol.

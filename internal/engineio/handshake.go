@@ -70,7 +70,7 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	}
 	e.beginHeartbeat(l, anchor, s)
 	x := e.take(l, r, s)
-	x.held = bytes.Clone(r.rest)
+	e.hold(x, bytes.Clone(r.rest))
 	if e.cfg.Cookie != "" {
 		x.lines = e.appendCookie(x.lines, s)
 	}

@@ -75,7 +75,7 @@ func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	}
 	c := r.c
 	x := e.take(l, r, s)
-	x.held = bytes.Clone(r.rest)
+	e.hold(x, bytes.Clone(r.rest))
 	s.poll = c.ID()
 	switch {
 	case s.flags&flagFarewell != 0:
@@ -138,9 +138,9 @@ func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte)
 			e.giveUp(l, c, x, http.StatusRequestEntityTooLarge)
 			return
 		case x.held == nil && x.body.Done():
-			x.held = data // all of it is in this read: nothing is copied
+			e.hold(x, data) // all of it is in this read: nothing is copied
 		default:
-			x.held = append(x.held, data...)
+			e.hold(x, append(x.held, data...))
 		}
 	}
 	if x.body.Done() {
@@ -153,7 +153,7 @@ func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte)
 func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early []byte) {
 	s := e.find(l, x.session)
 	body, ok := x.held, true
-	x.held = bytes.Clone(early)
+	e.hold(x, bytes.Clone(early))
 	if s != nil {
 		s.post = 0
 	}
@@ -182,13 +182,15 @@ func (e *Endpoint) giveUp(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status 
 		s.post = 0
 	}
 	x.flags &^= flagKeep
-	x.held = nil
+	e.hold(x, nil)
 	line := "400 Bad Request"
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		line, s = "413 Request Entity Too Large", nil
 	case http.StatusRequestTimeout:
 		line = "408 Request Timeout"
+	case http.StatusServiceUnavailable:
+		line = "503 Service Unavailable"
 	}
 	e.finishExchange(l, c, x, line, "", nil)
 	if s != nil {
@@ -204,7 +206,8 @@ func (e *Endpoint) later(l *netpoll.Loop, c *netpoll.Conn, request []byte) {
 	}
 	i, x := e.exchanges.Alloc()
 	c.SetSession(i)
-	x.state, x.held = stateLater, request
+	x.state = stateLater
+	e.hold(x, request)
 	l.Arm(c, 0)
 }
 
@@ -227,7 +230,7 @@ func (h polling) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	case len(x.held)+len(p) > EarlyBytesMax:
 		l.Close(c, netpoll.ReasonProtocol)
 	default:
-		x.held = append(x.held, p...)
+		h.e.hold(x, append(x.held, p...))
 	}
 }
 
@@ -251,7 +254,7 @@ func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 		l.Arm(c, 0)
 	case x.state == stateLater:
 		p := x.held
-		h.e.exchanges.Free(c.Session())
+		h.e.freeExchange(c.Session())
 		h.next(l, c, p)
 	}
 }
@@ -267,7 +270,7 @@ func (h polling) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 	}
 	x := h.e.exchanges.At(i)
 	s, state := h.e.find(l, x.session), x.state
-	h.e.exchanges.Free(i)
+	h.e.freeExchange(i)
 	c.SetSession(0)
 	if s == nil || state == stateLater {
 		return

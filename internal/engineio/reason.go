@@ -17,6 +17,7 @@ const (
 	ReasonShutdown                     // the node is going down
 	ReasonSlow                         // the client takes what it is sent too slowly
 	ReasonAdmin                        // an operator asked for it
+	ReasonMemory                       // the process holds too much for its clients, and much of it for this one
 
 	reasonCount
 )
@@ -24,7 +25,7 @@ const (
 var reasonNames = [reasonCount]string{
 	ReasonTransportClose: "transport close", ReasonTransportError: "transport error", ReasonPingTimeout: "ping timeout",
 	ReasonParseError: "parse error", ReasonForcedClose: "forced close", ReasonShutdown: "server shutting down",
-	ReasonSlow: "transport error", ReasonAdmin: "forced server close",
+	ReasonSlow: "transport error", ReasonAdmin: "forced server close", ReasonMemory: "transport error",
 }
 
 // String is the reason as Node's server names it to applications.
@@ -55,6 +56,8 @@ func (r Reason) netpoll() netpoll.Reason {
 		return netpoll.ReasonSlow
 	case ReasonAdmin:
 		return netpoll.ReasonAdmin
+	case ReasonMemory:
+		return netpoll.ReasonMemory
 	}
 	return netpoll.ReasonProtocol
 }
@@ -72,6 +75,8 @@ func reasonOf(r netpoll.Reason) Reason {
 		return ReasonSlow
 	case netpoll.ReasonAdmin:
 		return ReasonAdmin
+	case netpoll.ReasonMemory:
+		return ReasonMemory
 	}
 	return ReasonTransportError
 }

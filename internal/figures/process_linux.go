@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"c100k/internal/logqueue"
 	"c100k/internal/procfs"
 )
 
@@ -28,6 +29,7 @@ type Process struct {
 	Goroutines   int
 	OpenFiles    int
 	FilesLimit   uint64 // the soft RLIMIT_NOFILE
+	LogDropped   uint64 // lines of the log that its reader did not take
 }
 
 // ProcessReader reads this process. Any goroutine.
@@ -54,7 +56,7 @@ func (p *ProcessReader) Read() Process {
 		}
 	}
 	read := p.last
-	read.Goroutines, read.CPU = runtime.NumGoroutine(), cpuTime()
+	read.Goroutines, read.CPU, read.LogDropped = runtime.NumGoroutine(), cpuTime(), logqueue.DroppedTotal()
 	return read
 }
 

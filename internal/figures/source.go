@@ -28,6 +28,8 @@ type Source struct {
 	Accepted      uint64            // connections that the acceptor took
 	TurnedAway    uint64            // connections closed because no descriptor was left
 
+	Memory Memory // what the process holds for its clients
+
 	Loops           []Loop
 	UpstreamAnswers map[string]uint64 // of the application, by class of the status or by outcome
 	UpstreamTimes   HistogramSnapshot // to the head of its answer
@@ -56,6 +58,14 @@ func (t *Transport) open() uint64 {
 		n -= closed
 	}
 	return n
+}
+
+// Memory is what the process holds for its clients: parts of messages and of requests, output that
+// waits, sessions, topics.
+type Memory struct {
+	HeldBytes, MaxBytes int64
+	Short               bool   // too much is held
+	Shortages           uint64 // how often it was too much
 }
 
 // Loop is what one event loop counts.

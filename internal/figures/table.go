@@ -114,6 +114,18 @@ func rows() []Stat {
 		{Key: "loops[].panics_total", Metric: "c100k_loop_panics_total", Help: "Panics of handlers on a loop; each costs one connection.",
 			read: perLoop(func(l *Loop) uint64 { return l.Panics })},
 
+		// What is held for clients.
+		{Key: "held.bytes", Metric: "c100k_held_bytes",
+			Help: "Bytes held for clients: parts of messages and requests, output that waits, sessions, topics.", Unit: Bytes, Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Memory.HeldBytes })},
+		{Key: "held.limit_bytes", Metric: "c100k_held_limit_bytes", Help: "Bytes that may be held for clients: half of --memory.", Unit: Bytes, Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Memory.MaxBytes })},
+		{Key: "held.short", Metric: "c100k_memory_short",
+			Help: "1 while too much is held for clients: the largest holders are closed, and new connections are refused; else 0.", Kind: Flag, Add: Max,
+			read: flag(func(s *Source) bool { return s.Memory.Short })},
+		{Key: "held.shortages_total", Metric: "c100k_memory_shortages_total", Help: "How often too much was held for clients.",
+			read: one(func(s *Source) uint64 { return s.Memory.Shortages })},
+
 		// The bus.
 		{Key: "bus.kind", Kind: Text, Add: Own, read: text(func(s *Source) string { return s.Bus.Kind })},
 		{Key: KeyBusConnected, Metric: "c100k_bus_connected",
@@ -168,6 +180,9 @@ func rows() []Stat {
 			read: one(func(s *Source) int { return s.Process.OpenFiles })},
 		{Key: "files.limit", Metric: "c100k_open_files_limit", Help: "Descriptors that the node's processes may open.", Kind: Gauge,
 			read: one(func(s *Source) uint64 { return s.Process.FilesLimit })},
+
+		{Key: "log.dropped_lines_total", Metric: "c100k_log_dropped_lines_total", Help: "Lines of the log that its reader did not take.",
+			read: one(func(s *Source) uint64 { return s.Process.LogDropped })},
 
 		// Workers, of a node that has several.
 		{Key: KeyWorkerPID, Kind: Gauge, Add: Own, read: perWorker(func(w *Worker) int { return w.PID })},

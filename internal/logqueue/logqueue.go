@@ -29,6 +29,12 @@ type Writer struct {
 	closed bool
 }
 
+// total counts the dropped lines of all queues.
+var total atomic.Uint64
+
+// DroppedTotal is how many lines all queues of this process have dropped. Any goroutine.
+func DroppedTotal() uint64 { return total.Load() }
+
 // New makes a queue in front of to. note makes the line that says how many lines were dropped.
 func New(to io.Writer, note func(dropped uint64) []byte) *Writer {
 	w := &Writer{to: to, note: note, lines: make(chan []byte, linesMax), ended: make(chan struct{})}
@@ -58,7 +64,13 @@ func (w *Writer) drop(size int64) {
 	if !w.closed {
 		w.waiting.Add(-size)
 	}
+	w.lost()
+}
+
+// lost counts a line that is not written.
+func (w *Writer) lost() {
 	w.dropped.Add(1)
+	total.Add(1)
 }
 
 // run writes what is queued.
@@ -67,7 +79,7 @@ func (w *Writer) run() {
 	said := uint64(0)
 	for line := range w.lines {
 		if _, err := w.to.Write(line); err != nil {
-			w.dropped.Add(1)
+			w.lost()
 		} else if dropped := w.dropped.Load(); dropped != said {
 			if _, err := w.to.Write(w.note(dropped - said)); err == nil {
 				said = dropped

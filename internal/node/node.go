@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/proto"
 	"c100k/netpoll"
@@ -115,6 +116,10 @@ type Config struct {
 	HTTPHeaderTimeout, HTTPIdleTimeout time.Duration
 	// HTTPBodyTimeout bounds the body of a request to net/http in all; 0 means no limit.
 	HTTPBodyTimeout time.Duration
+
+	// Budget is what the node may hold for its clients, and may be shared by several nodes; its wake
+	// is to be WakeAll. The node polls it with each look at the loops. Nil: there is none.
+	Budget *budget.Budget
 
 	// Alive is called every AliveEvery while all loops run, by a goroutine that has nothing else to
 	// do; a loop that is stuck in a call keeps it from being called. It may be nil. AliveEvery is also

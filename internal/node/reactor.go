@@ -27,6 +27,7 @@ type reactor struct {
 	principals auth.Principals
 	before     []func(l *netpoll.Loop)
 	deliver    []func(l *netpoll.Loop, members int) (more bool)
+	ledger     ledger
 
 	remote  atomic.Pointer[netpoll.Remote] // nil before the loop is made; any goroutine
 	drained int                            // streams that were there when the drain began; loop only
@@ -47,8 +48,11 @@ func (r *reactor) make(n *Node, i int) error {
 	if n.cfg.Layer != nil {
 		opt.Layer = n.cfg.Layer(i)
 	}
-	if f := n.cfg.AfterFlush; f != nil {
-		opt.AfterFlush = func(*netpoll.Loop) { f(i) }
+	opt.AfterFlush = func(l *netpoll.Loop) {
+		if f := n.cfg.AfterFlush; f != nil {
+			f(i)
+		}
+		r.keepBudget(n, l)
 	}
 	place := proto.Place{
 		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
@@ -67,6 +71,7 @@ func (r *reactor) make(n *Node, i int) error {
 		return err
 	}
 	r.sink.loop, r.sink.protocols = r.loop, r.protocols
+	r.makeLedger()
 	r.remote.Store(r.loop.Remote())
 	for row := range n.table.Rows() {
 		part := r.protocols.Part(row)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"c100k/internal/budget"
 	"c100k/netpoll"
 )
 
@@ -37,7 +38,9 @@ type watchdog struct {
 	log   *slog.Logger
 	alive func() // called at each look that finds all loops alive
 	stop  chan struct{}
-	ended chan struct{}
+
+	budget *budget.Budget // may be nil
+	ended  chan struct{}
 
 	mu    sync.Mutex // guards turns and looks of the loops
 	loops []watchedLoop
@@ -79,6 +82,7 @@ func (n *Node) startWatchdog() {
 		alive = func() {}
 	}
 	n.watchdog = newWatchdog(loops, n.log, alive)
+	n.watchdog.budget = n.cfg.Budget
 	go n.watchdog.run(every)
 }
 
@@ -101,6 +105,7 @@ func (w *watchdog) run(every time.Duration) {
 	for {
 		select {
 		case <-tick.C:
+			w.budget.Poll()
 			if w.look() {
 				w.alive()
 			}

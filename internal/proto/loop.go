@@ -13,6 +13,7 @@ import (
 type Protocols struct {
 	protocols [netpoll.RolesMax]Protocol
 	members   [netpoll.RolesMax]Members
+	holders   [netpoll.RolesMax]Holder
 	lastWords [netpoll.RolesMax]LastWord
 	parts     []Part
 }
@@ -50,6 +51,7 @@ func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]n
 func (p *Protocols) set(role netpoll.Role, protocol Protocol) {
 	p.protocols[role] = protocol
 	p.members[role], _ = protocol.(Members)
+	p.holders[role], _ = protocol.(Holder)
 	p.lastWords[role], _ = protocol.(LastWord)
 }
 
@@ -58,6 +60,9 @@ func (p *Protocols) At(role netpoll.Role) Protocol { return p.protocols[role%net
 
 // Members is the protocol of a role if its members are not simply connections, else nil.
 func (p *Protocols) Members(role netpoll.Role) Members { return p.members[role%netpoll.RolesMax] }
+
+// Holder is the protocol of a role if it keeps more of a connection than its output, else nil.
+func (p *Protocols) Holder(role netpoll.Role) Holder { return p.holders[role%netpoll.RolesMax] }
 
 // LastWord is the protocol of a role if it can tell a client of a panic, else nil.
 func (p *Protocols) LastWord(role netpoll.Role) LastWord { return p.lastWords[role%netpoll.RolesMax] }

@@ -21,7 +21,7 @@ import (
 )
 
 // Protocol serves the connections of one role on one loop. All methods run on the loop. It may also
-// implement Members and LastWord.
+// implement Members, Holder and LastWord.
 type Protocol interface {
 	netpoll.Handler
 
@@ -34,6 +34,10 @@ type Protocol interface {
 
 	// Slow ends c because it takes what it is sent too slowly.
 	Slow(l *netpoll.Loop, c *netpoll.Conn)
+
+	// Shed ends c because the process holds too much for its clients, and much of it for c. What it
+	// holds for c is free when the turn ends, but for what is needed to tell the client.
+	Shed(l *netpoll.Loop, c *netpoll.Conn)
 
 	// Gap appends to dst what tells a member of form f that it missed so many messages of a topic.
 	// It appends nothing where the form has no way to say that.
@@ -52,6 +56,16 @@ type Members interface {
 
 	// MemberDrop drops messages that wait, oldest first, until need bytes are free.
 	MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int)
+}
+
+// Holder is implemented by a Protocol that keeps more of its connections than their output in the
+// loop and records of a fixed size: parts of messages, or queues of its own.
+type Holder interface {
+	// Held is how many bytes are kept of c, beside its pending output.
+	Held(l *netpoll.Loop, c *netpoll.Conn) int
+
+	// HeldBytes is the sum over all connections.
+	HeldBytes() int64
 }
 
 // LastWord is implemented by a Protocol that can tell a client why it is closed after a handler

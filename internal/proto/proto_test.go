@@ -26,6 +26,8 @@ func (plain) Gap(dst []byte, _ broadcast.Form, _ string, _ uint32) []byte {
 	return dst
 }
 
+func (plain) Shed(*netpoll.Loop, *netpoll.Conn) {}
+
 // rich is one that has members of its own, and a last word.
 type rich struct{ plain }
 

@@ -72,6 +72,8 @@ func limitRows(n *server.Config) []Setting {
 			Help: "messages that a connection may send at once before --rate applies"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
 			Help: "limit on the unsent output of a connection"},
+		{Name: "memory", Field: "Memory", Value: sizeOrAuto(&n.Memory), Unit: "bytes", Default: "auto: 80 % of the cgroup or the machine",
+			Help: "memory of the node, over all workers; half of it may be held for clients, beyond that the largest holders are closed and new ones get 503"},
 		{Name: "slow-consumer", Field: "SlowConsumer", Value: choice(&n.SlowConsumer, server.SlowDisconnect, server.SlowDropOldest, server.SlowDropNewest),
 			Arg: "POLICY", Help: "what happens beyond --outbox: disconnect, drop-oldest or drop-newest; drops are counted and announced"},
 	}

@@ -22,6 +22,7 @@ var (
 	heartbeat  = []byte(":\n\n")
 	byeAdmin   = []byte(":closed by operator\n\n")
 	byeSlow    = []byte(":slow consumer\n\n")
+	byeMemory  = []byte(":server is short of memory\n\n")
 	byeRestart = []byte(":service restart\n\n")
 )
 

@@ -15,6 +15,10 @@ const (
 	RetryMin = time.Second
 	RetryMax = 5 * time.Second
 
+	// shedBytesMax bounds what may wait in front of the comment that tells a client of a shortage of
+	// memory, in bytes; beyond it the client takes nothing, and its connection is cut.
+	shedBytesMax = 4 << 10
+
 	// CloseLinger bounds how long a connection stays after its last event: time for pending output to
 	// get out. Without it a client that reads nothing keeps its descriptor.
 	CloseLinger = 5 * time.Second

@@ -141,6 +141,18 @@ func (h *Handler) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	h.end(l, c, netpoll.ReasonSlow)
 }
 
+// Shed ends c because the process holds too much for its clients. A client that takes nothing is
+// not told why.
+func (h *Handler) Shed(l *netpoll.Loop, c *netpoll.Conn) {
+	l.DropOldest(c, math.MaxInt, func(_, _ uint32) {})
+	if c.Pending() > shedBytesMax {
+		l.Close(c, netpoll.ReasonMemory)
+		return
+	}
+	h.scratch = append(AppendRetry(h.scratch[:0], h.retry()), byeMemory...)
+	h.end(l, c, netpoll.ReasonMemory)
+}
+
 // Gap appends an event that tells of missed messages.
 func (h *Handler) Gap(dst []byte, _ broadcast.Form, topic string, missed uint32) []byte {
 	return AppendGap(dst, topic, uint64(missed))

@@ -96,8 +96,4 @@ const (
 
 	// brokerTimeout bounds the start of the embedded broker.
 	brokerTimeout = 10 * time.Second
-
-	// memoryPercent is the part of the memory limit that all processes together take for Go's heap
-	// limit; the rest is for what Go does not count.
-	memoryPercent = 90
 )

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,13 +144,21 @@ func (p *process) serves() bool {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// MemoryRatio is the part of the memory limit that each process of a node of so many workers takes
-// for its heap. The parent, with the bus in it, counts as one of them.
-func MemoryRatio(workers int) float64 {
-	if workers <= 1 {
-		return memoryPercent / 100.
+// ParentMemory is the memory of the process that runs the node of c: all where it is the only one,
+// and the share of one worker for the parent of several, with the bus in it.
+func ParentMemory(c *server.Config) int {
+	if c.Workers > 1 {
+		return c.Share().Memory
 	}
-	return memoryPercent / 100. / float64(workers+1)
+	return c.Memory
+}
+
+// LimitHeap has the garbage collector keep the process within so many bytes, unless GOMEMLIMIT says
+// something else.
+func LimitHeap(memory int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memory))
+	}
 }
 
 // procs is GOMAXPROCS of a worker: one processor more than loops, so that the acceptor, HTTP and

@@ -17,8 +17,6 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
-
 	"c100k/internal/admin"
 	"c100k/internal/certs"
 	"c100k/server"
@@ -108,9 +106,7 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	// /proc/self/exe. Nothing hangs on it.
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
-	if _, err := memlimit.Set(memlimit.WithRatio(MemoryRatio(w.orders.Workers))); err != nil {
-		w.log.Debug("memory limit not set", "err", err)
-	}
+	LimitHeap(w.orders.Config.Memory)
 	config := w.config(w.orders.Config, w.orders.TLS)
 	config.OnListen = func(net.Addr, net.Addr) {
 		if err := w.tell("/worker/serving", nil, nil); err != nil {

@@ -51,6 +51,26 @@ func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	e.End(l, c, netpoll.ReasonSlow, frame.CodeTryLater, "slow consumer")
 }
 
+// Shed ends c because the process holds too much for its clients. A client that takes nothing is
+// not told why.
+func (e *Endpoint) Shed(l *netpoll.Loop, c *netpoll.Conn) {
+	if c.Closing() {
+		if c.Pending() > 0 { // it does not take the farewell that it was sent
+			l.Close(c, netpoll.ReasonMemory)
+		}
+		return
+	}
+	if c.Session() != 0 {
+		e.drop(e.protocol.State(c))
+	}
+	l.DropOldest(c, math.MaxInt, func(_, _ uint32) {})
+	if c.Pending() > shedBytesMax {
+		l.Close(c, netpoll.ReasonMemory)
+		return
+	}
+	e.End(l, c, netpoll.ReasonMemory, frame.CodeTryLater, "server is short of memory")
+}
+
 // Panicked ends c because a handler panicked.
 func (e *Endpoint) Panicked(l *netpoll.Loop, c *netpoll.Conn) {
 	// RFC 6455, 7.4.1: 1011, an unexpected condition keeps the server from fulfilling the request.

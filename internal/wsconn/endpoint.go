@@ -5,6 +5,7 @@ package wsconn
 import (
 	"math"
 	"time"
+	"unsafe"
 
 	"c100k/frame"
 	"c100k/internal/jitter"
@@ -82,7 +83,8 @@ type Endpoint struct {
 	repliesBytesMax int // to one read
 	unreadBytesMax  int // owed, beyond which nothing more is read
 
-	partials netpoll.Slab[frame.Reader]
+	partials netpoll.Slab[partial]
+	held     int64 // bytes of all partials
 	budgets  netpoll.Slab[budget]
 	jitter   jitter.Source
 	period   time.Duration // between two tokens of the rate
@@ -176,10 +178,19 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 }
 
+// partialBytes is the memory of one partial without its buffer.
+const partialBytes = int64(unsafe.Sizeof(partial{}))
+
+// partial is the parser of a connection whose frame or message is incomplete.
+type partial struct {
+	frame.Reader
+	counted int64 // what it counts for in Endpoint.held
+}
+
 // attach returns the parser that stands where the connection's input stopped.
 func (e *Endpoint) attach(s *State) *frame.Reader {
 	if s.partial != 0 {
-		return e.partials.At(s.partial)
+		return &e.partials.At(s.partial).Reader
 	}
 	if !e.reader.Idle() {
 		e.reader.Release() // a handler panicked in the middle of a read
@@ -192,20 +203,46 @@ func (e *Endpoint) keep(s *State, r *frame.Reader) {
 	switch idle := r.Idle(); {
 	case s.partial == 0 && !idle:
 		i, p := e.partials.Alloc()
-		*p, e.reader = e.reader, frame.Reader{}
+		p.Reader, e.reader = e.reader, frame.Reader{}
 		s.partial = i
+		e.count(p)
 	case s.partial != 0 && idle:
 		e.drop(s)
+	case s.partial != 0:
+		e.count(e.partials.At(s.partial))
 	}
+}
+
+// count brings what p counts for up to date.
+func (e *Endpoint) count(p *partial) {
+	held := partialBytes + int64(p.Held())
+	e.held += held - p.counted
+	p.counted = held
 }
 
 func (e *Endpoint) drop(s *State) {
 	if s.partial != 0 {
-		e.partials.At(s.partial).Release()
+		p := e.partials.At(s.partial)
+		e.held -= p.counted
+		p.Release()
 		e.partials.Free(s.partial)
 		s.partial = 0
 	}
 }
+
+// Held is how much is kept of the message that c has begun, in bytes.
+func (e *Endpoint) Held(_ *netpoll.Loop, c *netpoll.Conn) int {
+	if c.Session() == 0 {
+		return 0
+	}
+	if s := e.protocol.State(c); s.partial != 0 {
+		return int(e.partials.At(s.partial).counted)
+	}
+	return 0
+}
+
+// HeldBytes is the sum of Held over all connections.
+func (e *Endpoint) HeldBytes() int64 { return e.held }
 
 // take handles one message or control frame.
 func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Message) {

@@ -18,6 +18,10 @@ const (
 	// read full of compressed messages is answered by a thousand times its size.
 	RepliesBytesMin = 1 << 20
 
+	// shedBytesMax bounds what may wait in front of the close frame that tells a client of a shortage
+	// of memory, in bytes; beyond it the client takes nothing, and its connection is cut.
+	shedBytesMax = 4 << 10
+
 	// HeartbeatSpread is the part of the ping interval over which pings are spread, as a divisor: a
 	// ping is due between 7/8 of the interval and the whole. Without it clients that were active at
 	// the same moment (a broadcast that all of them answer) would be pinged at the same moment ever

@@ -53,6 +53,16 @@ test('echo of all kinds of values', async () => {
   equal(await s.call('echo', ...values), values);
 });
 test('numbers and acknowledgement', async () => { const s = await joined(); equal(await s.call('sum', 1, 2.5), [3.5]); });
+test('binary at any depth', async () => {
+  const s = await joined(), b = Buffer.from([0, 255, 7]);
+  const [kinds, file, list, struct] = await s.call('deep in', { file: b, n: 1 }, [b, 'x', { y: [b] }], { any: { file: b } });
+  equal(kinds, '[]uint8 []uint8 []uint8');
+  equal([hex(file), hex(list[0]), list[1], hex(list[2].y[0]), hex(struct.Any.file)], ['00ff07', '00ff07', 'x', '00ff07', '00ff07']);
+  const [map, lists, field, all] = await s.call('deep out', b);
+  equal([hex(map.b), hex(lists[0]), hex(lists[1]), hex(field.B)], ['00ff07', '00ff07', '', '00ff07']);
+  equal([hex(all.own), hex(all.blob), hex(all.Any), Object.keys(all)], ['00ff07', '00ff07', '00ff07', ['own', 'blob', 'Any']]);
+  for (const v of [file, list[0], map.b, lists[1], field.B, all.own]) equal(typeof v === 'object' && !Array.isArray(v), true, 'is binary');
+});
 test('a struct with binary', async () => {
   const s = await joined();
   const [name, age, face] = await s.call('person', { name: 'Ada', age: 36, face: Buffer.from([1, 2, 3]) });

@@ -134,6 +134,8 @@ func (h *handler) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	h.end(l, c, "slow", netpoll.ReasonSlow)
 }
 
+func (h *handler) Shed(l *netpoll.Loop, c *netpoll.Conn) { h.end(l, c, "shed", netpoll.ReasonMemory) }
+
 func (h *handler) Panicked(l *netpoll.Loop, c *netpoll.Conn) {
 	h.end(l, c, "panic", netpoll.ReasonPanic)
 }
