@@ -4,6 +4,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -75,6 +76,10 @@ const (
 	pingIntervalDefault     = 30 * time.Second
 	pingTimeoutDefault      = 10 * time.Second
 	drainDefault            = 30 * time.Second
+	tokenLeewayDefault      = 10 * time.Second
+
+	// A leeway is for clocks, which are seconds apart. More than this is more likely a wrong unit.
+	tokenLeewayMax = 10 * time.Minute
 
 	// The timer wheel ticks every 32 ms: a shorter deadline would fire at the wheel's pace, not at the
 	// configured one.
@@ -218,6 +223,33 @@ type Config struct {
 	// ready. With true, new clients are served and hear of this node only.
 	ReadyWithoutBus bool
 
+	// TokenKeys are files with keys that verify tokens: a secret of 32 bytes or more for HS256, HS384
+	// and HS512; public keys or certificates in PEM for RS, PS, ES and EdDSA; or a JWK Set. Read by
+	// New and at each Reload. Default none.
+	TokenKeys []string
+	// TokenJWKS is the http or https URL of a JWK Set. It is fetched again every 10 minutes, and for
+	// an unknown key at most once in 30 s. Default none.
+	TokenJWKS string
+	// TokenIssuers and TokenAudiences are the values of iss and aud that are accepted. Default: not
+	// checked.
+	TokenIssuers, TokenAudiences []string
+	// TokenCookie is the name of the cookie that may carry a token, from an allowed origin only.
+	// Default none.
+	TokenCookie string
+	// TokenLeeway is how much the clock of the issuer may be off, for exp and nbf, up to 10 min.
+	// Default 10 s. Off: not at all.
+	TokenLeeway time.Duration
+	// RequireToken refuses clients without a token with 401; of Socket.IO, when they connect to a
+	// namespace. Default false: they may do what is public.
+	RequireToken bool
+	// Authenticate says who a client is, from the request that begins its connection. token is what
+	// its token says, nil if it has none; without TokenKeys and TokenJWKS tokens are not verified, and
+	// are for Authenticate to read. The result counts; nil is a client that is not known. An
+	// *AuthError refuses the client with a reason, any other error with 503. It may block for up to
+	// 5 s, the deadline of the request's context, and is called on many goroutines. Nil: tokens alone
+	// decide.
+	Authenticate func(r *http.Request, token *Identity) (*Identity, error) `json:"-"`
+
 	// TLSCerts are files of certificates, PEM, each with its chain; TLSKeys are the files of their
 	// keys, in the same order. With one, the public port speaks TLS. The name that a client asks for
 	// chooses the certificate, and the first is the default. Files are watched, and read again by
@@ -302,7 +334,14 @@ type Config struct {
 	// nil when there is no admin port. Nil: not called.
 	OnListen func(public, admin net.Addr) `json:"-"`
 
-	// layer makes loop i's layer below the protocols of the public port; nil for none.
+	// TLS has the public port speak TLS, on every path. It needs a certificate: Certificates,
+	// GetCertificate or GetConfigForClient; client certificates and the callbacks are honoured. The
+	// versions are 1.2 and 1.3, the suites those with an AEAD, the protocol http/1.1; a configuration
+	// that asks for others is an error. Session tickets survive a restart only with SetSessionTicketKeys.
+	// It must not be changed once New has it. Nil: plain.
+	TLS *tls.Config `json:"-"`
+
+	// layer makes loop i's layer in tests; nil for none. Excludes TLS.
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
@@ -336,6 +375,7 @@ func (c *Config) fill() {
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)
 	orDefault(&c.Drain, drainDefault)
+	orDefault(&c.TokenLeeway, tokenLeewayDefault)
 	orDefault(&c.IO, IOAuto)
 	orDefault(&c.Bus, BusMemory)
 	orDefault(&c.TLSMin, TLSMin12)

@@ -43,6 +43,7 @@ func (c *Config) Validate() error {
 	full.validateHTTP(&v)
 	full.validateTLS(&v)
 	full.validateKey(&v)
+	full.validateTokens(&v)
 	return errors.Join(v.errs...)
 }
 
@@ -259,6 +260,32 @@ func (c *Config) validateKey(v *validator) {
 	}
 	if c.APIKey != "" && c.APIKeyFile != "" {
 		v.refuse("APIKeyFile", strconv.Quote(c.APIKeyFile), "a key is given as well: one of the two")
+	}
+}
+
+// validateTokens judges what says which tokens are believed. It reads no files.
+func (c *Config) validateTokens(v *validator) {
+	if c.TokenJWKS != "" {
+		if err := auth.CheckJWKS(c.TokenJWKS); err != nil {
+			v.refuse("TokenJWKS", strconv.Quote(redacted(c.TokenJWKS)), err.Error())
+		}
+	}
+	if c.TokenLeeway != Off && (c.TokenLeeway < 0 || c.TokenLeeway > tokenLeewayMax) {
+		v.refuse("TokenLeeway", c.TokenLeeway.String(), fmt.Sprintf("allowed are 0s to %v", tokenLeewayMax))
+	}
+	if c.TokenCookie != "" && !edge.ValidField(c.TokenCookie, "") {
+		v.refuse("TokenCookie", strconv.Quote(c.TokenCookie), "allowed is the name of a cookie: letters, digits, - and _")
+	}
+	for field, list := range map[string][]string{"TokenIssuers": c.TokenIssuers, "TokenAudiences": c.TokenAudiences, "TokenKeys": c.TokenKeys} {
+		for _, value := range list {
+			if value == "" {
+				v.refuse(field, `""`, "an empty value is none")
+			}
+		}
+	}
+	keys := len(c.TokenKeys) > 0 || c.TokenJWKS != ""
+	if c.RequireToken && !keys && c.Authenticate == nil {
+		v.refuse("RequireToken", "true", "nobody could have a valid token: give keys with TokenKeys or TokenJWKS")
 	}
 }
 

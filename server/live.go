@@ -1,4 +1,5 @@
-// What a running node can change: who may do what without a token, and the key of the API.
+// What a running node can change: who may do what without a token, the keys of tokens, and the key
+// of the API.
 
 package server
 
@@ -16,10 +17,14 @@ import (
 type live struct {
 	apiKey string
 	public *auth.Public // the rights of clients that were not identified
+
+	verifier     *auth.Verifier // nil: there are no keys
+	requireToken bool
+	tokenCookie  string
 }
 
 // newLive reads it.
-func newLive(c *Config) (*live, error) {
+func (s *Server) newLive(c *Config) (*live, error) {
 	key, err := c.ReadAPIKey()
 	if err != nil {
 		return nil, err
@@ -28,7 +33,18 @@ func newLive(c *Config) (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field PublicTopics: %w", err)
 	}
-	return &live{apiKey: key, public: public}, nil
+	verifier, err := s.newVerifier(c)
+	if err != nil {
+		return nil, err
+	}
+	return &live{apiKey: key, public: public, verifier: verifier, requireToken: c.RequireToken, tokenCookie: c.TokenCookie}, nil
+}
+
+// close ends what fetches keys.
+func (l *live) close() {
+	if l.verifier != nil {
+		l.verifier.Close()
+	}
 }
 
 // may tells whether a client may do something with a topic. What is open to the public is open to a
@@ -53,13 +69,17 @@ func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
 }
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.
-var reloadable = []string{"PublicTopics", "APIKey", "APIKeyFile",
-	"TLSCerts", "TLSKeys", "TLSMin", "TLSClientCA", "TLSClientAuth", "TLSTicketKeys", "AdminTLSCert", "AdminTLSKey"}
+var reloadable = []string{
+	"PublicTopics", "APIKey", "APIKeyFile",
+	"TokenKeys", "TokenJWKS", "TokenIssuers", "TokenAudiences", "TokenCookie", "TokenLeeway", "RequireToken",
+	"TLSCerts", "TLSKeys", "TLSMin", "TLSClientCA", "TLSClientAuth", "TLSTicketKeys", "AdminTLSCert", "AdminTLSKey",
+}
 
-// Reload applies c to the running node, all or nothing: PublicTopics, APIKey and what is in
-// APIKeyFile, the files of TLS and what is in them, TLSMin and TLSClientAuth. Subscriptions and
-// connections that exist stay. A file of TLS that was in use and cannot be used now is logged, and
-// its old content stays. The error, an errors.Join of *FieldError as a rule,
+// Reload applies c to the running node, all or nothing: PublicTopics, APIKey, what says which
+// tokens are believed, the files of TLS, TLSMin and TLSClientAuth, and what is in the files that
+// these name. Subscriptions and connections that exist stay. A file of TLS that was in use and
+// cannot be used now is logged, and its old content stays. The error, an errors.Join of *FieldError
+// as a rule,
 // names what is wrong with c, or the fields that differ and need a restart; then nothing has
 // changed.
 func (s *Server) Reload(c Config) error {
@@ -70,14 +90,15 @@ func (s *Server) Reload(c Config) error {
 	if err := s.cfg.Reloadable(&c); err != nil {
 		return err
 	}
-	l, err := newLive(&c)
+	l, err := s.newLive(&c)
 	if err != nil {
 		return err
 	}
 	if err := s.reloadTLS(&c); err != nil {
+		l.close()
 		return err
 	}
-	s.live.Store(l)
+	s.live.Swap(l).close()
 	return nil
 }
 

@@ -41,7 +41,7 @@ var subprotocols = []string{subprotocol}
 var (
 	refuseTopic     = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "a topic is 1 to 255 bytes of UTF-8 without control characters"}
 	refuseNoTopic   = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "the query names no topic: ask for ?topic=NAME, or speak " + subprotocol + " to choose topics later"}
-	refuseForbidden = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "a topic of the query is not open to the public"}
+	refuseForbidden = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "a topic of the query is not open to this client: it needs a token with the right to subscribe, or --public-topics"}
 	refuseNotGet    = &edge.Refusal{Status: 405, Label: "bad_handshake", Reason: "a stream of events is asked for with GET", Allow: "GET"}
 	refuseBody      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a request for a stream has no body"}
 )
@@ -108,13 +108,14 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
 	})
 	b := s.begin(p)
-	return proto.Part{
+	part := proto.Part{
 		Protocols:     []proto.Protocol{h},
 		BeforeDeliver: h.Acknowledge, // of publishes that other nodes have counted
-		Serve: b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
-			return b.topics(l, c, h, r)
-		}),
 	}
+	part.Serve, part.Ask, part.Resume = s.admitted(p, "websocket", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+		return b.topics(l, c, h, r)
+	}))
+	return part
 }
 
 func (s *Server) newSSE(p *proto.Place) proto.Part {
@@ -123,18 +124,18 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p)
-	serve := b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+	part := proto.Part{Protocols: []proto.Protocol{h}}
+	serve, ask, resume := s.admitted(p, "sse", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		return b.sse(l, c, h, r)
-	})
-	return proto.Part{
-		Protocols: []proto.Protocol{h},
-		Serve: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
-			if string(h.Method()) == http.MethodOptions {
-				return edge.NotOurs // preflightEvents answers
-			}
-			return serve(l, c, h, rest, who)
-		},
+	}))
+	part.Ask, part.Resume = ask, resume
+	part.Serve = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
+		if string(h.Method()) == http.MethodOptions {
+			return edge.NotOurs // preflightEvents answers
+		}
+		return serve(l, c, h, rest, who)
 	}
+	return part
 }
 
 func (s *Server) newEcho(p *proto.Place) proto.Part {
@@ -156,19 +157,18 @@ func (s *Server) newBroadcast(p *proto.Place) proto.Part {
 // demo is the part of a protocol that needs nothing but a WebSocket.
 func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window)) proto.Part {
 	b := s.begin(p)
-	return proto.Part{
-		Protocols: []proto.Protocol{h},
-		Serve: b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
-			if refusal := edge.CheckUpgrade(r.head); refusal != nil {
-				return refusal
-			}
-			window := b.switchProtocols(l, c, r.head, "")
-			l.Become(c, b.role)
-			open(l, c, window)
-			l.Redeliver(c, r.rest)
-			return nil
-		}),
-	}
+	part := proto.Part{Protocols: []proto.Protocol{h}}
+	part.Serve, part.Ask, part.Resume = s.admitted(p, "websocket", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
+		if refusal := edge.CheckUpgrade(r.head); refusal != nil {
+			return refusal
+		}
+		window := b.switchProtocols(l, c, r.head, "")
+		l.Become(c, b.role)
+		open(l, c, window)
+		l.Redeliver(c, r.rest)
+		return nil
+	}))
+	return part
 }
 
 // beginning begins the streams of one protocol on one loop. Loop only.
@@ -266,6 +266,7 @@ func (b *beginning) topics(l *netpoll.Loop, c *netpoll.Conn, h *topicws.Handler,
 	if refusal := b.readTopics(r); refusal != nil {
 		return refusal
 	}
+	b.topicN = r.who.AppendJoin(b.topicN)
 	p := topicws.Params{Bare: protocol == "", Topics: b.topicN, Who: r.who}
 	if p.Bare && len(p.Topics) == 0 {
 		return refuseNoTopic // without an envelope there is no way to name one later
@@ -301,7 +302,7 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if refusal := b.readTopics(r); refusal != nil {
 		return refusal
 	}
-	if len(b.topicN) == 0 {
+	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
 		return refuseNoTopic
 	}
 	p := sse.Params{Topics: b.topicN, Lines: r.head.Mount().Lines()}

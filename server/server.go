@@ -44,6 +44,7 @@ type Server struct {
 	started   time.Time
 	seed      uint64
 	node      *node.Node
+	secured   *secured // nil: the public port is plain
 	loops     []loop
 	admission *edge.Admission
 	origins   edge.OriginRules
@@ -62,6 +63,7 @@ type Server struct {
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
+	identify identifier
 	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
@@ -92,7 +94,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	l, err := newLive(&c)
+	s.notices = newNotices(s.log)
+	s.makeIdentifier()
+	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +110,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
 		return nil, fmt.Errorf("field Hosts: %w", err)
 	}
-	s.notices = newNotices(s.log)
 	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
 		OnRefused: s.refusedFrom}
@@ -114,9 +117,12 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.makeSIO()
 	s.makeAPI()
 	if err := s.openTLS(); err != nil {
+		l.close()
 		return nil, err
 	}
+	s.secure()
 	if err := s.makeNode(more); err != nil {
+		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -126,6 +132,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -148,7 +155,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 	cfg := node.Config{
 		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.layer(), LayeredConn: layeredConn,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
 			TopicNameBytesPerMemberMax: topicws.TopicNameBytesPerConnectionMax, Done: s.delivered,
@@ -308,6 +315,7 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.leaveBus()
+	s.live.Load().close()
 	for _, h := range []*http.Server{s.admin, s.redirect} {
 		if h != nil {
 			admin.Close(h)

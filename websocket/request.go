@@ -71,8 +71,8 @@ func (r *Request) Cookie(name string) string {
 // Address returns the client's address; invalid if it is not known, as on a unix socket.
 func (r *Request) Address() netip.Addr { return r.addr }
 
-// Secure tells whether the client speaks TLS, as far as a proxy in front says so.
-func (r *Request) Secure() bool { return strings.EqualFold(r.Header("X-Forwarded-Proto"), "https") }
+// Secure tells whether the client speaks TLS, with the server or with a proxy in front that says so.
+func (r *Request) Secure() bool { return r.head.Secure() }
 
 // Subprotocols returns what the client offers, in its order.
 func (r *Request) Subprotocols() (offers []string) {

@@ -92,6 +92,20 @@ func (l *Lists) all() [listCount][]string {
 	return [...][]string{l.Subscribe, l.Publish, l.History, l.Presence, l.Deny, l.Join}
 }
 
+// Lists are the lists that r was made of.
+func (r *Rights) Lists() Lists {
+	texts := func(patterns []Pattern) (list []string) {
+		for i := range patterns {
+			list = append(list, patterns[i].text)
+		}
+		return list
+	}
+	return Lists{
+		Subscribe: texts(r.allow[Subscribe]), Publish: texts(r.allow[Publish]), History: texts(r.allow[History]), Presence: texts(r.allow[Presence]),
+		Deny: texts(r.deny), Join: texts(r.join),
+	}
+}
+
 // NeedsSubject tells whether {sub} occurs in a list.
 func (r *Rights) NeedsSubject() bool { return r.sub }
 
@@ -140,14 +154,17 @@ func (r *Rights) Explain(right Right, topic, sub string) Decision {
 	return Decision{}
 }
 
-// AppendJoin appends the topics that the client joins when it connects.
+// AppendJoin appends the topics that the client joins when it connects, but for those that it is
+// denied.
 func (r *Rights) AppendJoin(dst []string, sub string) []string {
 	for i := range r.join {
 		text := r.join[i].text
 		if r.join[i].sub {
 			text = strings.ReplaceAll(text, subject, sub)
 		}
-		dst = append(dst, text)
+		if !r.Denies(text, sub) {
+			dst = append(dst, text)
+		}
 	}
 	return dst
 }

@@ -23,6 +23,7 @@ type Refusal struct {
 	retryAfter int    // seconds; 0: no Retry-After
 	upgrade    bool   // say what to upgrade to: RFC 9110, 15.5.22
 	Allow      string // the methods allowed with 405: RFC 9110, 15.5.6
+	Challenge  string // the value of WWW-Authenticate with 401: RFC 9110, 15.5.2
 }
 
 // Refusals of the head's grammar and framing.
@@ -172,6 +173,10 @@ func AppendRefusal(dst []byte, r *Refusal, body bool) []byte {
 		dst = append(dst, "\r\nAllow: "...)
 		dst = append(dst, r.Allow...)
 	}
+	if r.Challenge != "" {
+		dst = append(dst, "\r\nWWW-Authenticate: "...)
+		dst = append(dst, r.Challenge...)
+	}
 	if r.upgrade {
 		// RFC 9110, 7.8: a sender of Upgrade MUST also send the connection option. RFC 6455, 4.4:
 		// the version spoken.
@@ -198,6 +203,9 @@ func (r *Refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	if r.Allow != "" {
 		h.Set("Allow", r.Allow)
+	}
+	if r.Challenge != "" {
+		h.Set("WWW-Authenticate", r.Challenge)
 	}
 	if r.upgrade {
 		h.Set("Upgrade", "websocket")

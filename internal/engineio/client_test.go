@@ -28,10 +28,11 @@ type server struct {
 	endpoints []*Endpoint
 	ln        *net.TCPListener
 	ended     chan Reason
+	over      <-chan struct{} // closed when the test ends
 }
 
 func startNode(t *testing.T, cfg Config) *server {
-	n := &server{ended: make(chan Reason, 1024)}
+	n := &server{ended: make(chan Reason, 1024), over: t.Context().Done()}
 	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/socket.io/"}, New: func(p *proto.Place) proto.Part {
 		cfg.Roles = Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2}
 		cfg.Loop, cfg.App, cfg.Move = uint8(p.Loop), &echoApp{n, p.Loop}, p.Move
@@ -97,14 +98,23 @@ func (a *echoApp) Text(l *netpoll.Loop, s *Session, p []byte) {
 		upTo, _ := strconv.Atoi(rest)
 		id := s.ID()
 		go func() {
+			sent := make(chan bool, 1)
 			for i := range upTo {
 				a.n.node.Loop(a.loop).Remote().Post(func(l *netpoll.Loop) {
 					if s := a.e().Lookup(l, id); s != nil {
 						a.e().SendText(l, s, []byte(strconv.Itoa(i)))
 					}
+					if i%50 == 0 {
+						sent <- true
+					}
 				})
-				if i%50 == 0 {
-					time.Sleep(time.Millisecond)
+				if i%50 != 0 {
+					continue
+				}
+				select { // the loop has a turn in between, and so has the client
+				case <-sent:
+				case <-a.n.over:
+					return
 				}
 			}
 		}()

@@ -81,6 +81,9 @@ func (e *Endpoint) shut(l *netpoll.Loop, s *Session, r Reason, code uint16, text
 func (e *Endpoint) shutPolling(l *netpoll.Loop, s *Session, r Reason) {
 	poll := l.Lookup(s.poll)
 	switch {
+	case poll == nil && s.flags&flagPosting != 0 && !r.ours():
+		s.flags |= flagOvertaken
+		return
 	case poll != nil && (s.queue == 0 || !r.ours()):
 		e.answerPoll(l, poll, s, closeFrame)
 	case r.ours():

@@ -33,6 +33,12 @@ const (
 	// trickles keeps a buffer.
 	BodyTimeout = 30 * time.Second
 
+	// OvertakenTimeout bounds how long a POST that ends its session waits for a GET that the client
+	// has sent before it, on another connection. The two may arrive on different loops or goroutines,
+	// so the later one may be read first. Without the wait the GET would be told that there is no such
+	// session. Without a bound the POST of a client that has sent no GET would not be answered.
+	OvertakenTimeout = 200 * time.Millisecond
+
 	// KeepAliveTimeout bounds how long an HTTP connection may wait for its next request. Without it
 	// clients that are gone keep descriptors.
 	KeepAliveTimeout = 75 * time.Second

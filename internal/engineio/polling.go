@@ -28,9 +28,10 @@ type exchange struct {
 type exchangeState uint8
 
 const (
-	stateWaits exchangeState = iota // a GET for which there is nothing yet
-	stateBody                       // a POST whose body is not complete
-	stateLater                      // a request in held that has to wait for what is in front of it
+	stateWaits     exchangeState = iota // a GET for which there is nothing yet
+	stateBody                           // a POST whose body is not complete
+	stateLater                          // a request in held that has to wait for what is in front of it
+	stateOvertaken                      // a POST that has ended its session and waits for a GET: see OvertakenTimeout
 )
 
 type exchangeFlags uint8
@@ -78,6 +79,8 @@ func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	e.hold(x, bytes.Clone(r.rest))
 	s.poll = c.ID()
 	switch {
+	case s.flags&flagOvertaken != 0:
+		e.catchUp(l, c, s)
 	case s.flags&flagFarewell != 0:
 		e.farewell(l, c, s)
 	case s.queue != 0:
@@ -170,8 +173,48 @@ func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early
 	if !ok {
 		body = nil // which is no payload
 	}
+	s.flags |= flagPosting
 	e.receive(l, s, body, x.flags&flagOctets != 0)
+	s.flags &^= flagPosting
+	if s.flags&flagOvertaken != 0 {
+		x.state, s.post = stateOvertaken, c.ID()
+		l.Arm(c, OvertakenTimeout)
+		return
+	}
 	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
+}
+
+// catchUp answers a GET that was sent before the POST that has ended its session, and then the
+// POST: as if they had come in that order.
+func (e *Endpoint) catchUp(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
+	switch {
+	case s.queue != 0:
+		e.answerPoll(l, c, s)
+	case s.flags&flagLeft != 0:
+		e.answerPoll(l, c, s, noopFrame)
+	default:
+		e.answerPoll(l, c, s, closeFrame)
+	}
+	if post := l.Lookup(s.post); post != nil {
+		e.answerOvertaken(l, post)
+	}
+}
+
+// answerOvertaken answers the POST on c that has ended its session, which goes with it.
+func (e *Endpoint) answerOvertaken(l *netpoll.Loop, c *netpoll.Conn) {
+	x := e.exchanges.At(c.Session())
+	s := e.find(l, x.session)
+	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
+	e.forgetOvertaken(l, s)
+}
+
+// forgetOvertaken frees a session whose last POST is over; s is nil if it is gone already.
+func (e *Endpoint) forgetOvertaken(l *netpoll.Loop, s *Session) {
+	if s != nil {
+		s.post = 0
+		s.flags &^= flagOvertaken
+		e.settle(l, s)
+	}
 }
 
 // giveUp ends a POST whose body cannot be read to its end. One that is too large does the session
@@ -249,6 +292,8 @@ func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	switch x := h.e.exchanges.At(c.Session()); {
 	case x.state == stateBody:
 		h.e.giveUp(l, c, x, http.StatusRequestTimeout)
+	case x.state == stateOvertaken:
+		h.e.answerOvertaken(l, c)
 	case x.state == stateLater && c.Pending() > 0 && x.putOff < putOffMax:
 		x.putOff++
 		l.Arm(c, 0)
@@ -272,7 +317,11 @@ func (h polling) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 	s, state := h.e.find(l, x.session), x.state
 	h.e.freeExchange(i)
 	c.SetSession(0)
-	if s == nil || state == stateLater {
+	switch {
+	case s == nil || state == stateLater:
+		return
+	case state == stateOvertaken:
+		h.e.forgetOvertaken(l, s)
 		return
 	}
 	if state == stateWaits {

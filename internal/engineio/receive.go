@@ -61,11 +61,14 @@ func (e *Endpoint) within(l *netpoll.Loop, s *Session) bool {
 }
 
 // left ends the session of a client that polls and has said that it closes. The poll that waits is
-// released, without an echo.
+// released, without an echo; one that this POST may have overtaken is waited for.
 func (e *Endpoint) left(l *netpoll.Loop, s *Session) {
 	e.end(l, s, ReasonTransportClose)
-	if poll := l.Lookup(s.poll); poll != nil {
-		e.answerPoll(l, poll, s, noopFrame)
+	poll := l.Lookup(s.poll)
+	if poll == nil {
+		s.flags |= flagOvertaken | flagLeft
+		return
 	}
+	e.answerPoll(l, poll, s, noopFrame)
 	e.settle(l, s)
 }

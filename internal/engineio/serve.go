@@ -154,7 +154,7 @@ func (e *Endpoint) describe(l *netpoll.Loop, r *arrival) *Request {
 func (e *Endpoint) resume(l *netpoll.Loop, r *arrival, s *Session) {
 	poll := string(r.h.Method()) == "GET"
 	switch {
-	case s == nil, s.flags&(flagClosed|flagFarewell) == flagClosed, s.flags&flagFarewell != 0 && (!poll || r.webSocket()):
+	case s == nil, s.flags&flagClosed != 0 && (s.flags&(flagFarewell|flagOvertaken) == 0 || !poll || r.webSocket()):
 		e.refuse(l, r, CodeUnknownSession, "")
 	case r.h.WebSocketRequested() && r.webSocket():
 		e.beginUpgrade(l, r, s)

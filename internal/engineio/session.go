@@ -35,14 +35,17 @@ type Session struct {
 type sessionFlags uint16
 
 const (
-	flagV3       sessionFlags = 1 << iota // speaks protocol 3
-	flagSocket                            // its transport is WebSocket
-	flagProbing                           // an upgrade is under way on socket
-	flagPinged                            // protocol 4: a ping is out
-	flagClosed                            // App.Closed was called
-	flagFarewell                          // closed, and waits for a poll to say so
-	flagReady                             // in Endpoint.ready
-	flagBase64                            // protocol 3: the client cannot take binary payloads
+	flagV3        sessionFlags = 1 << iota // speaks protocol 3
+	flagSocket                             // its transport is WebSocket
+	flagProbing                            // an upgrade is under way on socket
+	flagPinged                             // protocol 4: a ping is out
+	flagClosed                             // App.Closed was called
+	flagFarewell                           // closed, and waits for a poll to say so
+	flagReady                              // in Endpoint.ready
+	flagPosting                            // a payload of its client is being received
+	flagOvertaken                          // ended by a POST without a poll: the POST waits for one that it may have overtaken
+	flagLeft                               // with flagOvertaken: the client has said that it closes
+	flagBase64                             // protocol 3: the client cannot take binary payloads
 )
 
 // ID names the session for any goroutine, and for as long as one likes; see Endpoint.Lookup.

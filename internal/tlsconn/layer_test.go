@@ -153,7 +153,6 @@ func TestMoves(t *testing.T) {
 
 // TestConn takes a connection to a Conn and back.
 func TestConn(t *testing.T) {
-	var r *running
 	errs := make(chan error, 1)
 	h := &script{data: func(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 		if !bytes.HasPrefix(p, []byte("out")) {
@@ -162,9 +161,9 @@ func TestConn(t *testing.T) {
 		}
 		fd, moved := l.DetachLayered(c)
 		first := bytes.Clone(p)
-		go func() { errs <- outside(r, fd, moved, first) }()
+		go func() { errs <- outside(l.Remote(), fd, moved, first) }()
 	}}
-	r = serve(t, Config{}, h)
+	r := serve(t, Config{}, h)
 	for _, version := range []uint16{version12, version13} {
 		cfg := clientConfig()
 		cfg.MaxVersion = version
@@ -182,7 +181,7 @@ func TestConn(t *testing.T) {
 }
 
 // outside echoes on a Conn until it has echoed "back", and gives the connection to the loop again.
-func outside(r *running, fd int, moved *netpoll.Moved, first []byte) error {
+func outside(to *netpoll.Remote, fd int, moved *netpoll.Moved, first []byte) error {
 	file := os.NewFile(uintptr(fd), "socket")
 	socket, err := net.FileConn(file)
 	file.Close()
@@ -219,6 +218,6 @@ func outside(r *running, fd int, moved *netpoll.Moved, first []byte) error {
 	if err != nil {
 		return err
 	}
-	r.loop.Remote().Post(func(l *netpoll.Loop) { l.AdoptLayered(dup, 0, 0, moved, plain) })
+	to.Post(func(l *netpoll.Loop) { l.AdoptLayered(dup, 0, 0, moved, plain) })
 	return nil
 }
