@@ -95,7 +95,7 @@ func (c *Config) OpenAdminTLS() (*AdminTLS, error) {
 	a := new(AdminTLS)
 	policy := c.adminPolicy()
 	var err error
-	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.Logger, Changed: func() {
+	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.adminLog(), Changed: func() {
 		// A material of a source can be used.
 		_ = a.Set(a.Material(), policy)
 	}})
@@ -111,6 +111,14 @@ func (a *AdminTLS) Listener(ln net.Listener) net.Listener {
 	return tls.NewListener(ln, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return a.Config(), nil
 	}})
+}
+
+// adminLog says of what it tells that it is the admin port's.
+func (c *Config) adminLog() *slog.Logger {
+	if c.Logger == nil {
+		return nil
+	}
+	return c.Logger.With("port", "admin")
 }
 
 // adminPolicy is TLSPolicy for the admin port: who comes is judged by the API key.

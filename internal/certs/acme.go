@@ -5,18 +5,23 @@ package certs
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 )
 
@@ -163,20 +168,36 @@ func (i *issuer) challenge(ctx context.Context, name string) (*PairPEM, error) {
 	if !slices.Contains(i.names, name) {
 		return nil, errNotOurs
 	}
-	hello := &tls.ClientHelloInfo{ServerName: name, SupportedProtos: []string{protocolACME}, Conn: nowhere{}}
-	cert, err := i.magic.GetCertificateWithContext(ctx, hello)
+	challenge, err := i.challengeFor(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := acmez.TLSALPN01ChallengeCert(challenge)
 	if err != nil {
 		return nil, err
 	}
 	return encode(cert.Certificate, cert.PrivateKey)
 }
 
-// nowhere is the connection of a ClientHello that came over another one. certmagic logs its
-// address.
-type nowhere struct{ net.Conn }
+// challengeFor finds the challenge of an order that is under way here, or on a node that shares the
+// storage. certmagic keeps the latter where its distributedSolver has put it.
+func (i *issuer) challengeFor(ctx context.Context, name string) (acme.Challenge, error) {
+	if here, ok := certmagic.GetACMEChallenge(name); ok {
+		return here.Challenge, nil
+	}
+	keys := certmagic.StorageKeys
+	text, err := i.storage.Load(ctx, path.Join("acme", keys.Safe(i.acme.IssuerKey()), "challenge_tokens", keys.Safe(name)+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoChallenge
+	}
+	var there acme.Challenge
+	if err == nil {
+		err = json.Unmarshal(text, &there)
+	}
+	return there, err
+}
 
-// RemoteAddr implements net.Conn.
-func (nowhere) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+var errNoChallenge = errors.New("nobody has asked for a certificate of this name")
 
 // close ends what is under way; locks in the storage are given back.
 func (i *issuer) close() {
