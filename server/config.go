@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"c100k/broadcast"
 	"c100k/internal/edge"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -65,6 +66,10 @@ const (
 	maxMessageMax     = 1 << 30  // bytes: frames and outboxes count in 32 bits, and one message is one buffer
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
+
+	historyBytesDefault = broadcast.KeptBytesDefault
+	historyBytesMin     = 1 << 20 // bytes: less holds no message of the largest size
+	historyBytesMax     = 1 << 40 // bytes: more than a machine has
 
 	maxHeadMin         = 1 << 10 // bytes
 	maxHeadMax         = 64 << 10
@@ -159,6 +164,12 @@ type Config struct {
 	// "drop-oldest", "drop-newest".
 	SlowConsumer string
 
+	// History says of which topics messages are kept, for clients that come back and for the API, each
+	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
+	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
+	History []string
+	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
+	HistoryBytes int
 	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may
 	// hold for clients: parts of messages and requests, output that waits, sessions, topics. Where
 	// that is reached, reading pauses, the connections that hold most are closed (1013), and new ones
@@ -368,6 +379,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
 	orDefault(&c.MaxHead, edge.HeadBytesMax)
+	orDefault(&c.HistoryBytes, historyBytesDefault)
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
