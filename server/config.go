@@ -348,11 +348,11 @@ type Config struct {
 	// TLS has the public port speak TLS, on every path. It needs a certificate: Certificates,
 	// GetCertificate or GetConfigForClient; client certificates and the callbacks are honoured. The
 	// versions are 1.2 and 1.3, the suites those with an AEAD, the protocol http/1.1; a configuration
-	// that asks for others is an error. Session tickets survive a restart only with SetSessionTicketKeys.
-	// It must not be changed once New has it. Nil: plain.
+	// that asks for others is an error. Session tickets survive a restart only with
+	// SetSessionTicketKeys. It must not be changed once New has it. Nil: plain.
 	TLS *tls.Config `json:"-"`
 
-	// layer makes loop i's layer in tests; nil for none. Excludes TLS.
+	// layer makes loop i's layer in tests; nil for layerOfBuild. Excludes TLS.
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
@@ -373,8 +373,14 @@ func Defaults() Config {
 	return c
 }
 
+// layerOfBuild is nil but in a build for tests, see layer_on.go.
+var layerOfBuild func(loop int) netpoll.Layer
+
 // fill puts the constant defaults into the fields that are zero.
 func (c *Config) fill() {
+	if c.layer == nil {
+		c.layer = layerOfBuild
+	}
 	orDefault(&c.Workers, 1)
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
