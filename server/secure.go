@@ -24,7 +24,7 @@ func (s *Server) secure() {
 		return
 	}
 	s.secured = &secured{cfg: tlsconn.Config{
-		Pool: tlsconn.NewPool(), Server: source, Before: edge.BeforeTLS,
+		Pool: tlsconn.NewPool(), Server: source, Before: edge.BeforeTLS, Logger: s.log,
 		PlainHTTP: func(dst []byte, head bool) []byte {
 			s.refusedFrom(edge.RefusePlainHTTP, netip.Addr{})
 			return edge.AppendRefusal(dst, edge.RefusePlainHTTP, !head)

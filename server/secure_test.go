@@ -202,7 +202,7 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	}
 }
 
-// TestTLSBehindAProxy: a PROXY header stands in front of TLS, and is believed of a trusted proxy only.
+// TestTLSBehindAProxy: a PROXY header stands in front of TLS; it is believed of a trusted proxy.
 func TestTLSBehindAProxy(t *testing.T) {
 	const header = "PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n"
 	for _, trusted := range []bool{true, false} {

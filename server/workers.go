@@ -146,8 +146,8 @@ func (s *Server) loopBase() int {
 }
 
 // HandoverBytesMax bounds Handover.First and Handover.TLS together, in bytes: a request head, what
-// one read brought behind it, and what a client may send ahead. A request with more behind it is not
-// handed over.
+// one read brought behind it, and what a client may send ahead. A request with more behind it is
+// not handed over.
 const HandoverBytesMax = maxHeadMax + 128<<10
 
 // Handover is a connection on its way from one worker to another, with a request that has been read

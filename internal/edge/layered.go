@@ -66,8 +66,8 @@ func takesOver(r *http.Request) bool {
 var RefusePlainHTTP = &Refusal{Status: 400, Label: "plain_http",
 	Reason: "this port speaks TLS: the address must begin with https: or wss:, and the request came in plain HTTP"}
 
-// BeforeTLS tells how many bytes p begins with belong in front of TLS: the PROXY header of a trusted
-// proxy. whole is false while more bytes are needed to tell. Loop only.
+// BeforeTLS tells how many bytes p begins with belong in front of TLS: the PROXY header of a
+// trusted proxy. whole is false while more bytes are needed to tell. Loop only.
 func BeforeTLS(c *netpoll.Conn, p []byte) (n int, whole bool) {
 	if c.Tag() != tagProxy {
 		return 0, true

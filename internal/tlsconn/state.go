@@ -89,7 +89,7 @@ func (st *State) UnmarshalBinary(p []byte) error {
 	for range n {
 		a.chains = append(a.chains, r.certificates())
 	}
-	known := flagClient | flagAsked | flagProxied | flagCounted
+	known := flagClient | flagAsked | flagBegun | flagCounted
 	if !r.ok || len(r.p) > 0 || version != stateVersion || resumed > 1 || n > chainsMax ||
 		s.suite == 0 || int(s.suite) > len(suites) || s.flags&^known != 0 || len(st.in) > headerBytes+sealedBytesMax12 {
 		return errState
@@ -160,8 +160,8 @@ func ParseMoved(p []byte) (*netpoll.Moved, error) {
 	return m, st.UnmarshalBinary(r.p)
 }
 
-// SealLast is the last that a connection sends of which p is the binary form: what is sealed, plain,
-// and the closing record. It is nil if p is no binary form.
+// SealLast is the last that a connection sends of which p is the binary form: what is sealed,
+// plain, and the closing record. It is nil if p is no binary form.
 func SealLast(p, plain []byte) []byte {
 	m, err := ParseMoved(p)
 	if err != nil {
