@@ -1,4 +1,4 @@
-// engineio under the real clients, npm engine.io-client 6 and 3, over real loops and sockets.
+// The package with real clients, npm engine.io-client 6 and 3, over real loops and sockets.
 
 package engineio
 
@@ -94,7 +94,7 @@ func (a *echoApp) Text(l *netpoll.Loop, s *Session, p []byte) {
 		a.e().Close(l, s, ReasonForcedClose, 0, "")
 	case "!attach":
 		a.e().SendMessage(l, s, []byte(rest), []byte{1, 2, 3}, []byte{}, bytes.Repeat([]byte{0xff}, 300))
-	case "!count": // numbers from elsewhere, while whatever happens happens
+	case "!count": // numbers from another goroutine, while the transport changes
 		upTo, _ := strconv.Atoi(rest)
 		id := s.ID()
 		go func() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/history"
 	"c100k/internal/jitter"
 	"c100k/netpoll"
 )
@@ -23,7 +24,10 @@ type Handler struct {
 	cfg      Config
 	sessions netpoll.Slab[session]
 	jitter   jitter.Source
+	places   map[uint32]*place // streams with several topics of which some have a history, by slot
 	scratch  []byte
+	id       []byte
+	resets   []reset
 }
 
 // NewHandler returns the handler of a role on one loop.
@@ -31,7 +35,7 @@ func NewHandler(cfg Config) *Handler {
 	if cfg.Date == nil {
 		cfg.Date = time.Now
 	}
-	return &Handler{cfg: cfg, jitter: jitter.New(cfg.Seed)}
+	return &Handler{cfg: cfg, jitter: jitter.New(cfg.Seed), places: map[uint32]*place{}}
 }
 
 // Open begins a stream on c, which has just become this role: it subscribes to the topics and
@@ -39,8 +43,27 @@ func NewHandler(cfg Config) *Handler {
 func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	i, _ := h.sessions.Alloc()
 	c.SetSession(i)
-	for _, topic := range p.Topics {
-		if _, err := h.cfg.Shard.Subscribe(c.Slot(), h.cfg.Form, topic); err != nil {
+	form := h.cfg.Form
+	at := newPlace(p.Topics)
+	if p.Kept && len(p.Topics) > 1 {
+		form = h.cfg.Several
+		h.places[c.Slot()] = at
+	}
+	h.resets = h.resets[:0]
+	for i, topic := range p.Topics {
+		from := history.From{}
+		if p.From != nil {
+			from = p.From[i]
+		}
+		r, err := h.cfg.Shard.Resume(c.Slot(), form, topic, from.At(l.Now()))
+		if err == nil && !r.Added {
+			continue // it is in the list twice
+		}
+		at.positions[i] = r.Behind
+		if r.Reset != broadcast.ResetNone {
+			h.resets = append(h.resets, reset{topic, r.Reset, r.Position})
+		}
+		if err != nil {
 			status := "503 Service Unavailable\r\nRetry-After: 5"
 			if errors.Is(err, broadcast.ErrTopicsPerMember) {
 				status = "400 Bad Request" // coming back will not help
@@ -51,10 +74,32 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		}
 	}
 	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, p.Lines, h.retry())
+	h.begin(p.Kept, at)
 	l.Send(c, h.scratch)
 	if h.cfg.PingInterval > 0 {
 		half := h.cfg.PingInterval / 2
 		l.Arm(c, half+h.jitter.Under(half)) // streams that begin together are not to be pinged together
+	}
+}
+
+// reset is a topic whose stream does not begin where its client had ended.
+type reset struct {
+	topic  string
+	reason broadcast.Reset
+	at     broadcast.Position
+}
+
+// begin appends what a stream begins with: an id, so that a client that has heard nothing can
+// resume too, and what could not be resumed.
+func (h *Handler) begin(kept bool, at *place) {
+	h.id = nil
+	if kept {
+		if h.id = at.id(nil); h.id != nil {
+			h.scratch = AppendID(h.scratch, h.id)
+		}
+	}
+	for _, r := range h.resets {
+		h.scratch = AppendReset(h.scratch, h.id, r.topic, r.reason, r.at)
 	}
 }
 
@@ -105,6 +150,7 @@ func (h *Handler) OnClose(_ *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 		return // gone before it was opened
 	}
 	h.cfg.Shard.Leave(c.Slot())
+	delete(h.places, c.Slot())
 	h.sessions.Free(c.Session())
 	c.SetSession(0)
 }

@@ -11,6 +11,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/history"
 	"c100k/internal/jsontext"
 	"c100k/internal/wsconn"
 )
@@ -85,22 +86,32 @@ func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
 		dst = append(dst, `,"data_base64":"`...)
 		dst = append(base64.StdEncoding.AppendEncode(dst, m.Payload), '"')
 	}
+	if p, ok := m.Position(); ok {
+		dst = append(history.AppendPosition(append(dst, `,"offset":"`...), p), '"')
+	}
 	return append(dst, '}')
 }
 
 // AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
 // the admin API takes.
-func AppendWelcome(dst []byte, conn string) []byte {
+func AppendWelcome(dst []byte, conn string) []byte { return appendWelcome(dst, conn, nil) }
+
+// appendWelcome is AppendWelcome with what is to be said of topics with history.
+func appendWelcome(dst []byte, conn string, list []begun) []byte {
 	at := len(dst)
 	dst = append(openText(dst), `{"type":"welcome","conn":`...)
-	return closeText(append(jsontext.AppendString(dst, conn), '}'), at)
+	return closeText(append(appendOffsets(jsontext.AppendString(dst, conn), list), '}'), at)
 }
 
 // AppendAck appends the answer to a subscribe or unsubscribe command. id is JSON text, nil for
 // none.
-func AppendAck(dst, id []byte) []byte {
+func AppendAck(dst, id []byte) []byte { return appendAck(dst, id, nil) }
+
+// appendAck is AppendAck with what is to be said of topics with history.
+func appendAck(dst, id []byte, list []begun) []byte {
 	at := len(dst)
-	return closeText(append(appendID(append(openText(dst), `{"type":"ack"`...), id), '}'), at)
+	dst = appendOffsets(appendID(append(openText(dst), `{"type":"ack"`...), id), list)
+	return closeText(append(dst, '}'), at)
 }
 
 // AppendPublished appends the answer to a publish command.
