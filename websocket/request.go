@@ -83,8 +83,9 @@ func (r *Request) Subject() string {
 	return r.who.Subject
 }
 
-// Secure tells whether the client speaks TLS, as far as a proxy in front says so.
-func (r *Request) Secure() bool { return strings.EqualFold(r.Header("X-Forwarded-Proto"), "https") }
+// Secure tells whether the client speaks TLS, with the server or with a proxy in front that says
+// so.
+func (r *Request) Secure() bool { return r.head.Secure() }
 
 // Subprotocols returns what the client offers, in its order.
 func (r *Request) Subprotocols() (offers []string) {
