@@ -106,7 +106,7 @@ func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 }
 
 func (s *Server) newTopics(p *proto.Place) proto.Part {
-	var ask func(string, broadcast.Kind, []byte, func(broadcast.Result)) error
+	var ask func(string, broadcast.Kind, []byte, func(topicws.Published)) error
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}

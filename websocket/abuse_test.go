@@ -171,6 +171,8 @@ func FuzzClient(f *testing.F) {
 				}
 			})
 		})
+		// Its goroutine would keep the loop for seconds: those of thousands of runs at a time.
+		st.part.watch.watched.Store(true)
 		all := append([]byte(head), sent...)
 		at := min(int(cut), len(all))
 		p := st.Connect(headRole)
