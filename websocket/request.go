@@ -73,6 +73,16 @@ func (r *Request) Cookie(name string) string {
 // Address returns the client's address; invalid if it is not known, as on a unix socket.
 func (r *Request) Address() netip.Addr { return r.addr }
 
+// Subject returns whom the client speaks for, as its token or server.Config.Authenticate says; ""
+// if it was not identified, or the server is not on a node. A client with a token that is not valid
+// is refused before OnUpgrade.
+func (r *Request) Subject() string {
+	if r.who == nil {
+		return ""
+	}
+	return r.who.Subject
+}
+
 // Secure tells whether the client speaks TLS, with the server or with a proxy in front that says
 // so.
 func (r *Request) Secure() bool { return r.head.Secure() }
