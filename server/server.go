@@ -45,6 +45,7 @@ type Server struct {
 	started   time.Time
 	seed      uint64
 	node      *node.Node
+	secured   *secured // nil: the public port is plain
 	loops     []loop
 	admission *edge.Admission
 	quota     *quota.Table // nil without limits of addresses or users
@@ -138,6 +139,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.tls.close()
 		return nil, err
 	}
+	s.secure()
 	if err := s.makeNode(more); err != nil {
 		s.closeHooks()
 		l.close()
@@ -180,7 +182,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 	cfg := node.Config{
 		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.layer(), LayeredConn: layeredConn,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
 			TopicNameBytesPerMemberMax: topicws.TopicNameBytesPerConnectionMax, Done: s.delivered,

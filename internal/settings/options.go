@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"c100k/loadgen"
+	"c100k/loadgen/swarm"
 	"c100k/server"
 )
 
@@ -16,8 +17,9 @@ type Options struct {
 	LogLevel   string        // "debug", "info", "warn", "error"
 	ConfigFile string        // path of the YAML file; empty: none
 
-	URL      string // WebSocket address of a node: sub
-	AdminURL string // address of a node's admin port: pub
+	URL      string      // WebSocket address of a node: sub
+	AdminURL string      // address of a node's admin port: pub
+	Trust    swarm.Trust // of wss: and https: addresses: pub, sub
 
 	Pub     PubOptions
 	Sub     SubOptions

@@ -3,13 +3,19 @@
 
 package settings
 
-import "c100k/server"
+import (
+	"slices"
+
+	"c100k/server"
+)
 
 // Commands that share settings.
 var (
 	nodeCommands = []string{"serve", "config check", "config show"}
 	pubCommand   = []string{"pub"}
 	subCommand   = []string{"sub"}
+
+	clientCommands = []string{"pub", "sub"}
 )
 
 // Table returns the rows in the order of help, bound to the fields of o.
@@ -20,6 +26,9 @@ func Table(o *Options) []Setting {
 			row.Commands, row.File = nodeCommands, true
 			if row.Name == "api-key" || row.Name == "api-key-file" {
 				row.Commands = append([]string{"pub"}, nodeCommands...)
+			}
+			if slices.Contains(certificateRows, row.Name) {
+				row.Commands = append([]string{"doctor"}, nodeCommands...)
 			}
 			rows = append(rows, row)
 		}
@@ -157,7 +166,7 @@ func logRows(o *Options) []Setting {
 		{Name: "log-level", Value: choice(&o.LogLevel, "debug", "info", "warn", "error"),
 			Help: "least level that is logged", Commands: nodeCommands, File: true},
 		{Name: "config", Value: text(&o.ConfigFile, "FILE"),
-			Help: "YAML file with settings; environment and flags override it", Commands: nodeCommands},
+			Help: "YAML file with settings; environment and flags override it", Commands: append([]string{"doctor"}, nodeCommands...)},
 	}
 }
 
@@ -173,6 +182,11 @@ func commandRows(o *Options) []Setting {
 		{Name: "repeat", Scope: "pub", Commands: pubCommand, Value: count(&pub.Repeat), Unit: "times", Help: "times to publish it; 0: until interrupted"},
 		{Name: "rate", Scope: "pub", Commands: pubCommand, Value: rate(&pub.Rate), Unit: "messages a second",
 			Default: "off: as fast as they are answered", Help: "pace of --repeat"},
+
+		{Name: "ca", Commands: clientCommands, Value: text(&o.Trust.CA, "FILE"), Default: "none: those of the system", Help: "authorities that vouch for the node, PEM"},
+		{Name: "insecure", Commands: clientCommands, Value: toggle(&o.Trust.Insecure), Help: "take any certificate"},
+		{Name: "cert", Commands: clientCommands, Value: text(&o.Trust.Cert, "FILE"), Help: "certificate, PEM, to show to a node that asks for one"},
+		{Name: "key", Commands: clientCommands, Value: text(&o.Trust.Key, "FILE"), Help: "key of --cert, PEM"},
 
 		{Name: "url", Commands: subCommand, Value: text(&o.URL, "URL"), Help: "WebSocket address of the node"},
 		{Name: "json", Scope: "sub", Commands: subCommand, Value: toggle(&sub.JSON), Help: "print each message as JSON, with its topic, on one line"},
