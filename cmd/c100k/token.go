@@ -42,6 +42,8 @@ func (a *app) token() *cobra.Command {
 	return a.group(&cobra.Command{
 		Use: "token", Short: "Makes and checks tokens (JWT) for development",
 		Long: "A token says who a client is and what it may do; serve --token-key verifies it.",
+		Example: "c100k token mint --key secret --sub u17 --subscribe 'chat.>' --for 1h\nc100k token show \"$TOKEN\"\n" +
+			"c100k token explain \"$TOKEN\" --subscribe chat.staff.1",
 	}, a.tokenMint(), a.tokenShow(), a.tokenExplain())
 }
 
@@ -208,6 +210,9 @@ func (a *app) showToken(ctx context.Context, token, key string) error {
 		}
 		out.WriteByte('\n')
 	}
+	text := strings.ReplaceAll(out.String(), `\u003e`, ">") // encoders for HTML write it in patterns
+	out.Reset()
+	out.WriteString(text)
 	now := time.Now()
 	who, err := auth.ParseClaims(claims)
 	switch {
