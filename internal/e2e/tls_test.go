@@ -188,7 +188,8 @@ func TestResumption(t *testing.T) {
 	}
 }
 
-// TestCertificateReplacedUnderLoad: handshakes go on, connections stay, the new certificate is seen.
+// TestCertificateReplacedUnderLoad: handshakes go on, connections stay, and the new certificate is
+// seen.
 func TestCertificateReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
