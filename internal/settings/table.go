@@ -21,7 +21,7 @@ var (
 // Table returns the rows in the order of help, bound to the fields of o.
 func Table(o *Options) []Setting {
 	var rows []Setting
-	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), wiringRows(&o.Node)} {
+	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), hookRows(&o.Node), wiringRows(&o.Node)} {
 		for _, row := range group {
 			row.Commands, row.File = nodeCommands, true
 			if row.Name == "api-key" || row.Name == "api-key-file" {
@@ -59,7 +59,9 @@ func limitRows(n *server.Config) []Setting {
 			Default: "auto: what the limit on open files allows, for each worker",
 			Help:    "limit on connections, over all workers; new ones beyond it get 503 and Retry-After"},
 		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
-			Help: "limit on connections of one address, in each worker; new ones beyond it get 429"},
+			Help: "limit on connections of one address, over all workers; new ones beyond it get 429"},
+		{Name: "conn-rate-per-ip", Field: "ConnRatePerIP", Value: rate(&n.ConnRatePerIP), Unit: "connections a second", Default: "0: no limit",
+			Help: "limit on the average rate at which one address opens connections, over all workers; beyond it 429"},
 		{Name: "max-head", Field: "MaxHead", Value: size(&n.MaxHead), Unit: "bytes",
 			Help: "largest request head (cookies and other header fields), up to 64KiB; larger: 431"},
 		{Name: "max-requests", Field: "MaxRequests", Value: count(&n.MaxRequests), Unit: "requests",
