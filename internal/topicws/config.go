@@ -32,6 +32,10 @@ type Config struct {
 	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
 	MayResume func(who *auth.Principal, topic string) bool
 
+	// DecideSubscribe and DecidePublish ask somebody else, whose verdict counts in place of
+	// MaySubscribe and MayPublish. Nil: those decide.
+	DecideSubscribe, DecidePublish Decide
+
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals
 
