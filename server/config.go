@@ -142,6 +142,10 @@ type Config struct {
 	// second at once, 0.01 to 1,000,000; beyond it 429. Addresses are those of MaxConnsPerIP, and it
 	// holds for all workers together. Zero: no limit.
 	ConnRatePerIP float64
+	// MaxConnsPerUser is how many WebSockets and streams of events one user may hold, by the subject
+	// of its token or of the connect hook's answer; beyond it 429. It holds for all workers together.
+	// Zero: no limit.
+	MaxConnsPerUser int
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
 	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a
 	// proxy that passes on bytes without such a header: its clients could send one. Default none: the

@@ -203,7 +203,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 	}
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
-		cfg.Topics.Occupied, cfg.Ended = s.topicChanged, s.ended
+		cfg.Topics.Occupied = s.topicChanged
+	}
+	if s.hooks.events != nil || s.cfg.MaxConnsPerUser > 0 {
+		cfg.Ended = s.connEnded
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.positions, s.past.keep, s.cfg.HistoryBytes
