@@ -249,6 +249,7 @@ print("closed well")`
 	if got := tool(t, "", "python3", "-c", python, a.file, fmt.Sprint(portOf(t, n.public))); !strings.Contains(got, "TLSv1.3") || !strings.Contains(got, "closed well") {
 		t.Errorf("Python: %s", got)
 	}
+	t.Run("socket.io", func(t *testing.T) { secureScript(t, n, a, "siosecure") })
 	t.Run("ws", func(t *testing.T) { secureScript(t, n, a, "messages", "65536", "plain") })
 }
 
