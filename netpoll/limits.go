@@ -161,11 +161,14 @@ const (
 	// would stay resident for good; once a second it costs nothing measurable.
 	trimAfter = time.Second
 
-	// TickDefault is the resolution of the timer wheel where Options.Tick is 0, and TickMin the
-	// finest. A loop wakes for each tick that has a deadline: with heartbeats of many connections,
-	// that is a wake-up each tick.
+	// TickDefault is the resolution of the timer wheel where Options.Tick is 0. A
+	// loop wakes for each tick that has a deadline: with heartbeats of many
+	// connections, that is a wake-up each tick.
 	TickDefault = 32 * time.Millisecond
-	TickMin     = 4 * time.Millisecond
+
+	// TickMin is the finest resolution. Without a bound one short timeout would
+	// keep a loop awake.
+	TickMin = 4 * time.Millisecond
 
 	// armMax bounds a deadline, and armTicksMax does for loops with a finer tick: the wheel tells past
 	// from future within 1<<31 ticks.
