@@ -17,6 +17,7 @@ import (
 
 	"c100k/internal/certs"
 	"c100k/internal/figures"
+	"c100k/internal/tlsconn"
 )
 
 // SpeaksTLS tells whether the public port speaks TLS.
@@ -34,6 +35,19 @@ func (c *Config) tlsFiles() certs.Files {
 // adminFiles are those of the admin port.
 func (c *Config) adminFiles() certs.Files {
 	return certs.Files{Pairs: []certs.Pair{{Cert: c.AdminTLSCert, Key: c.AdminTLSKey}}}
+}
+
+// CertificateFiles are the pairs of files of all certificates that the configuration has or that
+// ACME has obtained.
+func (c *Config) CertificateFiles() []certs.Pair {
+	all := c.tlsFiles().Pairs
+	for _, name := range c.ACME {
+		all = append(all, certs.Stored(c.ACMEStorage, c.ACMEDirectory, name))
+	}
+	if c.AdminTLSCert != "" {
+		all = append(all, c.adminFiles().Pairs...)
+	}
+	return all
 }
 
 // TLSPolicy is what the configuration says about handshakes beyond certificates.
@@ -81,7 +95,7 @@ func (c *Config) OpenAdminTLS() (*AdminTLS, error) {
 	a := new(AdminTLS)
 	policy := c.adminPolicy()
 	var err error
-	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.Logger, Changed: func() {
+	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.adminLog(), Changed: func() {
 		// A material of a source can be used.
 		_ = a.Set(a.Material(), policy)
 	}})
@@ -97,6 +111,14 @@ func (a *AdminTLS) Listener(ln net.Listener) net.Listener {
 	return tls.NewListener(ln, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return a.Config(), nil
 	}})
+}
+
+// adminLog says of what it tells that it is the admin port's.
+func (c *Config) adminLog() *slog.Logger {
+	if c.Logger == nil {
+		return nil
+	}
+	return c.Logger.With("port", "admin")
 }
 
 // adminPolicy is TLSPolicy for the admin port: who comes is judged by the API key.
@@ -194,6 +216,9 @@ func (c *Config) validateTLS(v *validator) {
 	if c.DevTLS {
 		c.validateDevTLS(v)
 	}
+	if c.TLS != nil {
+		c.validateProgramTLS(v)
+	}
 	c.validateACME(v)
 	c.validateRedirect(v)
 	if !c.SpeaksTLS() {
@@ -210,6 +235,16 @@ func (c *Config) validateTLS(v *validator) {
 		v.refuse("AdminTLSKey", strconv.Quote(c.AdminTLSKey), "a certificate and its key come together")
 	case c.AdminTLSCert != "" && c.Admin == "":
 		v.refuse("AdminTLSCert", strconv.Quote(c.AdminTLSCert), "there is no admin port")
+	}
+}
+
+// validateProgramTLS judges a program's configuration, which leaves no room for files.
+func (c *Config) validateProgramTLS(v *validator) {
+	if err := tlsconn.Check(c.TLS); err != nil {
+		v.refuse("TLS", "a configuration that is not honoured", err.Error())
+	}
+	if c.SpeaksTLS() {
+		v.refuse("TLS", "set", "it excludes TLSCerts, ACME and DevTLS: the program's configuration has the certificates")
 	}
 }
 

@@ -72,6 +72,9 @@ type Config struct {
 	// Layer makes loop i's layer, which all connections that the node accepts have below their
 	// protocols. Nil: they are plain.
 	Layer func(loop int) netpoll.Layer
+	// LayeredConn makes a net.Conn for net/http of the socket of a connection with that layer, and of
+	// what its loop knew of it. It must not wait. Nil without Layer.
+	LayeredConn func(socket net.Conn, moved *netpoll.Moved) edge.Layered
 
 	// Topics makes a hub that all protocols share. Its Shards, Encoders, Wake and Now are filled in.
 	// Nil: the process has no topics.
@@ -85,9 +88,14 @@ type Config struct {
 	// ReturnMemory returns memory to the system when many connections have come or gone and it is
 	// quiet again.
 	ReturnMemory bool
+<<<<<<< HEAD
 	// Shortest is the shortest of the timeouts that the process is configured with. Deadlines are kept
 	// to a fiftieth of it, netpoll.TickMin at best. 0 means that none is shorter than a second.
 	Shortest time.Duration
+=======
+	// Ended hears of each connection of a protocol that ends. It may be nil.
+	Ended proto.Ended
+>>>>>>> main
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
 	// HeadLimits bounds request heads. The zero value is edge's default.

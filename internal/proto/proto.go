@@ -155,6 +155,9 @@ type Place struct {
 	// Principals are those of the loop's sessions.
 	Principals *auth.Principals
 
+	// Ended hears of connections that end. Nil: nobody does.
+	Ended Ended
+
 	// Draining tells whether the process goes down. Any goroutine.
 	Draining func() bool
 
