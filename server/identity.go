@@ -224,7 +224,7 @@ func (s *Server) verify(ctx context.Context, q *question, quick bool) (who *auth
 
 // authenticate asks Config.Authenticate.
 func (s *Server) authenticate(ctx context.Context, q *question, who *auth.Principal) (*auth.Principal, *edge.Refusal) {
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(q.head.Bytes())))
+	r, err := requestOf(q)
 	if err != nil {
 		return nil, edge.RefuseUnanswered // net/http is stricter than we are about something
 	}
@@ -246,6 +246,19 @@ func (s *Server) authenticate(ctx context.Context, q *question, who *auth.Princi
 		return nil, edge.RefuseUnanswered
 	}
 	return who, nil
+}
+
+// requestOf is the request of a client. One that shows a token on its connection has sent none with
+// it: then it is one with the token and nothing else.
+func requestOf(q *question) (*http.Request, error) {
+	if q.head != nil {
+		return http.ReadRequest(bufio.NewReader(bytes.NewReader(q.head.Bytes())))
+	}
+	r, err := http.NewRequest(http.MethodGet, "/", nil)
+	if err == nil {
+		r.Header.Set("Authorization", "Bearer "+q.token)
+	}
+	return r, err
 }
 
 // principal makes one of an identity.
@@ -354,6 +367,35 @@ func (s *Server) questionOf(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, e *e
 		q.addr, q.head = e.ClientAddr(l, c, h), h.Clone()
 	}
 	return q
+}
+
+// identifyConn makes what finds out who shows a token on a connection: a topicws.Config.Identify.
+func (s *Server) identifyConn(p *proto.Place, transport string) func(*netpoll.Loop, *netpoll.Conn, []byte, func(*netpoll.Loop, *netpoll.Conn, *auth.Principal, string)) {
+	return func(l *netpoll.Loop, c *netpoll.Conn, token []byte, done func(*netpoll.Loop, *netpoll.Conn, *auth.Principal, string)) {
+		who, refusal, decided := s.identifyNow(token, true)
+		if decided {
+			done(l, c, who, reasonOf(refusal))
+			return
+		}
+		remote, id := l.Remote(), c.ID()
+		q := &question{
+			conn: id, transport: transport, token: string(token), found: true, until: netpoll.Monotonic() + edge.WaitTimeoutDefault,
+			answer: func(who *auth.Principal, refusal *edge.Refusal) {
+				remote.PostTo(id, func(l *netpoll.Loop, c *netpoll.Conn) { done(l, c, who, reasonOf(refusal)) })
+			},
+		}
+		if len(s.identify.steps) > 0 {
+			q.addr = l.PeerAddr(c).Addr()
+		}
+		s.ask(q)
+	}
+}
+
+func reasonOf(r *edge.Refusal) string {
+	if r == nil {
+		return ""
+	}
+	return r.Reason
 }
 
 // pool runs functions on goroutines, which are started as they are needed and end when there is

@@ -106,6 +106,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
+		Identify: s.identifyConn(p, "websocket"),
 	})
 	b := s.begin(p)
 	part := proto.Part{
@@ -120,7 +121,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 
 func (s *Server) newSSE(p *proto.Place) proto.Part {
 	h := sse.NewHandler(sse.Config{
-		Shard: p.Shard, Sink: p.Sink, Form: p.Form,
+		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Principals: p.Principals,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p)
@@ -305,7 +306,7 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN, Lines: r.head.Mount().Lines()}
+	p := sse.Params{Topics: b.topicN, Lines: r.head.Mount().Lines(), Who: r.who}
 	p.AllowOrigin, p.AllowCredentials = b.eventOrigin(r.head)
 	l.Become(c, b.role)
 	h.Open(l, c, p)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 )
 
 // Config holds what a Handler needs of its node; immutable once it runs.
@@ -19,6 +20,9 @@ type Config struct {
 
 	// Form is the number under which the node registered an encoder of NewEncoder.
 	Form broadcast.Form
+
+	// Principals are those of the loop's sessions. Required where Params.Who is used.
+	Principals *auth.Principals
 
 	// PingInterval is how often a comment is sent; 0 is never.
 	PingInterval time.Duration
@@ -40,4 +44,6 @@ type Params struct {
 	AllowOrigin      string   // the request's Origin if it is another and allowed, or "*"; empty without CORS
 	AllowCredentials bool     // a browser may use cookies across origins
 	Lines            []byte   // more header fields of the answer, each with its CRLF
+
+	Who *auth.Principal // nil: the client was not identified
 }

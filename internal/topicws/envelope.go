@@ -15,8 +15,14 @@ import (
 func (h *Handler) obey(l *netpoll.Loop, c *netpoll.Conn, s *session, p []byte) {
 	cmd := &h.command
 	no := ParseCommand(p, cmd)
+	first := s.flags&flagSpoke == 0
+	s.flags |= flagSpoke
 	if no.Code == CodeNone {
 		switch cmd.Verb {
+		case VerbConnect, VerbRefresh:
+			if no = h.identify(l, c, s, cmd, first); no.Code == CodeNone {
+				return
+			}
 		case VerbSubscribe:
 			no = h.subscribe(c, s, cmd)
 		case VerbUnsubscribe:
