@@ -238,6 +238,9 @@ type Config struct {
 	// TokenLeeway is how much the clock of the issuer may be off, for exp and nbf, up to 10 min.
 	// Default 10 s. Off: not at all.
 	TokenLeeway time.Duration
+	// StateDir is a directory for what outlives the node: revocations. It is made. Default none: they
+	// are kept in memory only.
+	StateDir string
 	// RequireToken refuses clients without a token with 401; of Socket.IO, when they connect to a
 	// namespace. Default false: they may do what is public.
 	RequireToken bool

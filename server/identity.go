@@ -70,6 +70,7 @@ var (
 	refuseNoToken = &edge.Refusal{Status: 401, Label: "unauthorized", Challenge: "Bearer", Reason: "this node needs a token: see Authorization: Bearer, ?access_token= or the subprotocol " + edge.TokenProtocol + "TOKEN"}
 	refuseToken   = &edge.Refusal{Status: 401, Label: "unauthorized", Challenge: `Bearer error="invalid_token"`, Reason: "the token is not valid"}
 	refuseExpired = &edge.Refusal{Status: 401, Label: "token_expired", Challenge: `Bearer error="invalid_token"`, Reason: auth.ErrExpired.Reason}
+	refuseRevoked = &edge.Refusal{Status: 401, Label: "token_revoked", Challenge: `Bearer error="invalid_token"`, Reason: "the token was revoked"}
 	refuseClient  = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "this client is not let in"}
 	refuseTooMany = &edge.Refusal{Status: 429, Label: "rate", Reason: "this client comes too often"}
 	refuseNoKeys  = refuseToken.With("this node has no key to verify a token with (--token-key, --token-jwks)")
@@ -134,8 +135,16 @@ func (s *Server) identifyNow(token []byte, found bool) (who *auth.Principal, ref
 		}
 		who, err = l.verifier.TryVerify(string(token))
 	}
-	refusal = refusalOfToken(err)
+	refusal = s.judgeToken(who, err)
 	return who, refusal, refusal != nil || !more
+}
+
+// judgeToken is the answer to a token that is not valid, or that was revoked.
+func (s *Server) judgeToken(who *auth.Principal, err error) *edge.Refusal {
+	if err == nil && s.revocations.Revoked(who) {
+		return refuseRevoked
+	}
+	return refusalOfToken(err)
 }
 
 // refusalOfToken is the answer to a token that is not valid.
@@ -197,6 +206,9 @@ func (s *Server) find(q *question, quick bool) {
 	if refusal == nil && who == nil && s.live.Load().requireToken {
 		refusal = refuseNoToken
 	}
+	if refusal == nil && s.revocations.Revoked(who) {
+		refusal = refuseRevoked // also where it was not a token that said who this is
+	}
 	if refusal != nil {
 		who = nil
 	}
@@ -219,7 +231,7 @@ func (s *Server) verify(ctx context.Context, q *question, quick bool) (who *auth
 	default:
 		who, err = v.Verify(ctx, q.token)
 	}
-	return who, refusalOfToken(err), false
+	return who, s.judgeToken(who, err), false
 }
 
 // authenticate asks Config.Authenticate.

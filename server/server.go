@@ -17,6 +17,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/auth"
 	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
@@ -63,6 +64,11 @@ type Server struct {
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
 	identify identifier
+	telling  atomic.Bool // what is revoked, to a node that has joined
+	sweeping atomic.Bool // the connections will be looked at for revoked tokens
+
+	revocations auth.Revocations
+
 	requests atomic.Int64  // that net/http serves
 	movedIn  atomic.Uint64 // requests that other workers have handed over
 
@@ -95,6 +101,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.notices = newNotices(s.log)
 	s.makeIdentifier()
+	if err := s.openRevocations(); err != nil {
+		return nil, err
+	}
 	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
@@ -314,6 +323,9 @@ func (s *Server) stop() {
 	}
 	s.leaveBus()
 	s.live.Load().close()
+	if err := s.revocations.Close(); err != nil {
+		s.log.Warn("revocations were not kept", "err", err)
+	}
 	for _, h := range []*http.Server{s.admin, s.redirect} {
 		if h != nil {
 			admin.Close(h)

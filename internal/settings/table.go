@@ -109,6 +109,8 @@ func accessRows(n *server.Config) []Setting {
 			Help: "difference between the clocks of the issuer and the node that exp and nbf allow"},
 		{Name: "require-token", Field: "RequireToken", Value: toggle(&n.RequireToken),
 			Help: "refuses clients without a token with 401"},
+		{Name: "state-dir", Field: "StateDir", Value: text(&n.StateDir, "DIR"), Example: "/var/lib/c100k",
+			Help: "directory for what outlives the node: revocations; without it they are kept in memory only"},
 		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",
 			Help: "bearer key of the HTTP API; visible in the list of processes, so prefer --api-key-file"},
 		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",

@@ -79,9 +79,10 @@ func (h *Handler) limit(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	}
 }
 
-// Principal is whom c speaks for, nil if nobody was identified.
-func (h *Handler) Principal(c *netpoll.Conn) *auth.Principal {
-	return h.cfg.Principals.At(h.sessions.At(c.Session()).principal())
+// Speaks tells whether c speaks for a principal that matches says it of.
+func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool {
+	who := h.cfg.Principals.At(h.sessions.At(c.Session()).principal())
+	return who != nil && matches(who)
 }
 
 // Revoke ends c because its client's rights were taken back. When the client comes back it is
