@@ -16,6 +16,7 @@ func (*nullSink) Pending(uint32) int                               { return 0 }
 func (n *nullSink) Send(uint32, []byte, uint32, uint32)            { n.sent++ }
 func (*nullSink) DropOldest(uint32, int, func(uint32, uint32)) int { return 0 }
 func (*nullSink) Gap(uint32, Form, string, uint32, uint32, bool)   {}
+func (*nullSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (*nullSink) Slow(uint32)                                      {}
 
 func withMembers(tb testing.TB, members int, topics ...string) (*Hub, *Shard) {

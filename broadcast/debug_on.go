@@ -16,7 +16,7 @@ func invariant(ok bool, format string, args ...any) {
 
 // check looks at everything the shard has. It costs as much as the shard is big.
 func (s *Shard) check() {
-	lags, live := 0, 0
+	lags, live, behind := 0, 0, 0
 	for i := uint32(1); i <= s.marks.used; i++ {
 		slot := s.marks.slots.at(i)
 		if slot.roster == nil {
@@ -24,13 +24,15 @@ func (s *Shard) check() {
 		}
 		live++
 		invariant(slot.roster.mark == slot.mark && slot.mark&markIndex == i, "mark %#x in slot %d", slot.mark, i)
-		lags += s.checkRoster(slot.roster)
+		l, b := s.checkRoster(slot.roster)
+		lags, behind = lags+l, behind+b
 	}
 	invariant(live == s.marks.live, "%d rosters, counted %d", live, s.marks.live)
+	invariant(behind == len(s.replays), "%d seats are replaying, %d replays", behind, len(s.replays))
 	invariant(lags == len(s.missed), "%d seats lag, %d in missed", lags, len(s.missed))
 }
 
-func (s *Shard) checkRoster(r *roster) (lags int) {
+func (s *Shard) checkRoster(r *roster) (lags, behind int) {
 	t := r.topic
 	end := t.tail.Load()
 	invariant(!r.gone && t.rosters[s.index].Load() == r, "topic %q has another roster", t.name)
@@ -53,8 +55,14 @@ func (s *Shard) checkRoster(r *roster) (lags int) {
 		if misses {
 			lags++
 		}
+		p := s.replays[e.sub()]
+		invariant((p != nil) == (e&replaying != 0), "topic %q: member %d is replaying: seat %t, replays %t", t.name, e.member(), e&replaying != 0, p != nil)
+		if p != nil {
+			invariant(p.mark == r.mark && p.member == e.member() && p.seq <= r.reached(pos), "topic %q: replay %+v of member %d", t.name, *p, e.member())
+			behind++
+		}
 	}
-	return lags
+	return lags, behind
 }
 
 func passAt(r *roster) uint32 {

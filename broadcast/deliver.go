@@ -23,6 +23,9 @@ type Sink interface {
 	Gap(member uint32, f Form, topic string, mark uint32, missed uint32, first bool)
 	// Slow closes the member (policy Disconnect). The shard has forgotten it already.
 	Slow(member uint32)
+	// Encode appends m as this member gets it, in a form of Options.PersonalForms: once for each
+	// message that comes to the member, in order, whether it is then sent or dropped.
+	Encode(dst []byte, member uint32, m *Message) []byte
 }
 
 // Deliver takes pending messages to members: at most `members` visits of a member (each with all
@@ -32,6 +35,9 @@ type Sink interface {
 func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	s.turn++
 	s.announceFresh(sink)
+	if len(s.due) > 0 {
+		members -= s.replayDue(sink, max(members/2, 1)) // topics with new messages get the other half
+	}
 	for more = true; members > 0; {
 		r := s.queue.pop()
 		if r == nil {
@@ -53,7 +59,7 @@ func (s *Shard) Deliver(sink Sink, members int) (more bool) {
 	}
 	s.total.publish(&s.shared)
 	s.check()
-	return more && !s.queue.empty() || len(s.fresh) > 0
+	return more && !s.queue.empty() || len(s.fresh) > 0 || len(s.due) > 0
 }
 
 // mark puts r, a roster of this shard, in the ready queue and wakes the loop. Any goroutine.
@@ -137,15 +143,19 @@ func (s *Shard) visit(sink Sink, r *roster, seats []seat, first int) int {
 	var bytes []byte
 	last := Form(FormsMax)
 	for k, e := range seats {
+		member := e.member()
 		if f := e.form(); f != last {
-			last, form = f, p.form(f)
+			if s.hub.personalForms&(1<<f) != 0 && e&replaying == 0 {
+				form, last = s.personalRun(sink, p, member, first), FormsMax
+			} else {
+				last, form = f, p.form(f)
+			}
 			bytes = form.slice(first, len(p.run))
 		}
 		if withoutSharing {
-			bytes = p.encodeAnew(last, first)
+			bytes = p.encodeAnew(e.form(), first)
 		}
-		member := e.member()
-		if len(bytes) > 0 && !e.lags() && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes {
+		if len(bytes) > 0 && !e.special() && sink.Pending(member)+len(bytes) <= s.hub.outboxBytes {
 			sink.Send(member, bytes, r.mark, uint32(n))
 			s.total.deliveries += uint64(n)
 			continue
@@ -177,7 +187,16 @@ func (s *Shard) visitEach(sink Sink, r *roster, seats []seat, first int) int {
 // get of the run. False: it lagged, and seats may have changed.
 func (s *Shard) handOver(sink Sink, r *roster, e seat, first int) (inTime bool) {
 	p, pos := r.pass, r.pass.at-1
-	form, member := p.form(e.form()), e.member()
+	if e&replaying != 0 {
+		return s.overflow(sink, r, pos, nil, 0, 0)
+	}
+	member := e.member()
+	var form *runForm
+	if s.hub.personalForms&(1<<e.form()) != 0 {
+		form = s.personalRun(sink, p, member, first)
+	} else {
+		form = p.form(e.form())
+	}
 	inTime = !e.lags()
 	for from, to, next := p.wanted(s.index, member, first); from < to; from, to, next = p.wanted(s.index, member, next) {
 		bytes := form.slice(from, to)

@@ -48,6 +48,14 @@
 // counted as pending. Such a topic stays without members, so that the numbers go on, until the
 // owner calls [Hub.Release]. See position.go.
 //
+// # History
+//
+// The newest messages of a topic with positions can be kept ([Options.Keep]), in a log beside the
+// list (log.go): a ring in which a position is found by arithmetic. A member that was away comes
+// back by [Shard.Resume] (resume.go): its seat is left out by passes until Deliver has sent it, in
+// slices, what its seat would have had. Both happen on one loop, so there is neither a gap nor a
+// double between the kept messages and the new ones.
+//
 // # Invariants
 //
 //   - A message is waited for by exactly the shards that were attached to its topic when it was
@@ -61,14 +69,13 @@
 //     messages that are linked and marked.
 //   - Seats never change sides of where a pass stands, nor of a cut between those who joined before
 //     and after a message that is still pending.
-//   - A seat has the lagging bit exactly if the shard has a count of what its member missed.
+//   - A seat has the lagging bit exactly if the shard has a count of what its member missed, and
+//     the replaying bit exactly if the shard has a replay of it.
 //
 // Build with -tags c100kdebug to have them checked while the program runs.
 //
 // # Not here yet, and where it would go
 //
-// History and resume: the owner of a topic's history answers [Options.Positions], keeps what
-// [Hub.Publish] has given a [Position], and calls [Hub.Release] when it has forgotten all.
 // Presence: Subscribe, and vacate for every way out, are the two places where a membership begins
 // and ends.
 package broadcast

@@ -15,7 +15,10 @@ func (printer) Send(member uint32, p []byte, _, n uint32) {
 }
 func (printer) DropOldest(uint32, int, func(mark, n uint32)) int         { return 0 }
 func (printer) Gap(uint32, broadcast.Form, string, uint32, uint32, bool) {}
-func (printer) Slow(uint32)                                              {}
+func (printer) Encode(dst []byte, _ uint32, m *broadcast.Message) []byte {
+	return append(dst, m.Payload...)
+}
+func (printer) Slow(uint32) {}
 
 // Two wire forms. Each is made once a message, and only if somebody needs it.
 func line(dst []byte, m *broadcast.Message) []byte { return append(append(dst, m.Payload...), ';') }

@@ -24,6 +24,9 @@ type Hub struct {
 	runBytes        int
 	positions       func(topic string) (first Position, ok bool)
 	encodedBytesMax func(f Form, m *Message) int
+	keep            func(topic string) Keep
+	keptBytesMax    int64
+	personalForms   uint32 // bit f: form f is made for each member
 	shards          []*Shard
 
 	// Any goroutine.
@@ -32,6 +35,7 @@ type Hub struct {
 	pending    atomic.Int64
 	published  atomic.Uint64
 	refused    atomic.Uint64
+	kept       atomic.Int64 // bytes in the logs
 }
 
 // NewHub returns a hub. It panics if o is not valid (Options.Validate).
@@ -51,6 +55,9 @@ func NewHub(o Options) *Hub {
 		topicNameBytes:  o.TopicNameBytesPerMemberMax,
 		positions:       o.Positions,
 		encodedBytesMax: o.EncodedBytesMax,
+		keep:            o.Keep,
+		personalForms:   o.PersonalForms,
+		keptBytesMax:    int64(orDefault(o.KeptBytesMax, KeptBytesDefault)),
 	}
 	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)
 	if h.now == nil {
@@ -78,6 +85,9 @@ type Result struct {
 	// Position is that of the message; zero in a topic without positions, and for one that was
 	// dropped.
 	Position Position
+
+	// Repeated says that the message was not published, because its Post.Offset was there already.
+	Repeated bool
 }
 
 // Publish sends payload to everybody who is subscribed to topic. Everyone whose Subscribe has
@@ -94,6 +104,11 @@ type Post struct {
 
 	// Extra is for the hub's encoders: Message.Extra.
 	Extra any
+
+	// Offset, if not 0, is the one that the message gets in a topic with positions: that of an engine
+	// which numbers them for several nodes. It must be greater than that of the message before;
+	// otherwise the message was published already, and Result.Repeated says so.
+	Offset uint64
 
 	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left
 	// out: on the loop of the shard, within Deliver, once for each member. It must not block, nor call
@@ -143,14 +158,19 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	if t.numbering == nil {
 		m.encodeNeeded(&t.members)
 	} else {
-		m.position = new(Position)
+		m.entry = &entry{message: m}
 		m.reserveNeeded(&t.members)
+		m.entry.cost = m.cost
 	}
 	if h.pending.Add(m.cost) > h.pendingBytesMax {
 		h.pending.Add(-m.cost)
 		return h.refuse(matched), false
 	}
-	counted, ok := t.append(m)
+	counted, ok := t.append(m, p.Offset)
+	if ok && m.entry != nil && p.Offset != 0 && m.entry.position.Offset != p.Offset {
+		h.pending.Add(-m.cost)
+		return Result{Repeated: true}, false
+	}
 	if counted == 0 {
 		h.pending.Add(-m.cost) // nobody holds the message, and the members have left meanwhile
 		matched = 0
@@ -158,14 +178,17 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	if !ok {
 		return Result{}, true
 	}
+	if t.log != nil {
+		t.log.record()
+	}
 	for i := range t.rosters {
 		if r := t.rosters[i].Load(); r != nil {
 			h.shards[i].mark(r)
 		}
 	}
 	r := Result{Matched: matched, Queued: matched}
-	if m.position != nil {
-		r.Position = *m.position
+	if m.entry != nil {
+		r.Position = m.entry.position
 	}
 	return r, false
 }
@@ -203,7 +226,7 @@ func (h *Hub) enter(shard int, name string) *roster {
 	for {
 		r := &roster{shard: shard}
 		if t == nil {
-			fresh := newTopic(name, len(h.shards), h.numberingOf(name))
+			fresh := h.newTopic(name, h.numberingOf(name))
 			fresh.begin(r)
 			found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
 			if !loaded {

@@ -11,7 +11,7 @@ const (
 	TopicBytes = 640
 
 	// FormsMax bounds the wire forms of a hub: a message has a pointer for each, so that it takes 256
-	// bytes. A seat has room for 128.
+	// bytes. A seat has room for 64.
 	FormsMax = 16
 
 	// ShardsMax bounds the shards of a hub; a topic has one pointer for each.
@@ -75,6 +75,25 @@ const (
 
 	// listingRoom is the room that a listing begins with, in topics; it grows up to what is asked for.
 	listingRoom = 1024
+
+	// KeepCountMax bounds Keep.Count, in messages: a ring of pointers is made for them.
+	KeepCountMax = 1 << 20
+
+	// KeptBytesDefault is what Options.KeptBytesMax = 0 means: bytes of kept messages over the hub.
+	KeptBytesDefault = 256 << 20
+
+	// logIndexMin is the room that a log begins with, in messages; it grows up to Keep.Count. Without
+	// it a topic with one message would cost as much as one with Keep.Count of them.
+	logIndexMin = 8
+
+	// fullTurnsMax is how many times in a row a replay looks at an outbox without room before it takes
+	// what is there for a backlog and waits until that has drained. Without it a loop would turn for
+	// as long as a member does not read.
+	fullTurnsMax = 3
+
+	// trimRoundsMax bounds the rounds of TrimKept: each halves the time that is kept, so that 40 of
+	// them come down from hours to the resolution of the clock.
+	trimRoundsMax = 40
 
 	// chunkLen is the number of records in a chunk of the shard's arrays. They grow by whole chunks,
 	// so nothing big is ever copied or doubled, and at most one chunk of each array is partly used.

@@ -50,25 +50,25 @@ type Message struct {
 	Published time.Duration // Options.Now at Publish
 	Kind      Kind
 
-	needed   uint16       // bit f: form f had a member when the message was published, and is in cost
-	left     atomic.Int32 // shards whose pass over the message has not ended
-	hub      *Hub
-	skip     func(shard int, member uint32) bool // Post.Skip
-	position *Position                           // nil in a topic without positions; Offset is set when the message enters the topic's list
-	forms    [FormsMax]atomic.Pointer[[]byte]
-	size     uint32       // bytes of the largest form in need, at least; what a run counts
-	cost     int64        // bytes counted against Options.PendingBytesMax at Publish
-	late     atomic.Int64 // what passes have counted on top of cost, or taken off it
+	needed uint16       // bit f: form f had a member when the message was published, and is in cost
+	left   atomic.Int32 // shards whose pass over the message has not ended
+	hub    *Hub
+	skip   func(shard int, member uint32) bool // Post.Skip
+	entry  *entry                              // nil in a topic without positions; filled in when the message enters the topic's list
+	forms  [FormsMax]atomic.Pointer[[]byte]
+	size   uint32       // bytes of the largest form in need, at least; what a run counts
+	cost   int64        // bytes counted against Options.PendingBytesMax at Publish
+	late   atomic.Int64 // what passes have counted on top of cost, or taken off it
 }
 
 // Position returns the message's position. ok is false in a topic without positions. All members
-// get the messages of a topic in the order of their offsets, and no offset is left out. Any
+// get the messages of a topic in the order of their offsets, and no message is left out. Any
 // goroutine; an Encoder may call it.
 func (m *Message) Position() (p Position, ok bool) {
-	if m.position == nil {
+	if m.entry == nil {
 		return Position{}, false
 	}
-	return *m.position, true
+	return m.entry.position, true
 }
 
 // Encoded returns the message in form f. The bytes are shared: never change them. Forms that had a

@@ -82,6 +82,7 @@ func (l *modelShard) Send(member uint32, p []byte, _ uint32, n uint32) {
 }
 func (l *modelShard) DropOldest(uint32, int, func(uint32, uint32)) int { panic("no policy") }
 func (l *modelShard) Gap(uint32, Form, string, uint32, uint32, bool)   { panic("no policy") }
+func (*modelShard) Encode(dst []byte, _ uint32, m *Message) []byte     { return append(dst, m.Payload...) }
 func (l *modelShard) Slow(uint32)                                      { panic("no policy") }
 func (l *modelShard) note(member uint32, topic string, before int64) {
 	w := &window{topic: topic, open: stamps{before, l.m.clock.Add(1)}}

@@ -51,6 +51,11 @@ type Options struct {
 	// default.
 	Encoders []Encoder
 
+	// PersonalForms has bit f set if form f is made for each member by Sink.Encode, because it carries
+	// what only this member has. Encoders[f] is then there for its size: it must append at least as
+	// many bytes as Sink.Encode. Such a form costs an encoding for each delivery.
+	PersonalForms uint32
+
 	// Wake makes a turn of loop i run soon, so that Deliver is called on it. Called on any goroutine,
 	// must not block. Nil: the program calls Deliver at intervals of its own.
 	Wake func(shard int)
@@ -82,6 +87,13 @@ type Options struct {
 	// positions.
 	Positions func(topic string) (first Position, ok bool)
 
+	// Keep is asked when a topic with positions begins, how much of it is kept for Shard.Resume and
+	// Hub.Kept. It must not block; any goroutine calls it. Nil: nothing is kept.
+	Keep func(topic string) Keep
+
+	// KeptBytesMax bounds what is kept of all topics, in bytes of memory; 0 means KeptBytesDefault.
+	KeptBytesMax int
+
 	// EncodedBytesMax returns at least what Encoders[f] makes of a message, in bytes. It is counted
 	// against PendingBytesMax until a message of a topic with positions has been encoded. It must be
 	// pure; any goroutine calls it. Required with Positions.
@@ -110,6 +122,7 @@ func (o *Options) Validate() error {
 	bounds("Policy", int(o.Policy), 0, len(policyNames)-1)
 	bounds("OutboxBytesMax", o.OutboxBytesMax, 0, most)
 	bounds("PendingBytesMax", o.PendingBytesMax, 0, most)
+	bounds("KeptBytesMax", o.KeptBytesMax, 0, most)
 	bounds("TopicNameBytesPerMemberMax", o.TopicNameBytesPerMemberMax, 0, most)
 	bounds("TopicsPerMemberMax", o.TopicsPerMemberMax, 0, TopicsPerShardMax)
 	if o.Positions != nil && o.EncodedBytesMax == nil {

@@ -116,6 +116,17 @@ func (rf *runForm) make(run []*node, f Form) {
 	}
 }
 
+// personalRun makes the run, from message number first on, as one member gets it.
+func (s *Shard) personalRun(sink Sink, p *pass, member uint32, first int) *runForm {
+	rf := &s.personal
+	rf.bytes, rf.ends = nil, append(rf.ends[:0], make([]int, first+1)...)
+	for _, n := range p.run[first:] {
+		rf.bytes = sink.Encode(rf.bytes, member, n.message)
+		rf.ends = append(rf.ends, len(rf.bytes))
+	}
+	return rf
+}
+
 // wanted returns the next messages from i on that the member gets: i to j-1. Each is asked for
 // once, so skipped ones end a stretch and are passed over by the next call. i is the length of the
 // run when there are no more.

@@ -12,6 +12,13 @@ type drop struct {
 // overflow hands messages i to j-1 of the run on to the member at pos, who has no room for them or
 // has missed something before. False: the member has been removed.
 func (s *Shard) overflow(sink Sink, r *roster, pos uint32, form *runForm, i, j int) (stays bool) {
+	if e := *r.seat(pos); e&replaying != 0 {
+		// A replay brings it.
+		if p := s.replays[e.sub()]; sink.Pending(p.member) <= s.hub.outboxBytes/2 {
+			s.makeDue(e.sub(), p)
+		}
+		return true
+	}
 	switch s.hub.policy {
 	case DropOldest:
 		s.dropOldest(sink, r, pos, form, i, j)
@@ -177,6 +184,7 @@ func (s *Shard) gap(sink Sink, r *roster, e seat, missed uint32, first bool) {
 // not wait for the next message to hear of it. Call it whenever a backlog has drained (netpoll:
 // OnWritable). Loop.
 func (s *Shard) Drained(sink Sink, member uint32) {
+	s.drainedReplays(member)
 	if s.announceMissed(sink, member) {
 		s.total.publish(&s.shared)
 	}

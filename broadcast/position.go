@@ -2,8 +2,8 @@
 
 package broadcast
 
-// Position names a message of a topic. Offsets of one epoch ascend by one from message to message,
-// in the order in which all members get them.
+// Position names a message of a topic. Offsets of one epoch ascend, by one from message to message
+// unless Post.Offset says otherwise, in the order in which all members get them.
 type Position struct {
 	Epoch  string // of the topic's list; another one means that offsets cannot be compared
 	Offset uint64
@@ -15,8 +15,14 @@ type numbering struct {
 	first uint64 // offset of the first message in the list
 }
 
-// position is that of the message with this number in the list.
-func (n *numbering) position(seq uint64) Position { return Position{n.epoch, n.first + seq - 1} }
+// of is the position of the message in a node; in the node that the list begins with, the one
+// before the first.
+func (n *numbering) of(at *node) Position {
+	if at.entry == nil {
+		return Position{n.epoch, n.first - 1}
+	}
+	return at.entry.position
+}
 
 // numberingOf asks whether the topic of that name, which is about to begin, is to have positions.
 func (h *Hub) numberingOf(name string) *numbering {
@@ -37,12 +43,24 @@ func (h *Hub) beginKept(name string) *topic {
 	if n == nil {
 		return nil
 	}
-	fresh := newTopic(name, len(h.shards), n)
+	fresh := h.newTopic(name, n)
 	found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
 	if !loaded {
 		h.topicCount.Add(1)
 	}
 	return found.(*topic)
+}
+
+// newTopic makes a topic of that name, with a log if its owner wants one.
+func (h *Hub) newTopic(name string, n *numbering) *topic {
+	t := newTopic(name, len(h.shards), n)
+	if n != nil && h.keep != nil {
+		if keep := h.keep(t.name); keep.Count > 0 {
+			keep.Count = min(keep.Count, KeepCountMax)
+			t.log = newLog(h, keep, t.tail.Load().last)
+		}
+	}
+	return t
 }
 
 // Release ends the positions of a topic: it is forgotten as soon as it has no members, and when it
@@ -54,23 +72,23 @@ func (h *Hub) Release(name string) (last Position, ok bool) {
 	if t == nil || t.numbering == nil {
 		return Position{}, false
 	}
-	seq, released, over := t.release()
+	end, released, over := t.release()
 	if over {
 		h.forget(t)
 	}
-	return t.numbering.position(seq), released
+	return t.numbering.of(end), released
 }
 
-// release lets the topic end with its last shard; seq is its last message at that moment. Any
+// release lets the topic end with its last shard; end has its last message at that moment. Any
 // goroutine.
-func (t *topic) release() (seq uint64, released, over bool) {
+func (t *topic) release() (end *node, released, over bool) {
 	for {
 		old := t.tail.Load()
 		if !old.kept {
-			return old.last.seq, false, false
+			return old.last, false, false
 		}
 		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached}) {
-			return old.last.seq, true, old.attached == 0
+			return old.last, true, old.attached == 0
 		}
 	}
 }

@@ -270,6 +270,7 @@ func (s *orderSink) Send(member uint32, p []byte, _ uint32, _ uint32) {
 func (*orderSink) Pending(uint32) int                               { return 0 }
 func (*orderSink) DropOldest(uint32, int, func(uint32, uint32)) int { panic("no policy") }
 func (*orderSink) Gap(uint32, Form, string, uint32, uint32, bool)   { panic("no policy") }
+func (*orderSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (*orderSink) Slow(uint32)                                      { panic("no policy") }
 
 // TestReleaseWhilePublishing: a topic that is released all the time loses no message and no number.
@@ -368,4 +369,5 @@ func (countingSink) Send(uint32, []byte, uint32, uint32)              {}
 func (countingSink) Pending(uint32) int                               { return 0 }
 func (countingSink) DropOldest(uint32, int, func(uint32, uint32)) int { return 0 }
 func (countingSink) Gap(uint32, Form, string, uint32, uint32, bool)   {}
+func (countingSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (countingSink) Slow(uint32)                                      {}

@@ -4,17 +4,21 @@ package broadcast
 
 import "sync/atomic"
 
-// seat is one member of a roster: subscription number 32 bits, member 24 bits, lagging 1 bit, form
-// 7 bits.
+// seat is one member of a roster: subscription number 32 bits, member 24 bits, lagging 1 bit,
+// replaying 1 bit, form 6 bits.
 type seat uint64
 
 const (
 	// formMask is the form's part of a seat. Invariant: FormsMax-1 fits in it.
-	formMask seat = 1<<7 - 1
+	formMask seat = 1<<6 - 1
 
 	// lagging is set on a seat whose member has missed messages that are not announced yet
 	// (Shard.missed).
 	lagging seat = 1 << 7
+
+	// replaying is set on a seat whose member gets kept messages first (Shard.replays). Passes leave
+	// it out.
+	replaying seat = 1 << 6
 )
 
 func newSeat(sub, member uint32, f Form) seat { return seat(sub)<<32 | seat(member)<<8 | seat(f) }
@@ -23,6 +27,9 @@ func (e seat) sub() uint32    { return uint32(e >> 32) }
 func (e seat) member() uint32 { return uint32(e>>8) & (MembersMax - 1) }
 func (e seat) form() Form     { return Form(e & formMask) }
 func (e seat) lags() bool     { return e&lagging != 0 }
+
+// special says that the seat's member does not simply get what a pass brings.
+func (e seat) special() bool { return e&(lagging|replaying) != 0 }
 
 // roster is a topic in a shard that has members of it.
 type roster struct {

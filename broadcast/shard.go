@@ -46,10 +46,16 @@ type Shard struct {
 	drops    []drop
 	noteDrop func(mark, n uint32) // s.drop, bound once
 	idle     []*pass              // passes to use again
+	personal runForm              // the run of the member in hand, in a form of its own
+	// replays are members that get kept messages before new ones, by subscription number. Invariant: a
+	// subscription is in it exactly if its seat has the replaying bit.
+	replays map[uint32]*replay
+	due     []uint32     // numbers of replays that Deliver goes on with; some may have ended
+	slice   *replaySlice // the last that was made, until the end of Deliver
 }
 
 func newShard(h *Hub, i int) *Shard {
-	s := &Shard{hub: h, index: i, missed: make(map[uint32]uint32)}
+	s := &Shard{hub: h, index: i, missed: make(map[uint32]uint32), replays: make(map[uint32]*replay)}
 	s.noteDrop = s.drop
 	s.queue.init()
 	return s
@@ -61,37 +67,43 @@ func newShard(h *Hub, i int) *Shard {
 // is out of range. The member is a number below MembersMax that the caller chooses, best a small
 // one: records are indexed by it. Loop.
 func (s *Shard) Subscribe(member uint32, f Form, topic string) (added bool, err error) {
+	r, _, err := s.subscribe(member, f, topic)
+	return r != nil, err
+}
+
+// subscribe is Subscribe; r is nil if the member was subscribed already, or cannot be.
+func (s *Shard) subscribe(member uint32, f Form, topic string) (r *roster, pos uint32, err error) {
 	if err := ValidTopic(topic); err != nil {
-		return false, err
+		return nil, 0, err
 	}
 	if member >= MembersMax || int(f) >= len(s.hub.encoders) {
-		return false, fmt.Errorf("broadcast: member %d in form %d, want below %d and %d",
+		return nil, 0, fmt.Errorf("broadcast: member %d in form %d, want below %d and %d",
 			member, f, MembersMax, len(s.hub.encoders))
 	}
-	r := s.roster(topic)
+	r = s.roster(topic)
 	if r != nil {
 		if _, sub, _ := s.subs.find(member, r.mark); sub != nil {
-			return false, nil
+			return nil, 0, nil
 		}
 	}
 	if s.subs.count(member) >= s.hub.topicsPerMember {
-		return false, ErrTopicsPerMember
+		return nil, 0, ErrTopicsPerMember
 	}
 	if most := s.hub.topicNameBytes; most > 0 && s.nameBytes(member)+len(topic) > most {
-		return false, ErrTopicNamesPerMember
+		return nil, 0, ErrTopicNamesPerMember
 	}
 	if s.subs.full() || r == nil && s.marks.full() {
-		return false, ErrShardFull
+		return nil, 0, ErrShardFull
 	}
 	if r == nil {
 		r = s.hub.enter(s.index, topic)
 		s.marks.add(r)
 	}
-	pos := r.join()
+	pos = r.join()
 	*r.seat(pos) = newSeat(s.subs.add(member, r.mark, pos), member, f)
 	r.topic.members[f].Add(1)
 	s.checkMember(member)
-	return true, nil
+	return r, pos, nil
 }
 
 // nameBytes is the length of the names of the member's topics together.
@@ -138,7 +150,14 @@ func (s *Shard) promote(member, i uint32) {
 	sub := *s.subs.at(i)
 	*s.subs.at(member) = sub
 	e := s.marks.roster(sub.mark).seat(sub.pos)
-	*e = newSeat(member, member, e.form()) | *e&lagging
+	*e = newSeat(member, member, e.form()) | *e&(lagging|replaying)
+	if p := s.replays[i]; p != nil {
+		delete(s.replays, i)
+		s.replays[member] = p
+		p.due = false
+		s.makeDue(member, p)
+		s.hub.wake(s.index)
+	}
 	if e.lags() {
 		s.missed[member] = s.missed[i]
 		delete(s.missed, i)
@@ -172,6 +191,9 @@ func (s *Shard) vacate(i uint32, sub subscription) {
 	e := *r.seat(sub.pos)
 	if e.lags() {
 		delete(s.missed, i)
+	}
+	if e&replaying != 0 {
+		delete(s.replays, i)
 	}
 	r.remove(&s.subs, sub.pos)
 	r.topic.members[e.form()].Add(-1)

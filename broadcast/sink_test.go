@@ -90,6 +90,7 @@ func (f *fakeSink) Gap(member uint32, _ Form, topic string, mark uint32, missed 
 	b.queue = append(b.queue[:at:at], append([]segment{g}, b.queue[at:]...)...)
 }
 
+func (*fakeSink) Encode(dst []byte, _ uint32, m *Message) []byte { return append(dst, m.Payload...) }
 func (f *fakeSink) Slow(member uint32) {
 	f.box(member).slow++
 	if f.onSlow != nil {

@@ -44,6 +44,7 @@ type topic struct {
 	// Immutable.
 	name      string
 	numbering *numbering // nil: the topic has no positions
+	log       *log       // nil: nothing of it is kept
 
 	// Any goroutine.
 	tail    atomic.Pointer[tail]
@@ -82,6 +83,8 @@ type node struct {
 	// down. It is nil from the start in a message that no shard counts.
 	message *Message
 
+	entry *entry // nil in a topic without positions, and in the node that a list begins with
+
 	end tail // the record that the publisher puts in topic.tail
 }
 
@@ -104,10 +107,11 @@ func (t *topic) begin(r *roster) {
 	r.topic, r.cursor = t, end.last
 }
 
-// append puts m at the end of the list and returns false if the topic is over. counted is how many
-// shards will pass over it. Any goroutine.
-func (t *topic) append(m *Message) (counted int32, ok bool) {
-	n := &node{message: m}
+// append puts m at the end of the list and returns false if the topic is over, or if offset is not
+// 0 and not behind that of the last message. counted is how many shards will pass over it. Any
+// goroutine.
+func (t *topic) append(m *Message, offset uint64) (counted int32, ok bool) {
+	n := &node{message: m, entry: m.entry}
 	for {
 		old := t.tail.Load()
 		if old.over() {
@@ -116,9 +120,17 @@ func (t *topic) append(m *Message) (counted int32, ok bool) {
 		n.seq = old.last.seq + 1
 		n.end = tail{last: n, attached: old.attached, kept: old.kept}
 		m.left.Store(old.attached)
-		if m.position != nil {
+		if e := m.entry; e != nil {
 			// Nobody else sees m before the swap.
-			*m.position = t.numbering.position(n.seq)
+			e.seq, e.position = n.seq, t.numbering.of(old.last)
+			e.before = e.position.Offset
+			e.position.Offset++
+			if offset != 0 {
+				if offset < e.position.Offset {
+					return 0, true
+				}
+				e.position.Offset = offset
+			}
 			n.message = m
 			if old.attached == 0 {
 				n.message = nil

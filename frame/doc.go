@@ -36,6 +36,6 @@
 //
 // Reader answers illegal frames, text that is not UTF-8 (at the first impossible byte, even inside
 // an unfinished frame), corrupt compression and messages over the limit. The body of a close frame
-// is checked by [ParseClose], as the connection ends with it either way. After an error a Reader is
-// dead, after a close frame it swallows what follows.
+// is checked by [ParseClose], as the connection ends with it either way. After an error a Reader
+// returns that error for ever; after a close frame it discards the input.
 package frame

@@ -300,8 +300,8 @@ func (r *Reader) readControl(op OpCode, chunk []byte) Message {
 // readData takes a piece of a data frame.
 func (r *Reader) readData(o *Options, chunk []byte) (m Message, bad *Error) {
 	plainText := r.op == OpText && !r.compressed
-	// RFC 6455, 8.1: text that is not UTF-8 MUST fail the connection; no byte to come can mend it,
-	// so it fails now.
+	// RFC 6455, 8.1: text that is not UTF-8 MUST fail the connection; no later byte can repair it, so
+	// it fails now.
 	if plainText && !r.text.write(chunk) {
 		return Message{}, ErrNotUTF8
 	}

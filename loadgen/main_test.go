@@ -16,7 +16,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// fakeVariable names what a process that is started from this binary pretends to be.
+// fakeVariable names the behaviour of a process that is started from this binary.
 const fakeVariable = "LOADGEN_TEST_PROCESS"
 
 func TestMain(m *testing.M) {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fakeProcess obeys orders as a swarm does, with made-up figures, or fails in the way it is named
-// after.
+// fakeProcess follows orders like a swarm, with invented figures, or fails in the way that its name
+// says.
 func fakeProcess(what string) int {
 	in, out := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	var spec swarm.Spec

@@ -1,4 +1,4 @@
-// Durations: as JSON and for people.
+// Durations as JSON and as text.
 
 package loadgen
 

@@ -1,4 +1,4 @@
-// What is asked for: defaults, and combinations that make no sense.
+// Options: defaults, and combinations that are refused.
 
 package loadgen
 

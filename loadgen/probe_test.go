@@ -1,4 +1,4 @@
-// What servers of different kinds answer to the probe.
+// The probe and the answers of different kinds of servers.
 
 package loadgen
 
@@ -32,7 +32,7 @@ func kinds(t *testing.T) string {
 			}
 			t.Cleanup(func() { conn.Close() })
 			if text != "" {
-				// It fails where the probe has seen enough in the head and has gone.
+				// It fails if the probe has closed after the head.
 				_ = ws.WriteFrame(conn, ws.NewTextFrame([]byte(text)))
 			}
 		})
@@ -150,7 +150,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestProbeIsAClient: the probe judges an answer as the clients of the run do.
+// TestProbeIsAClient: the probe accepts and refuses the same answers as the clients of the run.
 func TestProbeIsAClient(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()

@@ -1,4 +1,4 @@
-// The publisher against servers that take, refuse and lose.
+// The publisher against servers that accept, refuse and lose messages.
 
 package loadgen
 
@@ -18,7 +18,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// wall is a server that keeps what is posted to it, and refuses every third.
+// wall is a server that stores posted messages, and refuses every third.
 type wall struct {
 	mu     sync.Mutex // guards the fields below
 	posts  int
@@ -68,7 +68,8 @@ func TestPublisher(t *testing.T) {
 	}
 	total := uint64(0)
 	for i, path := range []string{"/v1/a.0", "/v1/a.1", "/v1/a.2"} {
-		// A refused number is free again: what was taken has no holes, and is in order.
+		// The number of a refused message is used again: the accepted numbers have no gaps and are in
+		// order.
 		want := make([]uint64, published[i])
 		for n := range want {
 			want[n] = uint64(n)
@@ -83,7 +84,7 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
-// TestPublisherTooFast: a rate that nobody can follow is late, and ends all the same.
+// TestPublisherTooFast: a publisher whose rate cannot be reached is late, and still ends in time.
 func TestPublisherTooFast(t *testing.T) {
 	w := &wall{kept: map[string][]uint64{}, seen: make(chan struct{}), enough: 3}
 	server := httptest.NewServer(w)
@@ -103,8 +104,8 @@ func TestPublisherTooFast(t *testing.T) {
 	}
 }
 
-// TestDeafServer: a publish that the server does not read ends when the run wants to, and not with
-// its own timeout.
+// TestDeafServer: a publish that the server does not read ends with the run, before its own
+// timeout.
 func TestDeafServer(t *testing.T) {
 	over := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -153,8 +154,8 @@ func TestPublisherRefused(t *testing.T) {
 	}
 }
 
-// TestPublisherUnsure: a message that the server cannot have had keeps its number; one that it may
-// have had is not expected.
+// TestPublisherUnsure: the number of a message that cannot have reached the server is used again; a
+// message that may have reached it is not expected.
 func TestPublisherUnsure(t *testing.T) {
 	read := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

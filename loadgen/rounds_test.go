@@ -1,4 +1,4 @@
-// The publisher's closed loop: who waits for whom.
+// The publisher's closed loop.
 
 package loadgen
 
@@ -40,7 +40,7 @@ func TestRounds(t *testing.T) {
 	})
 }
 
-// TestClosedLoop: the next message is not published before all have the one before it.
+// TestClosedLoop: a message is published when all listeners have the one before it.
 func TestClosedLoop(t *testing.T) {
 	posts := make(chan uint64)
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
@@ -74,7 +74,7 @@ func TestClosedLoop(t *testing.T) {
 	p.stop(0)
 }
 
-// TestForget: what was published before the measured part does not count, and numbers go on.
+// TestForget: messages published before the measured part do not count, and numbering continues.
 func TestForget(t *testing.T) {
 	posts := make(chan uint64, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

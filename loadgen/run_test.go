@@ -1,4 +1,4 @@
-// Whole runs, with processes that pretend.
+// Whole runs with fake processes.
 
 package loadgen
 
@@ -20,7 +20,7 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// target is a server that takes every WebSocket and says nothing.
+// target is a server that accepts every WebSocket and sends nothing.
 func target(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,8 +68,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestUnsettled: whatever a process does after the measured part, the run ends with what it has and
-// says what is missing.
+// TestUnsettled: whatever a process does after the measured part, the run ends with the results it
+// has, and names what is missing.
 func TestUnsettled(t *testing.T) {
 	for fake, want := range map[string]string{
 		"unsettled": "process 1 of the load did not settle within",
@@ -80,7 +80,7 @@ func TestUnsettled(t *testing.T) {
 		r := newRun(t, fake, func(o *Options) {
 			o.Conns, o.ConnsPerProcess, o.Settle, o.Thresholds = 100, 40, 0, []Threshold{lost}
 		})
-		// The processes that behave must make it on a busy machine; those that do not are waited for.
+		// Enough for the correct processes on a busy machine; the run waits this long for the others.
 		r.slack = waits{settle: 3 * time.Second, end: 5 * time.Second}
 		if fake == "hangs" {
 			r.slack.end = 300 * time.Millisecond
@@ -150,7 +150,7 @@ func TestStorms(t *testing.T) {
 	if len(result.Storms) != 2 || !result.Storms[0].All || result.Storms[0].Back != 100 || result.Storms[1].After < 0 {
 		t.Errorf("storms %+v", result.Storms)
 	}
-	// Those that came back have cost nothing of what is divided here: the ramp's processor time.
+	// Reconnects cost no processor time of the ramp, which is divided here.
 	if got, want := result.Server.PerConnection, Millis(r.server.open.CPU-r.server.idle.CPU)/100; got != want || result.Connections.Opened != 300 {
 		t.Errorf("%v a connection that opened, want %v; %d opened", got, want, result.Connections.Opened)
 	}
@@ -187,7 +187,7 @@ func TestInterrupt(t *testing.T) {
 	if err != nil || !result.Interrupted || result.Messages.Received != 9 {
 		t.Errorf("%v, %+v: want the partial result", err, result)
 	}
-	// Before there is anything to report, that is said.
+	// Without data, the report says so.
 	cancel()
 	if _, err := newRun(t, "good", nil).Do(ctx); !errors.Is(err, ErrInterrupted) {
 		t.Errorf("%v, want ErrInterrupted", err)
@@ -210,7 +210,7 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestMisuse: what makes no sense with what the target speaks is told before any process is
+// TestMisuse: options that do not fit the target's protocol are refused before any process is
 // started.
 func TestMisuse(t *testing.T) {
 	for want, change := range map[string]func(*Options){
@@ -235,7 +235,7 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// TestHeldKey: however often the rate is changed, it stays one that the schedules can follow.
+// TestHeldKey: the rate stays within what schedules can follow, however often it is changed.
 func TestHeldKey(t *testing.T) {
 	for _, test := range []struct{ factor, want float64 }{{1.25, RateMax}, {0.8, RateMin}} {
 		r := &Run{rate: 10}

@@ -1,4 +1,4 @@
-// The seconds of a run, from samples that are made up.
+// The seconds of a run, from invented samples.
 
 package loadgen
 
@@ -10,8 +10,8 @@ import (
 	"c100k/loadgen/swarm"
 )
 
-// TestSecondsOfTheMeasuredPart: totals begin anew when the measured part does, and no second is the
-// difference of an old and a new one.
+// TestSecondsOfTheMeasuredPart: totals restart with the measured part, and no second is the
+// difference of totals of both parts.
 func TestSecondsOfTheMeasuredPart(t *testing.T) {
 	r := &Run{tally: newTally(1), phase: Ramp, begun: time.Now(), rate: 100}
 	r.series.begin(r)
@@ -40,8 +40,8 @@ func TestSecondsOfTheMeasuredPart(t *testing.T) {
 	}
 }
 
-// TestShortMeasuredPart: where no sample came in the measured part, the one of the settling says
-// how busy the loops were.
+// TestShortMeasuredPart: if no sample came in the measured part, the load of the loops is that of
+// the last sample.
 func TestShortMeasuredPart(t *testing.T) {
 	r := &Run{tally: newTally(1), phase: Ramp, begun: time.Now()}
 	r.series.begin(r)

@@ -1,4 +1,4 @@
-// Thresholds: what is understood, what is not, and what breaks them.
+// Thresholds: which are accepted, which are refused, and which results break them.
 
 package loadgen
 
@@ -57,8 +57,7 @@ func TestMetricsAreTold(t *testing.T) {
 	}
 }
 
-// FuzzParseThreshold: nothing panics, and what is understood is understood again from what it is
-// kept as.
+// FuzzParseThreshold: no input panics, and an accepted threshold can be parsed again from its text.
 func FuzzParseThreshold(f *testing.F) {
 	for _, seed := range []string{"deliver.p99 > 250ms", "lost>0", "rate<=1e3/s", "server.memory == 1.5GiB", "generator.busy != 90%", "a=b", "ack.p99.9 < -1ns", "lost > 1..2"} {
 		f.Add(seed)

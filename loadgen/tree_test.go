@@ -57,7 +57,7 @@ func TestProcFiles(t *testing.T) {
 	}
 }
 
-// TestTree follows a shell whose child works and ends: what it used stays counted.
+// TestTree follows a shell whose child works and ends: its usage stays counted.
 func TestTree(t *testing.T) {
 	shell := exec.Command("sh", "-c", `sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo worked; read end'; echo ended; read end`)
 	in, err := shell.StdinPipe()

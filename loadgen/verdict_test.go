@@ -54,7 +54,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// TestFailures: a run in which nothing worked is a failed one, whatever its figures are.
+// TestFailures: a run in which nothing worked has failed, whatever its figures are.
 func TestFailures(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -162,8 +162,12 @@ func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done
 	if err != nil {
 		return here, err
 	}
+	durable := ""
+	if here.Position != (broadcast.Position{}) {
+		durable = durableMemory
+	}
 	if s.others == nil {
-		done(admin.Outcome{Result: here})
+		done(admin.Outcome{Result: here, Durable: durable})
 		return here, nil
 	}
 	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
@@ -172,12 +176,12 @@ func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done
 			Result: broadcast.Result{
 				Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped, Position: here.Position,
 			},
-			Partial: a.Silent > 0, Unreached: a.Silent,
+			Durable: durable, Partial: a.Silent > 0, Unreached: a.Silent,
 		})
 	})
 	if err != nil {
 		// No other node has the message, and the bus has counted it as unsent.
-		done(admin.Outcome{Result: here, Partial: true, Unreached: s.others.bus.Health().Peers})
+		done(admin.Outcome{Result: here, Durable: durable, Partial: true, Unreached: s.others.bus.Health().Peers})
 	}
 	return here, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"c100k/broadcast"
 	"c100k/internal/edge"
 	"c100k/netpoll"
 	"c100k/socketio"
@@ -64,6 +65,10 @@ const (
 	maxMessageMax     = 1 << 30  // bytes: frames and outboxes count in 32 bits, and one message is one buffer
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
+
+	historyBytesDefault = broadcast.KeptBytesDefault
+	historyBytesMin     = 1 << 20 // bytes: less holds no message of the largest size
+	historyBytesMax     = 1 << 40 // bytes: more than a machine has
 
 	maxHeadMin         = 1 << 10 // bytes
 	maxHeadMax         = 64 << 10
@@ -158,6 +163,12 @@ type Config struct {
 	// "drop-oldest", "drop-newest".
 	SlowConsumer string
 
+	// History says of which topics messages are kept, for clients that come back and for the API, each
+	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
+	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
+	History []string
+	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
+	HistoryBytes int
 	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may
 	// hold for clients: parts of messages and requests, output that waits, sessions, topics. Where
 	// that is reached, reading pauses, the connections that hold most are closed (1013), and new ones
@@ -336,7 +347,7 @@ type Config struct {
 	// nil when there is no admin port. Nil: not called.
 	OnListen func(public, admin net.Addr) `json:"-"`
 
-	// layer makes loop i's layer below the protocols of the public port; nil for none.
+	// layer makes loop i's layer below the protocols of the public port; nil for layerOfBuild.
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
@@ -357,12 +368,19 @@ func Defaults() Config {
 	return c
 }
 
+// layerOfBuild is nil but in a build for tests, see layer_on.go.
+var layerOfBuild func(loop int) netpoll.Layer
+
 // fill puts the constant defaults into the fields that are zero.
 func (c *Config) fill() {
+	if c.layer == nil {
+		c.layer = layerOfBuild
+	}
 	orDefault(&c.Workers, 1)
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
 	orDefault(&c.MaxHead, edge.HeadBytesMax)
+	orDefault(&c.HistoryBytes, historyBytesDefault)
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)

@@ -16,6 +16,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/edge"
+	"c100k/internal/history"
 )
 
 // FieldError is one field of a Config with a value it cannot have.
@@ -138,11 +139,22 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateHistory(v)
 	c.validateSocketIO(v)
 	for _, pattern := range c.PublicTopics {
 		if _, err := auth.ParsePublic(pattern); err != nil {
 			v.refuse("PublicTopics", strconv.Quote(pattern), err.Error())
 		}
+	}
+}
+
+func (c *Config) validateHistory(v *validator) {
+	if _, err := history.ParseRules(c.History); err != nil {
+		v.refuse("History", strings.Join(c.History, " "), err.Error())
+	}
+	v.between("HistoryBytes", c.HistoryBytes, historyBytesMin, historyBytesMax, " bytes")
+	if len(c.History) > 0 && (c.Workers != 1 || c.Bus != BusMemory) {
+		v.refuse("History", strings.Join(c.History, " "), "kept messages are not shared between processes yet: one worker, without a bus")
 	}
 }
 

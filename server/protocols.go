@@ -54,7 +54,8 @@ func (s *Server) rows() ([]proto.Row, error) {
 	}, {
 		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflightEvents,
 		// The epoch tells this process's event ids from those of all others.
-		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36))},
+		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral},
+		Personal: 1 << 1,
 	}}
 	if s.cfg.DemoEndpoints {
 		rows = append(rows,
@@ -105,7 +106,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	h := topicws.NewHandler(topicws.Config{
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
-		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, Principals: p.Principals,
+		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Principals: p.Principals,
 		Identify: s.identifyConn(p, "websocket"),
 	})
 	b := s.begin(p)
@@ -121,7 +122,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 
 func (s *Server) newSSE(p *proto.Place) proto.Part {
 	h := sse.NewHandler(sse.Config{
-		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Principals: p.Principals,
+		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p)
@@ -269,6 +270,9 @@ func (b *beginning) topics(l *netpoll.Loop, c *netpoll.Conn, h *topicws.Handler,
 	}
 	b.topicN = r.who.AppendJoin(b.topicN)
 	p := topicws.Params{Bare: protocol == "", Topics: b.topicN, Who: r.who}
+	if p.From, refusal = b.readFrom(r, false); refusal != nil {
+		return refusal
+	}
 	if p.Bare && len(p.Topics) == 0 {
 		return refuseNoTopic // without an envelope there is no way to name one later
 	}
@@ -306,7 +310,11 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN, Lines: r.head.Mount().Lines(), Who: r.who}
+	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
+	var refusal *edge.Refusal
+	if p.From, refusal = b.readFrom(r, true); refusal != nil {
+		return refusal
+	}
 	p.AllowOrigin, p.AllowCredentials = b.eventOrigin(r.head)
 	l.Become(c, b.role)
 	h.Open(l, c, p)

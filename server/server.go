@@ -53,6 +53,7 @@ type Server struct {
 	budget    *budget.Budget
 	upstream  *upstream.Proxy  // nil without Config.Upstream
 	sameHost  edge.OriginRules // the default rule, to know another origin from our own
+	past      *past            // what is kept of topics
 	others    *neighbours      // nil for a node alone
 	process   *figures.ProcessReader
 	sio       *socketio.Server // nil: off
@@ -124,6 +125,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
 	s.makeSIO()
 	s.makeAPI()
+	if s.past, err = newPast(&c, s.seed); err != nil {
+		return nil, fmt.Errorf("field History: %w", err)
+	}
 	if err := s.openTLS(); err != nil {
 		l.close()
 		return nil, err
@@ -144,6 +148,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	if s.past.rules.Any() {
+		go s.past.run(s.node.Hub(), s.stopped)
+	}
 	return s, nil
 }
 
@@ -180,6 +187,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+	}
+	if s.past.rules.Any() {
+		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.positions, s.past.keep, s.cfg.HistoryBytes
 	}
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery

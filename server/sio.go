@@ -213,7 +213,11 @@ func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.
 		_ = ack(answer)
 		return
 	}
-	kind, payload := sioPayload(args)
+	kind, payload, reason := sioPayload(args)
+	if reason != "" {
+		_ = ack(sioRefusal(topicws.CodeBadRequest, reason))
+		return
+	}
 	err := t.s.publishLater(topic, kind, payload, func(r broadcast.Result) { _ = ack(sioPublished(r)) })
 	if err != nil {
 		_ = ack(sioRefusal(topicws.CodeInvalidTopic, err.Error()))
@@ -243,18 +247,23 @@ func sioPublished(r broadcast.Result) sioAnswer {
 }
 
 // sioPayload is what is published: a string as text, binary as bytes, anything else as JSON, as
-// from all other clients.
-func sioPayload(args socketio.Args) (broadcast.Kind, []byte) {
+// from all other clients. Binary data inside JSON is an object {"$binary":"…"}; see
+// docs/socketio.md.
+func sioPayload(args socketio.Args) (kind broadcast.Kind, payload []byte, reason string) {
 	if data, ok := args.Bytes(1); ok {
-		return broadcast.Binary, data
+		return broadcast.Binary, data, ""
 	}
-	payload := append([]byte(nil), args.JSON(1)...)
+	text, reason := sio.BinaryJSON(args, 1)
+	if reason != "" {
+		return 0, nil, reason
+	}
+	payload = append([]byte(nil), text...)
 	if payload[0] == '"' {
 		if text, fault := jsontext.Unescape(payload[1 : len(payload)-1]); fault == "" {
-			return broadcast.Text, text
+			return broadcast.Text, text, ""
 		}
 	}
-	return broadcast.JSON, payload
+	return broadcast.JSON, payload, ""
 }
 
 // left ends the subscriptions of a client that has left "/". One that has closed has left the shard
@@ -268,24 +277,27 @@ func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
 // encodeSIO makes a topic's message an event "message" with {topic, data}, in one of the forms.
 func encodeSIO(f engineio.Form) broadcast.Encoder {
 	return func(dst []byte, m *broadcast.Message) []byte {
-		text := make([]byte, 0, len(m.Payload)+len(m.Topic)+64)
-		if m.Kind == broadcast.Binary {
-			text = append(text, "51-"...)
+		data, attachments := m.Payload, [][]byte(nil)
+		switch m.Kind {
+		case broadcast.Binary:
+			data, attachments = []byte(`{"_placeholder":true,"num":0}`), [][]byte{m.Payload}
+		case broadcast.JSON:
+			data, attachments = sio.SplitBinaryJSON(data)
+		}
+		text := make([]byte, 0, len(data)+len(m.Topic)+64)
+		if len(attachments) > 0 {
+			text = append(strconv.AppendInt(append(text, '5'), int64(len(attachments)), 10), '-')
 		} else {
 			text = append(text, '2')
 		}
 		text = jsontext.AppendString(append(text, `["message",{"topic":`...), m.Topic)
 		text = append(text, `,"data":`...)
-		switch m.Kind {
-		case broadcast.Binary:
-			text = append(text, `{"_placeholder":true,"num":0}}]`...)
-			return engineio.AppendMessage(dst, f, text, m.Payload)
-		case broadcast.JSON:
-			text = append(text, m.Payload...)
-		default:
-			text = jsontext.AppendString(text, m.Payload)
+		if m.Kind == broadcast.Text {
+			text = jsontext.AppendString(text, data)
+		} else {
+			text = append(text, data...)
 		}
-		return engineio.AppendMessage(dst, f, append(text, "}]"...))
+		return engineio.AppendMessage(dst, f, append(text, "}]"...), attachments...)
 	}
 }
 

@@ -215,6 +215,9 @@ func (s *sink) DropOldest(uint32, int, func(mark, n uint32)) int { return 0 }
 // Gap does nothing: Socket.IO has no packet for it.
 func (s *sink) Gap(uint32, broadcast.Form, string, uint32, uint32, bool) {}
 
+// Encode is for forms of one member; there are none here.
+func (s *sink) Encode(dst []byte, _ uint32, _ *broadcast.Message) []byte { return dst }
+
 // Slow disconnects a member that reads too slowly.
 func (s *sink) Slow(member uint32) {
 	if c := s.loop.ConnAt(member); c != nil {

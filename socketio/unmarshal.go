@@ -52,7 +52,10 @@ func (t *binaryText) attachment(at part) (data []byte, ok bool) {
 
 // inlined returns the part with attachments as base64 strings: the form for types that decode
 // themselves.
-func (t *binaryText) inlined(at part) []byte {
+func (t *binaryText) inlined(at part) []byte { return t.replaced(at, `"`, `"`) }
+
+// replaced returns the part with attachments as base64 text between two other texts.
+func (t *binaryText) replaced(at part, before, after string) []byte {
 	found := t.within(at)
 	if len(found) == 0 {
 		return t.p[at.from:at.to]
@@ -60,8 +63,8 @@ func (t *binaryText) inlined(at part) []byte {
 	var dst []byte
 	done := at.from
 	for _, place := range found {
-		dst = append(append(dst, t.p[done:place.from]...), '"')
-		dst = append(base64.StdEncoding.AppendEncode(dst, t.attachments[place.num]), '"')
+		dst = append(append(dst, t.p[done:place.from]...), before...)
+		dst = append(base64.StdEncoding.AppendEncode(dst, t.attachments[place.num]), after...)
 		done = place.to
 	}
 	return append(dst, t.p[done:at.to]...)

@@ -454,6 +454,9 @@ func (s *sinkOf) DropOldest(member uint32, need int, dropped func(mark, n uint32
 // Gap implements broadcast.Sink.
 func (s *sinkOf) Gap(uint32, broadcast.Form, string, uint32, uint32, bool) {}
 
+// Encode is for forms of one member; there are none here.
+func (s *sinkOf) Encode(dst []byte, _ uint32, _ *broadcast.Message) []byte { return dst }
+
 // Slow implements broadcast.Sink.
 func (s *sinkOf) Slow(member uint32) {
 	if n := s.member(member); n != nil {

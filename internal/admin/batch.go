@@ -70,14 +70,27 @@ func jsonBody(r *http.Request) *Problem {
 func (a *api) publishItems(items []item) []any {
 	counts := make([]count, len(items))
 	answers := make([]any, len(items))
+	firsts := make([]*keyed, len(items))
+	again := make([]bool, len(items))
 	for i := range items {
+		if firsts[i], again[i] = a.keys.take(&items[i]); again[i] {
+			continue
+		}
 		if problem := a.publishItem(&items[i], &counts[i]); problem != nil {
 			answers[i] = failed{problem}
+			a.keys.fail(&items[i], firsts[i], answers[i])
 		}
 	}
 	for i := range answers {
-		if answers[i] == nil {
+		switch first := firsts[i]; {
+		case answers[i] != nil:
+		case again[i]:
+			answers[i] = first.wait()
+		default:
 			answers[i] = counts[i].wait()
+			if first != nil {
+				first.settle(answers[i])
+			}
 		}
 	}
 	return answers
@@ -91,7 +104,8 @@ func (a *api) publishItem(it *item, c *count) *Problem {
 	}
 	for i, topic := range it.topics {
 		c.waiting.Add(1)
-		if err := a.publishLater(topic, it.kind, it.payload, c.add); err != nil {
+		add := func(r Outcome) { c.add(topic, len(it.topics) > 1, r) }
+		if err := a.publishLater(topic, it.kind, it.payload, add); err != nil {
 			c.waiting.Done()
 			problem := unavailable(err)
 			if i > 0 {

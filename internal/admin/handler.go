@@ -49,6 +49,7 @@ type api struct {
 	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
 	access          access
 	routes          []route
+	keys            *keys
 	messageBytesMax int
 	publishBytesMax int
 	pprof           func(*http.Request) (http.Handler, *Problem)
@@ -98,6 +99,7 @@ func newAPI(c Config, loopback bool) *api {
 		publishLater:    later(c.Node),
 		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
 		pprof:           c.Pprof,
+		keys:            newKeys(time.Now),
 		log:             c.Logger,
 	}
 	a.publishBytesMax = max(PublishBytesMax, 2*a.messageBytesMax)
@@ -109,6 +111,7 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/publish"), post: a.publish},
 		{pattern: path("v1/topics"), get: a.listTopics},
 		{pattern: path("v1/topics/*"), get: a.showTopic, post: a.publishTopic},
+		{pattern: path("v1/topics/*/history"), get: a.showHistory, delete: a.deleteHistory},
 		{pattern: path("v1/stats"), get: a.stats},
 		{pattern: path("v1/connections/*"), delete: a.closeConnection},
 		{pattern: path("v1/drain"), post: a.drain},

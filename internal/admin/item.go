@@ -17,12 +17,13 @@ type item struct {
 	topics  []string
 	kind    broadcast.Kind
 	payload []byte
+	key     string // Idempotency-Key; empty: none
 	problem *Problem
 }
 
 // itemFields are an item's members as they stand in the body, nil where absent.
 type itemFields struct {
-	topic, topics, data, dataBase64 []byte
+	topic, topics, data, dataBase64, key []byte
 }
 
 func parseItem(value []byte, messageBytesMax int) item {
@@ -33,6 +34,9 @@ func parseItem(value []byte, messageBytesMax int) item {
 	}
 	if problem == nil {
 		it.kind, it.payload, problem = itemPayload(&fields)
+	}
+	if problem == nil && fields.key != nil {
+		it.key, problem = itemKey(fields.key)
 	}
 	if problem == nil && len(it.payload) > messageBytesMax {
 		problem = NewProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the message is larger than %d bytes", messageBytesMax))
@@ -53,7 +57,7 @@ func splitItem(value []byte) (f itemFields, problem *Problem) {
 		name, _ := unquote(key)
 		field := f.field(name)
 		if field == nil {
-			return f, badItem("unknown key " + quoted(name) + "; the keys are topic, topics, data and data_base64")
+			return f, badItem("unknown key " + quoted(name) + "; the keys are topic, topics, data, data_base64 and key")
 		}
 		if *field != nil {
 			return f, badItem("the key " + quoted(name) + " is there twice")
@@ -73,6 +77,8 @@ func (f *itemFields) field(name string) *[]byte {
 		return &f.data
 	case "data_base64":
 		return &f.dataBase64
+	case "key":
+		return &f.key
 	}
 	return nil
 }

@@ -70,6 +70,25 @@ const (
 	QuotedBytesMax = 64
 )
 
+// Idempotency keys.
+const (
+	// KeyBytesMax bounds a key, in bytes.
+	KeyBytesMax = 255
+	// KeysMax bounds the keys that are remembered; beyond it the oldest are forgotten early. Without
+	// it two minutes of publishes with keys fill the memory.
+	KeysMax = 100_000
+	// KeyAge is how long a key is remembered.
+	KeyAge = 2 * time.Minute
+)
+
+// The pages of GET /v1/topics/{topic}/history, in messages.
+const (
+	// HistoryPage is the default of limit.
+	HistoryPage = 100
+	// HistoryPageMax bounds limit; without it one answer holds all that is kept of a topic.
+	HistoryPageMax = 1000
+)
+
 // The timeouts of Server. Without them each connection that stalls keeps a goroutine and its
 // buffers.
 const (

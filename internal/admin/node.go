@@ -57,6 +57,8 @@ type Outcome struct {
 	// Unreached is how many of those that are known.
 	Partial   bool
 	Unreached int
+	// Durable says what has a message of a topic with history: "memory", "file" or "replicated".
+	Durable string
 }
 
 // Topic is one topic's subscribers.

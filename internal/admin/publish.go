@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"c100k/broadcast"
+	"c100k/internal/history"
 )
 
 // published is the answer to a publish.
@@ -23,6 +24,11 @@ type published struct {
 	// those that are known; absent otherwise.
 	Partial        bool `json:"partial,omitempty"`
 	NodesUnreached int  `json:"nodes_unreached,omitempty"`
+	// Offset is the position of the message in a topic with history, and Offsets are those of an item
+	// with several topics. Durable says what has the message now: memory, file, or replicated.
+	Offset  string            `json:"offset,omitempty"`
+	Offsets map[string]string `json:"offsets,omitempty"`
+	Durable string            `json:"durable,omitempty"`
 }
 
 func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string) {
@@ -46,12 +52,16 @@ func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string)
 		return
 	}
 	it := item{topics: []string{topic}, kind: kind, payload: bytes.Clone(body.Bytes())}
-	var c count
-	if problem := a.publishItem(&it, &c); problem != nil {
+	if it.key, problem = idempotencyKey(r.Header.Values("Idempotency-Key")); problem != nil {
 		problem.Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, c.wait())
+	answers := a.publishItems([]item{it})
+	if f, ok := answers[0].(failed); ok {
+		f.Error.Write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, answers[0])
 }
 
 func checkTopic(topic string) *Problem {
@@ -133,9 +143,22 @@ type count struct {
 	sum published
 }
 
-// add adds one outcome. Any goroutine.
-func (c *count) add(r Outcome) {
+// add adds the outcome for one topic of an item; several says that the item has more than one. Any
+// goroutine.
+func (c *count) add(topic string, several bool, r Outcome) {
 	c.mu.Lock()
+	if r.Position != (broadcast.Position{}) {
+		offset := history.FormatPosition(r.Position)
+		if several {
+			if c.sum.Offsets == nil {
+				c.sum.Offsets = map[string]string{}
+			}
+			c.sum.Offsets[topic] = offset
+		} else {
+			c.sum.Offset = offset
+		}
+		c.sum.Durable = r.Durable
+	}
 	c.sum.Partial = c.sum.Partial || r.Partial
 	c.sum.NodesUnreached = max(c.sum.NodesUnreached, r.Unreached)
 	c.sum.Matched += r.Matched

@@ -1,4 +1,4 @@
-// Chromium as the client: node/browser.mjs drives it, and says when the node is to be restarted.
+// Chromium as the client: node/browser.mjs drives it, and asks for restarts of the node.
 
 package e2e
 

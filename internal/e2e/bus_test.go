@@ -110,8 +110,8 @@ func wantReady(n *node, want int, text string) error {
 	return nil
 }
 
-// A node that stops is not waited for by the others, and one that cannot reach its bus does not
-// start.
+// Other nodes do not wait for a node that has stopped, and a node that cannot reach its bus does
+// not start.
 func TestBusComesAndGoes(t *testing.T) {
 	t.Parallel()
 	address := freePort(t)

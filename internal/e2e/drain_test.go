@@ -1,4 +1,4 @@
-// Stopping: connections are let go of evenly, and the process ends well.
+// Stopping: connections are closed at an even rate, and the process ends with exit code 0.
 
 package e2e
 
@@ -17,7 +17,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// farewells collects when connections were told to go.
+// farewells collects the times at which connections were told to leave.
 type farewells struct {
 	mu    sync.Mutex // guards the fields below
 	times []time.Duration
@@ -40,7 +40,7 @@ func (f *farewells) await(p *peer, start *time.Time) {
 	})
 }
 
-// checkSpread wants a third of the farewells, about, in each third of the drain.
+// checkSpread expects about a third of the close frames in each third of the drain.
 func (f *farewells) checkSpread(t *testing.T, drain time.Duration) {
 	t.Helper()
 	slices.Sort(f.times)
@@ -112,7 +112,7 @@ func TestDrain(t *testing.T) {
 					t.Errorf("%.20q: %v %s", request, header, body)
 				}
 			}
-			// An EventSource takes any status but 200 for final: it is told when to come back.
+			// An EventSource gives up after any status but 200: the answer tells it when to reconnect.
 			again := n.stream(t, "/sse?topic=t")
 			if text, err := io.ReadAll(again.body.r); err != nil || !strings.HasSuffix(string(text), ":service restart\n\n") {
 				t.Errorf("a stream of events in the drain: %q, %v", text, err)
@@ -135,7 +135,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainWithNobody: there is nothing to wait for.
+// TestDrainWithNobody: without connections a drain ends at once.
 func TestDrainWithNobody(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--drain", "10m")
@@ -152,7 +152,7 @@ func TestDrainWithNobody(t *testing.T) {
 	}
 }
 
-// TestDrainDeaf: a peer that does not answer its close frame does not hold up the end.
+// TestDrainDeaf: a peer that does not answer its close frame does not delay the end.
 func TestDrainDeaf(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--drain", "500ms")
@@ -198,7 +198,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestUpstreamDrain: a request that is on its way to the application is answered.
+// TestUpstreamDrain: a request that the application is serving is answered.
 func TestUpstreamDrain(t *testing.T) {
 	t.Parallel()
 	app := application(t)

@@ -1,4 +1,4 @@
-// `c100k load` against servers that are not ours, and against ones that lose, repeat and reorder on
+// `c100k load` against other servers, and against servers that lose, repeat and reorder messages on
 // purpose: the counts must be exact.
 
 package e2e
@@ -93,8 +93,8 @@ func TestLoadSocketIO(t *testing.T) {
 	}
 }
 
-// hall is a server of our own making: WebSockets at /ws, event streams at /sse, and what is posted
-// goes to all of them, or not.
+// hall is a test server: WebSockets at /ws, event streams at /sse. A posted message goes to all of
+// them, or is lost, repeated or reordered.
 type hall struct {
 	send func(number int, message string) []string // what becomes of the message of that number, from 0
 
@@ -177,7 +177,7 @@ func (c *hall) socket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveCrowd starts one; send nil is an honest one.
+// serveCrowd starts one; with send nil it delivers correctly.
 func serveCrowd(t *testing.T, send func(int, string) []string) (address string) {
 	t.Helper()
 	if send == nil {
@@ -245,7 +245,7 @@ func TestLoadCountsFaults(t *testing.T) {
 					changed++
 				}
 			}
-			// What was changed on the way has not come either.
+			// A changed message counts as not received.
 			m := r.Messages
 			if lost == 0 || m.Lost != (lost+changed)*conns || m.Duplicated != twice*conns || m.Reordered != behind*conns || m.Corrupted != changed*conns {
 				t.Errorf("lost %d, twice %d, reordered %d, changed %d; want %d, %d, %d, %d\n%s", m.Lost, m.Duplicated, m.Reordered, m.Corrupted,

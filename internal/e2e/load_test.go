@@ -94,8 +94,8 @@ func readLoadResult(t *testing.T, path string) (result loadResult) {
 	return *document.Result
 }
 
-// good runs load against something that does everything right. A busy box may make the generator
-// the bottleneck: what was counted is right all the same.
+// good runs load against a correct server. On a busy machine the generator may be the bottleneck;
+// the counts are exact even then.
 func good(t *testing.T, args ...string) loadResult {
 	t.Helper()
 	r, code, output := load(t, args...)
@@ -112,7 +112,7 @@ func good(t *testing.T, args ...string) loadResult {
 	return r
 }
 
-// delivered holds a result to every publish having reached every listener of its topic.
+// delivered checks that every publish has reached every listener of its topic.
 func delivered(t *testing.T, r loadResult, listeners int) {
 	t.Helper()
 	if m := r.Messages; m.Published == 0 || m.Received != m.Published*listeners || r.Deliver == nil || r.Deliver.Count != m.Received || r.Spread == nil || r.Spread.Count != m.Published {
@@ -172,7 +172,8 @@ func TestLoadBroadcast(t *testing.T) {
 	delivered(t, good(t, "ws://"+n.public+"/broadcast", "--conns", "30", "--publish", "ws://"+n.public+"/broadcast", "--publish-rate", "30/s", "--for", "1s"), 30)
 }
 
-// TestLoadSplits: where one process may not open enough files there are more, and they add up.
+// TestLoadSplits: if one process may not open enough files, several are started, and their results
+// are added up.
 func TestLoadSplits(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")
@@ -255,7 +256,7 @@ func TestLoadExitCodes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, code, output := load(t, test.args...)
-			// Where the generator is the bottleneck no bound is looked at: the box was busy.
+			// If the generator is the bottleneck, no bound is checked: the machine was busy.
 			if code != test.code && !(code == loadBottleneck && test.code == loadThreshold) || !strings.Contains(output, test.want) {
 				t.Errorf("exit code %d, want %d and %q\n%s", code, test.code, test.want, output)
 			}
@@ -297,7 +298,7 @@ func TestLoadInterrupted(t *testing.T) {
 	}
 }
 
-// TestLoadEndsWithItsParent: processes of a run do not outlive the one that is told to run it.
+// TestLoadEndsWithItsParent: processes of a run end with their parent.
 func TestLoadEndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")

@@ -1,4 +1,4 @@
-// The reader of the log: one that is gone, and one that does not read, leave the node as it is.
+// The reader of the log: the node keeps serving if it is gone, and if it does not read.
 
 package e2e
 

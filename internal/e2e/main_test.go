@@ -14,7 +14,7 @@ import (
 // binary is the program under test.
 var binary string
 
-// patience is how long a test waits for something that has to happen. It is no measure of speed:
+// patience is how long a test waits for something that has to happen. It does not measure speed:
 // two busy cores and the race detector must not make a test fail.
 const patience = 30 * time.Second
 
@@ -29,6 +29,9 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "c100k")
 	args := []string{"build", "-o", binary}
+	if os.Getenv(layerVariable) != "" {
+		args = append(args, "-tags", "layertest")
+	}
 	if raceEnabled {
 		args = append(args, "-race")
 	}

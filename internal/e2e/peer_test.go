@@ -15,7 +15,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// peer is a connection with everything read from it going through in.
+// peer is a connection; all input is read through in.
 type peer struct {
 	net.Conn
 	t  *testing.T
@@ -45,8 +45,8 @@ func tryDial(address string) (*peer, error) {
 	return &peer{Conn: c, in: bufio.NewReader(c)}, nil
 }
 
-// freePort is an address that nobody listens at, for where the port must be known before. Port 0 is
-// better wherever it will do.
+// freePort is an address at which no process listens, for tests that must know the port before.
+// Port 0 is better where that is possible.
 func freePort(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -97,7 +97,7 @@ func (p *peer) shakeHands(path string, extra ...string) error {
 	return p.switched()
 }
 
-// switched reads the answer to a handshake, which has to be a good one.
+// switched reads the answer to a handshake, which must be 101.
 func (p *peer) switched() error {
 	r, err := p.answer("GET")
 	switch {
@@ -142,8 +142,7 @@ func (p *peer) expectAnswer(status int) (http.Header, string) {
 	return r.Header, string(body)
 }
 
-// expectEnd wants the connection to end in good order, no further byte, no reset, and ends it on
-// our side.
+// expectEnd expects the connection to end without a further byte or a reset, and closes it.
 func (p *peer) expectEnd() {
 	p.t.Helper()
 	rest, err := io.ReadAll(p.in)
@@ -153,7 +152,7 @@ func (p *peer) expectEnd() {
 	p.Close()
 }
 
-// expectRefusal wants one answer with a reason that a person can read, and then the end.
+// expectRefusal expects one answer with a readable reason, and then the end of the connection.
 func (p *peer) expectRefusal(status int) (http.Header, string) {
 	p.t.Helper()
 	header, body := p.expectAnswer(status)
@@ -173,8 +172,8 @@ func (p *peer) frame(fin bool, op ws.OpCode, payload []byte) {
 }
 
 func (p *peer) tryFrame(fin bool, op ws.OpCode, payload []byte) error {
-	// A mask of its own for every frame is what RFC 6455, 5.3 asks of clients; here any that is not
-	// zero will do.
+	// RFC 6455, 5.3 asks clients for a new mask for every frame; for these tests any mask but zero is
+	// enough.
 	f := ws.MaskFrameWith(ws.NewFrame(op, fin, append([]byte(nil), payload...)), [4]byte{1, 2, 3, 4})
 	return ws.WriteFrame(p.Conn, f)
 }
@@ -214,7 +213,7 @@ func (p *peer) expectFrame(op ws.OpCode, payload string) {
 
 func (p *peer) expectText(s string) { p.t.Helper(); p.expectFrame(ws.OpText, s) }
 
-// expectClose reads frames up to a close frame, answers it, and wants its code.
+// expectClose reads frames up to a close frame, answers it, and checks its code.
 func (p *peer) expectClose(code ws.StatusCode) (reason string) {
 	p.t.Helper()
 	got, reason, err := p.closeFrame()

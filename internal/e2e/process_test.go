@@ -38,7 +38,7 @@ type process struct {
 
 	mu       sync.Mutex // guards the fields below
 	lines    []logLine
-	strange  []string // lines that are no JSON: panics, race reports
+	strange  []string // lines that are not JSON: panics, race reports
 	expected []string // messages that may be logged as errors
 }
 
@@ -54,12 +54,12 @@ func serve(t *testing.T, args ...string) *node {
 	return serveWith(t, exec.Command(binary, serveArgs(args)...))
 }
 
-// workersVariable makes all tests run with nodes of so many workers: to clients it must make
-// no difference. Those of what each process counts for itself are left out, and those of the
-// order of acknowledgements, which wait for other workers.
+// workersVariable makes all tests run with nodes of that many workers: clients must see no
+// difference. Tests of counts of one process are skipped, and tests of the order of
+// acknowledgements, which wait for other workers.
 const workersVariable = "E2E_WORKERS"
 
-// oneProcess leaves a test out where nodes have several workers.
+// oneProcess skips a test if nodes have several workers.
 func oneProcess(t *testing.T) {
 	t.Helper()
 	if os.Getenv(workersVariable) != "" {
@@ -88,7 +88,7 @@ func serveWith(t *testing.T, cmd *exec.Cmd) *node {
 	return n
 }
 
-// launchServing is serve for a node that is to end in another way than well.
+// launchServing is serve for a node that does not end with exit code 0.
 func launchServing(t *testing.T, args ...string) *node {
 	t.Helper()
 	n := launch(t, exec.Command(binary, serveArgs(args)...))
@@ -101,7 +101,7 @@ func (n *node) awaitServing() {
 	n.eventually("serving", func() error {
 		for _, line := range n.log() {
 			if line.Msg == "serving" {
-				n.public, n.admin = line.Listen, line.Admin
+				n.public, n.admin = layerInFront(n.t, line.Listen), line.Admin
 				return nil
 			}
 		}
@@ -193,7 +193,7 @@ func (n *node) logged(msg string) bool {
 	return false
 }
 
-// mayLog says that an error message is what the test provokes.
+// mayLog allows an error message that the test causes.
 func (n *node) mayLog(msg string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -228,8 +228,8 @@ func (n *node) running() bool {
 	}
 }
 
-// finish stops a node that is still there, and holds it to what every node owes: exit code 0 and a
-// log without errors.
+// finish stops a node that still runs, and checks its exit code, which is 0, and its log, which has
+// no errors.
 func (n *node) finish() {
 	if n.running() {
 		n.signal(syscall.SIGTERM)

@@ -1,5 +1,5 @@
-// Behind a proxy: limits count the clients that a trusted proxy names, and nobody else's word is
-// taken.
+// Behind a proxy: limits count the clients that a trusted proxy names; other senders of these
+// header fields are not believed.
 
 package e2e
 

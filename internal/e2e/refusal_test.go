@@ -1,5 +1,5 @@
-// What is refused, and how: an answer with a reason, then the end of the connection, and never a
-// bare reset.
+// Refusals: an answer with a reason, then the end of the connection, and never a reset without an
+// answer.
 
 package e2e
 
@@ -10,7 +10,7 @@ import (
 )
 
 // TestSmuggling sends heads that two parsers could read differently: RFC 9112 has one answer to
-// each, and nothing behind it is looked at.
+// each, and input behind it is ignored.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
 	app := application(t)
@@ -179,8 +179,8 @@ func TestRefusedHandshakes(t *testing.T) {
 	}
 }
 
-// TestFirstFrames: what a client sends right behind its handshake are its first frames, however the
-// packets are cut.
+// TestFirstFrames: input directly behind a handshake is the first frames, however the packets are
+// cut.
 func TestFirstFrames(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")

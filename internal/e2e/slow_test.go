@@ -1,5 +1,5 @@
-// Clients that are slow, silent, greedy or rude: each costs what it may cost, and nobody else
-// notices.
+// Clients that are slow or silent, that send too much, or that reset: each has a bounded cost, and
+// others are not affected.
 
 package e2e
 
@@ -136,7 +136,7 @@ func TestRate(t *testing.T) {
 	p.expectEnd()
 }
 
-// TestRSTStorm opens and resets connections at every stage of their life while somebody else is
+// TestRSTStorm opens and resets connections at every stage of their life while another client is
 // served.
 func TestRSTStorm(t *testing.T) {
 	t.Parallel()
@@ -219,7 +219,7 @@ func TestAnnouncedLengths(t *testing.T) {
 	}
 }
 
-// TestFragments: many small fragments are legal, and cost their bytes.
+// TestFragments: many small fragments are legal, and cost only their bytes.
 func TestFragments(t *testing.T) {
 	t.Parallel()
 	const count = 65_000
@@ -235,7 +235,7 @@ func TestFragments(t *testing.T) {
 	p.expectText("a" + strings.Repeat("b", count-2) + "c")
 }
 
-// TestFirehose: one client that sends without end does not starve the others.
+// TestFirehose: a client that sends without pause does not starve the others.
 func TestFirehose(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--loops", "1")

@@ -1,5 +1,5 @@
-// Clients that do not read what they are sent: held to the budget of their policy, told what they
-// missed, and nobody else waits for them.
+// Clients that do not read: their backlog is bounded, they are told what they missed, and no other
+// client waits for them.
 
 package e2e
 
@@ -18,8 +18,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// narrow connects with a small receive buffer, so that a peer that does not read is soon one that
-// is owed.
+// narrow connects with a small receive buffer, so that a peer that does not read soon has a
+// backlog.
 func (n *node) narrow(t *testing.T, path string, extra ...string) *peer {
 	t.Helper()
 	d := net.Dialer{Timeout: patience, Control: func(_, _ string, c syscall.RawConn) (err error) {
@@ -123,8 +123,8 @@ func TestSlowConsumerDisconnect(t *testing.T) {
 	})
 }
 
-// TestSlowConsumerDrop publishes to a peer that does not read, and then reads: what it got and what
-// it is told it missed is everything.
+// TestSlowConsumerDrop publishes to a peer that does not read, and then reads: the messages it got
+// and those it was told it missed are all of them.
 func TestSlowConsumerDrop(t *testing.T) {
 	t.Parallel()
 	const count = 1500
@@ -230,8 +230,8 @@ func eventsOf(t *testing.T, n *node) func() (number, gap int, err error) {
 	}
 }
 
-// TestEchoBackPressure: a client that sends and does not read is not read either, and loses
-// nothing.
+// TestEchoBackPressure: the server stops reading from a client that does not read, and the client
+// loses nothing.
 func TestEchoBackPressure(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")

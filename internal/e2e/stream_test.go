@@ -18,7 +18,7 @@ type stream struct {
 
 type lineReader struct{ r io.Reader }
 
-// stream asks for events; the answer must be a good one.
+// stream asks for events; the answer must be 200.
 func (n *node) stream(t *testing.T, path string, extra ...string) *stream {
 	t.Helper()
 	p := dial(t, n.public)

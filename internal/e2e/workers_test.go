@@ -43,7 +43,7 @@ type crowd struct {
 	workers []workerRow
 }
 
-// hearer is one subscriber: text reads its next message.
+// hearer is one subscriber; text reads its next message.
 type hearer struct {
 	name string
 	text func() (string, error)
@@ -85,7 +85,7 @@ func newCrowd(t *testing.T, n *node, topic string, size int) *crowd {
 	return c
 }
 
-// enveloped is the text of the next message; what is none is skipped.
+// enveloped is the text of the next message; other envelopes are skipped.
 func (h *hearer) enveloped() (string, error) {
 	for {
 		f, err := h.peer.next()
@@ -128,8 +128,8 @@ func (c *crowd) expect(t *testing.T, texts ...string) {
 	}
 }
 
-// TestWorkersPublish: wherever a message comes in, each subscriber of each worker gets it once, and
-// the answer counts them all.
+// TestWorkersPublish: whichever worker gets a message, each subscriber of each worker gets it once,
+// and the answer counts all subscribers.
 func TestWorkersPublish(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3")
@@ -259,8 +259,8 @@ func TestWorkersCloseConnection(t *testing.T) {
 	}
 }
 
-// TestWorkerKilled: the clients of the others lose nothing, new ones are served all the time, and
-// another worker takes the place.
+// TestWorkerKilled: clients of the other workers lose nothing, new clients are served all the time,
+// and another worker takes the place.
 func TestWorkerKilled(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "3")
@@ -289,7 +289,8 @@ func TestWorkerKilled(t *testing.T) {
 		if status, _ := n.call("GET", "/readyz", "", nil); status != 200 {
 			t.Errorf("readyz: %d", status)
 		}
-		// Who comes at the wrong moment is in the dead one's queue, and comes again.
+		// A client that connects at the wrong moment is in the accept queue of the dead worker, and
+		// connects again.
 		if p, err := tryDial(n.public); err == nil {
 			_ = p.shakeHands("/echo")
 			p.Close()
@@ -379,7 +380,7 @@ func TestWorkersDrain(t *testing.T) {
 	gone(t, rows)
 }
 
-// TestWorkersStopAtOnce: a second signal leaves nobody behind.
+// TestWorkersStopAtOnce: a second signal ends all processes.
 func TestWorkersStopAtOnce(t *testing.T) {
 	t.Parallel()
 	n := launchServing(t, "--dev", "--workers", "2", "--drain", "10m")
@@ -403,7 +404,7 @@ func TestWorkersStopAtOnce(t *testing.T) {
 	gone(t, rows)
 }
 
-// TestParentKilled: workers without a parent say goodbye and end.
+// TestParentKilled: workers without a parent drain and end.
 func TestParentKilled(t *testing.T) {
 	t.Parallel()
 	n := launchServing(t, "--dev", "--workers", "2", "--drain", "300ms")
@@ -447,8 +448,8 @@ func TestParentKilledAndStartedAgain(t *testing.T) {
 	gone(t, rows)
 }
 
-// TestWorkersAreOurs: a Ctrl-C does not reach them, the bus's secret is where nobody sees it, and
-// the port is kept.
+// TestWorkersAreOurs: a Ctrl-C does not reach workers, the secret of the bus is not visible, and
+// the port stays reserved.
 func TestWorkersAreOurs(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--workers", "2")
@@ -479,7 +480,7 @@ func TestWorkersAreOurs(t *testing.T) {
 	}
 }
 
-// TestWorkersAgain: a node comes back on its port at once, whatever the one before has left in the
+// TestWorkersAgain: a node can use its port again at once, whatever the node before has left in the
 // kernel.
 func TestWorkersAgain(t *testing.T) {
 	t.Parallel()
@@ -514,7 +515,7 @@ func TestWorkersReload(t *testing.T) {
 		}
 		return r.StatusCode
 	}
-	// check asks often enough to meet each worker.
+	// check asks often enough to reach each worker.
 	check := func(what string, a, b int, bearer string) {
 		t.Helper()
 		for range 20 {

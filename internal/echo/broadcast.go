@@ -9,8 +9,8 @@ import (
 	"c100k/netpoll"
 )
 
-// Topic is what the connections of /broadcast are subscribed to. It is a topic like others, so that
-// an operator can see it and publish to it, under a name that nobody takes by accident.
+// Topic is what the connections of /broadcast are subscribed to. It is an ordinary topic, so that
+// an operator can see it and publish to it. Its name is unlikely to be used by accident.
 const Topic = "$broadcast"
 
 // BroadcastConfig holds what a Broadcast needs of its node; immutable once it runs.

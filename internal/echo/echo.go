@@ -8,7 +8,7 @@ import (
 	"c100k/netpoll"
 )
 
-// sessions holds the session records of a handler whose protocol has nothing to remember.
+// sessions holds the session records of a protocol without state.
 type sessions struct{ netpoll.Slab[wsconn.State] }
 
 func (s *sessions) open(c *netpoll.Conn) {

@@ -1,4 +1,4 @@
-// What goes back over HTTP.
+// Answers over HTTP.
 
 package engineio
 
@@ -59,8 +59,8 @@ func (e *Endpoint) appendAnswer(dst []byte, l *netpoll.Loop, status, kind string
 	return append(append(dst, "\r\n"...), body...)
 }
 
-// respond answers a request that is not taken as an exchange. One whose body is not here ends the
-// connection.
+// respond answers a request for which no exchange was made. If the body has not arrived whole, the
+// connection ends.
 func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, body []byte) {
 	c := r.c
 	rest, whole := r.behindBody()
@@ -74,14 +74,15 @@ func (e *Endpoint) respond(l *netpoll.Loop, r *arrival, status, kind string, bod
 		l.Finish(c, netpoll.ReasonRefused, RefusalLinger)
 		return
 	}
-	rest = append([]byte(nil), rest...) // the head role's buffer is not ours to keep
+	rest = append([]byte(nil), rest...) // rest lies in the buffer of the head role
 	if r.h.Mount() == nil {
 		l.Become(c, e.cfg.Roles.Polling)
 	}
 	e.rest(l, c, r.h.Mount(), rest)
 }
 
-// behindBody is what came behind the request's body; whole is false if not all of the body is here.
+// behindBody is the input behind the request's body; whole is false if the body has not arrived
+// whole.
 func (r *arrival) behindBody() (rest []byte, whole bool) {
 	n := max(r.h.ContentLength(), 0)
 	if r.h.Chunked() || n > int64(len(r.rest)) {
@@ -90,11 +91,12 @@ func (r *arrival) behindBody() (rest []byte, whole bool) {
 	return r.rest[n:], true
 }
 
-// keeps tells whether a connection that might be kept is: not on a node that goes down.
+// keeps tells whether a connection stays open for the next request: not while the node drains.
 func (e *Endpoint) keeps(may bool) bool { return may && (e.cfg.Draining == nil || !e.cfg.Draining()) }
 
-// rest lets a connection of polling wait for its next request, of which early is the beginning. On
-// a connection of a program's http.Server that one passes the program's handlers.
+// rest makes a polling connection wait for its next request; early is the part of it that has
+// arrived. On a connection of a program's http.Server, the next request passes the program's
+// handlers.
 func (e *Endpoint) rest(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early []byte) {
 	if m != nil {
 		e.cfg.Keep(l, c, m, early)
@@ -130,7 +132,7 @@ func (e *Endpoint) refused(label string) {
 	}
 }
 
-// refuseWhole answers a request as the edge would.
+// refuseWhole answers a request with a refusal of package edge.
 func (e *Endpoint) refuseWhole(l *netpoll.Loop, r *arrival, refusal *edge.Refusal) {
 	e.refusedWhole(refusal)
 	e.answerRefusal(l, r, refusal)
@@ -153,8 +155,8 @@ func (e *Endpoint) answerRefusal(l *netpoll.Loop, r *arrival, refusal *edge.Refu
 	l.Finish(r.c, netpoll.ReasonRefused, RefusalLinger)
 }
 
-// answerPoll answers the poll of s that waits on c, with all that the session is owed and the
-// frames of last.
+// answerPoll answers the poll of s that waits on c, with the session's queue and the frames of
+// last.
 func (e *Endpoint) answerPoll(l *netpoll.Loop, c *netpoll.Conn, s *Session, last ...[]byte) {
 	if s.queue == 0 {
 		e.answerPollAlone(l, c, s, last...)
@@ -171,8 +173,8 @@ func (e *Endpoint) answerPoll(l *netpoll.Loop, c *netpoll.Conn, s *Session, last
 	e.drained(s)
 }
 
-// answerPollAlone answers the poll of s that waits on c with the frames of runs, whatever the
-// session is owed.
+// answerPollAlone answers the poll of s that waits on c with the frames of runs, and leaves the
+// session's queue as it is.
 func (e *Endpoint) answerPollAlone(l *netpoll.Loop, c *netpoll.Conn, s *Session, runs ...[]byte) {
 	s.poll = 0
 	s.flags &^= flagReady

@@ -1,4 +1,4 @@
-// engineio under the real clients, npm engine.io-client 6 and 3, over real loops and sockets.
+// The package with real clients, npm engine.io-client 6 and 3, over real loops and sockets.
 
 package engineio
 
@@ -28,10 +28,11 @@ type server struct {
 	endpoints []*Endpoint
 	ln        *net.TCPListener
 	ended     chan Reason
+	over      <-chan struct{} // closed when the test ends
 }
 
 func startNode(t *testing.T, cfg Config) *server {
-	n := &server{ended: make(chan Reason, 1024)}
+	n := &server{ended: make(chan Reason, 1024), over: t.Context().Done()}
 	row := proto.Row{Name: "engineio", Transport: "engineio", Roles: 3, Paths: []string{"/socket.io/"}, New: func(p *proto.Place) proto.Part {
 		cfg.Roles = Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2}
 		cfg.Loop, cfg.App, cfg.Move = uint8(p.Loop), &echoApp{n, p.Loop}, p.Move
@@ -93,18 +94,27 @@ func (a *echoApp) Text(l *netpoll.Loop, s *Session, p []byte) {
 		a.e().Close(l, s, ReasonForcedClose, 0, "")
 	case "!attach":
 		a.e().SendMessage(l, s, []byte(rest), []byte{1, 2, 3}, []byte{}, bytes.Repeat([]byte{0xff}, 300))
-	case "!count": // numbers from elsewhere, while whatever happens happens
+	case "!count": // numbers from another goroutine, while the transport changes
 		upTo, _ := strconv.Atoi(rest)
 		id := s.ID()
 		go func() {
+			sent := make(chan bool, 1)
 			for i := range upTo {
 				a.n.node.Loop(a.loop).Remote().Post(func(l *netpoll.Loop) {
 					if s := a.e().Lookup(l, id); s != nil {
 						a.e().SendText(l, s, []byte(strconv.Itoa(i)))
 					}
+					if i%50 == 0 {
+						sent <- true
+					}
 				})
-				if i%50 == 0 {
-					time.Sleep(time.Millisecond)
+				if i%50 != 0 {
+					continue
+				}
+				select { // the loop has a turn in between, and so has the client
+				case <-sent:
+				case <-a.n.over:
+					return
 				}
 			}
 		}()

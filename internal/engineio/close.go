@@ -1,4 +1,4 @@
-// The ways a session ends.
+// How a session ends.
 
 package engineio
 
@@ -7,27 +7,27 @@ import (
 	"c100k/netpoll"
 )
 
-// Close codes of WebSockets that are closed for other reasons than the protocol's: Node's server
-// sends none then.
+// Close codes of WebSockets that are not closed for a protocol error. Node's server sends none in
+// these cases.
 const (
 	codeNone = 0
 	codeSlow = frame.CodeTryLater
 )
 
-// Close ends the session: what it is owed is sent, then the close. Over WebSocket that is a close
-// frame with code and text, where code 0 is one without a status (which is what Node's server
-// sends); over polling it is a close packet. It calls App.Closed with r.
+// Close ends the session: its queue is sent, then the close. Over WebSocket that is a close frame
+// with code and text, where code 0 is one without a status (which is what Node's server sends);
+// over polling it is a close packet. It calls App.Closed with r.
 func (e *Endpoint) Close(l *netpoll.Loop, s *Session, r Reason, code uint16, text string) {
 	e.shut(l, s, r, code, text)
 }
 
-// Drain ends c, a connection or record of one of the endpoint's roles, because the node goes down;
-// clients come back.
+// Drain ends c, a connection or record of one of the endpoint's roles, because the node drains;
+// clients reconnect.
 func (e *Endpoint) Drain(l *netpoll.Loop, c *netpoll.Conn) {
 	if s := e.sessionOf(l, c); s != nil {
 		e.shut(l, s, ReasonShutdown, frame.CodeRestart, "service restart")
 	} else if c.Role() == e.cfg.Roles.Polling && c.Session() == 0 {
-		l.Close(c, netpoll.ReasonDrain) // nothing is under way on it
+		l.Close(c, netpoll.ReasonDrain) // no request is being served on it
 	}
 }
 
@@ -51,7 +51,7 @@ func (e *Endpoint) sessionOf(l *netpoll.Loop, c *netpoll.Conn) *Session {
 	return e.sessions.At(c.Session())
 }
 
-// end tells the layer above, once, that the session is over.
+// end tells the layer above that the session has ended, at most once.
 func (e *Endpoint) end(l *netpoll.Loop, s *Session, r Reason) {
 	if s.flags&flagClosed != 0 {
 		return
@@ -76,11 +76,14 @@ func (e *Endpoint) shut(l *netpoll.Loop, s *Session, r Reason, code uint16, text
 	}
 }
 
-// shutPolling tells a client that polls. What it did wrong it is told if it listens; what we want
-// it is told with its next poll.
+// shutPolling tells a client that polls. A protocol error is told only to a poll that waits; a
+// close by the server is told to the next poll.
 func (e *Endpoint) shutPolling(l *netpoll.Loop, s *Session, r Reason) {
 	poll := l.Lookup(s.poll)
 	switch {
+	case poll == nil && s.flags&flagPosting != 0 && !r.ours():
+		s.flags |= flagOvertaken
+		return
 	case poll != nil && (s.queue == 0 || !r.ours()):
 		e.answerPoll(l, poll, s, closeFrame)
 	case r.ours():
@@ -100,9 +103,9 @@ func (e *Endpoint) shutPolling(l *netpoll.Loop, s *Session, r Reason) {
 	e.settle(l, s)
 }
 
-// farewell answers a poll of a session that we have closed: what was owed, or else a noop as Node's
-// server sends it, and the close. Never both: a client hears of the close at once, and takes what
-// came before it in the same payload only then.
+// farewell answers a poll of a session that the server has closed: with its queue, or, if that is
+// empty, with a noop (as Node's server) and the close packet. Never both: clients handle a close
+// packet before the packets in front of it in the same payload.
 func (e *Endpoint) farewell(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	if s.queue != 0 {
 		e.answerPoll(l, c, s)
@@ -130,7 +133,7 @@ func (e *Endpoint) settle(l *netpoll.Loop, s *Session) {
 	}
 }
 
-// free gives a session's record back.
+// free frees a session's record.
 func (e *Endpoint) free(i uint32) {
 	s := e.sessions.At(i)
 	e.forgetQueue(s)
@@ -150,7 +153,7 @@ func (a anchors) OnData(*netpoll.Loop, *netpoll.Conn, []byte) {}
 // OnWritable is never called.
 func (a anchors) OnWritable(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnTimer is the heartbeat, or the end of the wait for a last poll.
+// OnTimer is the heartbeat, or the end of the wait for the last poll.
 func (a anchors) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	switch s := a.e.sessions.At(c.Session()); {
 	case s.flags&flagFarewell != 0:
@@ -160,7 +163,8 @@ func (a anchors) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 }
 
-// OnClose frees the session, unless its WebSocket goes in the same turn and still needs the record.
+// OnClose frees the session, unless its WebSocket closes in the same turn and still needs the
+// record.
 func (a anchors) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	i := c.Session()
 	if i == 0 {

@@ -1,5 +1,5 @@
-// Payloads: the packets of one HTTP request or answer. Here are those of protocol 4 and what is
-// common; codec3.go has protocol 3. Pure; any goroutine.
+// Payloads: the packets of one HTTP request or answer. This file has protocol 4 and what both
+// share; codec3.go has protocol 3. Pure; any goroutine.
 
 package engineio
 
@@ -15,8 +15,7 @@ import (
 // JSON text contains as it is.
 const separator = 0x1e
 
-// Payload takes a payload apart, packet by packet. It keeps and changes the bytes that it was
-// given.
+// Payload parses a payload packet by packet. It keeps and changes the bytes that it was given.
 type Payload struct {
 	rest   []byte
 	next   func(*Payload) (Packet, error)
@@ -24,7 +23,7 @@ type Payload struct {
 }
 
 // ParsePayload begins a payload of the protocol's version; binary says that it came as bytes
-// (application/octet-stream), which protocol 3 alone knows. ErrPacket if it is empty, or not UTF-8
+// (application/octet-stream), which only protocol 3 has. ErrPacket if it is empty, or not UTF-8
 // where it should be.
 func ParsePayload(v3, binary bool, p []byte) (Payload, error) {
 	switch {
@@ -38,8 +37,8 @@ func ParsePayload(v3, binary bool, p []byte) (Payload, error) {
 	return Payload{rest: p, next: (*Payload).text4, packet: true}, nil
 }
 
-// Next is the next packet; ok is false behind the last one. After an error there is nothing more to
-// be had: packets behind a broken one are not looked at.
+// Next is the next packet; ok is false behind the last one. After an error there is no next packet:
+// those behind a broken one are not parsed.
 func (p *Payload) Next() (packet Packet, ok bool, err error) {
 	if !p.packet {
 		return Packet{}, false, nil
@@ -52,7 +51,7 @@ func (p *Payload) Next() (packet Packet, ok bool, err error) {
 	return packet, err == nil, err
 }
 
-// text4 takes one packet of protocol 4.
+// text4 parses one packet of protocol 4.
 func (p *Payload) text4() (Packet, error) {
 	packet, rest, more := bytes.Cut(p.rest, []byte{separator})
 	p.rest, p.packet = rest, more
@@ -76,7 +75,7 @@ func AppendPayload(dst []byte, first bool, run []byte) []byte {
 	return dst
 }
 
-// eachFrame takes apart a run of frames that this package has made.
+// eachFrame iterates over a run of frames that this package has made.
 func eachFrame(run []byte, f func(op frame.OpCode, data []byte)) {
 	for len(run) > 0 {
 		op, head, n := frame.OpCode(run[0]&0x0f), 2, int(run[1])

@@ -15,9 +15,9 @@ import (
 // errNothing says that the payload has ended where a packet could have been.
 var errNothing = errors.New("engine.io: no packet follows")
 
-// text3 takes one packet of a text payload: length, colon, packet. The length counts UTF-16 code
-// units, for clients are JavaScript. An empty packet is passed over, as clients send it for an
-// empty payload.
+// text3 parses one packet of a text payload: length, colon, packet. The length counts UTF-16 code
+// units, because clients are written in JavaScript. An empty packet is skipped: clients send it for
+// an empty payload.
 func (p *Payload) text3() (Packet, error) {
 	for len(p.rest) > 0 {
 		units, digits := decimal(p.rest, ':', '0')
@@ -38,7 +38,7 @@ func (p *Payload) text3() (Packet, error) {
 	return Packet{}, errNothing
 }
 
-// binary3 takes one packet of a payload of bytes: a byte that says what follows (0: text, 1:
+// binary3 parses one packet of a payload of bytes: a byte that says what follows (0: text, 1:
 // bytes), the length in bytes as decimal digits of one byte each, 255, packet.
 func (p *Payload) binary3() (Packet, error) {
 	if len(p.rest) == 0 {

@@ -1,4 +1,4 @@
-// What an endpoint is built from.
+// The configuration of an endpoint.
 
 package engineio
 
@@ -12,7 +12,7 @@ import (
 	"c100k/netpoll"
 )
 
-// Roles are the roles that the loop has given to an endpoint.
+// Roles are the roles of an endpoint on its loop.
 type Roles struct {
 	Head    netpoll.Role // that of edge.HeadHandler: where a request on a connection that is kept alive begins
 	Polling netpoll.Role // an HTTP connection with requests of polling: Endpoint.PollingHandler
@@ -32,14 +32,14 @@ type Config struct {
 	// loop's index.
 	Process, Loop uint8
 
-	// Move takes a request that belongs to another loop, or another process of this node, there: it
-	// has to Detach c and to hand on the socket with c's tag and the bytes of first, which it may
-	// keep, so that it is adopted in the head role there. False, having done nothing, if there is no
-	// such place. Where it turns out later that the place does not take it, Endpoint.ServeHere of any
-	// loop answers. Nil: there is none but this loop.
+	// Move moves a request to the loop, or the process of this node, that it belongs to. It calls
+	// Detach for c and passes the socket on with c's tag and the bytes of first, which it may keep;
+	// the other loop adopts it in the head role. It returns false, and has done nothing, if there is
+	// no such place. If the place turns out not to take it, Endpoint.ServeHere of any loop answers.
+	// Nil: there is only this loop.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
 
-	// Keep takes a connection of a request with an edge.Mount that is answered: see proto.Place.
+	// Keep is called for a connection whose request, with an edge.Mount, is answered: see proto.Place.
 	// Required where there are such requests.
 	Keep func(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early []byte)
 
@@ -49,18 +49,19 @@ type Config struct {
 	// NoPolling, NoWebSocket and NoUpgrades turn a transport off, or the way from one to the other.
 	NoPolling, NoWebSocket, NoUpgrades bool
 
-	// PingInterval and PingTimeout are the heartbeat of both protocols; 0 is 25 s and 20 s. Clients
-	// are told.
+	// PingInterval and PingTimeout are the heartbeat of both protocols; 0 is 25 s and 20 s. The
+	// handshake tells them to clients.
 	PingInterval, PingTimeout time.Duration
 
 	// UpgradeTimeout is how long an upgrade may take; 0 is 10 s.
 	UpgradeTimeout time.Duration
 
-	// PayloadBytesMax bounds a message, and a POST's body, in bytes; 0 is 1,000,000. Clients are told.
+	// PayloadBytesMax bounds a message, and a POST's body, in bytes; 0 is 1,000,000. The handshake
+	// tells it to clients.
 	PayloadBytesMax int
 
-	// OutboxBytesMax bounds what a session may lag behind, in bytes; 0 is 1 MiB. Beyond it, it ends
-	// with ReasonSlow; one message of any size may wait by itself.
+	// OutboxBytesMax bounds the pending output of a session, in bytes; 0 is 1 MiB. Beyond it the
+	// session ends with ReasonSlow; one message of any size may wait by itself.
 	OutboxBytesMax int
 
 	// SessionsMax bounds the sessions of this loop; 0 is 250,000. Beyond it, handshakes over polling
@@ -72,44 +73,44 @@ type Config struct {
 	Edge *edge.Config
 
 	// Rate is how many messages a second a session may send, RateBurst how many at once; 0 is no
-	// limit. See wsconn.Config. The sessions of one address that poll have the same rate together,
-	// where the address is known; opening one counts as a message.
+	// limit. See wsconn.Config. All polling sessions of one address together have the same rate, if
+	// the address is known; opening a session counts as a message.
 	Rate      float64
 	RateBurst int
 
 	// Compress lets WebSocket clients negotiate permessage-deflate.
 	Compress bool
 
-	// Origins are the pages that may connect, by either transport; the zero value is those of the same
-	// host. The answers to requests of other allowed origins say so (CORS).
+	// Origins are the pages that may connect, by either transport; the zero value allows those of the
+	// same host. Answers to requests of other allowed origins have CORS headers.
 	Origins edge.OriginRules
 
-	// CORS is what else those answers say.
+	// CORS is the content of those headers.
 	CORS CORS
 
 	// Cookie is the name of a cookie with the session's id that the answer to a handshake sets; "" for
-	// none. It is for load balancers, not for us.
+	// none. It is for load balancers; the server does not read it.
 	Cookie string
 
-	// Use judges each HTTP request, that of an upgrade included; an error refuses it with code 3. It
-	// may be nil.
+	// Use checks each HTTP request, also that of an upgrade; an error refuses it with code 3. It may
+	// be nil.
 	Use func(r *Request) error
 
-	// Allow judges each handshake; an error refuses it with code 4 and the error's text. It may be
+	// Allow checks each handshake; an error refuses it with code 4 and the error's text. It may be
 	// nil.
 	Allow func(r *Request) error
 
-	// Address finds out the client's address for Request.Address. It may be nil.
+	// Address returns the client's address for Request.Address. It may be nil.
 	Address func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head) netip.Addr
 
-	// Draining says whether the node goes down: then handshakes are answered with 503. It may be nil.
+	// Draining tells whether the node drains: then handshakes are answered with 503. It may be nil.
 	Draining func() bool
 
-	// Refused hears of each request that was refused, by a label of few values: Code.Label, or that of
+	// Refused is called for each refused request, with a label of few values: Code.Label, or that of
 	// an edge.Refusal. It may be nil.
 	Refused func(label string)
 
-	// Shard is the loop's part of the rooms, Sink where its members are; a session that has ended
+	// Shard is the loop's part of the rooms, Sink sends to its members. A session that has ended
 	// leaves the shard, and one that has caught up is reported to it. They may be nil.
 	Shard *broadcast.Shard
 	Sink  broadcast.Sink
@@ -124,8 +125,8 @@ type Config struct {
 	Date func() time.Time
 }
 
-// CORS is what the answers to requests of other origins say beside their being allowed (Fetch
-// standard, CORS protocol).
+// CORS is the content of the CORS headers in answers to other allowed origins (Fetch standard, CORS
+// protocol).
 type CORS struct {
 	Credentials    bool          // a page may send cookies
 	Methods        []string      // default GET, HEAD, PUT, PATCH, POST, DELETE

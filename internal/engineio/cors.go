@@ -1,4 +1,4 @@
-// Which pages may talk to the endpoint, and how their browsers are told (Fetch standard, CORS
+// Which pages may use the endpoint, and how the answers tell their browsers (Fetch standard, CORS
 // protocol).
 
 package engineio
@@ -15,10 +15,9 @@ import (
 // methodsDefault are what a page is allowed where CORS.Methods is empty.
 var methodsDefault = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 
-// allowOrigin judges the page that a browser says the request comes from, for both transports: CORS
-// itself keeps a page from reading answers, but neither from sending requests nor from opening
-// WebSockets. It also makes the answer's header lines,
-// unless the program's handlers have set theirs.
+// allowOrigin checks the Origin of a request, for both transports: CORS itself keeps a page from
+// reading answers, but not from sending requests or opening WebSockets. It also makes the answer's
+// header lines, unless the program's handlers have set theirs.
 func (e *Endpoint) allowOrigin(r *arrival) bool {
 	origin, n := r.h.Origin()
 	switch {
@@ -41,9 +40,9 @@ func (e *Endpoint) allowOrigin(r *arrival) bool {
 	return true
 }
 
-// allowScript judges a request for a script, which comes without an origin and whose answer any
+// allowScript checks a request for a script, which comes without an origin and whose answer any
 // page can read. The browser has to say which page asks, by Sec-Fetch-Site or by Referer. A page
-// can keep it from sending either, so silence is no proof.
+// can keep it from sending either, so their absence proves nothing.
 func (e *Endpoint) allowScript(r *arrival) bool {
 	if site, ok := r.h.Get("sec-fetch-site"); ok && bytes.Equal(site, []byte("same-origin")) {
 		return e.cfg.Origins.Allowed([]byte("http://"+string(r.h.Host())), r.h.Host()) ||
@@ -57,8 +56,7 @@ func (e *Endpoint) allowScript(r *arrival) bool {
 	return err == nil && e.cfg.Origins.Allowed([]byte(page.Scheme+"://"+page.Host), r.h.Host())
 }
 
-// preflight answers a browser that asks whether a page may send a request; false if it does not
-// ask.
+// preflight answers a CORS preflight; false if the request is none.
 func (e *Endpoint) preflight(l *netpoll.Loop, r *arrival) bool {
 	if _, n := r.h.Origin(); n == 0 {
 		return false

@@ -1,7 +1,7 @@
 // Package engineio is Engine.IO, the transport below Socket.IO: protocol 4, and protocol 3 behind
 // an option, over WebSocket and over long polling, with the upgrade from one to the other. All of
 // it runs on the reactor: a session on WebSocket is a connection's record and about a hundred
-// bytes, and a poll that waits is one too; neither has a goroutine.
+// bytes, and so is a poll that waits; neither has a goroutine.
 //
 // There are only a few types:
 //
@@ -22,22 +22,23 @@
 // connections) is moved there, socket and bytes, before it is looked at ([Config.Move]). So
 // everything that concerns a session happens on one loop: no lock, and no message between loops.
 //
-// Every call of an [App] is made on the home loop, and so must every call of an [Endpoint] be that
-// takes a session. Another goroutine keeps [Session.ID] and posts to the loop (netpoll.Remote);
-// there [Endpoint.Lookup] finds the session, or nothing if it has ended.
+// All methods of an [App] are called on the home loop. Methods of an [Endpoint] that take a session
+// must be called there. Another goroutine keeps [Session.ID] and posts to the loop
+// (netpoll.Remote); there [Endpoint.Lookup] finds the session, or nothing if it has ended.
 //
 // # What a session counts for
 //
-// A session that polls needs no connection between two requests, so it is admitted like one
-// (edge.Config.AdmitSession) and counts until it ends or upgrades; then its connection counts.
+// A polling session has no connection between two requests. It is admitted like a connection
+// (edge.Config.AdmitSession) and counts as one until it ends or upgrades; then its WebSocket
+// counts.
 //
 // # A session's anchor, and its number as a member
 //
-// A session is named by the record of a connection, its anchor: one that began on WebSocket by its
-// WebSocket, one that began with polling by a record without a socket (netpoll.Loop.Reserve), which
-// stays when the session upgrades. The anchor gives the session its ID, its deadline in the wheel
-// (heartbeat, abandonment), and its number as a member of a broadcast.Shard: [Session.Member] never
-// changes, so rooms need not know of transports.
+// A session is named by the record of a connection, its anchor. If it began on WebSocket, that is
+// the record of its WebSocket. If it began with polling, it is a record without a socket
+// (netpoll.Loop.Reserve), which stays when the session upgrades. The anchor gives the session its
+// ID, its deadline in the wheel (heartbeat, abandonment), and its number as a member of a
+// broadcast.Shard: [Session.Member] never changes, so rooms need not know of transports.
 //
 // The owner of the loop has a broadcast.Sink that finds the member's record (netpoll.Loop.ConnAt),
 // looks at its role, and for [Roles.Socket] and [Roles.Session] calls [Endpoint.MemberPending],
@@ -47,12 +48,10 @@
 //
 // # Wire forms
 //
-// What is sent to a session, by itself or as a broadcast, is always a run of whole WebSocket frames
-// of the server: those that the session's client would get over WebSocket. A session that polls
-// queues the very same bytes, and when its poll comes they are taken apart and written as a
-// payload. So one encoding serves both transports, and what is queued at an upgrade goes out over
-// the WebSocket as it is. There are three forms, see [Form]; [AppendMessage] makes a message in
-// one.
+// Messages to a session, single or broadcast, are always runs of whole WebSocket frames. A polling
+// session queues the same bytes; when its poll comes, they are parsed and written as a payload. So
+// one encoding serves both transports, and at an upgrade the queue is sent over the WebSocket as it
+// is. See [Form] for the forms; [AppendMessage] makes a message in one.
 //
 // # How a session ends
 //

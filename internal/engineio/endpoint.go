@@ -1,5 +1,5 @@
-// Engine.IO on one loop: what the layer above and the owner of the loop may call, what the layer
-// above is to it, and the three roles that it has on a node.
+// Engine.IO on one loop: the API for the layer above and for the owner of the loop, the interface
+// of the layer above, and the three roles on a node.
 
 package engineio
 
@@ -40,7 +40,7 @@ type App interface {
 // Endpoint serves Engine.IO on one loop. Loop only.
 type Endpoint struct {
 	cfg          Config
-	owedBytesMax int // to one session that is being answered; beyond it, it is slow
+	owedBytesMax int // pending output of a session whose requests are being answered; beyond it, it is slow
 
 	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
 	queued         int64         // bytes in queues
@@ -52,12 +52,12 @@ type Endpoint struct {
 	exchanges netpoll.Slab[exchange]
 	queues    netpoll.Slab[queue]
 	secrets   secrets
-	holders   map[uint32]*edge.SessionHolder // what sessions that poll count for, by member
+	holders   map[uint32]*edge.SessionHolder // the admission of polling sessions, by member
 	jitter    jitter.Source
 
-	ready []netpoll.ID // sessions that are owed something while their poll waits
+	ready []netpoll.ID // sessions with a queue while their poll waits
 
-	// Used by one call at a time, and kept to be used again.
+	// Scratch space, used by one call at a time.
 	request Request
 	frames  []byte
 	runs    [][]byte
@@ -66,7 +66,7 @@ type Endpoint struct {
 	date    date
 }
 
-// New returns an endpoint. What is zero in cfg and has a default gets it.
+// New returns an endpoint. Fields of cfg that are zero get their defaults.
 func New(cfg Config) *Endpoint {
 	cfg.setDefaults()
 	e := &Endpoint{cfg: cfg, holders: make(map[uint32]*edge.SessionHolder), jitter: jitter.New(cfg.Seed)}
@@ -90,7 +90,7 @@ func (e *Endpoint) SocketHandler() netpoll.Handler { return &e.sockets }
 // SessionHandler is the netpoll.Handler of Roles.Session.
 func (e *Endpoint) SessionHandler() netpoll.Handler { return anchors{e} }
 
-// PayloadBytesMax is what the settings say it is, in bytes. Any goroutine.
+// PayloadBytesMax is that of the settings, in bytes. Any goroutine.
 func (e *Endpoint) PayloadBytesMax() int { return e.cfg.PayloadBytesMax }
 
 // Lookup finds a session by its ID; nil if it has ended.
@@ -109,7 +109,7 @@ func (e *Endpoint) find(l *netpoll.Loop, id netpoll.ID) *Session {
 	return nil
 }
 
-// anchored is the session whose anchor c is; nil if it is none's.
+// anchored is the session whose anchor is c, or nil.
 func (e *Endpoint) anchored(c *netpoll.Conn) *Session {
 	if role := c.Role(); c.Session() == 0 || role != e.cfg.Roles.Socket && role != e.cfg.Roles.Session {
 		return nil
@@ -120,7 +120,7 @@ func (e *Endpoint) anchored(c *netpoll.Conn) *Session {
 	return nil
 }
 
-// socket is the session's WebSocket, if that is its transport and is still there.
+// socket is the session's WebSocket, if that is its transport and still open.
 func (e *Endpoint) socket(l *netpoll.Loop, s *Session) *netpoll.Conn {
 	if s.flags&flagSocket == 0 {
 		return nil
@@ -128,7 +128,7 @@ func (e *Endpoint) socket(l *netpoll.Loop, s *Session) *netpoll.Conn {
 	return l.Lookup(s.socket)
 }
 
-// SID is the session's id on the wire, 20 characters. It is a secret between us and the client.
+// SID is the session's id on the wire, 20 characters. It is a secret of the server and the client.
 func (e *Endpoint) SID(s *Session) string { return string(e.appendSID(nil, s)) }
 
 func (e *Endpoint) appendSID(dst []byte, s *Session) []byte {
@@ -181,13 +181,13 @@ func (e *Endpoint) share(l *netpoll.Loop, s *Session, p []byte, mark, n uint32) 
 	}
 }
 
-// queueOf is the queue of a session that polls, to be added to. A poll that waits will be answered
-// at the end of the turn.
+// queueOf is the queue of a polling session; the caller adds to it. A poll that waits will be
+// answered at the end of the turn.
 func (e *Endpoint) queueOf(l *netpoll.Loop, s *Session) *queue {
 	if s.poll != 0 && s.flags&flagReady == 0 {
 		s.flags |= flagReady
 		e.ready = append(e.ready, s.anchor)
-		l.Remote().Wake() // for what is sent behind phase 6, as by OnClose
+		l.Remote().Wake() // for messages sent after phase 6, for example by OnClose
 	}
 	if s.queue == 0 {
 		s.queue, _ = e.queues.Alloc()
@@ -195,7 +195,7 @@ func (e *Endpoint) queueOf(l *netpoll.Loop, s *Session) *queue {
 	return e.queues.At(s.queue)
 }
 
-// forgetQueue drops what the session is owed.
+// forgetQueue drops the session's queue.
 func (e *Endpoint) forgetQueue(s *Session) {
 	if s.queue != 0 {
 		e.queued -= int64(e.queues.At(s.queue).bytes)
@@ -204,8 +204,8 @@ func (e *Endpoint) forgetQueue(s *Session) {
 	}
 }
 
-// Writable tells whether what is sent now goes out at once: a poll waits, or the WebSocket has
-// taken all that it was given in earlier turns. What is volatile is sent only then.
+// Writable tells whether a message sent now goes out at once: a poll waits, or the WebSocket has no
+// backlog. Volatile messages are sent only then.
 func (e *Endpoint) Writable(l *netpoll.Loop, s *Session) bool {
 	if s.flags&(flagClosed|flagSocket) != flagSocket {
 		return s.flags&flagClosed == 0 && s.poll != 0
@@ -214,7 +214,7 @@ func (e *Endpoint) Writable(l *netpoll.Loop, s *Session) bool {
 	return c != nil && !c.Closing() && !c.Backlogged()
 }
 
-// Pending is how many bytes the session is owed.
+// Pending is the session's pending output, in bytes.
 func (e *Endpoint) Pending(l *netpoll.Loop, s *Session) int {
 	if c := e.socket(l, s); c != nil {
 		return c.Pending()
@@ -225,13 +225,12 @@ func (e *Endpoint) Pending(l *netpoll.Loop, s *Session) int {
 	return 0
 }
 
-// QueuedBytes is what the sessions that poll are owed together, in bytes.
+// QueuedBytes is the size of all queues of polling sessions, in bytes.
 func (e *Endpoint) QueuedBytes() int64 { return e.queued }
 
-// checkOwed ends a session that is owed more than any client that still listens should be. What
-// waits for a poll that is not there has to fit into the outbox, because the client may never come
-// for it; one message may exceed the outbox if nothing else waits. n is how many of the bytes were
-// added last.
+// checkOwed ends a session with too much pending output. Without a waiting poll the output has to
+// fit into the outbox, because the client may never fetch it; one message may exceed the outbox if
+// nothing else is pending. n is the number of bytes that were added last.
 func (e *Endpoint) checkOwed(l *netpoll.Loop, s *Session, n int) {
 	owed, most := e.Pending(l, s), e.owedBytesMax
 	if s.flags&flagSocket == 0 && s.poll == 0 && owed > n {
@@ -242,16 +241,15 @@ func (e *Endpoint) checkOwed(l *netpoll.Loop, s *Session, n int) {
 	}
 }
 
-// PauseRead stops reading from the session's WebSocket until it has taken what it is owed; it does
-// nothing while nothing is owed, and for a session that polls, whose client may send one payload at
-// a time anyway.
+// PauseRead stops reading from the session's WebSocket until its backlog is sent. It does nothing
+// without a backlog, nor for a polling session, whose client can send only one payload at a time.
 func (e *Endpoint) PauseRead(l *netpoll.Loop, s *Session) {
 	if c := e.socket(l, s); c != nil {
 		l.PauseRead(c)
 	}
 }
 
-// Each calls f for each session of the loop until f says no. f may send and close.
+// Each calls f for each session of the loop until f returns false. f may send and close.
 func (e *Endpoint) Each(l *netpoll.Loop, f func(s *Session) bool) {
 	l.Each(func(c *netpoll.Conn) bool {
 		s := e.anchored(c)
@@ -266,8 +264,8 @@ func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []
 	e.serve(l, &r)
 }
 
-// ServeHere is Serve for a request that Config.Move has taken on, and that could not be taken to
-// its session: it is not moved again, and is answered like one for a session that nobody knows.
+// ServeHere is Serve for a request that Config.Move could not deliver: it is not moved again, and
+// is answered like one for an unknown session.
 func (e *Endpoint) ServeHere(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {
 	r := arrival{c: c, h: h, rest: rest, stays: true}
 	e.serve(l, &r)
@@ -284,8 +282,8 @@ func (e *Endpoint) Protocols(gap func(dst []byte, f broadcast.Form, topic string
 	}
 }
 
-// roleProtocol is one of the three roles. A connection of any of them drains, is closed, and gets
-// what it is sent, as the session does that it belongs to.
+// roleProtocol is one of the three roles. A connection of any of them is drained, closed and sent
+// to through its session.
 type roleProtocol struct {
 	netpoll.Handler
 	*Endpoint

@@ -12,7 +12,7 @@ import (
 	"c100k/netpoll"
 )
 
-// handshake opens a session, if it may be.
+// handshake opens a session, if that is allowed.
 func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	switch {
 	case string(r.h.Method()) != "GET":
@@ -42,8 +42,7 @@ func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	}
 }
 
-// openPolling opens a session that begins with polling: the answer carries the open packet, and
-// nothing else.
+// openPolling opens a session that begins with polling. The answer has only the open packet.
 func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 	holder, refusal := e.admit(l, r)
 	if refusal != nil {
@@ -80,8 +79,8 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 }
 
 // admit asks whether the client may have one more session that polls. Without it one connection
-// could open any number: each handshake leaves a session behind, and is over at once. A refusal is
-// counted already.
+// could open any number of sessions: each handshake is over at once, and leaves one behind. A
+// refusal is counted already.
 func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edge.Refusal) {
 	if e.cfg.Edge == nil {
 		return nil, nil
@@ -95,7 +94,8 @@ func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edg
 	return holder, refusal
 }
 
-// release ends the count of a session as one that polls: it has ended, or its connection counts.
+// release ends the admission of a polling session: it has ended, or its WebSocket counts from now
+// on.
 func (e *Endpoint) release(s *Session) {
 	if holder := e.holders[s.Member()]; s.anchor != 0 && holder != nil {
 		e.cfg.Edge.Admission.ReleaseSession(holder)
@@ -127,7 +127,7 @@ func (e *Endpoint) openSocket(l *netpoll.Loop, r *arrival, request *Request) {
 	l.Redeliver(c, r.rest)
 }
 
-// beginUpgrade takes the WebSocket that a session shall get.
+// beginUpgrade accepts the WebSocket to which a session upgrades.
 func (e *Endpoint) beginUpgrade(l *netpoll.Loop, r *arrival, s *Session) {
 	if refusal := edge.CheckUpgrade(r.h); refusal != nil {
 		e.refuseWhole(l, r, refusal)
@@ -136,7 +136,7 @@ func (e *Endpoint) beginUpgrade(l *netpoll.Loop, r *arrival, s *Session) {
 	c := r.c
 	window := e.switchProtocols(l, r, nil)
 	if e.cfg.NoUpgrades || s.socket != 0 {
-		// There is one already, or one is on its way. Clients learn of that from the close.
+		// The session has one already, or another upgrade runs. The close tells the client.
 		l.Send(c, frame.AppendClose(nil, codeNone, ""))
 		l.Finish(c, netpoll.ReasonRefused, RefusalLinger)
 		return
@@ -181,7 +181,7 @@ func (e *Endpoint) switchProtocols(l *netpoll.Loop, r *arrival, s *Session) (win
 	return window
 }
 
-// appendOpen appends the open packet: what the client has to know of the session.
+// appendOpen appends the open packet, which describes the session to the client.
 func (e *Endpoint) appendOpen(dst []byte, s *Session) []byte {
 	p := append(e.payload[:0], '0'+byte(PacketOpen))
 	p = e.appendSID(append(p, `{"sid":"`...), s)

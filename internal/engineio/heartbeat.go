@@ -1,5 +1,4 @@
-// Heartbeats: in protocol 4 the server asks and the client answers, in protocol 3 it is the other
-// way round.
+// Heartbeats: in protocol 4 the server pings; in protocol 3 the client does.
 
 package engineio
 
@@ -25,8 +24,8 @@ func (e *Endpoint) heartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.share(l, s, pingFrame, 0, 0)
 }
 
-// beginHeartbeat sets the first deadline. A client of protocol 4 may be pinged early, and who came
-// in a burst is not pinged in one.
+// beginHeartbeat sets the first deadline. A client of protocol 4 may be pinged early, so that
+// clients that came in a burst are not pinged in one.
 func (e *Endpoint) beginHeartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	if s.flags&flagV3 != 0 {
 		l.Arm(c, e.cfg.PingInterval+e.cfg.PingTimeout)
@@ -35,8 +34,8 @@ func (e *Endpoint) beginHeartbeat(l *netpoll.Loop, c *netpoll.Conn, s *Session) 
 	l.Arm(c, e.cfg.PingInterval-e.jitter.Under(e.cfg.PingInterval/HeartbeatSpread))
 }
 
-// ponged takes the answer to a ping: the next one is due an interval from now. One that nobody
-// asked for is harmless.
+// ponged handles a pong: the next ping is due an interval from now. An unsolicited pong does
+// nothing.
 func (e *Endpoint) ponged(l *netpoll.Loop, s *Session) {
 	if s.flags&flagV3 != 0 {
 		e.shut(l, s, ReasonTransportError, codeNone, "")
@@ -48,8 +47,8 @@ func (e *Endpoint) ponged(l *netpoll.Loop, s *Session) {
 	}
 }
 
-// pinged answers the ping of a client of protocol 3, without what came with it. In protocol 4 it is
-// the server who asks.
+// pinged answers the ping of a client of protocol 3, without its data. In protocol 4 only the
+// server pings.
 func (e *Endpoint) pinged(l *netpoll.Loop, s *Session) {
 	if s.flags&flagV3 == 0 {
 		e.shut(l, s, ReasonTransportError, codeNone, "")
@@ -57,7 +56,7 @@ func (e *Endpoint) pinged(l *netpoll.Loop, s *Session) {
 	}
 	e.rearm(l, s, 1)
 	e.share(l, s, pongFrame, 0, 0)
-	e.checkOwed(l, s, len(pongFrame)) // clients may ask without fetching the answers
+	e.checkOwed(l, s, len(pongFrame)) // clients may ping without fetching the pongs
 }
 
 // rearm sets the next deadline: an interval from now, and grace times the timeout.
@@ -67,8 +66,8 @@ func (e *Endpoint) rearm(l *netpoll.Loop, s *Session, grace int) {
 	}
 }
 
-// underWay is how long a session may still stay silent whose WebSocket takes what it is owed, if
-// slowly: our ping, or our answer to the client's, is behind that.
+// underWay is how long a silent session is still kept because its WebSocket makes progress: our
+// ping, or our answer to the client's, is behind its backlog.
 func (e *Endpoint) underWay(l *netpoll.Loop, s *Session) time.Duration {
 	c := e.socket(l, s)
 	if c == nil || !c.Backlogged() {

@@ -1,4 +1,4 @@
-// The id of a session: a secret, and the place where the session is.
+// The id of a session: a secret, and the location of the session.
 
 package engineio
 
@@ -7,19 +7,19 @@ import (
 	"encoding/base64"
 )
 
-// secretBytes is the random part of an id: 80 bits that cannot be guessed, for an id is all that a
-// poll is let in by.
+// secretBytes is the random part of an id: 80 bits that cannot be guessed, because the id is the
+// only credential of a poll.
 const secretBytes = 10
 
-// An id is 15 bytes in base64, so 20 characters, which others of Socket.IO's family rely on: the
-// secret, process, loop, and the anchor's slot in three bytes. So a session is found without a
-// table of ids, from any loop.
+// An id is 15 bytes in base64, which is 20 characters, a length that other servers of the Socket.IO
+// family rely on: the secret, process, loop, and the anchor's slot in three bytes. So any loop can
+// find a session without a table of ids.
 const (
 	idBytes = secretBytes + 5
 	idChars = 20
 )
 
-// place is where a session is, as its id says.
+// place is the location of a session, as in its id.
 type place struct {
 	secret        [secretBytes]byte
 	process, loop uint8
@@ -36,7 +36,7 @@ func appendID(dst []byte, p *place) []byte {
 	return base64.RawURLEncoding.AppendEncode(dst, raw[:])
 }
 
-// parseID reads an id; ok is false if it is none of ours.
+// parseID reads an id; ok is false if this server has not made it.
 func parseID(id []byte) (p place, ok bool) {
 	var raw [idBytes]byte
 	if len(id) != idChars {
@@ -51,7 +51,7 @@ func parseID(id []byte) (p place, ok bool) {
 	return p, true
 }
 
-// secrets draws secrets. The system is asked for some dozens at a time.
+// secrets makes secrets. It reads random bytes for 64 of them at a time.
 type secrets struct {
 	buf  [64 * secretBytes]byte
 	left int

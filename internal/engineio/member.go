@@ -1,5 +1,5 @@
-// A session as a member of rooms: what a broadcast.Sink does for it. c is the member's record, the
-// session's anchor.
+// A session as a member of rooms: the methods that a broadcast.Sink calls. c is the member's
+// record, the session's anchor.
 
 package engineio
 
@@ -9,7 +9,7 @@ import (
 	"c100k/netpoll"
 )
 
-// MemberPending is how many bytes the session of the anchor c is owed.
+// MemberPending is the pending output of the session of the anchor c, in bytes.
 func (e *Endpoint) MemberPending(l *netpoll.Loop, c *netpoll.Conn) int {
 	if c.Role() == e.cfg.Roles.Socket {
 		return c.Pending()
@@ -31,8 +31,8 @@ func (e *Endpoint) MemberSend(l *netpoll.Loop, c *netpoll.Conn, p []byte, mark, 
 	}
 }
 
-// MemberDrop drops what MemberSend has queued for the session of the anchor c and is not on its
-// way, oldest first, until need bytes are freed; dropped hears of each run.
+// MemberDrop drops runs that MemberSend has queued for the session of the anchor c and that are not
+// being sent, oldest first, until need bytes are freed. It calls dropped for each run.
 func (e *Endpoint) MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int) {
 	s := e.anchored(c)
 	if s == nil {
@@ -49,15 +49,15 @@ func (e *Endpoint) MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, droppe
 	return 0
 }
 
-// Slow ends the session of the anchor c because it takes too slowly what it is sent.
+// Slow ends the session of the anchor c because it reads too slowly.
 func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	if s := e.anchored(c); s != nil {
 		e.slow(l, s)
 	}
 }
 
-// slow gives up what the session is owed and has not begun to get, so that its end has a chance to
-// arrive.
+// slow drops the pending output that is not being sent, so that the close can arrive, and ends the
+// session.
 func (e *Endpoint) slow(l *netpoll.Loop, s *Session) {
 	if s.flags&flagClosed != 0 {
 		return
@@ -69,7 +69,7 @@ func (e *Endpoint) slow(l *netpoll.Loop, s *Session) {
 	e.shut(l, s, ReasonSlow, codeSlow, "slow consumer")
 }
 
-// drained is called when the session has taken all that it was owed.
+// drained is called when the session has no pending output any more.
 func (e *Endpoint) drained(s *Session) {
 	if e.cfg.Shard != nil && s.flags&flagClosed == 0 {
 		e.cfg.Shard.Drained(e.cfg.Sink, s.Member())

@@ -1,5 +1,5 @@
-// The polling transport: one GET that waits for packets, one POST that brings some, and HTTP
-// connections that carry them in turn.
+// The polling transport: one GET that waits for packets, one POST that carries packets, and the
+// HTTP connections for both.
 
 package engineio
 
@@ -11,7 +11,7 @@ import (
 	"c100k/netpoll"
 )
 
-// exchange is what an HTTP connection has of us while a request on it is not answered. Between
+// exchange is the state of an HTTP connection while a request on it is not answered. Between
 // requests there is none.
 type exchange struct {
 	session netpoll.ID // the anchor of the session that the request belongs to
@@ -20,7 +20,7 @@ type exchange struct {
 	putOff  uint16 // stateLater: how often
 	script  uint32 // the index of the callback, with flagScript
 	body    edge.Body
-	held    []byte // stateBody: the data so far; else what came behind the request
+	held    []byte // stateBody: the data so far; otherwise the input behind the request
 	lines   []byte // header lines for the answer
 	mount   *edge.Mount
 }
@@ -28,9 +28,10 @@ type exchange struct {
 type exchangeState uint8
 
 const (
-	stateWaits exchangeState = iota // a GET for which there is nothing yet
-	stateBody                       // a POST whose body is not complete
-	stateLater                      // a request in held that has to wait for what is in front of it
+	stateWaits     exchangeState = iota // a GET for which there is nothing yet
+	stateBody                           // a POST whose body is not complete
+	stateLater                          // a request in held that waits until the one before it is answered
+	stateOvertaken                      // a POST that has ended its session and waits for a GET: see OvertakenTimeout
 )
 
 type exchangeFlags uint8
@@ -39,11 +40,11 @@ const (
 	flagKeep   exchangeFlags = 1 << iota // another request may follow
 	flagScript                           // JSONP
 	flagOctets                           // protocol 3: the POST's payload is one of bytes
-	flagOldIE                            // the browser guesses what answers are
+	flagOldIE                            // the browser guesses content types
 )
 
-// take makes c, which is in the head role, a connection of polling, and notes what its answer must
-// know of the request.
+// take makes c, which is in the head role, a polling connection, and stores what the answer needs
+// of the request.
 func (e *Endpoint) take(l *netpoll.Loop, r *arrival, s *Session) *exchange {
 	l.Become(r.c, e.cfg.Roles.Polling)
 	i, x := e.exchanges.Alloc()
@@ -62,7 +63,7 @@ func (e *Endpoint) take(l *netpoll.Loop, r *arrival, s *Session) *exchange {
 	return x
 }
 
-// poll serves a GET of a session: it is answered at once if there is something, and waits
+// poll serves a GET of a session: it is answered at once if the queue is not empty, and waits
 // otherwise.
 func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	if l.Lookup(s.poll) != nil {
@@ -78,6 +79,8 @@ func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	e.hold(x, bytes.Clone(r.rest))
 	s.poll = c.ID()
 	switch {
+	case s.flags&flagOvertaken != 0:
+		e.catchUp(l, c, s)
 	case s.flags&flagFarewell != 0:
 		e.farewell(l, c, s)
 	case s.queue != 0:
@@ -85,8 +88,8 @@ func (e *Endpoint) poll(l *netpoll.Loop, r *arrival, s *Session) {
 	}
 }
 
-// overlap ends a session whose client sends a second GET or POST beside the first: packets would
-// lose their order.
+// overlap ends a session whose client sends a second GET or POST while the first is not answered:
+// packets would lose their order.
 func (e *Endpoint) overlap(l *netpoll.Loop, r *arrival, s *Session) {
 	e.respond(l, r, "400 Bad Request", "", nil)
 	e.shut(l, s, ReasonTransportError, codeNone, "")
@@ -106,7 +109,7 @@ func (e *Endpoint) post(l *netpoll.Loop, r *arrival, s *Session) {
 		e.overlap(l, r, s)
 		return
 	case r.h.ContentLength() > int64(e.cfg.PayloadBytesMax):
-		e.respond(l, r, "413 Request Entity Too Large", "", nil) // the session lives on, as in Node's server
+		e.respond(l, r, "413 Request Entity Too Large", "", nil) // the session stays, as in Node's server
 		return
 	}
 	rest, c := r.rest, r.c
@@ -125,7 +128,7 @@ func (e *Endpoint) post(l *netpoll.Loop, r *arrival, s *Session) {
 	e.read(l, c, x, rest)
 }
 
-// read takes in p, the next bytes of a POST's body and perhaps of what is behind it.
+// read reads p, the next bytes of a POST's body and perhaps of input behind it.
 func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte) {
 	for len(p) > 0 && !x.body.Done() {
 		data, n, refusal := x.body.Next(p)
@@ -138,7 +141,7 @@ func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte)
 			e.giveUp(l, c, x, http.StatusRequestEntityTooLarge)
 			return
 		case x.held == nil && x.body.Done():
-			e.hold(x, data) // all of it is in this read: nothing is copied
+			e.hold(x, data) // the whole body is in this read: nothing is copied
 		default:
 			e.hold(x, append(x.held, data...))
 		}
@@ -148,8 +151,7 @@ func (e *Endpoint) read(l *netpoll.Loop, c *netpoll.Conn, x *exchange, p []byte)
 	}
 }
 
-// received hands on the payload of a POST that is complete, and answers it. early is what came
-// behind it.
+// received handles the payload of a complete POST, and answers it. early is the input behind it.
 func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early []byte) {
 	s := e.find(l, x.session)
 	body, ok := x.held, true
@@ -168,14 +170,54 @@ func (e *Endpoint) received(l *netpoll.Loop, c *netpoll.Conn, x *exchange, early
 		body, ok = formPayload(body)
 	}
 	if !ok {
-		body = nil // which is no payload
+		body = nil // not a valid payload
 	}
+	s.flags |= flagPosting
 	e.receive(l, s, body, x.flags&flagOctets != 0)
+	s.flags &^= flagPosting
+	if s.flags&flagOvertaken != 0 {
+		x.state, s.post = stateOvertaken, c.ID()
+		l.Arm(c, OvertakenTimeout)
+		return
+	}
 	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
 }
 
-// giveUp ends a POST whose body cannot be read to its end. One that is too large does the session
-// no harm.
+// catchUp answers a GET that was sent before the POST that has ended its session, and then the
+// POST: as if they had come in that order.
+func (e *Endpoint) catchUp(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
+	switch {
+	case s.queue != 0:
+		e.answerPoll(l, c, s)
+	case s.flags&flagLeft != 0:
+		e.answerPoll(l, c, s, noopFrame)
+	default:
+		e.answerPoll(l, c, s, closeFrame)
+	}
+	if post := l.Lookup(s.post); post != nil {
+		e.answerOvertaken(l, post)
+	}
+}
+
+// answerOvertaken answers the POST on c that has ended its session, which goes with it.
+func (e *Endpoint) answerOvertaken(l *netpoll.Loop, c *netpoll.Conn) {
+	x := e.exchanges.At(c.Session())
+	s := e.find(l, x.session)
+	e.finishExchange(l, c, x, "200 OK", kindHTML, okBody)
+	e.forgetOvertaken(l, s)
+}
+
+// forgetOvertaken frees a session whose last POST is over; s is nil if it is gone already.
+func (e *Endpoint) forgetOvertaken(l *netpoll.Loop, s *Session) {
+	if s != nil {
+		s.post = 0
+		s.flags &^= flagOvertaken
+		e.settle(l, s)
+	}
+}
+
+// giveUp ends a POST whose body cannot be read to its end. The session survives a body that is too
+// large.
 func (e *Endpoint) giveUp(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status int) {
 	s := e.find(l, x.session)
 	if s != nil {
@@ -198,8 +240,8 @@ func (e *Endpoint) giveUp(l *netpoll.Loop, c *netpoll.Conn, x *exchange, status 
 	}
 }
 
-// later puts a request off until what is in front of it is answered and out. Clients that do not
-// wait are rare, so that is by the clock.
+// later delays a request until the one before it is answered and the answer is sent. Clients that
+// pipeline are rare, so it polls by a timer.
 func (e *Endpoint) later(l *netpoll.Loop, c *netpoll.Conn, request []byte) {
 	if c.Role() != e.cfg.Roles.Polling {
 		l.Become(c, e.cfg.Roles.Polling)
@@ -217,8 +259,8 @@ type polling struct{ e *Endpoint }
 // OnOpen does nothing: take makes the exchange.
 func (h polling) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnData takes a piece of a body, or the beginning of the next request. What is not ours to read is
-// kept until it is.
+// OnData gets a part of a body, or the beginning of the next request, which is kept until the
+// current one is answered.
 func (h polling) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	if c.Session() == 0 {
 		h.next(l, c, p)
@@ -234,21 +276,23 @@ func (h polling) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	}
 }
 
-// next gives the connection back to the head role: the next request may be for anybody.
+// next gives the connection back to the head role: the next request may be for any protocol.
 func (h polling) next(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	l.Become(c, h.e.cfg.Roles.Head)
 	l.Redeliver(c, p)
 }
 
-// OnTimer ends what takes too long, and goes on with what had to wait.
+// OnTimer ends requests that take too long, and continues delayed ones.
 func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	if c.Session() == 0 {
-		l.Close(c, netpoll.ReasonTimeout) // kept alive for nothing
+		l.Close(c, netpoll.ReasonTimeout) // no next request in time
 		return
 	}
 	switch x := h.e.exchanges.At(c.Session()); {
 	case x.state == stateBody:
 		h.e.giveUp(l, c, x, http.StatusRequestTimeout)
+	case x.state == stateOvertaken:
+		h.e.answerOvertaken(l, c)
 	case x.state == stateLater && c.Pending() > 0 && x.putOff < putOffMax:
 		x.putOff++
 		l.Arm(c, 0)
@@ -262,7 +306,7 @@ func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 // OnWritable does nothing: answers are not held back.
 func (h polling) OnWritable(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnClose ends the session whose request is under way on c: the client has gone.
+// OnClose ends the session whose request is not answered yet on c: the client has gone.
 func (h polling) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 	i := c.Session()
 	if i == 0 {
@@ -272,7 +316,11 @@ func (h polling) OnClose(l *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 	s, state := h.e.find(l, x.session), x.state
 	h.e.freeExchange(i)
 	c.SetSession(0)
-	if s == nil || state == stateLater {
+	switch {
+	case s == nil || state == stateLater:
+		return
+	case state == stateOvertaken:
+		h.e.forgetOvertaken(l, s)
 		return
 	}
 	if state == stateWaits {

@@ -1,4 +1,4 @@
-// What a session that polls is owed: the frames that its client would get over WebSocket.
+// The queue of a polling session: the frames that its client would get over WebSocket.
 
 package engineio
 
@@ -8,13 +8,13 @@ type queue struct {
 	bytes  int
 }
 
-// piece is one run. One of a broadcast is shared with other sessions and has a mark; one of the
+// piece is one run. A run of a broadcast is shared with other sessions and has a mark; a run of the
 // session's own may grow.
 type piece struct {
 	p    []byte
 	mark uint32
-	n    uint32 // messages of a broadcast; 0: it is the session's own, and is never dropped
-	own  bool   // p is nobody else's
+	n    uint32 // messages of a broadcast; 0: the session's own, which is never dropped
+	own  bool   // p is not shared
 }
 
 // add appends a copy of p.
@@ -27,8 +27,8 @@ func (q *queue) add(p []byte) {
 	q.pieces = append(q.pieces, piece{p: append([]byte(nil), p...), own: true})
 }
 
-// share appends p itself, which stands for n messages of a broadcast, or none. What is no broadcast
-// and small is copied: a record for each pong would take more than the pong.
+// share appends p without a copy: n messages of a broadcast, or 0. Small runs that are no broadcast
+// are copied: a record for a pong would take more than the pong.
 func (q *queue) share(p []byte, mark, n uint32) {
 	if n == 0 && len(p) <= copyBytesMax {
 		q.add(p)
@@ -38,8 +38,8 @@ func (q *queue) share(p []byte, mark, n uint32) {
 	q.pieces = append(q.pieces, piece{p: p, mark: mark, n: n})
 }
 
-// drop takes broadcasts out, oldest first, until need bytes are freed or none is left; dropped
-// hears of each.
+// drop removes broadcasts, oldest first, until need bytes are freed or none is left. It calls
+// dropped for each.
 func (q *queue) drop(need int, dropped func(mark, n uint32)) (freed int) {
 	kept := q.pieces[:0]
 	for _, p := range q.pieces {

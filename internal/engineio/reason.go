@@ -4,7 +4,7 @@ package engineio
 
 import "c100k/netpoll"
 
-// Reason says why a session ended.
+// Reason is why a session ended.
 type Reason uint8
 
 // The reasons, as far as this layer can tell.
@@ -36,7 +36,7 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
-// ours tells whether the client has to be told: it did nothing wrong, and knows of nothing.
+// ours tells whether the server ended the session, so that the client does not know it yet.
 func (r Reason) ours() bool {
 	return r == ReasonForcedClose || r == ReasonShutdown || r == ReasonSlow || r == ReasonAdmin
 }
@@ -81,7 +81,7 @@ func reasonOf(r netpoll.Reason) Reason {
 	return ReasonTransportError
 }
 
-// Code is the number that clients get with a refusal.
+// Code is the error code that clients get with a refusal.
 type Code uint8
 
 // The codes of the protocol, in the order in which a request is judged within each group.

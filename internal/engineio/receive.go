@@ -1,11 +1,11 @@
-// What clients send, whatever brought it.
+// Packets from clients, over either transport.
 
 package engineio
 
 import "c100k/netpoll"
 
-// packet does what a packet of the session says. Types that a client has no business with do
-// nothing, as in Node's server.
+// packet handles a packet of the session. Types that only servers send are ignored, as in Node's
+// server.
 func (e *Endpoint) packet(l *netpoll.Loop, s *Session, p Packet) {
 	switch p.Type {
 	case PacketMessage:
@@ -22,7 +22,7 @@ func (e *Endpoint) packet(l *netpoll.Loop, s *Session, p Packet) {
 	}
 }
 
-// receive takes in the payload of a POST, packet by packet, until one ends the session.
+// receive handles the payload of a POST, packet by packet, until one ends the session.
 func (e *Endpoint) receive(l *netpoll.Loop, s *Session, body []byte, binary bool) {
 	payload, err := ParsePayload(s.flags&flagV3 != 0, binary, body)
 	for err == nil && s.flags&flagClosed == 0 {
@@ -60,12 +60,15 @@ func (e *Endpoint) within(l *netpoll.Loop, s *Session) bool {
 	return holder == nil || holder.Spend(l.Now(), e.period, e.window)
 }
 
-// left ends the session of a client that polls and has said that it closes. The poll that waits is
-// released, without an echo.
+// left ends the session of a polling client that has sent a close packet. A waiting poll is
+// answered with a noop; a poll that this POST may have overtaken is waited for.
 func (e *Endpoint) left(l *netpoll.Loop, s *Session) {
 	e.end(l, s, ReasonTransportClose)
-	if poll := l.Lookup(s.poll); poll != nil {
-		e.answerPoll(l, poll, s, noopFrame)
+	poll := l.Lookup(s.poll)
+	if poll == nil {
+		s.flags |= flagOvertaken | flagLeft
+		return
 	}
+	e.answerPoll(l, poll, s, noopFrame)
 	e.settle(l, s)
 }

@@ -1,4 +1,4 @@
-// The request of a handshake, as the layer above sees it.
+// An HTTP request, as the layer above sees it.
 
 package engineio
 
@@ -27,12 +27,12 @@ func (t Transport) String() string {
 	return "polling"
 }
 
-// Request is an HTTP request to the endpoint. What it gives out is valid during the call that it
-// was given to.
+// Request is an HTTP request to the endpoint. Its results are valid during the call that it is
+// passed to.
 type Request struct {
-	Version   int        // of the protocol that the client asks for: 3 or 4
-	Transport Transport  // that the client asks for
-	Handshake bool       // it opens a session; else it belongs to one
+	Version   int        // of the protocol requested by the client: 3 or 4
+	Transport Transport  // requested by the client
+	Handshake bool       // it opens a session; otherwise it belongs to one
 	Address   netip.Addr // the client's; invalid if unknown
 	Time      time.Time  // of arrival
 
@@ -51,7 +51,7 @@ func (r *Request) AppendURL(dst []byte) []byte { return append(dst, r.head.Targe
 // Host is the host that the client named.
 func (r *Request) Host() string { return string(r.head.Host()) }
 
-// CrossOrigin tells whether a browser said that the request comes from a page.
+// CrossOrigin tells whether the request has an Origin header.
 func (r *Request) CrossOrigin() bool {
 	_, n := r.head.Origin()
 	return n > 0
@@ -94,7 +94,7 @@ func (r *Request) Query(name string) (value string) {
 	return value
 }
 
-// Secure tells whether the client speaks TLS, as far as the proxy in front says.
+// Secure tells whether the client speaks TLS, according to the proxy in front.
 func (r *Request) Secure() bool {
 	return strings.EqualFold(r.Header("x-forwarded-proto"), "https")
 }

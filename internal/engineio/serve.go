@@ -1,5 +1,4 @@
-// A request to the endpoint's path: which session it belongs to, whether it may be served, and by
-// whom.
+// A request to the endpoint's path: which session it belongs to, and what serves it.
 
 package engineio
 
@@ -16,7 +15,7 @@ type arrival struct {
 	h    *edge.Head
 	rest []byte // behind the head
 
-	stays bool // wherever its session is
+	stays bool // it is not moved to its session's loop
 
 	// Of the query; nil if the parameter is not there.
 	version, transport, sid, jsonp, base64 []byte
@@ -56,14 +55,13 @@ func (r *arrival) readQuery() (ok bool) {
 	}
 }
 
-// v3 tells whether the client asks for protocol 3, or for anything but 4, which Node's server takes
-// for that.
+// v3 tells whether the client asks for protocol 3. Like Node's server, it takes every version but 4
+// for 3.
 func (r *arrival) v3() bool { return string(r.version) != "4" }
 
 func (r *arrival) webSocket() bool { return string(r.transport) == "websocket" }
 
-// serve judges a request in the order of Node's server, so that clients get the codes that they
-// know.
+// serve checks a request in the order of Node's server, so that clients get the same error codes.
 func (e *Endpoint) serve(l *netpoll.Loop, r *arrival) {
 	if !r.readQuery() {
 		e.refuse(l, r, CodeBadRequest, "")
@@ -94,7 +92,7 @@ func (e *Endpoint) serve(l *netpoll.Loop, r *arrival) {
 	}
 }
 
-// offers tells whether a transport of that name is to be had.
+// offers tells whether a transport of that name is on.
 func (e *Endpoint) offers(transport []byte) bool {
 	switch string(transport) {
 	case "polling":
@@ -114,7 +112,7 @@ func (e *Endpoint) move(l *netpoll.Loop, r *arrival, at *place) bool {
 	}
 	first := append(append(make([]byte, 0, len(r.h.Bytes())+len(r.rest)), r.h.Bytes()...), r.rest...)
 	if r.c.Pending() > 0 && r.h.Mount() == nil {
-		// The answer in front of it is not out, and would be lost with the move.
+		// The answer to the request before it is not sent yet, and would be lost with the move.
 		e.later(l, r.c, first)
 		return true
 	}
@@ -154,7 +152,7 @@ func (e *Endpoint) describe(l *netpoll.Loop, r *arrival) *Request {
 func (e *Endpoint) resume(l *netpoll.Loop, r *arrival, s *Session) {
 	poll := string(r.h.Method()) == "GET"
 	switch {
-	case s == nil, s.flags&(flagClosed|flagFarewell) == flagClosed, s.flags&flagFarewell != 0 && (!poll || r.webSocket()):
+	case s == nil, s.flags&flagClosed != 0 && (s.flags&(flagFarewell|flagOvertaken) == 0 || !poll || r.webSocket()):
 		e.refuse(l, r, CodeUnknownSession, "")
 	case r.h.WebSocketRequested() && r.webSocket():
 		e.beginUpgrade(l, r, s)
@@ -169,8 +167,8 @@ func (e *Endpoint) resume(l *netpoll.Loop, r *arrival, s *Session) {
 	}
 }
 
-// mayScript tells whether the request may be answered by a script: that is for old clients, whom
-// protocol 3 has to be allowed for.
+// mayScript tells whether the request may be answered with a script: only old clients need that, so
+// protocol 3 must be allowed.
 func (e *Endpoint) mayScript(r *arrival) bool {
 	_, ok := jsonpIndex(r.jsonp)
 	return ok && e.cfg.AllowV3

@@ -1,4 +1,4 @@
-// A client's record.
+// The record of a client.
 
 package engineio
 
@@ -23,29 +23,32 @@ type Session struct {
 	deflated frame.Window
 
 	value  uint32
-	anchor netpoll.ID // names it, holds its deadline
-	socket netpoll.ID // its WebSocket, also one that probes; 0: none
+	anchor netpoll.ID // its name; holds its deadline
+	socket netpoll.ID // its WebSocket, also during an upgrade; 0: none
 	poll   netpoll.ID // the connection whose GET waits; 0: none
 	post   netpoll.ID // the connection whose POST is being read; 0: none
-	queue  uint32     // index in Endpoint.queues while it polls and is owed something, else 0
+	queue  uint32     // index in Endpoint.queues while it polls and has pending output, else 0
 
-	probeEnd time.Duration // when an upgrade that is under way is given up, on the loop's clock
+	probeEnd time.Duration // when the current upgrade is given up, on the loop's clock
 }
 
 type sessionFlags uint16
 
 const (
-	flagV3       sessionFlags = 1 << iota // speaks protocol 3
-	flagSocket                            // its transport is WebSocket
-	flagProbing                           // an upgrade is under way on socket
-	flagPinged                            // protocol 4: a ping is out
-	flagClosed                            // App.Closed was called
-	flagFarewell                          // closed, and waits for a poll to say so
-	flagReady                             // in Endpoint.ready
-	flagBase64                            // protocol 3: the client cannot take binary payloads
+	flagV3        sessionFlags = 1 << iota // speaks protocol 3
+	flagSocket                             // its transport is WebSocket
+	flagProbing                            // an upgrade is under way on socket
+	flagPinged                             // protocol 4: a ping is not answered yet
+	flagClosed                             // App.Closed was called
+	flagFarewell                           // closed; waits for a poll to send the close packet
+	flagReady                              // in Endpoint.ready
+	flagPosting                            // a payload of its client is being received
+	flagOvertaken                          // ended by a POST without a poll: the POST waits for one that it may have overtaken
+	flagLeft                               // with flagOvertaken: the client has said that it closes
+	flagBase64                             // protocol 3: the client cannot take binary payloads
 )
 
-// ID names the session for any goroutine, and for as long as one likes; see Endpoint.Lookup.
+// ID names the session, for any goroutine and without a limit in time; see Endpoint.Lookup.
 func (s *Session) ID() netpoll.ID { return s.anchor }
 
 // Member is the session's number in a shard of its loop.
@@ -83,5 +86,5 @@ func (s *Session) Form() Form {
 // Value is the number that the layer above has given the session, 0 at first.
 func (s *Session) Value() uint32 { return s.value }
 
-// SetValue gives the session a number of the layer above: best an index in a slab of its own.
+// SetValue stores a number of the layer above in the session, such as an index in a slab.
 func (s *Session) SetValue(v uint32) { s.value = v }

@@ -151,7 +151,10 @@ func TestFloodOfSeparators(t *testing.T) {
 	} {
 		r := newRig(t, 0, cfg)
 		sid, _ := r.open("EIO=4")
-		if got := r.post(r.Connect(roleHead), sid, body); !strings.HasSuffix(got, "ok") {
+		p := r.Connect(roleHead)
+		got := r.post(p, sid, body)
+		r.Advance(2 * OvertakenTimeout)
+		if got += string(p.Read()); !strings.HasSuffix(got, "ok") {
 			t.Errorf("answered %q", got)
 		}
 		if last := r.log[len(r.log)-1]; body[0] != '4' && last != "closed parse error" {
@@ -180,6 +183,46 @@ func TestOwedTooMuch(t *testing.T) {
 	}
 }
 
+// TestOvertakenIsForgotten: whatever becomes of a POST that waits for the GET that it has
+// overtaken, nothing of its session is left.
+func TestOvertakenIsForgotten(t *testing.T) {
+	for name, end := range map[string]func(r *rig, sid string, post *netpolltest.Peer){
+		"no GET comes":       func(r *rig, _ string, _ *netpolltest.Peer) { r.Advance(2 * OvertakenTimeout) },
+		"the POST hangs up":  func(_ *rig, _ string, post *netpolltest.Peer) { post.Reset() },
+		"the node goes down": func(r *rig, _ string, _ *netpolltest.Peer) { r.Loop.Stop() },
+		"a GET comes": func(r *rig, sid string, _ *netpolltest.Peer) {
+			r.ask(r.Connect(roleHead), request("GET", "EIO=4&transport=polling&sid="+sid, "", ""))
+		},
+		"a WebSocket probes": func(r *rig, sid string, _ *netpolltest.Peer) {
+			r.ask(r.Connect(roleHead), r.frame("upgrade", "EIO=4&transport=websocket&sid="+sid))
+			r.Advance(2 * OvertakenTimeout)
+		},
+		"it did before, too": func(r *rig, _ string, _ *netpolltest.Peer) { r.Advance(time.Minute) },
+	} {
+		r := newRig(t, 0, config)
+		sid, _ := r.open("EIO=4")
+		if name == "it did before, too" {
+			w := r.Connect(roleHead)
+			w.Write(r.frame("upgrade", "EIO=4&transport=websocket&sid="+sid))
+			w.Write(masked(frame.OpText, "2probe"))
+			r.Settle()
+		}
+		post := r.Connect(roleHead)
+		r.post(post, sid, "1")
+		if last := r.log[len(r.log)-1]; last != "closed transport close" {
+			t.Errorf("%s: heard %q", name, last)
+		}
+		end(r, sid, post)
+		r.Settle()
+		if n := r.e.sessions.Len() + r.e.exchanges.Len() + r.e.queues.Len(); n != 0 {
+			t.Errorf("%s: %d records are left", name, n)
+		}
+		if got := strings.Count(strings.Join(r.log, "\n"), "closed"); got != 1 {
+			t.Errorf("%s: heard %q", name, r.log)
+		}
+	}
+}
+
 func TestRateOverPolling(t *testing.T) {
 	cfg := config
 	cfg.Rate, cfg.RateBurst = 1, 3
@@ -189,8 +232,9 @@ func TestRateOverPolling(t *testing.T) {
 	if got := strings.Join(r.log, "|"); got != "opened 4 polling|text a|text b|text c|closed transport error" {
 		t.Errorf("heard %s", got)
 	}
-	if r.e.sessions.Len() != 0 {
-		t.Error("the session is left")
+	r.Advance(2 * OvertakenTimeout)
+	if n := r.e.sessions.Len() + r.e.exchanges.Len(); n != 0 {
+		t.Errorf("%d records are left", n)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"c100k/netpoll"
 )
 
-// sockets is the handler of WebSockets. What all WebSocket protocols do alike is wsconn's; the
-// heartbeat is ours.
+// sockets is the handler of WebSockets. Package wsconn does what all WebSocket protocols share; the
+// heartbeat is Engine.IO's.
 type sockets struct {
 	*wsconn.Endpoint
 	e *Endpoint
@@ -18,7 +18,7 @@ type sockets struct {
 // State implements wsconn.Protocol.
 func (k *sockets) State(c *netpoll.Conn) *wsconn.State { return &k.e.sessions.At(c.Session()).State }
 
-// Free implements wsconn.Protocol. What is to be freed OnClose knows.
+// Free implements wsconn.Protocol. OnClose frees the session.
 func (k *sockets) Free(*netpoll.Conn) {}
 
 // Message implements wsconn.Protocol.
@@ -37,14 +37,14 @@ func (k *sockets) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	case err != nil:
 		k.e.shut(l, s, ReasonParseError, codeNone, "")
 	case packet.Type == PacketClose:
-		// Clients close the WebSocket itself. Node's server passes over the packet, and so do we.
+		// Clients close the WebSocket itself. The packet is ignored, as in Node's server.
 	default:
 		k.e.packet(l, s, packet)
 	}
 }
 
-// probe takes a message on a WebSocket that is to become the session's transport. Until the client
-// says so the session polls, and whatever goes wrong here costs this WebSocket and not the session.
+// probe handles a message on a WebSocket that is to become the session's transport. Until the
+// client upgrades, the session polls, and an error here closes only this WebSocket.
 func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m *frame.Message) {
 	text := ""
 	if m.Op == frame.OpText {
@@ -53,7 +53,7 @@ func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m *frame.M
 	switch text {
 	case "2probe":
 		l.SendShared(c, probeFrame)
-		// The client stops polling when the poll that waits has returned.
+		// The client stops polling when its waiting poll has returned.
 		l.Arm(c, ProbeFirst)
 	case "5":
 		k.upgrade(l, c, s)
@@ -62,12 +62,12 @@ func (k *sockets) probe(l *netpoll.Loop, c *netpoll.Conn, s *Session, m *frame.M
 	}
 }
 
-// upgrade makes c the session's transport. The client has stopped polling, so nothing is on its way
-// there, and all that the session is owed goes out here, in its order.
+// upgrade makes c the session's transport. The client has stopped polling, so no answer is in
+// flight, and the session's queue is sent here, in order.
 func (k *sockets) upgrade(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e := k.e
 	if poll := l.Lookup(s.poll); poll != nil {
-		e.answerPollAlone(l, poll, s, noopFrame) // the client has not stopped; it has no use for what it gets there
+		e.answerPollAlone(l, poll, s, noopFrame) // the client has not stopped; it would ignore messages in this answer
 	}
 	s.flags = s.flags&^(flagProbing|flagReady) | flagSocket
 	l.Disarm(c)
@@ -86,9 +86,8 @@ func (k *sockets) upgrade(l *netpoll.Loop, c *netpoll.Conn, s *Session) {
 	e.cfg.App.Upgraded(l, s)
 }
 
-// OnTimer is the heartbeat of a session that began on WebSocket. While an upgrade is under way it
-// releases the poll that waits, so that the client can stop polling, and gives up what takes too
-// long.
+// OnTimer is the heartbeat of a session that began on WebSocket. During an upgrade it answers the
+// waiting poll, so that the client can stop polling, and gives up an upgrade that takes too long.
 func (k *sockets) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := k.e.sessions.At(c.Session())
 	left := s.probeEnd - l.Now()
@@ -106,14 +105,14 @@ func (k *sockets) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 }
 
-// OnWritable is called when c has taken all that it was owed.
+// OnWritable is called when the backlog of c has been sent.
 func (k *sockets) OnWritable(_ *netpoll.Loop, c *netpoll.Conn) {
 	if s := k.e.sessions.At(c.Session()); s.flags&flagSocket != 0 {
 		k.e.drained(s)
 	}
 }
 
-// ended is called when c takes no more and gives no more.
+// ended is called when c is closing.
 func (k *sockets) ended(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	switch s := k.e.sessions.At(c.Session()); {
 	case s.flags&flagSocket != 0:
@@ -123,7 +122,7 @@ func (k *sockets) ended(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	}
 }
 
-// OnClose frees what c had, and the session if that is over.
+// OnClose frees the state of c, and the session if it has ended.
 func (k *sockets) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	i := c.Session()
 	if i == 0 {

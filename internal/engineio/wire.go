@@ -1,5 +1,4 @@
-// What is sent to a session: whole WebSocket frames, in the form that the client takes. Pure; any
-// goroutine.
+// Messages to a session: whole WebSocket frames, in the form for its client. Pure; any goroutine.
 
 package engineio
 
@@ -33,7 +32,7 @@ func (f Form) window() frame.Window {
 }
 
 // AppendMessage appends a text message and the binary messages that belong to it, as one run that
-// nothing may come between. text and attachments are copied.
+// is not interleaved with others. text and attachments are copied.
 func AppendMessage(dst []byte, f Form, text []byte, attachments ...[]byte) []byte {
 	at := len(dst)
 	dst = append(wsconn.AppendRoom(dst), byte(PacketMessage)+'0')
@@ -63,7 +62,7 @@ func AppendBinary(dst []byte, f Form, data []byte) []byte {
 // roomBytes is what wsconn.AppendRoom appends.
 var roomBytes = len(wsconn.AppendRoom(nil))
 
-// The packets that all sessions get alike, as whole frames; one for all, for ever.
+// Packets that are the same for all sessions, as whole frames; immutable.
 var (
 	closeFrame = controlFrame(PacketClose)
 	pingFrame  = controlFrame(PacketPing)

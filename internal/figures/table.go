@@ -80,6 +80,10 @@ func rows() []Stat {
 			read: one(func(s *Source) uint64 { return s.Hub.Gaps })},
 		{Key: "queues.pending_bytes", Metric: "c100k_pending_bytes", Help: "Bytes published that not every loop has delivered yet.", Unit: Bytes,
 			Kind: Gauge, read: one(func(s *Source) int64 { return s.Hub.PendingBytes })},
+		{Key: "history.replayed_total", Metric: "c100k_history_replayed_total", Help: "Kept messages handed to clients that came back.",
+			read: one(func(s *Source) uint64 { return s.Hub.Replayed })},
+		{Key: "history.kept_bytes", Metric: "c100k_history_bytes", Help: "What the kept messages of all topics cost in memory.", Unit: Bytes,
+			Kind: Gauge, read: one(func(s *Source) int64 { return s.Hub.KeptBytes })},
 		{Key: "queues.outbox_bytes", Metric: "c100k_outbox_bytes", Help: "Bytes owed to clients whose sockets do not take them, or that poll and have not fetched them.", Unit: Bytes,
 			Kind: Gauge, read: loops((*Loop).outbox)},
 

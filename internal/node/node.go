@@ -193,6 +193,7 @@ func (n *Node) makeHub() {
 	}
 	opt := *n.cfg.Topics
 	opt.Shards, opt.Encoders, opt.Wake, opt.Now = n.cfg.Loops, n.table.Encoders(), n.Wake, netpoll.Monotonic
+	opt.PersonalForms, opt.EncodedBytesMax = n.table.PersonalForms(), n.table.EncodedBytesMax
 	n.hub = broadcast.NewHub(opt)
 }
 

@@ -91,5 +91,15 @@ func (s *sink) Slow(member uint32) {
 	}
 }
 
+// Encode makes a message as one member gets it.
+func (s *sink) Encode(dst []byte, member uint32, m *broadcast.Message) []byte {
+	if c := s.loop.ConnAt(member); c != nil {
+		if p, ok := s.protocols.At(c.Role()).(proto.Personal); ok {
+			return p.Encode(dst, c, m)
+		}
+	}
+	return dst
+}
+
 // Sent is how many messages of topics loop i has handed to its connections. Loop only.
 func (n *Node) Sent(i int) uint64 { return n.reactors[i].sink.sent }

@@ -58,6 +58,13 @@ type Members interface {
 	MemberDrop(l *netpoll.Loop, c *netpoll.Conn, need int, dropped func(mark, n uint32)) (freed int)
 }
 
+// Personal is implemented by a Protocol with forms that carry what only one member has
+// (Row.Personal).
+type Personal interface {
+	// Encode appends m as c gets it: see broadcast.Sink.
+	Encode(dst []byte, c *netpoll.Conn, m *broadcast.Message) []byte
+}
+
 // Holder is implemented by a Protocol that keeps more of its connections than their output in the
 // loop and records of a fixed size: parts of messages, or queues of its own.
 type Holder interface {
@@ -115,6 +122,12 @@ type Row struct {
 
 	// Encoders make its wire forms. They get consecutive numbers, in this order.
 	Encoders []broadcast.Encoder
+	// EncodedBytesMax returns at least what Encoders[f] makes of a message, in bytes. Nil: twice its
+	// payload and topic, and envelopeBytesMax.
+	EncodedBytesMax func(f int, m *broadcast.Message) int
+	// Personal has bit f set if Encoders[f] is a form of its own for each member: the protocol is then
+	// a Personal.
+	Personal uint32
 
 	// New makes the protocol on one loop. It is called once for each loop, before the loops run.
 	// Required.

@@ -120,6 +120,27 @@ func (t *Table) Form(name string) (form broadcast.Form, ok bool) {
 // Encoders makes the wire forms, by form.
 func (t *Table) Encoders() []broadcast.Encoder { return t.encoders }
 
+// PersonalForms has the bits of forms that are made for each member.
+func (t *Table) PersonalForms() (forms uint32) {
+	for _, r := range t.rows {
+		forms |= r.Personal << r.form
+	}
+	return forms
+}
+
+// EncodedBytesMax is at least what the encoder of a form makes of a message, in bytes.
+func (t *Table) EncodedBytesMax(f broadcast.Form, m *broadcast.Message) int {
+	for i := range t.rows {
+		if r := &t.rows[i]; f >= r.form && int(f-r.form) < len(r.Encoders) && r.EncodedBytesMax != nil {
+			return r.EncodedBytesMax(int(f-r.form), m)
+		}
+	}
+	return 2*(len(m.Payload)+len(m.Topic)) + envelopeBytesMax
+}
+
+// envelopeBytesMax is the room for what a form puts around a payload, in bytes.
+const envelopeBytesMax = 256
+
 // Transports are the labels of the protocols, each once.
 func (t *Table) Transports() []string { return t.transports }
 

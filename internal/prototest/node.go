@@ -138,6 +138,15 @@ func (s *sink) Gap(member uint32, f broadcast.Form, topic string, mark, missed u
 	}
 }
 
+func (s *sink) Encode(dst []byte, member uint32, m *broadcast.Message) []byte {
+	if p, ok := s.members.(interface {
+		Encode(dst []byte, c *netpoll.Conn, m *broadcast.Message) []byte
+	}); ok {
+		return p.Encode(dst, s.loop.ConnAt(member), m)
+	}
+	return dst
+}
+
 func (s *sink) Slow(member uint32) { s.members.Slow(s.loop, s.loop.ConnAt(member)) }
 
 // connections are the members of most protocols.

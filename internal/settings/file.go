@@ -126,7 +126,7 @@ func (f *fileReader) pair(pair *ast.MappingValueNode) {
 		f.refuse(key, "", "there is no setting %q%s", key.Value, suggest(key.Value, f.names))
 		return
 	}
-	texts, err := scalars(pair.Value, row.Value.List())
+	texts, err := scalars(pair.Value, isList(row.Value))
 	if err != nil {
 		f.refuse(key, row.Name, "%w", err)
 		return
@@ -137,6 +137,12 @@ func (f *fileReader) pair(pair *ast.MappingValueNode) {
 	source := f.source(key, row.Name)
 	source.Excerpt = f.excerpt(pair.Value.GetToken())
 	f.found[row.Name] = Entry{Texts: texts, Source: source}
+}
+
+// isList tells whether a value is a list in a file: also one whose items have commas in them.
+func isList(v Value) bool {
+	_, list := v.(interface{ items() []string })
+	return list
 }
 
 // scalars returns the text of a value, or the texts of a list.

@@ -112,6 +112,13 @@ func texts(p *[]string, kind string) Value {
 	}}
 }
 
+// whole is texts for items that have commas in them.
+func whole(p *[]string, kind string) Value {
+	v := texts(p, kind).(many[string])
+	v.whole = true
+	return v
+}
+
 func choice(p *string, words ...string) Value {
 	return one[string]{variable: p, kind: strings.Join(words, "|"), choices: words, format: itself[string], parse: func(s string) (string, error) {
 		if slices.Contains(words, s) {

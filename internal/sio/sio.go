@@ -12,9 +12,9 @@ import (
 // Part is a server on one loop.
 type Part interface {
 	// Attach makes the Engine.IO endpoint of the loop. The caller sets the fields of cfg that belong
-	// to the loop (Roles, Loop, Move) and the limits; Attach sets those for requests from the
-	// server's options. cfg.Shard is the shard of another hub that has the clients as members too;
-	// they leave it when they close.
+	// to the loop (Roles, Loop, Move) and the limits; Attach sets those for requests from the server's
+	// options. cfg.Shard is the shard of another hub that has the clients as members too; they leave
+	// it when they close.
 	Attach(cfg engineio.Config, w Watch) *engineio.Endpoint
 
 	// Endpoint returns the endpoint that Attach made. Loop only, except for its handlers.
@@ -38,3 +38,12 @@ type Watch struct {
 // Host prepares a *socketio.Server for n loops, and returns its part on each. wake must make a loop
 // run a turn soon; it is called on any goroutine. Host panics if the server has loops already.
 var Host func(server any, n, outboxBytesMax int, wake func(loop int)) []Part
+
+// BinaryJSON returns argument i of a socketio.Args as JSON, with an object {"$binary":"…"}, base64,
+// for each piece of binary data in it. The reason is not empty if that is not possible. The result
+// may be a part of the read buffer.
+var BinaryJSON func(args any, i int) (p []byte, reason string)
+
+// SplitBinaryJSON replaces the objects {"$binary":"…"} in a valid JSON text by placeholders, and
+// returns their data. It returns p if there are none, or more than a packet can have.
+var SplitBinaryJSON func(p []byte) (text []byte, attachments [][]byte)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"c100k/broadcast"
+	"c100k/internal/history"
 	"c100k/internal/jsontext"
 )
 
@@ -77,17 +78,27 @@ func AppendRetry(dst []byte, d time.Duration) []byte {
 	return append(strconv.AppendInt(dst, d.Milliseconds(), 10), '\n')
 }
 
-// NewEncoder returns the encoder of this form. An event's id is epoch, a dot and a number that no
-// other event of this encoder has, in decimal; epoch should be different in every process that ever
-// ran, and is free of CR, LF and NUL. Every subscriber gets a message under the same id, because a
-// message is encoded once.
+// NewEncoder returns the encoder of the form of streams with one topic, and of those without
+// history. An event's id is the position of the message; in a topic without positions it is epoch,
+// a dot and a number that no other event of this encoder has, in decimal. epoch should be different
+// in every process that ever ran, and is free of CR, LF and NUL. Every subscriber gets a message
+// under the same id, because a message is encoded once.
 func NewEncoder(epoch string) broadcast.Encoder {
 	prefix := append([]byte(epoch), '.')
 	var last atomic.Uint64
 	return func(dst []byte, m *broadcast.Message) []byte {
 		var room [64]byte
+		if p, ok := m.Position(); ok {
+			return AppendEvent(dst, history.AppendPosition(room[:0], p), m.Kind, m.Payload)
+		}
 		return AppendEvent(dst, strconv.AppendUint(append(room[:0], prefix...), last.Add(1), 10), m.Kind, m.Payload)
 	}
+}
+
+// EncodeSeveral is an encoder for the size of the form of streams with several topics, whose events
+// Handler.Encode makes: their ids are the stream's own.
+func EncodeSeveral(dst []byte, m *broadcast.Message) []byte {
+	return AppendEvent(dst, nil, m.Kind, m.Payload)
 }
 
 // AppendEvent appends one event: text and JSON as "message", line by line; bytes likewise if they
@@ -103,7 +114,11 @@ func AppendEvent(dst, id []byte, kind broadcast.Kind, payload []byte) []byte {
 	return append(appendData(dst, payload), '\n')
 }
 
+// appendID appends the line of an id; nil is none.
 func appendID(dst, id []byte) []byte {
+	if id == nil {
+		return dst
+	}
 	return append(append(append(dst, "id: "...), id...), '\n')
 }
 
@@ -125,6 +140,22 @@ func appendData(dst, p []byte) []byte {
 
 func appendLine(dst, line []byte) []byte {
 	return append(append(append(dst, "data: "...), line...), '\n')
+}
+
+// AppendID appends an event without data: it is not seen by the page, and sets the id with which
+// the client comes back (WHATWG HTML, 9.2.6).
+func AppendID(dst, id []byte) []byte { return append(appendID(dst, id), '\n') }
+
+// AppendReset appends the event that says that a stream does not begin where its client had ended,
+// why, and where it begins.
+func AppendReset(dst, id []byte, topic string, reset broadcast.Reset, at broadcast.Position) []byte {
+	dst = appendID(append(dst, "event: reset\n"...), id)
+	dst = jsontext.AppendString(append(dst, `data: {"topic":`...), topic)
+	dst = append(append(append(dst, `,"reason":"`...), reset.String()...), '"')
+	if at != (broadcast.Position{}) {
+		dst = append(history.AppendPosition(append(dst, `,"offset":"`...), at), '"')
+	}
+	return append(dst, "}\n\n"...)
 }
 
 // AppendGap appends the event that says how many messages of a topic were dropped for this client.

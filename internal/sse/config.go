@@ -7,6 +7,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/auth"
+	"c100k/internal/history"
 )
 
 // Config holds what a Handler needs of its node; immutable once it runs.
@@ -20,6 +21,10 @@ type Config struct {
 
 	// Form is the number under which the node registered an encoder of NewEncoder.
 	Form broadcast.Form
+
+	// Several is the form of streams with several topics of which some have a history: that of
+	// EncodeSeveral, made for each stream by Handler.Encode.
+	Several broadcast.Form
 
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals
@@ -40,10 +45,12 @@ type Config struct {
 
 // Params are what the request said and was granted.
 type Params struct {
-	Topics           []string // each was found valid, and allowed
-	AllowOrigin      string   // the request's Origin if it is another and allowed, or "*"; empty without CORS
-	AllowCredentials bool     // a browser may use cookies across origins
-	Lines            []byte   // more header fields of the answer, each with its CRLF
+	Topics           []string       // each was found valid, and allowed
+	From             []history.From // where each begins; nil: now
+	Kept             bool           // one of the topics has a history
+	AllowOrigin      string         // the request's Origin if it is another and allowed, or "*"; empty without CORS
+	AllowCredentials bool           // a browser may use cookies across origins
+	Lines            []byte         // more header fields of the answer, each with its CRLF
 
 	Who *auth.Principal // nil: the client was not identified
 }

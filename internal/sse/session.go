@@ -9,6 +9,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/auth"
+	"c100k/internal/history"
 	"c100k/internal/jitter"
 	"c100k/netpoll"
 )
@@ -31,7 +32,10 @@ type Handler struct {
 	cfg      Config
 	sessions netpoll.Slab[session]
 	jitter   jitter.Source
+	places   map[uint32]*place // streams with several topics of which some have a history, by slot
 	scratch  []byte
+	id       []byte
+	resets   []reset
 }
 
 // NewHandler returns the handler of a role on one loop.
@@ -39,7 +43,7 @@ func NewHandler(cfg Config) *Handler {
 	if cfg.Date == nil {
 		cfg.Date = time.Now
 	}
-	return &Handler{cfg: cfg, jitter: jitter.New(cfg.Seed)}
+	return &Handler{cfg: cfg, jitter: jitter.New(cfg.Seed), places: map[uint32]*place{}}
 }
 
 // Open begins a stream on c, which has just become this role: it subscribes to the topics and
@@ -48,8 +52,27 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	i, s := h.sessions.Alloc()
 	c.SetSession(i)
 	s.setPrincipal(h.cfg.Principals.Add(p.Who))
-	for _, topic := range p.Topics {
-		if _, err := h.cfg.Shard.Subscribe(c.Slot(), h.cfg.Form, topic); err != nil {
+	form := h.cfg.Form
+	at := newPlace(p.Topics)
+	if p.Kept && len(p.Topics) > 1 {
+		form = h.cfg.Several
+		h.places[c.Slot()] = at
+	}
+	h.resets = h.resets[:0]
+	for i, topic := range p.Topics {
+		from := history.From{}
+		if p.From != nil {
+			from = p.From[i]
+		}
+		r, err := h.cfg.Shard.Resume(c.Slot(), form, topic, from.At(l.Now()))
+		if err == nil && !r.Added {
+			continue // it is in the list twice
+		}
+		at.positions[i] = r.Behind
+		if r.Reset != broadcast.ResetNone {
+			h.resets = append(h.resets, reset{topic, r.Reset, r.Position})
+		}
+		if err != nil {
 			status := "503 Service Unavailable\r\nRetry-After: 5"
 			if errors.Is(err, broadcast.ErrTopicsPerMember) {
 				status = "400 Bad Request" // coming back will not help
@@ -60,6 +83,7 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		}
 	}
 	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, p.Lines, h.retry())
+	h.begin(p.Kept, at)
 	l.Send(c, h.scratch)
 	if h.cfg.PingInterval > 0 {
 		half := h.cfg.PingInterval / 2
@@ -90,6 +114,27 @@ func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Pr
 func (h *Handler) Revoke(l *netpoll.Loop, c *netpoll.Conn) {
 	h.scratch = append(h.scratch[:0], byeRevoked...)
 	h.end(l, c, netpoll.ReasonRevoked)
+}
+
+// reset is a topic whose stream does not begin where its client had ended.
+type reset struct {
+	topic  string
+	reason broadcast.Reset
+	at     broadcast.Position
+}
+
+// begin appends what a stream begins with: an id, so that a client that has heard nothing can
+// resume too, and what could not be resumed.
+func (h *Handler) begin(kept bool, at *place) {
+	h.id = nil
+	if kept {
+		if h.id = at.id(nil); h.id != nil {
+			h.scratch = AppendID(h.scratch, h.id)
+		}
+	}
+	for _, r := range h.resets {
+		h.scratch = AppendReset(h.scratch, h.id, r.topic, r.reason, r.at)
+	}
 }
 
 // OnOpen does nothing: Open makes the session.
@@ -154,6 +199,7 @@ func (h *Handler) OnClose(_ *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 	}
 	h.cfg.Shard.Leave(c.Slot())
 	h.cfg.Principals.Free(h.sessions.At(c.Session()).principal())
+	delete(h.places, c.Slot())
 	h.sessions.Free(c.Session())
 	c.SetSession(0)
 }

@@ -3,6 +3,7 @@
 package tidy
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -27,7 +28,7 @@ type file struct {
 	path string // from the root of the module, with slashes
 	src  []byte
 	ast  *ast.File
-	test bool
+	test bool // a _test.go, or only built for tests
 }
 
 // module is every Go file by the folder it is in, from the root of the module.
@@ -87,7 +88,7 @@ func (m *module) add(name string) error {
 	if err != nil {
 		return err
 	}
-	f := &file{path: filepath.ToSlash(rel), src: src, ast: parsed, test: strings.HasSuffix(name, "_test.go")}
+	f := &file{path: filepath.ToSlash(rel), src: src, ast: parsed, test: strings.HasSuffix(name, "_test.go") || bytes.Contains(src, layerTest)}
 	dir := path.Dir(f.path)
 	m.packages[dir] = append(m.packages[dir], f)
 	return nil
@@ -115,6 +116,9 @@ func (m *module) each(f func(*file)) {
 func (m *module) code(dir string) []*file {
 	return slices.DeleteFunc(slices.Clone(m.packages[dir]), func(f *file) bool { return f.test })
 }
+
+// layerTest is the constraint of files that are only built for tests of layers.
+var layerTest = []byte("\n//go:build layertest\n")
 
 // imports are the import paths of a file.
 func (f *file) imports() (paths []string) {

@@ -11,6 +11,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/history"
 	"c100k/internal/jsontext"
 	"c100k/internal/wsconn"
 )
@@ -85,15 +86,23 @@ func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
 		dst = append(dst, `,"data_base64":"`...)
 		dst = append(base64.StdEncoding.AppendEncode(dst, m.Payload), '"')
 	}
+	if p, ok := m.Position(); ok {
+		dst = append(history.AppendPosition(append(dst, `,"offset":"`...), p), '"')
+	}
 	return append(dst, '}')
 }
 
 // AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
 // the admin API takes. expires is when its client's rights end, in Unix seconds; 0: never.
 func AppendWelcome(dst []byte, conn string, expires int64) []byte {
+	return appendWelcome(dst, conn, expires, nil)
+}
+
+// appendWelcome is AppendWelcome with what is to be said of topics with history.
+func appendWelcome(dst []byte, conn string, expires int64, list []begun) []byte {
 	at := len(dst)
-	dst = append(openText(dst), `{"type":"welcome","conn":`...)
-	return closeText(append(appendExpires(jsontext.AppendString(dst, conn), expires), '}'), at)
+	dst = appendExpires(jsontext.AppendString(append(openText(dst), `{"type":"welcome","conn":`...), conn), expires)
+	return closeText(append(appendOffsets(dst, list), '}'), at)
 }
 
 // AppendExpiring appends the warning that the client's rights end soon.
@@ -118,9 +127,13 @@ func appendExpires(dst []byte, expires int64) []byte {
 
 // AppendAck appends the answer to a subscribe or unsubscribe command. id is JSON text, nil for
 // none.
-func AppendAck(dst, id []byte) []byte {
+func AppendAck(dst, id []byte) []byte { return appendAck(dst, id, nil) }
+
+// appendAck is AppendAck with what is to be said of topics with history.
+func appendAck(dst, id []byte, list []begun) []byte {
 	at := len(dst)
-	return closeText(append(appendID(append(openText(dst), `{"type":"ack"`...), id), '}'), at)
+	dst = appendOffsets(appendID(append(openText(dst), `{"type":"ack"`...), id), list)
+	return closeText(append(dst, '}'), at)
 }
 
 // AppendPublished appends the answer to a publish command.

@@ -24,6 +24,7 @@ type Command struct {
 	Verb   Verb
 	ID     []byte   // JSON text of the id, to be echoed; nil when the command has none
 	Topics [][]byte // subscribe and unsubscribe: the names, decoded; the slice itself is used again by the next ParseCommand
+	Wishes []Wish   // subscribe: where each of Topics begins; used again as Topics is
 	Topic  []byte   // publish: the name, decoded
 	Data   []byte   // publish: JSON text of the value, verbatim
 	Token  []byte   // connect and refresh: the token, decoded
@@ -96,7 +97,7 @@ type members [memberCount][]byte
 // the command's id if that could be read. Topic names are decoded, not judged. It allocates nothing
 // but, once, the array behind cmd.Topics.
 func ParseCommand(p []byte, cmd *Command) Refusal {
-	*cmd = Command{Topics: cmd.Topics[:0]}
+	*cmd = Command{Topics: cmd.Topics[:0], Wishes: cmd.Wishes[:0]}
 	var m members
 	bad := m.scan(p)
 	if id := m[memberID]; id != nil {
@@ -268,13 +269,19 @@ func (cmd *Command) takeTopics(m *members) Refusal {
 		i = jsontext.SkipSpace(p, i)
 		end, _ := jsontext.SkipValue(p, i, 2)
 		topic, ok := stringOf(p[i:end])
-		if !ok {
+		var wish Wish
+		if !ok && p[i] == '{' && cmd.Verb == VerbSubscribe {
+			var no Refusal
+			if topic, wish, no = takeTopic(p[i:end]); no.Code != CodeNone {
+				return no
+			}
+		} else if !ok {
 			return refuse(CodeBadRequest, `"topics" must be an array of strings`, nil)
 		}
 		if len(cmd.Topics) == TopicsPerCommandMax {
 			return refuse(CodeTooManyTopics, "one command may name at most 100 topics", nil)
 		}
-		cmd.Topics = append(cmd.Topics, topic)
+		cmd.Topics, cmd.Wishes = append(cmd.Topics, topic), append(cmd.Wishes, wish)
 		i, last, _ = jsontext.SkipComma(p, end, ']')
 	}
 	return Refusal{}

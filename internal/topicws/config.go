@@ -6,6 +6,7 @@ import (
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/auth"
+	"c100k/internal/history"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -28,6 +29,9 @@ type Config struct {
 	// MaySubscribe and MayPublish judge one topic; who is nil for a connection whose client was not
 	// identified. They must not block. Nil allows every topic.
 	MaySubscribe, MayPublish func(who *auth.Principal, topic string) bool
+
+	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
+	MayResume func(who *auth.Principal, topic string) bool
 
 	// Identify finds out who a client is that shows a token on its connection: done is called once
 	// with its principal, or with the reason why there is none, on the loop, perhaps before Identify
@@ -93,6 +97,7 @@ func (f *Forms) of(p *Params) broadcast.Form {
 type Params struct {
 	Bare   bool            // no subprotocol; otherwise c100k.v1
 	Topics []string        // to be subscribed at once: the query's; each was found valid, and allowed, before the upgrade
+	From   []history.From  // where each begins; nil: now
 	Who    *auth.Principal // nil: the client was not identified
 	Window frame.Window    // what frame.NegotiateDeflate has returned
 }

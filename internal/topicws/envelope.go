@@ -24,7 +24,7 @@ func (h *Handler) obey(l *netpoll.Loop, c *netpoll.Conn, s *session, p []byte) {
 				return
 			}
 		case VerbSubscribe:
-			no = h.subscribe(c, s, cmd)
+			no = h.subscribe(l, c, s, cmd)
 		case VerbUnsubscribe:
 			no = h.unsubscribe(c, cmd)
 		case VerbPublish:
@@ -43,7 +43,7 @@ func (h *Handler) obey(l *netpoll.Loop, c *netpoll.Conn, s *session, p []byte) {
 }
 
 // subscribe adds all topics of the command or none.
-func (h *Handler) subscribe(c *netpoll.Conn, s *session, cmd *Command) Refusal {
+func (h *Handler) subscribe(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Command) Refusal {
 	defer h.forgetNames()
 	if no := h.takeNames(cmd.Topics); no.Code != CodeNone {
 		return no
@@ -53,9 +53,13 @@ func (h *Handler) subscribe(c *netpoll.Conn, s *session, cmd *Command) Refusal {
 			return refuse(CodeForbidden, "you may not subscribe to", []byte(topic))
 		}
 	}
+	if no := h.takeWishes(c, s, cmd.Wishes); no.Code != CodeNone {
+		return no
+	}
+	defer h.forgetBegun()
 	fresh := h.names[:0] // those new to the connection; it overwrites only names that are done with
-	for _, topic := range h.names {
-		added, err := h.cfg.WebSocket.Shard.Subscribe(c.Slot(), s.form, topic)
+	for i, topic := range h.names {
+		added, err := h.join(l, c, s, topic, h.from[i])
 		if err != nil {
 			for _, topic := range fresh {
 				h.cfg.WebSocket.Shard.Unsubscribe(c.Slot(), topic)
@@ -66,7 +70,7 @@ func (h *Handler) subscribe(c *netpoll.Conn, s *session, cmd *Command) Refusal {
 			fresh = append(fresh, topic)
 		}
 	}
-	h.reply = AppendAck(h.reply[:0], cmd.ID)
+	h.reply = appendResumed(appendAck(h.reply[:0], cmd.ID, h.begun), h.begun)
 	return Refusal{}
 }
 

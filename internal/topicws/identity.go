@@ -7,6 +7,7 @@ import (
 
 	"c100k/frame"
 	"c100k/internal/auth"
+	"c100k/internal/history"
 	"c100k/netpoll"
 )
 
@@ -83,7 +84,7 @@ func (h *Handler) identified(l *netpoll.Loop, c *netpoll.Conn, id []byte, who *a
 	case old == nil:
 		s.SetPrincipal(h.cfg.Principals.Add(who))
 		h.accept(l, c, s, id, who)
-		h.join(l, c, s, who)
+		h.joinOwn(l, c, s, who)
 	case who.Subject == old.Subject:
 		h.cfg.Principals.Set(s.Principal(), who)
 		s.flags &^= flagWarned
@@ -106,14 +107,15 @@ func (h *Handler) accept(l *netpoll.Loop, c *netpoll.Conn, s *session, id []byte
 	h.limit(l, c, s)
 }
 
-// join subscribes to the topics that the client joins.
-func (h *Handler) join(l *netpoll.Loop, c *netpoll.Conn, s *session, who *auth.Principal) {
+// joinOwn subscribes to the topics that the client joins.
+func (h *Handler) joinOwn(l *netpoll.Loop, c *netpoll.Conn, s *session, who *auth.Principal) {
 	for _, topic := range who.AppendJoin(nil) {
-		if _, err := h.cfg.WebSocket.Shard.Subscribe(c.Slot(), s.form, topic); err != nil {
+		if _, err := h.join(l, c, s, topic, history.From{}); err != nil {
 			h.refuse(l, c, nil, refusalOf(err))
-			return
+			break
 		}
 	}
+	h.forgetBegun()
 }
 
 // withdraw ends the subscriptions that the new token does not allow.

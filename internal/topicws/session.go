@@ -7,6 +7,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/history"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -41,6 +42,8 @@ type Handler struct {
 	command Command
 	reply   []byte
 	names   []string
+	from    []history.From // where each of names begins
+	begun   []begun
 	only    string
 	setOnly func(topic string)
 
@@ -67,25 +70,34 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	}
 	s.SetPrincipal(h.cfg.Principals.Add(p.Who))
 	h.Start(l, c, p.Window)
-	if !p.Bare {
-		h.reply = AppendWelcome(h.reply[:0], c.ID().String(), p.Who.End())
-		h.Reply(l, c, h.reply)
-	}
 	h.limit(l, c, s)
 	topics := 0
-	for _, topic := range p.Topics {
-		added, err := h.cfg.WebSocket.Shard.Subscribe(c.Slot(), s.form, topic)
-		if err != nil {
-			code := frame.CodeTryLater
-			if errors.Is(err, broadcast.ErrTopicsPerMember) {
-				code = frame.CodePolicy // coming back will not help
-			}
-			h.End(l, c, netpoll.ReasonPolicy, code, err.Error())
-			return
+	var err error
+	for i, topic := range p.Topics {
+		from := history.From{}
+		if p.From != nil {
+			from = p.From[i]
+		}
+		var added bool
+		if added, err = h.join(l, c, s, topic, from); err != nil {
+			break
 		}
 		if added {
 			topics++
 		}
+	}
+	if !p.Bare {
+		h.reply = appendResumed(appendWelcome(h.reply[:0], c.ID().String(), p.Who.End(), h.begun), h.begun)
+		h.Reply(l, c, h.reply)
+	}
+	h.forgetBegun()
+	if err != nil {
+		code := frame.CodeTryLater
+		if errors.Is(err, broadcast.ErrTopicsPerMember) {
+			code = frame.CodePolicy // coming back will not help
+		}
+		h.End(l, c, netpoll.ReasonPolicy, code, err.Error())
+		return
 	}
 	if topics == 1 {
 		s.flags |= flagOne

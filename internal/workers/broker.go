@@ -1,4 +1,4 @@
-// The broker: a NATS server in the parent, for nobody but the workers.
+// The broker: a NATS server in the parent that only the workers use.
 
 package workers
 
@@ -24,8 +24,8 @@ type broker struct {
 }
 
 // startBroker starts a broker that takes payloads of messageBytesMax bytes. It listens on a free
-// port of loopback alone, and lets nobody in without the secret, which is made here and goes to the
-// workers over their links.
+// port of loopback. Clients need a secret, which is made here and sent to the workers over their
+// links.
 func startBroker(messageBytesMax int, log *slog.Logger) (*broker, error) {
 	secret := rand.Text()
 	payload := max(messageBytesMax, natsbus.PacketBytesMax) + brokerHeadBytes
@@ -33,7 +33,7 @@ func startBroker(messageBytesMax int, log *slog.Logger) (*broker, error) {
 		ServerName: "c100k", Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: secret,
 		MaxPayload: int32(payload), MaxPending: max(brokerPendingMin, 4*int64(payload)),
 		NoSigs:          true, // signals are the supervisor's
-		NoSystemAccount: true, // whose events nobody would read
+		NoSystemAccount: true, // its events have no reader
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the bus of the workers: %w", err)
@@ -59,8 +59,8 @@ func (b *broker) close() {
 	b.nats.WaitForShutdown()
 }
 
-// natsLog is the log of a NATS server as a slog.Logger: what concerns an operator, and no banner of
-// what it is made of.
+// natsLog writes the log of a NATS server to a slog.Logger: messages for operators, without its
+// banner.
 type natsLog struct{ log *slog.Logger }
 
 // Noticef implements server.Logger.
@@ -69,7 +69,7 @@ func (l natsLog) Noticef(format string, v ...any) { l.write(slog.LevelDebug, for
 // Warnf implements server.Logger.
 func (l natsLog) Warnf(format string, v ...any) { l.write(slog.LevelWarn, format, v) }
 
-// Fatalf implements server.Logger. The server goes on after it, and so do we.
+// Fatalf implements server.Logger. The server goes on after it.
 func (l natsLog) Fatalf(format string, v ...any) { l.write(slog.LevelError, format, v) }
 
 // Errorf implements server.Logger.

@@ -29,7 +29,7 @@ func newClient(link *Link) *client {
 // close closes idle connections.
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// problem is an answer that is none: its status, and what the other side said.
+// problem is an answer with an error status, and its text.
 type problem struct {
 	status int
 	text   string
@@ -37,8 +37,8 @@ type problem struct {
 
 func (p *problem) Error() string { return p.text }
 
-// do sends a document, nil for none, and reads the answer into out, nil where the status is all
-// there is to know. An answer that says no is a *problem.
+// do sends a document, nil for none, and reads the answer into out; nil if only the status matters.
+// An error status is returned as a *problem.
 func (c *client) do(ctx context.Context, method, path string, in, out any) error {
 	var sent io.Reader
 	if in != nil {
@@ -48,7 +48,7 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 		}
 		sent = bytes.NewReader(text)
 	}
-	// The host is a name of loopback, for the other side asks who its peer is talking to.
+	// The host is a name of loopback, because the other side checks the Host header.
 	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, sent)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	if err := json.NewDecoder(body).Decode(out); err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, body) // to its end, or the connection could not be used again
+	_, _ = io.Copy(io.Discard, body) // read to the end, so that the connection can be reused
 	return nil
 }
 

@@ -6,19 +6,19 @@
 //   - Supervisor is the parent. It keeps the public port reserved without listening on it, runs the
 //     bus, starts the workers, restarts those that die, and owns the admin port.
 //   - workerPort is the listening socket of one worker. The parent makes it and keeps it, so that
-//     it can take a worker that hangs out of the accept rotation: see signs.
+//     it can take a hung worker out of the accept rotation: see signs.
 //   - Link joins the parent and one worker: a socket pair over which each side opens connections to
-//     the HTTP server of the other. It has no name that anybody else could connect to, and its end
-//     is how one side learns that the other is gone.
-//   - move is a client's connection on its way to another worker: over the link of the one that has
-//     it, and from the parent over that of the other.
-//   - Orders are what a worker does: its part of the configuration, the address it listens on, the
-//     bus with its secret. It asks for them over its link.
-//   - slot is the place of one worker: the process that fills it now, and what those before it have
-//     counted.
-//   - fleet is all slots as one admin.Node: figures added up, topics merged.
+//     the HTTP server of the other. It has no name, so no other process can connect to it. When one
+//     side ends, the other reads end of file.
+//   - move is a client's connection on its way to another worker: over the link of the worker that
+//     has it to the parent, and from there over the link of the other.
+//   - Orders are what a worker is told to do: its part of the configuration, the address it listens
+//     on, the bus with its secret. It asks for them over its link.
+//   - slot is the place of one worker: the process that runs in it now, and the counts of the
+//     processes before it.
+//   - fleet presents all slots as one admin.Node: figures are added up, topics are merged.
 //
-// Work is the other side: the life of one worker.
+// Work runs one worker, the other side of the link.
 //
 // # The port and the link
 //
@@ -44,17 +44,17 @@
 // A Socket.IO session lives on one loop of one worker, and the kernel may deal its client's next
 // connection to another. The session id names the place. The worker that reads the request head
 // detaches the socket and sends its descriptor over the link, with the bytes already read
-// (move.go); the parent passes both on (relay.go), and the session's loop adopts them. It admits
-// them like a new connection. Loops do not wait: a link has a bounded queue of moves and a
-// goroutine that sends them (moves.go). A move that cannot be delivered returns to its sender,
-// which answers as for an unknown session.
+// (moves.go); the parent passes both on, and the session's loop adopts them. It admits them like a
+// new connection. Loops do not wait: a link has a bounded queue of moves and a goroutine that sends
+// them. A move that cannot be delivered returns to its sender, which answers as for an unknown
+// session.
 //
 // # Figures and IDs
 //
-// The parent asks all workers at the same time and adds up. A worker that does not answer in time
-// is left out and named in the answer. The counts of a worker that died stay in the sums, as of the
-// last reading. Loops are numbered over all workers, so a connection's ID names its worker;
-// generations begin at a random number, so an ID of a dead worker names nothing.
+// The parent asks all workers at the same time and adds their figures up. A worker that does not
+// answer in time is left out and named in the answer. The counts of a worker that died stay in the
+// sums, as of the last reading. Loops are numbered over all workers, so a connection's ID names its
+// worker; generations begin at a random number, so an ID of a dead worker names nothing.
 //
 // # What happens when
 //

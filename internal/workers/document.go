@@ -40,5 +40,5 @@ func writeDocument(rw http.ResponseWriter, v any) {
 		return
 	}
 	rw.Header().Set("Content-Type", "application/json")
-	_, _ = rw.Write(text) // the other side may be gone: nobody is left to tell
+	_, _ = rw.Write(text) // the error means that the other side has gone
 }

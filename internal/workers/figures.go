@@ -12,7 +12,8 @@ import (
 	"c100k/server"
 )
 
-// reasonLost is why connections have ended whose process has ended: no other process counts them.
+// reasonLost is the reason of connections that ended with their process. No other process counts
+// them.
 const reasonLost = "worker_ended"
 
 // Stats adds the workers' figures up.
@@ -47,8 +48,8 @@ func (f *fleet) read() []error {
 	})
 }
 
-// keepReading reads from time to time, until ctx ends, and gives the present setup to workers that
-// have another.
+// keepReading reads periodically until ctx ends, and sends the current setup to workers that have
+// an older one.
 func (f *fleet) keepReading(ctx context.Context) {
 	tick := time.NewTicker(readEvery)
 	defer tick.Stop()
@@ -63,18 +64,18 @@ func (f *fleet) keepReading(ctx context.Context) {
 	}
 }
 
-// note keeps a reading, if the process that it is of still runs.
+// note stores a reading if its process still runs.
 func (p *slot) note(c *client, r *figures.Reading) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Of two readings at the same time the later may arrive first; what counts up must not go back.
+	// Two concurrent readings may arrive in the wrong order. A counter must not go back.
 	if p.now != nil && p.now.client == c && r.Number(figures.KeyUptime) >= p.last.Number(figures.KeyUptime) {
 		p.last = r
 	}
 }
 
-// addTo adds the worker's figures to those of all, and returns its own row. err is what went wrong
-// when it was asked, just now.
+// addTo adds the worker's figures to those of all, and returns its own row. err is the error of the
+// latest request to it.
 func (p *slot) addTo(sum *figures.Reading, err error) figures.Worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -67,7 +67,7 @@ func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broa
 	if err := f.PublishLater(topic, kind, payload, func(o admin.Outcome) { counted <- o.Result }); err != nil {
 		return broadcast.Result{}, err
 	}
-	return <-counted, nil // an Ask comes to an end
+	return <-counted, nil // an Ask has a deadline
 }
 
 // PublishLater is Publish for callers that must not wait.
@@ -144,7 +144,7 @@ func (f *fleet) Topic(name string) (admin.Topic, bool) {
 		case err == nil:
 			lists[p.number] = []admin.Topic{t}
 		case errors.As(err, &told) && told.status == http.StatusNotFound:
-			return nil // nobody there is subscribed
+			return nil // it has no subscriber there
 		}
 		return err
 	})
@@ -168,7 +168,7 @@ func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
 	}
 	process := f.s.slots[number].process()
 	if process == nil {
-		return false, nil // and neither is any of its connections
+		return false, nil // so its connections do not exist either
 	}
 	if err := process.signs.silence(); err != nil {
 		return false, fmt.Errorf("%s %w", f.s.slots[number].label(), err)
@@ -255,8 +255,8 @@ func (f *fleet) Drain() error {
 	return nil
 }
 
-// Ready is nil while the node does not drain and one worker at least is ready; what is not well
-// with others is then a remark.
+// Ready is nil while the node does not drain and at least one worker is ready. Problems of the
+// others are remarks.
 func (f *fleet) Ready() (remarks []string, err error) {
 	if f.s.draining.Load() {
 		return nil, errDraining
@@ -270,7 +270,7 @@ func (f *fleet) Ready() (remarks []string, err error) {
 	return remarks, nil
 }
 
-// unwell puts what went wrong into words, one sentence a worker.
+// unwell describes the problems, one sentence for each worker.
 func (f *fleet) unwell(errs []error) (remarks []string) {
 	for i, err := range errs {
 		if err != nil {
@@ -280,7 +280,7 @@ func (f *fleet) unwell(errs []error) (remarks []string) {
 	return remarks
 }
 
-// words says what is wrong without the details of how it was asked.
+// words is the text of an error without the details of the request.
 func words(err error) string {
 	var request *url.Error
 	switch {
@@ -292,7 +292,7 @@ func words(err error) string {
 	return err.Error()
 }
 
-// reload gives all workers the present setup.
+// reload sends the current setup to all workers.
 func (f *fleet) reload() {
 	for i, err := range f.catchUp() {
 		switch {
@@ -306,8 +306,8 @@ func (f *fleet) reload() {
 	}
 }
 
-// catchUp gives the present setup to those that have another: they were starting when it changed,
-// or did not answer.
+// catchUp sends the current setup to workers that have an older one: they were starting when it
+// changed, or did not answer.
 func (f *fleet) catchUp() []error {
 	return f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
 		now := f.s.setup.Load()

@@ -6,22 +6,22 @@ import "time"
 
 const (
 	// restartDelayFirst and restartDelayMax bound how long a worker's place stays empty. The first
-	// restart is at once. One that dies young again and again waits twice as long each time;
-	// without it a worker that cannot live would take a core.
+	// restart is at once. If a worker dies early again, the pause doubles. Without it a worker that
+	// fails at start would use a core.
 	restartDelayFirst = 250 * time.Millisecond
 	restartDelayMax   = 10 * time.Second
 
-	// youthTime is how long a worker has to live for its death to count as the first again.
+	// youthTime is the uptime from which the death of a worker counts as the first again.
 	youthTime = 30 * time.Second
 
-	// startTimeout bounds the time from the start of a process to its word that it serves. One that
-	// hangs before it is killed, and started again; without it its place would stay empty for ever.
+	// startTimeout bounds the time from the start of a process to its report that it serves. A process
+	// that hangs before that is killed and started again. Without it the place would stay empty.
 	startTimeout = time.Minute
 
 	// beatEvery is how often a worker proves that its loops are alive, unless a test wants another
-	// time. outAfter is the silence after which it gets no new connections and nobody waits for its
-	// answers; killAfter that after which it is killed and replaced. A turn of a loaded loop takes
-	// two seconds at most, so a worker that is only busy is never out.
+	// time. After outAfter without a sign of life it gets no new connections, and its answers are not
+	// waited for. After killAfter it is killed and replaced. A turn of a loaded loop takes at most two
+	// seconds, so a busy worker is never taken out.
 	beatEvery = time.Second
 	outAfter  = 5 * time.Second
 	killAfter = 15 * time.Second
@@ -31,7 +31,8 @@ const (
 	portTimeout = 500 * time.Millisecond
 	portRetry   = 20 * time.Millisecond
 
-	// backlogMax is the accept queue that is asked for; the kernel cuts it to net.core.somaxconn.
+	// backlogMax is the length of the accept queue that is requested; the kernel cuts it to
+	// net.core.somaxconn.
 	backlogMax = 1<<16 - 1
 
 	// stopGrace is how long the last worker may take beyond --drain before it is killed: its own
@@ -60,22 +61,22 @@ const (
 	// not taken hundreds.
 	passTimeout = 2 * time.Second
 
-	// moveTimeout bounds the time that a request on its way to another worker waits at each of the
-	// two links, queue and sending together. Beyond it the client is told that its session is
-	// unknown: an answer that makes it begin anew is better than none.
+	// moveTimeout bounds the time that a request waits at each of the two links on its way to another
+	// worker, in the queue and in the send. After that the client is told that its session is unknown,
+	// so that it opens a new one.
 	moveTimeout = 2 * time.Second
 
-	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond
-	// it the same answer is given at once. A link takes one every few microseconds, so that they
-	// wait only for a worker that hangs, or in a flood.
+	// movesWaitingMax bounds the connections that wait for a link, each with a descriptor. Beyond it
+	// the same answer is given at once. A link takes one every few microseconds, so they wait only for
+	// a hung worker, or in a flood.
 	movesWaitingMax = 64
 
-	// linkBufferBytes is the send buffer of a link, in bytes: what it carries for a worker that is
+	// linkBufferBytes is the send buffer of a link, in bytes. It holds packets for a worker that is
 	// busy. The largest packet, 136 KiB, must fit. It is Linux's default; more takes a privilege.
 	linkBufferBytes = 208 << 10
 
 	// linkConnsMax bounds the connections from the parent to one worker, and from a worker to the
-	// parent: without it, those who ask a hung worker's API would take all descriptors of the
+	// parent: without it, requests to the API of a hung worker would take all descriptors of the
 	// parent.
 	linkConnsMax = 32
 

@@ -24,8 +24,8 @@ type Link struct {
 	end   chan struct{} // closed by Close, or when the other side is gone
 	once  sync.Once
 	moves *moves
-	taken func(m *move) // gets the connections that the other side hands over; set before Accept is called
-	beat  func()        // hears the other side's signs of life; set before Accept is called
+	taken func(m *move) // called with each connection that the other side hands over; set before Accept is called
+	beat  func()        // called for each sign of life of the other side; set before Accept is called
 	port  *workerPort   // what came with an inherited link; nil at the parent's end
 
 	packet [packetBytesMax + 1]byte // Accept's; one byte more than may come

@@ -131,8 +131,8 @@ func descriptors(t *testing.T) int {
 	return len(names)
 }
 
-// TestLinkIgnoresNonsense: packets without a descriptor make no connection.
-func TestLinkIgnoresNonsense(t *testing.T) {
+// TestLinkIgnoresInvalidPackets: packets without a descriptor make no connection.
+func TestLinkIgnoresInvalidPackets(t *testing.T) {
 	a, b := links(t)
 	if _, err := a.conn.Write([]byte("no descriptor")); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// neverOut is for tests of what is there before a worker that hangs is known to hang.
+// neverOut is for tests of the time before a hung worker is noticed.
 func neverOut(o *Options) { o.Liveness = Liveness{Out: time.Hour, Kill: time.Hour} }
 
 func TestSigns(t *testing.T) {
@@ -52,8 +52,8 @@ func TestSigns(t *testing.T) {
 	}
 }
 
-// connectAll makes new connections, each with a request, and wants all of them answered: more than
-// enough for one at least to go to each worker.
+// connectAll makes new connections, each with a request, and expects an answer to each. There are
+// enough of them that every worker gets at least one.
 func (r *running) connectAll() {
 	r.t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -1,4 +1,4 @@
-// The test program is both: the parent in the tests, and its workers.
+// The test program is the parent in the tests, and also its workers.
 
 package workers
 
@@ -18,7 +18,7 @@ import (
 	"c100k/server"
 )
 
-// errorsOfLives are what workers end with that cannot serve.
+// errorsOfLives are the errors of workers that cannot serve.
 var errorsOfLives = map[string]error{
 	"cannot listen": fmt.Errorf("%w on 127.0.0.1:1: denied", server.ErrListen),
 	"cannot be":     &server.FieldError{Field: "IO", Given: "uring", Allowed: "not on this kernel"},
@@ -37,10 +37,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// lifeVariable chooses a worker's life other than that of cmd/c100k's.
+// lifeVariable chooses a behaviour for workers other than that of cmd/c100k.
 const lifeVariable = "WORKERS_TEST_LIFE"
 
-// workForTests is what cmd/c100k does as a worker, unless a test wants another life.
+// workForTests does what cmd/c100k does as a worker, unless a test chooses another behaviour.
 func workForTests(link *Link) int {
 	switch life := os.Getenv(lifeVariable); life {
 	case "":

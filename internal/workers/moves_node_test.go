@@ -106,9 +106,9 @@ func TestSessionsOfANode(t *testing.T) {
 	}
 }
 
-// TestSessionsOfOneThatHangs: most who ask for a session of a worker that hangs are told that it is
-// unknown, or that there is no room, at once or in a moment; all get an answer when it goes on.
-func TestSessionsOfOneThatHangs(t *testing.T) {
+// TestSessionsOfHungWorker: most requests for a session of a hung worker are answered that it is
+// unknown, or that there is no room, at once or soon. All get an answer when the worker goes on.
+func TestSessionsOfHungWorker(t *testing.T) {
 	r := start(t, nil)
 	sid := r.session()
 	home := r.stats().Workers[workerOf(t, sid)]

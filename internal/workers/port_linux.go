@@ -39,14 +39,13 @@ func inheritPort(fd int) (*workerPort, error) {
 	return &workerPort{os.NewFile(uintptr(fd), "port")}, nil
 }
 
-// listen starts to listen, or starts again after suspend. It may be called by the worker and by the
-// parent.
+// listen starts to listen, or starts again after suspend. The worker and the parent may call it.
 func (p *workerPort) listen() error {
 	return p.control("listen", func(fd int) error { return unix.Listen(fd, backlogMax) })
 }
 
 // suspend stops listening, in the worker's process too. Connections that nobody has accepted are
-// reset, so their clients do not wait for a worker that hangs. The socket stays bound.
+// reset, so their clients do not wait for a hung worker. The socket stays bound.
 func (p *workerPort) suspend() error {
 	return p.control("shutdown", func(fd int) error {
 		if err := unix.Shutdown(fd, unix.SHUT_RD); err != unix.ENOTCONN { // it did not listen
@@ -76,5 +75,6 @@ func (p *workerPort) control(what string, f func(fd int) error) error {
 	return os.NewSyscallError(what, failed)
 }
 
-// Close gives this process's part of the socket up. It listens until all have.
+// Close closes this process's descriptor of the socket. The socket listens until every process has
+// closed its own.
 func (p *workerPort) Close() error { return p.file.Close() }

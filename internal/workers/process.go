@@ -32,15 +32,15 @@ type process struct {
 
 	once sync.Once // for serving
 
-	killed bool // for its silence; the goroutine that awaits the process
+	killed bool // because it was silent; only the goroutine that waits for the process
 
 	mu      sync.Mutex // guards the field below
-	failure *Failure   // what the worker has said of its end
+	failure *Failure   // why the worker ended, in its own words
 }
 
-// startProcess starts a worker that listens on port, gets its orders and says what it has to say
-// over its link; challenge answers for ACME, handler everything else that it asks for, and taken
-// gets the connections that it hands over. The port is closed at the end of the process.
+// startProcess starts a worker that listens on port and talks to the parent over its link.
+// challenge answers its ACME requests and handler all others; taken is called with the connections
+// that it hands over. The port is closed at the end of the process.
 func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, challenge http.HandlerFunc, handler http.Handler, taken func(*move)) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
@@ -69,7 +69,7 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 	}()
 	go func() {
 		_ = cmd.Wait() // the state of the process tells how it ended
-		// As long as we held its socket, the kernel would deal connections to nobody.
+		// While the parent holds its socket, the kernel would queue connections that no process accepts.
 		_ = port.suspend()
 		_ = port.Close()
 		p.signs.close()
@@ -82,7 +82,7 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 	return p, nil
 }
 
-// handler answers the worker.
+// handler answers requests of the worker.
 func (p *process) handler(orders func() *Orders, challenge http.HandlerFunc, other http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /worker/orders", func(rw http.ResponseWriter, _ *http.Request) { writeDocument(rw, orders()) })
@@ -112,22 +112,22 @@ func (p *process) handler(orders func() *Orders, challenge http.HandlerFunc, oth
 	})
 }
 
-// signal sends a signal to the process. One that has ended gets none.
+// signal sends a signal to the process, unless it has ended.
 func (p *process) signal(s syscall.Signal) {
 	_ = p.cmd.Process.Signal(s) // it fails only for one that has ended
 }
 
-// failed is what the worker has said of its end, nil where it said nothing.
+// failed is why the worker ended, in its own words, nil where it said nothing.
 func (p *process) failed() *Failure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.failure
 }
 
-// answers tells whether the worker serves and is not silent.
+// answers tells whether the worker serves and has given a sign of life in time.
 func (p *process) answers() bool { return p.serves() && p.signs.silence() == nil }
 
-// serves tells whether the worker has said so, and is there.
+// serves tells whether the worker has reported that it serves, and still runs.
 func (p *process) serves() bool {
 	select {
 	case <-p.ended:

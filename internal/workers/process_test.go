@@ -1,4 +1,4 @@
-// What a worker may ask for, and what comes over its link from clients.
+// Requests of a worker, and requests of clients that come over its link.
 
 package workers
 
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestOrdersAreForWorkersAlone: no path that a client can send, all of which begin with /v1/, leads
-// to what is meant for the worker.
+// TestOrdersAreForWorkersAlone: no path that a client can send (all begin with /v1/) reaches the
+// requests of workers.
 func TestOrdersAreForWorkersAlone(t *testing.T) {
 	orders := func() *Orders {
 		t.Error("somebody has got the orders")

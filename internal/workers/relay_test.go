@@ -1,4 +1,5 @@
-// Moves over links: to their worker, back from one that does not take them, and never for ever.
+// Moves over links: to their worker, back from a worker that does not take them, and within a
+// bounded time.
 
 package workers
 
@@ -15,14 +16,14 @@ import (
 	"c100k/server"
 )
 
-// crossing is a parent with two workers that are not there but for their ends of the links.
+// crossing is a parent with two workers, of which only the ends of the links exist.
 type crossing struct {
 	*Supervisor
 	workers [2]*Link
 	got     [2]chan *move // what each worker's end gets
 }
 
-// newCrossing makes one; the workers' ends are read where reads says so.
+// newCrossing makes one; reads says which workers read their ends.
 func newCrossing(t *testing.T, reads ...bool) *crossing {
 	t.Helper()
 	c := &crossing{Supervisor: &Supervisor{log: slog.New(slog.DiscardHandler)}}
@@ -157,8 +158,8 @@ func TestMoveReturns(t *testing.T) {
 	}
 }
 
-// TestMoveToOneThatHangs: what a worker does not take comes back within a bounded time, all of it.
-func TestMoveToOneThatHangs(t *testing.T) {
+// TestMoveToHungWorker: every move that a worker does not take comes back within a bounded time.
+func TestMoveToHungWorker(t *testing.T) {
 	c := newCrossing(t, true, false)
 	first := string(make([]byte, 100<<10)) // so that few fit into the link
 	const many = 20
@@ -246,8 +247,8 @@ func TestMovesAreBounded(t *testing.T) {
 	}
 }
 
-// TestNoMoveForNobody: the parent closes what no worker that is well sends.
-func TestNoMoveForNobody(t *testing.T) {
+// TestMoveWithoutTarget: the parent closes a move that no working worker sends.
+func TestMoveWithoutTarget(t *testing.T) {
 	c := newCrossing(t, true, true)
 	for name, m := range map[string]*move{
 		"to itself": {worker: 0}, "to a worker that the node has not": {worker: 2}, "back": {worker: 1, back: true},
@@ -261,8 +262,8 @@ func TestNoMoveForNobody(t *testing.T) {
 	}
 }
 
-// TestNonsenseForAMove: a packet that is none, with a descriptor, costs none.
-func TestNonsenseForAMove(t *testing.T) {
+// TestInvalidMove: an invalid packet with a descriptor leaks no descriptor.
+func TestInvalidMove(t *testing.T) {
 	c := newCrossing(t, true, true)
 	client, fd := connected(t)
 	if err := c.workers[0].pass([]byte{packetMove, 1, 2, 3}, fd, time.Now().Add(patience)); err != nil {

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reservation is a public port that is ours, bound and not listened on: as long as it is there,
-// nobody else can listen on the port, and no connection is ever dealt to the process that holds it.
+// reservation is a public port that is bound, but not listened on. While it exists, no other
+// program can listen on the port, and the kernel deals no connection to the process that holds it.
 type reservation struct {
 	file *os.File
 	addr *net.TCPAddr
 }
 
-// reserve binds the address; port 0 takes a free one. It fails where anybody listens on it, another
-// node of several workers included. It tries again for portTimeout: workers whose parent was killed
-// stop listening when they see it.
+// reserve binds the address; port 0 takes a free one. It fails if another process listens on it,
+// also another node of several workers. It tries again for portTimeout: workers whose parent was
+// killed stop listening when they see it.
 func reserve(address string) (*reservation, error) {
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -86,7 +86,7 @@ func zoneID(zone string) (uint32, error) {
 // The reservation itself is bound first and shares the port after. While a socket does not share,
 // binding it fails if anybody listens on the port, also those who would share it with us: another
 // node of the same user. It is bound beside connections that an earlier node has left behind, and
-// then takes that permission back: with it, anybody could listen on the port as long as no worker
+// then takes that permission back: with it, any process could listen on the port while no worker
 // does.
 func bindTo(family int, to unix.Sockaddr, shared bool) (fd int, err error) {
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -16,16 +16,16 @@ import (
 type slot struct {
 	number int // immutable
 	s      *Supervisor
-	life   func() (how string, err error) // live, or what a test has in its place
+	life   func() (how string, err error) // live, or a replacement in tests
 
-	given atomic.Pointer[setup] // what the present process has
+	given atomic.Pointer[setup] // the setup of the current process
 
 	mu       sync.Mutex // guards the fields below
 	now      *process   // nil: none
 	restarts uint64
-	waiting  time.Duration    // how long the place stays empty, where it is
-	past     *figures.Reading // what processes that have ended had counted
-	last     *figures.Reading // the last reading of the present one
+	waiting  time.Duration    // how long the place stays empty after a death
+	past     *figures.Reading // the counts of processes that have ended
+	last     *figures.Reading // the last reading of the current process
 }
 
 func newSlot(s *Supervisor, number int) *slot {
@@ -34,8 +34,8 @@ func newSlot(s *Supervisor, number int) *slot {
 	return p
 }
 
-// run fills the place until the node stops. It returns an error where the worker cannot serve and
-// the node has never served.
+// run keeps a process in the place until the node stops. It returns an error if the worker cannot
+// serve and the node has never served.
 func (p *slot) run() error {
 	var pause backoff
 	for !p.s.draining.Load() {
@@ -63,8 +63,8 @@ func (p *slot) run() error {
 	return nil
 }
 
-// live starts a process, waits for its end, and tells how it ended. The error is what kept it from
-// serving, as far as somebody has said so.
+// live starts a process, waits for its end, and returns how it ended. The error is why it did not
+// serve, if the worker has reported that.
 func (p *slot) live() (how string, err error) {
 	port, err := p.s.port.share()
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *slot) live() (how string, err error) {
 	p.mu.Lock()
 	p.now, p.waiting = process, 0
 	p.mu.Unlock()
-	// A drain, or its end, may have looked before this one was there.
+	// A drain may have begun, or ended, before this process existed.
 	switch {
 	case p.s.killing.Load():
 		process.signal(syscall.SIGKILL)
@@ -93,14 +93,14 @@ func (p *slot) live() (how string, err error) {
 	return process.cmd.ProcessState.String(), err
 }
 
-// orders are what the process gets, and it is noted which setup that is.
+// orders makes the orders of the process and notes their setup.
 func (p *slot) orders() *Orders {
 	of := p.s.setup.Load()
 	p.given.Store(of)
 	return p.s.orders(p.number, of)
 }
 
-// await waits for the end of a process, and ends one that does not come to serve, or hangs.
+// await waits for the end of a process. It kills a process that does not serve in time, or hangs.
 func (p *slot) await(process *process) {
 	timeout := time.NewTimer(startTimeout)
 	defer timeout.Stop()
@@ -126,7 +126,7 @@ func (p *slot) await(process *process) {
 	}
 }
 
-// empty empties the place, and keeps what the process had counted.
+// empty removes the process from the place and keeps its counts.
 func (p *slot) empty() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,20 +135,20 @@ func (p *slot) empty() {
 	p.last = new(figures.Reading)
 }
 
-// process is the present one, nil where the place is empty.
+// process is the current one; nil if the place is empty.
 func (p *slot) process() *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.now
 }
 
-// label names the worker in texts.
+// label is the name of the worker in messages.
 func (p *slot) label() string { return fmt.Sprintf("worker %d", p.number) }
 
 // backoff counts early deaths. The zero value has seen none. One goroutine.
 type backoff struct{ young int }
 
-// after is how long to wait before the next start when the last process has lived for so long.
+// after is the pause before the next start; lived is how long the last process ran.
 func (b *backoff) after(lived time.Duration) time.Duration {
 	if lived >= youthTime {
 		b.young = 0

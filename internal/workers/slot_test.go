@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// pretender is a supervisor without processes.
-func pretender() *Supervisor {
+// fakeSupervisor is a supervisor without processes.
+func fakeSupervisor() *Supervisor {
 	return &Supervisor{log: slog.New(slog.DiscardHandler), stop: make(chan struct{})}
 }
 
-// TestPlaceIsFilledAgain: at once at first, then later and later, and at once again after a long
-// life.
+// TestPlaceIsFilledAgain: the first restart is at once, later ones wait longer, and after a long
+// life it is at once again.
 func TestPlaceIsFilledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := pretender()
+		s := fakeSupervisor()
 		s.up.Store(true)
 		p := newSlot(s, 0)
 		began := time.Now()
@@ -57,7 +57,7 @@ func TestPlaceIsFilledAgain(t *testing.T) {
 // TestStopEndsThePause: a node that stops does not wait for a place to be filled again.
 func TestStopEndsThePause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := pretender()
+		s := fakeSupervisor()
 		s.up.Store(true)
 		p := newSlot(s, 0)
 		p.life = func() (string, error) { return "killed", nil }
@@ -73,11 +73,11 @@ func TestStopEndsThePause(t *testing.T) {
 	})
 }
 
-// TestFirstStart: before the node has served, a worker's word ends it, and a death without a word
-// does not.
+// TestFirstStart: before the node has served, an error that a worker reports ends the node; a death
+// without a report does not.
 func TestFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newSlot(pretender(), 0)
+		p := newSlot(fakeSupervisor(), 0)
 		cause := errors.New("it cannot listen")
 		lives := 0
 		p.life = func() (string, error) {

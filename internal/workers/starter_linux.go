@@ -1,4 +1,4 @@
-// Starting processes so that none outlives its parent unnoticed.
+// Starting processes that end with their parent.
 
 package workers
 
@@ -11,8 +11,8 @@ import (
 // starter starts processes, one at a time, on one thread of the system.
 //
 // The kernel sends the signal that a child asked for at its parent's death when the thread that
-// started it ends, not the process (prctl(2), PR_SET_PDEATHSIG). So that thread must be there as
-// long as any of the children.
+// started it ends, not the process (prctl(2), PR_SET_PDEATHSIG). So that thread must exist as long
+// as any of the children.
 type starter struct {
 	commands chan startCommand
 }
@@ -25,7 +25,7 @@ type startCommand struct {
 func newStarter() *starter {
 	s := &starter{commands: make(chan startCommand)}
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		for c := range s.commands {
 			c.done <- c.cmd.Start()
 		}
@@ -36,8 +36,8 @@ func newStarter() *starter {
 // start starts the command in a process group of its own, so that a Ctrl-C reaches the parent
 // alone.
 func (s *starter) start(cmd *exec.Cmd) error {
-	// The end of the link already tells a worker that the parent is gone; the signal is for one
-	// that has not got so far.
+	// A worker reads the end of the link when the parent is gone. The signal is for a worker that does
+	// not read it yet.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	done := make(chan error, 1)
 	s.commands <- startCommand{cmd, done}

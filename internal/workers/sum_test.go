@@ -34,7 +34,7 @@ func reading(loop, n int) *figures.Reading {
 	})
 }
 
-// pretended is a process that is none, and serves.
+// pretended is a stand-in for a process that serves.
 func pretended(pid int) *process {
 	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: pid}}, signs: newSigns(), client: &client{http: &http.Client{}}, serving: make(chan struct{}), ended: make(chan struct{})}
 	close(p.serving)
@@ -44,7 +44,7 @@ func pretended(pid int) *process {
 // TestTotalsNeverGoBack plays a worker that is read, dies, is started again, is silent, and dies
 // again.
 func TestTotalsNeverGoBack(t *testing.T) {
-	p := newSlot(pretender(), 0)
+	p := newSlot(fakeSupervisor(), 0)
 	first, second := pretended(4711), pretended(4712)
 	before := new(figures.Reading)
 	look := func(what string, err error) figures.Worker {

@@ -48,7 +48,7 @@ type Supervisor struct {
 	slots  []*slot
 	fleet  *fleet
 	self   *figures.ProcessReader
-	public http.Handler     // the API behind the key, for workers whose clients ask for it
+	public http.Handler     // the API behind the key, for requests that clients of the workers make
 	tls    *certs.Source    // nil: the public port is plain
 	secure *server.AdminTLS // nil: the admin port is plain
 
@@ -66,7 +66,7 @@ type Supervisor struct {
 	// any goroutine
 	up       atomic.Bool // all workers have served at the same time, once
 	draining atomic.Bool
-	killing  atomic.Bool // a drain is over before its time
+	killing  atomic.Bool // a drain is cut short
 	began    time.Time
 	stop     chan struct{} // closed when a drain begins
 	stopped  chan struct{} // closed when everything has ended
@@ -112,13 +112,12 @@ func New(opt Options) (*Supervisor, error) {
 	return s, nil
 }
 
-// thisProgram runs this program again: the very file that runs, also when another has been put in
-// its place meanwhile, for parent and workers must be of one build. Standard input is the parent's
-// alone.
+// thisProgram runs this program again: the same file, even if the path has another one by now,
+// because parent and workers must be of one build. Only the parent reads standard input.
 func thisProgram() *exec.Cmd {
 	program, err := procfs.Program()
 	if err != nil {
-		program = os.Args[0] // starting it says what is wrong
+		program = os.Args[0] // starting it returns the error
 	}
 	cmd := exec.Command(program, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -126,10 +125,9 @@ func thisProgram() *exec.Cmd {
 	return cmd
 }
 
-// ListenAndServe starts everything and returns when it has ended: nil if because ctx has,
-// server.ErrServerClosed after another stop. Errors of opening a port wrap server.ErrListen, those
-// of the bus server.ErrBus, also where it was a worker that could not, at its first start. Call it
-// once.
+// ListenAndServe starts everything and returns when the node has ended: nil if ctx has ended,
+// server.ErrServerClosed after another stop. Errors of opening a port wrap server.ErrListen, and
+// those of the bus server.ErrBus, also if a worker reports them at its first start. Call it once.
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
 	defer s.closeTLS()
@@ -218,7 +216,7 @@ func (s *Supervisor) run() error {
 	go func() { all.Wait(); close(empty) }()
 	select {
 	case err := <-failed:
-		// What keeps one from serving keeps the others as well, and one message is enough.
+		// The same error keeps all workers from serving, so one message is enough.
 		s.beginDrain()
 		s.kill()
 		<-empty
@@ -228,7 +226,7 @@ func (s *Supervisor) run() error {
 	}
 }
 
-// shut closes what open has opened. No worker is left.
+// shut closes everything that open has opened. All workers have ended.
 func (s *Supervisor) shut() {
 	if s.starter != nil {
 		s.starter.stop()
@@ -275,7 +273,7 @@ func (s *Supervisor) share(of *setup) server.Config {
 	return part
 }
 
-// served hears that a worker serves. When all do for the first time, the node is up.
+// served is called when a worker serves. When all do for the first time, the node is up.
 func (s *Supervisor) served(number int, p *process) {
 	s.log.Debug("worker serves", "worker", number, "pid", p.pid(), "after", time.Since(p.started).Round(time.Millisecond))
 	for _, slot := range s.slots {
@@ -308,7 +306,7 @@ func addrText(ln net.Listener) string {
 	return ln.Addr().String()
 }
 
-// gone tells the bus that a process has ended, so that nobody waits for its answers.
+// gone tells the bus that a process has ended, so that its answers are not waited for.
 func (s *Supervisor) gone(p *process) {
 	if err := s.bus.Gone(natsbus.NodeName(p.pid())); err != nil {
 		s.log.Warn("the bus does not hear that a worker is gone", "pid", p.pid(), "err", err)
@@ -336,7 +334,7 @@ func (s *Supervisor) beginDrain() {
 	}
 	select {
 	case <-s.stopped:
-		return // a node that could not open its ports has nothing to drain
+		return // a node that could not open its ports has no connections
 	default:
 	}
 	c := &s.setup.Load().config
@@ -359,7 +357,7 @@ func (s *Supervisor) kill() {
 	s.signal(syscall.SIGKILL)
 }
 
-// signal sends a signal to all workers that are there.
+// signal sends a signal to all workers that run.
 func (s *Supervisor) signal(sig syscall.Signal) {
 	for _, slot := range s.slots {
 		if p := slot.process(); p != nil {

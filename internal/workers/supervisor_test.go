@@ -332,8 +332,7 @@ func TestNode(t *testing.T) {
 	}
 }
 
-// TestRefusalComesBeforeTheBody: a client that asks first whether its body is wanted hears why it
-// is not, always.
+// TestRefusalComesBeforeTheBody: a client that sends Expect: 100-continue always gets the refusal.
 func TestRefusalComesBeforeTheBody(t *testing.T) {
 	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: patience}}
@@ -370,9 +369,9 @@ func (r *running) hang(pid int) {
 	})
 }
 
-// TestStrangersAtThePublicAPI: strangers without a key that announce bodies and send none are
-// answered, and take nothing that a publisher with a key needs.
-func TestStrangersAtThePublicAPI(t *testing.T) {
+// TestPublicAPIWithoutKey: clients without a key that announce bodies and send none are answered,
+// and use nothing that a publisher with a key needs.
+func TestPublicAPIWithoutKey(t *testing.T) {
 	r := start(t, func(o *Options) { o.Config.APIKey = "a-long-secret" })
 	const strangers = 40 * 3 // more than the links of all workers together
 	conns := make([]net.Conn, strangers)
@@ -394,7 +393,7 @@ func TestStrangersAtThePublicAPI(t *testing.T) {
 			t.Fatalf("stranger %d: %v, %v", i, response, err)
 		}
 	}
-	// With the key they wait for their own bodies, and nobody waits for them.
+	// With the key they wait for their own bodies, and no other client waits for them.
 	for range strangers {
 		conn, err := net.Dial("tcp", r.public)
 		if err != nil {
@@ -423,7 +422,8 @@ func TestStrangersAtThePublicAPI(t *testing.T) {
 	}
 }
 
-// TestHungWorker: what does not answer is left out, and said so; nothing waits for it for long.
+// TestHungWorker: a worker that does not answer is left out and named; nothing waits for it for
+// long.
 func TestHungWorker(t *testing.T) {
 	r := start(t, neverOut)
 	pid := r.stats().Workers[2].PID
@@ -528,7 +528,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// lives makes workers of another life.
+// lives makes workers with another behaviour.
 func lives(life string) func() *exec.Cmd {
 	return func() *exec.Cmd {
 		cmd := thisProgram()
@@ -537,8 +537,8 @@ func lives(life string) func() *exec.Cmd {
 	}
 }
 
-// TestFirstStartFails: what keeps workers from serving is said once, as the error that it would be
-// in one process.
+// TestFirstStartFails: an error that keeps workers from serving is reported once, as the same error
+// as in one process.
 func TestFirstStartFails(t *testing.T) {
 	for life, want := range errorsOfLives {
 		log := new(logBuffer)

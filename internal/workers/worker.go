@@ -22,14 +22,13 @@ import (
 	"c100k/server"
 )
 
-// linkVariable is the variable that tells a process on which descriptor its link to the parent is.
-// It holds no secret.
+// linkVariable is the environment variable with the number of the descriptor of the link to the
+// parent. It holds no secret.
 const linkVariable = "C100K_WORKER_LINK"
 
-// Inherited is the link to the parent that started this process as a worker, and nil where nobody
-// did. The worker's socket on the public port is the descriptor behind it. It takes the variable
-// out of the environment, so that no process which this one starts believes it too. Call it once,
-// at the start.
+// Inherited is the link to the parent that started this process as a worker, or nil. The worker's
+// socket on the public port is the descriptor behind it. It takes the variable out of the
+// environment, so that processes which this one starts do not use it. Call it once, at the start.
 func Inherited() (*Link, error) {
 	text, set := os.LookupEnv(linkVariable)
 	if !set {
@@ -68,9 +67,9 @@ type worker struct {
 	node   *server.Server
 }
 
-// Work is a worker: it does what the parent at the other end of the link orders, and returns when
-// it has drained, because ctx has ended, the parent wants it so, or there is no parent any more. An
-// error has been told to the parent, as far as there is one.
+// Work runs a worker. It does what the parent at the other end of the link orders. It drains and
+// returns when ctx ends, the parent orders it, or the parent has gone. An error was reported to the
+// parent before, if there is one.
 func Work(ctx context.Context, link *Link, opt WorkOptions) error {
 	defer link.Close()
 	if link.port != nil {
@@ -91,7 +90,7 @@ func (w *worker) tell(path string, document any, err error) error {
 	return errors.Join(err, w.parent.do(ctx, http.MethodPost, path, document, nil))
 }
 
-// prepare takes the orders and makes the node.
+// prepare asks for the orders and makes the node.
 func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
@@ -102,8 +101,8 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	w.level.Set(w.orders.Log.Level)
 	w.log = opt.NewLogger(w.orders.Log.Format, &w.level).With("worker", w.orders.Worker)
 	slog.SetDefault(w.log)
-	// What ps and top show is the name of the file that was run, which for a worker is
-	// /proc/self/exe. Nothing hangs on it.
+	// What ps and top show is the name of the file that was run, which for a worker is /proc/self/exe.
+	// Nothing depends on it.
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
 	LimitHeap(w.orders.Config.Memory)
@@ -134,8 +133,8 @@ func (w *worker) ask(ctx context.Context) (*Orders, error) {
 	return parseOrders(response.Body)
 }
 
-// config completes the configuration of the orders, or of a reload, with what this process has to
-// add.
+// config completes the configuration of the orders, or of a reload, with the parts that belong to
+// this process.
 func (w *worker) config(c server.Config, tls *certs.Material) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{
@@ -146,8 +145,8 @@ func (w *worker) config(c server.Config, tls *certs.Material) server.Config {
 	return c
 }
 
-// alive tells the parent that the loops run. It fails only where the parent does not read, or is
-// dead, and then nobody waits for it.
+// alive tells the parent that the loops run. It fails only if the parent does not read, or is dead;
+// then nothing waits for it.
 func (w *worker) alive() { _ = w.link.sendBeat() }
 
 // handOver sends a client's connection to the parent, for another worker.
@@ -155,7 +154,8 @@ func (w *worker) handOver(to int, m *server.Handover, gone func(sent bool)) bool
 	return w.link.moves.add(&move{Handover: *m, worker: to}, gone)
 }
 
-// take takes a client's connection from the parent: of another worker, or one of ours that returns.
+// take takes a client's connection from the parent: one of another worker, or one of this worker
+// that could not be delivered.
 func (w *worker) take(m *move) {
 	if m.back {
 		w.node.TakeBack(&m.Handover)
@@ -196,7 +196,7 @@ func (w *worker) serve(ctx context.Context) error {
 	go func() {
 		defer close(served)
 		_ = private.Serve(w.link) // it ends with the link
-		// A new parent wants the port now, not at the end of the drain.
+		// A new parent needs the port now, not at the end of the drain.
 		_ = w.link.port.suspend()
 		parentGone()
 	}()
@@ -219,7 +219,7 @@ func (w *worker) fail(err error) error {
 	return w.tell("/worker/failed", failureOf(err), err)
 }
 
-// private is what the parent asks: the admin API of this worker, and a reload.
+// private answers the parent: the admin API of this worker, and a reload.
 func (w *worker) private() (*http.Server, error) {
 	handler, err := w.node.AdminHandler()
 	if err != nil {

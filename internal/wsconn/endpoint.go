@@ -1,4 +1,4 @@
-// From bytes to messages: the netpoll.Handler of every WebSocket role.
+// The netpoll.Handler of every WebSocket role: it turns bytes into messages.
 
 package wsconn
 
@@ -12,8 +12,7 @@ import (
 	"c100k/netpoll"
 )
 
-// Protocol is what an Endpoint serves: the part in which WebSocket protocols differ. All methods
-// run on the loop.
+// Protocol is the part in which WebSocket protocols differ. All methods run on the loop.
 type Protocol interface {
 	// State gives the endpoint's part of c's session record.
 	State(c *netpoll.Conn) *State
@@ -43,7 +42,7 @@ const (
 	flagDeflate stateFlags = 1 << iota // permessage-deflate was negotiated
 	flagNarrow                         // in a narrow window
 	flagFresh                          // no heartbeat yet: the first one is spread over half the interval
-	flagPinged                         // a ping is out, and nothing has come since
+	flagPinged                         // a ping was sent, and nothing has arrived since
 )
 
 // Principal is the index that SetPrincipal has stored, 0 at first.
@@ -51,9 +50,9 @@ func (s *State) Principal() uint32 {
 	return uint32(s.who[0]) | uint32(s.who[1])<<8 | uint32(s.who[2])<<16
 }
 
-// SetPrincipal stores the index of whom the connection speaks for, below 1<<24: a loop has no more
-// connections than that. It panics beyond, which costs the connection: it must not pass for
-// another.
+// SetPrincipal stores the index of the connection's principal, below 1<<24: a loop has no more
+// connections than that. It panics for a larger index, which ends the connection, because it must
+// not get the rights of another principal.
 func (s *State) SetPrincipal(i uint32) {
 	if i >= 1<<24 {
 		panic("wsconn: no room for the index of a principal")
@@ -81,7 +80,7 @@ type Endpoint struct {
 	deflated frame.Options
 
 	repliesBytesMax int // to one read
-	unreadBytesMax  int // owed, beyond which nothing more is read
+	unreadBytesMax  int // pending output beyond which nothing more is read
 
 	partials netpoll.Slab[partial]
 	held     int64 // bytes of all partials
@@ -91,7 +90,7 @@ type Endpoint struct {
 	window   time.Duration // that all but one of the burst's tokens take to come back
 
 	reader  frame.Reader  // for connections without a partial; idle between calls
-	message frame.Message // what is being handled: in one place for all, so that handing it on is no copy and no garbage
+	message frame.Message // the current message: one for all connections, so that passing it on needs no copy and no allocation
 	scratch []byte        // for control frames
 }
 
@@ -106,8 +105,8 @@ func New(cfg Config, protocol Protocol) *Endpoint {
 	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
 	e.period, e.window = tokens(cfg.Rate, cfg.RateBurst)
 	e.repliesBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.MessageBytesMax
-	// Broadcasts alone stay within the outbox, and who lags behind them must still be heard: how
-	// else should it unsubscribe?
+	// Broadcasts alone stay within the outbox. A client that lags behind them must still be read, so
+	// that it can unsubscribe.
 	e.unreadBytesMax = cfg.OutboxBytesMax + cfg.OutboxBytesMax/4
 	e.plain = frame.Options{MessageBytesMax: cfg.MessageBytesMax}
 	e.deflated = frame.Options{MessageBytesMax: cfg.MessageBytesMax, Deflate: true}
@@ -130,17 +129,17 @@ func (e *Endpoint) Start(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) 
 	}
 }
 
-// OnOpen does nothing: the protocol's own Open makes the session and calls Start.
+// OnOpen does nothing: Open of the protocol makes the session and calls Start.
 func (e *Endpoint) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnWritable is called when c has caught up.
+// OnWritable is called when the backlog of c has been sent.
 func (e *Endpoint) OnWritable(_ *netpoll.Loop, c *netpoll.Conn) {
 	if e.cfg.Shard != nil {
 		e.cfg.Shard.Drained(e.cfg.Sink, c.Slot())
 	}
 }
 
-// OnData takes p apart.
+// OnData parses p.
 func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	s := e.protocol.State(c)
 	s.flags &^= flagPinged // any byte is a sign of life
@@ -166,7 +165,7 @@ func (e *Endpoint) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 			e.Slow(l, c)
 		}
 	}
-	*m = frame.Message{} // keeps nothing alive
+	*m = frame.Message{} // keeps no memory alive
 	if c.Closing() {
 		r.Release()
 		e.drop(s)
@@ -187,7 +186,7 @@ type partial struct {
 	counted int64 // what it counts for in Endpoint.held
 }
 
-// attach returns the parser that stands where the connection's input stopped.
+// attach returns the parser in the state in which the last input left it.
 func (e *Endpoint) attach(s *State) *frame.Reader {
 	if s.partial != 0 {
 		return &e.partials.At(s.partial).Reader
@@ -198,7 +197,7 @@ func (e *Endpoint) attach(s *State) *frame.Reader {
 	return &e.reader
 }
 
-// keep stores the parser if it holds something, and otherwise gives it back.
+// keep stores the parser if it is in the middle of a frame or message, and otherwise frees it.
 func (e *Endpoint) keep(s *State, r *frame.Reader) {
 	switch idle := r.Idle(); {
 	case s.partial == 0 && !idle:
@@ -269,7 +268,7 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 	}
 }
 
-// control hands a ping or a pong to a protocol that wants to see it.
+// control passes a ping or a pong to a protocol that has Config.Control.
 func (e *Endpoint) control(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	if e.cfg.Control != nil {
 		e.cfg.Control(l, c, m)
@@ -294,13 +293,13 @@ func (e *Endpoint) ReplyShared(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	l.SendShared(c, p)
 }
 
-// CountSent counts a message that the protocol has sent by itself.
+// CountSent counts a message that the protocol has sent without Reply.
 func (e *Endpoint) CountSent() { e.cfg.Counters.MessagesSent++ }
 
-// OnClose frees all that the connection had.
+// OnClose frees the state of the connection.
 func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	if c.Session() == 0 {
-		return // gone before the protocol opened it
+		return // closed before the protocol opened it
 	}
 	e.leave(l, c, r)
 	e.Forget(e.protocol.State(c))
@@ -308,7 +307,7 @@ func (e *Endpoint) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	c.SetSession(0)
 }
 
-// Forget gives back what s has in the endpoint; s is a zero State then.
+// Forget frees the entries of s in the endpoint, and makes s the zero State.
 func (e *Endpoint) Forget(s *State) {
 	e.drop(s)
 	if s.budget != 0 {
@@ -317,7 +316,7 @@ func (e *Endpoint) Forget(s *State) {
 	*s = State{}
 }
 
-// leave makes c no member of any topic; for one that is none already it does nothing.
+// leave removes c from all topics. A second call does nothing.
 func (e *Endpoint) leave(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	if e.cfg.Shard != nil {
 		e.cfg.Shard.Leave(c.Slot())

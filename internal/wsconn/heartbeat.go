@@ -9,11 +9,11 @@ import (
 	"c100k/netpoll"
 )
 
-// pingFrame is an empty ping (RFC 6455, 5.5.2); one for all, for ever.
+// pingFrame is an empty ping (RFC 6455, 5.5.2); immutable.
 var pingFrame = []byte{0x89, 0x00}
 
-// OnTimer is the heartbeat. A connection that speaks does not re-arm its deadline: the deadline
-// looks, when it fires, how long ago that was.
+// OnTimer is the heartbeat. Input does not re-arm the deadline: when it fires, it looks at the time
+// of the last input.
 func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := e.protocol.State(c)
 	e.ForgetBudget(l, s)
@@ -25,7 +25,7 @@ func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	case s.flags&flagPinged != 0 && idle >= e.cfg.PingTimeout:
 		e.End(l, c, netpoll.ReasonTimeout, frame.CodePolicy, "ping timeout")
 	case s.flags&flagPinged != 0:
-		// Nothing was heard, but the peer takes what it is owed: the ping is still on its way.
+		// Nothing has arrived, but the backlog shrinks: the ping is still behind it.
 		l.Arm(c, e.cfg.PingTimeout-idle)
 	case first || idle >= due:
 		s.flags |= flagPinged
@@ -36,8 +36,8 @@ func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	}
 }
 
-// firstPing is when a new connection is pinged at the latest: connections that come in a burst, as
-// after a restart, are spread over half an interval and stay so.
+// firstPing is the latest time of the first ping: the pings of connections that come in a burst, as
+// after a restart, are spread over half an interval and stay spread.
 func (e *Endpoint) firstPing() time.Duration {
 	half := e.cfg.PingInterval / 2
 	return half + e.jitter.Under(half)

@@ -27,7 +27,7 @@ func AppendRoom(dst []byte) []byte { return append(dst, headerRoom[:]...) }
 func Seal(dst []byte, at int, op frame.OpCode, compressed bool) []byte {
 	payload := dst[at+len(headerRoom):]
 	head := frame.AppendHeader(dst[:at], op, compressed, len(payload))
-	return append(head, payload...) // downwards over itself, which append, like copy, does right
+	return append(head, payload...) // overlapping, which append allows, like copy
 }
 
 // AppendDeflated appends a data frame, compressed in window if payload has DeflateBytesMin bytes
@@ -45,11 +45,11 @@ func AppendDeflated(dst []byte, op frame.OpCode, payload []byte, window frame.Wi
 	return Seal(dst, at, op, true)
 }
 
-// Published returns what a hub needs of m: its kind, and a payload that may be kept.
+// Published returns the kind of m, and its payload in memory that a hub may keep.
 func Published(m *frame.Message) (broadcast.Kind, []byte) {
 	payload := m.Payload
 	if !m.Owned {
-		payload = slices.Clone(payload) // it lies in the read arena, and subscribers that lag keep it for long
+		payload = slices.Clone(payload) // it lies in the read arena, and slow subscribers keep it
 	}
 	if m.Op == frame.OpBinary {
 		return broadcast.Binary, payload

@@ -12,8 +12,8 @@ import (
 // its own, no rounding that adds up.
 type budget struct{ full time.Duration }
 
-// spend takes one message's token: one comes back every period, and those of window fit in beside
-// it.
+// spend takes the token of one message: a token comes back every period, and window is the time
+// that the others of the burst take.
 func (b *budget) spend(now, period, window time.Duration) bool {
 	full := max(b.full, now)
 	if full-now > window {
@@ -23,9 +23,9 @@ func (b *budget) spend(now, period, window time.Duration) bool {
 	return true
 }
 
-// Within tells whether one more message is within the rate of whom s belongs to. The endpoint asks
-// for each message on a connection; a protocol whose clients have other ways to send asks for
-// those.
+// Within tells whether one more message is within the rate of the client. The endpoint asks for
+// each message on a connection; a protocol whose clients can also send in another way asks for
+// those messages.
 func (e *Endpoint) Within(l *netpoll.Loop, s *State) bool {
 	if e.cfg.Rate <= 0 {
 		return true
@@ -46,12 +46,12 @@ func tokens(rate float64, burst int) (period, window time.Duration) {
 	if rate <= 0 {
 		return 0, 0
 	}
-	const longest = float64(1000 * time.Hour) // what is longer than a connection lives makes no difference, and does not overflow
+	const longest = float64(1000 * time.Hour) // longer than the life of a connection; it does not overflow
 	each := min(float64(time.Second)/rate, longest)
 	return time.Duration(each), time.Duration(min(each*float64(burst-1), longest))
 }
 
-// ForgetBudget frees a budget that is full: it says no more than none at all. A protocol with a
+// ForgetBudget frees a budget that is full, because it equals no budget. A protocol with a
 // heartbeat of its own calls it there.
 func (e *Endpoint) ForgetBudget(l *netpoll.Loop, s *State) {
 	if s.budget != 0 && e.budgets.At(s.budget).full <= l.Now() {

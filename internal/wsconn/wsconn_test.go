@@ -14,8 +14,7 @@ import (
 	"c100k/netpoll/netpolltest"
 )
 
-// parrot is a protocol that says everything again; "panic" makes it panic, and "fill me" is
-// answered by 100 KiB.
+// parrot is a protocol that echoes; "panic" makes it panic, and "fill me" is answered by 100 KiB.
 type parrot struct {
 	*Endpoint
 	sessions netpoll.Slab[State]
@@ -153,8 +152,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A client that asks and does not take the answers is not read any more, is owed a bounded number
-// of bytes, and goes on as soon as it takes them.
+// A client that sends requests and does not read the answers is not read any more, its pending
+// output is bounded, and it is read again as soon as it reads.
 func TestBackPressure(t *testing.T) {
 	cfg := config
 	cfg.Rate = 0
@@ -178,7 +177,7 @@ func TestBackPressure(t *testing.T) {
 	}
 }
 
-// Replies to one read beyond the whole outbox end the connection.
+// Replies to one read that exceed the outbox end the connection.
 func TestRepliesThatAreTooMuch(t *testing.T) {
 	cfg := config
 	cfg.Rate = 0
@@ -193,8 +192,8 @@ func TestRepliesThatAreTooMuch(t *testing.T) {
 	}
 }
 
-// A peer that takes what it is owed, however slowly, is alive, even if its pongs are not read; one
-// that stops is not.
+// A peer that reads its backlog, however slowly, is alive, even if its pongs are not read; one that
+// stops is not.
 func TestHeartbeatUnderBackPressure(t *testing.T) {
 	n, p := node(t, 0, config)
 	peer := open(n, p, frame.NoWindow)

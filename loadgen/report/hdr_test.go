@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestHDR makes a real run of a second, for only those have histograms.
+// TestHDR makes a real run of a second, because only real runs have histograms.
 func TestHDR(t *testing.T) {
 	t.Setenv(processVariable, "on")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-// Reports of a result: what is in them, what is not, and that they can be read again.
+// Reports of a result: their content, and that they can be read again.
 
 package report
 
@@ -22,8 +22,8 @@ import (
 
 func ms(n float64) loadgen.Millis { return loadgen.Millis(n * 1e6) }
 
-// sample is a result with something in every part, and with names that want to be escaped.
-// Latencies of its seconds begin at p50.
+// sample is a result with data in every part, and with names that must be escaped. Latencies of its
+// seconds begin at p50.
 func sample(p50 float64) *loadgen.Result {
 	r := &loadgen.Result{
 		URL: "ws://h/<script>alert(1)</script>", Mode: swarm.Subscribe, Protocol: swarm.Raw, Publisher: "http://h/v1", Size: 64, Started: time.Unix(1700000000, 0).UTC(),
@@ -79,7 +79,7 @@ func TestOtherDocuments(t *testing.T) {
 	}
 }
 
-// FuzzDocument: whatever is taken can be compared, shown and written without a panic.
+// FuzzDocument: every accepted document can be compared, shown and written without a panic.
 func FuzzDocument(f *testing.F) {
 	whole, err := json.Marshal(New(sample(1), nil))
 	if err != nil {
@@ -228,7 +228,7 @@ func TestCompareBounds(t *testing.T) {
 	}
 }
 
-// TestPhasesOfThePage: warm-up and measured part are told apart, and what lies between is left out.
+// TestPhasesOfThePage: warm-up and measured part are marked, and the time between them is left out.
 func TestPhasesOfThePage(t *testing.T) {
 	r := sample(1)
 	r.Series = []loadgen.Second{{At: ms(1), Phase: loadgen.Ramp}, {At: ms(2), Phase: loadgen.Warm}, {At: ms(3), Phase: loadgen.Between}, {At: ms(4), Phase: loadgen.Measure}}

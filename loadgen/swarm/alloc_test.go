@@ -1,4 +1,4 @@
-// A message costs no memory, on a faked kernel.
+// A message causes no allocation, on a faked kernel.
 
 package swarm
 

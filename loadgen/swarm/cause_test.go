@@ -1,4 +1,4 @@
-// The words for errors of sockets.
+// The names of socket errors.
 
 package swarm
 
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestCauses: what this end lacks has names of its own, which the verdict on a run goes by.
+// TestCauses: limits of the generator have their own names, which the verdict on a run uses.
 func TestCauses(t *testing.T) {
 	for errno, want := range map[syscall.Errno]string{
 		syscall.EADDRNOTAVAIL: NoPort, syscall.EMFILE: NoDescriptor, syscall.ENFILE: NoDescriptor,

@@ -1,8 +1,8 @@
-// What tests outside the package may set.
+// Settings for tests outside the package.
 
 package swarm
 
 import "time"
 
-// SampleEvery lets a test wait less.
+// SampleEvery shortens the wait of a test.
 func (s *Swarm) SampleEvery(d time.Duration) { s.every = d }

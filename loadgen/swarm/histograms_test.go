@@ -1,4 +1,4 @@
-// What travels is what was recorded, and what is damaged is refused.
+// A histogram survives encoding, and damaged data is refused.
 
 package swarm
 

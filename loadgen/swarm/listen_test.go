@@ -1,5 +1,5 @@
-// What listeners can be asked for besides: a first word, compression, and word of each publish that
-// all have heard.
+// Options of listeners: a first frame, compression, and a report of each publish that all have
+// received.
 
 package swarm_test
 
@@ -11,8 +11,8 @@ import (
 	"c100k/server"
 )
 
-// TestHello: a client is open when the server has answered its first frame, and hears what comes
-// behind the answer.
+// TestHello: a client is open when the server has answered its first frame, and receives what
+// follows the answer.
 func TestHello(t *testing.T) {
 	addr := script(t, upgraded(func(c net.Conn) {
 		expect(t, c, `{"connect":{}}`)
@@ -46,8 +46,8 @@ func TestCompress(t *testing.T) {
 	r.end()
 }
 
-// TestRounds: a publish is told of when the last listener has it, and those who do not read are not
-// waited for.
+// TestRounds: a publish is reported when the last listener has it; listeners that do not read are
+// not waited for.
 func TestRounds(t *testing.T) {
 	s, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.SlowReader, SlowShare: 0.2, Conns: 10, Size: 64, Rounds: true})

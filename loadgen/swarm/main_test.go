@@ -1,4 +1,4 @@
-// No test leaves a goroutine or a descriptor behind.
+// No test leaks a goroutine or a descriptor.
 
 package swarm
 

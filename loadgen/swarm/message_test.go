@@ -58,7 +58,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// TestMessage: a message is known as whole if and only if no byte of it has changed.
+// TestMessage: a message counts as intact if and only if no byte of it has changed.
 func TestMessage(t *testing.T) {
 	for _, size := range []int{TokenBytes, 33, 128, 1000, 70000, MessageBytesMax} {
 		token := Token{Run: 5, Sender: 77, Seq: uint64(size), Sent: 12345*time.Microsecond + 6}

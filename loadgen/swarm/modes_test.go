@@ -34,7 +34,7 @@ func TestPublish(t *testing.T) {
 		s := r.until("some are sent", func(s swarm.Sample) bool { return s.Sent >= 500 })
 		s = r.settle()
 		r.end()
-		// A publisher hears its own topic too; nothing is expected of that.
+		// A publisher receives its own topic too; these messages are not counted.
 		if got := r.count(latency); got < int64(s.Sent) || s.Expected != s.Sent || s.Missing != 0 {
 			t.Errorf("%d latencies, %+v", got, s)
 		}
@@ -55,8 +55,8 @@ func TestChurn(t *testing.T) {
 		if len(s.Failed)+len(s.Lost) > 0 || s.Reconnected < s.Opened-10 {
 			t.Errorf("%s: %+v", tt.url, s)
 		}
-		// The schedule goes on whatever the machine has time for: what was due opened, or found all
-		// connections in use.
+		// The schedule goes on even on a busy machine: each connection that was due opened, or found all
+		// in use.
 		first := r.all[0]
 		due := tt.rate * (s.At - first.At).Seconds()
 		if began := float64(s.Opened + s.Unsent - first.Opened - first.Unsent); tt.rate > 0 && (began < due-100 || began > due+20) {
@@ -90,7 +90,8 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// TestSlowReader: who does not read is not expected to hear, and the others do not notice.
+// TestSlowReader: a client that does not read has no expected messages, and the others are not
+// affected.
 func TestSlowReader(t *testing.T) {
 	s, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.SlowReader, Conns: 20, SlowShare: 0.25, Size: 8000})
@@ -104,7 +105,7 @@ func TestSlowReader(t *testing.T) {
 	r.end()
 }
 
-// TestLostAndBack: a server that restarts costs what was sent meanwhile, and nothing else.
+// TestLostAndBack: the restart of a server loses the messages sent meanwhile, and nothing else.
 func TestLostAndBack(t *testing.T) {
 	s, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Subscribe, Conns: 30, Reconnect: true})
@@ -127,7 +128,7 @@ func TestLostAndBack(t *testing.T) {
 	r.end()
 }
 
-// TestSettledStays: what Settle found is in every later Sample, and closing the connections does
+// TestSettledStays: the result of Settle is in every later Sample, and closing the connections does
 // not change it.
 func TestSettledStays(t *testing.T) {
 	_, addr := node(t)
@@ -188,7 +189,7 @@ func TestNothingBack(t *testing.T) {
 	}
 }
 
-// TestUnsure: what the server may never have had is not expected.
+// TestUnsure: a message that may not have reached the server is not expected.
 func TestUnsure(t *testing.T) {
 	s, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Subscribe, Conns: 3, Size: 100})
@@ -221,7 +222,7 @@ func TestSpreadOverAddresses(t *testing.T) {
 	r.end()
 }
 
-// TestNotAllInTime: a swarm that settles with something missing says so when its time is over.
+// TestNotAllInTime: a swarm that misses messages when the time to settle is over reports them.
 func TestNotAllInTime(t *testing.T) {
 	s, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/ws?topic=t", Mode: swarm.Subscribe, Conns: 3, Size: 100})
@@ -246,7 +247,7 @@ func TestNotAllInTime(t *testing.T) {
 	r.end()
 }
 
-// TestAbort: the end of the context is the end of the run, and still gives a last Sample.
+// TestAbort: the end of the context ends the run, which still makes a last Sample.
 func TestAbort(t *testing.T) {
 	_, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 3, InFlight: 1})
@@ -258,7 +259,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestRate: a new rate counts from the order on.
+// TestRate: a new rate counts from the time of the order.
 func TestRate(t *testing.T) {
 	_, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 10})
@@ -275,8 +276,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestDeafAfterReturn: what was sent while a client was away is not held against the server; what
-// others hear since its return is.
+// TestDeafAfterReturn: messages sent while a client was away are not lost; messages that others
+// receive after its return are expected.
 func TestDeafAfterReturn(t *testing.T) {
 	for _, tt := range []struct{ after, missing uint64 }{{0, 0}, {1, 0}, {5, 5}} {
 		ready := make(chan net.Conn, 3)
@@ -316,7 +317,7 @@ func TestDeafAfterReturn(t *testing.T) {
 	}
 }
 
-// TestBeginAgain: what is measured twice is counted from the second Begin on, and sending goes on.
+// TestBeginAgain: counts restart with the second Begin, and sending goes on.
 func TestBeginAgain(t *testing.T) {
 	_, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/echo", Mode: swarm.Echo, Conns: 4, Rate: 1000})

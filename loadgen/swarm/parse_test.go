@@ -1,4 +1,5 @@
-// What servers send, taken apart: tables, and fuzz targets that hold pieces against the whole.
+// Parsing of what servers send: tables, and fuzz targets that compare input in pieces with input as
+// a whole.
 
 package swarm
 
@@ -149,7 +150,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// FuzzBody holds chunks in any pieces against the standard library's reader.
+// FuzzBody compares chunked bodies in any pieces with the standard library's reader.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), 1)
 	f.Add([]byte("a;x=y\r\n0123456789\r\nff"), 3)
@@ -162,8 +163,8 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("by %d: %q, %v; at once: %q, %v", n, got, err, whole, errWhole)
 		}
 		want, errWant := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(p)))
-		// The library is laxer with ends of lines; what it has refused we have, too, or have not come to
-		// yet.
+		// The library accepts more ends of lines. Input that it refuses we refuse too, or have not
+		// reached yet.
 		if errWant == nil && err != errBody && !bytes.Equal(got, want) {
 			t.Errorf("%q, the library has %q", got, want)
 		}

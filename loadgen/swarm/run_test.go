@@ -1,4 +1,4 @@
-// A run in a test: a swarm, its orders, and what its Samples add up to.
+// A run in a test: a swarm, its orders, and the sum of its Samples.
 
 package swarm_test
 
@@ -59,7 +59,7 @@ func serveAs(t testing.TB, ln net.Listener, config server.Config) *server.Server
 	return s
 }
 
-// run is a swarm under way.
+// run is a swarm that runs.
 type run struct {
 	t       testing.TB
 	orders  chan swarm.Order
@@ -70,7 +70,7 @@ type run struct {
 	cancel  context.CancelFunc
 }
 
-// begin starts a swarm at addr; the spec needs no more than what the test is about.
+// begin starts a swarm at addr; the spec needs only the fields of interest to the test.
 func begin(t testing.TB, addr string, spec swarm.Spec) *run {
 	t.Helper()
 	spec.Target = netip.MustParseAddrPort(addr)
@@ -101,7 +101,7 @@ func begin(t testing.TB, addr string, spec swarm.Spec) *run {
 	return r
 }
 
-// until waits for a Sample that is as wanted.
+// until waits for a Sample that satisfies a condition.
 func (r *run) until(what string, ok func(swarm.Sample) bool) swarm.Sample {
 	r.t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -203,7 +203,7 @@ func TestEchoClosedLoop(t *testing.T) {
 	r.end()
 }
 
-// TestBroadcast: of everybody's messages only one's own are followed.
+// TestBroadcast: a client follows only its own messages among those of all.
 func TestBroadcast(t *testing.T) {
 	_, addr := node(t)
 	r := begin(t, addr, swarm.Spec{URL: "ws://HOST/broadcast", Mode: swarm.Echo, Conns: 5, Rate: 200})

@@ -1,5 +1,5 @@
-// Servers that play a script: Socket.IO, event streams of net/http, and whatever a server must not
-// do.
+// Servers that play a script: Socket.IO, event streams of net/http, and violations of the
+// protocols.
 
 package swarm_test
 
@@ -86,7 +86,7 @@ func control(c net.Conn) (op ws.OpCode, payload string) {
 	return h.OpCode, string(p)
 }
 
-// gone waits until the client closes.
+// gone waits for the client to close.
 func gone(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 func token(seq uint64) string {
@@ -161,8 +161,8 @@ func TestSocketIOEcho(t *testing.T) {
 	}
 }
 
-// TestEchoTwice: a server that sends everything twice has duplicates, and no more on its way than
-// the closed loop allows.
+// TestEchoTwice: a server that sends everything twice causes duplicates, and no more messages in
+// flight than the closed loop allows.
 func TestEchoTwice(t *testing.T) {
 	addr := script(t, upgraded(func(c net.Conn) {
 		for {
@@ -257,8 +257,8 @@ func answer(text string) func(net.Conn) {
 	}
 }
 
-// patience is the Timeout of a test that waits for a reason: short only where it is the timeout
-// itself, for a busy machine takes its time over the others.
+// patience is the Timeout of a test that waits for another reason. It is short only where the
+// timeout itself is tested, because other reasons may come late on a busy machine.
 func patience(reason string) time.Duration {
 	if reason == "timeout" {
 		return 300 * time.Millisecond
@@ -266,7 +266,7 @@ func patience(reason string) time.Duration {
 	return 10 * time.Second
 }
 
-// TestRefusals: what keeps a connection from opening, each under its own name.
+// TestRefusals: each reason that keeps a connection from opening has its own name.
 func TestRefusals(t *testing.T) {
 	stream := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 	tests := []struct {
@@ -352,7 +352,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestLosses: what ends an open connection, each under its own name.
+// TestLosses: each reason that ends an open connection has its own name.
 func TestLosses(t *testing.T) {
 	raw := func(p ...byte) func(net.Conn) {
 		return upgraded(func(c net.Conn) {
@@ -422,8 +422,7 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-// TestPings: the latest ping of a read is answered, with what it carried, between messages that
-// come in pieces.
+// TestPings: the latest ping of a read is answered, with its payload, between messages in pieces.
 func TestPings(t *testing.T) {
 	answered := make(chan string, 1)
 	addr := script(t, upgraded(func(c net.Conn) {
@@ -447,7 +446,7 @@ func TestPings(t *testing.T) {
 	r.end()
 }
 
-// TestRetries: a connection that is refused is tried again, not faster than the server wants it.
+// TestRetries: a refused connection is tried again, not sooner than the server asks.
 func TestRetries(t *testing.T) {
 	var tries atomic.Int32
 	var first, second atomic.Int64

@@ -42,7 +42,7 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// TestTrackAgainstASet: whatever is shuffled by less than 64 places is told right.
+// TestTrackAgainstASet: messages shuffled by less than 64 places are classified correctly.
 func TestTrackAgainstASet(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var tr track
@@ -84,8 +84,8 @@ func TestSpreads(t *testing.T) {
 	if s.all() != nil {
 		t.Error("not empty")
 	}
-	// More than there is room for: two processes that hear the same ones in different orders keep the
-	// same ones.
+	// More than there is room for: two processes that receive the same messages in different orders
+	// keep the same ones.
 	other := newSpreads()
 	const publishes = 5 * spreadsMax
 	for i := range uint64(publishes) {

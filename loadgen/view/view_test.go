@@ -1,4 +1,4 @@
-// What the view says, and what keys do.
+// The text of the view, and its keys.
 
 package view
 
@@ -68,7 +68,7 @@ func TestRenderFits(t *testing.T) {
 	}
 }
 
-// recorder notes what the keys want.
+// recorder records the orders of keys.
 type recorder struct {
 	scale    float64
 	finished bool

@@ -344,6 +344,17 @@ func (c *XORConn) Write(p []byte) (int, error) {
 // Ended tells whether the closing record has come.
 func (c *XORConn) Ended() bool { return c.read.ended }
 
+// CloseWrite sends the closing record, and a FIN where the connection can be closed by halves.
+func (c *XORConn) CloseWrite() error {
+	if _, err := c.Conn.Write(c.write.SealEnd(nil)); err != nil {
+		return err
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // Close sends the closing record and closes the connection.
 func (c *XORConn) Close() error {
 	_, _ = c.Conn.Write(c.write.SealEnd(nil))

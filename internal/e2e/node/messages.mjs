@@ -116,13 +116,15 @@ if (deflate) {
       await c.end();
     });
   }
-  test('an offer that cannot be met connects without', async () => {
-    const c = await connect('/echo', { perMessageDeflate: { serverMaxWindowBits: 9 } });
-    equal(c.ws.extensions, '');
-    c.send('plain');
-    equal(await c.text(), 'plain');
-    await c.end();
-  });
+  for (const serverMaxWindowBits of [9, 10, 11, 12, 13, 14, 15]) {
+    test(`messages in a window of ${serverMaxWindowBits} bits`, async () => {
+      const c = await connect('/echo', { perMessageDeflate: { threshold: 0, serverMaxWindowBits } });
+      equal(c.ws.extensions, 'permessage-deflate');
+      const lines = Array.from({ length: largest >> 8 }, (_, i) => `{"line":${i},"text":"${'ab'.repeat(i % 50)}"}`).join('\n');
+      for (const s of ['', 'short', 'long '.repeat(2000), lines]) { c.send(s); equal(await c.text(), s); }
+      await c.end();
+    });
+  }
   test('a bomb is 1009', async () => {
     const c = await echo();
     c.send(Buffer.alloc(largest * 4)); // far below the limit on the wire
@@ -131,11 +133,13 @@ if (deflate) {
   test('a broadcast, compressed and not', async () => {
     const topic = '/ws?topic=deflate';
     const with_ = await connect(topic, options), without = await connect(topic);
+    const narrow = await connect(topic, { perMessageDeflate: { threshold: 0, serverMaxWindowBits: 9 } });
     const s = 'again and again '.repeat(500);
     with_.send(s);
     equal(await with_.text(), s);
     equal(await without.text(), s);
-    await Promise.all([with_.end(), without.end()]);
+    equal(await narrow.text(), s);
+    await Promise.all([with_.end(), without.end(), narrow.end()]);
   });
 }
 run();

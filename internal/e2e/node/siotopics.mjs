@@ -33,6 +33,11 @@ for (const [name, options] of all) for (const [v, io] of [[4, io4], [2, io2]]) {
     await s.call('publish', topic, Buffer.from([1, 2, 255]));
     const m = await s.next();
     equal(Buffer.from(m.data).toString('hex'), '0102ff');
+    equal((await s.call('publish', topic, { name: 'f', file: Buffer.from([1, 2, 255]), parts: [Buffer.from('a'), Buffer.alloc(0)] })).matched, 1);
+    const { data: mixed } = await s.next();
+    equal([mixed.name, Buffer.from(mixed.file).toString('hex'), mixed.parts.map(b => Buffer.from(b).toString())], ['f', '0102ff', ['a', '']]);
+    equal(typeof mixed.file === 'object' && mixed.file.byteLength, 3);
+    equal((await s.call('publish', topic, { $binary: 'AQ==' })).code, 'bad_request');
     equal((await publish(topic, 'hello', 'text/plain')).matched, 1);
     equal(await s.next(), { topic, data: 'hello' });
     equal(await s.call('unsubscribe', topic), { ok: true });
@@ -51,11 +56,15 @@ test('one publish reaches all', async () => {
   while ((await (await fetch(`${admin}/v1/topics/all`)).json()).subscribers !== 4) await new Promise(done => setTimeout(done, 10));
   const topic = await (await fetch(`${admin}/v1/topics/all`)).json();
   equal(topic.transports, { socketio: 2, sse: 1, websocket: 1 });
-  equal((await publish('all', '{"n":1}', 'application/json')).matched, 4);
-  equal(await s.next(), { topic: 'all', data: { n: 1 } });
-  equal(await again.next(), { topic: 'all', data: { n: 1 } });
-  equal(await onWS, '{"n":1}');
-  equal(await onSSE, '{"n":1}');
+  equal((await s.call('publish', 'all', { n: 1, file: Buffer.from([1, 2, 255]) })).matched, 4);
+  for (const client of [s, again]) {
+    const { data } = await client.next();
+    equal([data.n, Buffer.from(data.file).toString('hex')], [1, '0102ff']);
+  }
+  equal(await onWS, '{"n":1,"file":{"$binary":"AQL/"}}');
+  equal(await onSSE, '{"n":1,"file":{"$binary":"AQL/"}}');
+  await publish('all', '{"file":{"$binary":"/w=="}}', 'application/json');
+  for (const client of [s, again]) equal(Buffer.from((await client.next()).data.file).toString('hex'), 'ff');
   ws.close(); s.close(); again.close();
 });
 test('refusals', async () => {

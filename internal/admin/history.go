@@ -1,0 +1,165 @@
+// GET and DELETE /v1/topics/{topic}/history: what is kept of a topic.
+
+package admin
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/history"
+)
+
+// Historian is a Node that keeps messages. Without it no topic has a history.
+type Historian interface {
+	// History returns at most `most` kept messages of a topic: those behind a position, oldest first,
+	// or with reverse those before it, newest first. A zero position is the beginning, or the end. ok
+	// is false if nothing is kept of topics of that name.
+	History(topic string, after broadcast.Position, most int, reverse bool) (k Kept, ok bool)
+
+	// ForgetHistory forgets what is kept of a topic. ok is false if nothing is kept of topics of that
+	// name.
+	ForgetHistory(topic string) (ok bool, err error)
+}
+
+// Kept is a part of a topic's history.
+type Kept struct {
+	Messages []KeptMessage
+	Newest   broadcast.Position // of the topic's last message, kept or not; zero if there was none yet
+	More     bool               // there are more in this direction
+}
+
+// KeptMessage is one message of it.
+type KeptMessage struct {
+	Position  broadcast.Position
+	Kind      broadcast.Kind
+	Payload   []byte
+	Published time.Time
+}
+
+// historyPage is the answer of GET /v1/topics/{topic}/history.
+type historyPage struct {
+	Topic    string           `json:"topic"`
+	Messages []historyMessage `json:"messages"`
+	// Newest is the position of the topic's last message; absent where there was none.
+	Newest string `json:"newest,omitempty"`
+	// Next is "after" of the next page; absent on the last one.
+	Next string `json:"next,omitempty"`
+}
+
+type historyMessage struct {
+	Data       json.RawMessage `json:"data,omitempty"`
+	DataBase64 string          `json:"data_base64,omitempty"`
+	Offset     string          `json:"offset"`
+	Published  time.Time       `json:"published"`
+}
+
+func (a *api) showHistory(w http.ResponseWriter, r *http.Request, name string) {
+	problem := checkTopic(name)
+	var params map[string]string
+	if problem == nil {
+		params, problem = query(r, "after", "limit", "reverse")
+	}
+	limit, reverse, after := HistoryPage, false, broadcast.Position{}
+	if problem == nil {
+		limit, reverse, after, problem = historyParams(params)
+	}
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	node, ok := a.node.(Historian)
+	var kept Kept
+	if ok {
+		kept, ok = node.History(name, after, limit, reverse)
+	}
+	if !ok {
+		noHistory(name).Write(w)
+		return
+	}
+	if after != (broadcast.Position{}) && after.Epoch != kept.Newest.Epoch {
+		NewProblem(http.StatusGone, "reset", "the position "+quoted(params["after"])+" is of another epoch than the topic's: begin without after").Write(w)
+		return
+	}
+	page := historyPage{Topic: name, Messages: make([]historyMessage, len(kept.Messages))}
+	for i := range kept.Messages {
+		page.Messages[i] = historyMessageOf(&kept.Messages[i])
+	}
+	if kept.Newest != (broadcast.Position{}) {
+		page.Newest = history.FormatPosition(kept.Newest)
+	}
+	if kept.More {
+		page.Next = page.Messages[len(page.Messages)-1].Offset
+	}
+	writeJSON(w, http.StatusOK, page)
+}
+
+func historyParams(params map[string]string) (limit int, reverse bool, after broadcast.Position, problem *Problem) {
+	limit = HistoryPage
+	if text, ok := params["limit"]; ok {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > HistoryPageMax {
+			return 0, false, after, NewProblem(http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit has to be 1 to %d, not %s", HistoryPageMax, quoted(text)))
+		}
+		limit = n
+	}
+	switch text, ok := params["reverse"]; {
+	case !ok, text == "false", text == "0":
+	case text == "", text == "true", text == "1":
+		reverse = true
+	default:
+		return 0, false, after, NewProblem(http.StatusBadRequest, "bad_reverse", "reverse has to be true or false, not "+quoted(text))
+	}
+	if text, ok := params["after"]; ok {
+		var err error
+		if after, err = history.ParsePosition(text); err != nil {
+			return 0, false, after, NewProblem(http.StatusBadRequest, "bad_position", err.Error()+", not "+quoted(text))
+		}
+	}
+	return limit, reverse, after, nil
+}
+
+func historyMessageOf(m *KeptMessage) historyMessage {
+	h := historyMessage{Offset: history.FormatPosition(m.Position), Published: m.Published.UTC().Truncate(time.Millisecond)}
+	switch m.Kind {
+	case broadcast.JSON:
+		h.Data = m.Payload
+	case broadcast.Text:
+		h.Data, _ = json.Marshal(string(m.Payload)) // text is valid UTF-8
+	default:
+		h.DataBase64 = base64.StdEncoding.EncodeToString(m.Payload)
+	}
+	return h
+}
+
+func (a *api) deleteHistory(w http.ResponseWriter, r *http.Request, name string) {
+	problem := checkTopic(name)
+	if problem == nil {
+		_, problem = query(r)
+	}
+	if problem != nil {
+		problem.Write(w)
+		return
+	}
+	node, ok := a.node.(Historian)
+	var err error
+	if ok {
+		ok, err = node.ForgetHistory(name)
+	}
+	switch {
+	case err != nil:
+		unavailable(err).Write(w)
+	case !ok:
+		noHistory(name).Write(w)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func noHistory(topic string) *Problem {
+	return NewProblem(http.StatusNotFound, "no_history", "nothing is kept of "+quoted(topic)+": no --history pattern matches it")
+}

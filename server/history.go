@@ -1,0 +1,167 @@
+// History: what is kept of topics, for clients that come back and for the API.
+
+package server
+
+import (
+	"time"
+
+	"c100k/broadcast"
+	"c100k/internal/admin"
+	"c100k/internal/auth"
+	"c100k/internal/edge"
+	"c100k/internal/history"
+	"c100k/netpoll"
+)
+
+// trimEvery is how often old messages are forgotten in topics to which nothing is published.
+const trimEvery = time.Second
+
+// keptIdle is how long a topic without members, of which nothing is kept any more, keeps its
+// positions: a client that missed nothing resumes within this time.
+const keptIdle = time.Hour
+
+// durableMemory is what a publish answers where messages are kept in memory only.
+const durableMemory = "memory"
+
+// past is the history of the node's topics.
+type past struct {
+	rules  *history.Rules
+	epochs *history.Epochs
+}
+
+// newPast reads the configuration, which has been validated.
+func newPast(c *Config, seed uint64) (*past, error) {
+	rules, err := history.ParseRules(c.History)
+	if err != nil {
+		return nil, err
+	}
+	return &past{rules: rules, epochs: history.NewEpochs(seed)}, nil
+}
+
+// positions is broadcast.Options.Positions.
+func (p *past) positions(topic string) (first broadcast.Position, ok bool) {
+	if _, ok = p.rules.Keep(topic); !ok {
+		return first, false
+	}
+	return broadcast.Position{Epoch: p.epochs.Next(), Offset: 1}, true
+}
+
+// keep is broadcast.Options.Keep.
+func (p *past) keep(topic string) broadcast.Keep {
+	k, _ := p.rules.Keep(topic)
+	return k
+}
+
+// kept tells whether messages of a topic are kept.
+func (p *past) kept(topic string) bool {
+	_, ok := p.rules.Keep(topic)
+	return ok
+}
+
+// run forgets what is old until stopped is closed.
+func (p *past) run(hub *broadcast.Hub, stopped <-chan struct{}) {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			hub.TrimKept(keptIdle)
+		case <-stopped:
+			return
+		}
+	}
+}
+
+// mayResume tells whether a client may have kept messages of a topic. Any goroutine.
+func (s *Server) mayResume(who *auth.Principal, topic string) bool {
+	return s.may(who, auth.History, topic)
+}
+
+// Refusals of requests that want kept messages.
+var (
+	refuseFrom = &edge.Refusal{Status: 400, Label: "bad_position",
+		Reason: "one of after=EPOCH.OFFSET (with one topic), last=1 to 1000, rewind=DURATION such as 30s"}
+	refuseHistory = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "kept messages of a topic of the query are not open to this client"}
+)
+
+// readFrom reads where the topics of a request begin: the query's after, last or rewind, and for a
+// stream of events the id that its client has heard last, which wins. Nil is now for all.
+func (b *beginning) readFrom(r *arrival, events bool) ([]history.From, *edge.Refusal) {
+	if events {
+		id, _ := r.head.Get("last-event-id")
+		text := string(id)
+		if text == "" {
+			var refusal *edge.Refusal
+			if text, refusal = queryValue(r.head.Query(), "last_event_id"); refusal != nil {
+				return nil, refusal
+			}
+		}
+		if text != "" {
+			from := history.ParseEventID(text, b.topicN)
+			for i, topic := range b.topicN {
+				if !b.mayResume(r.who, topic) {
+					from[i] = history.Unknown() // a refusal would be final to an EventSource
+				}
+			}
+			return from, nil
+		}
+	}
+	var texts [3]string
+	for i, name := range [...]string{"after", "last", "rewind"} {
+		var refusal *edge.Refusal
+		if texts[i], refusal = queryValue(r.head.Query(), name); refusal != nil {
+			return nil, refusal
+		}
+	}
+	from, err := history.ParseFrom(texts[0], texts[1], texts[2])
+	switch {
+	case err != nil || texts[0] != "" && len(b.topicN) != 1:
+		return nil, refuseFrom
+	case from.IsNow():
+		return nil, nil
+	}
+	all := make([]history.From, len(b.topicN))
+	for i, topic := range b.topicN {
+		if !b.mayResume(r.who, topic) {
+			return nil, refuseHistory
+		}
+		all[i] = from
+	}
+	return all, nil
+}
+
+// queryValue is the value of a parameter that is there once at most.
+func queryValue(query []byte, name string) (string, *edge.Refusal) {
+	values, refusal := edge.QueryValues(nil, query, name)
+	switch {
+	case refusal != nil:
+		return "", refusal
+	case len(values) > 1:
+		return "", refuseFrom
+	case len(values) == 1 && values[0] == "":
+		return "", refuseFrom
+	case len(values) == 1:
+		return values[0], nil
+	}
+	return "", nil
+}
+
+// History returns kept messages of a topic for the API.
+func (n adminNode) History(topic string, after broadcast.Position, most int, reverse bool) (admin.Kept, bool) {
+	k, ok := n.node.Hub().Kept(topic, after, most, reverse)
+	if !ok {
+		return admin.Kept{}, n.past.kept(topic)
+	}
+	now, wall := netpoll.Monotonic(), time.Now()
+	list := make([]admin.KeptMessage, len(k.Messages))
+	for i, m := range k.Messages {
+		p, _ := m.Position()
+		list[i] = admin.KeptMessage{Position: p, Kind: m.Kind, Payload: m.Payload, Published: wall.Add(m.Published - now)}
+	}
+	return admin.Kept{Messages: list, Newest: k.Newest, More: k.More}, true
+}
+
+// ForgetHistory forgets what is kept of a topic, and tells whether messages of it are kept.
+func (n adminNode) ForgetHistory(topic string) (ok bool, err error) {
+	return n.node.Hub().ForgetKept(topic) || n.past.kept(topic), nil
+}
