@@ -15,7 +15,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak tuning micro lint clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak attack tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,19 +44,20 @@ race: test-setup build ## run all tests under the race detector
 race-short: ## run the tests of the packages with goroutines or locks under the race detector
 	$(GO) test -race -timeout 20m $(TESTFLAGS) $$(internal/tidy/concurrent.sh)
 
-debug: ## run the tests of netpoll and broadcast with their invariants checked after every turn
+debug: ## run the tests of netpoll and broadcast with their invariants checked after every turn, and those of what a debug build of websocket finds
 	$(GO) test -tags c100kdebug -timeout 10m $(TESTFLAGS) ./netpoll/... ./broadcast/...
+	$(GO) test -tags c100kdebug -skip Autobahn $(TESTFLAGS) ./websocket
 
 fuzz: ## run every fuzz target for FUZZTIME (10m), one after the other
 	./internal/tidy/fuzz.sh $(FUZZTIME)
 
-bench: build peers ## the node beside floors in C and beside its rivals, with goals: table, JSON and page in bench/results (under an hour, alone on the box)
+bench: build peers ## the node beside floors in C, with goals, and beside its rivals: tables, JSON and page in bench/results (under an hour, alone on the box)
 	$(GO) run ./bench --c100k $(BIN) --json bench/results/bench.json --page bench/results/bench.html $(BENCHFLAGS)
 
 bench-quick: build peers ## five minutes of it: the node, the floors and two rivals
 	$(GO) run ./bench --c100k $(BIN) --servers c100k,floor-send,floor-uring,gnet,gorilla --only echo,echo16,light,fan,burst --reps 2 --within 5m --seconds 2s $(BENCHFLAGS)
 
-bench-compare: build ## the work tree beside the revision BASE: what has changed, and whether it is more than noise (about half an hour; the tree must be clean)
+bench-compare: build ## the work tree beside the revision BASE, by turns: what has changed, and is it more than noise? (about half an hour; the tree must be clean)
 	@test -n "$(BASE)" || { echo 'say what to compare with: make bench-compare BASE=main'; exit 2; }
 	$(GO) run ./bench --c100k $(BIN) --base $(BASE) --only memory,handshake,echo,echo16,light,fan,burst --reps 8 --within 30m $(BENCHFLAGS)
 
@@ -71,6 +72,9 @@ demo-kill: build ## the same crowd, and one worker killed under load
 
 soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
 	$(GO) run ./bench/crowd --c100k $(BIN) --only soak --soak $(SOAK) $(CROWDFLAGS)
+
+attack: build ## strangers with 20,000 connections attack for an hour while 1,000 honest clients echo and listen (ATTACKFLAGS='--conns 5000 --for 2m')
+	$(GO) run ./bench/attack --c100k $(BIN) $(ATTACKFLAGS)
 
 tuning: build ## what the settings of tuning.md are worth on this box (about ten minutes, alone on it; some need root)
 	$(GO) run ./bench/tuning --c100k $(BIN) $(TUNINGFLAGS)

@@ -108,6 +108,7 @@ func (r *Run) countRates() {
 func (r *Run) distribute() {
 	x, t := &r.result, r.tally
 	x.Connect = latencies(t.connect, true)
+	x.Full, x.Resumed = latencies(t.full, true), latencies(t.resumed, true)
 	latency := latencies(t.latency, true)
 	switch {
 	case r.options.Mode == swarm.Echo:

@@ -25,6 +25,8 @@ func allMetrics() []metric {
 		of         func(*Result) *Latencies
 	}{
 		{"connect", "time to open a connection", func(r *Result) *Latencies { return r.Connect }},
+		{"full", "TCP and a TLS handshake that makes a session", func(r *Result) *Latencies { return r.Full }},
+		{"resumed", "TCP and a TLS handshake that resumes a session", func(r *Result) *Latencies { return r.Resumed }},
 		{"echo", "due to received back", func(r *Result) *Latencies { return r.Echo }},
 		{"deliver", "due at the publisher to received", func(r *Result) *Latencies { return r.Deliver }},
 		{"ack", "publish to its answer", func(r *Result) *Latencies { return r.Ack }},
@@ -156,7 +158,7 @@ const helpWidth = 118
 func MetricsHelp() string {
 	var lines []string
 	line := " "
-	words := strings.Fields("connect.P echo.P deliver.P ack.P spread.P last.P (P: p50 p90 p99 p99.9 max mean)")
+	words := strings.Fields("connect.P full.P resumed.P echo.P deliver.P ack.P spread.P last.P (P: p50 p90 p99 p99.9 max mean)")
 	for _, m := range append(countMetrics(), costMetrics()...) {
 		words = append(words, m.name)
 	}

@@ -32,12 +32,14 @@ type Result struct {
 	Messages    MessageCounts    `json:"messages"`
 	Rate        Rates            `json:"rate"`
 
-	Connect *Latencies `json:"connect,omitempty"` // TCP, TLS and handshake
-	Echo    *Latencies `json:"echo,omitempty"`    // due to received back
-	Deliver *Latencies `json:"deliver,omitempty"` // due at the publisher to received
-	Ack     *Latencies `json:"ack,omitempty"`     // publish handed over to answered
-	Spread  *Latencies `json:"spread,omitempty"`  // of one publish: first to last receiver
-	Last    *Latencies `json:"last,omitempty"`    // of one publish: due to last receiver
+	Connect *Latencies `json:"connect,omitempty"`     // TCP, TLS and handshake
+	Full    *Latencies `json:"tls_full,omitempty"`    // TCP and a TLS handshake that makes a session
+	Resumed *Latencies `json:"tls_resumed,omitempty"` // TCP and a TLS handshake that resumes one
+	Echo    *Latencies `json:"echo,omitempty"`        // due to received back
+	Deliver *Latencies `json:"deliver,omitempty"`     // due at the publisher to received
+	Ack     *Latencies `json:"ack,omitempty"`         // publish handed over to answered
+	Spread  *Latencies `json:"spread,omitempty"`      // of one publish: first to last receiver
+	Last    *Latencies `json:"last,omitempty"`        // of one publish: due to last receiver
 	Storms  []Storm    `json:"storms,omitempty"`
 
 	Server    *ServerCost `json:"server,omitempty"`

@@ -3,6 +3,7 @@
 package loadgen
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -20,7 +21,9 @@ type tally struct {
 	// failed or opened in the ramp is part of the result.
 	ramp []swarm.Sample
 
-	connect *hdrhistogram.Histogram // of the whole run
+	connect *hdrhistogram.Histogram // of the whole run, as the two below
+	full    *hdrhistogram.Histogram
+	resumed *hdrhistogram.Histogram
 	latency *hdrhistogram.Histogram // of the measured part, as the two below
 	slip    *hdrhistogram.Histogram
 	turn    *hdrhistogram.Histogram
@@ -32,7 +35,7 @@ type tally struct {
 
 func newTally(processes int) *tally {
 	t := &tally{latest: make([]swarm.Sample, processes), heard: make([]time.Time, processes), ramp: make([]swarm.Sample, processes),
-		connect: newHistogram(), latency: newHistogram(), slip: newHistogram(), turn: newHistogram(), spreads: newSpreads()}
+		connect: newHistogram(), full: newHistogram(), resumed: newHistogram(), latency: newHistogram(), slip: newHistogram(), turn: newHistogram(), spreads: newSpreads()}
 	t.now.connect, t.now.latency = newHistogram(), newHistogram()
 	for i := range t.heard {
 		t.heard[i] = time.Now()
@@ -46,7 +49,7 @@ func (t *tally) take(process int, s swarm.Sample) error {
 		t.ramp[process] = s
 	}
 	t.latest[process], t.heard[process] = s, time.Now()
-	err := mergePacked(s.Connect, t.connect, t.now.connect)
+	err := errors.Join(mergePacked(s.Connect, t.connect, t.now.connect), mergePacked(s.Full, t.full), mergePacked(s.Resumed, t.resumed))
 	if err == nil && s.Begun {
 		err = t.takeMeasured(s)
 	}

@@ -177,6 +177,9 @@ func (n adminNode) Stats() *figures.Reading {
 	if up := n.upstream; up != nil {
 		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
 	}
+	if n.secured != nil {
+		s.TLSHandshakes, s.TLSFailures = n.secured.figures()
+	}
 	for i := range n.loops {
 		s.Loops = append(s.Loops, n.readLoop(i))
 	}

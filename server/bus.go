@@ -14,6 +14,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
+	"c100k/internal/topicws"
 )
 
 // ErrBus wraps the error of a bus that could not be reached when the node was made.
@@ -46,9 +47,7 @@ func (s *Server) joinBus() error {
 			s.log.Error("the bus ended", "err", err)
 		}
 	}()
-	if err := s.tell(&usersMessage{Wanted: true}); err != nil {
-		s.log.Warn("what other nodes have revoked is not known", "err", err)
-	}
+	s.askRevocations()
 	s.log.Info("on the bus", "url", natsbus.RedactedURL(s.cfg.Bus), "peers", b.Health().Peers)
 	return nil
 }
@@ -99,6 +98,10 @@ func (s *Server) Publish(topic string, kind broadcast.Kind, payload []byte) (bro
 // kind says.
 var ErrPayload = errors.New("payload is not of its kind")
 
+// ErrPartial is wrapped by what PublishAll returns, with its result, where not all nodes were
+// reached.
+var ErrPartial = errors.New("not all nodes were reached")
+
 func checkPayload(kind broadcast.Kind, payload []byte) error {
 	switch {
 	case kind != broadcast.Binary && !utf8.Valid(payload):
@@ -126,9 +129,10 @@ func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Resul
 }
 
 // PublishAll is Publish, and waits for the other nodes: the result counts the subscribers of all of
-// them. A node that does not answer within a second, or that the bus cannot reach, is not counted.
-// When ctx ends earlier, the result counts those of this node and the error is ctx's; the message
-// is on its way all the same. Not for event loops.
+// them. A node that does not answer within a second, or that the bus cannot reach, is not counted;
+// then the error wraps ErrPartial, and the message may reach that node's subscribers or not. When
+// ctx ends earlier, the result counts those of this node and the error is ctx's; the message is on
+// its way all the same. Not for event loops.
 func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	if err := checkPayload(kind, payload); err != nil {
 		return broadcast.Result{}, err
@@ -136,14 +140,17 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 	if s.others == nil {
 		return s.node.Hub().Publish(topic, kind, payload)
 	}
-	all := make(chan broadcast.Result, 1)
-	here, err := s.publish(topic, kind, payload, func(o admin.Outcome) { all <- o.Result })
+	all := make(chan admin.Outcome, 1)
+	here, err := s.publish(topic, kind, payload, func(o admin.Outcome) { all <- o })
 	if err != nil {
 		return here, err
 	}
 	select {
-	case r := <-all:
-		return r, nil
+	case o := <-all:
+		if o.Partial {
+			return o.Result, fmt.Errorf("%w: %d nodes were not reached", ErrPartial, o.Unreached)
+		}
+		return o.Result, nil
 	case <-ctx.Done():
 		return here, ctx.Err()
 	}
@@ -151,8 +158,10 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 
 // publishLater is PublishAll for callers that must not wait: done is called once with the result,
 // on any goroutine, perhaps before it returns. With an error, done is not called.
-func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error {
-	_, err := s.publish(topic, kind, payload, func(o admin.Outcome) { done(o.Result) })
+func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(topicws.Published)) error {
+	_, err := s.publish(topic, kind, payload, func(o admin.Outcome) {
+		done(topicws.Published{Result: o.Result, Partial: o.Partial, Unreached: o.Unreached})
+	})
 	return err
 }
 

@@ -350,8 +350,8 @@ func TestBusIsLost(t *testing.T) {
 		t.Errorf("readyz: %d %s", status, text)
 	}
 	r, err := here.PublishAll(t.Context(), "t", broadcast.Text, []byte("alone"))
-	if err != nil || r.Matched != 1 {
-		t.Errorf("%+v %v, want the one that is known", r, err)
+	if !errors.Is(err, ErrPartial) || r.Matched != 1 {
+		t.Errorf("%+v %v, want the one that is known, and ErrPartial", r, err)
 	}
 	expectText(t, local, "alone")
 	publisher := dialWS(t, here.Addr().String(), "/ws?topic=none", subprotocol)
@@ -359,10 +359,21 @@ func TestBusIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	say(t, publisher, `{"type":"publish","topic":"t","data":"alone too","id":1}`)
-	expectText(t, publisher, `{"type":"ack","id":1,"matched":1}`)
+	expectText(t, publisher, `{"type":"ack","id":1,"matched":1,"partial":true,"nodes_unreached":1}`)
 	expectText(t, local, "alone too")
-	if b := here.readBus(); b.Unsent != 2 {
-		t.Errorf("%+v, want 2 unsent", b)
+	sio := dialWS(t, here.Addr().String(), "/socket.io/?EIO=4&transport=websocket")
+	if _, _, err := wsutil.ReadServerData(sio); err != nil { // the open packet
+		t.Fatal(err)
+	}
+	say(t, sio, "40")
+	if _, _, err := wsutil.ReadServerData(sio); err != nil {
+		t.Fatal(err)
+	}
+	say(t, sio, `421["publish","t","alone three"]`)
+	expectText(t, sio, `431[{"ok":true,"matched":1,"partial":true,"nodes_unreached":1}]`)
+	expectText(t, local, "alone three")
+	if b := here.readBus(); b.Unsent != 3 {
+		t.Errorf("%+v, want 3 unsent", b)
 	}
 
 	startNATS(t, port)

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -347,7 +348,14 @@ type Config struct {
 	// nil when there is no admin port. Nil: not called.
 	OnListen func(public, admin net.Addr) `json:"-"`
 
-	// layer makes loop i's layer below the protocols of the public port; nil for layerOfBuild.
+	// TLS has the public port speak TLS, on every path. It needs a certificate: Certificates,
+	// GetCertificate or GetConfigForClient; client certificates and the callbacks are honoured. The
+	// versions are 1.2 and 1.3, the suites those with an AEAD, the protocol http/1.1; a configuration
+	// that asks for others is an error. Session tickets survive a restart only with
+	// SetSessionTicketKeys. It must not be changed once New has it. Nil: plain.
+	TLS *tls.Config `json:"-"`
+
+	// layer makes loop i's layer in tests; nil for layerOfBuild. Excludes TLS.
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`

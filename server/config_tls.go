@@ -17,6 +17,7 @@ import (
 
 	"c100k/internal/certs"
 	"c100k/internal/figures"
+	"c100k/internal/tlsconn"
 )
 
 // SpeaksTLS tells whether the public port speaks TLS.
@@ -194,6 +195,9 @@ func (c *Config) validateTLS(v *validator) {
 	if c.DevTLS {
 		c.validateDevTLS(v)
 	}
+	if c.TLS != nil {
+		c.validateProgramTLS(v)
+	}
 	c.validateACME(v)
 	c.validateRedirect(v)
 	if !c.SpeaksTLS() {
@@ -210,6 +214,16 @@ func (c *Config) validateTLS(v *validator) {
 		v.refuse("AdminTLSKey", strconv.Quote(c.AdminTLSKey), "a certificate and its key come together")
 	case c.AdminTLSCert != "" && c.Admin == "":
 		v.refuse("AdminTLSCert", strconv.Quote(c.AdminTLSCert), "there is no admin port")
+	}
+}
+
+// validateProgramTLS judges a program's configuration, which leaves no room for files.
+func (c *Config) validateProgramTLS(v *validator) {
+	if err := tlsconn.Check(c.TLS); err != nil {
+		v.refuse("TLS", "a configuration that is not honoured", err.Error())
+	}
+	if c.SpeaksTLS() {
+		v.refuse("TLS", "set", "it excludes TLSCerts, ACME and DevTLS: the program's configuration has the certificates")
 	}
 }
 

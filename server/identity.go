@@ -332,6 +332,11 @@ func (s *Server) identifyHead(h *edge.Head) (who *auth.Principal, refusal *edge.
 	if refusal = s.judge(h); refusal != nil {
 		return nil, refusal, true
 	}
+	return s.identifyToken(h)
+}
+
+// identifyToken is identifyNow for the client of a request.
+func (s *Server) identifyToken(h *edge.Head) (who *auth.Principal, refusal *edge.Refusal, decided bool) {
 	token, found, refusal := s.token(h)
 	if refusal != nil {
 		return nil, refusal, true
@@ -342,8 +347,14 @@ func (s *Server) identifyHead(h *edge.Head) (who *auth.Principal, refusal *edge.
 // admitted makes the routes of a protocol whose clients are identified before serve begins with
 // them: those of proto.Part.
 func (s *Server) admitted(p *proto.Place, transport string, serve proto.Route) (first proto.Route, ask func(*netpoll.Loop, *netpoll.Conn, *edge.Head, edge.Ticket), resume func(*netpoll.Loop, *netpoll.Conn, *edge.Head, []byte, any) edge.Decision) {
+	return s.identifying(p, transport, s.identifyHead, serve)
+}
+
+// identifying is admitted with a function of the caller's that identifies clients at once, if it
+// can.
+func (s *Server) identifying(p *proto.Place, transport string, identify func(*edge.Head) (*auth.Principal, *edge.Refusal, bool), serve proto.Route) (first proto.Route, ask func(*netpoll.Loop, *netpoll.Conn, *edge.Head, edge.Ticket), resume func(*netpoll.Loop, *netpoll.Conn, *edge.Head, []byte, any) edge.Decision) {
 	first = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
-		who, refusal, decided := s.identifyHead(h)
+		who, refusal, decided := identify(h)
 		switch {
 		case refusal != nil:
 			p.Edge.Refuse(l, c, h, refusal)

@@ -83,7 +83,7 @@ func (s *Server) openAdmin() error {
 }
 
 func (s *Server) serveHTTP(h *http.Server, ln net.Listener, name string) {
-	if err := h.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(admin.Lasting(ln, name, s.log)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		s.log.Error("HTTP server ended", "port", name, "err", err)
 	}
 }

@@ -75,6 +75,7 @@ func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
 		row, err := wsapp.Mount(s.cfg.WebSockets[path], wsapp.Host{
 			Path: path, Forms: forms, Origins: s.origins, LoopBase: s.loopBase(), Publish: s.publishPost,
 			Counters: func(loop int) *wsconn.Counters { return &s.loops[loop].counters },
+			Identify: s.identifyClients,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("field WebSockets: path %q: %w", path, err)
@@ -88,6 +89,12 @@ func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
 	return rows, nil
 }
 
+// identifyClients makes the routes of a program's own server, whose origins are its own.
+func (s *Server) identifyClients(p *proto.Place, serve proto.Route) (part proto.Part) {
+	part.Serve, part.Ask, part.Resume = s.identifying(p, "websocket", s.identifyToken, serve)
+	return part
+}
+
 // webSocket is the settings of all WebSocket protocols at a place.
 func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 	return wsconn.Config{
@@ -99,7 +106,7 @@ func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 }
 
 func (s *Server) newTopics(p *proto.Place) proto.Part {
-	var ask func(string, broadcast.Kind, []byte, func(broadcast.Result)) error
+	var ask func(string, broadcast.Kind, []byte, func(topicws.Published)) error
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}

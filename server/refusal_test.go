@@ -212,16 +212,58 @@ func TestBadBodyThroughUpstream(t *testing.T) {
 	}))
 	defer app.Close()
 	s := start(t, Config{Upstream: app.URL})
-	for _, body := range []string{"zz\r\n", "3\r\nabcd\r\n", "3;a=b c\r\nabc\r\n0\r\n\r\n"} {
+	for _, body := range []string{"zz\r\n", "3\r\nabcd\r\n", "3;a=b c\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\nno field\r\n\r\n"} {
 		res, answer := ask(t, s, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"+body)
-		if res.StatusCode != 400 || !strings.Contains(answer, "chunk") {
+		if res.StatusCode != 400 || !strings.Contains(answer, "chunk") && !strings.Contains(answer, "body") {
 			t.Errorf("%q: %s %q", body, res.Status, answer)
 		}
 	}
 	if n := s.upstream.Answers()["unreachable"]; n != 0 {
 		t.Errorf("%d failures are the application's", n)
 	}
-	if n := s.rejected.snapshot()["bad_request"]; n != 3 {
+	if n := s.rejected.snapshot()["bad_request"]; n != 4 {
 		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+// In a flood from one address each connection hears the limit that has refused it, whatever the
+// node has room for, and each is counted.
+func TestRefusalsOfAFlood(t *testing.T) {
+	const flood = 300
+	s := start(t, Config{MaxConnsPerIP: 3, MaxConns: 6000, HandshakeTimeout: time.Minute})
+	for range 3 {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	eventually(t, "all that may are in", func() bool { return s.admission.Open() == 3 })
+	answers := make(chan string, flood)
+	for range flood {
+		go func() {
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(patience))
+			_, _ = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: h\r\n\r\n")
+			p, _ := io.ReadAll(c) // a reset behind the answer does not matter
+			answers <- string(p)
+		}()
+	}
+	for range flood {
+		// A connection that is closed by its acceptor may be reset before its answer is read.
+		if answer := <-answers; answer != "" && (!strings.HasPrefix(answer, "HTTP/1.1 429 ") || !strings.Contains(answer, "--max-conns-per-ip")) {
+			t.Fatalf("the answer is %q", answer)
+		}
+	}
+	if capacity, address, _, _ := s.admission.Refused(); capacity != 0 || address != flood {
+		t.Errorf("%d refusals by the node's limit and %d by that of an address, want 0 and %d", capacity, address, flood)
+	}
+	if n := s.rejected.snapshot()["per_address"]; n != flood {
+		t.Errorf("%d refusals are counted by their reason", n)
 	}
 }

@@ -141,6 +141,16 @@ func (s *Server) hearUsers(payload []byte) {
 	s.sweepSoon()
 }
 
+// askRevocations asks the other nodes for theirs, if there are tokens here at all.
+func (s *Server) askRevocations() {
+	if s.live.Load().verifier == nil && len(s.identify.steps) == 0 {
+		return
+	}
+	if err := s.tell(&usersMessage{Wanted: true}); err != nil {
+		s.log.Warn("what other nodes have revoked is not known", "err", err)
+	}
+}
+
 // answerWanted tells a node that has joined what is revoked. All nodes do; what it knows already
 // changes nothing.
 func (s *Server) answerWanted() {

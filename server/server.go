@@ -45,6 +45,7 @@ type Server struct {
 	started   time.Time
 	seed      uint64
 	node      *node.Node
+	secured   *secured // nil: the public port is plain
 	loops     []loop
 	admission *edge.Admission
 	origins   edge.OriginRules
@@ -132,6 +133,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		l.close()
 		return nil, err
 	}
+	s.secure()
 	if err := s.makeNode(more); err != nil {
 		l.close()
 		s.tls.close()
@@ -169,7 +171,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 	cfg := node.Config{
 		Rows:  append(rows, more...),
 		Loops: s.cfg.Loops, LoopBase: s.loopBase(), Process: s.workerNumber(), Generation: uint32(s.seed >> 32),
-		IO: netpoll.IOMode(s.cfg.IO), Layer: s.cfg.layer,
+		IO: netpoll.IOMode(s.cfg.IO), Layer: s.layer(), LayeredConn: layeredConn,
 		Topics: &broadcast.Options{
 			Policy: policy, OutboxBytesMax: s.cfg.Outbox, TopicsPerMemberMax: topicws.TopicsPerConnectionMax,
 			TopicNameBytesPerMemberMax: topicws.TopicNameBytesPerConnectionMax, Done: s.delivered,

@@ -113,8 +113,13 @@ type sioTopics struct{ s *Server }
 
 // sioAnswer acknowledges an event of these.
 type sioAnswer struct {
-	OK      bool   `json:"ok"`
-	Matched *int   `json:"matched,omitempty"`
+	OK      bool `json:"ok"`
+	Matched *int `json:"matched,omitempty"`
+	// Partial says that not all nodes were reached, and NodesUnreached how many of those that are
+	// known.
+	Partial        bool `json:"partial,omitempty"`
+	NodesUnreached int  `json:"nodes_unreached,omitempty"`
+
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 }
@@ -218,7 +223,7 @@ func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.
 		_ = ack(sioRefusal(topicws.CodeBadRequest, reason))
 		return
 	}
-	err := t.s.publishLater(topic, kind, payload, func(r broadcast.Result) { _ = ack(sioPublished(r)) })
+	err := t.s.publishLater(topic, kind, payload, func(r topicws.Published) { _ = ack(sioPublished(r)) })
 	if err != nil {
 		_ = ack(sioRefusal(topicws.CodeInvalidTopic, err.Error()))
 	}
@@ -239,11 +244,11 @@ func (t sioTopics) mayPublish(args socketio.Args) (topic string, answer sioAnswe
 }
 
 // sioPublished is the answer to a publish.
-func sioPublished(r broadcast.Result) sioAnswer {
+func sioPublished(r topicws.Published) sioAnswer {
 	if r.Dropped > 0 && r.Queued == 0 {
 		return sioRefusal(topicws.CodeOverloaded, "the node has more to deliver than it can hold; the message was dropped")
 	}
-	return sioAnswer{OK: true, Matched: &r.Matched}
+	return sioAnswer{OK: true, Matched: &r.Matched, Partial: r.Partial, NodesUnreached: r.Unreached}
 }
 
 // sioPayload is what is published: a string as text, binary as bytes, anything else as JSON, as

@@ -80,10 +80,13 @@ func (t *tlsParts) close() {
 
 // tlsSource is where a handshake on the public port gets its configuration; nil: the port is plain.
 func (s *Server) tlsSource() func() *tls.Config {
-	if s.tls.store == nil {
-		return nil
+	switch c := s.cfg.TLS; {
+	case c != nil:
+		return func() *tls.Config { return c }
+	case s.tls.store != nil:
+		return s.tls.store.Config
 	}
-	return s.tls.store.Config
+	return nil
 }
 
 // reloadTLS applies what a new configuration says about TLS, all or nothing.

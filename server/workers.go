@@ -16,6 +16,7 @@ import (
 	"c100k/internal/certs"
 	"c100k/internal/edge"
 	"c100k/internal/node"
+	"c100k/internal/tlsconn"
 	"c100k/netpoll"
 
 	"golang.org/x/sys/unix"
@@ -144,8 +145,9 @@ func (s *Server) loopBase() int {
 	return s.cfg.Worker.LoopBase
 }
 
-// HandoverBytesMax bounds Handover.First, in bytes: a request head, what one read brought behind
-// it, and what a client may send ahead. A request with more behind it is not handed over.
+// HandoverBytesMax bounds Handover.First and Handover.TLS together, in bytes: a request head, what
+// one read brought behind it, and what a client may send ahead. A request with more behind it is
+// not handed over.
 const HandoverBytesMax = maxHeadMax + 128<<10
 
 // Handover is a connection on its way from one worker to another, with a request that has been read
@@ -154,6 +156,7 @@ type Handover struct {
 	FD    int    // a connected, non-blocking socket; the owner of the Handover closes it
 	Loop  int    // the loop of the session, by its index in that worker; it comes from the client
 	First []byte // what was read from the socket, from the request's first byte on; immutable
+	TLS   []byte // of a connection with TLS what its record layer needs to go on, keys included; immutable
 
 	Client    netip.Addr // the address that the connection counts against; invalid: none
 	Forwarded bool       // a trusted proxy has made it: it counts against no address until it names its client
@@ -163,7 +166,11 @@ type Handover struct {
 // serve the request nor pass it on. The client may miss the answer if it is still sending a body.
 // Any goroutine.
 func (m *Handover) Refuse() {
-	_, _ = unix.Write(m.FD, edge.AppendRefusal(nil, edge.RefuseOverCapacity, true)) // as much as the socket takes, without waiting
+	answer := edge.AppendRefusal(nil, edge.RefuseOverCapacity, true)
+	if len(m.TLS) > 0 {
+		answer = tlsconn.SealLast(m.TLS, answer)
+	}
+	_, _ = unix.Write(m.FD, answer) // as much as the socket takes, without waiting
 	unix.Close(m.FD)
 }
 
@@ -174,18 +181,25 @@ func (s *Server) handOver(l *netpoll.Loop, c *netpoll.Conn, to, loop int, first 
 		return false
 	}
 	standing, remote := s.admission.Standing(c.Tag()), l.Remote()
-	fd, tag, ok := node.Detach(l, c)
+	a, ok := node.Leave(l, c, first)
 	if !ok {
 		return true // its socket has left already
 	}
 	gone := func(sent bool) {
 		if sent {
-			s.admission.Release(tag)
+			s.admission.Release(a.Tag)
 		} else {
-			s.node.AdoptOn(remote, node.RoleReturned, fd, tag, first)
+			s.node.AdoptOn(remote, node.RoleReturned, a)
 		}
 	}
-	m := &Handover{FD: fd, Loop: loop, First: first, Client: standing.Client, Forwarded: standing.Forwarded}
+	m := &Handover{FD: a.FD, Loop: loop, First: first, Client: standing.Client, Forwarded: standing.Forwarded}
+	if a.Moved != nil {
+		var err error
+		if m.TLS, err = tlsconn.AppendMoved(nil, a.Moved); err != nil || len(first)+len(m.TLS) > HandoverBytesMax {
+			gone(false)
+			return true
+		}
+	}
 	if !w.HandOver(to, m, gone) {
 		gone(false)
 	}
@@ -207,6 +221,14 @@ func (s *Server) TakeBack(m *Handover) { s.takeIn(m, node.RoleReturned) }
 
 // takeIn admits the connection and gives it to its loop, or closes it.
 func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
+	a := node.Arrival{FD: m.FD, First: m.First}
+	if len(m.TLS) > 0 {
+		var err error
+		if a.Moved, err = tlsconn.ParseMoved(m.TLS); err != nil || s.secured == nil {
+			unix.Close(m.FD) // its worker was of another build, or is configured otherwise
+			return false
+		}
+	}
 	tag, ok := s.admission.Readmit(edge.Standing{Client: m.Client, Forwarded: m.Forwarded})
 	if !ok {
 		m.Refuse() // too many refusals are being sent already
@@ -216,6 +238,7 @@ func (s *Server) takeIn(m *Handover, role netpoll.Role) (taken bool) {
 	if i < 0 || i >= s.node.Loops() {
 		i = 0 // its endpoint answers that there is no such session
 	}
-	s.node.AdoptOn(s.node.Loop(i).Remote(), role, m.FD, tag, m.First)
+	a.Tag = tag
+	s.node.AdoptOn(s.node.Loop(i).Remote(), role, a)
 	return true
 }

@@ -5,6 +5,7 @@ package server
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,6 +160,9 @@ func dialPoll(t *testing.T, s *Server) *pollster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	if s.cfg.TLS != nil {
+		conn = tls.Client(conn, clientTLS())
+	}
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	return &pollster{conn, bufio.NewReader(conn), t}
 }
@@ -211,8 +215,10 @@ func (p *pollster) open() (sid string) {
 
 // TestRequestsGoHome: whatever comes to another worker is served where the client lives, and the
 // connection stays there.
-func TestRequestsGoHome(t *testing.T) {
-	nodes, _ := startWorkers(t, nil)
+func TestRequestsGoHome(t *testing.T) { onPlainAndTLS(t, testRequestsGoHome) }
+
+func testRequestsGoHome(t *testing.T, secure func(int, *Config)) {
+	nodes, _ := startWorkers(t, secure)
 	sid := dialPoll(t, nodes[1]).open()
 	p := dialPoll(t, nodes[0])
 	const event = `42["subscribe","a"]`
@@ -232,7 +238,7 @@ func TestRequestsGoHome(t *testing.T) {
 		t.Errorf("%d requests were moved, want one: the connection is at home by now", got)
 	}
 
-	upgrade := dialWS(t, nodes[0].Addr().String(), sioPath+"?EIO=4&transport=websocket&sid="+sid)
+	upgrade := dialWSOf(t, nodes[0], sioPath+"?EIO=4&transport=websocket&sid="+sid)
 	say(t, upgrade, "2probe")
 	expectText(t, upgrade, "3probe")
 	say(t, upgrade, "5")
@@ -245,8 +251,10 @@ const unknownSession = `{"code":1,"message":"Session ID unknown"}`
 
 // TestNobodyTakesIt: a request that cannot be handed over is answered like one for a session that
 // nobody knows, and its connection goes on.
-func TestNobodyTakesIt(t *testing.T) {
-	nodes, way := startWorkers(t, nil)
+func TestNobodyTakesIt(t *testing.T) { onPlainAndTLS(t, testNobodyTakesIt) }
+
+func testNobodyTakesIt(t *testing.T, secure func(int, *Config)) {
+	nodes, way := startWorkers(t, secure)
 	sid := dialPoll(t, nodes[1]).open()
 	for name, state := range map[string]int32{"full": roadFull, "broken": roadBroken, "back": roadBack} {
 		way.state.Store(state)
@@ -292,7 +300,9 @@ func sidAt(worker, loop byte) string {
 
 // TestHandedOverIsAdmitted: the other worker counts the connection as its own, against whom it
 // counted before, and may have no room.
-func TestHandedOverIsAdmitted(t *testing.T) {
+func TestHandedOverIsAdmitted(t *testing.T) { onPlainAndTLS(t, testHandedOverIsAdmitted) }
+
+func testHandedOverIsAdmitted(t *testing.T, secure func(int, *Config)) {
 	for name, test := range map[string]struct {
 		change func(*Config)
 		status int
@@ -301,7 +311,10 @@ func TestHandedOverIsAdmitted(t *testing.T) {
 		"the address has too many": {func(c *Config) { c.MaxConnsPerIP = 1 }, 429},
 	} {
 		t.Run(name, func(t *testing.T) {
-			nodes, _ := startWorkers(t, func(_ int, c *Config) { test.change(c) })
+			nodes, _ := startWorkers(t, func(i int, c *Config) {
+				secure(i, c)
+				test.change(c)
+			})
 			home := dialPoll(t, nodes[1])
 			sid := home.open()
 			p := dialPoll(t, nodes[0])

@@ -84,7 +84,8 @@ func (h *Handshake) Address() netip.Addr { return h.facts.addr() }
 // Time returns the time at which the connection was opened.
 func (h *Handshake) Time() time.Time { return time.UnixMilli(h.facts.time) }
 
-// Secure reports whether the client uses TLS, as far as a proxy in front reports it.
+// Secure reports whether the client uses TLS, with the server or with a proxy in front that reports
+// it.
 func (h *Handshake) Secure() bool { return h.facts.common.Value().flags&factSecure != 0 }
 
 // CrossOrigin reports whether the request has an Origin field.

@@ -96,6 +96,46 @@ func TestUpgradePanicsWhileDecided(t *testing.T) {
 	}
 }
 
+// What other goroutines want of a loop that does not get to it is bounded in bytes, and goes on
+// when the loop has caught up.
+func TestOrdersHaveABound(t *testing.T) {
+	var c *Conn
+	st := newStage(t, 0, Options{SlowConsumer: "drop-newest"}, func(st *stage) {
+		st.server.OnConnection(func(conn *Conn, _ *Request) { c = conn })
+	})
+	p := st.openConn(t)
+	id, big := c.ID(), BinaryMessage(make([]byte, 1<<20))
+	given := 0
+	for st.server.Send(id, big) == nil {
+		if given++; given > orderBytesMax>>20 {
+			t.Fatalf("%d MiB wait", given)
+		}
+	}
+	for what, err := range map[string]error{
+		"Send": st.server.Send(id, big), "Do": st.server.Do(id, func(*Conn) {}), "Close": st.server.Close(id, 1000, ""), "Each": st.server.Each(func(*Conn) {}),
+	} {
+		// Room for a small order may be left behind the large ones.
+		if err != nil && err != ErrBusy || what == "Send" && err == nil {
+			t.Errorf("%s beyond the bound: %v", what, err)
+		}
+	}
+	if given < orderBytesMax>>21 {
+		t.Errorf("only %d MiB may wait", given)
+	}
+	st.Settle()
+	p.Discard()
+	other := st.openConn(t)
+	if err := st.server.Send(c.ID(), TextMessage("goes on")); err != nil {
+		t.Error(err)
+	}
+	if got := st.says(other); got != text("goes on") {
+		t.Errorf("got %q", got)
+	}
+	if q := &st.part.orders; cap(q.spareData) > orderDataKept || cap(q.spareQueue) > ordersKept || q.bytes != 0 {
+		t.Errorf("the flood is kept: room for %d orders and %d bytes", cap(q.spareQueue), cap(q.spareData))
+	}
+}
+
 // Bytes of a client, cut anywhere, neither stop the loop nor leave a connection behind: after them
 // another client is served, and each OnConnection has its OnClose.
 func FuzzClient(f *testing.F) {
@@ -131,6 +171,8 @@ func FuzzClient(f *testing.F) {
 				}
 			})
 		})
+		// Its goroutine would keep the loop for seconds: those of thousands of runs at a time.
+		st.part.watch.watched.Store(true)
 		all := append([]byte(head), sent...)
 		at := min(int(cut), len(all))
 		p := st.Connect(headRole)

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/node"
 	"c100k/internal/proto"
@@ -55,7 +56,7 @@ func (s *Server) mount(h wsapp.Host) (proto.Row, error) {
 	if s.standalone.onNode || s.standalone.node != nil {
 		return proto.Row{}, errMounted
 	}
-	s.standalone.onNode, s.forms, s.counters = true, h.Forms, h.Counters
+	s.standalone.onNode, s.forms, s.counters, s.identify = true, h.Forms, h.Counters, h.Identify
 	s.prefix = "$websocket" + h.Path + " "
 	if len(s.opt.Origins) == 0 {
 		s.origins = h.Origins
@@ -83,9 +84,36 @@ func (s *Server) place(at *proto.Place) proto.Part {
 	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, seed: uint64(at.Loop)})
 	p.edge = at.Edge
 	s.parts = append(s.parts, p)
+	part := proto.Part{Serve: p.serve, Ask: p.ask, Resume: p.resume}
+	if s.identify != nil {
+		part = p.identified(s.identify(at, p.serve))
+	}
+	part.Protocols, part.Made = []proto.Protocol{p}, p.run
+	return part
+}
+
+// identified joins the routes that identify a client with those of a handshake that waits for the
+// program.
+func (p *part) identified(by proto.Part) proto.Part {
 	return proto.Part{
-		Protocols: []proto.Protocol{p}, Made: p.run,
-		Serve: p.serve, Ask: p.ask, Resume: p.resume,
+		Serve: func(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
+			p.asked = nil // a request that could not be parked is not asked about
+			return by.Serve(l, n, h, rest, who)
+		},
+		Ask: func(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, t edge.Ticket) {
+			if p.asked != nil {
+				p.ask(l, n, h, t)
+			} else {
+				by.Ask(l, n, h, t)
+			}
+		},
+		Resume: func(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision {
+			p.asked = nil
+			if _, decided := value.(*Upgrade); decided {
+				return p.resume(l, n, h, rest, value)
+			}
+			return by.Resume(l, n, h, rest, value)
+		},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 )
 
@@ -19,10 +20,11 @@ import (
 type Request struct {
 	head *edge.Head
 	addr netip.Addr
+	who  *auth.Principal
 }
 
 // Keep returns a copy that may be kept. Any goroutine may use the copy.
-func (r *Request) Keep() *Request { return &Request{head: r.head.Clone(), addr: r.addr} }
+func (r *Request) Keep() *Request { return &Request{r.head.Clone(), r.addr, r.who} }
 
 // Path returns the path, decoded.
 func (r *Request) Path() string {
@@ -71,8 +73,19 @@ func (r *Request) Cookie(name string) string {
 // Address returns the client's address; invalid if it is not known, as on a unix socket.
 func (r *Request) Address() netip.Addr { return r.addr }
 
-// Secure tells whether the client speaks TLS, as far as a proxy in front says so.
-func (r *Request) Secure() bool { return strings.EqualFold(r.Header("X-Forwarded-Proto"), "https") }
+// Subject returns whom the client speaks for, as its token or server.Config.Authenticate says; ""
+// if it was not identified, or the server is not on a node. A client with a token that is not valid
+// is refused before OnUpgrade.
+func (r *Request) Subject() string {
+	if r.who == nil {
+		return ""
+	}
+	return r.who.Subject
+}
+
+// Secure tells whether the client speaks TLS, with the server or with a proxy in front that says
+// so.
+func (r *Request) Secure() bool { return r.head.Secure() }
 
 // Subprotocols returns what the client offers, in its order.
 func (r *Request) Subprotocols() (offers []string) {

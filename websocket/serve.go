@@ -18,7 +18,7 @@ import (
 const refusalLabel = "application"
 
 // serve decides about a handshake: it is an edge.Config.Route.
-func (p *part) serve(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+func (p *part) serve(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
 	refusal := edge.CheckUpgrade(h)
 	if refusal == nil {
 		refusal = p.server.origins.Check(h)
@@ -34,7 +34,7 @@ func (p *part) serve(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byte
 	if !p.edge.AdmitClient(l, n, h) {
 		return edge.Handled
 	}
-	u := &Upgrade{request: &Request{h, p.edge.ClientAddr(l, n, h)}, chosen: chosen}
+	u := &Upgrade{request: &Request{h, p.edge.ClientAddr(l, n, h), who}, chosen: chosen}
 	if f := p.server.onUpgrade; f != nil {
 		p.judge(f, u)
 	}

@@ -8,6 +8,7 @@ import (
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/edge"
+	"c100k/internal/proto"
 	"c100k/internal/wsconn"
 )
 
@@ -31,6 +32,7 @@ type Server struct {
 	prefix       string                          // of the hub's names of topics, on a node
 	forms        string                          // the row of the node whose wire forms are ours too
 	counters     func(loop int) *wsconn.Counters // those of a node
+	identify     func(*proto.Place, proto.Route) proto.Part
 
 	// any goroutine
 	host       atomic.Pointer[host]

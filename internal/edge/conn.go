@@ -32,6 +32,7 @@ type Conn struct {
 	tag      uint32
 	client   net.Addr // as a PROXY header named it, or nil
 	from     *http.Server
+	layered  Layered // Conn, if it has a layer; else nil
 
 	// owned by the goroutine that reads
 	guard   guard

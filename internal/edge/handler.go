@@ -204,7 +204,7 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (from origin) {
 
 // route decides about a connection whose head of n bytes is complete.
 func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, from origin) {
-	s.head.mount = from.mount
+	s.head.mount, s.head.secure = from.mount, c.Layered()
 	if refusal := s.cfg.Hosts.Check(&s.head); refusal != nil {
 		s.cfg.Refuse(l, c, &s.head, refusal)
 		return
@@ -240,7 +240,10 @@ func (s *HeadHandler) fallBack(l *netpoll.Loop, c *netpoll.Conn, p []byte, from 
 		return
 	}
 	d := delivery{first: bytes.Clone(p), tag: c.Tag(), origin: from}
-	d.fd = l.Detach(c)
+	if d.fd, d.moved = l.DetachLayered(c); d.fd < 0 {
+		s.cfg.Fallback.cancel()
+		return
+	}
 	s.cfg.Fallback.put(d)
 }
 

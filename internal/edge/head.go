@@ -12,7 +12,8 @@ type Head struct {
 
 	method, target, path, query, host span
 
-	mount *Mount // set behind the parser, by a HeadHandler
+	mount  *Mount // set behind the parser, by a HeadHandler
+	secure bool   // likewise: the connection has a layer
 
 	length  int64 // Content-Length, or -1
 	minor   uint8 // of HTTP/1.x
@@ -132,7 +133,7 @@ func (h *Head) parse(p []byte, lim Limits) (n int, refusal *Refusal) {
 
 // reset empties h. The array keeps its old content, because it is never read beyond count.
 func (h *Head) reset(p []byte) {
-	h.p, h.mount = p, nil
+	h.p, h.mount, h.secure = p, nil, false
 	h.method, h.target, h.path, h.query, h.host = span{}, span{}, span{}, span{}, span{}
 	h.length, h.minor, h.flags, h.count = -1, 0, 0, 0
 	h.kinds = [kindCount]uint8{}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"c100k/netpoll"
 )
 
 // ListenerOptions configures a Listener.
@@ -28,6 +30,9 @@ type ListenerOptions struct {
 	BodyTimeout time.Duration
 	// QueueMax is the number of connections that may wait for Accept; 0 means FallbackQueueMax.
 	QueueMax int
+	// Layered makes a net.Conn of the socket of a connection that had a layer, and of what its loop
+	// knew of it. It must not wait. Nil: there are only plain connections.
+	Layered func(socket net.Conn, moved *netpoll.Moved) Layered
 	// Release is called once with the tag of each connection that has ended, on any goroutine. It
 	// may be nil.
 	Release func(tag uint32)
@@ -48,6 +53,7 @@ type Listener struct {
 // delivery is a connection in the queue; the Listener closes it if it is not accepted.
 type delivery struct {
 	fd    int
+	moved *netpoll.Moved // nil for a plain connection
 	first []byte
 	tag   uint32
 
@@ -65,7 +71,7 @@ func NewListener(opt ListenerOptions) *Listener {
 // ConnState tells a Conn that it is hijacked. It must be the ConnState hook of the http.Server, or
 // be called by that hook.
 func ConnState(c net.Conn, state http.ConnState) {
-	if conn, ok := c.(*Conn); ok && state == http.StateHijacked {
+	if conn, ok := ConnOf(c); ok && state == http.StateHijacked {
 		conn.Hijacked()
 	}
 }
@@ -93,6 +99,9 @@ func (l *Listener) reserve() bool {
 	return true
 }
 
+// cancel gives a reserved place back.
+func (l *Listener) cancel() { l.waiting.Add(-1) }
+
 // put fills a reserved place. It never blocks, because no more places are given out than the
 // channel has.
 func (l *Listener) put(d delivery) {
@@ -114,11 +123,18 @@ func (l *Listener) Accept() (net.Conn, error) {
 			l.waiting.Add(-1)
 			if socket := l.open(d); socket != nil {
 				c := newConn(socket, l, d.tag, d.first)
+				if d.moved != nil {
+					c.layered = l.opt.Layered(socket, d.moved)
+					c.Conn = c.layered
+				}
 				if d.mount != nil {
 					c.from = d.mount.from
 				}
 				if d.client.IsValid() {
 					c.client = net.TCPAddrFromAddrPort(d.client)
+				}
+				if c.layered != nil {
+					return &layeredConn{c}, nil
 				}
 				return c, nil
 			}
@@ -136,6 +152,10 @@ func (l *Listener) open(d delivery) net.Conn {
 		return socket
 	}
 	l.refused(RefuseOverCapacity)
+	if d.moved != nil { // there is nobody to seal an answer
+		l.release(d.tag)
+		return nil
+	}
 	// One non-blocking write: there is no descriptor with which to wait for room.
 	_, _ = unix.Write(d.fd, AppendRefusal(nil, RefuseOverCapacity, true))
 	l.release(d.tag)

@@ -97,6 +97,13 @@ func (m *Mount) Insert(dst []byte, at int) []byte {
 	return slices.Insert(dst, at+end+1, m.lines...)
 }
 
+// Secure tells whether the client speaks TLS with this node, or with a proxy that says so in
+// X-Forwarded-Proto.
+func (h *Head) Secure() bool {
+	proto, _ := h.Get("x-forwarded-proto")
+	return h.secure || equalFold(proto, "https")
+}
+
 // Mount is where the request comes from; nil for one of the node's own port.
 func (h *Head) Mount() *Mount { return h.mount }
 
@@ -199,7 +206,10 @@ func (k *KeptHandler) handOver(l *netpoll.Loop, c *netpoll.Conn) {
 		l.Arm(c, 0)
 	default:
 		d := delivery{first: x.early, tag: c.Tag(), origin: origin{mount: x.mount}}
-		d.fd = l.Detach(c)
+		if d.fd, d.moved = l.DetachLayered(c); d.fd < 0 {
+			k.cfg.Fallback.cancel()
+			return
+		}
 		k.cfg.Fallback.put(d)
 	}
 }

@@ -117,6 +117,8 @@ var (
 	RefuseUnanswered = &Refusal{Status: 503, Label: "unanswered", retryAfter: 1, Reason: "this request was not authorized in time"}
 	// RefuseBodyTimeout is the error of reading a request body that did not arrive in time.
 	RefuseBodyTimeout = &Refusal{Status: 408, Label: "timeout", setting: "--body-timeout", Reason: "the request body did not arrive in time"}
+	// RefuseBody answers a request whose body is malformed, where no other refusal says how.
+	RefuseBody = &Refusal{Status: 400, Label: "bad_request", Reason: "the request body is malformed"}
 	// RefuseHost answers a request whose Host is not one of this node's names.
 	RefuseHost = &Refusal{Status: 421, Label: "host", setting: "--host", Reason: "this node does not serve this Host"}
 	// RefuseBusy answers a request for net/http on a node that serves as many already as it may.

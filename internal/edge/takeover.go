@@ -16,14 +16,17 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"c100k/netpoll"
 )
 
 // Taken is a socket taken over from net/http. FD is non-blocking and closed on exec; the caller
 // closes it.
 type Taken struct {
 	FD    int
-	First []byte // read from the socket, and no request's: goes to the new role
-	Tag   uint32 // what Admission gave, if Admitted; it is the caller's to release
+	Moved *netpoll.Moved // of a connection with a layer; nil for a plain one
+	First []byte         // read from the socket, and no request's: goes to the new role
+	Tag   uint32         // what Admission gave, if Admitted; it is the caller's to release
 
 	// Admitted tells whether the connection came through a Listener. If not, it comes from another
 	// listener, was not counted, and has no tag.
@@ -57,9 +60,8 @@ func TakeOver(w http.ResponseWriter) (Taken, error) {
 
 // take extracts the socket from a hijacked connection.
 func take(conn net.Conn) (Taken, error) {
-	if c, ok := conn.(*Conn); ok {
-		fd, first, err := c.Take()
-		return Taken{FD: fd, First: first, Tag: c.tag, Admitted: true}, err
+	if c, ok := ConnOf(conn); ok {
+		return c.Take()
 	}
 	fd, err := duplicate(conn)
 	if err != nil {
@@ -68,24 +70,32 @@ func take(conn net.Conn) (Taken, error) {
 	return Taken{FD: fd}, conn.Close()
 }
 
-// Take ends the Conn but not the connection: fd is its socket, buffered what was read from it and
-// not delivered. From now on the caller releases the tag. It is for a handler that has hijacked the
+// Take ends the Conn but not the connection: First of the result is what was read from it and not
+// delivered. From now on the caller releases the tag. It is for a handler that has hijacked the
 // connection; no Read may be running.
-func (c *Conn) Take() (fd int, buffered []byte, err error) {
+func (c *Conn) Take() (Taken, error) {
 	c.Hijacked()
-	fd, err = duplicate(c.Conn)
-	if err != nil {
-		return -1, nil, err
+	t := Taken{Tag: c.tag, Admitted: true, First: c.buf[c.early:]}
+	socket := c.Conn
+	if c.layered != nil {
+		from, plain, moved, err := c.layered.Leave()
+		if err != nil {
+			return Taken{}, err
+		}
+		socket, t.Moved, t.First = from, moved, append(t.First[:len(t.First):len(t.First)], plain...)
+	}
+	var err error
+	if t.FD, err = duplicate(socket); err != nil {
+		return Taken{}, err
 	}
 	if !c.ended.CompareAndSwap(false, true) {
-		unix.Close(fd)
-		return -1, nil, net.ErrClosed
+		unix.Close(t.FD)
+		return Taken{}, net.ErrClosed
 	}
-	buffered = c.buf[c.early:]
 	c.buf, c.store, c.early = nil, nil, 0
 	// The duplicate keeps the connection open, also if this fails.
-	_ = c.Conn.Close()
-	return fd, buffered, nil
+	_ = socket.Close()
+	return t, nil
 }
 
 // duplicate makes a second descriptor of the socket, closed on exec and, like the first,
@@ -116,21 +126,21 @@ func duplicate(conn net.Conn) (fd int, err error) {
 var RefuseHTTP2 = &Refusal{Status: 505, Label: "bad_handshake", Reason: "streams are served over HTTP/1.1"}
 
 // TakeRequest takes the socket of a request away from net/http, inside its handler, so that a loop
-// serves the request: the loop adopts fd in the head role with tag and first, as if the request had
+// serves the request: the loop adopts the result in the head role, with First as if the request had
 // just arrived. If the connection did not come through a Listener, a admits it. ok false: the
 // request was refused, and answered if that was possible; refused, which may be nil, was called.
-func TakeRequest(w http.ResponseWriter, r *http.Request, a *Admission, refused func(*Refusal)) (fd int, tag uint32, first []byte, ok bool) {
+func TakeRequest(w http.ResponseWriter, r *http.Request, a *Admission, refused func(*Refusal)) (taken Taken, ok bool) {
 	if refused == nil {
 		refused = func(*Refusal) {}
 	}
 	head, refusal := headOf(r)
-	if refusal == nil && r.TLS != nil {
+	if refusal == nil && !takesOver(r) {
 		refusal = RefuseNoSocket // the bytes on the socket are net/http's to encrypt
 	}
 	if refusal != nil {
 		refused(refusal)
 		refusal.ServeHTTP(w, r)
-		return -1, 0, nil, false
+		return Taken{}, false
 	}
 	taken, err := TakeOver(w)
 	if err != nil {
@@ -138,20 +148,21 @@ func TakeRequest(w http.ResponseWriter, r *http.Request, a *Admission, refused f
 		if errors.Is(err, http.ErrNotSupported) {
 			RefuseNoSocket.ServeHTTP(w, r) // it is still net/http's; otherwise TakeOver has said it
 		}
-		return -1, 0, nil, false
+		return Taken{}, false
 	}
-	tag, ok = taken.Tag, true
+	ok = true
 	if !taken.Admitted {
 		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-		tag, ok = a.AdmitRequest(peer.Addr())
+		taken.Tag, ok = a.AdmitRequest(peer.Addr())
 	}
-	if !ok {
+	if !ok { // it was not admitted before, so it is plain
 		// RefusalsMax refusals are under way: one write, without waiting for room.
-		_, _ = unix.Write(taken.FD, DismissalOf(tag))
+		_, _ = unix.Write(taken.FD, DismissalOf(taken.Tag))
 		unix.Close(taken.FD)
-		return -1, 0, nil, false
+		return Taken{}, false
 	}
-	return taken.FD, tag, append(head, taken.First...), true
+	taken.First = append(head, taken.First...)
+	return taken, true
 }
 
 // headOf serializes the head of a parsed request. The parser of this package checks it again on the

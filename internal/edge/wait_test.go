@@ -380,8 +380,8 @@ func TestWaitAfterTakeRequest(t *testing.T) {
 	}
 	defer loop.Stop()
 	s := newSite(t, ListenerOptions{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if fd, tag, first, ok := TakeRequest(w, r, nil, nil); ok {
-			loop.Remote().Post(func(l *netpoll.Loop) { l.Adopt(fd, headRole, tag, first) })
+		if taken, ok := TakeRequest(w, r, nil, nil); ok {
+			loop.Remote().Post(func(l *netpoll.Loop) { l.Adopt(taken.FD, headRole, taken.Tag, taken.First) })
 		}
 	}))
 	c := s.connect(offer()+"first frames", 1)

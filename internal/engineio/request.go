@@ -4,7 +4,6 @@ package engineio
 
 import (
 	"net/netip"
-	"strings"
 	"time"
 
 	"c100k/internal/edge"
@@ -94,7 +93,5 @@ func (r *Request) Query(name string) (value string) {
 	return value
 }
 
-// Secure tells whether the client speaks TLS, according to the proxy in front.
-func (r *Request) Secure() bool {
-	return strings.EqualFold(r.Header("x-forwarded-proto"), "https")
-}
+// Secure tells whether the client speaks TLS, with the node or with the proxy in front.
+func (r *Request) Secure() bool { return r.head.Secure() }

@@ -28,7 +28,9 @@ type Source struct {
 	Accepted      uint64            // connections that the acceptor took
 	TurnedAway    uint64            // connections closed because no descriptor was left
 
-	Memory Memory // what the process holds for its clients
+	TLSHandshakes map[string]map[string]uint64 // that were completed, by resumption and version; nil without TLS
+	TLSFailures   map[string]uint64            // that were not, by reason
+	Memory        Memory                       // what the process holds for its clients
 
 	Loops           []Loop
 	UpstreamAnswers map[string]uint64 // of the application, by class of the status or by outcome

@@ -39,6 +39,11 @@ func rows() []Stat {
 			Labels: []string{"limit"}, read: family(func(s *Source) map[string]uint64 { return s.Refused })},
 		{Key: "handshakes_rejected_total", Metric: "c100k_handshakes_rejected_total", Help: "Handshakes that were answered with an error.",
 			Labels: []string{"reason"}, read: family(func(s *Source) map[string]uint64 { return s.Rejected })},
+		{Key: "tls.handshakes_total", Metric: "c100k_tls_handshakes_total",
+			Help:   "TLS handshakes that were completed, by whether a session was resumed, and by version.",
+			Labels: []string{"resumed", "version"}, read: tlsHandshakes},
+		{Key: "tls.handshake_failures_total", Metric: "c100k_tls_handshake_failures_total", Help: "TLS handshakes that were not completed, by why.",
+			Labels: []string{"reason"}, read: family(func(s *Source) map[string]uint64 { return s.TLSFailures })},
 		{Key: "requests_moved_total", Metric: "c100k_requests_moved_total",
 			Help: "Requests that were taken from one worker to the one that their Socket.IO client lives on.",
 			read: one(func(s *Source) uint64 { return s.RequestsMoved })},
@@ -227,6 +232,14 @@ func closed(s *Source) Value {
 	v := Value{Families: make(map[string]map[string]float64, len(s.Transports))}
 	for name, t := range s.Transports {
 		v.Families[name] = floats(t.Closed)
+	}
+	return v
+}
+
+func tlsHandshakes(s *Source) Value {
+	v := Value{Families: make(map[string]map[string]float64, len(s.TLSHandshakes))}
+	for resumed, versions := range s.TLSHandshakes {
+		v.Families[resumed] = floats(versions)
 	}
 	return v
 }

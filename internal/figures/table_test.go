@@ -181,6 +181,8 @@ func some(n int) *Source {
 	s.UpstreamAnswers = map[string]uint64{"2xx": uint64(n)}
 	s.UpstreamTimes = HistogramSnapshot{Bounds: []float64{1}, Counts: []uint64{uint64(n), 0}, Sum: float64(n)}
 	s.Rejected, s.Refused = map[string]uint64{"origin": uint64(n)}, map[string]uint64{"capacity": uint64(n)}
+	s.TLSHandshakes = map[string]map[string]uint64{"true": {"1.3": uint64(n)}}
+	s.TLSFailures = map[string]uint64{"timeout": uint64(n)}
 	s.Loops[0].FanoutTimes = HistogramSnapshot{Bounds: []float64{1}, Counts: []uint64{uint64(n), 0}, Sum: float64(n)}
 	s.Loops[0].IO = "uring"
 	return s

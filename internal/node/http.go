@@ -19,6 +19,7 @@ import (
 func (n *Node) makeHTTP() {
 	n.fallback = edge.NewListener(edge.ListenerOptions{
 		Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts,
+		Layered:     n.cfg.LayeredConn,
 		HeadTimeout: n.cfg.HTTPHeaderTimeout, BodyTimeout: n.cfg.HTTPBodyTimeout, Release: n.cfg.Admission.Release, Refused: n.refused,
 	})
 	n.http = &http.Server{
@@ -49,7 +50,8 @@ func (n *Node) connState(c net.Conn, state http.ConnState) {
 // connContext makes the context of a connection that came from a program's http.Server as that
 // server makes it: its handlers get the further requests.
 func (n *Node) connContext(ctx context.Context, c net.Conn) context.Context {
-	conn, ok := c.(*edge.Conn)
+	ctx = edge.ConnContext(ctx, c)
+	conn, ok := edge.ConnOf(c)
 	if !ok || conn.From() == nil {
 		return ctx
 	}
@@ -147,8 +149,8 @@ func (n *Node) takeOver(row *proto.Row, w http.ResponseWriter, r *http.Request) 
 	}
 	from := serverOf(r)
 	if from == n.http {
-		if fd, tag, first, ok := edge.TakeRequest(w, r, n.cfg.Admission, n.refused); ok {
-			n.Adopt(fd, tag, first)
+		if taken, ok := edge.TakeRequest(w, r, n.cfg.Admission, n.refused); ok {
+			n.Adopt(Arrival{taken.FD, taken.Tag, taken.Moved, taken.First})
 		}
 		return
 	}
@@ -159,8 +161,8 @@ func (n *Node) takeOver(row *proto.Row, w http.ResponseWriter, r *http.Request) 
 		refusal.ServeHTTP(w, r)
 		return
 	}
-	if fd, tag, first, ok := edge.TakeRequest(w, r, n.cfg.Admission, n.refused); ok {
-		n.adoptMounted(n.least(), fd, tag, m, first)
+	if taken, ok := edge.TakeRequest(w, r, n.cfg.Admission, n.refused); ok {
+		n.adoptMounted(n.least(), taken.FD, taken.Tag, m, taken.First)
 	}
 }
 

@@ -9,12 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Adopt gives a socket to the loop with the fewest connections. Its next bytes are a request head,
-// or first and then they. fd and tag are the loop's from here on; if it cannot take them, the
-// socket is closed and the tag released. first is kept.
-func (n *Node) Adopt(fd int, tag uint32, first []byte) {
-	n.AdoptOn(n.least().loop.Remote(), RoleHead, fd, tag, first)
+// Arrival is a connection on its way to a loop. Whoever adopts it owns it.
+type Arrival struct {
+	FD    int
+	Tag   uint32         // the admission's
+	Moved *netpoll.Moved // of a connection with a layer; nil for a plain one
+	First []byte         // plain bytes that were read from it: the beginning of a request; kept
 }
+
+// adopt makes it a connection of l.
+func (a *Arrival) adopt(l *netpoll.Loop, role netpoll.Role) {
+	if a.Moved == nil {
+		l.Adopt(a.FD, role, a.Tag, a.First)
+		return
+	}
+	l.AdoptLayered(a.FD, role, a.Tag, a.Moved, a.First)
+}
+
+// Adopt gives a connection to the loop with the fewest: see AdoptOn.
+func (n *Node) Adopt(a Arrival) { n.AdoptOn(n.least().loop.Remote(), RoleHead, a) }
 
 // least is the reactor with the fewest connections.
 func (n *Node) least() *reactor {
@@ -32,9 +45,11 @@ func (n *Node) adoptMounted(r *reactor, fd int, tag uint32, m *edge.Mount, first
 	n.adoptOn(r.loop.Remote(), func(l *netpoll.Loop) { r.heads[roleMounted].Adopt(l, fd, roleMounted, tag, m, first) }, fd, tag)
 }
 
-// AdoptOn is Adopt for a loop of the caller's choice, in RoleHead or RoleReturned.
-func (n *Node) AdoptOn(loop *netpoll.Remote, role netpoll.Role, fd int, tag uint32, first []byte) {
-	n.adoptOn(loop, func(l *netpoll.Loop) { l.Adopt(fd, role, tag, first) }, fd, tag)
+// AdoptOn gives a connection to a loop, in RoleHead or RoleReturned: its next bytes are a request
+// head, or First and then they. If the loop cannot take it, the socket is closed and the tag
+// released.
+func (n *Node) AdoptOn(loop *netpoll.Remote, role netpoll.Role, a Arrival) {
+	n.adoptOn(loop, func(l *netpoll.Loop) { a.adopt(l, role) }, a.FD, a.Tag)
 }
 
 // adoptOn has a loop adopt a socket.
@@ -61,26 +76,21 @@ func (n *Node) Move(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first
 	}
 	if mounted {
 		m := n.reactors[l.Index()-n.cfg.LoopBase].heads[roleMounted].Mount()
-		if fd, tag, ok := Detach(l, c); ok {
-			n.adoptMounted(n.reactors[loop], fd, tag, m, first)
+		if a, ok := Leave(l, c, first); ok { // without a layer: the program's server has accepted it
+			n.adoptMounted(n.reactors[loop], a.FD, a.Tag, m, first)
 		}
 		return true
 	}
-	tag, to := c.Tag(), n.reactors[loop].loop.Remote()
-	switch fd, moved := l.DetachLayered(c); {
-	case fd < 0:
-	case moved == nil:
-		n.AdoptOn(to, RoleHead, fd, tag, first)
-	default: // its layer comes along
-		n.adoptOn(to, func(l *netpoll.Loop) { l.AdoptLayered(fd, RoleHead, tag, moved, first) }, fd, tag)
+	if a, ok := Leave(l, c, first); ok {
+		n.AdoptOn(n.reactors[loop].loop.Remote(), RoleHead, a)
 	}
 	return true
 }
 
-// Detach takes c's socket and tag out of its loop; both are the caller's from here on. ok is false
-// if c has no socket any more. Loop only.
-func Detach(l *netpoll.Loop, c *netpoll.Conn) (fd int, tag uint32, ok bool) {
-	tag = c.Tag()
-	fd = l.Detach(c)
-	return fd, tag, fd >= 0
+// Leave takes c, whose layer comes along, out of its loop. ok is false if c has no socket any more.
+// Loop only.
+func Leave(l *netpoll.Loop, c *netpoll.Conn, first []byte) (a Arrival, ok bool) {
+	a = Arrival{Tag: c.Tag(), First: first}
+	a.FD, a.Moved = l.DetachLayered(c)
+	return a, a.FD >= 0
 }

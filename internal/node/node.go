@@ -72,6 +72,9 @@ type Config struct {
 	// Layer makes loop i's layer, which all connections that the node accepts have below their
 	// protocols. Nil: they are plain.
 	Layer func(loop int) netpoll.Layer
+	// LayeredConn makes a net.Conn for net/http of the socket of a connection with that layer, and of
+	// what its loop knew of it. It must not wait. Nil without Layer.
+	LayeredConn func(socket net.Conn, moved *netpoll.Moved) edge.Layered
 
 	// Topics makes a hub that all protocols share. Its Shards, Encoders, Wake and Now are filled in.
 	// Nil: the process has no topics.

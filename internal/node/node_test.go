@@ -295,7 +295,7 @@ func TestAdopt(t *testing.T) {
 	n := start(t, func(cfg *Config) { cfg.Loops = 3 })
 	for i, want := range []string{"[1 0 0]", "[1 1 0]", "[1 1 1]", "[2 1 1]"} {
 		fd, c := pair(t)
-		n.Adopt(fd, 0, []byte(request))
+		n.Adopt(Arrival{FD: fd, First: []byte(request)})
 		c.expect("+-")
 		var loads []int
 		for i := range n.Loops() {
@@ -350,7 +350,7 @@ func TestMove(t *testing.T) {
 		if !ok {
 			t.Fatal("not admitted")
 		}
-		n.AdoptOn(n.Loop(0).Remote(), RoleHead, fd, tag, []byte(request+"early\n"))
+		n.AdoptOn(n.Loop(0).Remote(), RoleHead, Arrival{FD: fd, Tag: tag, First: []byte(request + "early\n")})
 		return c
 	}
 	c := adopt()
@@ -413,7 +413,7 @@ func TestSlow(t *testing.T) {
 	for policy, want := range map[broadcast.Policy]string{broadcast.Disconnect: "slow\n", broadcast.DropOldest: "gap t "} {
 		n := start(t, func(cfg *Config) { cfg.Topics = &broadcast.Options{Policy: policy, OutboxBytesMax: 1 << 20} })
 		fd, c := pair(t)
-		n.Adopt(fd, 0, []byte(request))
+		n.Adopt(Arrival{FD: fd, First: []byte(request)})
 		c.expect("+-")
 		for range 100 { // until neither the socket nor the outbox takes more
 			r, err := n.Hub().Publish("t", broadcast.Text, []byte(strings.Repeat("x", 100_000)))
@@ -484,7 +484,7 @@ func TestAbandoned(t *testing.T) {
 func TestSinkDoesNotAllocate(t *testing.T) {
 	n := start(t, nil)
 	fd, c := pair(t)
-	n.Adopt(fd, 0, []byte(request))
+	n.Adopt(Arrival{FD: fd, First: []byte(request)})
 	c.expect("+-")
 	allocations := make(chan float64)
 	payload := []byte("hello\n")

@@ -125,6 +125,36 @@ func TestArchitectureNamesRealCode(t *testing.T) {
 // problem is a refusal of the HTTP API, as the code makes it.
 var problem = regexp.MustCompile(`(?s)NewProblem\(http\.Status\w+,\s*"([a-z_]+)"`)
 
+var testInText = regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`")
+var fileInText = regexp.MustCompile("`((?:internal|netpoll|server|socketio)/[a-z0-9_/.]+)`")
+
+// TestSecurityNamesRealTests: each test and each file that SECURITY.md names as a defence is there.
+func TestSecurityNamesRealTests(t *testing.T) {
+	tests := map[string]bool{}
+	theModule(t).each(func(f *file) {
+		for _, decl := range f.ast.Decls {
+			if d, ok := decl.(*ast.FuncDecl); ok && f.test {
+				tests[d.Name.Name] = true
+			}
+		}
+	})
+	text := document(t, "SECURITY.md")
+	names := testInText.FindAllStringSubmatch(text, -1)
+	if len(names) < 25 {
+		t.Errorf("only %d tests are named", len(names))
+	}
+	for _, match := range names {
+		if !tests[match[1]] {
+			t.Errorf("SECURITY.md names %s, which is no test", match[1])
+		}
+	}
+	for _, match := range fileInText.FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.Join(root, match[1])); err != nil {
+			t.Errorf("SECURITY.md: %v", err)
+		}
+	}
+}
+
 // TestAPIDocumentHasTheErrors: docs/api.md lists the code of every error of the HTTP API.
 func TestAPIDocumentHasTheErrors(t *testing.T) {
 	text, m := document(t, "docs/api.md"), theModule(t)

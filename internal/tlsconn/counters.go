@@ -3,8 +3,8 @@
 package tlsconn
 
 import (
-	"crypto/tls"
 	"errors"
+	"net"
 	"sync/atomic"
 
 	"c100k/netpoll"
@@ -38,12 +38,12 @@ const FailureCount = int(failureCount)
 
 // failureOf is why crypto/tls has failed.
 func failureOf(err error) failure {
-	var theirs tls.AlertError
+	var op *net.OpError
 	var panicked *panicError
 	switch {
 	case errors.Is(err, errEnded):
 		return failPeer
-	case errors.As(err, &theirs):
+	case errors.As(err, &op) && op.Op == "remote error": // crypto/tls has no other name for an alert
 		return failAlert
 	case errors.Is(err, errMismatch), errors.Is(err, errMaster), errors.Is(err, errNoConfig), errors.As(err, &panicked):
 		return failInternal

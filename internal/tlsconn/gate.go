@@ -26,6 +26,7 @@ func gate(p []byte) verdict {
 	if p[0] != typeHandshake {
 		return gatePlain(p)
 	}
+	p = p[:min(len(p), helloBytesMax)]
 	var start [4]byte // of the message
 	have := 0         // bytes of the message that have come
 	for rest := p; ; {
@@ -67,9 +68,6 @@ func gate(p []byte) verdict {
 func gateMoreOf(p, rest []byte) verdict {
 	switch {
 	case len(rest) > 0 && rest[0] != typeHandshake, len(rest) > 1 && rest[1] != 3:
-		if len(rest) == len(p) {
-			return gateNoTLS
-		}
 		return gateBad
 	case len(p) >= helloBytesMax:
 		return gateTooLong

@@ -4,6 +4,8 @@ package tlsconn
 
 import (
 	"crypto/tls"
+	"errors"
+	"log/slog"
 	"time"
 
 	"c100k/netpoll"
@@ -21,7 +23,7 @@ type Config struct {
 	Server func() *tls.Config
 
 	// Client makes the layer one of clients: it gives the configuration for the connection with a
-	// tag. It is called as Server is.
+	// tag, which is copied. Loop only.
 	Client func(tag uint32) *tls.Config
 
 	// Before tells how many bytes in front of TLS belong to the handler of the connection, such as a
@@ -32,9 +34,12 @@ type Config struct {
 	// only. Nil: there is none.
 	PlainHTTP func(dst []byte, head bool) []byte
 
-	// Shaken is called with each handshake that is over, after how long, on the loop. It may be
-	// nil.
-	Shaken func(l *netpoll.Loop, c *netpoll.Conn, resumed bool)
+	// Logger gets the panics of handshakes, with their stacks. Nil discards them.
+	Logger *slog.Logger
+
+	// Shaken is called with each handshake that is over; err is why one has failed, and then the
+	// layer finishes c. Loop only. It may be nil.
+	Shaken func(l *netpoll.Loop, c *netpoll.Conn, resumed bool, err error)
 }
 
 // Layer is the netpoll.Layer of one loop. Its methods are for that loop only, except Counters.
@@ -114,8 +119,7 @@ func (t *Layer) Open(l *netpoll.Loop, c *netpoll.Conn, in []byte) (plain, rest [
 	case s.flags&flagEnded != 0:
 		return nil, nil, netpoll.ReasonNone
 	case s.flags&flagShaking != 0:
-		t.feed(l, c, s, in)
-		return nil, nil, netpoll.ReasonNone
+		return nil, nil, t.feed(l, c, s, in)
 	case s.suite == 0:
 		return t.enter(l, c, s, in)
 	}
@@ -132,13 +136,13 @@ func (t *Layer) enter(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (
 		h.in = append(h.in, in...)
 		in = h.in
 	}
-	if t.cfg.Before != nil && s.flags&flagProxied == 0 {
+	if t.cfg.Before != nil && s.flags&flagBegun == 0 {
 		switch n, whole := t.cfg.Before(c, in); {
 		case !whole:
 			t.keep(s, in)
 			return nil, nil, netpoll.ReasonNone
 		default:
-			s.flags |= flagProxied
+			s.flags |= flagBegun
 			if n > 0 {
 				t.letGo(s) // in is the handler's until the end of the turn
 				return in[:n], in[n:], netpoll.ReasonNone
@@ -207,15 +211,32 @@ func (t *Layer) shake(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) n
 	h := t.holdOf(s)
 	h.in, h.shake = nil, sh
 	s.flags |= flagShaking
+	if len(in) > 0 {
+		t.stop(l, c, s)
+	}
 	return netpoll.ReasonNone
 }
 
-// feed gives the handshake of a connection what has come.
-func (t *Layer) feed(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) {
-	if t.holds.At(s.hold).shake.feed(in) >= unreadBytesMax {
-		s.flags |= flagStopped
-		l.StopRead(c)
+// ErrNoTLS is why the handshake of a client has failed whose server does not speak TLS.
+var ErrNoTLS = errors.New("the server does not speak TLS")
+
+// feed gives the handshake of a connection what has come. A server that speaks something else is
+// told apart at once: its FIN may follow, and would end the connection before crypto/tls looks.
+func (t *Layer) feed(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) netpoll.Reason {
+	if t.cfg.Client != nil && s.flags&flagBegun == 0 && len(in) > 0 {
+		s.flags |= flagBegun
+		if in[0] != typeHandshake && in[0] != typeAlert {
+			t.end(s, failNoTLS)
+			if t.cfg.Shaken != nil {
+				t.cfg.Shaken(l, c, false, ErrNoTLS)
+			}
+			return netpoll.ReasonLayer
+		}
 	}
+	if t.holds.At(s.hold).shake.feed(in) {
+		t.stop(l, c, s)
+	}
+	return netpoll.ReasonNone
 }
 
 // shaking is the session of a connection if sh is its handshake, else nil.
@@ -239,7 +260,16 @@ func (t *Layer) progress(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 	}
 }
 
-// goOn reads again where feed had stopped it.
+// stop stops reading until the handshake waits for its peer or is over. So it is given no more than
+// two reads at a time, and a FIN behind what it still works on does not end the connection.
+func (t *Layer) stop(l *netpoll.Loop, c *netpoll.Conn, s *session) {
+	if s.flags&flagStopped == 0 {
+		s.flags |= flagStopped
+		l.StopRead(c)
+	}
+}
+
+// goOn reads again where stop has ended it.
 func (t *Layer) goOn(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	if s.flags&flagStopped != 0 {
 		s.flags &^= flagStopped
@@ -275,6 +305,9 @@ func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 	l.SendSealed(c, sh.output())
 	if sh.over.err != nil {
 		t.end(s, failureOf(sh.over.err))
+		if t.cfg.Shaken != nil {
+			t.cfg.Shaken(l, c, false, sh.over.err)
+		}
 		l.Finish(c, netpoll.ReasonLayer, linger)
 		return
 	}
@@ -294,7 +327,7 @@ func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 	}
 	t.expect(s, sh)
 	if t.cfg.Shaken != nil {
-		t.cfg.Shaken(l, c, a.resumed)
+		t.cfg.Shaken(l, c, a.resumed, nil)
 	}
 	l.StartRead(c)
 	l.Reopen(c)

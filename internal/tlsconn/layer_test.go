@@ -7,10 +7,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"c100k/netpoll"
 )
@@ -153,7 +155,6 @@ func TestMoves(t *testing.T) {
 
 // TestConn takes a connection to a Conn and back.
 func TestConn(t *testing.T) {
-	var r *running
 	errs := make(chan error, 1)
 	h := &script{data: func(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 		if !bytes.HasPrefix(p, []byte("out")) {
@@ -162,9 +163,9 @@ func TestConn(t *testing.T) {
 		}
 		fd, moved := l.DetachLayered(c)
 		first := bytes.Clone(p)
-		go func() { errs <- outside(r, fd, moved, first) }()
+		go func() { errs <- outside(l.Remote(), fd, moved, first) }()
 	}}
-	r = serve(t, Config{}, h)
+	r := serve(t, Config{}, h)
 	for _, version := range []uint16{version12, version13} {
 		cfg := clientConfig()
 		cfg.MaxVersion = version
@@ -182,7 +183,7 @@ func TestConn(t *testing.T) {
 }
 
 // outside echoes on a Conn until it has echoed "back", and gives the connection to the loop again.
-func outside(r *running, fd int, moved *netpoll.Moved, first []byte) error {
+func outside(to *netpoll.Remote, fd int, moved *netpoll.Moved, first []byte) error {
 	file := os.NewFile(uintptr(fd), "socket")
 	socket, err := net.FileConn(file)
 	file.Close()
@@ -219,6 +220,73 @@ func outside(r *running, fd int, moved *netpoll.Moved, first []byte) error {
 	if err != nil {
 		return err
 	}
-	r.loop.Remote().Post(func(l *netpoll.Loop) { l.AdoptLayered(dup, 0, 0, moved, plain) })
+	to.Post(func(l *netpoll.Loop) { l.AdoptLayered(dup, 0, 0, moved, plain) })
 	return nil
+}
+
+// TestRequestAndFIN: a client that sends its request and a FIN with the end of its handshake is
+// served, and counted.
+func TestRequestAndFIN(t *testing.T) {
+	r := serve(t, Config{}, &script{data: echo})
+	for range 20 {
+		held := &holding{Conn: r.dial()}
+		c := tls.Client(held, clientConfig())
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("request")); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		_ = held.Conn.SetDeadline(time.Now().Add(patience)) // crypto/tls has set one that has passed
+		if _, err := held.Conn.Write(held.last); err != nil {
+			t.Fatal(err)
+		}
+		if err := held.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(c); err != nil || string(got) != "request" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	if f := r.layer.Figures(); f.Full13 != 20 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// holding is a net.Conn that holds back all writes but the first.
+type holding struct {
+	net.Conn
+	begun bool
+	last  []byte
+}
+
+func (h *holding) Write(p []byte) (int, error) {
+	if !h.begun {
+		h.begun = true
+		return h.Conn.Write(p)
+	}
+	h.last = append(h.last, p...)
+	return len(p), nil
+}
+
+// CloseWrite does nothing: the test does it.
+func (h *holding) CloseWrite() error { return nil }
+
+// TestPanic: a panic of a callback costs one handshake, and is logged.
+func TestPanic(t *testing.T) {
+	var log bytes.Buffer
+	cfg := serverConfig()
+	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("boom") }
+	r := serve(t, Config{Server: func() *tls.Config { return cfg }, Logger: slog.New(slog.NewTextHandler(&log, nil))}, &script{data: echo})
+	cfg.Certificates = nil
+	if err := tls.Client(r.dial(), clientConfig()).Handshake(); err == nil {
+		t.Error("no error")
+	}
+	r.eventually("counted", func(*netpoll.Loop) bool { return r.layer.Figures().Failed[failInternal] == 1 })
+	if !bytes.Contains(log.Bytes(), []byte("boom")) {
+		t.Errorf("the log has %q", log.String())
+	}
 }

@@ -29,11 +29,6 @@ const (
 	// large one with post-quantum key shares has two thousand. It is kept until it is whole.
 	helloBytesMax = 16 << 10
 
-	// unreadBytesMax is from how many bytes on, which a handshake has not read yet, reading from
-	// the socket stops. A flight with a chain of certificates is far smaller, and more than one
-	// record always lies within it.
-	unreadBytesMax = 64 << 10
-
 	// HandshakesMax bounds the handshakes of a process that have begun and are not over. Each holds
 	// a goroutine and some 30 KB. Further ones wait in their records.
 	HandshakesMax = 1024

@@ -84,13 +84,16 @@ func (p *pipe) next() bool {
 	return true
 }
 
-// feed adds what has come, and tells how many bytes Read has not returned.
-func (p *pipe) feed(b []byte) (unread int) {
+// feed adds what has come, and tells whether the handshake has something to do, so that it need
+// not be given more for now.
+func (p *pipe) feed(b []byte) (busy bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.in = append(p.in, b...)
-	p.wake()
-	return len(p.in) - p.at
+	if p.at < p.end || p.next() {
+		p.wake()
+	}
+	return !p.asleep
 }
 
 // wake ends the wait of Read. mu is held.

@@ -40,7 +40,7 @@ func (p *Pool) start(sh *shake, now time.Duration) bool {
 		return false
 	}
 	p.queue = append(p.queue, sh)
-	if s := p.stalled.first; s != nil && now-s.since > stallMax {
+	if s := p.stalled.first; s != nil && s.client == nil && now-s.since > stallMax {
 		p.stalled.remove(s)
 		s.stall()
 	}

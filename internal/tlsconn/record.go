@@ -59,7 +59,7 @@ const (
 	flagAsked                            // we have asked for a KeyUpdate that has not come
 	flagEnded                            // no more records: an alert was sent, or the peer's has come
 	flagShaking                          // the handshake is under way
-	flagProxied                          // what comes before TLS has passed
+	flagBegun                            // what comes before TLS has passed; of a client: the first byte of the server was judged
 	flagStopped                          // reading was stopped during the handshake
 	flagCounted                          // the end of the handshake is counted
 )

@@ -5,6 +5,7 @@ package tlsconn
 import (
 	"crypto/tls"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"c100k/netpoll"
@@ -17,7 +18,7 @@ type shake struct {
 	// Immutable once the pool has it.
 	layer  *Layer
 	id     netpoll.ID
-	client uint32 // Layer's Config.Client is given it
+	client *tls.Config // of a client; nil for a server
 	remote *netpoll.Remote
 
 	// Owned by the goroutine that runs it.
@@ -41,7 +42,10 @@ type outcome struct {
 
 // newShake makes the handshake of a connection; in is what the peer has sent so far.
 func newShake(t *Layer, id netpoll.ID, tag uint32, in []byte) *shake {
-	sh := &shake{layer: t, id: id, client: tag, remote: t.remote}
+	sh := &shake{layer: t, id: id, remote: t.remote}
+	if t.cfg.Client != nil {
+		sh.client = t.cfg.Client(tag)
+	}
 	sh.in, sh.ready = in, make(chan struct{}, 1)
 	return sh
 }
@@ -57,6 +61,9 @@ func (sh *shake) run(p *Pool) {
 	defer func() {
 		if v := recover(); v != nil {
 			sh.over.err = &panicError{v}
+			if log := sh.layer.cfg.Logger; log != nil {
+				log.Error("a TLS handshake panicked", "panic", v, "stack", string(debug.Stack()))
+			}
 		}
 		sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.shaken(l, c, sh) })
 	}()
@@ -70,7 +77,7 @@ func (sh *shake) run(p *Pool) {
 		sh.over.err = err
 		return
 	}
-	if sh.layer.cfg.Client != nil {
+	if sh.client != nil {
 		sh.conn = tls.Client(&sh.pipe, config)
 	} else {
 		sh.conn = tls.Server(&sh.pipe, config)
@@ -95,16 +102,14 @@ var errNoConfig = errors.New("tlsconn: no configuration")
 
 // config is the configuration of this handshake: a copy whose key log is ours.
 func (sh *shake) config(p *Pool) (*tls.Config, error) {
-	var base *tls.Config
-	if sh.layer.cfg.Client != nil {
-		base = sh.layer.cfg.Client(sh.client)
-	} else {
+	base := sh.client
+	if base == nil {
 		base = sh.layer.cfg.Server()
 	}
 	if base == nil {
 		return nil, errNoConfig
 	}
-	sh.caches = sh.layer.cfg.Client != nil && base.ClientSessionCache != nil
+	sh.caches = sh.client != nil && base.ClientSessionCache != nil
 	return sh.own(p, base), nil
 }
 
@@ -151,6 +156,6 @@ func (sh *shake) own(p *Pool, base *tls.Config) *tls.Config {
 func (sh *shake) finish() {
 	state := sh.conn.ConnectionState()
 	wrote, read, lastRead := sh.seen()
-	sh.over.session, sh.over.err = derive(&state, &sh.keys, sh.layer.cfg.Client != nil, wrote, read, lastRead)
+	sh.over.session, sh.over.err = derive(&state, &sh.keys, sh.client != nil, wrote, read, lastRead)
 	sh.over.about = aboutOf(&state)
 }

@@ -6,6 +6,9 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"slices"
+
+	"c100k/netpoll"
 )
 
 // State is the record layer of a connection between two owners. It has one owner at a time.
@@ -86,7 +89,7 @@ func (st *State) UnmarshalBinary(p []byte) error {
 	for range n {
 		a.chains = append(a.chains, r.certificates())
 	}
-	known := flagClient | flagAsked | flagProxied | flagCounted
+	known := flagClient | flagAsked | flagBegun | flagCounted
 	if !r.ok || len(r.p) > 0 || version != stateVersion || resumed > 1 || n > chainsMax ||
 		s.suite == 0 || int(s.suite) > len(suites) || s.flags&^known != 0 || len(st.in) > headerBytes+sealedBytesMax12 {
 		return errState
@@ -136,4 +139,35 @@ func (r *stateReader) certificates() (all []*x509.Certificate) {
 		all = append(all, cert)
 	}
 	return all
+}
+
+// AppendMoved appends the binary form of what netpoll.Loop.DetachLayered has returned for a
+// connection with this layer. The error is ErrStateTooBig.
+func AppendMoved(dst []byte, m *netpoll.Moved) ([]byte, error) {
+	dst = appendBytes(appendBytes(dst, m.Sealed), m.Unopened)
+	return m.State.(*State).AppendBinary(dst)
+}
+
+// ParseMoved reads what AppendMoved has written, and keeps nothing of p.
+func ParseMoved(p []byte) (*netpoll.Moved, error) {
+	r := stateReader{p: p, ok: true}
+	m := &netpoll.Moved{Sealed: slices.Clone(r.bytes()), Unopened: slices.Clone(r.bytes())}
+	if !r.ok {
+		return nil, errState
+	}
+	st := new(State)
+	m.State = st
+	return m, st.UnmarshalBinary(r.p)
+}
+
+// SealLast is the last that a connection sends of which p is the binary form: what is sealed,
+// plain, and the closing record. It is nil if p is no binary form.
+func SealLast(p, plain []byte) []byte {
+	m, err := ParseMoved(p)
+	if err != nil {
+		return nil
+	}
+	s, x := &m.State.(*State).session, new(scratch)
+	out := s.sealPieces(x, new(once), m.Sealed, [][]byte{plain})
+	return s.sealAlert(x, new(once), out, alertCloseNotify)
 }

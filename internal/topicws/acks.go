@@ -11,11 +11,18 @@ import (
 	"c100k/netpoll"
 )
 
+// Published is what a publish did on all nodes.
+type Published struct {
+	broadcast.Result      // the sum over the nodes that have answered
+	Partial          bool // not all have, or not in time
+	Unreached        int  // how many of those that are known
+}
+
 // ack is one whose count is known.
 type ack struct {
 	conn   netpoll.ID
 	id     []byte // JSON text of the command's id
-	result broadcast.Result
+	result Published
 }
 
 // acks are on their way back to their loop. Not more of them can be here than publishes were let in
@@ -55,7 +62,7 @@ func (h *Handler) ask(l *netpoll.Loop, c *netpoll.Conn, s *session, id []byte, t
 	}
 	one := ack{conn: c.ID(), id: slices.Clone(id)} // the command lies in the read arena
 	remote := l.Remote()
-	err := h.cfg.Ask(topic, kind, payload, func(r broadcast.Result) {
+	err := h.cfg.Ask(topic, kind, payload, func(r Published) {
 		one.result = r
 		h.acks.put(one)
 		remote.Wake()
@@ -89,10 +96,10 @@ func (h *Handler) Acknowledge(l *netpoll.Loop) {
 }
 
 func (h *Handler) acknowledge(l *netpoll.Loop, c *netpoll.Conn, one *ack) {
-	if no := overload(one.result); no.Code != CodeNone {
+	if no := overload(one.result.Result); no.Code != CodeNone {
 		h.reply = AppendError(h.reply[:0], one.id, no)
 	} else {
-		h.reply = AppendPublished(h.reply[:0], one.id, one.result.Matched)
+		h.reply = AppendPublished(h.reply[:0], one.id, one.result)
 	}
 	h.Reply(l, c, h.reply)
 }

@@ -15,11 +15,11 @@ import (
 
 // questions stand for the other nodes: they are answered when the test says so.
 type questions struct {
-	open []func(broadcast.Result)
+	open []func(Published)
 	err  error
 }
 
-func (q *questions) ask(_ string, _ broadcast.Kind, _ []byte, done func(broadcast.Result)) error {
+func (q *questions) ask(_ string, _ broadcast.Kind, _ []byte, done func(Published)) error {
 	if q.err == nil {
 		q.open = append(q.open, done)
 	}
@@ -88,11 +88,11 @@ func TestAckComesWhenAllHaveCounted(t *testing.T) {
 	if len(q.open) != 2 {
 		t.Fatalf("%d questions", len(q.open))
 	}
-	q.open[1](broadcast.Result{Matched: 5, Queued: 5})
+	q.open[1](Published{Result: broadcast.Result{Matched: 5, Queued: 5}})
 	if got := acknowledged(n, h, p); got != `{"type":"ack","id":2,"matched":5}` {
 		t.Error(got)
 	}
-	q.open[0](broadcast.Result{Matched: 7, Queued: 4, Dropped: 3})
+	q.open[0](Published{Result: broadcast.Result{Matched: 7, Queued: 4, Dropped: 3}})
 	if got := acknowledged(n, h, p); got != `{"type":"ack","id":"one","matched":7}` {
 		t.Error(got)
 	}
@@ -104,7 +104,7 @@ func TestAckComesWhenAllHaveCounted(t *testing.T) {
 func TestAskThatFails(t *testing.T) {
 	n, h, q, p := asking(t)
 	say(n, p, `{"type":"publish","topic":"a","data":1,"id":1}`)
-	q.open[0](broadcast.Result{Matched: 3, Dropped: 3})
+	q.open[0](Published{Result: broadcast.Result{Matched: 3, Dropped: 3}})
 	if got := acknowledged(n, h, p); got != `{"type":"error","id":1,"code":"overloaded","message":"the node has too much to deliver"}` {
 		t.Error(got)
 	}
@@ -130,7 +130,7 @@ func TestUnansweredMax(t *testing.T) {
 	if got := payloadsOf(n, h, client(n, h)); got != "" {
 		t.Errorf("another client is refused: %s", got)
 	}
-	q.open[0](broadcast.Result{})
+	q.open[0](Published{Result: broadcast.Result{}})
 	acknowledged(n, h, p)
 	if got := publish() + publish(); got != refused {
 		t.Error(got)
@@ -155,7 +155,7 @@ func TestAckForNobody(t *testing.T) {
 	if next.ID().Slot() != slot {
 		t.Fatalf("slot %d, want %d again", next.ID().Slot(), slot)
 	}
-	q.open[0](broadcast.Result{Matched: 1})
+	q.open[0](Published{Result: broadcast.Result{Matched: 1}})
 	if got := acknowledged(n, h, next); got != "" {
 		t.Error(got)
 	}

@@ -137,10 +137,17 @@ func appendAck(dst, id []byte, list []begun) []byte {
 }
 
 // AppendPublished appends the answer to a publish command.
-func AppendPublished(dst, id []byte, matched int) []byte {
+func AppendPublished(dst, id []byte, r Published) []byte {
 	at := len(dst)
 	dst = append(appendID(append(openText(dst), `{"type":"ack"`...), id), `,"matched":`...)
-	return closeText(append(strconv.AppendInt(dst, int64(matched), 10), '}'), at)
+	dst = strconv.AppendInt(dst, int64(r.Matched), 10)
+	if r.Partial {
+		dst = append(dst, `,"partial":true`...)
+	}
+	if r.Unreached > 0 {
+		dst = strconv.AppendInt(append(dst, `,"nodes_unreached":`...), int64(r.Unreached), 10)
+	}
+	return closeText(append(dst, '}'), at)
 }
 
 // AppendPong appends the answer to a ping command.

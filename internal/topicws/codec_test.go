@@ -94,7 +94,8 @@ func TestReplies(t *testing.T) {
 		{AppendWelcome(nil, "00ff", 0), `map[conn:00ff type:welcome]`},
 		{AppendAck(nil, nil), `map[type:ack]`},
 		{AppendAck(nil, []byte(`"x"`)), `map[id:x type:ack]`},
-		{AppendPublished(nil, []byte(`7`), 41203), `map[id:7 matched:41203 type:ack]`},
+		{AppendPublished(nil, []byte(`7`), Published{Result: broadcast.Result{Matched: 41203}}), `map[id:7 matched:41203 type:ack]`},
+		{AppendPublished(nil, []byte(`7`), Published{Partial: true, Unreached: 2}), `map[id:7 matched:0 nodes_unreached:2 partial:true type:ack]`},
 		{AppendPong(nil, []byte(`7`)), `map[id:7 type:pong]`},
 		{AppendGap(nil, nasty, 1<<63), fmt.Sprintf(`map[missed:9.223372036854776e+18 topic:%s type:gap]`, nasty)},
 		{AppendError(nil, nil, refuse(CodeForbidden, "no", nil)), `map[code:forbidden message:no type:error]`},
@@ -131,7 +132,7 @@ func TestRepliesDoNotAllocate(t *testing.T) {
 	no := refuse(CodeForbidden, "you may not publish to", []byte("news"))
 	if n := testing.AllocsPerRun(100, func() {
 		buf = AppendAck(buf[:0], id)
-		buf = AppendPublished(buf[:0], id, 41203)
+		buf = AppendPublished(buf[:0], id, Published{Result: broadcast.Result{Matched: 41203}})
 		buf = AppendPong(buf[:0], id)
 		buf = AppendError(buf[:0], id, no)
 	}); n != 0 {

@@ -24,7 +24,7 @@ type Config struct {
 	// Ask is Publish where other nodes have subscribers too: done is called once, on any goroutine,
 	// perhaps before Ask returns, with the sum over all nodes; it is not called if Ask returns an
 	// error. Nil: there are no other nodes, and Publish knows everything.
-	Ask func(topic string, kind broadcast.Kind, payload []byte, done func(broadcast.Result)) error
+	Ask func(topic string, kind broadcast.Kind, payload []byte, done func(Published)) error
 
 	// MaySubscribe and MayPublish judge one topic; who is nil for a connection whose client was not
 	// identified. They must not block. Nil allows every topic.

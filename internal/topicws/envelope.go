@@ -139,7 +139,7 @@ func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 	}
 	result, no := h.send(topic, kind, payload)
 	if no.Code == CodeNone {
-		h.reply = AppendPublished(h.reply[:0], cmd.ID, result.Matched)
+		h.reply = AppendPublished(h.reply[:0], cmd.ID, Published{Result: result})
 	}
 	return no, false
 }

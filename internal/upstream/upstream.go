@@ -135,8 +135,13 @@ type watchedBody struct {
 func (b *watchedBody) Read(p []byte) (n int, err error) {
 	n, err = b.ReadCloser.Read(p)
 	var refusal *edge.Refusal
-	if err != nil && errors.As(err, &refusal) {
+	var socket net.Error
+	switch {
+	case err == nil, err == io.EOF:
+	case errors.As(err, &refusal):
 		b.refusal.Store(refusal)
+	case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &socket):
+		b.refusal.Store(edge.RefuseBody) // net/http has an error of its own for a trailer section
 	}
 	return n, err
 }

@@ -5,6 +5,7 @@
 package workers
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"sync"
@@ -38,7 +39,8 @@ const (
 	packetLoopAt   = 2
 	packetFlagsAt  = 3
 	packetClientAt = 4
-	packetFirstAt  = packetClientAt + 16
+	packetTLSAt    = packetClientAt + 16 // how many bytes of Handover.TLS follow, and then First
+	packetFirstAt  = packetTLSAt + 4
 
 	packetBytesMax = packetFirstAt + server.HandoverBytesMax
 )
@@ -66,7 +68,8 @@ func appendMove(dst []byte, m *move) []byte {
 		client = m.Client.As16()
 	}
 	dst = append(dst, kind, byte(m.worker), byte(m.Loop), flags)
-	return append(append(dst, client[:]...), m.First...)
+	dst = binary.BigEndian.AppendUint32(append(dst, client[:]...), uint32(len(m.TLS)))
+	return append(append(dst, m.TLS...), m.First...)
 }
 
 var errPacket = errors.New("no packet of a link")
@@ -81,14 +84,21 @@ func parseMove(p []byte) (*move, error) {
 		return nil, errPacket
 	}
 	m.Loop, m.Forwarded = int(p[packetLoopAt]), p[packetFlagsAt]&packetForwarded != 0
-	client := [16]byte(p[packetClientAt:packetFirstAt])
+	client := [16]byte(p[packetClientAt:packetTLSAt])
+	secured := binary.BigEndian.Uint32(p[packetTLSAt:])
+	if uint64(secured) >= uint64(len(p)-packetFirstAt) {
+		return nil, errPacket
+	}
 	switch {
 	case p[packetFlagsAt]&packetClient != 0:
 		m.Client = netip.AddrFrom16(client).Unmap()
 	case client != [16]byte{}:
 		return nil, errPacket
 	}
-	m.First = append([]byte(nil), p[packetFirstAt:]...)
+	kept := append([]byte(nil), p[packetFirstAt:]...)
+	if m.First = kept[secured:]; secured > 0 {
+		m.TLS = kept[:secured:secured]
+	}
 	return m, nil
 }
 

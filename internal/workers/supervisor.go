@@ -193,7 +193,7 @@ func (s *Supervisor) open() error {
 
 // serve serves one of the parent's own ports.
 func (s *Supervisor) serve(h *http.Server, ln net.Listener, port string) {
-	if err := h.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(admin.Lasting(ln, port, s.log)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		s.log.Error("HTTP server ended", "port", port, "err", err)
 	}
 }

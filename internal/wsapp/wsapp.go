@@ -21,6 +21,10 @@ type Host struct {
 	Counters func(loop int) *wsconn.Counters // what the server's connections add to
 	LoopBase int                             // index of the first loop, as IDs have it
 
+	// Identify makes the routes that identify clients by the settings of the node, and then call serve
+	// with them: Part.Serve, Ask and Resume.
+	Identify func(p *proto.Place, serve proto.Route) proto.Part
+
 	// Publish sends a message to the subscribers of a topic on all nodes; Post.Skip holds in this
 	// process only. It must not block. Any goroutine.
 	Publish func(topic string, post broadcast.Post) (broadcast.Result, error)

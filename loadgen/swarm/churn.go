@@ -78,7 +78,10 @@ func (s *Swarm) abandon(l *netpoll.Loop, c *netpoll.Conn, cl *client) {
 // reset ends a connection with an RST.
 func (s *Swarm) reset(l *netpoll.Loop, c *netpoll.Conn) {
 	s.clients[c.Tag()-1].flags |= flagOurs
-	fd := l.Detach(c) // OnClose takes note of it
+	fd, _ := l.DetachLayered(c) // OnClose takes note of it
+	if fd < 0 {
+		return
+	}
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	unix.Close(fd)
 }

@@ -17,7 +17,6 @@ type client struct {
 	since   uint64        // with flagJoined: the first number that nobody here had heard when it opened
 	sent    uint64        // how many messages it has sent
 	partial uint32        // index of what its parser holds, 0: nothing
-	secured uint32        // index of its TLS, 0: none
 	next    uint32        // 1 + index of who waits behind it
 	code    uint16        // of the close frame that it got
 	state   clientState

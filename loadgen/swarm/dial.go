@@ -32,10 +32,6 @@ func (s *Swarm) connectOne(l *netpoll.Loop, i uint32, now time.Duration) {
 	cl := &s.clients[i]
 	cl.state, cl.began, cl.step, cl.code = connecting, now, 0, 0
 	s.connecting++
-	if s.tls != nil {
-		s.tls.jobs <- handshake{client: i, began: now, local: s.source(i), target: s.target(i)} // it has room for all that may connect
-		return
-	}
 	fd, err := netpoll.Connect(s.source(i), s.target(i))
 	if err != nil {
 		s.leave(i, causeOf(err), 0)
@@ -50,8 +46,13 @@ func (s *Swarm) adopt(l *netpoll.Loop, i uint32, fd int) {
 		// As small as the kernel allows, so that the server's output soon backs up.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
 	}
-	if l.Adopt(fd, roleUpgrade, i+1, nil) == nil {
-		s.dropTLS(&s.clients[i])
+	var c *netpoll.Conn
+	if s.tls != nil {
+		c = l.AdoptLayered(fd, roleUpgrade, i+1, nil, nil)
+	} else {
+		c = l.Adopt(fd, roleUpgrade, i+1, nil)
+	}
+	if c == nil {
 		s.leave(i, NoDescriptor, 0)
 	}
 }
@@ -124,8 +125,10 @@ func (s *Swarm) gone(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	case cl.flags&flagOurs != 0, r == netpoll.ReasonDrain:
 	case cl.code != 0:
 		reason = "closed " + strconv.Itoa(int(cl.code))
-	case r == netpoll.ReasonPeer:
+	case r == netpoll.ReasonPeer, r == netpoll.ReasonTruncated:
 		reason = "eof"
+	case r == netpoll.ReasonLayer:
+		reason = "bad TLS"
 	case r == netpoll.ReasonReset && l.Errno() != 0:
 		reason = causeOf(l.Errno())
 	default:
@@ -156,7 +159,6 @@ func (s *Swarm) forget(c *netpoll.Conn) uint32 {
 		}
 		cl.partial = 0
 	}
-	s.dropTLS(cl)
 	c.SetTag(0)
 	return i
 }

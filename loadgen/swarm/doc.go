@@ -12,8 +12,8 @@
 // a connection of the loop, which is 48 bytes. The connection begins in the role upgrade:
 // netpoll.Connect, the request, the answer. Then it is a socket or an eventStream; a WebSocket's
 // messages go on to the protocol inside (v1.go, socketio.go), and all that carry a token end in
-// receive.go. What is sent comes from schedule.go, once a turn of the loop. Over TLS every role has
-// a secure in front of it, and costs what crypto/tls needs, some 7 KB.
+// receive.go. What is sent comes from schedule.go, once a turn of the loop. TLS is the layer of
+// package tlsconn, as in a server.
 //
 // A client follows one sender: itself with Echo, otherwise its topic's. Messages of others, as on a
 // broadcast endpoint where everybody hears everybody, are counted as Foreign and no more: to follow

@@ -14,6 +14,7 @@ import (
 // Sample gets it, and the loop another.
 type histograms struct {
 	connect, latency, slip, turn *hdrhistogram.Histogram
+	full, resumed                *hdrhistogram.Histogram // TLS handshakes
 	spreads                      spreads
 }
 
@@ -21,7 +22,8 @@ func newHistograms() *histograms {
 	fresh := func(digits int) *hdrhistogram.Histogram {
 		return hdrhistogram.New(histogramMin, histogramMax, digits)
 	}
-	return &histograms{connect: fresh(histogramDigits), latency: fresh(histogramDigits), slip: fresh(selfDigits), turn: fresh(selfDigits), spreads: newSpreads()}
+	return &histograms{connect: fresh(histogramDigits), latency: fresh(histogramDigits), slip: fresh(selfDigits), turn: fresh(selfDigits),
+		full: fresh(histogramDigits), resumed: fresh(histogramDigits), spreads: newSpreads()}
 }
 
 // reset makes h as good as new.
@@ -30,6 +32,8 @@ func (h *histograms) reset() {
 	h.latency.Reset()
 	h.slip.Reset()
 	h.turn.Reset()
+	h.full.Reset()
+	h.resumed.Reset()
 	h.spreads.reset()
 }
 

@@ -47,13 +47,6 @@ const (
 	sendsPerTurnMax    = 512
 	closesPerTurnMax   = 512
 
-	// handshakersMax bounds the TLS handshakes that are made at a time. They are work for processors,
-	// of which a box has few.
-	handshakersMax = 16
-
-	// plainBytes is how much is decrypted at a time, in bytes: a record of TLS.
-	plainBytes = 16 << 10
-
 	// connectLag bounds how far the pace of connects may be behind and still catch up; without it a
 	// pause is followed by a burst.
 	connectLag = 100 * time.Millisecond

@@ -105,6 +105,7 @@ func (r *reading) sample(self *self) Sample {
 	s.Self.CPU, s.Self.Memory = self.cpu(), self.memory()
 	s.Spreads = h.spreads.all()
 	s.Connect, s.Latency, s.Self.Slip, s.Self.Turn = Pack(h.connect), Pack(h.latency), Pack(h.slip), Pack(h.turn)
+	s.Full, s.Resumed = Pack(h.full), Pack(h.resumed)
 	return s
 }
 

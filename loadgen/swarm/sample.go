@@ -44,6 +44,8 @@ type Sample struct {
 	Unsent        uint64 `json:"unsent"`    // due, but its connection was down or owed too much
 
 	Connect Histogram `json:"connect"` // from connect to the end of the handshake
+	Full    Histogram `json:"full"`    // from connect to the end of a TLS handshake that makes a session
+	Resumed Histogram `json:"resumed"` // the same of one that resumes a session
 	Latency Histogram `json:"latency"` // echo: due to received; subscribe: published to received; publish: due to acknowledged
 
 	// Spreads are publishes whose receivers this process has seen: when the first and when the last of

@@ -121,7 +121,7 @@ func (s *Swarm) answerPing(l *netpoll.Loop, c *netpoll.Conn) {
 // sendFrame sends one frame; payload is copied.
 func (s *Swarm) sendFrame(l *netpoll.Loop, c *netpoll.Conn, op frame.OpCode, payload []byte) {
 	s.scratch = frame.AppendMasked(s.scratch[:0], op, true, s.mask(), payload)
-	s.transmit(l, c, s.scratch)
+	l.Send(c, s.scratch)
 }
 
 // closeAnswered is for the server's close frame: the answer to ours, or one that we answer.

@@ -10,9 +10,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"c100k/frame"
+	"c100k/internal/tlsconn"
 	"c100k/netpoll"
 )
 
@@ -24,9 +23,9 @@ type Swarm struct {
 	bare     bool // a frame is a message and nothing else
 	request  request
 	join     template
-	event    string   // name of what Socket.IO emits, as JSON
-	quoted   []string // topics as JSON strings
-	tls      *handshaker
+	event    string                            // name of what Socket.IO emits, as JSON
+	quoted   []string                          // topics as JSON strings
+	tls      *secured                          // nil: the URL is of no encrypted scheme
 	handlers [netpoll.RolesMax]netpoll.Handler // without TLS
 	options  frame.Options
 	every    time.Duration // between two Samples
@@ -44,9 +43,6 @@ type Swarm struct {
 	scratch  []byte
 	payload  []byte
 	envelope []byte
-	plain    []byte // what TLS has decrypted
-	cipher   []byte // and encrypted
-	secured  netpoll.Slab[secured]
 	pong     []byte // payload of the ping that is to be answered
 	pinged   bool
 
@@ -124,9 +120,7 @@ func New(spec Spec) (*Swarm, error) {
 	}
 	s.event = quote(cmp.Or(spec.Event, EventDefault))
 	s.handlers[roleUpgrade], s.handlers[roleSocket], s.handlers[roleStream] = &upgrade{s}, &socket{s}, &eventStream{s}
-	if s.tls = newHandshaker(&s.spec); s.tls != nil {
-		s.plain = make([]byte, plainBytes)
-	}
+	s.tls = newSecured(s)
 	if s.schedule.rate = spec.Rate; spec.Mode == Churn && spec.Rate == 0 {
 		s.schedule.rate = spec.ConnectRate
 	}
@@ -137,15 +131,13 @@ func New(spec Spec) (*Swarm, error) {
 // which the end of orders is too. Each Sample goes to samples, on Run's own goroutine; the last one
 // has Last set. When ctx ends, so does the run, at once. Run is called once.
 func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sample)) error {
-	table := s.handlers
-	if s.tls != nil {
-		for role := range roleStream + 1 {
-			table[role] = &secure{s, s.handlers[role]}
-		}
+	opt := netpoll.Options{
+		IO: netpoll.IOMode(s.spec.IO), Handlers: s.handlers, OnTurn: s.turn, Nap: s.spec.Nap, Clock: Clock, Logger: slog.Default(),
 	}
-	loop, err := netpoll.NewLoop(netpoll.Options{
-		IO: netpoll.IOMode(s.spec.IO), Handlers: table, OnTurn: s.turn, Nap: s.spec.Nap, Clock: Clock, Logger: slog.Default(),
-	})
+	if s.tls != nil {
+		opt.Layer = tlsconn.New(&s.tls.common)
+	}
+	loop, err := netpoll.NewLoop(opt)
 	if err != nil {
 		return err
 	}
@@ -154,16 +146,6 @@ func (s *Swarm) Run(ctx context.Context, orders <-chan Order, samples func(Sampl
 		return err
 	}
 	remote := loop.Remote()
-	if s.tls != nil {
-		shaking, cancel := context.WithCancel(ctx)
-		defer s.tls.work.Wait()
-		defer cancel()
-		s.tls.run(shaking, func(job handshake, fd int, t secured, err error) {
-			if !remote.Post(func(l *netpoll.Loop) { s.shaken(l, job, fd, t, err) }) && fd >= 0 {
-				unix.Close(fd)
-			}
-		})
-	}
 	remote.Post(s.start)
 	every := time.NewTicker(s.every)
 	defer every.Stop()

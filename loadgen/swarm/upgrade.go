@@ -31,7 +31,7 @@ func (u *upgrade) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	s, i := u.s, c.Tag()-1
 	s.clients[i].conn = c.ID()
 	s.scratch = s.request.append(s.scratch[:0], s.topic(i), s.number(i), s.attempt(i))
-	s.transmit(l, c, s.scratch)
+	l.Send(c, s.scratch)
 	l.Arm(c, s.spec.Timeout-(l.Now()-s.clients[i].began))
 }
 
