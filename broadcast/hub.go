@@ -23,6 +23,7 @@ type Hub struct {
 	topicNameBytes  int // of one member; 0: no bound
 	runBytes        int
 	positions       func(topic string) (first Position, ok bool)
+	occupied        func(topic string) // nil: nobody hears of it
 	encodedBytesMax func(f Form, m *Message) int
 	keep            func(topic string) Keep
 	keptBytesMax    int64
@@ -54,6 +55,7 @@ func NewHub(o Options) *Hub {
 		topicsPerMember: orDefault(o.TopicsPerMemberMax, TopicsPerMemberDefault),
 		topicNameBytes:  o.TopicNameBytesPerMemberMax,
 		positions:       o.Positions,
+		occupied:        o.Occupied,
 		encodedBytesMax: o.EncodedBytesMax,
 		keep:            o.Keep,
 		personalForms:   o.PersonalForms,
@@ -231,11 +233,15 @@ func (h *Hub) enter(shard int, name string) *roster {
 			found, loaded := h.topics.LoadOrStore(fresh.name, fresh)
 			if !loaded {
 				h.topicCount.Add(1)
+				h.occupancy(name)
 				return r
 			}
 			t = found.(*topic)
 		}
-		if t.attach(r) {
+		if ok, first := t.attach(r); ok {
+			if first {
+				h.occupancy(name)
+			}
 			return r
 		}
 		h.forget(t)
@@ -245,11 +251,28 @@ func (h *Hub) enter(shard int, name string) *roster {
 
 // leave detaches r, if its shard has passed over all messages of the topic. Loop of the shard.
 func (h *Hub) leave(r *roster) bool {
-	done, over := r.topic.detach(r)
+	done, last, over := r.topic.detach(r)
 	if over {
 		h.forget(r.topic)
 	}
+	if last {
+		h.occupancy(r.topic.name)
+	}
 	return done
+}
+
+// Occupied tells whether a topic has members, or had some until the last pass over its messages.
+// Any goroutine.
+func (h *Hub) Occupied(name string) bool {
+	t := h.lookup(name)
+	return t != nil && t.tail.Load().attached > 0
+}
+
+// occupancy says that a topic has got its first members, or lost its last ones.
+func (h *Hub) occupancy(name string) {
+	if h.occupied != nil {
+		h.occupied(name)
+	}
 }
 
 // forget removes t, which is over, from the registry, unless somebody has, and perhaps put a new

@@ -102,6 +102,11 @@ type Options struct {
 	// Now reads the clock for Message.Published; nil means monotonic time since NewHub.
 	Now func() time.Duration
 
+	// Occupied is called when a topic may have got its first members, or lost its last ones;
+	// Hub.Occupied tells which. It is called on the loop of a shard and must not block. Nil: nothing
+	// is called.
+	Occupied func(topic string)
+
 	// Done is called once for every queued message, and for one of a topic with positions that a shard
 	// has to pass over without members, when the last shard has ended its pass over it, on that
 	// shard's loop. It must not block. Nil: nothing is called.

@@ -45,7 +45,7 @@ func TestSubscribeBetweenEndAndRemoval(t *testing.T) {
 	s0, s1, sink := h.Shard(0), h.Shard(1), newFakeSink()
 	subscribe(t, s0, 1, 0, "t")
 	old := h.lookup("t")
-	if done, over := old.detach(s0.roster("t")); !done || !over {
+	if done, last, over := old.detach(s0.roster("t")); !done || !last || !over {
 		t.Fatal("the topic is not over")
 	}
 	if r := publish(t, h, "t", "x"); r.Queued != 0 && h.Counters().PendingBytes != 0 {

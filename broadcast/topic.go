@@ -145,8 +145,9 @@ func (t *topic) append(m *Message, offset uint64) (counted int32, ok bool) {
 	}
 }
 
-// attach makes r the roster of its shard and returns false if the topic is over. Loop of the shard.
-func (t *topic) attach(r *roster) bool {
+// attach makes r the roster of its shard; ok is false if the topic is over, first tells that no
+// other shard was attached. Loop of the shard.
+func (t *topic) attach(r *roster) (ok, first bool) {
 	r.topic = t
 	t.rosters[r.shard].Store(r)
 	for {
@@ -154,27 +155,28 @@ func (t *topic) attach(r *roster) bool {
 		if old.over() {
 			t.rosters[r.shard].Store(nil)
 			r.gone = true
-			return false
+			return false, false
 		}
 		r.cursor = old.last
 		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached + 1, kept: old.kept}) {
-			return true
+			return true, old.attached == 0
 		}
 	}
 }
 
-// detach ends the part of r's shard in the topic, if the shard has passed over all messages; over
-// says that the topic has ended with it. Loop of the shard.
-func (t *topic) detach(r *roster) (done, over bool) {
+// detach ends the part of r's shard in the topic, if the shard has passed over all messages; last
+// tells that no shard is attached any more, over that the topic has ended with it. Loop of the
+// shard.
+func (t *topic) detach(r *roster) (done, last, over bool) {
 	for {
 		old := t.tail.Load()
 		if old.last != r.cursor {
-			return false, false
+			return false, false, false
 		}
 		if t.tail.CompareAndSwap(old, &tail{last: old.last, attached: old.attached - 1, kept: old.kept}) {
 			t.rosters[r.shard].Store(nil)
 			r.gone = true
-			return true, old.attached == 1 && !old.kept
+			return true, old.attached == 1, old.attached == 1 && !old.kept
 		}
 	}
 }

@@ -34,6 +34,9 @@ type Options struct {
 	Compress    bool   // offer permessage-deflate
 	Header      [][2]string
 	Insecure    bool
+	CA          string // files, as in swarm.Trust
+	Cert        string
+	Key         string
 
 	Warm        time.Duration // of the same load before the measured part; what it gives is forgotten
 	For         time.Duration // of the measured part

@@ -73,7 +73,7 @@ func share(rate float64, conns, all int) float64 { return rate * float64(conns) 
 
 func (o *Options) spec(protocol swarm.Protocol, target netip.AddrPort) swarm.Spec {
 	return swarm.Spec{
-		AllConns: o.Conns, Mode: o.Mode, Protocol: protocol, URL: o.URL, Target: target, Header: o.Header, Insecure: o.Insecure,
+		AllConns: o.Conns, Mode: o.Mode, Protocol: protocol, URL: o.URL, Target: target, Header: o.Header, Insecure: o.Insecure, CA: o.CA, Cert: o.Cert, Key: o.Key,
 		InFlight: o.inFlight(), Size: o.Size, Binary: o.Binary, Topics: o.topics(), Join: o.Join, Event: o.Event, Hello: o.Hello, Compress: o.Compress,
 		Rounds:    o.waits(),
 		SlowShare: o.slowShare(), Reconnect: !o.NoReconnect, Timeout: o.Timeout, Nap: o.Nap, IO: o.IO,

@@ -25,10 +25,10 @@ import (
 
 // probe finds out whether a server is there, and which protocol it speaks.
 type probe struct {
-	url      *url.URL
-	target   netip.AddrPort
-	header   [][2]string
-	insecure bool
+	url    *url.URL
+	target netip.AddrPort
+	header [][2]string
+	trust  swarm.Trust
 }
 
 // protocol finds out what the target of the options speaks, or makes sure that it is there. Auto
@@ -124,8 +124,17 @@ func (p *probe) stream(ctx context.Context) error {
 	return nil
 }
 
-func (p *probe) tls() *tls.Config {
-	return &tls.Config{ServerName: p.url.Hostname(), InsecureSkipVerify: p.insecure, NextProtos: []string{"http/1.1"}}
+// trust is what all clients of a run have been told.
+func (o *Options) trust() swarm.Trust {
+	return swarm.Trust{Insecure: o.Insecure, CA: o.CA, Cert: o.Cert, Key: o.Key}
+}
+
+func (p *probe) tls() (*tls.Config, error) {
+	c, err := p.trust.Config(p.url.Hostname())
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return c, nil
 }
 
 // dial opens a connection that a client of a run would take. What came behind the head of the
@@ -149,6 +158,10 @@ func (p *probe) dial(ctx context.Context, protocol swarm.Protocol) (conn net.Con
 // ask connects and sends the request that opens a connection of a run. The connection has the
 // deadline of ctx.
 func (p *probe) ask(ctx context.Context, protocol swarm.Protocol) (conn net.Conn, a swarm.Answer, refusal string, err error) {
+	config, err := p.tls()
+	if err != nil {
+		return nil, a, "", err
+	}
 	conn, err = new(net.Dialer).DialContext(ctx, "tcp", p.target.String())
 	if err != nil {
 		return nil, a, "", &UnreachableError{p.url.Host, wordDial(err)}
@@ -159,7 +172,7 @@ func (p *probe) ask(ctx context.Context, protocol swarm.Protocol) (conn net.Conn
 	stop := context.AfterFunc(ctx, func() { plain.Close() })
 	defer stop()
 	if err == nil && (p.url.Scheme == "wss" || p.url.Scheme == "https") {
-		secure := tls.Client(conn, p.tls())
+		secure := tls.Client(conn, config)
 		conn, err = secure, secure.HandshakeContext(ctx)
 	}
 	if err == nil {

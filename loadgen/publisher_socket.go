@@ -57,7 +57,7 @@ func openSocketLanes(ctx context.Context, o *Options, target *url.URL, topics []
 	marked := strings.Contains(o.PublishURL, topicMark)
 	var names []string
 	if len(topics) > 0 && !marked && o.Protocol != swarm.Raw {
-		first := probe{url: target, target: at, header: o.PublishHeader, insecure: o.Insecure}
+		first := probe{url: target, target: at, header: o.PublishHeader, trust: o.trust()}
 		welcomed, err := first.envelope(ctx)
 		if err != nil {
 			return nil, err
@@ -97,7 +97,7 @@ func openSocketLanes(ctx context.Context, o *Options, target *url.URL, topics []
 			}
 			u = *parsed
 		}
-		l := &socketLane{probe: probe{url: &u, target: at, header: o.PublishHeader, insecure: o.Insecure}, names: names, op: op}
+		l := &socketLane{probe: probe{url: &u, target: at, header: o.PublishHeader, trust: o.trust()}, names: names, op: op}
 		lanes = append(lanes, l)
 		if err := l.connect(ctx); err != nil {
 			for _, opened := range lanes {

@@ -44,10 +44,14 @@ func openWebLanes(ctx context.Context, o *Options, target *url.URL, topics []str
 			header.Set("Content-Type", "application/octet-stream")
 		}
 	}
-	asker := probe{url: target, insecure: o.Insecure}
+	asker := probe{url: target, trust: o.trust()}
+	secure, err := asker.tls()
+	if err != nil {
+		return nil, err
+	}
 	lanes := make([]lane, min(len(addresses), lanesMax))
 	for i := range lanes {
-		transport := &http.Transport{MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, DisableCompression: true, TLSClientConfig: asker.tls(),
+		transport := &http.Transport{MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, DisableCompression: true, TLSClientConfig: secure,
 			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, at.String())
 			}}

@@ -156,7 +156,7 @@ func (r *Run) find(ctx context.Context) error {
 	if r.options.ServerPID > 0 {
 		r.server = watchServer(r.options.ServerPID)
 	}
-	asker := probe{url: target, target: at, header: r.options.Header, insecure: r.options.Insecure}
+	asker := probe{url: target, target: at, header: r.options.Header, trust: r.options.trust()}
 	if r.protocol, err = asker.protocol(ctx, &r.options); err != nil {
 		return err
 	}

@@ -163,6 +163,8 @@ func (n adminNode) Stats() *figures.Reading {
 		Transports:    n.readTransports(),
 		Rejected:      n.rejected.snapshot(),
 		Refused:       n.readRefused(),
+		Hooks:         n.readHooks(),
+		Uncounted:     n.admission.Refused().Uncounted,
 		RequestsOpen:  int(n.requests.Load()),
 		RequestsMoved: n.movedIn.Load(),
 		Memory:        n.readMemory(),
@@ -202,8 +204,8 @@ func (n adminNode) readTransports() map[string]figures.Transport {
 }
 
 func (n adminNode) readRefused() map[string]uint64 {
-	capacity, address, memory, unanswered := n.admission.Refused()
-	return map[string]uint64{"capacity": capacity, "address": address, "memory": memory, "unanswered": unanswered}
+	r := n.admission.Refused()
+	return map[string]uint64{"capacity": r.OverCapacity, "address": r.PerAddr, "conn_rate": r.ConnRate, "memory": r.Memory, "unanswered": r.Unanswered}
 }
 
 // readMemory reads what is held for clients.

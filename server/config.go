@@ -92,6 +92,10 @@ const (
 	// A deadline of more than a day keeps records of dead peers, and is more likely a wrong unit.
 	timeoutMax = 24 * time.Hour
 
+	// A slower rate would take minutes to forget a connection, a faster one limits nothing.
+	connRateMin = 0.01
+	connRateMax = 1e6
+
 	loopsMax = 256     // a connection's ID has 8 bits for its loop
 	connsMax = 1 << 24 // a fan-out's member number has 24 bits
 
@@ -132,8 +136,12 @@ type Config struct {
 	MaxConns int
 	// MaxConnsPerIP is how many connections one address may hold, and how many sessions of Socket.IO
 	// that poll; beyond it 429. A /64 of IPv6 is one address. The connections of TrustedProxies count
-	// for their clients. Each worker counts its own. Zero: no limit.
+	// for their clients. It holds for all workers together. Zero: no limit.
 	MaxConnsPerIP int
+	// ConnRatePerIP is how many connections a second one address may open on average, and within one
+	// second at once, 0.01 to 1,000,000; beyond it 429. Addresses are those of MaxConnsPerIP, and it
+	// holds for all workers together. Zero: no limit.
+	ConnRatePerIP float64
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
 	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a
 	// proxy that passes on bytes without such a header: its clients could send one. Default none: the
@@ -250,12 +258,34 @@ type Config struct {
 	// TokenLeeway is how much the clock of the issuer may be off, for exp and nbf, up to 10 min.
 	// Default 10 s. Off: not at all.
 	TokenLeeway time.Duration
-	// StateDir is a directory for what outlives the node: revocations. It is made. Default none: they
-	// are kept in memory only.
+	// StateDir is a directory for what outlives the process: revocations, and events that HookEvents
+	// has not taken. It is made. Default none: they are kept in memory only.
 	StateDir string
 	// RequireToken refuses clients without a token with 401; of Socket.IO, when they connect to a
 	// namespace. Default false: they may do what is public.
 	RequireToken bool
+	// HookConnect, HookSubscribe and HookPublish are http or https URLs of a backend that decides
+	// whether a client may connect, subscribe and publish: see docs/hooks.md. What a token denies is
+	// denied without it. Default none: tokens and PublicTopics decide.
+	HookConnect, HookSubscribe, HookPublish string
+	// HookEvents is the URL of a backend that is told who connects and disconnects, and which topics
+	// have subscribers. Default none.
+	HookEvents string
+	// HookTimeout bounds how long a request to the backend waits for its turn, and then how long it
+	// may take, 100 ms to 30 s. Default 1 s.
+	HookTimeout time.Duration
+	// HookConcurrency is how many requests one backend gets at one time, over all workers, 1 to 4,096.
+	// Default 64.
+	HookConcurrency int
+	// HookSecretFile is a file with the secret that signs requests to the backend. Default none: they
+	// are not signed.
+	HookSecretFile string
+	// HookFail is what it means if the backend does not decide: "closed" (default) refuses, "open"
+	// allows.
+	HookFail string
+	// HookHeaders are the names of those header fields of a client's request that the connect hook
+	// gets. Default none.
+	HookHeaders []string
 	// Authenticate says who a client is, from the request that begins its connection. token is what
 	// its token says, nil if it has none; without TokenKeys and TokenJWKS tokens are not verified, and
 	// are for Authenticate to read. The result counts; nil is a client that is not known. An
@@ -399,6 +429,9 @@ func (c *Config) fill() {
 	orDefault(&c.TokenLeeway, tokenLeewayDefault)
 	orDefault(&c.IO, IOAuto)
 	orDefault(&c.Bus, BusMemory)
+	orDefault(&c.HookTimeout, hookTimeoutDefault)
+	orDefault(&c.HookConcurrency, hookConcurrencyDefault)
+	orDefault(&c.HookFail, HookFailClosed)
 	orDefault(&c.TLSMin, TLSMin12)
 	orDefault(&c.TLSClientAuth, ClientAuthOff)
 }

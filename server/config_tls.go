@@ -37,6 +37,19 @@ func (c *Config) adminFiles() certs.Files {
 	return certs.Files{Pairs: []certs.Pair{{Cert: c.AdminTLSCert, Key: c.AdminTLSKey}}}
 }
 
+// CertificateFiles are the pairs of files of all certificates that the configuration has or that
+// ACME has obtained.
+func (c *Config) CertificateFiles() []certs.Pair {
+	all := c.tlsFiles().Pairs
+	for _, name := range c.ACME {
+		all = append(all, certs.Stored(c.ACMEStorage, c.ACMEDirectory, name))
+	}
+	if c.AdminTLSCert != "" {
+		all = append(all, c.adminFiles().Pairs...)
+	}
+	return all
+}
+
 // TLSPolicy is what the configuration says about handshakes beyond certificates.
 func (c *Config) TLSPolicy() certs.Policy {
 	p := certs.Policy{Min: tls.VersionTLS12}
@@ -82,7 +95,7 @@ func (c *Config) OpenAdminTLS() (*AdminTLS, error) {
 	a := new(AdminTLS)
 	policy := c.adminPolicy()
 	var err error
-	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.Logger, Changed: func() {
+	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.adminLog(), Changed: func() {
 		// A material of a source can be used.
 		_ = a.Set(a.Material(), policy)
 	}})
@@ -98,6 +111,14 @@ func (a *AdminTLS) Listener(ln net.Listener) net.Listener {
 	return tls.NewListener(ln, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return a.Config(), nil
 	}})
+}
+
+// adminLog says of what it tells that it is the admin port's.
+func (c *Config) adminLog() *slog.Logger {
+	if c.Logger == nil {
+		return nil
+	}
+	return c.Logger.With("port", "admin")
 }
 
 // adminPolicy is TLSPolicy for the admin port: who comes is judged by the API key.

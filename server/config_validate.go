@@ -45,6 +45,7 @@ func (c *Config) Validate() error {
 	full.validateTLS(&v)
 	full.validateKey(&v)
 	full.validateTokens(&v)
+	full.validateHooks(&v)
 	return errors.Join(v.errs...)
 }
 
@@ -95,6 +96,9 @@ func (c *Config) validateNumbers(v *validator) {
 	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
 	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
 	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")
+	if r := c.ConnRatePerIP; r != 0 && !(r >= connRateMin && r <= connRateMax) {
+		v.refuse("ConnRatePerIP", strconv.FormatFloat(r, 'g', -1, 64), "allowed are 0.01 to 1000000 connections a second, or 0 for no limit")
+	}
 	v.between("MaxHead", c.MaxHead, maxHeadMin, maxHeadMax, " bytes")
 	v.between("MaxRequests", c.MaxRequests, 1, connsMax, " requests")
 	v.between("MaxMessage", c.MaxMessage, 1, maxMessageMax, " bytes")
@@ -296,7 +300,7 @@ func (c *Config) validateTokens(v *validator) {
 		}
 	}
 	keys := len(c.TokenKeys) > 0 || c.TokenJWKS != ""
-	if c.RequireToken && !keys && c.Authenticate == nil {
+	if c.RequireToken && !keys && c.Authenticate == nil && c.HookConnect == "" {
 		v.refuse("RequireToken", "true", "nobody could have a valid token: give keys with TokenKeys or TokenJWKS")
 	}
 }

@@ -81,6 +81,7 @@ type question struct {
 	conn      netpoll.ID
 	transport string // the label of the figures
 	addr      netip.Addr
+	proxied   bool       // a trusted proxy has sent the request
 	head      *edge.Head // a copy; nil where nobody looks at it
 	token     string
 	found     bool          // there is a token, which may be empty
@@ -387,7 +388,7 @@ func (s *Server) questionOf(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, e *e
 		until: netpoll.Monotonic() + edge.WaitTimeoutDefault, answer: answer,
 	}
 	if len(s.identify.steps) > 0 {
-		q.addr, q.head = e.ClientAddr(l, c, h), h.Clone()
+		q.addr, q.proxied, q.head = e.ClientAddr(l, c, h), edge.Proxied(c), h.Clone()
 	}
 	return q
 }

@@ -114,12 +114,16 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Principals: p.Principals,
+		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
 		Identify: s.identifyConn(p, "websocket"),
 	})
-	b := s.begin(p)
+	b := s.begin(p, "websocket")
 	part := proto.Part{
-		Protocols:     []proto.Protocol{h},
-		BeforeDeliver: h.Acknowledge, // of publishes that other nodes have counted
+		Protocols: []proto.Protocol{h},
+		BeforeDeliver: func(l *netpoll.Loop) {
+			h.Acknowledge(l) // publishes that other nodes have counted
+			h.Decided(l)     // commands about which the backend has decided
+		},
 	}
 	part.Serve, part.Ask, part.Resume = s.admitted(p, "websocket", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		return b.topics(l, c, h, r)
@@ -132,7 +136,7 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
-	b := s.begin(p)
+	b := s.begin(p, "sse")
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	serve, ask, resume := s.admitted(p, "sse", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		return b.sse(l, c, h, r)
@@ -165,7 +169,7 @@ func (s *Server) newBroadcast(p *proto.Place) proto.Part {
 
 // demo is the part of a protocol that needs nothing but a WebSocket.
 func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window)) proto.Part {
-	b := s.begin(p)
+	b := s.begin(p, "websocket")
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	part.Serve, part.Ask, part.Resume = s.admitted(p, "websocket", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		if refusal := edge.CheckUpgrade(r.head); refusal != nil {
@@ -183,10 +187,11 @@ func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loo
 // beginning begins the streams of one protocol on one loop. Loop only.
 type beginning struct {
 	*Server
-	role   netpoll.Role
-	edge   *edge.Config
-	topicN []string // the topics of the request in hand
-	answer []byte   // the answer to it
+	role      netpoll.Role
+	transport string
+	edge      *edge.Config
+	topicN    []string // the topics of the request in hand
+	answer    []byte   // the answer to it
 }
 
 // arrival is a request for a stream, whose client is identified or not.
@@ -196,8 +201,8 @@ type arrival struct {
 	who  *auth.Principal
 }
 
-func (s *Server) begin(p *proto.Place) *beginning {
-	return &beginning{Server: s, role: p.Role, edge: p.Edge}
+func (s *Server) begin(p *proto.Place, transport string) *beginning {
+	return &beginning{Server: s, role: p.Role, transport: transport, edge: p.Edge}
 }
 
 // serve makes a proto.Route of a function that begins one stream, or refuses it.
@@ -208,7 +213,10 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 			if !b.edge.AdmitClient(l, c, h) {
 				return edge.Handled
 			}
-			refusal = f(l, c, &arrival{h, rest, who})
+			r := &arrival{h, rest, who}
+			if refusal = f(l, c, r); refusal == nil {
+				b.began(l, c, r)
+			}
 		}
 		if refusal != nil {
 			b.edge.Refuse(l, c, h, refusal)
@@ -256,7 +264,7 @@ func (b *beginning) readTopics(r *arrival) *edge.Refusal {
 		if broadcast.ValidTopic(topic) != nil {
 			return refuseTopic
 		}
-		if !b.maySubscribe(r.who, topic) {
+		if !b.mayBegin(r.who, topic) {
 			return refuseForbidden
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/proto"
+	"c100k/internal/quota"
 	"c100k/internal/sio"
 	"c100k/internal/topicws"
 	"c100k/internal/upstream"
@@ -48,6 +49,7 @@ type Server struct {
 	secured   *secured // nil: the public port is plain
 	loops     []loop
 	admission *edge.Admission
+	quota     *quota.Table // nil without limits of addresses or users
 	origins   edge.OriginRules
 	hosts     edge.HostRules
 	notices   *notices
@@ -71,8 +73,11 @@ type Server struct {
 
 	revocations auth.Revocations
 
-	requests atomic.Int64  // that net/http serves
-	movedIn  atomic.Uint64 // requests that other workers have handed over
+	hooks backendHooks
+
+	occupancies occupancies
+	requests    atomic.Int64  // that net/http serves
+	movedIn     atomic.Uint64 // requests that other workers have handed over
 
 	mu       sync.Mutex // guards the fields below
 	admin    *http.Server
@@ -120,7 +125,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
 		return nil, fmt.Errorf("field Hosts: %w", err)
 	}
-	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
+	if err = s.makeQuota(); err != nil {
+		return nil, err
+	}
+	s.admission = &edge.Admission{Max: c.MaxConns, MaxPerAddr: c.MaxConnsPerIP, RatePerAddr: c.ConnRatePerIP, Addresses: s.quota,
+		RefusalsMax: refusalsMax, Trusted: c.TrustedProxies,
 		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
 		OnRefused: s.refusedFrom}
 	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
@@ -133,8 +142,15 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		l.close()
 		return nil, err
 	}
+	if err := s.makeHooks(); err != nil {
+		s.closeHooks()
+		l.close()
+		s.tls.close()
+		return nil, err
+	}
 	s.secure()
 	if err := s.makeNode(more); err != nil {
+		s.closeHooks()
 		l.close()
 		s.tls.close()
 		return nil, err
@@ -145,11 +161,15 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.closeHooks()
 		l.close()
 		s.tls.close()
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	if s.hooks.events != nil {
+		go s.watchTopics()
+	}
 	if s.past.rules.Any() {
 		go s.past.run(s.node.Hub(), s.stopped)
 	}
@@ -189,6 +209,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+	}
+	if s.hooks.events != nil {
+		s.occupancies.changed = make(chan string, occupanciesMax)
+		cfg.Topics.Occupied, cfg.Ended = s.topicChanged, s.ended
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.positions, s.past.keep, s.cfg.HistoryBytes
@@ -333,6 +357,7 @@ func (s *Server) stop() {
 	if s.upstream != nil {
 		s.upstream.Close()
 	}
+	s.closeHooks() // they are told of the ends of all connections
 	s.leaveBus()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"c100k/internal/certs"
 	"c100k/internal/edge"
 	"c100k/internal/node"
+	"c100k/internal/quota"
 	"c100k/internal/tlsconn"
 	"c100k/netpoll"
 
@@ -54,6 +55,9 @@ type Worker struct {
 	// and on its way, and with false when it could not be sent and is the Server's again. False,
 	// having done nothing, where there is no room. Nil: no request leaves this worker.
 	HandOver func(to int, m *Handover, gone func(sent bool)) bool
+	// Quota is the table in which limits of addresses and users count over all workers. Nil: this one
+	// counts its own.
+	Quota *quota.Table
 	// Alive is called every AliveEvery while all loops run: a loop that is stuck in a call keeps it
 	// from being called. It may take its time, but must return. Nil: nobody is told.
 	Alive func()
@@ -84,6 +88,23 @@ func (c Config) Share() Config {
 	c.Memory = max(c.Memory/(c.Workers+1), memoryMin)
 	c.Workers = 1
 	return c
+}
+
+// NeedsQuota tells whether the configuration has limits of addresses or users.
+func (c *Config) NeedsQuota() bool {
+	return c.MaxConnsPerIP > 0 || c.ConnRatePerIP > 0
+}
+
+// makeQuota is the table in which those limits count, nil without any.
+func (s *Server) makeQuota() (err error) {
+	if w := s.cfg.Worker; w != nil && w.Quota != nil {
+		s.quota = w.Quota
+	} else if s.cfg.NeedsQuota() {
+		if s.quota, err = quota.New(edge.QuotaKeys(s.cfg.MaxConns)); err != nil {
+			return fmt.Errorf("make the table of limits: %w", err)
+		}
+	}
+	return nil
 }
 
 func (c *Config) validateWorkers(v *validator) {

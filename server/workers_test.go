@@ -13,10 +13,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"c100k/internal/quota"
 
 	"golang.org/x/sys/unix"
 )
@@ -118,6 +121,11 @@ const (
 func startWorkers(t *testing.T, change func(number int, c *Config)) (nodes [2]*Server, way *road) {
 	t.Helper()
 	way = new(road)
+	limits, err := quota.NewShared(1000, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { limits.File().Close() })
 	for i := range nodes {
 		c := Config{Dev: true, Loops: 2, Worker: &Worker{Number: i, Count: 3, LoopBase: 2 * i, API: http.NotFoundHandler()}}
 		if i == 0 {
@@ -140,6 +148,14 @@ func startWorkers(t *testing.T, change func(number int, c *Config)) (nodes [2]*S
 		if change != nil {
 			change(i, &c)
 		}
+		fd, err := unix.FcntlInt(limits.File().Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Worker.Quota, err = quota.Open(os.NewFile(uintptr(fd), "quota"), i); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Worker.Quota.File().Close() })
 		nodes[i] = start(t, c)
 	}
 	way.to.Store(nodes[1])

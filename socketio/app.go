@@ -111,8 +111,21 @@ func (a app) Binary(l *netpoll.Loop, s *engineio.Session, p []byte) {
 	a.handle(l, s, c, &k, whole.attachments)
 }
 
-// Upgraded does nothing: packets look the same on every transport.
-func (a app) Upgraded(*netpoll.Loop, *engineio.Session) {}
+// Upgraded changes the transport of the client's sockets. Packets look the same on both.
+func (a app) Upgraded(_ *netpoll.Loop, s *engineio.Session) {
+	for _, socket := range a.of(s).sockets() {
+		socket.mu.Lock()
+		socket.webSocket = true
+		var upgraded []func()
+		if socket.more != nil {
+			upgraded = socket.more.upgraded
+		}
+		socket.mu.Unlock()
+		for _, f := range upgraded {
+			f()
+		}
+	}
+}
 
 // Closed removes the client of a session. Its sockets leave their namespaces.
 func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {

@@ -15,7 +15,7 @@ import (
 var bundle embed.FS
 
 // ClientVersion is the version of npm socket.io-client whose scripts ServeClient serves.
-const ClientVersion = "4.8.3"
+const ClientVersion = "4.8.4"
 
 // scripts are the names of the files. Source maps are not served.
 var scripts = map[string]bool{

@@ -231,8 +231,8 @@ func (c *cast) beforeSend(s *Socket) {
 			s.reactor.panicked(v) // the other sockets must still get the broadcast
 		}
 	}()
-	for _, f := range s.outgoingListeners() {
-		f(c.out.observed.event, c.out.observed.args)
+	for _, l := range s.outgoingListeners() {
+		l.f(c.out.observed.event, c.out.observed.args)
 	}
 }
 

@@ -160,6 +160,8 @@ func answer(io *Server, s *Socket) {
 			}
 		}
 	})
+	s.OnUpgrade(func() { _ = s.Emit("upgraded", s.Transport()) })
+	s.On("transport", func(ack func(string, int)) { ack(s.Transport(), s.Handshake().Version()) })
 	s.On("kick", func(closing bool) { _ = s.Disconnect(closing) })
 	s.On("data", func(v string, ack func(any, string)) {
 		before := s.Data()

@@ -204,12 +204,29 @@ func (r *reactor) execute(l *netpoll.Loop, o command) {
 // send sends a packet to a socket that is still in its namespace.
 func (r *reactor) send(l *netpoll.Loop, o command) {
 	session := r.engine.Lookup(l, o.socket.session)
-	if session == nil || !o.socket.Connected() {
+	if session == nil {
 		return
 	}
-	r.sendTo(l, session, o.out)
+	switch o.socket.status() {
+	case socketConnected:
+		r.sendTo(l, session, o.out)
+	case socketConnecting:
+		o.socket.keepEarly(o.out)
+	default:
+		return
+	}
 	if o.wantsAck && o.timeout > 0 {
 		r.deadlines.add(l.Now()+o.timeout, o.socket, o.ackID)
 		r.armAlarm(l)
+	}
+}
+
+// keepEarly keeps a packet for a client whose middlewares have not all been called. A packet beyond
+// the bound is lost, as a volatile one is.
+func (s *Socket) keepEarly(out *outgoing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if more := s.rare(); !out.volatile && len(more.early) < earlyMax {
+		more.early = append(more.early, out)
 	}
 }

@@ -55,6 +55,9 @@ func (e Emission) Emit(event string, args ...any) error {
 	return err
 }
 
+// Send is Emit of the event "message".
+func (e Emission) Send(args ...any) error { return e.Emit("message", args...) }
+
 // splitAck splits off a function that is the last argument.
 func splitAck(args []any) (rest []any, fn any) {
 	if n := len(args); n > 0 && args[n-1] != nil && reflect.TypeOf(args[n-1]).Kind() == reflect.Func {
@@ -117,8 +120,8 @@ func (e Emission) emit(event string, args []any, id *uint64) error {
 	if state == socketLeft || state == socketAway && (s.nsp.log == nil || id != nil || e.volatile) {
 		return ErrDisconnected
 	}
-	for _, f := range s.outgoingListeners() {
-		f(event, args)
+	for _, l := range s.outgoingListeners() {
+		l.f(event, args)
 	}
 	k := packet{kind: typeEvent, namespace: []byte(s.nsp.name)}
 	if id != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 )
 
 // On handles an event of the client. fn is a function whose parameters take the event's arguments:
@@ -17,22 +18,51 @@ import (
 //
 // fn runs on the event loop and must not block. An event whose arguments do not fit is not handled,
 // and the handlers of OnError are called.
-func (s *Socket) On(event string, fn any) { s.listen(newListener(event, fn, false)) }
+func (s *Socket) On(event string, fn any) (remove func()) {
+	return s.listen(newListener(event, fn, false))
+}
 
 // Once is On for the next event of the name only.
-func (s *Socket) Once(event string, fn any) { s.listen(newListener(event, fn, true)) }
+func (s *Socket) Once(event string, fn any) (remove func()) {
+	return s.listen(newListener(event, fn, true))
+}
 
-func (s *Socket) listen(l listener) {
+func (s *Socket) listen(l listener) (remove func()) {
+	l.number = listenerNumbers.Add(1)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	own := s.ownState()
 	if own.handlers == nil {
 		own.handlers = make([]listener, 0, 2) // most sockets have few, and there are many sockets
 	}
 	own.handlers = append(own.handlers, l)
-	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		own.handlers = slices.DeleteFunc(own.handlers, func(other listener) bool { return other.number == l.number })
+		s.mu.Unlock()
+	}
 }
 
-// Off removes the handlers of an event.
+// listenerNumbers numbers listeners, so that one can be removed: functions cannot be compared.
+var listenerNumbers atomic.Uint64
+
+// Listeners returns how many handlers the socket has for an event, those of the namespace not
+// included.
+func (s *Socket) Listeners(event string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own != nil {
+		for _, l := range s.own.handlers {
+			if l.event == event {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Off removes the handlers of an event. The function that On or Once has returned removes one
+// handler.
 func (s *Socket) Off(event string) {
 	s.mu.Lock()
 	own := s.ownState()
@@ -40,37 +70,98 @@ func (s *Socket) Off(event string) {
 	s.mu.Unlock()
 }
 
+// anyListener is a listener of OnAny or OnAnyOutgoing. F is its function.
+type anyListener[F any] struct {
+	number uint64
+	f      F
+}
+
+// insert returns list with a listener at the end, or in front. list is not changed, because it may
+// be in use.
+func insert[F any](list []anyListener[F], l anyListener[F], front bool) []anyListener[F] {
+	if front {
+		return slices.Concat([]anyListener[F]{l}, list)
+	}
+	return append(slices.Clip(list), l)
+}
+
+// without returns list without a listener. list is not changed.
+func without[F any](list []anyListener[F], number uint64) []anyListener[F] {
+	return slices.DeleteFunc(slices.Clone(list), func(l anyListener[F]) bool { return l.number == number })
+}
+
 // OnAny calls f for each event of the client, before its middlewares and handlers. It runs on the
-// event loop; args may be used during the call.
-func (s *Socket) OnAny(f func(event string, args Args)) {
+// event loop; args may be used during the call. The function that it returns removes f.
+func (s *Socket) OnAny(f func(event string, args Args)) (remove func()) {
+	return s.listenAny(f, false)
+}
+
+// PrependAny is OnAny for a listener that is called before those that are there already.
+func (s *Socket) PrependAny(f func(event string, args Args)) (remove func()) {
+	return s.listenAny(f, true)
+}
+
+func (s *Socket) listenAny(f func(string, Args), front bool) (remove func()) {
+	l := anyListener[func(string, Args)]{listenerNumbers.Add(1), f}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	more := s.rare()
-	more.incoming = append(more.incoming[:len(more.incoming):len(more.incoming)], f)
-	s.mu.Unlock()
+	more.incoming = insert(more.incoming, l, front)
+	return func() {
+		s.mu.Lock()
+		more.incoming = without(more.incoming, l.number)
+		s.mu.Unlock()
+	}
 }
 
 // OnAnyOutgoing calls f for each event that is sent to the socket: for an event to it alone, on the
 // goroutine that emits it; for a broadcast, on the event loop. From the first call on, a broadcast
-// to the namespace costs more for each member. args may be used during the call.
-func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
-	s.nsp.watched.Store(true)
-	s.mu.Lock()
-	more := s.rare()
-	more.outgoing = append(more.outgoing[:len(more.outgoing):len(more.outgoing)], f)
-	s.mu.Unlock()
+// to the namespace costs more for each member. args may be used during the call. The function that
+// it returns removes f.
+func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) (remove func()) {
+	return s.listenAnyOutgoing(f, false)
 }
 
-// OffAny removes the listeners of OnAny.
+// PrependAnyOutgoing is OnAnyOutgoing for a listener that is called before those that are there
+// already.
+func (s *Socket) PrependAnyOutgoing(f func(event string, args []any)) (remove func()) {
+	return s.listenAnyOutgoing(f, true)
+}
+
+func (s *Socket) listenAnyOutgoing(f func(string, []any), front bool) (remove func()) {
+	l := anyListener[func(string, []any)]{listenerNumbers.Add(1), f}
+	s.nsp.watched.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	more := s.rare()
+	more.outgoing = insert(more.outgoing, l, front)
+	return func() {
+		s.mu.Lock()
+		more.outgoing = without(more.outgoing, l.number)
+		s.mu.Unlock()
+	}
+}
+
+// OffAny removes the listeners of OnAny and PrependAny.
 func (s *Socket) OffAny() {
 	s.mu.Lock()
 	s.rare().incoming = nil
 	s.mu.Unlock()
 }
 
-// OffAnyOutgoing removes the listeners of OnAnyOutgoing.
+// OffAnyOutgoing removes the listeners of OnAnyOutgoing and PrependAnyOutgoing.
 func (s *Socket) OffAnyOutgoing() {
 	s.mu.Lock()
 	s.rare().outgoing = nil
+	s.mu.Unlock()
+}
+
+// OnUpgrade calls f on the event loop when the client's connection has changed from polling to
+// WebSocket. See Transport.
+func (s *Socket) OnUpgrade(f func()) {
+	s.mu.Lock()
+	more := s.rare()
+	more.upgraded = append(more.upgraded, f)
 	s.mu.Unlock()
 }
 
@@ -109,7 +200,7 @@ func (s *Socket) OnError(f func(err error)) {
 	s.mu.Unlock()
 }
 
-func (s *Socket) outgoingListeners() []func(event string, args []any) {
+func (s *Socket) outgoingListeners() []anyListener[func(event string, args []any)] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.more == nil {
@@ -122,6 +213,13 @@ func (s *Socket) outgoingListeners() []func(event string, args []any) {
 func (s *Socket) dispatch(name []byte, args Args, ack Ack) {
 	if !s.runMiddlewares(name, args) {
 		return
+	}
+	if d := s.nsp.parent; d != nil {
+		for _, l := range d.hooks.listeners() {
+			if l.event == string(name) {
+				s.handle(l, args, ack)
+			}
+		}
 	}
 	for _, l := range s.nsp.listeners() {
 		if l.event == string(name) {
@@ -139,7 +237,7 @@ func (s *Socket) dispatch(name []byte, args Args, ack Ack) {
 func (s *Socket) runMiddlewares(name []byte, args Args) bool {
 	s.mu.Lock()
 	more := s.more
-	var incoming []func(string, Args)
+	var incoming []anyListener[func(string, Args)]
 	var middlewares []func(string, Args) error
 	if more != nil {
 		incoming, middlewares = more.incoming, more.middlewares
@@ -149,8 +247,8 @@ func (s *Socket) runMiddlewares(name []byte, args Args) bool {
 		return true
 	}
 	event := string(name)
-	for _, f := range incoming {
-		f(event, args)
+	for _, l := range incoming {
+		l.f(event, args)
 	}
 	for _, f := range middlewares {
 		if err := f(event, args); err != nil {
@@ -205,8 +303,9 @@ func (s *Socket) fail(err error) {
 
 // listener is a handler of one event.
 type listener struct {
-	event string
-	once  bool
+	event  string
+	once   bool
+	number uint64 // of a socket's listeners; see listenerNumbers
 	handler
 }
 

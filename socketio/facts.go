@@ -32,6 +32,7 @@ type factFlags uint8
 const (
 	factSecure factFlags = 1 << iota
 	factCrossOrigin
+	factV3
 )
 
 // perClientFields are header fields whose values differ from client to client.
@@ -62,6 +63,9 @@ func (g *factsReader) facts(r *engineio.Request) *facts {
 	}
 	if r.CrossOrigin() {
 		flags |= factCrossOrigin
+	}
+	if r.Version == 3 {
+		flags |= factV3
 	}
 	g.url = r.AppendURL(g.url[:0])
 	if g.last.headers != string(g.common) || g.last.url != string(g.url) || g.last.flags != flags {

@@ -19,6 +19,7 @@ type Handshake struct {
 	auth      json.RawMessage
 	id        string
 	data      any
+	socket    *Socket // nil for the handshake of a RemoteSocket
 }
 
 // Namespace returns the name of the namespace.
@@ -26,6 +27,20 @@ func (h *Handshake) Namespace() string { return h.namespace }
 
 // ID returns the id that the socket will have.
 func (h *Handshake) ID() string { return h.id }
+
+// Socket returns the socket that the client will have. A middleware can put it into rooms, add
+// handlers, and emit to it: the client gets such events after it has joined, at most 100. If the
+// client is refused they are dropped. Nil for a RemoteSocket.
+func (h *Handshake) Socket() *Socket { return h.socket }
+
+// Version returns the version of Engine.IO that the client speaks: 4, or 3 for clients of
+// socket.io-client 2.
+func (h *Handshake) Version() int {
+	if h.facts.common.Value().flags&factV3 != 0 {
+		return 3
+	}
+	return 4
+}
 
 // Auth returns the auth object of the client as JSON; nil if it sent none. Clients of protocol 4
 // can send strings only, in the query of the namespace.

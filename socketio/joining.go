@@ -21,7 +21,10 @@ func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name 
 		r.refuse(l, s, name, refusal)
 		return
 	}
-	socket := &Socket{nsp: nsp, reactor: r, session: c.session, id: h.id, facts: c.facts}
+	socket := &Socket{
+		nsp: nsp, reactor: r, session: c.session, id: h.id, facts: c.facts, webSocket: s.Transport() == engineio.TransportWebSocket,
+	}
+	h.socket = socket
 	if len(auth) > 0 {
 		socket.rare().auth = auth
 	}
@@ -172,9 +175,23 @@ func (r *reactor) join(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 		k.payload = r.payload
 	}
 	r.sendControl(l, session, &k)
+	r.sendEarly(l, session, s)
 	nsp.watch.notify()
 	for _, f := range nsp.connectionHandlers() {
 		f(s)
+	}
+}
+
+// sendEarly sends the packets that middlewares have emitted.
+func (r *reactor) sendEarly(l *netpoll.Loop, session *engineio.Session, s *Socket) {
+	s.mu.Lock()
+	var early []*outgoing
+	if s.more != nil {
+		early, s.more.early = s.more.early, nil
+	}
+	s.mu.Unlock()
+	for _, out := range early {
+		r.sendTo(l, session, out)
 	}
 }
 

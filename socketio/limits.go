@@ -46,6 +46,10 @@ const (
 	// never answers could fill the memory.
 	AcksPerSocketMax = 10_000
 
+	// earlyMax bounds the events that middlewares emit to a client that has not joined the namespace
+	// yet. Without it a client could be sent events for as long as a middleware takes.
+	earlyMax = 100
+
 	// connectTimeoutDefault is what Options.ConnectTimeout = 0 means: how long a client may be
 	// connected without joining a namespace.
 	connectTimeoutDefault = 45 * time.Second

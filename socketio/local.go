@@ -5,6 +5,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -152,17 +153,7 @@ func (l *Local) Close() error { return nil }
 // sockets among them, in any order. It visits every socket. An adapter that needs to know of
 // changes uses Namespace.OnRoomEvent.
 func (l *Local) Rooms() []string {
-	seen := map[string]struct{}{}
-	for _, s := range l.nsp.sockets(Selection{}) {
-		for _, room := range s.Rooms() {
-			seen[room] = struct{}{}
-		}
-	}
-	rooms := make([]string, 0, len(seen))
-	for room := range seen {
-		rooms = append(rooms, room)
-	}
-	return rooms
+	return slices.Collect(maps.Keys(l.nsp.Rooms()))
 }
 
 // MayHaveRoom reports whether a broadcast to the room could reach a socket of this server. It does

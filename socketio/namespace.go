@@ -3,6 +3,8 @@
 package socketio
 
 import (
+	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -55,6 +57,13 @@ type hooks struct {
 	middlewares []func(h *Handshake, next func(error))
 	connection  []func(s *Socket)
 	disconnect  []func(s *Socket, reason Reason)
+	handlers    []listener // of a Dynamic: of events of the sockets of its namespaces
+}
+
+func (h *hooks) onDisconnect(f func(s *Socket, reason Reason)) {
+	h.mu.Lock()
+	h.disconnect = append(slices.Clip(h.disconnect), f)
+	h.mu.Unlock()
 }
 
 func (h *hooks) use(f func(h *Handshake, next func(error))) {
@@ -85,7 +94,7 @@ func (nsp *Namespace) middlewares() []func(h *Handshake, next func(error)) {
 	return append(inherited[:len(inherited):len(inherited)], own...)
 }
 
-// connectionHandlers are those that hear of a socket.
+// connectionHandlers returns the functions of OnConnection, those of the Dynamic first.
 func (nsp *Namespace) connectionHandlers() []func(s *Socket) {
 	_, own := nsp.hooks.get()
 	if nsp.parent == nil {
@@ -95,7 +104,7 @@ func (nsp *Namespace) connectionHandlers() []func(s *Socket) {
 	return append(inherited[:len(inherited):len(inherited)], own...)
 }
 
-// Name is the namespace's name, with its slash.
+// Name returns the name of the namespace, with its slash.
 func (nsp *Namespace) Name() string { return nsp.name }
 
 // Use adds a middleware, which is called for each client that wants to join the namespace. If it
@@ -127,16 +136,28 @@ func (nsp *Namespace) On(event string, fn any) {
 // OnDisconnect calls f on the event loop for each socket that has left the namespace. It costs no
 // memory for each socket, while Socket.OnDisconnect costs some hundred bytes.
 func (nsp *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
-	nsp.hooks.mu.Lock()
-	nsp.hooks.disconnect = append(nsp.hooks.disconnect[:len(nsp.hooks.disconnect):len(nsp.hooks.disconnect)], f)
-	nsp.hooks.mu.Unlock()
+	nsp.hooks.onDisconnect(f)
 }
 
-// disconnectHandlers returns the functions of OnDisconnect.
+// disconnectHandlers returns the functions of OnDisconnect, those of the Dynamic first.
 func (nsp *Namespace) disconnectHandlers() []func(s *Socket, reason Reason) {
-	nsp.hooks.mu.RLock()
-	defer nsp.hooks.mu.RUnlock()
-	return nsp.hooks.disconnect
+	own := nsp.hooks.disconnectHandlers()
+	if nsp.parent == nil {
+		return own
+	}
+	return append(slices.Clip(nsp.parent.hooks.disconnectHandlers()), own...)
+}
+
+func (h *hooks) disconnectHandlers() []func(s *Socket, reason Reason) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.disconnect
+}
+
+func (h *hooks) listeners() []listener {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.handlers
 }
 
 func (nsp *Namespace) listeners() []listener {
@@ -163,6 +184,32 @@ func (nsp *Namespace) Except(rooms ...string) Target { return nsp.all().Except(r
 // All returns the target of all sockets of the namespace, for Volatile, Timeout and other
 // modifiers.
 func (nsp *Namespace) All() Target { return nsp.all() }
+
+// Send is Emit of the event "message".
+func (nsp *Namespace) Send(args ...any) error { return nsp.Emit("message", args...) }
+
+// EmitWithAck broadcasts an event and waits for the acknowledgements: see Target.EmitWithAck.
+func (nsp *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	return nsp.all().EmitWithAck(ctx, event, args...)
+}
+
+// Server returns the server of the namespace.
+func (nsp *Namespace) Server() *Server { return nsp.server }
+
+// Socket returns the socket with the id; nil if the namespace has none on this server.
+func (nsp *Namespace) Socket(id string) *Socket { return nsp.find(id) }
+
+// Rooms returns how many sockets of this server are in each room of the namespace, ids of sockets
+// included. It visits every socket.
+func (nsp *Namespace) Rooms() map[string]int {
+	rooms := map[string]int{}
+	for _, s := range nsp.Sockets() {
+		for _, room := range s.Rooms() {
+			rooms[room]++
+		}
+	}
+	return rooms
+}
 
 // Sockets returns the sockets that the namespace has on this server now.
 func (nsp *Namespace) Sockets() []*Socket { return nsp.sockets(Selection{}) }

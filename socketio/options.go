@@ -4,6 +4,7 @@ package socketio
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"c100k/internal/engineio"
@@ -23,6 +24,13 @@ type Request = engineio.Request
 
 // CORS are the further fields of answers to pages of other origins that are allowed.
 type CORS = engineio.CORS
+
+// ConnectionError is a request that was refused. Its fields are valid during the call.
+type ConnectionError struct {
+	Request *Request
+	Code    int // of Engine.IO: 0 transport unknown, 1 session unknown, 2 bad method, 3 bad request, 4 forbidden, 5 version
+	Message string
+}
 
 // Options configure a Server. The zero value is a working server, and the zero value of a field its
 // default. Fields of the transport (heartbeat, sizes, origins) are for a server that is mounted by
@@ -71,6 +79,16 @@ type Options struct {
 	// the text of the error. It runs on the event loop, after Use. Default none.
 	AllowRequest func(r *Request) error
 
+	// Authorize is called for each handshake like AllowRequest, but on a goroutine of its own: it may
+	// block. The handshake waits for it. An error refuses it with 403 and the text of the error. The
+	// context of r ends after ConnectTimeout, or when the server closes. The body of r is empty.
+	// Default none.
+	Authorize func(r *http.Request) error
+
+	// OnConnectionError is called on the event loop for each request that is refused with a code, as
+	// the event "connection_error" of Node's engine. Default none.
+	OnConnectionError func(e ConnectionError)
+
 	// Logger logs panics and errors of handlers. Nil: nothing is logged.
 	Logger *slog.Logger
 
@@ -101,11 +119,19 @@ type Options struct {
 	// sent to.
 	Origins []string
 
+	// AllowOrigin allows the pages of an origin that Origins does not, for one request. It runs on the
+	// event loop. Default none.
+	AllowOrigin func(r *Request, origin string) bool
+
 	// CORS are the further fields of answers to pages of other origins that are allowed.
 	CORS CORS
 
 	// Cookie is the name of a cookie with the connection's id, for load balancers. Default none.
 	Cookie string
+
+	// CookieAttributes are the attributes of the cookie, as in Set-Cookie. Default "Path=/; HttpOnly;
+	// SameSite=Lax".
+	CookieAttributes string
 
 	// Loops is how many event loops a server that is mounted by Handler runs. Default: the cores
 	// (GOMAXPROCS).

@@ -70,6 +70,11 @@ func newReactor(io *Server, hub *broadcast.Hub, i int) *reactor {
 func (r *reactor) Attach(cfg engineio.Config, watch sio.Watch) *engineio.Endpoint {
 	opt := &r.server.opt
 	cfg.App = app{r}
+	if failed := opt.OnConnectionError; failed != nil {
+		cfg.Failed = func(q *Request, code engineio.Code, message string) {
+			failed(ConnectionError{Request: q, Code: int(code), Message: message})
+		}
+	}
 	cfg.Use, cfg.Allow, cfg.AllowV3 = opt.Use, opt.AllowRequest, cfg.AllowV3 || opt.AllowV3
 	r.watch = watch
 	r.engine = engineio.New(cfg)

@@ -34,6 +34,9 @@ func (r *RemoteSocket) Target() Target { return r.nsp.To(r.ID) }
 // gets ErrTimeout after ten seconds, or ErrDisconnected if the socket has left.
 func (r *RemoteSocket) Emit(event string, args ...any) error { return r.emit(0, event, args) }
 
+// Send is Emit of the event "message".
+func (r *RemoteSocket) Send(args ...any) error { return r.Emit("message", args...) }
+
 // RemoteEmission sends an event to a RemoteSocket with a timeout for its acknowledgement.
 type RemoteEmission struct {
 	socket  *RemoteSocket

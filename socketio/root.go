@@ -46,6 +46,26 @@ func (io *Server) SocketsLeave(rooms ...string) error { return io.root.SocketsLe
 // DisconnectSockets disconnects all sockets of the namespace "/": see Socket.Disconnect.
 func (io *Server) DisconnectSockets(closing bool) error { return io.root.DisconnectSockets(closing) }
 
+// Send is Emit of the event "message".
+func (io *Server) Send(args ...any) error { return io.root.Send(args...) }
+
+// EmitWithAck broadcasts to the namespace "/" and waits for the acknowledgements: see
+// Target.EmitWithAck.
+func (io *Server) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	return io.root.EmitWithAck(ctx, event, args...)
+}
+
+// Sockets returns the sockets of the namespace "/" on this server.
+func (io *Server) Sockets() []*Socket { return io.root.Sockets() }
+
+// OnDisconnect calls f for each socket that has left the namespace "/": see Namespace.OnDisconnect.
+func (io *Server) OnDisconnect(f func(s *Socket, reason Reason)) { io.root.OnDisconnect(f) }
+
+// ServerSideEmitWithAck is that of the namespace "/": see Namespace.ServerSideEmitWithAck.
+func (io *Server) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	return io.root.ServerSideEmitWithAck(ctx, event, args...)
+}
+
 // OnServerSide handles an event of other servers for the namespace "/": see Namespace.OnServerSide.
 func (io *Server) OnServerSide(event string, fn any) { io.root.OnServerSide(event, fn) }
 

@@ -3,6 +3,7 @@
 package socketio
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -31,6 +32,8 @@ type Server struct {
 
 	// Any goroutine.
 	host        atomic.Pointer[host]
+	running     context.Context // ends with Close
+	stop        context.CancelFunc
 	standalone  standalone // the node that Handler starts
 	connected   atomic.Int64
 	topics      atomic.Uint64                    // number of namespaces made, for the names of their topics
@@ -51,6 +54,7 @@ type host struct{ reactors []*reactor }
 func New(o Options) *Server {
 	o.withDefaults()
 	io := &Server{opt: o, namespaces: map[string]*Namespace{}}
+	io.running, io.stop = context.WithCancel(context.Background())
 	io.root = io.newNamespace(rootNamespace, nil)
 	io.namespaces[rootNamespace] = io.root
 	return io
@@ -217,6 +221,7 @@ func (io *Server) closeAdapters() error {
 // which clients are notified. It does not stop the loops of a node. It must not be called on an
 // event loop.
 func (io *Server) Close() error {
+	io.stop()
 	for _, r := range io.reactors() {
 		_ = r.submit(command{run: r.shutDown}) // an error means that the loop has stopped, and has no clients
 	}

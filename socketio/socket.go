@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
 
@@ -40,6 +41,7 @@ type Socket struct {
 	mu        sync.Mutex // guards the fields below
 	state     socketState
 	recovered bool
+	webSocket bool // the client is on WebSocket
 	data      any
 	own       *clientState // nil until it is needed
 	more      *rareState   // nil until it is needed
@@ -82,10 +84,12 @@ const (
 type rareState struct {
 	auth          []byte
 	pid           string
-	start         uint64 // recovery: number of the newest packet when the socket joined
-	base          uint64 // recovery: it has all packets up to this number
-	incoming      []func(event string, args Args)
-	outgoing      []func(event string, args []any)
+	start         uint64      // recovery: number of the newest packet when the socket joined
+	base          uint64      // recovery: it has all packets up to this number
+	early         []*outgoing // sent by middlewares, before the socket is connected; at most earlyMax
+	incoming      []anyListener[func(event string, args Args)]
+	outgoing      []anyListener[func(event string, args []any)]
+	upgraded      []func()
 	middlewares   []func(event string, args Args) error
 	disconnecting []func(reason Reason)
 	disconnected  []func(reason Reason)
@@ -110,6 +114,20 @@ func (s *Socket) Namespace() *Namespace { return s.nsp }
 
 // Conn returns the id of the client's connection, by which the HTTP API of a node names it.
 func (s *Socket) Conn() netpoll.ID { return s.session }
+
+// Transport returns the client's transport: "polling" or "websocket". OnUpgrade reports the change
+// from one to the other.
+func (s *Socket) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webSocket {
+		return engineio.TransportWebSocket.String()
+	}
+	return engineio.TransportPolling.String()
+}
+
+// Server returns the server of the socket.
+func (s *Socket) Server() *Server { return s.nsp.server }
 
 // Connected reports whether the client is in the namespace.
 func (s *Socket) Connected() bool { return s.status() == socketConnected }
@@ -147,7 +165,7 @@ func (s *Socket) SetData(v any) {
 func (s *Socket) Handshake() *Handshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := &Handshake{facts: s.facts, namespace: s.nsp.name, id: s.id, data: s.data}
+	h := &Handshake{facts: s.facts, namespace: s.nsp.name, id: s.id, data: s.data, socket: s}
 	if s.more != nil {
 		h.auth = s.more.auth
 	}
@@ -205,8 +223,9 @@ func (s *Socket) newRooms(rooms []string) (fresh []string, err error) {
 	return fresh, nil
 }
 
-// Leave takes the socket out of a room; it does nothing if it is not in it. The error is ErrBusy or
-// ErrClosed; the socket is then still in it.
+// Leave removes the socket from a room; it does nothing if the socket is not in it. The room of its
+// own id cannot be left: it is how the socket is addressed. The error is ErrBusy or ErrClosed; the
+// socket is then still in it.
 func (s *Socket) Leave(room string) error {
 	defer s.nsp.watch.notify()
 	s.mu.Lock()
@@ -251,6 +270,9 @@ func (s *Socket) Emit(event string, args ...any) error {
 	return Emission{socket: s}.Emit(event, args...)
 }
 
+// Send is Emit of the event "message".
+func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
+
 // Volatile marks the event as one that may be lost: it is dropped unless it can be sent at once.
 func (s *Socket) Volatile() Emission { return Emission{socket: s}.Volatile() }
 
@@ -266,6 +288,9 @@ func (s *Socket) To(rooms ...string) Target { return s.Broadcast().To(rooms...) 
 
 // In is To.
 func (s *Socket) In(rooms ...string) Target { return s.To(rooms...) }
+
+// Local begins a broadcast to the sockets of the namespace on this server, except this one.
+func (s *Socket) Local() Target { return s.Broadcast().Local() }
 
 // Except begins a broadcast that leaves out the sockets in the rooms, and this socket: see
 // Target.Except.

@@ -11,19 +11,31 @@ import (
 // returns. If a server does not answer, the error is ErrPartial and comes with the sockets of the
 // others. With an adapter it blocks until ctx ends: never call it on an event loop then.
 func (t Target) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	return t.adapter().Fetch(ctx, t.of)
+	var list []*RemoteSocket
+	err := t.each(func(t Target) error {
+		found, err := t.adapter().Fetch(ctx, t.of)
+		list = append(list, found...)
+		return err
+	})
+	return list, err
 }
 
 // SocketsJoin adds all sockets of the target to rooms. The error is that of the sockets of this
 // server, or of the adapter.
-func (t Target) SocketsJoin(rooms ...string) error { return t.adapter().AddRooms(t.of, rooms) }
+func (t Target) SocketsJoin(rooms ...string) error {
+	return t.each(func(t Target) error { return t.adapter().AddRooms(t.of, rooms) })
+}
 
 // SocketsLeave removes all sockets of the target from rooms. The error is as that of SocketsJoin.
-func (t Target) SocketsLeave(rooms ...string) error { return t.adapter().DelRooms(t.of, rooms) }
+func (t Target) SocketsLeave(rooms ...string) error {
+	return t.each(func(t Target) error { return t.adapter().DelRooms(t.of, rooms) })
+}
 
 // DisconnectSockets disconnects all sockets of the target: see Socket.Disconnect. The error is as
 // that of SocketsJoin.
-func (t Target) DisconnectSockets(closing bool) error { return t.adapter().Disconnect(t.of, closing) }
+func (t Target) DisconnectSockets(closing bool) error {
+	return t.each(func(t Target) error { return t.adapter().Disconnect(t.of, closing) })
+}
 
 // FetchSockets returns the sockets of the namespace: see Target.FetchSockets.
 func (nsp *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {

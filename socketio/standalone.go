@@ -4,9 +4,13 @@
 package socketio
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -36,6 +40,10 @@ const (
 
 	// closeGrace is how long Close waits until connections have ended.
 	closeGrace = time.Second
+
+	// answerRetry is how long the answer of Options.Authorize waits when the mailbox of the loop is
+	// full.
+	answerRetry = 50 * time.Millisecond
 
 	// closePollInterval is how often Close checks meanwhile whether all have ended.
 	closePollInterval = 5 * time.Millisecond
@@ -145,17 +153,91 @@ func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) pro
 		PingInterval: io.opt.PingInterval, PingTimeout: io.opt.PingTimeout, UpgradeTimeout: io.opt.UpgradeTimeout,
 		PayloadBytesMax: io.opt.MaxPayload, OutboxBytesMax: io.opt.Outbox,
 		Compress: io.opt.Compress, Origins: origins, CORS: io.opt.CORS, Cookie: io.opt.Cookie,
+		CookieAttributes: io.opt.CookieAttributes, AllowOrigin: io.opt.AllowOrigin,
 		Address: p.Edge.ClientAddr, Edge: p.Edge,
 		Counters: &wsconn.Counters{},
 		Seed:     uint64(p.Loop),
 	}, sio.Watch{})
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		if io.opt.Authorize != nil && opensSession(h) {
+			return edge.Wait // for authorize
+		}
 		e.Serve(l, c, h, rest)
 		return edge.Handled
 	}
-	return proto.Part{
-		Protocols: e.Protocols(nil), Serve: serve, Made: r.Run, Deliver: r.Deliver,
+	resume := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision {
+		if refused, _ := value.(error); refused != nil {
+			e.Forbid(l, c, h, rest, refused.Error())
+		} else {
+			e.Serve(l, c, h, rest)
+		}
+		return edge.Handled
 	}
+	ask := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket) {
+		ctx, cancel := context.WithTimeout(io.running, io.opt.ConnectTimeout)
+		q := plainRequest(ctx, h, p.Edge.ClientAddr(l, c, h))
+		go func() {
+			defer cancel()
+			err := io.authorize(q)
+			for !t.Answer(err) && ctx.Err() == nil { // the mailbox of the loop is full
+				select {
+				case <-ctx.Done():
+				case <-time.After(answerRetry):
+				}
+			}
+		}()
+	}
+	return proto.Part{
+		Protocols: e.Protocols(nil), Serve: serve, Ask: ask, Resume: resume, Made: r.Run, Deliver: r.Deliver,
+	}
+}
+
+// opensSession reports whether a request is a handshake: it names no session. A preflight of a
+// browser is none.
+func opensSession(h *edge.Head) bool {
+	if string(h.Method()) != http.MethodGet {
+		return false
+	}
+	for q := edge.NewParams(h.Query()); ; {
+		name, _, more, refusal := q.Next()
+		if refusal != nil {
+			return false // it is refused anyway
+		}
+		if !more {
+			return true
+		}
+		if string(name) == "sid" {
+			return false
+		}
+	}
+}
+
+// plainRequest copies a request for Options.Authorize.
+func plainRequest(ctx context.Context, h *edge.Head, address netip.Addr) *http.Request {
+	q := (&http.Request{Method: string(h.Method()), Host: string(h.Host()), RequestURI: string(h.Target()), Header: http.Header{}, Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	q.URL, _ = url.ParseRequestURI(q.RequestURI)
+	if q.URL == nil {
+		q.URL = &url.URL{} // the target is checked by the endpoint
+	}
+	if address.IsValid() {
+		q.RemoteAddr = netip.AddrPortFrom(address, 0).String()
+	}
+	for i := range h.Fields() {
+		name, value := h.Field(i)
+		q.Header.Add(string(name), string(value))
+	}
+	return q
+}
+
+// authorize calls Options.Authorize. A panic refuses the handshake.
+func (io *Server) authorize(q *http.Request) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			io.panicked(v)
+			err = errors.New("Forbidden")
+		}
+	}()
+	return io.opt.Authorize(q)
 }
 
 // serveClient answers requests for the client's script below the server's path.

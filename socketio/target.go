@@ -13,8 +13,9 @@ import (
 // is a value. Its methods return a new Target, so that calls can be chained and a Target can be
 // kept. Any goroutine.
 type Target struct {
-	nsp *Namespace
-	of  Selection
+	nsp     *Namespace
+	dynamic *Dynamic // the target is in all namespaces of the rule, and nsp is nil
+	of      Selection
 	flags
 	local   bool // of this server only
 	timeout time.Duration
@@ -70,6 +71,27 @@ func (t Target) Timeout(d time.Duration) Target {
 	return t
 }
 
+// Send is Emit of the event "message".
+func (t Target) Send(args ...any) error { return t.Emit("message", args...) }
+
+// ErrDynamic is returned by calls for all namespaces of a Dynamic that want acknowledgements.
+var ErrDynamic = errors.New("socketio: a broadcast to all namespaces of a rule cannot be acknowledged")
+
+// each calls f for the target in each namespace of its Dynamic, or for the target itself, and joins
+// the errors.
+func (t Target) each(f func(t Target) error) error {
+	if t.dynamic == nil {
+		return f(t)
+	}
+	var errs []error
+	for _, nsp := range t.dynamic.Namespaces() {
+		one := t
+		one.nsp, one.dynamic = nsp, nil
+		errs = append(errs, f(one))
+	}
+	return errors.Join(errs...)
+}
+
 // Emit broadcasts an event; the arguments are those of Socket.Emit. A function as the last argument
 // must be a func([]Args, error). It is called once, on any goroutine, with the acknowledgements of
 // all sockets in the order in which they arrived. If not all came within the Timeout (default 10
@@ -111,6 +133,12 @@ func (t Target) EmitWithAck(ctx context.Context, event string, args ...any) ([]A
 }
 
 func (t Target) emit(event string, args []any, done func([]Args, error)) error {
+	if t.dynamic != nil {
+		if done != nil {
+			return ErrDynamic
+		}
+		return t.each(func(t Target) error { return t.emit(event, args, nil) })
+	}
 	e, err := NewEvent(event, args...)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"c100k/internal/certs"
 	"c100k/internal/doctor"
 	"c100k/internal/settings"
 	"c100k/server"
@@ -294,6 +295,39 @@ func TestDoctor(t *testing.T) {
 		code, out, errors := p.exec(t)
 		if code != test.code || !strings.Contains(out, test.want) || errors != "" {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", test.args, code, test.code, test.want, out, errors)
+		}
+	}
+}
+
+// Certificates of the configuration are in the report, and one that cannot be used is a failure.
+func TestDoctorLooksAtCertificates(t *testing.T) {
+	dir := t.TempDir()
+	made, err := certs.Self(time.Now(), "push.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, file := filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key"), filepath.Join(dir, "c.yaml")
+	text := "workers: 2\ntls-cert: [" + cert + "]\ntls-key: [" + key + "]\n"
+	for path, content := range map[string][]byte{cert: made.Cert, key: made.Key, file: []byte(text)} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--config", file}, 0, "certificate localhost "},
+		{[]string{"--tls-cert", cert, "--tls-key", key, "--json"}, 0, `"certificates": [`},
+		{[]string{"--tls-cert", cert, "--tls-key", cert}, 1, "cannot be used"},
+		{[]string{"--tls-cert", cert}, 78, "each of the 1 certificates needs its key"},
+		{[]string{"--acme", "push.example", "--acme-storage", dir}, 1, "push.example.crt: no such file"},
+	} {
+		p := newProgram(append([]string{"doctor", "--conns", "100"}, test.args...)...)
+		p.host = bareHost
+		if code, out, errs := p.exec(t); code != test.code || !strings.Contains(out+errs, test.want) {
+			t.Errorf("%v: exit code %d, want %d and %q\n%s%s", test.args, code, test.code, test.want, out, errs)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -50,10 +51,11 @@ type conn struct {
 	once    sync.Once
 }
 
-// dial connects and shakes hands. A refusal that would be repeated is permanent.
-func dial(ctx context.Context, address string) (*conn, error) {
+// dial connects and shakes hands, with TLS where the address asks for it. A refusal that would be
+// repeated is permanent.
+func dial(ctx context.Context, address string, secure *tls.Config) (*conn, error) {
 	var refused error
-	dialer := ws.Dialer{Timeout: dialTimeout, Protocols: []string{subprotocol},
+	dialer := ws.Dialer{Timeout: dialTimeout, Protocols: []string{subprotocol}, TLSConfig: secure,
 		OnStatusError: func(status int, _ []byte, response io.Reader) { refused = handshakeRefusal(status, response) }}
 	socket, early, handshake, err := dialer.Dial(ctx, address)
 	switch {

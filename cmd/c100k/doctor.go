@@ -4,22 +4,27 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"c100k/internal/certs"
 	"c100k/internal/doctor"
+	"c100k/server"
 )
 
 func (a *app) doctor() *cobra.Command {
 	return a.command(verb{
 		path: "doctor", use: "doctor", short: "Reports whether this machine can hold a number of connections, and what to change if not",
 		long: "Prints each limit, its value, what is needed, and the command or unit line that raises it.\n" +
-			"If one process may not open enough files, it plans with several workers.\nExit code 1: the connections do not fit.",
+			"If one process may not open enough files, it plans with several workers.\nCertificates that the\n" +
+			"flags, the file or the environment name are looked at, too.\nExit code 1: the connections do not fit, or a certificate cannot be used.",
 		examples: []string{
 			"c100k doctor",
 			"c100k doctor --conns 15000",
 			"c100k doctor --conns 100000 --workers 1                # in a single process",
 			"c100k doctor --conns 100000 --with-load                # and c100k load beside it",
+			"c100k doctor --config /etc/c100k.yaml                 # how long its certificates are still good",
 			"c100k doctor --conns 50000 --json | jq '.holds, .limited_by, .workers'",
 		},
 		args: arguments(0, 0, "no arguments"),
@@ -29,6 +34,9 @@ func (a *app) doctor() *cobra.Command {
 				return usage("--workers: %d is refused; allowed are 1 to %d, or auto", o.Workers, doctor.WorkersMax)
 			}
 			report := doctor.Examine(a.host(), doctor.Want{Conns: int64(o.Conns), Workers: int64(o.Workers), Node: true, Load: o.WithLoad})
+			if err := certificates(&c.Options.Node, &report, time.Now()); err != nil {
+				return misconfigured(c.Explain(err))
+			}
 			write := func() error { return report.Write(a.stdout) }
 			if o.JSON {
 				write = func() error { return a.writeJSON(report) }
@@ -36,10 +44,29 @@ func (a *app) doctor() *cobra.Command {
 			if err := write(); err != nil {
 				return err
 			}
-			if !report.Able {
+			if !report.Able || !report.CertificatesGood() {
 				return &exit{code: exitFailure}
 			}
 			return nil
 		},
 	})
+}
+
+// certificates adds those of a configuration to the report. The error is a *server.FieldError.
+func certificates(c *server.Config, report *doctor.Report, now time.Time) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	var all []doctor.Certificate
+	for _, p := range c.CertificateFiles() {
+		_, cert, err := p.Read(now)
+		if err != nil {
+			all = append(all, doctor.Certificate{Name: p.Cert, Err: err})
+			continue
+		}
+		leaf := cert.Leaf
+		all = append(all, doctor.Certificate{Name: certs.NameOf(leaf), End: leaf.NotAfter, Soon: certs.Soon(leaf.NotAfter.Sub(leaf.NotBefore))})
+	}
+	report.AddCertificates(all, now)
+	return nil
 }

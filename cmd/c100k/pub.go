@@ -85,6 +85,11 @@ func (a *app) newPublisher(c call) (*publisher, error) {
 		err = fmt.Errorf("%q is refused; allowed is a URL such as http://127.0.0.1:9100", c.Options.AdminURL)
 		return nil, misconfigured(&settings.Problem{Source: c.Source("admin-url"), Err: err})
 	}
+	secure, err := c.Options.Trust.Config("")
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	p.client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: secure}
 	p.url = strings.TrimRight(c.Options.AdminURL, "/") + "/v1/topics/" + pathSegment(c.args[0])
 	if p.key, err = c.Options.Node.ReadAPIKey(); err != nil {
 		return nil, c.Explain(err)

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -44,6 +45,10 @@ Reconnects with growing pauses; messages published meanwhile are missed. Ctrl-C:
 				err = fmt.Errorf("%q is refused; allowed is a URL such as ws://127.0.0.1:8080/ws", c.Options.URL)
 				return misconfigured(&settings.Problem{Source: c.Source("url"), Err: err})
 			}
+			var err error
+			if s.secure, err = c.Options.Trust.Config(""); err != nil {
+				return usage("%v", err)
+			}
 			return s.run(ctx)
 		},
 	})
@@ -55,6 +60,7 @@ type subscriber struct {
 	options *settings.Options
 	topics  []string
 	out     *bufio.Writer
+	secure  *tls.Config
 	shown   bool // a person reads along: control characters must not reach the terminal
 
 	printed int
@@ -99,7 +105,7 @@ func (s *subscriber) run(ctx context.Context) error {
 // follow subscribes over one connection and prints until it ends, which is always an error;
 // subscribed says whether the node had accepted the topics.
 func (s *subscriber) follow(ctx context.Context) (subscribed bool, err error) {
-	c, err := dial(ctx, s.options.URL)
+	c, err := dial(ctx, s.options.URL, s.secure)
 	if err != nil {
 		return false, err
 	}

@@ -5,6 +5,10 @@ package auth
 import "time"
 
 const (
+	// expiresMax bounds how far away the end of a client's rights is counted on the clock of the
+	// loops, which has 63 bits of nanoseconds: the year 3000 would be in the past.
+	expiresMax = 100 * 365 * 24 * time.Hour
+
 	// PatternBytesMax bounds one pattern, in bytes: as long as the longest topic.
 	PatternBytesMax = 255
 

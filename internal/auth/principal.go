@@ -81,7 +81,7 @@ func NewPrincipal(id *Identity, g *Registry, wall time.Time, mono, leeway time.D
 		if left <= 0 {
 			left += leeway
 		}
-		p.Expires = max(mono+left, 1)
+		p.Expires = max(mono+min(left, expiresMax), 1) // the sum must not overflow
 	}
 	return p, nil
 }

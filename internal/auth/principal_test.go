@@ -24,6 +24,7 @@ func TestPrincipal(t *testing.T) {
 		want bool
 	}{
 		"without rights":     {Identity{Subject: "a"}, time.Hour, false},
+		"in the year 3000":   {Identity{Lists: all, Expires: time.Unix(32503680000, 0)}, 1000 * time.Hour, true},
 		"for ever":           {Identity{Lists: all}, 1e6 * time.Hour, true},
 		"not yet over":       {Identity{Lists: all, Expires: time.Unix(1001, 0)}, time.Hour + time.Second - 1, true},
 		"over":               {Identity{Lists: all, Expires: time.Unix(1001, 0)}, time.Hour + time.Second, false},

@@ -5,18 +5,23 @@ package certs
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 )
 
@@ -137,6 +142,14 @@ func (i *issuer) load(name string) (*PairPEM, error) {
 	return &PairPEM{Cert: cert, Key: secret}, nil
 }
 
+// Stored are the files in which a certificate by ACME lies, in the storage of an authority's
+// directory.
+func Stored(storage, directory, name string) Pair {
+	files := &certmagic.FileStorage{Path: storage}
+	key := certmagic.NewACMEIssuer(new(certmagic.Config), certmagic.ACMEIssuer{CA: directory}).IssuerKey()
+	return Pair{Cert: files.Filename(certmagic.StorageKeys.SiteCert(key, name)), Key: files.Filename(certmagic.StorageKeys.SitePrivateKey(key, name))}
+}
+
 // held are the certificates that were read, in the order of the names.
 func (i *issuer) held() []*held {
 	i.mu.Lock()
@@ -155,20 +168,36 @@ func (i *issuer) challenge(ctx context.Context, name string) (*PairPEM, error) {
 	if !slices.Contains(i.names, name) {
 		return nil, errNotOurs
 	}
-	hello := &tls.ClientHelloInfo{ServerName: name, SupportedProtos: []string{protocolACME}, Conn: nowhere{}}
-	cert, err := i.magic.GetCertificateWithContext(ctx, hello)
+	challenge, err := i.challengeFor(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := acmez.TLSALPN01ChallengeCert(challenge)
 	if err != nil {
 		return nil, err
 	}
 	return encode(cert.Certificate, cert.PrivateKey)
 }
 
-// nowhere is the connection of a ClientHello that came over another one. certmagic logs its
-// address.
-type nowhere struct{ net.Conn }
+// challengeFor finds the challenge of an order that is under way here, or on a node that shares the
+// storage. certmagic keeps the latter where its distributedSolver has put it.
+func (i *issuer) challengeFor(ctx context.Context, name string) (acme.Challenge, error) {
+	if here, ok := certmagic.GetACMEChallenge(name); ok {
+		return here.Challenge, nil
+	}
+	keys := certmagic.StorageKeys
+	text, err := i.storage.Load(ctx, path.Join("acme", keys.Safe(i.acme.IssuerKey()), "challenge_tokens", keys.Safe(name)+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoChallenge
+	}
+	var there acme.Challenge
+	if err == nil {
+		err = json.Unmarshal(text, &there)
+	}
+	return there, err
+}
 
-// RemoteAddr implements net.Conn.
-func (nowhere) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+var errNoChallenge = errors.New("nobody has asked for a certificate of this name")
 
 // close ends what is under way; locks in the storage are given back.
 func (i *issuer) close() {

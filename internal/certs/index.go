@@ -74,7 +74,7 @@ func labels(all []*tls.Certificate) []string {
 	names := make([]string, len(all))
 	times := map[string]int{}
 	for i, c := range all {
-		name := nameOf(c.Leaf)
+		name := NameOf(c.Leaf)
 		if times[name]++; times[name] > 1 {
 			name = fmt.Sprintf("%s#%d", name, times[name])
 		}

@@ -22,7 +22,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// What certmagic leaves behind: a limit on orders, one for each authority and for ever, and what
+// keeps a lock of the storage fresh, which looks every five seconds whether it is still wanted.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
 
 // noon is the time at which all tests run.
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)

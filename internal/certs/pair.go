@@ -89,9 +89,9 @@ func goodAt(leaf *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// nameOf is what a certificate is called in texts and figures: its first name, or address, or the
+// NameOf is what a certificate is called in texts and figures: its first name, or address, or the
 // common name of its subject.
-func nameOf(leaf *x509.Certificate) string {
+func NameOf(leaf *x509.Certificate) string {
 	switch {
 	case len(leaf.DNSNames) > 0:
 		return leaf.DNSNames[0]

@@ -175,7 +175,7 @@ func (s *Source) told(h *held) {
 	if i >= 0 {
 		what = "certificate replaced"
 	}
-	s.log.Info(what, "name", nameOf(h.cert.Leaf), "file", h.files.Cert, "expires", h.cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	s.log.Info(what, "name", NameOf(h.cert.Leaf), "file", h.files.Cert, "expires", h.cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
 }
 
 func (s *Source) takeAuthorities(files Files) ([]byte, error) {

@@ -35,7 +35,7 @@ func TestSNI(t *testing.T) {
 		"other.example": "push.example.com", "unknown.example": "default.example", "": "default.example", "other.example.": "push.example.com",
 	} {
 		got, err := store.Config().GetCertificate(&tls.ClientHelloInfo{ServerName: asked})
-		if err != nil || !strings.EqualFold(nameOf(got.Leaf), want) {
+		if err != nil || !strings.EqualFold(NameOf(got.Leaf), want) {
 			t.Errorf("%q gets %v, %v; want %s", asked, got, err, want)
 		}
 	}
@@ -153,7 +153,7 @@ func TestChallengeInHandshake(t *testing.T) {
 		return &tls.Config{ServerName: name, NextProtos: protocols, InsecureSkipVerify: true}
 	}
 	state, err := tryShake(t, store.Config(), hello("push.example", "acme-tls/1"))
-	if err != nil || state.NegotiatedProtocol != "acme-tls/1" || asked != "push.example" || nameOf(state.PeerCertificates[0]) != "proof.example" {
+	if err != nil || state.NegotiatedProtocol != "acme-tls/1" || asked != "push.example" || NameOf(state.PeerCertificates[0]) != "proof.example" {
 		t.Errorf("challenge: %v, asked for %q", err, asked)
 	}
 	asked = ""

@@ -90,6 +90,8 @@ type Report struct {
 	Able       bool    `json:"able"`                 // no check failed
 	Serve      string  `json:"serve,omitempty"`      // the command that holds them, where it takes several workers
 	Checks     []Check `json:"checks"`
+
+	Certificates []Check `json:"certificates,omitempty"` // of the configuration, if it names some
 }
 
 // checks are all limits, in the order of the report.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -14,13 +15,14 @@ func (r Report) Write(w io.Writer) error {
 	out := bytes.Buffer{}
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "LIMIT\tVALUE\tNEEDED\tVERDICT")
-	for _, c := range r.Checks {
+	all := slices.Concat(r.Checks, r.Certificates)
+	for _, c := range all {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.Name, c.Value, c.Needed, c.Verdict)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for _, c := range r.Checks {
+	for _, c := range all {
 		if c.Lift != "" {
 			fmt.Fprintf(&out, "\n%s (%s): %s\n    %s\n", c.Name, c.Verdict, c.Note, c.Lift)
 		}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests need beside Go and Node 20: curl, Python, Chromium, and
-# the Node packages. Does nothing where all of it is installed.
+# Installs what the end-to-end tests need beside Go and Node 20: curl, Python, Chromium,
+# OpenSSL, an ACME server, and the Node packages. Does nothing where all of it is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -8,6 +8,7 @@ missing=()
 command -v curl >/dev/null || missing+=(curl)
 command -v python3 >/dev/null || missing+=(python3)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v openssl >/dev/null || missing+=(openssl)
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then
     echo "setup: please install ${missing[*]} (this script can do that on Debian only)" >&2
@@ -29,6 +30,13 @@ done
 if (($(node -p 'process.versions.node.split(".")[0]') < 20)); then
   echo "setup: this is Node $(node --version); the tests need Node 20 or later" >&2
   exit 1
+fi
+
+# The ACME server of the tests is a module of its own.
+if [[ ! acme/bin/pebble -nt acme/go.mod || ! acme/bin/pebble-challtestsrv -nt acme/go.mod ]]; then
+  echo "setup: building pebble" >&2
+  mkdir -p acme/bin
+  (cd acme && go build -o bin/ github.com/letsencrypt/pebble/v2/cmd/pebble github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv)
 fi
 
 # npm leaves a copy of the lock file. One that is newer than ours means that nothing has changed.

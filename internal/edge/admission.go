@@ -8,10 +8,13 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"c100k/internal/quota"
 )
 
-// Tags from tagNoRecord on are not indexes of address records. The first two mark connections of
-// trusted proxies, which count in the total only. Tags from tagRefusals on mark connections that
+// Tags from tagNoRecord on are not those of the table of addresses. The first two mark connections
+// of trusted proxies, which count in the total only. Tags from tagRefusals on mark connections that
 // are refused; the head role answers them with the refusal and does nothing else.
 const (
 	tagNoRecord uint32 = 1<<32 - 32
@@ -24,10 +27,11 @@ const (
 	tagRefusals     uint32 = 1<<32 - 16
 	tagOverCapacity        = tagRefusals
 	tagPerAddr             = tagRefusals + 1
-	tagMemory              = tagRefusals + 2
+	tagConnRate            = tagRefusals + 2
+	tagMemory              = tagRefusals + 3
 )
 
-// Admission counts connections and decides which are admitted. Its limits must not change after the
+// Admission counts connections and decides which are admitted. Its fields must not change after the
 // first call of Admit. Any goroutine may call its methods; they lock only if there is a limit by
 // address.
 type Admission struct {
@@ -36,6 +40,12 @@ type Admission struct {
 	// MaxPerAddr is the same for one address; 0 means no limit. A /64 network of IPv6 counts as one
 	// address, because one customer usually gets that much.
 	MaxPerAddr int
+	// RatePerAddr is how many connections a second one address may open on average, and within one
+	// second at once, at least 1; 0 means no limit.
+	RatePerAddr float64
+	// Addresses counts what an address holds: both limits hold for all processes that share it. Nil:
+	// this process has one of its own, if it has such a limit.
+	Addresses *quota.Table
 	// RefusalsMax is the number of connections over a limit that may be open at one time to receive
 	// a refusal; 0 means the default, 256.
 	RefusalsMax int
@@ -55,25 +65,55 @@ type Admission struct {
 	open atomic.Int64
 	told atomic.Int64 // refused connections that are open to receive the refusal
 
-	overCapacity, perAddr, memory, unanswered atomic.Uint64
+	overCapacity, perAddr, connRate, memory, unanswered atomic.Uint64
 
 	sessions sessionTable
 
-	mu      sync.Mutex // guards the fields below
-	index   map[addrKey]uint32
-	records []addrRecord // the first is not used
-	free    []uint32
+	making sync.Once    // for the field below
+	table  *quota.Table // nil: there is no limit by address
 }
 
-// addrKey is an IPv4 address, or the first 64 bits of an IPv6 address.
-type addrKey struct {
-	bits uint64
-	v4   bool
+// The kinds of keys in the table, as their Lo. Hi is an IPv4 address, or the first 64 bits of an
+// IPv6 address.
+const (
+	keyConns4 uint64 = iota + 1
+	keyConns6
+	keySessions4
+	keySessions6
+)
+
+// addresses is the table of what addresses hold.
+func (a *Admission) addresses() *quota.Table {
+	a.making.Do(func() {
+		switch {
+		case a.MaxPerAddr <= 0 && a.RatePerAddr <= 0:
+		case a.Addresses != nil:
+			a.table = a.Addresses
+		default:
+			// Without memory for a table nobody is refused, as in a full one.
+			a.table, _ = quota.New(QuotaKeys(a.Max))
+		}
+	})
+	return a.table
 }
 
-type addrRecord struct {
-	key  addrKey
-	open int32
+// QuotaKeys is for how many keys a table of addresses is made, where that many connections may be
+// open, 0 for any number: each may have an address of its own, and so may as many sessions.
+func QuotaKeys(conns int) int {
+	if conns <= 0 {
+		conns = quotaConnsDefault
+	}
+	return min(2*conns+quotaRecent, quota.KeysMax)
+}
+
+// limit is what an address may do.
+func (a *Admission) limit() quota.Limit {
+	l := quota.Limit{Max: a.MaxPerAddr}
+	if a.RatePerAddr > 0 {
+		l.Period = time.Duration(float64(time.Second) / a.RatePerAddr)
+		l.Window = max(0, time.Second-l.Period)
+	}
+	return l
 }
 
 // Admit asks for one connection from addr. ok false means: close it at once. Otherwise the tag
@@ -109,11 +149,28 @@ func (a *Admission) trusts(addr netip.Addr) bool {
 
 // admitFrom gives a tag to a connection that count has counted, if its address may have one more.
 func (a *Admission) admitFrom(addr netip.Addr) (tag uint32, ok bool) {
-	if a.MaxPerAddr <= 0 || !addr.IsValid() {
+	if !addr.IsValid() {
 		return 0, true
 	}
-	if tag, ok = a.enter(keyOf(addr)); !ok {
-		return a.tell(tagPerAddr, addr)
+	tag, ok = a.enter(addr, a.limit())
+	if !ok {
+		return a.tell(tag, addr)
+	}
+	return tag, true
+}
+
+// enter counts a connection for its address. With ok false the tag is that of the refusal.
+func (a *Admission) enter(addr netip.Addr, limit quota.Limit) (tag uint32, ok bool) {
+	table := a.addresses()
+	if table == nil {
+		return 0, true
+	}
+	tag, outcome := table.Enter(keyOf(addr, keyConns4), limit, time.Now())
+	switch outcome {
+	case quota.TooMany:
+		return tagPerAddr, false
+	case quota.TooFast:
+		return tagConnRate, false
 	}
 	return tag, true
 }
@@ -132,18 +189,15 @@ func (a *Admission) AdmitRequest(addr netip.Addr) (tag uint32, ok bool) {
 // caller replaces the old tag by it. ok false means that the client is over its limit and that
 // RefusalsMax refusals are under way: close the connection with its old tag.
 func (a *Admission) identify(client netip.Addr) (tag uint32, ok bool) {
-	if a.MaxPerAddr <= 0 {
-		return 0, true
-	}
-	if tag, ok = a.enter(keyOf(client)); ok {
+	if tag, ok = a.enter(client, a.limit()); ok {
 		return tag, true
 	}
-	a.report(tagPerAddr, client)
+	a.report(tag, client)
 	if !a.mayTell() {
 		return 0, false
 	}
 	a.open.Add(-1)
-	return tagPerAddr, true
+	return tag, true
 }
 
 // tell takes a connection out of the count and gives it the tag of a refusal.
@@ -157,6 +211,8 @@ func (a *Admission) report(tag uint32, addr netip.Addr) {
 	switch tag {
 	case tagPerAddr:
 		a.perAddr.Add(1)
+	case tagConnRate:
+		a.connRate.Add(1)
 	case tagMemory:
 		a.memory.Add(1)
 	default:
@@ -188,7 +244,7 @@ func (a *Admission) Release(tag uint32) {
 		return
 	}
 	if tag != 0 && tag < tagNoRecord {
-		a.leave(tag)
+		a.addresses().Leave(tag)
 	}
 	a.open.Add(-1)
 }
@@ -196,11 +252,24 @@ func (a *Admission) Release(tag uint32) {
 // Open is the number of connections that are admitted and not yet released.
 func (a *Admission) Open() int { return int(a.open.Load()) }
 
-// Refused counts the connections and sessions refused so far: by the total limit, by the limit for
-// an address, for want of memory, and how many of all were closed by their acceptor, beyond
-// RefusalsMax. Any goroutine.
-func (a *Admission) Refused() (overCapacity, perAddr, memory, unanswered uint64) {
-	return a.overCapacity.Load(), a.perAddr.Load(), a.memory.Load(), a.unanswered.Load()
+// Refusals counts connections and sessions that were refused, by the limit.
+type Refusals struct {
+	OverCapacity uint64 // by Admission.Max
+	PerAddr      uint64 // by Admission.MaxPerAddr
+	ConnRate     uint64 // by Admission.RatePerAddr
+	Memory       uint64 // by Admission.Short
+	Unanswered   uint64 // of all these, closed by their acceptor, beyond RefusalsMax
+
+	Uncounted uint64 // let in although the table of addresses had no room, by all its processes
+}
+
+// Refused counts the refusals so far. Any goroutine.
+func (a *Admission) Refused() Refusals {
+	r := Refusals{OverCapacity: a.overCapacity.Load(), PerAddr: a.perAddr.Load(), ConnRate: a.connRate.Load(), Memory: a.memory.Load(), Unanswered: a.unanswered.Load()}
+	if table := a.addresses(); table != nil {
+		r.Uncounted = table.Uncounted()
+	}
+	return r
 }
 
 // DismissalOf is the answer to a connection that Admit has told to close at once, with the tag that
@@ -209,6 +278,8 @@ func DismissalOf(tag uint32) []byte {
 	switch tag {
 	case tagPerAddr:
 		return dismissalPerAddr
+	case tagConnRate:
+		return dismissalConnRate
 	case tagMemory:
 		return dismissalMemory
 	}
@@ -218,6 +289,7 @@ func DismissalOf(tag uint32) []byte {
 var (
 	dismissalMemory       = AppendRefusal(nil, RefuseMemory, true)
 	dismissalPerAddr      = AppendRefusal(nil, RefusePerAddr, true)
+	dismissalConnRate     = AppendRefusal(nil, RefuseConnRate, true)
 	dismissalOverCapacity = AppendRefusal(nil, RefuseOverCapacity, true)
 )
 
@@ -228,66 +300,23 @@ func tagRefusal(tag uint32) *Refusal {
 		return nil
 	case tag == tagPerAddr:
 		return RefusePerAddr
+	case tag == tagConnRate:
+		return RefuseConnRate
 	case tag == tagMemory:
 		return RefuseMemory
 	}
 	return RefuseOverCapacity
 }
 
-func keyOf(addr netip.Addr) addrKey {
+// keyOf is the key of what an address holds; kind is that of IPv4.
+func keyOf(addr netip.Addr, kind uint64) quota.Key {
 	addr = addr.Unmap()
 	if addr.Is4() {
 		b := addr.As4()
-		return addrKey{bits: uint64(binary.BigEndian.Uint32(b[:])), v4: true}
+		return quota.Key{Hi: uint64(binary.BigEndian.Uint32(b[:])), Lo: kind}
 	}
 	b := addr.As16()
-	return addrKey{bits: binary.BigEndian.Uint64(b[:8])}
-}
-
-// enter counts a connection in the record of its address, and makes the record for the first one.
-func (a *Admission) enter(key addrKey) (tag uint32, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	tag, known := a.index[key]
-	if !known {
-		tag = a.record(key)
-	}
-	r := &a.records[tag]
-	if int(r.open) >= a.MaxPerAddr {
-		return 0, false
-	}
-	r.open++
-	return tag, true
-}
-
-// record makes the record of an address. There are at most as many records as connections. The
-// caller holds mu.
-func (a *Admission) record(key addrKey) (tag uint32) {
-	if a.index == nil {
-		a.index = make(map[addrKey]uint32)
-		a.records = make([]addrRecord, 1)
-	}
-	if n := len(a.free); n > 0 {
-		tag, a.free = a.free[n-1], a.free[:n-1]
-	} else {
-		tag = uint32(len(a.records))
-		a.records = append(a.records, addrRecord{})
-	}
-	a.records[tag] = addrRecord{key: key}
-	a.index[key] = tag
-	return tag
-}
-
-// leave takes a connection out of the record of its address, and drops the record with the last
-// one.
-func (a *Admission) leave(tag uint32) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r := &a.records[tag]
-	if r.open--; r.open == 0 {
-		delete(a.index, r.key)
-		a.free = append(a.free, tag)
-	}
+	return quota.Key{Hi: binary.BigEndian.Uint64(b[:8]), Lo: kind + 1}
 }
 
 // Standing is what a connection counts as, independent of its tag: with it a connection moves to
@@ -309,12 +338,11 @@ func (a *Admission) Standing(tag uint32) Standing {
 	case tag == 0:
 		return Standing{}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return Standing{Client: a.records[tag].key.addr()}
+	return Standing{Client: addrOf(a.addresses().Key(tag))}
 }
 
-// Readmit is Admit for a connection that another process has admitted and read a request from.
+// Readmit is Admit for a connection that another process has admitted and read a request from. The
+// limits of its address were applied there, and it still counts there until it has arrived.
 func (a *Admission) Readmit(s Standing) (tag uint32, ok bool) {
 	if !a.count() {
 		return a.tell(tagOverCapacity, s.Client)
@@ -325,17 +353,17 @@ func (a *Admission) Readmit(s Standing) (tag uint32, ok bool) {
 	case !s.Client.IsValid():
 		return 0, true
 	}
-	return a.admitFrom(s.Client)
+	return a.enter(s.Client, quota.Limit{})
 }
 
-// addr is one of the addresses with this key.
-func (k addrKey) addr() netip.Addr {
-	if k.v4 {
+// addrOf is one of the addresses with this key.
+func addrOf(k quota.Key) netip.Addr {
+	if k.Lo == keyConns4 {
 		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], uint32(k.bits))
+		binary.BigEndian.PutUint32(b[:], uint32(k.Hi))
 		return netip.AddrFrom4(b)
 	}
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], k.bits)
+	binary.BigEndian.PutUint64(b[:], k.Hi)
 	return netip.AddrFrom16(b)
 }

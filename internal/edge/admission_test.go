@@ -5,10 +5,15 @@ package edge
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"c100k/internal/quota"
+
+	"golang.org/x/sys/unix"
 )
 
 // A process that is short of memory admits neither connections nor sessions, and says why.
@@ -23,7 +28,7 @@ func TestAdmissionShortOfMemory(t *testing.T) {
 	if h, refusal := a.AdmitSession(addr); h != nil || refusal != RefuseMemory {
 		t.Errorf("a session got %v", refusal)
 	}
-	if _, _, memory, _ := a.Refused(); memory != 2 {
+	if memory := a.Refused().Memory; memory != 2 {
 		t.Errorf("%d refusals are counted, want 2", memory)
 	}
 	a.Release(tag)
@@ -91,8 +96,8 @@ func TestAdmissionPerAddr(t *testing.T) {
 	}
 	a.Release(two)
 	a.Release(six)
-	if len(a.index) != 3 {
-		t.Errorf("%d addresses are known, 3 are connected", len(a.index))
+	if held := a.addresses().Held(); held != 3 {
+		t.Errorf("%d addresses are known, 3 are connected", held)
 	}
 }
 
@@ -110,8 +115,8 @@ func TestAdmissionFromManyGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if a.Open() != 0 || a.told.Load() != 0 || len(a.index) != 0 {
-		t.Errorf("open %d, told %d, addresses %d", a.Open(), a.told.Load(), len(a.index))
+	if a.Open() != 0 || a.told.Load() != 0 || a.addresses().Held() != 0 {
+		t.Errorf("open %d, told %d, addresses %d", a.Open(), a.told.Load(), a.addresses().Held())
 	}
 }
 
@@ -144,15 +149,15 @@ func TestStandingIsTakenAlong(t *testing.T) {
 		}
 		to.Release(first)
 		to.Release(second)
-		if to.Open() != 0 || len(to.index) != 0 {
-			t.Errorf("%s: open %d, records %v", test.name, to.Open(), to.index)
+		if to.Open() != 0 || to.addresses() != nil && to.addresses().Held() != 0 {
+			t.Errorf("%s: open %d", test.name, to.Open())
 		}
 	}
 }
 
 func TestReadmitHasLimits(t *testing.T) {
 	one := netip.MustParseAddr("192.0.2.1")
-	a := Admission{Max: 2, MaxPerAddr: 1, RefusalsMax: 2}
+	a := Admission{Max: 3, MaxPerAddr: 1, RefusalsMax: 1}
 	for _, test := range []struct {
 		name string
 		s    Standing
@@ -160,7 +165,7 @@ func TestReadmitHasLimits(t *testing.T) {
 		ok   bool
 	}{
 		{"the first", Standing{Client: one}, nil, true},
-		{"one too many of an address", Standing{Client: one}, RefusePerAddr, true},
+		{"another of its address: it counts where it comes from, too", Standing{Client: one}, nil, true},
 		{"a proxy's", Standing{Forwarded: true}, nil, true},
 		{"one too many", Standing{}, RefuseOverCapacity, true},
 		{"more than may be told", Standing{}, RefuseOverCapacity, false},
@@ -169,7 +174,7 @@ func TestReadmitHasLimits(t *testing.T) {
 			t.Errorf("%s: tag %x, %t; want %v, %t", test.name, tag, ok, test.want, test.ok)
 		}
 	}
-	if a.Open() != 2 {
+	if a.Open() != 3 {
 		t.Errorf("open %d", a.Open())
 	}
 }
@@ -205,5 +210,74 @@ func TestAdmissionLocal(t *testing.T) {
 	a.TrustLocal = true
 	if tag, ok := a.Admit(netip.Addr{}); !ok || tag != tagProxy {
 		t.Errorf("tag %x, %t: a peer on a Unix socket is not believed", tag, ok)
+	}
+}
+
+// TestConnRate: an address opens so many connections a second, whether it keeps them or not, and
+// hears which limit refuses more. Others are not in its way.
+func TestConnRate(t *testing.T) {
+	a := Admission{RatePerAddr: 5, RefusalsMax: 1}
+	greedy, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	// At least so many are within the first moment; the rest of a second has one each 200 ms.
+	admitted := 0
+	for range 100 {
+		tag, ok := a.Admit(greedy)
+		if ok && tagRefusal(tag) == nil {
+			admitted++
+			a.Release(tag)
+			continue
+		}
+		if !ok && !strings.HasPrefix(string(DismissalOf(tag)), "HTTP/1.1 429 ") || ok && tagRefusal(tag) != RefuseConnRate {
+			t.Fatalf("tag %x, %t", tag, ok)
+		}
+	}
+	if admitted < 5 || admitted > 50 {
+		t.Errorf("%d of 100 were admitted", admitted)
+	}
+	if r := a.Refused(); r.ConnRate != uint64(100-admitted) || r.PerAddr != 0 {
+		t.Errorf("%+v", r)
+	}
+	if tag, ok := a.Admit(other); !ok || tagRefusal(tag) != nil {
+		t.Errorf("another address: tag %x, %t", tag, ok)
+	}
+}
+
+// TestProcessesShareALimit: two processes with one table admit no more than one would.
+func TestProcessesShareALimit(t *testing.T) {
+	table, err := quota.NewShared(100, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.File().Close()
+	var all [2]*Admission
+	for i := range all {
+		fd, err := unix.FcntlInt(table.File().Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := quota.Open(os.NewFile(uintptr(fd), "quota"), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer own.File().Close()
+		all[i] = &Admission{MaxPerAddr: 3, Addresses: own}
+	}
+	addr := netip.MustParseAddr("192.0.2.1")
+	var tags [2]uint32
+	for i := range 6 {
+		tag, _ := all[i%2].Admit(addr)
+		if refused := tagRefusal(tag) == RefusePerAddr; refused != (i >= 3) {
+			t.Errorf("connection %d: tag %x", i, tag)
+		} else if !refused {
+			tags[i%2] = tag
+		}
+		_, refusal := all[i%2].AdmitSession(addr)
+		if (refusal == RefusePerAddr) != (i >= 3) {
+			t.Errorf("session %d: %v", i, refusal)
+		}
+	}
+	all[0].Release(tags[0])
+	if tag, _ := all[1].Admit(addr); tagRefusal(tag) != nil {
+		t.Errorf("the other process has given one back: tag %x", tag)
 	}
 }

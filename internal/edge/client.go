@@ -113,3 +113,7 @@ func (cfg *Config) ClientAddr(l *netpoll.Loop, c *netpoll.Conn, h *Head) netip.A
 	}
 	return peer
 }
+
+// Proxied tells whether a trusted proxy has sent the request of a connection, and its header fields
+// with it. Behind a PROXY header it is the client who sends them. Loop only.
+func Proxied(c *netpoll.Conn) bool { return c.Tag() == tagForwarded }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"c100k/internal/quota"
 	"c100k/netpoll"
 	"c100k/netpoll/netpolltest"
 )
@@ -46,11 +47,13 @@ func (n *node) from(t *testing.T, addr string) *netpolltest.Peer {
 
 // counted is how many connections the record of an address has.
 func (n *node) counted(addr string) int {
-	a := n.cfg.Admission
-	if tag, ok := a.index[keyOf(netip.MustParseAddr(addr))]; ok {
-		return int(a.records[tag].open)
+	table, k := n.cfg.Admission.addresses(), keyOf(netip.MustParseAddr(addr), keyConns4)
+	for held := 0; ; held++ {
+		if tag, o := table.Enter(k, quota.Limit{Max: held + 1}, time.Time{}); o == quota.Entered {
+			table.Leave(tag)
+			return held
+		}
 	}
-	return 0
 }
 
 // offerFrom is a handshake with fields of X-Forwarded-For.
@@ -158,7 +161,7 @@ func TestProxyHeaderSpoofed(t *testing.T) {
 		}
 		p.CloseWrite()
 		n.Settle()
-		if n.cfg.Admission.Open() != 0 || len(n.cfg.Admission.index) != 0 {
+		if n.cfg.Admission.Open() != 0 || n.cfg.Admission.addresses().Held() != 0 {
 			t.Errorf("%s: something is still counted", tt.name)
 		}
 	}
@@ -196,7 +199,7 @@ func TestClientLimit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { n.wantStatus(t, p, tt.want) })
 		p.CloseWrite()
 		n.Settle()
-		if n.cfg.Admission.Open() != 1 || len(n.cfg.Admission.index) > 1 || n.cfg.Admission.told.Load() != 0 || n.heads.partials.Len() != 0 {
+		if n.cfg.Admission.Open() != 1 || n.cfg.Admission.addresses().Held() > 1 || n.cfg.Admission.told.Load() != 0 || n.heads.partials.Len() != 0 {
 			t.Errorf("%s: open %d, told %d", tt.name, n.cfg.Admission.Open(), n.cfg.Admission.told.Load())
 		}
 	}

@@ -82,6 +82,14 @@ const (
 	// stay below 536 in all.
 	proxyBinaryBytesMax = 536
 
+	// quotaConnsDefault is for how many connections a table of addresses is made where their number
+	// has no limit. Beyond it some addresses are not counted, and not refused.
+	quotaConnsDefault = 1 << 20
+
+	// quotaRecent is how many addresses a table has room for beside those of open connections: they
+	// have opened one within the last second.
+	quotaRecent = 1 << 14
+
 	// FallbackQueueMax bounds the connections on their way to net/http; each holds a descriptor and
 	// its first bytes.
 	FallbackQueueMax = 1024

@@ -99,6 +99,8 @@ var (
 	RefuseOverCapacity = &Refusal{Status: 503, Label: "over_capacity", setting: "--max-conns", retryAfter: 5, Reason: "all connections of this node are in use (its --max-conns)"}
 	// RefusePerAddr answers a connection beyond Admission.MaxPerAddr.
 	RefusePerAddr = &Refusal{Status: 429, Label: "per_address", setting: "--max-conns-per-ip", retryAfter: 5, Reason: "too many connections from this address (this node's --max-conns-per-ip)"}
+	// RefuseConnRate answers a connection beyond Admission.RatePerAddr.
+	RefuseConnRate = &Refusal{Status: 429, Label: "conn_rate", setting: "--conn-rate-per-ip", retryAfter: 1, Reason: "this address opens connections too fast (this node's --conn-rate-per-ip)"}
 	// RefuseMemory answers a connection or a session on a process that holds as much for its clients
 	// as it may.
 	RefuseMemory = &Refusal{Status: 503, Label: "memory", setting: "--memory", retryAfter: 5, Reason: "this node is short of memory (its --memory)"}

@@ -9,23 +9,26 @@ import (
 	"sync/atomic"
 	"time"
 
+	"c100k/internal/quota"
 	"c100k/netpoll"
 )
 
 // SessionHolder is one address that holds sessions; all of its sessions share it. A /64 network of
 // IPv6 counts as one address, as for connections.
 type SessionHolder struct {
-	key   addrKey
-	known bool         // false: the address is not known, and only the total counts
-	open  int          // sessions; guarded by sessionTable.mu
-	full  atomic.Int64 // nanoseconds: when the budget of messages is full again
+	key     quota.Key
+	known   bool         // false: the address is not known, and only the total counts
+	open    int          // sessions of this process; guarded by sessionTable.mu
+	tag     uint32       // of what they hold in the table of addresses; likewise
+	counted int          // how many of open are in that table
+	full    atomic.Int64 // nanoseconds: when the budget of messages is full again
 }
 
 // sessionTable counts the sessions of all loops. It has at most one record for each open session.
 type sessionTable struct {
 	mu      sync.Mutex // guards the fields below, and SessionHolder.open
 	open    int
-	holders map[addrKey]*SessionHolder
+	holders map[quota.Key]*SessionHolder
 	unknown SessionHolder
 }
 
@@ -39,7 +42,7 @@ func (a *Admission) AdmitSession(addr netip.Addr) (*SessionHolder, *Refusal) {
 		a.report(tagMemory, addr)
 		return nil, RefuseMemory
 	}
-	h, tag := a.sessions.enter(addr, a.Max, a.MaxPerAddr)
+	h, tag := a.sessions.enter(addr, a.Max, a.MaxPerAddr, a.addresses())
 	if h != nil {
 		return h, nil
 	}
@@ -74,7 +77,7 @@ func (cfg *Config) sessionAddr(l *netpoll.Loop, c *netpoll.Conn, h *Head) (addr 
 }
 
 // ReleaseSession gives back what AdmitSession has given. It is called once for each. Any goroutine.
-func (a *Admission) ReleaseSession(h *SessionHolder) { a.sessions.leave(h) }
+func (a *Admission) ReleaseSession(h *SessionHolder) { a.sessions.leave(h, a.addresses()) }
 
 // Sessions is the number of sessions that are admitted and not yet released. Any goroutine.
 func (a *Admission) Sessions() int {
@@ -84,7 +87,7 @@ func (a *Admission) Sessions() int {
 }
 
 // enter counts one session more, or tells by a tag of Admission which limit refuses it.
-func (t *sessionTable) enter(addr netip.Addr, total, perAddr int) (h *SessionHolder, tag uint32) {
+func (t *sessionTable) enter(addr netip.Addr, total, perAddr int, addresses *quota.Table) (h *SessionHolder, tag uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if total > 0 && t.open >= total {
@@ -92,29 +95,47 @@ func (t *sessionTable) enter(addr netip.Addr, total, perAddr int) (h *SessionHol
 	}
 	h = &t.unknown
 	if addr.IsValid() {
-		key := keyOf(addr)
+		key := keyOf(addr, keySessions4)
+		if perAddr > 0 && addresses != nil {
+			var outcome quota.Outcome
+			if tag, outcome = addresses.Enter(key, quota.Limit{Max: perAddr}, time.Time{}); outcome != quota.Entered {
+				return nil, tagPerAddr
+			}
+		}
 		if h = t.holders[key]; h == nil {
 			if t.holders == nil {
-				t.holders = make(map[addrKey]*SessionHolder)
+				t.holders = make(map[quota.Key]*SessionHolder)
 			}
 			h = &SessionHolder{key: key, known: true}
 			t.holders[key] = h
 		}
-		if perAddr > 0 && h.open >= perAddr {
-			return nil, tagPerAddr
-		}
+		h.hold(tag)
 	}
 	h.open++
 	t.open++
 	return h, 0
 }
 
+// hold notes what one more session holds in the table of addresses: all that were counted have the
+// same tag.
+func (h *SessionHolder) hold(tag uint32) {
+	if tag != 0 {
+		h.tag = tag
+		h.counted++
+	}
+}
+
 // leave takes one session out, and drops the record with the last one of its address.
-func (t *sessionTable) leave(h *SessionHolder) {
+func (t *sessionTable) leave(h *SessionHolder, addresses *quota.Table) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open--
-	if h.open--; h.open == 0 && h.known {
+	h.open--
+	if h.counted > 0 {
+		h.counted--
+		addresses.Leave(h.tag)
+	}
+	if h.open == 0 && h.known {
 		delete(t.holders, h.key)
 	}
 }

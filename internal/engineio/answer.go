@@ -115,6 +115,9 @@ func (e *Endpoint) refuse(l *netpoll.Loop, r *arrival, code Code, message string
 	if message == "" {
 		message = code.String()
 	}
+	if e.cfg.Failed != nil {
+		e.cfg.Failed(e.describe(l, r), code, message)
+	}
 	status := "400 Bad Request"
 	if code == CodeForbidden {
 		status = "403 Forbidden"

@@ -92,6 +92,16 @@ type Config struct {
 	// none. It is for load balancers; the server does not read it.
 	Cookie string
 
+	// CookieAttributes are the attributes of the cookie, as in Set-Cookie; "" is "Path=/; HttpOnly;
+	// SameSite=Lax". They must have no line break.
+	CookieAttributes string
+
+	// AllowOrigin allows an origin that Origins does not. It may be nil.
+	AllowOrigin func(r *Request, origin string) bool
+
+	// Failed is called for each request that is refused with a code. It may be nil.
+	Failed func(r *Request, code Code, message string)
+
 	// Use checks each HTTP request, also that of an upgrade; an error refuses it with code 3. It may
 	// be nil.
 	Use func(r *Request) error
@@ -153,6 +163,9 @@ func (cfg *Config) setDefaults() {
 	}
 	if cfg.SessionsMax == 0 {
 		cfg.SessionsMax = SessionsMaxDefault
+	}
+	if cfg.CookieAttributes == "" {
+		cfg.CookieAttributes = "Path=/; HttpOnly; SameSite=Lax"
 	}
 	if cfg.Date == nil {
 		cfg.Date = time.Now

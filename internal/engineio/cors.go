@@ -18,14 +18,15 @@ var methodsDefault = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 // allowOrigin checks the Origin of a request, for both transports: CORS itself keeps a page from
 // reading answers, but not from sending requests or opening WebSockets. It also makes the answer's
 // header lines, unless the program's handlers have set theirs.
-func (e *Endpoint) allowOrigin(r *arrival) bool {
+func (e *Endpoint) allowOrigin(l *netpoll.Loop, r *arrival) bool {
 	origin, n := r.h.Origin()
 	switch {
 	case n > 1:
 		return false
 	case n == 0:
 		return r.jsonp == nil || !e.mayScript(r) || e.allowScript(r)
-	case !e.cfg.Origins.Allowed(origin, r.h.Host()):
+	case e.cfg.Origins.Allowed(origin, r.h.Host()):
+	case e.cfg.AllowOrigin == nil || !e.cfg.AllowOrigin(e.describe(l, r), string(origin)):
 		return false
 	}
 	if r.h.Mount().SetsCORS() {

@@ -264,6 +264,15 @@ func (e *Endpoint) Serve(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []
 	e.serve(l, &r)
 }
 
+// Forbid refuses a request to the endpoint's path with CodeForbidden and a message. Its other
+// arguments are those of Serve.
+func (e *Endpoint) Forbid(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, message string) {
+	r := arrival{c: c, h: h, rest: rest, lines: h.Mount().Lines()}
+	r.readQuery()
+	e.allowOrigin(l, &r) // for the header fields that let a page read the answer
+	e.refuse(l, &r, CodeForbidden, message)
+}
+
 // ServeHere is Serve for a request that Config.Move could not deliver: it is not moved again, and
 // is answered like one for an unknown session.
 func (e *Endpoint) ServeHere(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) {

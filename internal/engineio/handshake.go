@@ -199,7 +199,8 @@ func (e *Endpoint) appendOpen(dst []byte, s *Session) []byte {
 // appendCookie appends the header line of the session's cookie.
 func (e *Endpoint) appendCookie(dst []byte, s *Session) []byte {
 	dst = append(append(append(dst, "Set-Cookie: "...), e.cfg.Cookie...), '=')
-	return append(e.appendSID(dst, s), "; Path=/; HttpOnly; SameSite=Lax\r\n"...)
+	dst = append(append(e.appendSID(dst, s), "; "...), e.cfg.CookieAttributes...)
+	return append(dst, "\r\n"...)
 }
 
 // appendMessage appends the JSON text of a refusal.

@@ -74,7 +74,7 @@ func (e *Endpoint) serve(l *netpoll.Loop, r *arrival) {
 		}
 		known = false
 	}
-	allowed := e.allowOrigin(r)
+	allowed := e.allowOrigin(l, r)
 	switch {
 	case allowed && string(r.h.Method()) == "OPTIONS" && e.preflight(l, r):
 	case e.cfg.Use != nil && e.cfg.Use(e.describe(l, r)) != nil:

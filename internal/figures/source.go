@@ -23,6 +23,7 @@ type Source struct {
 	Transports    map[string]Transport
 	Rejected      map[string]uint64 // handshakes that were answered with an error, by reason
 	Refused       map[string]uint64 // connections over a limit, by limit
+	Uncounted     uint64            // connections that the full table of limits did not count, over all workers
 	RequestsOpen  int               // that net/http serves
 	RequestsMoved uint64            // requests taken over from other workers
 	Accepted      uint64            // connections that the acceptor took
@@ -37,6 +38,7 @@ type Source struct {
 	UpstreamTimes   HistogramSnapshot // to the head of its answer
 	Tunnels         int               // its open WebSockets
 
+	Hooks  Hooks
 	Hub    broadcast.Counters
 	Topics int
 	Bus    Bus
@@ -45,6 +47,17 @@ type Source struct {
 
 	Process Process
 	Workers []Worker // nil for a node of one process
+}
+
+// Hooks is what the hooks of a node count.
+type Hooks struct {
+	Requests map[string]map[string]uint64 // by hook and result; nil without hooks
+	Times    HistogramSnapshot            // that the backend took
+	Waiting  int                          // requests that have no slot yet
+	Cached   int                          // answers that are remembered
+
+	EventsSent, EventBatchesFailed, EventsLost uint64
+	EventsQueued, EventsQueuedBytes            int64
 }
 
 // Transport counts the connections of one transport.

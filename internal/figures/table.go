@@ -37,6 +37,9 @@ func rows() []Stat {
 		{Key: "connections.refused_total", Metric: "c100k_connections_refused_total",
 			Help:   "Connections over a limit, by limit; unanswered are those of all limits that were closed without an answer.",
 			Labels: []string{"limit"}, read: family(func(s *Source) map[string]uint64 { return s.Refused })},
+		{Key: "connections.uncounted_total", Metric: "c100k_connections_uncounted_total",
+			Help: "Connections that were let in without being counted for their address or user, because the table of limits was full.",
+			Add:  Max, read: one(func(s *Source) uint64 { return s.Uncounted })},
 		{Key: "handshakes_rejected_total", Metric: "c100k_handshakes_rejected_total", Help: "Handshakes that were answered with an error.",
 			Labels: []string{"reason"}, read: family(func(s *Source) map[string]uint64 { return s.Rejected })},
 		{Key: "tls.handshakes_total", Metric: "c100k_tls_handshakes_total",
@@ -53,6 +56,27 @@ func rows() []Stat {
 			Labels: []string{"status"}, read: family(func(s *Source) map[string]uint64 { return s.UpstreamAnswers })},
 		{Key: "upstream.websockets", Metric: "c100k_upstream_websockets", Help: "Open WebSockets of the upstream.", Kind: Gauge,
 			read: one(func(s *Source) int { return s.Tunnels })},
+
+		// Hooks.
+		{Key: "hooks.requests_total", Metric: "c100k_hook_requests_total", Help: "Requests to the hooks, by hook and result.",
+			Labels: []string{"hook", "result"}, read: hookRequests},
+		{Key: "hooks.request_seconds", Metric: "c100k_hook_request_seconds", Help: "Time that the backend took for a request.",
+			Unit: Seconds, Kind: Durations, read: func(s *Source) Value { return Value{Histogram: s.Hooks.Times} }},
+		{Key: "hooks.waiting", Metric: "c100k_hook_waiting", Help: "Requests to the hooks that wait for their turn.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.Hooks.Waiting })},
+		{Key: "hooks.cached", Metric: "c100k_hook_cached", Help: "Answers of the hooks that are remembered.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.Hooks.Cached })},
+		{Key: "hooks.events.sent_total", Metric: "c100k_hook_events_sent_total", Help: "Events that the backend has taken.",
+			read: one(func(s *Source) uint64 { return s.Hooks.EventsSent })},
+		{Key: "hooks.events.lost_total", Metric: "c100k_hook_events_lost_total", Help: "Events that were dropped because their queue was full.",
+			read: one(func(s *Source) uint64 { return s.Hooks.EventsLost })},
+		{Key: "hooks.events.failed_batches_total", Metric: "c100k_hook_events_failed_batches_total",
+			Help: "Batches of events that the backend has not taken; each is sent again.",
+			read: one(func(s *Source) uint64 { return s.Hooks.EventBatchesFailed })},
+		{Key: "hooks.events.queued", Metric: "c100k_hook_events_queued", Help: "Events that the backend has not taken yet.", Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Hooks.EventsQueued })},
+		{Key: "hooks.events.queued_bytes", Metric: "c100k_hook_events_queued_bytes", Help: "What these take in the queue.", Unit: Bytes, Kind: Gauge,
+			read: one(func(s *Source) int64 { return s.Hooks.EventsQueuedBytes })},
 
 		{Key: "requests_open", Metric: "c100k_requests_open", Help: "Requests that net/http serves: the API, files, an upstream.",
 			Kind: Gauge, read: one(func(s *Source) int { return s.RequestsOpen })},
@@ -252,6 +276,17 @@ func certificates(f func(c *Certificate) float64) func(*Source) Value {
 		}
 		return v
 	}
+}
+
+func hookRequests(s *Source) Value {
+	var v Value
+	if s.Hooks.Requests != nil {
+		v.Families = make(map[string]map[string]float64, len(s.Hooks.Requests))
+	}
+	for hook, results := range s.Hooks.Requests {
+		v.Families[hook] = floats(results)
+	}
+	return v
 }
 
 func slowConsumers(s *Source) Value {

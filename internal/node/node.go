@@ -88,6 +88,8 @@ type Config struct {
 	// ReturnMemory returns memory to the system when many connections have come or gone and it is
 	// quiet again.
 	ReturnMemory bool
+	// Ended hears of each connection of a protocol that ends. It may be nil.
+	Ended proto.Ended
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
 	// HeadLimits bounds request heads. The zero value is edge's default.

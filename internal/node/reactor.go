@@ -56,7 +56,7 @@ func (r *reactor) make(n *Node, i int) error {
 	}
 	place := proto.Place{
 		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
-		Draining: n.Draining, Wake: n.Wake, Move: n.Move, Keep: r.keep,
+		Ended: n.cfg.Ended, Draining: n.Draining, Wake: n.Wake, Move: n.Move, Keep: r.keep,
 	}
 	if n.hub != nil {
 		r.shard = n.hub.Shard(i)

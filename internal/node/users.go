@@ -25,7 +25,7 @@ func (r *reactor) revoke(l *netpoll.Loop, kick bool, matches func(*auth.Principa
 		if c.Closing() || c.Session() == 0 {
 			return true
 		}
-		p, ok := r.protocols.At(c.Role()).(proto.Identified)
+		p, ok := r.protocols.At(c.Role()).(proto.Revocable)
 		switch {
 		case !ok || !p.Speaks(l, c, matches):
 		case kick:

@@ -5,6 +5,7 @@ package proto
 import (
 	"sync/atomic"
 
+	"c100k/internal/auth"
 	"c100k/netpoll"
 )
 
@@ -27,11 +28,23 @@ func (t *Count) OpenedTotal() uint64 { return t.opened.Load() }
 // ClosedTotal is how many have ended for that reason so far.
 func (t *Count) ClosedTotal(r netpoll.Reason) uint64 { return t.closed[r].Load() }
 
+// Identified is implemented by a Protocol whose connections have a principal.
+type Identified interface {
+	// Who is the client of a connection, nil if it was not identified. Loop only.
+	Who(c *netpoll.Conn) *auth.Principal
+}
+
+// Ended hears of a connection that ends, before its protocol does: its transport, its client (nil:
+// not identified), and why. Loop only; it must not block.
+type Ended func(c *netpoll.Conn, transport string, who *auth.Principal, r netpoll.Reason)
+
 // counted is a protocol's handler that counts its connections. Calls for each read are passed
 // through.
 type counted struct {
 	netpoll.Handler
-	count *Count
+	count     *Count
+	ended     Ended // nil: nobody hears of ends
+	transport string
 }
 
 // OnOpen implements netpoll.Handler.
@@ -43,5 +56,12 @@ func (h *counted) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 // OnClose implements netpoll.Handler.
 func (h *counted) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 	h.count.Closed(r)
+	if h.ended != nil {
+		var who *auth.Principal
+		if p, ok := h.Handler.(Identified); ok {
+			who = p.Who(c)
+		}
+		h.ended(c, h.transport, who, r)
+	}
 	h.Handler.OnClose(l, c, r)
 }

@@ -40,7 +40,7 @@ func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]n
 			p.set(role, protocol)
 			handlers[role] = protocol
 			if !row.CountsClients {
-				handlers[role] = &counted{protocol, place.Count}
+				handlers[role] = &counted{protocol, place.Count, place.Ended, row.Transport}
 			}
 		}
 		p.parts = append(p.parts, part)

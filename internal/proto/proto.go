@@ -82,8 +82,8 @@ type LastWord interface {
 	Panicked(l *netpoll.Loop, c *netpoll.Conn)
 }
 
-// Identified is implemented by a Protocol whose clients may be identified. Loop only.
-type Identified interface {
+// Revocable is implemented by a Protocol whose clients may be identified. Loop only.
+type Revocable interface {
 	// Speaks tells whether c speaks for a principal that matches says it of.
 	Speaks(l *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool
 	// Revoke ends c because its client's rights were taken back.
@@ -162,6 +162,9 @@ type Place struct {
 
 	// Principals are those of the loop's sessions.
 	Principals *auth.Principals
+
+	// Ended hears of connections that end. Nil: nobody does.
+	Ended Ended
 
 	// Draining tells whether the process goes down. Any goroutine.
 	Draining func() bool

@@ -4,6 +4,7 @@ package settings
 
 import (
 	"c100k/loadgen"
+	"c100k/loadgen/swarm"
 	"c100k/server"
 )
 
@@ -14,8 +15,9 @@ type Options struct {
 	LogLevel   string        // "debug", "info", "warn", "error"
 	ConfigFile string        // path of the YAML file; empty: none
 
-	URL      string // WebSocket address of a node: sub
-	AdminURL string // address of a node's admin port: pub
+	URL      string      // WebSocket address of a node: sub
+	AdminURL string      // address of a node's admin port: pub
+	Trust    swarm.Trust // of wss: and https: addresses: pub, sub
 
 	Pub     PubOptions
 	Sub     SubOptions

@@ -3,23 +3,32 @@
 
 package settings
 
-import "c100k/server"
+import (
+	"slices"
+
+	"c100k/server"
+)
 
 // Commands that share settings.
 var (
 	nodeCommands = []string{"serve", "config check", "config show"}
 	pubCommand   = []string{"pub"}
 	subCommand   = []string{"sub"}
+
+	clientCommands = []string{"pub", "sub"}
 )
 
 // Table returns the rows in the order of help, bound to the fields of o.
 func Table(o *Options) []Setting {
 	var rows []Setting
-	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), wiringRows(&o.Node)} {
+	for _, group := range [][]Setting{publicRows(&o.Node), tlsRows(&o.Node), limitRows(&o.Node), timeRows(&o.Node), accessRows(&o.Node), hookRows(&o.Node), wiringRows(&o.Node)} {
 		for _, row := range group {
 			row.Commands, row.File = nodeCommands, true
 			if row.Name == "api-key" || row.Name == "api-key-file" {
 				row.Commands = append([]string{"pub"}, nodeCommands...)
+			}
+			if slices.Contains(certificateRows, row.Name) {
+				row.Commands = append([]string{"doctor"}, nodeCommands...)
 			}
 			rows = append(rows, row)
 		}
@@ -50,7 +59,9 @@ func limitRows(n *server.Config) []Setting {
 			Default: "auto: what the limit on open files allows, for each worker",
 			Help:    "limit on connections, over all workers; new ones beyond it get 503 and Retry-After"},
 		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
-			Help: "limit on connections of one address, in each worker; new ones beyond it get 429"},
+			Help: "limit on connections of one address, over all workers; new ones beyond it get 429"},
+		{Name: "conn-rate-per-ip", Field: "ConnRatePerIP", Value: rate(&n.ConnRatePerIP), Unit: "connections a second", Default: "0: no limit",
+			Help: "limit on the average rate at which one address opens connections, over all workers; beyond it 429"},
 		{Name: "max-head", Field: "MaxHead", Value: size(&n.MaxHead), Unit: "bytes",
 			Help: "largest request head (cookies and other header fields), up to 64KiB; larger: 431"},
 		{Name: "max-requests", Field: "MaxRequests", Value: count(&n.MaxRequests), Unit: "requests",
@@ -113,8 +124,6 @@ func accessRows(n *server.Config) []Setting {
 			Help: "difference between the clocks of the issuer and the node that exp and nbf allow"},
 		{Name: "require-token", Field: "RequireToken", Value: toggle(&n.RequireToken),
 			Help: "refuses clients without a token with 401"},
-		{Name: "state-dir", Field: "StateDir", Value: text(&n.StateDir, "DIR"), Example: "/var/lib/c100k",
-			Help: "directory for what outlives the node: revocations; without it they are kept in memory only"},
 		{Name: "api-key", Field: "APIKey", Value: text(&n.APIKey, "KEY"), Secret: true, Example: "change-me-to-a-random-word",
 			Help: "bearer key of the HTTP API; visible in the list of processes, so prefer --api-key-file"},
 		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",
@@ -156,7 +165,7 @@ func logRows(o *Options) []Setting {
 		{Name: "log-level", Value: choice(&o.LogLevel, "debug", "info", "warn", "error"),
 			Help: "least level that is logged", Commands: nodeCommands, File: true},
 		{Name: "config", Value: text(&o.ConfigFile, "FILE"),
-			Help: "YAML file with settings; environment and flags override it", Commands: nodeCommands},
+			Help: "YAML file with settings; environment and flags override it", Commands: append([]string{"doctor"}, nodeCommands...)},
 	}
 }
 
@@ -172,6 +181,11 @@ func commandRows(o *Options) []Setting {
 		{Name: "repeat", Scope: "pub", Commands: pubCommand, Value: count(&pub.Repeat), Unit: "times", Help: "times to publish it; 0: until interrupted"},
 		{Name: "rate", Scope: "pub", Commands: pubCommand, Value: rate(&pub.Rate), Unit: "messages a second",
 			Default: "off: as fast as they are answered", Help: "pace of --repeat"},
+
+		{Name: "ca", Commands: clientCommands, Value: text(&o.Trust.CA, "FILE"), Default: "none: those of the system", Help: "authorities that vouch for the node, PEM"},
+		{Name: "insecure", Commands: clientCommands, Value: toggle(&o.Trust.Insecure), Help: "take any certificate"},
+		{Name: "cert", Commands: clientCommands, Value: text(&o.Trust.Cert, "FILE"), Help: "certificate, PEM, to show to a node that asks for one"},
+		{Name: "key", Commands: clientCommands, Value: text(&o.Trust.Key, "FILE"), Help: "key of --cert, PEM"},
 
 		{Name: "url", Commands: subCommand, Value: text(&o.URL, "URL"), Help: "WebSocket address of the node"},
 		{Name: "json", Scope: "sub", Commands: subCommand, Value: toggle(&sub.JSON), Help: "print each message as JSON, with its topic, on one line"},

@@ -4,6 +4,9 @@ package settings
 
 import "c100k/server"
 
+// certificateRows name the certificates of a node: c100k doctor looks at them, too.
+var certificateRows = []string{"tls-cert", "tls-key", "acme", "acme-directory", "acme-storage", "admin-tls-cert", "admin-tls-key"}
+
 // tlsRows are the settings of a node's TLS, in the order of help.
 func tlsRows(n *server.Config) []Setting {
 	return []Setting{

@@ -103,9 +103,17 @@ func (h *Handler) limit(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	}
 }
 
+// Who implements proto.Identified.
+func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
+	if c.Session() == 0 {
+		return nil
+	}
+	return h.cfg.Principals.At(h.sessions.At(c.Session()).principal())
+}
+
 // Speaks tells whether c speaks for a principal that matches says it of.
 func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool {
-	who := h.cfg.Principals.At(h.sessions.At(c.Session()).principal())
+	who := h.Who(c)
 	return who != nil && matches(who)
 }
 

@@ -33,6 +33,10 @@ type Config struct {
 	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
 	MayResume func(who *auth.Principal, topic string) bool
 
+	// DecideSubscribe and DecidePublish ask somebody else, whose verdict counts in place of
+	// MaySubscribe and MayPublish. Nil: those decide.
+	DecideSubscribe, DecidePublish Decide
+
 	// Identify finds out who a client is that shows a token on its connection: done is called once
 	// with its principal, or with the reason why there is none, on the loop, perhaps before Identify
 	// returns. It must not block, and copies token. Nil: there are no tokens.

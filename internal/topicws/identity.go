@@ -17,8 +17,8 @@ type heldCommands struct {
 	bytes int
 }
 
-// hold keeps a command for later.
-func (h *Handler) hold(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+// postpone keeps a command for later.
+func (h *Handler) postpone(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	held := h.held[c.Session()]
 	if held == nil {
 		if h.held == nil {

@@ -42,6 +42,17 @@ const (
 	// than those who verify it take, so it ends connections whose answer was lost.
 	IdentifyTimeout = 10 * time.Second
 
+	// WaitingCommandsMax and WaitingBytesMax bound what waits on one connection while a backend
+	// decides, in commands and in bytes. Beyond them commands are refused. Without them a client
+	// could fill the memory of a node whose backend is slow. One command may always wait.
+	WaitingCommandsMax = 64
+	WaitingBytesMax    = 256 << 10
+
+	// heldBytes is what a command that waits costs beside its text, in bytes, topicBytes what each
+	// of its topics costs beside its name.
+	heldBytes  = 256
+	topicBytes = 40
+
 	// DetailBytesMax bounds how much of the client's own input an error message quotes.
 	DetailBytesMax = 64
 )

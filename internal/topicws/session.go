@@ -4,9 +4,11 @@ package topicws
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/history"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
@@ -37,6 +39,10 @@ type Handler struct {
 	cfg      Config
 	sessions netpoll.Slab[session]
 	acks     acks
+
+	deciding     map[netpoll.ID]*waiting // connections whose commands wait for a decision
+	verdicts     verdicts
+	waitingBytes atomic.Int64 // of all deciding; the loop writes, any goroutine reads
 
 	// Used by one call at a time, and kept to be used again.
 	command Command
@@ -107,8 +113,16 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 // State implements wsconn.Protocol.
 func (h *Handler) State(c *netpoll.Conn) *wsconn.State { return &h.sessions.At(c.Session()).State }
 
+// Who implements proto.Identified.
+func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
+	return h.cfg.Principals.At(h.sessions.At(c.Session()).Principal())
+}
+
 // Free implements wsconn.Protocol.
 func (h *Handler) Free(c *netpoll.Conn) {
+	if len(h.deciding) > 0 {
+		h.forgetWaiting(c.ID())
+	}
 	h.cfg.Principals.Free(h.sessions.At(c.Session()).Principal())
 	delete(h.held, c.Session())
 	h.sessions.Free(c.Session())
@@ -133,7 +147,7 @@ func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 		// RFC 6455, 7.4.1: 1003, a type of data it cannot accept.
 		h.End(l, c, netpoll.ReasonProtocol, frame.CodeUnsupported, "c100k.v1 takes text messages only")
 	case s.flags&flagAsked != 0:
-		h.hold(l, c, m.Payload)
+		h.postpone(l, c, m.Payload)
 	default:
 		h.obey(l, c, s, m.Payload)
 	}
@@ -146,13 +160,29 @@ func (h *Handler) publishBare(l *netpoll.Loop, c *netpoll.Conn, s *session, m *f
 		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing without an envelope needs exactly one topic")
 		return
 	}
-	h.cfg.WebSocket.Shard.Topics(c.Slot(), h.setOnly)
-	if !h.mayPublish(s, h.only) {
-		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing is not allowed on this connection")
-		return
-	}
 	kind, payload := wsconn.Published(m)
-	if _, no := h.send(h.only, kind, payload); no.Code != CodeNone {
+	topic := h.onlyTopic(c)
+	switch {
+	case h.cfg.DecidePublish != nil:
+		if no := h.wait(l, c, &held{kind: kind, payload: payload, bytes: heldBytes + len(payload)}); no.Code != CodeNone {
+			h.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, no.Message)
+		}
+	case !h.mayPublish(s, topic):
+		h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "publishing is not allowed on this connection")
+	default:
+		h.publishMessage(l, c, topic, kind, payload)
+	}
+}
+
+// onlyTopic is the topic of a bare connection that has exactly one.
+func (h *Handler) onlyTopic(c *netpoll.Conn) string {
+	h.cfg.WebSocket.Shard.Topics(c.Slot(), h.setOnly)
+	return h.only
+}
+
+// publishMessage publishes a message of a bare connection.
+func (h *Handler) publishMessage(l *netpoll.Loop, c *netpoll.Conn, topic string, kind broadcast.Kind, payload []byte) {
+	if _, no := h.send(topic, kind, payload); no.Code != CodeNone {
 		h.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, no.Message)
 	}
 }

@@ -27,6 +27,7 @@ type Link struct {
 	taken func(m *move) // called with each connection that the other side hands over; set before Accept is called
 	beat  func()        // called for each sign of life of the other side; set before Accept is called
 	port  *workerPort   // what came with an inherited link; nil at the parent's end
+	quota int           // the descriptor of the table of limits, where the orders have any
 
 	packet [packetBytesMax + 1]byte // Accept's; one byte more than may come
 }

@@ -40,8 +40,9 @@ type process struct {
 
 // startProcess starts a worker that listens on port and talks to the parent over its link.
 // challenge answers its ACME requests and handler all others; taken is called with the connections
-// that it hands over. The port is closed at the end of the process.
-func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, challenge http.HandlerFunc, handler http.Handler, taken func(*move)) (*process, error) {
+// that it hands over. At the end of the process the port is closed, and what it held of the limits
+// is given back.
+func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Orders, challenge http.HandlerFunc, handler http.Handler, taken func(*move), limits *limits) (*process, error) {
 	link, theirs, err := newPair()
 	if err != nil {
 		port.Close()
@@ -49,6 +50,9 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 	}
 	defer theirs.Close()
 	cmd.ExtraFiles = []*os.File{theirs, port.file} // descriptors 3 and 4
+	if limits != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, limits.table.File()) // 5
+	}
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
@@ -72,6 +76,7 @@ func startProcess(s *starter, cmd *exec.Cmd, port *workerPort, orders func() *Or
 		// While the parent holds its socket, the kernel would queue connections that no process accepts.
 		_ = port.suspend()
 		_ = port.Close()
+		limits.giveBack()
 		p.signs.close()
 		_ = link.Close()
 		<-served

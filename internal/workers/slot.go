@@ -70,7 +70,7 @@ func (p *slot) live() (how string, err error) {
 	if err != nil {
 		return "not started", err
 	}
-	process, err := startProcess(p.s.starter, p.s.opt.Command(), port, p.orders, p.s.serveChallenge, p.s.public, func(m *move) { p.s.relay(p, m) })
+	process, err := startProcess(p.s.starter, p.s.opt.Command(), port, p.orders, p.s.serveChallenge, p.s.public, func(m *move) { p.s.relay(p, m) }, p.s.limitsOf(p.number))
 	if err != nil {
 		return "not started", err
 	}

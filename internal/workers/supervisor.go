@@ -21,6 +21,7 @@ import (
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/procfs"
+	"c100k/internal/quota"
 	"c100k/internal/redirect"
 	"c100k/server"
 )
@@ -51,6 +52,7 @@ type Supervisor struct {
 	public http.Handler     // the API behind the key, for requests that clients of the workers make
 	tls    *certs.Source    // nil: the public port is plain
 	secure *server.AdminTLS // nil: the admin port is plain
+	quota  *quota.Table     // nil: no limit holds for all workers
 
 	// immutable after open
 	port    *reservation
@@ -103,6 +105,10 @@ func New(opt Options) (*Supervisor, error) {
 	if err := s.openTLS(&c); err != nil {
 		return nil, err
 	}
+	if err := s.openQuota(&c); err != nil {
+		s.closeTLS()
+		return nil, err
+	}
 	s.setup.Store(&setup{c, key, s.tls.Material()})
 	for i := range c.Workers {
 		s.slots = append(s.slots, newSlot(s, i))
@@ -131,6 +137,7 @@ func thisProgram() *exec.Cmd {
 func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
 	defer s.closeTLS()
+	defer s.closeQuota()
 	defer s.shut()
 	if err := s.open(); err != nil {
 		return err

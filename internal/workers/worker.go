@@ -17,8 +17,11 @@ import (
 	"runtime"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"c100k/internal/admin"
 	"c100k/internal/certs"
+	"c100k/internal/quota"
 	"c100k/server"
 )
 
@@ -43,6 +46,7 @@ func Inherited() (*Link, error) {
 	}
 	link, err := inheritLink(fd)
 	if err == nil {
+		link.quota = fd + 2
 		link.port, err = inheritPort(fd + 1)
 	}
 	if err != nil {
@@ -65,6 +69,7 @@ type worker struct {
 	level  slog.LevelVar
 	log    *slog.Logger
 	node   *server.Server
+	quota  *quota.Table // nil without limits that hold for the node
 }
 
 // Work runs a worker. It does what the parent at the other end of the link orders. It drains and
@@ -105,6 +110,13 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 	// Nothing depends on it.
 	_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	runtime.GOMAXPROCS(w.orders.Procs)
+	if w.orders.Config.NeedsQuota() {
+		// Nothing else of this process can have the descriptor: the parent has passed it on.
+		unix.CloseOnExec(w.link.quota)
+		if w.quota, err = quota.Open(os.NewFile(uintptr(w.link.quota), "quota"), w.orders.Worker); err != nil {
+			return err
+		}
+	}
 	LimitHeap(w.orders.Config.Memory)
 	config := w.config(w.orders.Config, w.orders.TLS)
 	config.OnListen = func(net.Addr, net.Addr) {
@@ -139,7 +151,7 @@ func (w *worker) config(c server.Config, tls *certs.Material) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{
 		Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
-		API: w.forward(), HandOver: w.handOver, Alive: w.alive, AliveEvery: w.orders.Beat,
+		API: w.forward(), HandOver: w.handOver, Quota: w.quota, Alive: w.alive, AliveEvery: w.orders.Beat,
 		TLS: tls, Challenge: w.challenge,
 	}
 	return c

@@ -60,6 +60,9 @@ type Spec struct {
 	// Header has lines of the upgrade request beside ours, as name and value.
 	Header   [][2]string `json:"header,omitempty"`
 	Insecure bool        `json:"insecure,omitempty"` // certificates are not checked
+	CA       string      `json:"ca,omitempty"`       // these three as in Trust
+	Cert     string      `json:"cert,omitempty"`
+	Key      string      `json:"key,omitempty"`
 
 	ConnectRate float64 `json:"connect_rate"` // of this process, connections a second; 0: as fast as it goes
 	// Rate is of this process, messages a second over all its connections, on an open schedule; 0 with

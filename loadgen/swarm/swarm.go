@@ -120,7 +120,9 @@ func New(spec Spec) (*Swarm, error) {
 	}
 	s.event = quote(cmp.Or(spec.Event, EventDefault))
 	s.handlers[roleUpgrade], s.handlers[roleSocket], s.handlers[roleStream] = &upgrade{s}, &socket{s}, &eventStream{s}
-	s.tls = newSecured(s)
+	if s.tls, err = newSecured(s); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
 	if s.schedule.rate = spec.Rate; spec.Mode == Churn && spec.Rate == 0 {
 		s.schedule.rate = spec.ConnectRate
 	}

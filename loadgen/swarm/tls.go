@@ -23,13 +23,16 @@ type secured struct {
 }
 
 // newSecured is nil where the URL is of no encrypted scheme.
-func newSecured(s *Swarm) *secured {
+func newSecured(s *Swarm) (*secured, error) {
 	u, err := url.Parse(s.spec.URL)
 	if err != nil || u.Scheme != "wss" && u.Scheme != "https" {
-		return nil
+		return nil, nil
 	}
 	latest := new(atomic.Pointer[tls.ClientSessionState])
-	config := &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: s.spec.Insecure, NextProtos: []string{"http/1.1"}}
+	config, err := s.spec.trust().Config(u.Hostname())
+	if err != nil {
+		return nil, err
+	}
 	x := &secured{fresh: config.Clone(), again: config.Clone()}
 	x.fresh.ClientSessionCache, x.again.ClientSessionCache = &sessions{latest, false}, &sessions{latest, true}
 	x.common = tlsconn.Config{Pool: tlsconn.NewPool(), Client: func(tag uint32) *tls.Config {
@@ -38,7 +41,7 @@ func newSecured(s *Swarm) *secured {
 		}
 		return x.fresh
 	}, Shaken: s.shaken}
-	return x
+	return x, nil
 }
 
 // sessions is a tls.ClientSessionCache for clients of one server: all resume the session that came

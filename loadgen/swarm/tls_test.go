@@ -19,6 +19,9 @@ import (
 	"c100k/loadgen/swarm"
 )
 
+// quiet is a log that nobody reads.
+var quiet = log.New(io.Discard, "", 0)
+
 // secureEcho is a TLS server that echoes over WebSocket and streams events.
 func secureEcho(t *testing.T, version uint16) (addr string) {
 	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +49,7 @@ func secureEcho(t *testing.T, version uint16) (addr string) {
 		}
 	}))
 	h.TLS = &tls.Config{MaxVersion: version}
-	h.Config.ErrorLog = log.New(io.Discard, "", 0)
+	h.Config.ErrorLog = quiet
 	h.StartTLS()
 	t.Cleanup(h.Close)
 	return strings.TrimPrefix(h.URL, "https://")

@@ -53,6 +53,11 @@ test('echo of all kinds of values', async () => {
   equal(await s.call('echo', ...values), values);
 });
 test('numbers and acknowledgement', async () => { const s = await joined(); equal(await s.call('sum', 1, 2.5), [3.5]); });
+test('transport and its change', async () => {
+  const s = await joined();
+  equal(await s.call('transport'), [transports.at(-1), v2 ? 3 : 4]);
+  if (upgrades) equal(await s.next('upgraded'), ['websocket']);
+});
 test('binary at any depth', async () => {
   const s = await joined(), b = Buffer.from([0, 255, 7]);
   const [kinds, file, list, struct] = await s.call('deep in', { file: b, n: 1 }, [b, 'x', { y: [b] }], { any: { file: b } });

@@ -79,9 +79,9 @@ test('refusals', async () => {
 test('scripts', async () => {
   for (const name of ['socket.io.js', 'socket.io.min.js', 'socket.io.esm.min.js', 'socket.io.msgpack.min.js']) {
     const r = await fetch(`${url}/socket.io/${name}`);
-    equal([r.status, r.headers.get('content-type'), r.headers.get('etag')], [200, 'application/javascript; charset=utf-8', '"4.8.3"']);
-    equal((await r.text()).includes('Socket.IO v4.8.3'), true);
-    equal((await fetch(`${url}/socket.io/${name}`, { headers: { 'if-none-match': '"4.8.3"' } })).status, 304);
+    equal([r.status, r.headers.get('content-type'), r.headers.get('etag')], [200, 'application/javascript; charset=utf-8', '"4.8.4"']);
+    equal((await r.text()).includes('Socket.IO v4.8.4'), true);
+    equal((await fetch(`${url}/socket.io/${name}`, { headers: { 'if-none-match': '"4.8.4"' } })).status, 304);
   }
   equal((await fetch(`${url}/socket.io/nothing.js`)).status, 404);
 });
