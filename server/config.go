@@ -86,8 +86,8 @@ const (
 	// A leeway is for clocks, which are seconds apart. More than this is more likely a wrong unit.
 	tokenLeewayMax = 10 * time.Minute
 
-	// The timer wheel ticks every 32 ms: a shorter deadline would fire at the wheel's pace, not at the
-	// configured one.
+	// The timer wheel ticks every 4 ms at best: a shorter deadline would fire at the wheel's pace, not
+	// at the configured one.
 	timeoutMin = 100 * time.Millisecond
 	// A deadline of more than a day keeps records of dead peers, and is more likely a wrong unit.
 	timeoutMax = 24 * time.Hour

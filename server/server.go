@@ -199,6 +199,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		AfterFlush:   s.afterFlush,
 		Admission:    s.admission,
 		ReturnMemory: s.cfg.ReturnMemory,
+		Shortest:     node.Shortest(s.cfg.PingInterval, s.cfg.PingTimeout, s.cfg.HandshakeTimeout),
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
