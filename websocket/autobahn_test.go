@@ -38,8 +38,8 @@ func TestAutobahn(t *testing.T) {
 		for _, r := range autobahn.Play(ctx, url, cases) {
 			outcomes[r.Case] = r.Outcome
 			sums[r.Outcome]++
-			if r.Err != nil {
-				t.Errorf("case %s: %v", r.Case, r.Err)
+			if r.Err != nil || r.Outcome == autobahn.Unimplemented {
+				t.Errorf("case %s: %s: %v", r.Case, r.Outcome, r.Err)
 			}
 		}
 		t.Log(sums)

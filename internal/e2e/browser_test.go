@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,12 @@ import (
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	browser(t, "browser", []string{"--dev", "--compress", "on"})
+}
+
+// TestBrowserOverTLS is the same over https: and wss:, with a certificate made for each start.
+func TestBrowserOverTLS(t *testing.T) {
+	t.Parallel()
+	browser(t, "browser", []string{"--dev", "--dev-tls", "--compress", "on"})
 }
 
 // browser runs node/NAME.mjs, which drives Chromium, and restarts the node when the script says so.
@@ -33,11 +40,15 @@ func browser(t *testing.T, name string, args []string) {
 	// The page's addresses must not change over the restart, and it shows the admin port as it was
 	// configured.
 	public, admin := freePort(t), freePort(t)
+	scheme := "ws"
+	if slices.Contains(args, "--dev-tls") {
+		scheme = "wss"
+	}
 	args = append(args, "--listen", public, "--admin", admin)
 	n := serve(t, args...)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, "node", "node/"+name+".mjs", "ws://"+n.public, "http://"+n.admin, t.TempDir())
+	run := exec.CommandContext(ctx, "node", "node/"+name+".mjs", scheme+"://"+n.public, "http://"+n.admin, t.TempDir())
 	var stderr bytes.Buffer
 	run.Stderr = &stderr
 	out, err := run.StdoutPipe()

@@ -35,6 +35,7 @@ func Table(o *Options) []Setting {
 	}
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
+	rows = append(rows, tokenRows(&o.Token)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 
