@@ -115,6 +115,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Principals: p.Principals,
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
+		Identify: s.identifyConn(p, "websocket"),
 	})
 	b := s.begin(p, "websocket")
 	_, b.identified = any(h).(proto.Identified)
@@ -133,7 +134,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 
 func (s *Server) newSSE(p *proto.Place) proto.Part {
 	h := sse.NewHandler(sse.Config{
-		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1,
+		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p, "sse")
@@ -340,7 +341,7 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines()}
+	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
 	var refusal *edge.Refusal
 	if p.From, refusal = b.readFrom(r, true); refusal != nil {
 		return refusal
