@@ -15,7 +15,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak attack tuning micro lint clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak attack testssl tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
 
 attack: build ## strangers with 20,000 connections attack for an hour while 1,000 honest clients echo and listen (ATTACKFLAGS='--conns 5000 --for 2m')
 	$(GO) run ./bench/attack --c100k $(BIN) $(ATTACKFLAGS)
+
+testssl: build ## testssl.sh against a node of this build; fails for findings above LOW
+	./internal/e2e/testssl.sh
 
 tuning: build ## what the settings of tuning.md are worth on this box (about ten minutes, alone on it; some need root)
 	$(GO) run ./bench/tuning --c100k $(BIN) $(TUNINGFLAGS)

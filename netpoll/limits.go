@@ -161,12 +161,19 @@ const (
 	// would stay resident for good; once a second it costs nothing measurable.
 	trimAfter = time.Second
 
-	// tickLength is the resolution of the timer wheel.
-	tickLength = 32 * time.Millisecond
+	// TickDefault is the resolution of the timer wheel where Options.Tick is 0. A
+	// loop wakes for each tick that has a deadline: with heartbeats of many
+	// connections, that is a wake-up each tick.
+	TickDefault = 32 * time.Millisecond
 
-	// armMax bounds a deadline: the wheel's ticks tell past from future within
-	// two years.
-	armMax = 365 * 24 * time.Hour
+	// TickMin is the finest resolution. Without a bound one short timeout would
+	// keep a loop awake.
+	TickMin = 4 * time.Millisecond
+
+	// armMax bounds a deadline, and armTicksMax does for loops with a finer tick: the wheel tells past
+	// from future within 1<<31 ticks.
+	armMax      = 365 * 24 * time.Hour
+	armTicksMax = 1 << 30
 
 	// wheelBuckets is the wheel's size, a power of two: one round is 65 s, so
 	// a heartbeat of half a minute is found in its own round.

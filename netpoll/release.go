@@ -169,6 +169,8 @@ const (
 	ReasonDetached         // the socket left the loop alive
 	ReasonLayer            // input that the layer cannot open, or another error of it
 	ReasonTruncated        // the peer's FIN came without the layer's closing record
+	ReasonExpired          // the client's rights have ended
+	ReasonRevoked          // the client's rights were taken back
 	ReasonMemory           // the process holds too much for its clients, and much of it for this one
 
 	reasonCount
@@ -183,7 +185,7 @@ var reasonNames = [reasonCount]string{
 	ReasonSlow: "slow_consumer", ReasonDrain: "drain", ReasonAdmin: "admin",
 	ReasonRefused: "refused", ReasonLocal: "local", ReasonPanic: "panic", ReasonDetached: "detached",
 	ReasonLayer: "layer_error", ReasonTruncated: "truncated",
-	ReasonMemory: "memory",
+	ReasonMemory: "memory", ReasonExpired: "token_expired", ReasonRevoked: "token_revoked",
 }
 
 // String is the reason in snake_case, fit for a metrics label.

@@ -58,6 +58,10 @@ type Options struct {
 	// it, which would cost the server. 0 means that the loop always waits.
 	Nap time.Duration
 
+	// Tick is the resolution of deadlines, TickMin to TickDefault; 0 means
+	// TickDefault. A finer one costs wake-ups, see TickDefault.
+	Tick time.Duration
+
 	// Hold is how long a turn waits without giving its processor back, in whole
 	// milliseconds; 0 means HoldDefault. See HoldSpare.
 	Hold time.Duration
@@ -89,6 +93,12 @@ func (o *Options) complete() error {
 	if o.Hold == 0 {
 		o.Hold = HoldDefault
 	}
+	if o.Tick == 0 {
+		o.Tick = TickDefault
+	}
+	if o.Tick < TickMin || o.Tick > TickDefault {
+		return fmt.Errorf("netpoll: Options.Tick is %v: allowed are %v to %v", o.Tick, TickMin, TickDefault)
+	}
 	if o.Clock == nil {
 		o.Clock = monotonic
 	}
@@ -115,7 +125,7 @@ func NewLoop(opt Options) (*Loop, error) {
 	l.wheel.conns = &l.conns
 	l.now = opt.Clock()
 	l.lastBusy, l.ended, l.woke = l.now-napCalm, l.now, l.now
-	l.tick = tickOf(l.now)
+	l.tick = l.tickOf(l.now)
 	l.wheel.now = l.tick
 	l.readArena = newArena(readArenaBytes)
 	if opt.Kernel != nil {

@@ -7,8 +7,9 @@ import (
 )
 
 // Arm sets c's one deadline: OnTimer is called d from now, never early, and
-// late by at most 32 ms and what the turns under way take. It replaces an
-// earlier deadline. A d of more than a year is a year.
+// late by at most Options.Tick and what the turns under way take. It replaces an
+// earlier deadline. A d of more than a year is a year; with a finer tick than
+// TickDefault, the longest is 1<<30 ticks.
 func (l *Loop) Arm(c *Conn, d time.Duration) {
 	if !c.Closing() {
 		l.arm(c, d)
@@ -16,9 +17,10 @@ func (l *Loop) Arm(c *Conn, d time.Duration) {
 }
 
 func (l *Loop) arm(c *Conn, d time.Duration) {
-	// tick t begins at t*tickLength and fires then; rounding up keeps the
+	// tick t begins at t*Options.Tick and fires then; rounding up keeps the
 	// promise "never early".
-	l.wheel.Arm(c, tickOf(l.now+min(max(d, 0), armMax)+tickLength-1))
+	length := l.opt.Tick
+	l.wheel.Arm(c, l.tickOf(l.now+min(max(d, 0), armMax, armTicksMax*length)+length-1))
 }
 
 // Left is the time until c's deadline, rounded to the wheel's ticks; ok is false if it has none.
@@ -29,6 +31,9 @@ func (l *Loop) Left(c *Conn) (d time.Duration, ok bool) {
 	return l.until(c.deadline), true
 }
 
+// tickOf is the tick that the time d of the loop's clock lies in.
+func (l *Loop) tickOf(d time.Duration) tick { return tick(d / l.opt.Tick) }
+
 // Disarm removes c's deadline.
 func (l *Loop) Disarm(c *Conn) {
 	if !c.Closing() {
@@ -38,7 +43,7 @@ func (l *Loop) Disarm(c *Conn) {
 
 // until is how long from now the tick t begins; negative when it has begun.
 func (l *Loop) until(t tick) time.Duration {
-	return time.Duration(int32(t-l.tick))*tickLength - l.now%tickLength
+	return time.Duration(int32(t-l.tick))*l.opt.Tick - l.now%l.opt.Tick
 }
 
 // fireTimers is phase 5. A panic cuts a round short; the next one goes on, with

@@ -97,7 +97,7 @@ func (l *Loop) Index() int { return l.opt.Index }
 func (l *Loop) Now() time.Duration { return l.now }
 
 // Seen is when c last sent something, or took something from a backlog; on the
-// clock of Now, coarse by 32 ms.
+// clock of Now, coarse by Options.Tick.
 func (l *Loop) Seen(c *Conn) time.Duration { return l.now + l.until(c.seen) }
 
 // Remote is the loop's any-goroutine face. Any goroutine.

@@ -95,7 +95,7 @@ func (l *Loop) sleepFor(nap time.Duration) int {
 func (l *Loop) clock() {
 	l.now = l.opt.Clock()
 	l.woke = l.now
-	l.tick = tickOf(l.now)
+	l.tick = l.tickOf(l.now)
 	l.remote.wanted.Store(false)
 	l.again = false
 }

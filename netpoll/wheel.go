@@ -2,17 +2,12 @@
 
 package netpoll
 
-import (
-	"math/bits"
-	"time"
-)
+import "math/bits"
 
-// tick is a point in the loop's time, in units of 32 ms since its start. It
-// wraps after four years; differences are taken as signed numbers, so that
-// deadlines and readings may be up to two years apart.
+// tick is a point in the loop's time, in units of Options.Tick since its start.
+// It wraps, with 32 ms after four years; differences are taken as signed
+// numbers, so that deadlines and readings may be up to 1<<31 ticks apart.
 type tick uint32
-
-func tickOf(d time.Duration) tick { return tick(d / tickLength) }
 
 func (t tick) after(u tick) bool { return int32(t-u) > 0 }
 

@@ -185,11 +185,12 @@ func TestWheelAllocatesNothing(t *testing.T) {
 
 // TestUntilWraps: after four years the tick starts again, the clock does not.
 func TestUntilWraps(t *testing.T) {
-	l := &Loop{}
+	const tickLength = TickDefault
+	l := &Loop{opt: Options{Tick: tickLength}}
 	for _, now := range []time.Duration{0, time.Hour, time.Duration(1<<32-2)*tickLength + 5*time.Millisecond, time.Duration(1<<33+7) * tickLength} {
-		l.now, l.tick = now, tickOf(now)
+		l.now, l.tick = now, l.tickOf(now)
 		for _, d := range []time.Duration{0, 40 * time.Millisecond, time.Minute, armMax} {
-			deadline := tickOf(now + d + tickLength - 1)
+			deadline := l.tickOf(now + d + tickLength - 1)
 			if got := l.until(deadline); got < d || got > d+tickLength {
 				t.Errorf("now %v: until a deadline in %v: %v", now, d, got)
 			}

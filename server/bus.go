@@ -47,6 +47,7 @@ func (s *Server) joinBus() error {
 			s.log.Error("the bus ended", "err", err)
 		}
 	}()
+	s.askRevocations()
 	s.log.Info("on the bus", "url", natsbus.RedactedURL(s.cfg.Bus), "peers", b.Health().Peers)
 	return nil
 }
@@ -66,6 +67,10 @@ func (s *Server) leaveBus() {
 // hear delivers what another node has published. The fan-out of a message is timed from here on:
 // clocks of two nodes do not agree.
 func (s *Server) hear(m bus.Message) bus.Tally {
+	if m.Kind == kindUsers {
+		s.hearUsers(m.Payload)
+		return bus.Tally{}
+	}
 	if m.Kind > uint8(broadcast.Binary) {
 		return bus.Tally{} // of a later version: no wire form here can carry it
 	}

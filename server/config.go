@@ -86,8 +86,8 @@ const (
 	// A leeway is for clocks, which are seconds apart. More than this is more likely a wrong unit.
 	tokenLeewayMax = 10 * time.Minute
 
-	// The timer wheel ticks every 32 ms: a shorter deadline would fire at the wheel's pace, not at the
-	// configured one.
+	// The timer wheel ticks every 4 ms at best: a shorter deadline would fire at the wheel's pace, not
+	// at the configured one.
 	timeoutMin = 100 * time.Millisecond
 	// A deadline of more than a day keeps records of dead peers, and is more likely a wrong unit.
 	timeoutMax = 24 * time.Hour
@@ -142,6 +142,10 @@ type Config struct {
 	// second at once, 0.01 to 1,000,000; beyond it 429. Addresses are those of MaxConnsPerIP, and it
 	// holds for all workers together. Zero: no limit.
 	ConnRatePerIP float64
+	// MaxConnsPerUser is how many WebSockets and streams of events one user may hold, by the subject
+	// of its token or of the connect hook's answer; beyond it 429. It holds for all workers together.
+	// Zero: no limit.
+	MaxConnsPerUser int
 	// TrustedProxies are the networks of proxies that speak for their clients: whose X-Forwarded-For
 	// is believed, and who may begin a connection with a PROXY header, version 1 or 2. Do not list a
 	// proxy that passes on bytes without such a header: its clients could send one. Default none: the
@@ -258,6 +262,9 @@ type Config struct {
 	// TokenLeeway is how much the clock of the issuer may be off, for exp and nbf, up to 10 min.
 	// Default 10 s. Off: not at all.
 	TokenLeeway time.Duration
+	// StateDir is a directory for what outlives the process: revocations, and events that HookEvents
+	// has not taken. It is made. Default none: they are kept in memory only.
+	StateDir string
 	// RequireToken refuses clients without a token with 401; of Socket.IO, when they connect to a
 	// namespace. Default false: they may do what is public.
 	RequireToken bool
@@ -283,9 +290,6 @@ type Config struct {
 	// HookHeaders are the names of those header fields of a client's request that the connect hook
 	// gets. Default none.
 	HookHeaders []string
-	// StateDir is a directory for what outlives the process: events that HookEvents has not taken.
-	// Nodes must not share it. Default none: they are kept in memory.
-	StateDir string
 	// Authenticate says who a client is, from the request that begins its connection. token is what
 	// its token says, nil if it has none; without TokenKeys and TokenJWKS tokens are not verified, and
 	// are for Authenticate to read. The result counts; nil is a client that is not known. An

@@ -96,6 +96,7 @@ func (c *Config) validateNumbers(v *validator) {
 	v.between("Loops", c.Loops, 0, loopsMax, " (0: the cores)")
 	v.between("MaxConns", c.MaxConns, 0, connsMax, " (0: what the limits allow)")
 	v.between("MaxConnsPerIP", c.MaxConnsPerIP, 0, connsMax, " (0: no limit)")
+	v.between("MaxConnsPerUser", c.MaxConnsPerUser, 0, connsMax, " (0: no limit)")
 	if r := c.ConnRatePerIP; r != 0 && !(r >= connRateMin && r <= connRateMax) {
 		v.refuse("ConnRatePerIP", strconv.FormatFloat(r, 'g', -1, 64), "allowed are 0.01 to 1000000 connections a second, or 0 for no limit")
 	}

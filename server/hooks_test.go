@@ -365,3 +365,26 @@ func TestOccupanciesAreMadeUpFor(t *testing.T) {
 	dialWS(t, s.Addr().String(), "/ws?topic=a&topic=b&topic=c")
 	eventually(t, "all are told of", func() bool { return s.hooks.events.Figures().Queued == 4 }) // and the connection
 }
+
+// TestConnsPerUser: one user has so many connections, whatever its address, and who leaves makes
+// room.
+func TestConnsPerUser(t *testing.T) {
+	s := start(t, Config{MaxConnsPerUser: 2, TokenKeys: []string{keyFile(t, tokenSecret)}, Loops: 2})
+	ann := mint(t, "ann", time.Hour, lists{"subscribe": []string{"a"}})
+	bob := mint(t, "bob", time.Hour, lists{"subscribe": []string{"a"}})
+	first := dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+ann)
+	dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+ann)
+	if status, body := knock(t, s, "/ws?topic=a", "Authorization: Bearer "+ann+"\r\n"); status != 429 || !strings.Contains(body, "--max-conns-per-user") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := knock(t, s, "/ws?topic=other", "Authorization: Bearer "+bob+"\r\n"); status != 403 {
+		t.Errorf("a topic that is not his: %d", status)
+	}
+	dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+bob)
+	dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+bob) // what was refused is not counted
+	first.Close()
+	eventually(t, "there is room again", func() bool {
+		status, _ := knock(t, s, "/ws?topic=a", "Authorization: Bearer "+ann+"\r\n")
+		return status == 101
+	})
+}

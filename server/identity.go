@@ -70,6 +70,7 @@ var (
 	refuseNoToken = &edge.Refusal{Status: 401, Label: "unauthorized", Challenge: "Bearer", Reason: "this node needs a token: see Authorization: Bearer, ?access_token= or the subprotocol " + edge.TokenProtocol + "TOKEN"}
 	refuseToken   = &edge.Refusal{Status: 401, Label: "unauthorized", Challenge: `Bearer error="invalid_token"`, Reason: "the token is not valid"}
 	refuseExpired = &edge.Refusal{Status: 401, Label: "token_expired", Challenge: `Bearer error="invalid_token"`, Reason: auth.ErrExpired.Reason}
+	refuseRevoked = &edge.Refusal{Status: 401, Label: "token_revoked", Challenge: `Bearer error="invalid_token"`, Reason: "the token was revoked"}
 	refuseClient  = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "this client is not let in"}
 	refuseTooMany = &edge.Refusal{Status: 429, Label: "rate", Reason: "this client comes too often"}
 	refuseNoKeys  = refuseToken.With("this node has no key to verify a token with (--token-key, --token-jwks)")
@@ -135,8 +136,16 @@ func (s *Server) identifyNow(token []byte, found bool) (who *auth.Principal, ref
 		}
 		who, err = l.verifier.TryVerify(string(token))
 	}
-	refusal = refusalOfToken(err)
+	refusal = s.judgeToken(who, err)
 	return who, refusal, refusal != nil || !more
+}
+
+// judgeToken is the answer to a token that is not valid, or that was revoked.
+func (s *Server) judgeToken(who *auth.Principal, err error) *edge.Refusal {
+	if err == nil && s.revocations.Revoked(who) {
+		return refuseRevoked
+	}
+	return refusalOfToken(err)
 }
 
 // refusalOfToken is the answer to a token that is not valid.
@@ -198,6 +207,9 @@ func (s *Server) find(q *question, quick bool) {
 	if refusal == nil && who == nil && s.live.Load().requireToken {
 		refusal = refuseNoToken
 	}
+	if refusal == nil && s.revocations.Revoked(who) {
+		refusal = refuseRevoked // also where it was not a token that said who this is
+	}
 	if refusal != nil {
 		who = nil
 	}
@@ -220,12 +232,12 @@ func (s *Server) verify(ctx context.Context, q *question, quick bool) (who *auth
 	default:
 		who, err = v.Verify(ctx, q.token)
 	}
-	return who, refusalOfToken(err), false
+	return who, s.judgeToken(who, err), false
 }
 
 // authenticate asks Config.Authenticate.
 func (s *Server) authenticate(ctx context.Context, q *question, who *auth.Principal) (*auth.Principal, *edge.Refusal) {
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(q.head.Bytes())))
+	r, err := requestOf(q)
 	if err != nil {
 		return nil, edge.RefuseUnanswered // net/http is stricter than we are about something
 	}
@@ -247,6 +259,19 @@ func (s *Server) authenticate(ctx context.Context, q *question, who *auth.Princi
 		return nil, edge.RefuseUnanswered
 	}
 	return who, nil
+}
+
+// requestOf is the request of a client. One that shows a token on its connection has sent none with
+// it: then it is one with the token and nothing else.
+func requestOf(q *question) (*http.Request, error) {
+	if q.head != nil {
+		return http.ReadRequest(bufio.NewReader(bytes.NewReader(q.head.Bytes())))
+	}
+	r, err := http.NewRequest(http.MethodGet, "/", nil)
+	if err == nil {
+		r.Header.Set("Authorization", "Bearer "+q.token)
+	}
+	return r, err
 }
 
 // principal makes one of an identity.
@@ -366,6 +391,35 @@ func (s *Server) questionOf(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, e *e
 		q.addr, q.proxied, q.head = e.ClientAddr(l, c, h), edge.Proxied(c), h.Clone()
 	}
 	return q
+}
+
+// identifyConn makes what finds out who shows a token on a connection: a topicws.Config.Identify.
+func (s *Server) identifyConn(p *proto.Place, transport string) func(*netpoll.Loop, *netpoll.Conn, []byte, func(*netpoll.Loop, *netpoll.Conn, *auth.Principal, string)) {
+	return func(l *netpoll.Loop, c *netpoll.Conn, token []byte, done func(*netpoll.Loop, *netpoll.Conn, *auth.Principal, string)) {
+		who, refusal, decided := s.identifyNow(token, true)
+		if decided {
+			done(l, c, who, reasonOf(refusal))
+			return
+		}
+		remote, id := l.Remote(), c.ID()
+		q := &question{
+			conn: id, transport: transport, token: string(token), found: true, until: netpoll.Monotonic() + edge.WaitTimeoutDefault,
+			answer: func(who *auth.Principal, refusal *edge.Refusal) {
+				remote.PostTo(id, func(l *netpoll.Loop, c *netpoll.Conn) { done(l, c, who, reasonOf(refusal)) })
+			},
+		}
+		if len(s.identify.steps) > 0 {
+			q.addr = l.PeerAddr(c).Addr()
+		}
+		s.ask(q)
+	}
+}
+
+func reasonOf(r *edge.Refusal) string {
+	if r == nil {
+		return ""
+	}
+	return r.Reason
 }
 
 // pool runs functions on goroutines, which are started as they are needed and end when there is

@@ -115,8 +115,10 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Principals: p.Principals,
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
+		Identify: s.identifyConn(p, "websocket"),
 	})
 	b := s.begin(p, "websocket")
+	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{
 		Protocols: []proto.Protocol{h},
 		BeforeDeliver: func(l *netpoll.Loop) {
@@ -132,10 +134,11 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 
 func (s *Server) newSSE(p *proto.Place) proto.Part {
 	h := sse.NewHandler(sse.Config{
-		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1,
+		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p, "sse")
+	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	serve, ask, resume := s.admitted(p, "sse", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		return b.sse(l, c, h, r)
@@ -189,8 +192,11 @@ type beginning struct {
 	role      netpoll.Role
 	transport string
 	edge      *edge.Config
-	topicN    []string // the topics of the request in hand
-	answer    []byte   // the answer to it
+
+	identified bool // connections keep their principal, so that their end is noticed (proto.Identified)
+
+	topicN []string // the topics of the request in hand
+	answer []byte   // the answer to it
 }
 
 // arrival is a request for a stream, whose client is identified or not.
@@ -212,16 +218,27 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 			if !b.edge.AdmitClient(l, c, h) {
 				return edge.Handled
 			}
-			r := &arrival{h, rest, who}
-			if refusal = f(l, c, r); refusal == nil {
-				b.began(l, c, r)
-			}
+			refusal = b.beginStream(l, c, &arrival{h, rest, who}, f)
 		}
 		if refusal != nil {
 			b.edge.Refuse(l, c, h, refusal)
 		}
 		return edge.Handled
 	}
+}
+
+// beginStream begins one with f, and counts it for its user.
+func (b *beginning) beginStream(l *netpoll.Loop, c *netpoll.Conn, r *arrival, f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal) *edge.Refusal {
+	if b.identified && !b.enterUser(r.who) {
+		return refusePerUser
+	}
+	refusal := f(l, c, r)
+	if refusal == nil {
+		b.began(l, c, r)
+	} else if b.identified {
+		b.leaveUser(r.who)
+	}
+	return refusal
 }
 
 // judge holds for all our paths: a node that goes down begins nothing, and the page of another
@@ -324,7 +341,7 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines()}
+	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
 	var refusal *edge.Refusal
 	if p.From, refusal = b.readFrom(r, true); refusal != nil {
 		return refusal

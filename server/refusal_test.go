@@ -260,8 +260,8 @@ func TestRefusalsOfAFlood(t *testing.T) {
 			t.Fatalf("the answer is %q", answer)
 		}
 	}
-	if capacity, address, _, _ := s.admission.Refused(); capacity != 0 || address != flood {
-		t.Errorf("%d refusals by the node's limit and %d by that of an address, want 0 and %d", capacity, address, flood)
+	if r := s.admission.Refused(); r.OverCapacity != 0 || r.PerAddr != flood {
+		t.Errorf("%d refusals by the node's limit and %d by that of an address, want 0 and %d", r.OverCapacity, r.PerAddr, flood)
 	}
 	if n := s.rejected.snapshot()["per_address"]; n != flood {
 		t.Errorf("%d refusals are counted by their reason", n)

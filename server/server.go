@@ -17,6 +17,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/auth"
 	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
@@ -67,7 +68,12 @@ type Server struct {
 	live     atomic.Pointer[live] // what Reload may change
 	rejected rejections
 	identify identifier
-	hooks    backendHooks
+	telling  atomic.Bool // what is revoked, to a node that has joined
+	sweeping atomic.Bool // the connections will be looked at for revoked tokens
+
+	revocations auth.Revocations
+
+	hooks backendHooks
 
 	occupancies occupancies
 	requests    atomic.Int64  // that net/http serves
@@ -102,6 +108,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.notices = newNotices(s.log)
 	s.makeIdentifier()
+	if err := s.openRevocations(); err != nil {
+		return nil, err
+	}
 	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
@@ -190,6 +199,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		AfterFlush:   s.afterFlush,
 		Admission:    s.admission,
 		ReturnMemory: s.cfg.ReturnMemory,
+		Shortest:     node.Shortest(s.cfg.PingInterval, s.cfg.PingTimeout, s.cfg.HandshakeTimeout),
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
@@ -203,7 +213,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 	}
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
-		cfg.Topics.Occupied, cfg.Ended = s.topicChanged, s.ended
+		cfg.Topics.Occupied = s.topicChanged
+	}
+	if s.hooks.events != nil || s.cfg.MaxConnsPerUser > 0 {
+		cfg.Ended = s.connEnded
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.positions, s.past.keep, s.cfg.HistoryBytes
@@ -351,6 +364,9 @@ func (s *Server) stop() {
 	s.closeHooks() // they are told of the ends of all connections
 	s.leaveBus()
 	s.live.Load().close()
+	if err := s.revocations.Close(); err != nil {
+		s.log.Warn("revocations were not kept", "err", err)
+	}
 	for _, h := range []*http.Server{s.admin, s.redirect} {
 		if h != nil {
 			admin.Close(h)

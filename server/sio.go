@@ -35,6 +35,8 @@ func (s *Server) makeSIO() {
 	if s.sio == nil {
 		s.sio = socketio.New(socketio.Options{Logger: s.log})
 		t := sioTopics{s}
+		s.sio.UseAsync(t.identify)
+		s.sio.OnConnection(t.joined)
 		s.sio.On("subscribe", t.subscribe)
 		s.sio.On("unsubscribe", t.unsubscribe)
 		s.sio.On("publish", t.publish)
@@ -171,8 +173,9 @@ func (t sioTopics) subscribe(socket *socketio.Socket, args socketio.Args, ack so
 }
 
 func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
+	who := principalOf(socket)
 	for _, topic := range topics {
-		if !t.s.maySubscribe(nil, topic) {
+		if !t.s.maySubscribe(who, topic) {
 			return sioRefusal(topicws.CodeForbidden, "you may not subscribe to "+strconv.Quote(topic))
 		}
 	}
@@ -212,8 +215,8 @@ func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack 
 
 // publish sends the second argument to the subscribers of the first, on all nodes; the answer
 // counts them.
-func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.Ack) {
-	topic, answer := t.mayPublish(args)
+func (t sioTopics) publish(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
+	topic, answer := t.mayPublish(principalOf(socket), args)
 	if !answer.OK {
 		_ = ack(answer)
 		return
@@ -230,14 +233,14 @@ func (t sioTopics) publish(_ *socketio.Socket, args socketio.Args, ack socketio.
 }
 
 // mayPublish reads the topic, and judges it.
-func (t sioTopics) mayPublish(args socketio.Args) (topic string, answer sioAnswer) {
+func (t sioTopics) mayPublish(who *auth.Principal, args socketio.Args) (topic string, answer sioAnswer) {
 	if args.Len() < 2 || args.Decode(0, &topic) != nil {
 		return "", sioRefusal(topicws.CodeBadRequest, "the arguments are a topic and its data")
 	}
 	if err := broadcast.ValidTopic(topic); err != nil {
 		return "", sioRefusal(topicws.CodeInvalidTopic, err.Error())
 	}
-	if !t.s.mayPublish(nil, topic) {
+	if !t.s.mayPublish(who, topic) {
 		return "", sioRefusal(topicws.CodeForbidden, "you may not publish to "+strconv.Quote(topic))
 	}
 	return topic, sioAnswer{OK: true}
@@ -274,6 +277,9 @@ func sioPayload(args socketio.Args) (kind broadcast.Kind, payload []byte, reason
 // left ends the subscriptions of a client that has left "/". One that has closed has left the shard
 // already.
 func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
+	if c, ok := socket.Data().(*sioClient); ok && c.expiry != nil {
+		c.expiry.Stop()
+	}
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)
 	}

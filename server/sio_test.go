@@ -162,3 +162,56 @@ func TestSIOGap(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A client says who it is by auth.token, or with the request that opens its connection.
+func TestSocketIOTokens(t *testing.T) {
+	s, mux := mount(t, Config{TokenKeys: []string{keyFile(t, tokenSecret)}, RequireToken: true, Loops: 1})
+	mux.Handle(sioPath, s.Handler())
+	foreign := httptest.NewServer(mux)
+	defer foreign.Close()
+	connect := func(query, packet string) (url, answer string) {
+		url = foreign.URL + sioPath + "?EIO=4&transport=polling" + query
+		status, open := text(t, "GET", url, "")
+		if status != 200 {
+			t.Fatalf("%d %s", status, open)
+		}
+		url += "&sid=" + strings.Split(open, `"`)[3]
+		text(t, "POST", url, packet)
+		_, answer = text(t, "GET", url, "")
+		return url, answer
+	}
+	token := mint(t, "u1", time.Hour, lists{"subscribe": []string{"room.{sub}"}})
+	for _, tt := range []struct{ query, packet, want string }{
+		{"", "40", `44{"message":"this node needs a token`},
+		{"", `40{"token":"x"}`, `44{"message":"`},
+		{"", `40{"token":7}`, `44{"message":"`},
+		{"", `40{"token":"` + mint(t, "u1", -time.Hour, lists{}) + `"}`, `44{"message":"the token has expired`},
+		{"", `40{"token":"` + token + `"}`, `40{"sid":"`},
+		{"&access_token=" + token, "40", `40{"sid":"`},
+	} {
+		if _, got := connect(tt.query, tt.packet); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s %.20s: %s, want %s", tt.query, tt.packet, got, tt.want)
+		}
+	}
+	url, _ := connect("", `40{"token":"`+token+`"}`)
+	for _, tt := range [][2]string{
+		{`420["subscribe","room.u1"]`, `430[{"ok":true}]`},
+		{`421["subscribe","room.u2"]`, `431[{"ok":false,"code":"forbidden","message":"you may not subscribe to \"room.u2\""}]`},
+		{`422["publish","room.u1",1]`, `432[{"ok":false,"code":"forbidden","message":"you may not publish to \"room.u1\""}]`},
+	} {
+		text(t, "POST", url, tt[0])
+		if _, got := text(t, "GET", url, ""); got != tt[1] {
+			t.Errorf("%s: %s", tt[0], got)
+		}
+	}
+	// The rights end while it is connected.
+	url, got := connect("", `40{"token":"`+mint(t, "u2", 1500*time.Millisecond, lists{"join": []string{"a"}, "subscribe": []string{"a"}})+`"}`)
+	if !strings.HasPrefix(got, "40{") {
+		t.Fatal(got)
+	}
+	for !strings.Contains(got, `42["expired"]`) && !strings.Contains(got, "41") {
+		if _, got = text(t, "GET", url, ""); strings.Contains(got, "unknown") {
+			t.Fatal(got)
+		}
+	}
+}

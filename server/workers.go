@@ -92,7 +92,7 @@ func (c Config) Share() Config {
 
 // NeedsQuota tells whether the configuration has limits of addresses or users.
 func (c *Config) NeedsQuota() bool {
-	return c.MaxConnsPerIP > 0 || c.ConnRatePerIP > 0
+	return c.MaxConnsPerIP > 0 || c.ConnRatePerIP > 0 || c.MaxConnsPerUser > 0
 }
 
 // makeQuota is the table in which those limits count, nil without any.

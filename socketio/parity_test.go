@@ -140,10 +140,9 @@ func TestRemoveListeners(t *testing.T) {
 	}
 	c.send(`42["e"]`, `42["remove"]`)
 	c.read()
-	close(heard)
-	var got []string
-	for text := range heard {
-		got = append(got, text)
+	got := make([]string, 9)
+	for i := range got {
+		got[i] = <-heard
 	}
 	want := "before out,out,before any,any,before out,before any,b,before any,before out"
 	if strings.Join(got, ",") != want {

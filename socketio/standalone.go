@@ -117,6 +117,7 @@ func (io *Server) startNode() (*node.Node, error) {
 	}
 	n, err := node.New(node.Config{
 		Rows: []proto.Row{io.row(origins)}, Loops: loops, Admission: &edge.Admission{Max: conns},
+		Shortest:          node.Shortest(io.opt.PingInterval, io.opt.PingTimeout, io.opt.ConnectTimeout),
 		HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout, Logger: io.opt.Logger,
 	})
 	if err != nil {

@@ -139,8 +139,9 @@ func (a *standalone) start(s *Server) error {
 			Policy: s.policy, OutboxBytesMax: o.Outbox, TopicsPerMemberMax: o.TopicsPerConn + 1, // and that of everybody
 		},
 		Admission: &edge.Admission{Max: o.MaxConns}, HeadTimeout: o.UpgradeTimeout,
-		Handler: edge.RefuseNotUpgrade, // what net/http gets is no handshake
-		Logger:  o.Logger,
+		Shortest: node.Shortest(o.PingInterval, o.PingTimeout, o.IdleTimeout, o.UpgradeTimeout),
+		Handler:  edge.RefuseNotUpgrade, // what net/http gets is no handshake
+		Logger:   o.Logger,
 	})
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func TestAttack(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "c100k/cmd/c100k").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	o := options{binary: binary, conns: 1500, honest: 40, workers: "2", memory: "96MiB", span: 8 * time.Second, quiet: 2 * time.Second,
+	o := options{binary: binary, conns: 1500, rate: 500, honest: 40, workers: "2", memory: "96MiB", span: 8 * time.Second, quiet: 2 * time.Second,
 		only: allAttacks(), out: dir, quick: true}
 	table, err := run(t.Context(), o)
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 type options struct {
 	binary  string
 	conns   int // of strangers
+	rate    int // of strangers that come back, a second
 	honest  int
 	workers string
 	memory  string
@@ -45,6 +46,7 @@ func main() {
 	o := options{}
 	flag.StringVar(&o.binary, "c100k", filepath.Join("bin", "c100k"), "the program: node and load generator")
 	flag.IntVar(&o.conns, "conns", 20_000, "connections of the strangers")
+	flag.IntVar(&o.rate, "rate", 500, "strangers that come back each second, all together: they share the node's processors")
 	flag.IntVar(&o.honest, "honest", 1000, "connections of honest clients: one half echoes, the other listens")
 	flag.StringVar(&o.workers, "workers", "2", "processes of the node, as in c100k serve")
 	flag.StringVar(&o.memory, "memory", "768MiB", "memory of the node, as in c100k serve")
@@ -54,8 +56,8 @@ func main() {
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "directory for the documents of both runs; empty: none are kept")
 	flag.BoolVar(&o.quick, "quick", false, "what is lost is judged, times are not")
 	flag.Parse()
-	if flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "attack: unexpected argument %q\n", flag.Arg(0))
+	if flag.NArg() > 0 || o.rate < 1 || o.conns < 1 || o.honest < 2 {
+		fmt.Fprintln(os.Stderr, "attack: an unexpected argument, or a number that is too small; see --help")
 		os.Exit(2)
 	}
 	rig.Main("attack", func(ctx context.Context) error {

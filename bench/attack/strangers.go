@@ -28,10 +28,6 @@ const (
 	// the limit on open files.
 	perProcess = 8000
 
-	// pauseMin and pauseMax bound how long a stranger waits before it comes back: all of them share
-	// the processors of the node.
-	pauseMin, pauseMax = time.Second, 5 * time.Second
-
 	// connectTimeout bounds a connect and each write of a stranger.
 	connectTimeout = 10 * time.Second
 
@@ -43,7 +39,8 @@ const (
 // spec is what a process of strangers is to do.
 type spec struct {
 	Public, Admin string
-	Number        int // of the process
+	Number        int           // of the process
+	Pause         time.Duration // before a stranger comes back, on average
 	Attacks       []share
 }
 
@@ -81,7 +78,7 @@ func startStrangers(ctx context.Context, o options, node *rig.Node, chosen []att
 		weights += a.weight
 	}
 	for i := range processes {
-		s := spec{Public: node.Public, Admin: node.Admin, Number: i}
+		s := spec{Public: node.Public, Admin: node.Admin, Number: i, Pause: time.Second * time.Duration(o.conns) / time.Duration(o.rate)}
 		for _, a := range chosen {
 			s.Attacks = append(s.Attacks, share{a.name, max(1, o.conns*a.weight/weights/processes)})
 		}
@@ -175,7 +172,7 @@ func (s *stranger) live(ctx context.Context, a attack) {
 	}
 	for {
 		s.visit(ctx, a)
-		if !sleep(ctx, pauseMin+rand.N(pauseMax-pauseMin)) {
+		if !sleep(ctx, s.spec.Pause/2+rand.N(s.spec.Pause)) {
 			return
 		}
 	}

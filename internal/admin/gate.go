@@ -21,6 +21,8 @@ func NewGate(c Config, next http.Handler) http.Handler {
 		switch pattern := r.pattern; {
 		case pattern[1] == "publish":
 			limit = a.publishBytesMax
+		case pattern[1] == "revocations":
+			limit = RevokeBytesMax
 		case pattern[1] == "topics" && len(pattern) == 3:
 			limit = a.messageBytesMax
 		}

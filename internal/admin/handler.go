@@ -115,6 +115,9 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/stats"), get: a.stats},
 		{pattern: path("v1/connections/*"), delete: a.closeConnection},
 		{pattern: path("v1/drain"), post: a.drain},
+		{pattern: path("v1/revocations"), get: a.revocations, post: a.revoke},
+		{pattern: path("v1/revocations/*"), delete: a.unrevoke},
+		{pattern: path("v1/users/*/connections"), delete: a.closeUser},
 	}
 	return a
 }

@@ -15,6 +15,14 @@ const (
 	// longer.
 	PublishBytesMax = 8 << 20
 
+	// RevokeBytesMax bounds the body of POST /v1/revocations, in bytes, and RevokeMax its
+	// revocations: one request is one message for each other node.
+	RevokeBytesMax = 4 << 20
+	RevokeMax      = 20_000
+
+	// RevocationsPage bounds the revocations of one answer.
+	RevocationsPage = 1000
+
 	// PublishItemsMax bounds the items of one POST /v1/publish. Each costs up to a few hundred bytes
 	// of answer; without it 8 MiB of "{},{},…" ask for three million error documents.
 	PublishItemsMax = 10_000

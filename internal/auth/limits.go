@@ -31,6 +31,16 @@ const (
 	// a topic receives it.
 	InfoBytesMax = 2 << 10
 
+	// ExpiringBefore is how long before its end a client is told that its token expires: time to get
+	// another one.
+	ExpiringBefore = 30 * time.Second
+
+	// RevocationsMax bounds the revocations of a node. One takes about 300 bytes.
+	RevocationsMax = 250_000
+
+	// RevocationKept is how long a revocation is kept that does not say when its tokens have expired.
+	RevocationKept = 30 * 24 * time.Hour
+
 	// registryMax bounds the sets of rights that a Registry knows. Beyond it, it forgets all of
 	// them: clients keep theirs, and the next ones share new copies. Without it, an issuer that
 	// gives each client other lists would fill the memory.

@@ -10,6 +10,16 @@ import (
 	"c100k/netpoll"
 )
 
+// Close codes of WebSocket connections whose rights have ended, from the range for applications
+// (RFC 6455, 7.4.2), and the texts with them.
+const (
+	CloseExpired uint16 = 4401
+	CloseRevoked uint16 = 4403
+
+	TextExpired = "token expired"
+	TextRevoked = "token revoked"
+)
+
 // Identity is what identifies a client, as a token or a backend says it. All but Subject may be
 // empty.
 type Identity struct {
@@ -98,6 +108,27 @@ func (p *Principal) Denied(topic string, now time.Duration) bool {
 
 // Expired tells whether the rights of p have ended at the time now.
 func (p *Principal) Expired(now time.Duration) bool { return p.Expires != 0 && now >= p.Expires }
+
+// End is when the rights of p end, in Unix seconds; 0 for a p without an end, or nil.
+func (p *Principal) End() int64 {
+	if p == nil {
+		return 0
+	}
+	return p.ExpiresAt
+}
+
+// Left is the time until p has to be looked at again, of at most an hour: until the warning of its
+// end where one is due, or until the end. ok is false for a principal without an end.
+func (p *Principal) Left(now time.Duration, warned bool) (d time.Duration, ok bool) {
+	if p == nil || p.Expires == 0 {
+		return 0, false
+	}
+	end := p.Expires
+	if !warned {
+		end -= ExpiringBefore
+	}
+	return min(max(end-now, 0), time.Hour), true
+}
 
 // Explain says which pattern decides.
 func (p *Principal) Explain(right Right, topic string) Decision {

@@ -274,3 +274,28 @@ func secureScript(t *testing.T, n *node, a *authority, name string, args ...stri
 		t.Errorf("%s.mjs did not come to its end: %v\n%s", name, err, stderr.String())
 	}
 }
+
+// TestClientCertificateRequired: nobody comes in without one, over any client; with one, curl, sub
+// and load do.
+func TestClientCertificateRequired(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	cert, key := a.sign("client", "u17")
+	stranger, strangerKey := newAuthority(t).sign("stranger", "u18")
+	n := secureNode(t, a, "--tls-client-ca", a.file, "--tls-client-auth", "require")
+	for _, args := range [][]string{nil, {"--cert", stranger, "--key", strangerKey}} {
+		if got := tool(t, "", "curl", append([]string{"-sS", "--cacert", a.file, "https://" + n.public + "/"}, args...)...); strings.Contains(got, "<html") || !strings.Contains(got, "alert") {
+			t.Errorf("curl with %v: %s", args, got)
+		}
+	}
+	if got := tool(t, "", "curl", "-sS", "--cacert", a.file, "--cert", cert, "--key", key, "https://"+n.public+"/"); !strings.Contains(got, "<html") {
+		t.Errorf("curl: %s", got)
+	}
+	got := tool(t, "", binary, "load", "wss://"+n.public+"/echo", "--ca", a.file, "--cert", cert, "--key", key, "--conns", "20", "--rate", "200/s", "--for", "1s", "--plain")
+	if !strings.Contains(got, "20 of 20 open") || !strings.Contains(got, "TLS, full") || !strings.Contains(got, "lost 0") {
+		t.Errorf("load: %s", got)
+	}
+	if got := tool(t, "", binary, "load", "wss://"+n.public+"/echo", "--ca", a.file, "--conns", "2", "--for", "1s", "--plain"); !strings.Contains(got, "certificate") {
+		t.Errorf("load without a certificate: %s", got)
+	}
+}

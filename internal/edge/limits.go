@@ -106,10 +106,11 @@ const (
 	// in bytes: each poll that waits keeps them.
 	MountBytesMax = 16 << 10
 
-	// putOffMax bounds how often, a tick of the loop each time, a request waits for the client to
+	// putOffMax bounds how often, for putOffTime each time, a request waits for the client to
 	// take the answer in front of it: about half a minute. Without it a client that takes nothing
 	// keeps a timer busy.
-	putOffMax = 1000
+	putOffMax  = 1000
+	putOffTime = 32 * time.Millisecond
 
 	// guardBufferBytes is the size in bytes of the buffer in which a Conn gathers a later head.
 	guardBufferBytes = 4 << 10

@@ -197,13 +197,13 @@ func (k *KeptHandler) handOver(l *netpoll.Loop, c *netpoll.Conn) {
 	case c.Closing() || len(x.early) == 0:
 	case c.Pending() > 0:
 		x.putOff++
-		l.Arm(c, 0)
+		l.Arm(c, putOffTime)
 	case k.cfg.Draining != nil && k.cfg.Draining():
 		l.Disarm(c)
 		k.cfg.Refuse(l, c, nil, RefuseDraining)
 	case !k.cfg.Fallback.reserve(): // after a broadcast all clients poll at the same time
 		x.putOff++
-		l.Arm(c, 0)
+		l.Arm(c, putOffTime)
 	default:
 		d := delivery{first: x.early, tag: c.Tag(), origin: origin{mount: x.mount}}
 		if d.fd, d.moved = l.DetachLayered(c); d.fd < 0 {

@@ -44,7 +44,7 @@ var config = Config{
 	PayloadBytesMax: 2000, PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, AllowV3: true, NoPolling: false,
 }
 
-func newRig(t testing.TB, seed uint64, cfg Config) *rig {
+func newRig(t testing.TB, seed uint64, cfg Config, with ...func(*prototest.Options)) *rig {
 	r := &rig{t: t}
 	o := prototest.Options{
 		Seed: seed, OutboxBytesMax: 4 << 10,
@@ -63,6 +63,9 @@ func newRig(t testing.TB, seed uint64, cfg Config) *rig {
 		},
 		Members: members{r},
 		Flush:   func(l *netpoll.Loop) { r.e.Flush(l) },
+	}
+	for _, f := range with {
+		f(&o)
 	}
 	r.Node = prototest.NewNode(t, o)
 	return r

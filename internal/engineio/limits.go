@@ -57,10 +57,11 @@ const (
 	// bytes.
 	EarlyBytesMax = 64 << 10
 
-	// putOffMax bounds how often a request is delayed, by a tick of the loop each time, because the
+	// putOffMax bounds how often a request is delayed, by putOffTime each time, because the
 	// answer before it is not sent: about half a minute. Without it a client that reads nothing keeps
 	// a timer busy.
-	putOffMax = 1000
+	putOffMax  = 1000
+	putOffTime = 32 * time.Millisecond
 
 	// RepliesBytesMin is the least bound on the pending output of a session (and one message more), in
 	// bytes, where the outbox is smaller: one payload is answered at once, and a client that sends

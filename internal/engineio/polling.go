@@ -295,7 +295,7 @@ func (h polling) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 		h.e.answerOvertaken(l, c)
 	case x.state == stateLater && c.Pending() > 0 && x.putOff < putOffMax:
 		x.putOff++
-		l.Arm(c, 0)
+		l.Arm(c, putOffTime)
 	case x.state == stateLater:
 		p := x.held
 		h.e.freeExchange(c.Session())

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"c100k/frame"
+	"c100k/internal/prototest"
 	"c100k/netpoll"
 	"c100k/netpoll/netpolltest"
 )
@@ -477,4 +478,38 @@ func TestSessionsMax(t *testing.T) {
 	}
 	r.Advance(50 * time.Second)
 	r.open("EIO=4")
+}
+
+// TestShortTimeouts: a ping timeout of 200 ms is kept to within 5 ms on a loop whose ticks are that
+// fine, and so are pings.
+func TestShortTimeouts(t *testing.T) {
+	cfg := config
+	cfg.PingInterval, cfg.PingTimeout = 300*time.Millisecond, 200*time.Millisecond
+	for _, transport := range []string{"websocket", "polling"} {
+		r := newRig(t, 0, cfg, func(o *prototest.Options) { o.Tick = netpoll.TickMin })
+		var p *netpolltest.Peer
+		if transport == "websocket" {
+			p = r.openSocket("EIO=4", "")
+		} else {
+			var sid string
+			sid, p = r.open("EIO=4")
+			p.Write(request("GET", "EIO=4&transport=polling&sid="+sid, "", ""))
+			r.Settle()
+		}
+		// until advances millisecond by millisecond to an event.
+		until := func(f func() bool) (d time.Duration) {
+			for ; !f() && d < time.Second; d += time.Millisecond {
+				r.Advance(time.Millisecond)
+			}
+			return d
+		}
+		pinged := until(func() bool { return strings.Contains(string(p.Read()), "2") })
+		if least := cfg.PingInterval - cfg.PingInterval/HeartbeatSpread; pinged < least || pinged > cfg.PingInterval+5*time.Millisecond {
+			t.Errorf("%s: pinged after %v", transport, pinged)
+		}
+		closed := until(func() bool { return r.log[len(r.log)-1] == "closed ping timeout" })
+		if closed < cfg.PingTimeout || closed > cfg.PingTimeout+5*time.Millisecond {
+			t.Errorf("%s: given up %v after the ping", transport, closed)
+		}
+	}
 }

@@ -88,6 +88,9 @@ type Config struct {
 	// ReturnMemory returns memory to the system when many connections have come or gone and it is
 	// quiet again.
 	ReturnMemory bool
+	// Shortest is the shortest of the timeouts that the process is configured with. Deadlines are kept
+	// to a fiftieth of it, netpoll.TickMin at best. 0 means that none is shorter than a second.
+	Shortest time.Duration
 	// Ended hears of each connection of a protocol that ends. It may be nil.
 	Ended proto.Ended
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.

@@ -39,6 +39,7 @@ func (r *reactor) make(n *Node, i int) error {
 		Index:      n.cfg.LoopBase + i,
 		Generation: n.cfg.Generation,
 		IO:         n.cfg.IO,
+		Tick:       tickFor(n.cfg.Shortest),
 		Deliver:    r.phaseSix,
 		OnRelease:  n.released,
 		OnPanic:    r.panicked,
@@ -175,4 +176,22 @@ func hold(loops int) time.Duration {
 		return netpoll.HoldSpare
 	}
 	return netpoll.HoldDefault
+}
+
+// tickFor is the resolution of deadlines for a process whose shortest timeout is d; 0: long ones.
+func tickFor(d time.Duration) time.Duration {
+	if d <= 0 {
+		return netpoll.TickDefault
+	}
+	return min(max((d/50).Truncate(time.Millisecond), netpoll.TickMin), netpoll.TickDefault)
+}
+
+// Shortest is the shortest of timeouts, of which those up to 0 are off; 0 if all are.
+func Shortest(timeouts ...time.Duration) (d time.Duration) {
+	for _, t := range timeouts {
+		if t > 0 && (d == 0 || t < d) {
+			d = t
+		}
+	}
+	return d
 }

@@ -82,6 +82,14 @@ type LastWord interface {
 	Panicked(l *netpoll.Loop, c *netpoll.Conn)
 }
 
+// Revocable is implemented by a Protocol whose clients may be identified. Loop only.
+type Revocable interface {
+	// Speaks tells whether c speaks for a principal that matches says it of.
+	Speaks(l *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool
+	// Revoke ends c because its client's rights were taken back.
+	Revoke(l *netpoll.Loop, c *netpoll.Conn)
+}
+
 // Route serves a request whose head is complete, on the loop. Its result and its arguments are
 // those of edge.Config.Route; who is the client where it was identified, else nil. It may answer
 // edge.Wait where Part.Ask or the node can find out more; then it is called again with the answer,

@@ -4,6 +4,7 @@ package prototest
 
 import (
 	"testing"
+	"time"
 
 	"c100k/broadcast"
 	"c100k/netpoll"
@@ -17,6 +18,9 @@ type Options struct {
 	Encoders       []broadcast.Encoder
 	Policy         broadcast.Policy
 	OutboxBytesMax int
+
+	// Tick is that of netpoll.Options.
+	Tick time.Duration
 
 	// TopicsPerMemberMax is that of the hub; 0 for its default.
 	TopicsPerMemberMax int
@@ -68,7 +72,7 @@ func NewNode(t testing.TB, o Options) *Node {
 	s := &sink{gap: o.Gap}
 	n.Sink = s
 	lo := netpolltest.Options{
-		Seed: o.Seed,
+		Seed: o.Seed, Tick: o.Tick,
 		Deliver: func(l *netpoll.Loop, members int) bool {
 			more := n.Shard.Deliver(n.Sink, members)
 			if o.Flush != nil {

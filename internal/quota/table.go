@@ -231,6 +231,31 @@ func (t *Table) leave(tag uint32) bool {
 	return true
 }
 
+// LeaveKey is Leave for who knows the key and not the tag. It does nothing if this process holds
+// nothing for the key.
+func (t *Table) LeaveKey(k Key) {
+	if tag := t.tagOf(k); tag != 0 {
+		t.Leave(tag)
+	}
+}
+
+// tagOf is the tag of a key for which this process holds something, else 0.
+func (t *Table) tagOf(k Key) uint32 {
+	defer runtime.KeepAlive(t)
+	h := t.hash(k)
+	s := h % t.shards
+	if !t.lock(s) {
+		return 0
+	}
+	defer t.unlock(s)
+	for i := *t.head(s, h); i != 0; i = t.node(s, i).next {
+		if t.node(s, i).key == k && *t.share(t.process, s, i) > 0 {
+			return s*t.nodes + i
+		}
+	}
+	return 0
+}
+
 // Key is the key of a tag, which must be one that Enter has given and Leave has not taken back.
 func (t *Table) Key(tag uint32) Key {
 	defer runtime.KeepAlive(t)

@@ -467,3 +467,24 @@ func BenchmarkArbiter(b *testing.B) {
 	<-ended
 	unix.Close(fds[1])
 }
+
+func TestLeaveKey(t *testing.T) {
+	_, all := openAll(t, 10, 2)
+	k := Key{5, 1 << 63}
+	for range 2 {
+		if _, o := all[0].Enter(k, Limit{Max: 2}, noon); o != Entered {
+			t.Fatal(o)
+		}
+	}
+	all[1].LeaveKey(k) // it holds nothing: what the other one holds stays
+	if _, o := all[1].Enter(k, Limit{Max: 2}, noon); o != TooMany {
+		t.Errorf("outcome %d", o)
+	}
+	for range 3 {
+		all[0].LeaveKey(k)
+	}
+	if held := all[0].Held(); held != 0 {
+		t.Errorf("%d keys hold something", held)
+	}
+	check(t, all[0])
+}

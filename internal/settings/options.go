@@ -3,6 +3,8 @@
 package settings
 
 import (
+	"time"
+
 	"c100k/loadgen"
 	"c100k/loadgen/swarm"
 	"c100k/server"
@@ -23,6 +25,7 @@ type Options struct {
 	Sub     SubOptions
 	Doctor  DoctorOptions
 	Load    LoadOptions
+	Token   TokenOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
 }
@@ -65,7 +68,7 @@ type LoadOptions struct {
 
 // defaults are the values that hold where nothing was said.
 func defaults() *Options {
-	return &Options{
+	o := &Options{
 		Node:      server.Defaults(),
 		LogFormat: "auto",
 		LogLevel:  "info",
@@ -75,4 +78,6 @@ func defaults() *Options {
 		Doctor:    DoctorOptions{Conns: 100_000},
 		Load:      LoadOptions{Run: loadgen.DefaultOptions()},
 	}
+	o.Token.Mint.For = time.Hour
+	return o
 }

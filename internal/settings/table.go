@@ -35,6 +35,7 @@ func Table(o *Options) []Setting {
 	}
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
+	rows = append(rows, tokenRows(&o.Token)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 
@@ -60,6 +61,8 @@ func limitRows(n *server.Config) []Setting {
 			Help:    "limit on connections, over all workers; new ones beyond it get 503 and Retry-After"},
 		{Name: "max-conns-per-ip", Field: "MaxConnsPerIP", Value: count(&n.MaxConnsPerIP), Unit: "connections", Default: "0: no limit",
 			Help: "limit on connections of one address, over all workers; new ones beyond it get 429"},
+		{Name: "max-conns-per-user", Field: "MaxConnsPerUser", Value: count(&n.MaxConnsPerUser), Unit: "connections", Default: "0: no limit",
+			Help: "limit on connections of one user (the subject of the token), over all workers; new ones beyond it get 429"},
 		{Name: "conn-rate-per-ip", Field: "ConnRatePerIP", Value: rate(&n.ConnRatePerIP), Unit: "connections a second", Default: "0: no limit",
 			Help: "limit on the average rate at which one address opens connections, over all workers; beyond it 429"},
 		{Name: "max-head", Field: "MaxHead", Value: size(&n.MaxHead), Unit: "bytes",

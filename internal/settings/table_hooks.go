@@ -26,6 +26,6 @@ func hookRows(n *server.Config) []Setting {
 		{Name: "hook-header", Field: "HookHeaders", Value: texts(&n.HookHeaders, "NAME,..."), Default: "none", Example: "[Cookie]",
 			Help: "header fields of the client's request that the connect hook gets"},
 		{Name: "state-dir", Field: "StateDir", Value: text(&n.StateDir, "DIR"), Default: "none: memory", Example: "/var/lib/c100k",
-			Help: "directory for what outlives the process: events that the backend has not taken"},
+			Help: "directory for what outlives the process: revocations, and events that the backend has not taken"},
 	}
 }

@@ -25,6 +25,8 @@ var (
 	byeSlow    = []byte(":slow consumer\n\n")
 	byeMemory  = []byte(":server is short of memory\n\n")
 	byeRestart = []byte(":service restart\n\n")
+	byeExpired = []byte("event: expired\ndata: {\"reason\":\"token expired\"}\n\n")
+	byeRevoked = []byte("event: revoked\ndata: {\"reason\":\"token revoked\"}\n\n")
 )
 
 // AppendHead appends the head of the answer and what begins the stream: how long to wait before

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/history"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 	// Several is the form of streams with several topics of which some have a history: that of
 	// EncodeSeveral, made for each stream by Handler.Encode.
 	Several broadcast.Form
+
+	// Principals are those of the loop's sessions. Required where Params.Who is used.
+	Principals *auth.Principals
 
 	// PingInterval is how often a comment is sent; 0 is never.
 	PingInterval time.Duration
@@ -47,4 +51,6 @@ type Params struct {
 	AllowOrigin      string         // the request's Origin if it is another and allowed, or "*"; empty without CORS
 	AllowCredentials bool           // a browser may use cookies across origins
 	Lines            []byte         // more header fields of the answer, each with its CRLF
+
+	Who *auth.Principal // nil: the client was not identified
 }

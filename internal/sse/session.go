@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/history"
 	"c100k/internal/jitter"
 	"c100k/netpoll"
@@ -15,9 +16,16 @@ import (
 
 // session is all that an idle stream owns here.
 type session struct {
-	input   uint16 // bytes that the client sent behind its request
-	stalled bool   // it had not taken everything when the last heartbeat was due
+	input   uint16  // bytes that the client sent behind its request
+	who     [3]byte // index in Config.Principals; a loop has fewer connections than it can count
+	stalled bool    // it had not taken everything when the last heartbeat was due
 }
+
+func (s *session) principal() uint32 {
+	return uint32(s.who[0]) | uint32(s.who[1])<<8 | uint32(s.who[2])<<16
+}
+
+func (s *session) setPrincipal(i uint32) { s.who = [3]byte{byte(i), byte(i >> 8), byte(i >> 16)} }
 
 // Handler serves the streams of one loop. It is the netpoll.Handler of their role; loop only.
 type Handler struct {
@@ -41,8 +49,9 @@ func NewHandler(cfg Config) *Handler {
 // Open begins a stream on c, which has just become this role: it subscribes to the topics and
 // answers the request.
 func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
-	i, _ := h.sessions.Alloc()
+	i, s := h.sessions.Alloc()
 	c.SetSession(i)
+	s.setPrincipal(h.cfg.Principals.Add(p.Who))
 	form := h.cfg.Form
 	at := newPlace(p.Topics)
 	if p.Kept && len(p.Topics) > 1 {
@@ -80,6 +89,39 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		half := h.cfg.PingInterval / 2
 		l.Arm(c, half+h.jitter.Under(half)) // streams that begin together are not to be pinged together
 	}
+	h.limit(l, c, s)
+}
+
+// limit has the stream looked at when its client's rights end, if no deadline comes before that.
+func (h *Handler) limit(l *netpoll.Loop, c *netpoll.Conn, s *session) {
+	end, ends := h.cfg.Principals.At(s.principal()).Left(l.Now(), true)
+	if !ends || c.Closing() {
+		return
+	}
+	if left, armed := l.Left(c); !armed || end < left {
+		l.Arm(c, end)
+	}
+}
+
+// Who implements proto.Identified.
+func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
+	if c.Session() == 0 {
+		return nil
+	}
+	return h.cfg.Principals.At(h.sessions.At(c.Session()).principal())
+}
+
+// Speaks tells whether c speaks for a principal that matches says it of.
+func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool {
+	who := h.Who(c)
+	return who != nil && matches(who)
+}
+
+// Revoke ends c because its client's rights were taken back. When the client comes back it is
+// refused.
+func (h *Handler) Revoke(l *netpoll.Loop, c *netpoll.Conn) {
+	h.scratch = append(h.scratch[:0], byeRevoked...)
+	h.end(l, c, netpoll.ReasonRevoked)
 }
 
 // reset is a topic whose stream does not begin where its client had ended.
@@ -116,11 +158,25 @@ func (h *Handler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	s.input += uint16(len(p))
 }
 
-// OnTimer is the heartbeat. A comment tells the client, and what lies between, that the stream
-// lives. To a client that has not taken all it was sent none is added; it is watched, and closed if
-// it takes nothing.
+// OnTimer is the heartbeat, and the end of the client's rights if that comes first.
 func (h *Handler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 	s := h.sessions.At(c.Session())
+	if who := h.cfg.Principals.At(s.principal()); who != nil && who.Expired(l.Now()) {
+		// The client comes back, and is told 401, which is final.
+		h.scratch = append(h.scratch[:0], byeExpired...)
+		h.end(l, c, netpoll.ReasonExpired)
+		return
+	}
+	if h.cfg.PingInterval > 0 {
+		h.heartbeat(l, c, s)
+	}
+	h.limit(l, c, s)
+}
+
+// heartbeat is what OnTimer does for a stream that goes on. A comment tells the client, and what
+// lies between, that the stream lives. To a client that has not taken all it was sent none is
+// added; it is watched, and closed if it takes nothing.
+func (h *Handler) heartbeat(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	if c.Pending() == 0 {
 		s.stalled = false
 		l.SendShared(c, heartbeat)
@@ -150,6 +206,7 @@ func (h *Handler) OnClose(_ *netpoll.Loop, c *netpoll.Conn, _ netpoll.Reason) {
 		return // gone before it was opened
 	}
 	h.cfg.Shard.Leave(c.Slot())
+	h.cfg.Principals.Free(h.sessions.At(c.Session()).principal())
 	delete(h.places, c.Slot())
 	h.sessions.Free(c.Session())
 	c.SetSession(0)

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/prototest"
 	"c100k/netpoll"
 	"c100k/netpoll/netpolltest"
@@ -28,7 +29,7 @@ func cast(seed uint64, policy broadcast.Policy, outbox int) func(t *testing.T) p
 			},
 			Handlers: func(n *prototest.Node) (hs [netpoll.RolesMax]netpoll.Handler) {
 				h = NewHandler(Config{
-					Shard: n.Shard, Sink: n.Sink, PingInterval: 30 * time.Second, PingTimeout: 10 * time.Second,
+					Shard: n.Shard, Sink: n.Sink, Principals: &auth.Principals{}, PingInterval: 30 * time.Second, PingTimeout: 10 * time.Second,
 					Date: func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.FixedZone("CET", 7200)) },
 				})
 				hs[1] = h
@@ -37,7 +38,19 @@ func cast(seed uint64, policy broadcast.Policy, outbox int) func(t *testing.T) p
 		})
 		return prototest.Cast{
 			Node: n, Role: 1,
-			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { h.Open(l, c, params(args)) },
+			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) {
+				p := params(args)
+				for _, a := range args {
+					if left, ok := strings.CutPrefix(a, "expires="); ok {
+						d, err := time.ParseDuration(left)
+						if err != nil {
+							t.Fatal(err)
+						}
+						p.Who = &auth.Principal{Subject: "ann", Expires: l.Now() + d}
+					}
+				}
+				h.Open(l, c, p)
+			},
 			Do: func(word, rest string, client func(string) *netpolltest.Peer) bool {
 				return perform(t, n, h, word, rest, client)
 			},
@@ -71,6 +84,8 @@ func perform(t *testing.T, n *prototest.Node, h *Handler, word, rest string, cli
 		}
 	case "drain":
 		n.Do(client(rest), h.Drain)
+	case "revoke":
+		n.Do(client(rest), h.Revoke)
 	case "kick":
 		n.Do(client(rest), h.Kick)
 	case "flood":
@@ -89,12 +104,13 @@ func TestTranscripts(t *testing.T) {
 		prototest.Run(t, "testdata/stream.txt", cast(seed, broadcast.Disconnect, 1<<20))
 	}
 	prototest.Run(t, "testdata/ends.txt", cast(0, broadcast.Disconnect, 1<<20))
+	prototest.Run(t, "testdata/tokens.txt", cast(0, broadcast.Disconnect, 1<<20))
 	prototest.Run(t, "testdata/slow/newest.txt", cast(0, broadcast.DropNewest, 80))
 	prototest.Run(t, "testdata/slow/disconnect.txt", cast(0, broadcast.Disconnect, 80))
 }
 
 func TestSessionIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(session{}); n > 4 {
+	if n := unsafe.Sizeof(session{}); n > 6 {
 		t.Errorf("a session has %d bytes", n)
 	}
 }

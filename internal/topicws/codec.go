@@ -93,14 +93,36 @@ func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
 }
 
 // AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
-// the admin API takes.
-func AppendWelcome(dst []byte, conn string) []byte { return appendWelcome(dst, conn, nil) }
+// the admin API takes. expires is when its client's rights end, in Unix seconds; 0: never.
+func AppendWelcome(dst []byte, conn string, expires int64) []byte {
+	return appendWelcome(dst, conn, expires, nil)
+}
 
 // appendWelcome is AppendWelcome with what is to be said of topics with history.
-func appendWelcome(dst []byte, conn string, list []begun) []byte {
+func appendWelcome(dst []byte, conn string, expires int64, list []begun) []byte {
 	at := len(dst)
-	dst = append(openText(dst), `{"type":"welcome","conn":`...)
-	return closeText(append(appendOffsets(jsontext.AppendString(dst, conn), list), '}'), at)
+	dst = appendExpires(jsontext.AppendString(append(openText(dst), `{"type":"welcome","conn":`...), conn), expires)
+	return closeText(append(appendOffsets(dst, list), '}'), at)
+}
+
+// AppendExpiring appends the warning that the client's rights end soon.
+func AppendExpiring(dst []byte, expires int64) []byte {
+	at := len(dst)
+	return closeText(append(appendExpires(append(openText(dst), `{"type":"expiring"`...), expires), '}'), at)
+}
+
+// AppendIdentified appends the answer to a connect or refresh command.
+func AppendIdentified(dst, id []byte, expires int64) []byte {
+	at := len(dst)
+	return closeText(append(appendExpires(appendID(append(openText(dst), `{"type":"ack"`...), id), expires), '}'), at)
+}
+
+// appendExpires appends the member expires behind a first member, if there is an end.
+func appendExpires(dst []byte, expires int64) []byte {
+	if expires == 0 {
+		return dst
+	}
+	return strconv.AppendInt(append(dst, `,"expires":`...), expires, 10)
 }
 
 // AppendAck appends the answer to a subscribe or unsubscribe command. id is JSON text, nil for

@@ -14,6 +14,8 @@ const (
 	VerbUnsubscribe
 	VerbPublish
 	VerbPing
+	VerbConnect
+	VerbRefresh
 )
 
 // Command is one request. Its slices point into the bytes that were parsed, and are valid as long
@@ -25,6 +27,7 @@ type Command struct {
 	Wishes []Wish   // subscribe: where each of Topics begins; used again as Topics is
 	Topic  []byte   // publish: the name, decoded
 	Data   []byte   // publish: JSON text of the value, verbatim
+	Token  []byte   // connect and refresh: the token, decoded
 }
 
 // Code is the machine-readable reason of an error message; part of the protocol.
@@ -37,6 +40,7 @@ const (
 	CodeUnknownType   Code = "unknown_type"    // "type" is none of the verbs
 	CodeInvalidTopic  Code = "invalid_topic"   // a topic name that no topic can have
 	CodeTooManyTopics Code = "too_many_topics" // more than one command or one connection may have
+	CodeUnauthorized  Code = "unauthorized"    // a token that is not valid
 	CodeForbidden     Code = "forbidden"       // this connection has no right to it
 	CodeOverloaded    Code = "overloaded"      // the node has too much of something: try again later
 	CodeUnavailable   Code = "unavailable"     // the node could not pass the message on: try again later
@@ -63,6 +67,7 @@ const (
 	memberTopics
 	memberTopic
 	memberData
+	memberToken
 	memberCount
 )
 
@@ -78,6 +83,8 @@ func memberOf(name []byte) (member, bool) {
 		return memberTopic, true
 	case "data":
 		return memberData, true
+	case "token":
+		return memberToken, true
 	}
 	return 0, false
 }
@@ -202,18 +209,37 @@ func (cmd *Command) interpret(m *members) Refusal {
 		return cmd.takePublish(m)
 	case "ping":
 		cmd.Verb = VerbPing
-		if m[memberTopics] != nil || m[memberTopic] != nil || m[memberData] != nil {
+		if m[memberTopics] != nil || m[memberTopic] != nil || m[memberData] != nil || m[memberToken] != nil {
 			return refuse(CodeBadRequest, `"ping" takes no member but "id"`, nil)
 		}
 		return Refusal{}
+	case "connect":
+		cmd.Verb = VerbConnect
+		return cmd.takeToken(m)
+	case "refresh":
+		cmd.Verb = VerbRefresh
+		return cmd.takeToken(m)
 	}
-	return refuse(CodeUnknownType, `"type" must be subscribe, unsubscribe, publish or ping, not`, name)
+	return refuse(CodeUnknownType, `"type" must be subscribe, unsubscribe, publish, ping, connect or refresh, not`, name)
+}
+
+// takeToken reads "token".
+func (cmd *Command) takeToken(m *members) Refusal {
+	if m[memberTopics] != nil || m[memberTopic] != nil || m[memberData] != nil {
+		return refuse(CodeBadRequest, `it takes no member but "token" and "id"`, nil)
+	}
+	token, ok := stringOf(m[memberToken])
+	if !ok {
+		return refuse(CodeBadRequest, `"token" must be a string`, nil)
+	}
+	cmd.Token = token
+	return Refusal{}
 }
 
 // takePublish reads "topic" and "data".
 func (cmd *Command) takePublish(m *members) Refusal {
-	if m[memberTopics] != nil {
-		return refuse(CodeBadRequest, `"publish" takes one "topic", not "topics"`, nil)
+	if m[memberTopics] != nil || m[memberToken] != nil {
+		return refuse(CodeBadRequest, `"publish" takes one "topic", not "topics", and "data"`, nil)
 	}
 	topic, ok := stringOf(m[memberTopic])
 	if !ok {
@@ -228,7 +254,7 @@ func (cmd *Command) takePublish(m *members) Refusal {
 
 // takeTopics reads "topics", a JSON array that scan found to be well-formed.
 func (cmd *Command) takeTopics(m *members) Refusal {
-	if m[memberTopic] != nil || m[memberData] != nil {
+	if m[memberTopic] != nil || m[memberData] != nil || m[memberToken] != nil {
 		return refuse(CodeBadRequest, `it takes no member but "topics" and "id"`, nil)
 	}
 	p := m[memberTopics]

@@ -8,6 +8,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/history"
 	"c100k/internal/wsconn"
+	"c100k/netpoll"
 )
 
 // Config holds what a Handler needs of its node; immutable once it runs.
@@ -35,6 +36,11 @@ type Config struct {
 	// DecideSubscribe and DecidePublish ask somebody else, whose verdict counts in place of
 	// MaySubscribe and MayPublish. Nil: those decide.
 	DecideSubscribe, DecidePublish Decide
+
+	// Identify finds out who a client is that shows a token on its connection: done is called once
+	// with its principal, or with the reason why there is none, on the loop, perhaps before Identify
+	// returns. It must not block, and copies token. Nil: there are no tokens.
+	Identify func(l *netpoll.Loop, c *netpoll.Conn, token []byte, done func(l *netpoll.Loop, c *netpoll.Conn, who *auth.Principal, reason string))
 
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals

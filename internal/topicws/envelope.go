@@ -15,8 +15,14 @@ import (
 func (h *Handler) obey(l *netpoll.Loop, c *netpoll.Conn, s *session, p []byte) {
 	cmd := &h.command
 	no := ParseCommand(p, cmd)
+	first := s.flags&flagSpoke == 0
+	s.flags |= flagSpoke
 	switch {
 	case no.Code != CodeNone:
+	case cmd.Verb == VerbConnect || cmd.Verb == VerbRefresh:
+		if no = h.identify(l, c, s, cmd, first); no.Code == CodeNone {
+			return
+		}
 	case h.mustWait(c, cmd.Verb):
 		if no = h.wait(l, c, cmd.clone()); no.Code == CodeNone {
 			return

@@ -2,6 +2,8 @@
 
 package topicws
 
+import "time"
+
 const (
 	// TopicsPerConnectionMax bounds the topics one connection may be subscribed to: the node gives
 	// it to its hub, and holds the topics of an upgrade request to it. A look-up goes through the
@@ -29,6 +31,16 @@ const (
 	// node may have open. It is more than the shortest publishes that fit into one read, so a client
 	// that sends many at once and then waits does not meet it.
 	UnansweredMax = 2048
+
+	// HeldCommandsMax and HeldBytesMax bound the commands of one connection that wait while its token
+	// is verified, and their length in bytes. Without them a client could send without end into our
+	// memory.
+	HeldCommandsMax = 128
+	HeldBytesMax    = 64 << 10
+
+	// IdentifyTimeout is how long a connection may wait for the answer about its token. It is longer
+	// than those who verify it take, so it ends connections whose answer was lost.
+	IdentifyTimeout = 10 * time.Second
 
 	// WaitingCommandsMax and WaitingBytesMax bound what waits on one connection while a backend
 	// decides, in commands and in bytes. Beyond them commands are refused. Without them a client

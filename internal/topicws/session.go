@@ -25,8 +25,11 @@ type session struct {
 type sessionFlags uint8
 
 const (
-	flagBare sessionFlags = 1 << iota
-	flagOne               // subscribed to exactly one topic; of a bare connection, whose topics never change
+	flagBare   sessionFlags = 1 << iota
+	flagSpoke               // a command has come: connect would not be the first
+	flagAsked               // a token is being verified, and commands wait
+	flagWarned              // it was told that its rights end soon
+	flagOne                 // subscribed to exactly one topic; of a bare connection, whose topics never change
 )
 
 // Handler serves the topic protocol's connections of one loop. It is the netpoll.Handler of their
@@ -51,6 +54,7 @@ type Handler struct {
 	setOnly func(topic string)
 
 	spareAcks []ack
+	held      map[uint32]*heldCommands // by session, while flagAsked is set
 }
 
 // NewHandler returns the handler of a role on one loop.
@@ -72,6 +76,7 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	}
 	s.SetPrincipal(h.cfg.Principals.Add(p.Who))
 	h.Start(l, c, p.Window)
+	h.limit(l, c, s)
 	topics := 0
 	var err error
 	for i, topic := range p.Topics {
@@ -88,7 +93,7 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		}
 	}
 	if !p.Bare {
-		h.reply = appendResumed(appendWelcome(h.reply[:0], c.ID().String(), h.begun), h.begun)
+		h.reply = appendResumed(appendWelcome(h.reply[:0], c.ID().String(), p.Who.End(), h.begun), h.begun)
 		h.Reply(l, c, h.reply)
 	}
 	h.forgetBegun()
@@ -119,6 +124,7 @@ func (h *Handler) Free(c *netpoll.Conn) {
 		h.forgetWaiting(c.ID())
 	}
 	h.cfg.Principals.Free(h.sessions.At(c.Session()).Principal())
+	delete(h.held, c.Session())
 	h.sessions.Free(c.Session())
 }
 
@@ -140,6 +146,8 @@ func (h *Handler) Message(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 	case m.Op != frame.OpText:
 		// RFC 6455, 7.4.1: 1003, a type of data it cannot accept.
 		h.End(l, c, netpoll.ReasonProtocol, frame.CodeUnsupported, "c100k.v1 takes text messages only")
+	case s.flags&flagAsked != 0:
+		h.postpone(l, c, m.Payload)
 	default:
 		h.obey(l, c, s, m.Payload)
 	}

@@ -2,6 +2,7 @@ package topicws
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +45,9 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 				},
 				Publish:      publisher(n.Hub),
 				Principals:   &auth.Principals{},
-				MaySubscribe: func(who *auth.Principal, topic string) bool { return who.MaySubscribe(topic, 0) },
-				MayPublish:   func(who *auth.Principal, topic string) bool { return who.MayPublish(topic, 0) },
+				Identify:     identify,
+				MaySubscribe: func(who *auth.Principal, topic string) bool { return who != nil && who.MaySubscribe(topic, 0) },
+				MayPublish:   func(who *auth.Principal, topic string) bool { return who != nil && who.MayPublish(topic, 0) },
 				Forms:        forms,
 			})
 			hs[1] = h
@@ -90,6 +92,38 @@ func rights(publish, subscribe bool) *auth.Principal {
 	return &auth.Principal{Rights: r}
 }
 
+// clientOf reads a token of the tests: a subject, how many seconds it is good for, and a topic that
+// it may subscribe to. The client joins the topic of its name.
+func clientOf(l *netpoll.Loop, token string) (who *auth.Principal, reason string) {
+	parts := strings.Split(token, ":")
+	if len(parts) != 3 {
+		return nil, "the token is not valid"
+	}
+	seconds, _ := strconv.Atoi(parts[1])
+	now := time.Unix(int64(l.Now()/time.Second), 0) // a clock whose seconds are those of the loop
+	who, err := auth.NewPrincipal(&auth.Identity{
+		Subject: parts[0], Expires: now.Add(time.Duration(seconds) * time.Second),
+		Lists: auth.Lists{Subscribe: []string{parts[2]}, Join: []string{"user.{sub}"}},
+	}, &auth.Registry{}, now, l.Now(), 0)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return who, ""
+}
+
+// asked is the answer that identify waits for.
+var asked func(l *netpoll.Loop, c *netpoll.Conn, who *auth.Principal, reason string)
+
+// identify knows some tokens at once, and is told about others by the word verify.
+func identify(l *netpoll.Loop, c *netpoll.Conn, token []byte, done func(l *netpoll.Loop, c *netpoll.Conn, who *auth.Principal, reason string)) {
+	if string(token) == "later" {
+		asked = done
+		return
+	}
+	who, reason := clientOf(l, string(token))
+	done(l, c, who, reason)
+}
+
 func params(args []string) (p Params) {
 	var publish, subscribe bool
 	for _, a := range args {
@@ -115,7 +149,18 @@ func cast(seed uint64, policy broadcast.Policy, outbox int, with ...func(*protot
 		n, h := node(t, seed, policy, outbox, with...)
 		return prototest.Cast{
 			Node: n, Role: 1,
-			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) { h.Open(l, c, params(args)) },
+			Open: func(l *netpoll.Loop, c *netpoll.Conn, args []string) {
+				p := params(args)
+				for _, a := range args {
+					if token, ok := strings.CutPrefix(a, "token="); ok {
+						p.Who, _ = clientOf(l, token)
+						p.Topics = p.Who.AppendJoin(p.Topics)
+					} else if a == "anonymous" {
+						p.Who = nil
+					}
+				}
+				h.Open(l, c, p)
+			},
 			Do: func(word, rest string, client func(string) *netpolltest.Peer) bool {
 				return perform(t, n, h, word, rest, client)
 			},
@@ -136,6 +181,14 @@ func perform(t *testing.T, n *prototest.Node, h *Handler, word, rest string, cli
 		if _, err := n.Hub.Publish(topic, kinds[kind], []byte(payload)); err != nil {
 			t.Fatal(err)
 		}
+	case "verify": // NAME TOKEN: the answer about the token of a client that waits
+		name, token := prototest.Word(rest)
+		n.Do(client(name), func(l *netpoll.Loop, c *netpoll.Conn) {
+			who, reason := clientOf(l, token)
+			asked(l, c, who, reason)
+		})
+	case "revoke":
+		n.Do(client(rest), h.Revoke)
 	case "drain":
 		n.Do(client(rest), h.Drain)
 	case "kick":

@@ -12,10 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/auth"
 	"c100k/internal/bus"
 	"c100k/netpoll"
 )
@@ -182,6 +184,69 @@ func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("%s: %s", f.s.slots[number].label(), words(err))
+}
+
+// Revoke tells all workers. One that does not answer learns it from the others when it is back.
+func (f *fleet) Revoke(list []auth.Revocation) error {
+	return f.all(func(ctx context.Context, c *client) error {
+		return c.do(ctx, http.MethodPost, "/v1/revocations", list, nil)
+	})
+}
+
+// Revocations asks a worker: all have the same.
+func (f *fleet) Revocations(after string, most int) (list []auth.Revocation, err error) {
+	lists := make([][]auth.Revocation, len(f.s.slots))
+	errs := f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
+		var page struct {
+			Revocations []auth.Revocation `json:"revocations"`
+			Next        string            `json:"next"`
+		}
+		err := c.do(ctx, http.MethodGet, "/v1/revocations?after="+url.QueryEscape(after), nil, &page)
+		lists[p.number] = page.Revocations
+		if n := len(page.Revocations); n > 0 && page.Next != "" {
+			lists[p.number] = append(page.Revocations, page.Revocations[n-1]) // there is another page
+		}
+		return err
+	})
+	for i, err := range errs {
+		if err == nil {
+			return lists[i][:min(len(lists[i]), most)], nil
+		}
+	}
+	return nil, errs[0]
+}
+
+// Unrevoke tells all workers.
+func (f *fleet) Unrevoke(id string) (found bool, err error) {
+	var here atomic.Bool
+	err = f.all(func(ctx context.Context, c *client) error {
+		err := c.do(ctx, http.MethodDelete, "/v1/revocations/"+segment(id), nil, nil)
+		var told *problem
+		if errors.As(err, &told) && told.status == http.StatusNotFound {
+			return nil // it has heard it from another one, or there is none
+		}
+		if err == nil {
+			here.Store(true)
+		}
+		return err
+	})
+	return here.Load(), err
+}
+
+// CloseUser tells all workers.
+func (f *fleet) CloseUser(sub string) error {
+	return f.all(func(ctx context.Context, c *client) error {
+		return c.do(ctx, http.MethodDelete, "/v1/users/"+segment(sub)+"/connections", nil, nil)
+	})
+}
+
+// all calls a function for each worker that serves; the error says which have not done it.
+func (f *fleet) all(call func(ctx context.Context, c *client) error) error {
+	remarks := f.unwell(f.each(partTimeout, func(ctx context.Context, _ *slot, c *client) error { return call(ctx, c) }))
+	if len(remarks) > 0 {
+		return errors.New(strings.Join(remarks, "; "))
+	}
+	return nil
 }
 
 // Drain drains all workers.

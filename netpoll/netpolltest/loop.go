@@ -18,6 +18,9 @@ type Options struct {
 	// Start is what the clock stands at; 0 means one hour.
 	Start time.Duration
 
+	// Tick is that of netpoll.Options.
+	Tick time.Duration
+
 	// Layer is below the handlers of all connections; nil for plain ones. Wire
 	// makes the peers' ends of it, so that Peer.Write and Peer.Read are of plain
 	// bytes.
@@ -62,7 +65,7 @@ func New(t testing.TB, o Options) *Loop {
 		l.now = time.Hour
 	}
 	nl, err := netpoll.NewLoop(netpoll.Options{
-		Layer: o.Layer, Handlers: o.Handlers, Deliver: o.Deliver, AfterFlush: o.AfterFlush, OnRelease: o.OnRelease, OnPanic: o.OnPanic,
+		Tick: o.Tick, Layer: o.Layer, Handlers: o.Handlers, Deliver: o.Deliver, AfterFlush: o.AfterFlush, OnRelease: o.OnRelease, OnPanic: o.OnPanic,
 		Kernel: l.kernel, Clock: func() time.Duration { return l.now },
 	})
 	if err != nil {

@@ -1,0 +1,38 @@
+// The connections of clients that were identified: closed when their rights are taken back.
+
+package node
+
+import (
+	"c100k/internal/auth"
+	"c100k/internal/proto"
+	"c100k/netpoll"
+)
+
+// Revoke ends the connections whose principal matches says it of: as revoked, or with kick as
+// closed by an operator. It returns at once. matches is called on the loops, for each connection
+// whose client was identified, and must not block. A false result means that a loop was too busy:
+// try again. Any goroutine.
+func (n *Node) Revoke(kick bool, matches func(*auth.Principal) bool) bool {
+	all := true
+	for _, r := range n.reactors {
+		all = r.loop.Remote().Post(func(l *netpoll.Loop) { r.revoke(l, kick, matches) }) && all
+	}
+	return all
+}
+
+func (r *reactor) revoke(l *netpoll.Loop, kick bool, matches func(*auth.Principal) bool) {
+	l.Each(func(c *netpoll.Conn) bool {
+		if c.Closing() || c.Session() == 0 {
+			return true
+		}
+		p, ok := r.protocols.At(c.Role()).(proto.Revocable)
+		switch {
+		case !ok || !p.Speaks(l, c, matches):
+		case kick:
+			r.kick(l, c)
+		default:
+			p.Revoke(l, c)
+		}
+		return true
+	})
+}
