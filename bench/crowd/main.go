@@ -31,6 +31,7 @@ func main() {
 	flag.StringVar(&o.only, "only", demo, "steps, with commas: "+strings.Join(names(), ","))
 	flag.DurationVar(&o.soak, "soak", time.Hour, "length of the step soak")
 	flag.BoolVar(&o.quick, "quick", false, "everything for a few seconds: what is lost is judged, times and costs are not")
+	flag.BoolVar(&o.tls, "tls", false, "the connections are wss:, with a certificate made for the run")
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "directory for the results; empty: none are kept")
 	flag.StringVar(&o.name, "name", "", "how the files of the results begin (default the date, -crowd, and --only where it is given)")
 	flag.Parse()
@@ -74,6 +75,11 @@ func run(ctx context.Context, o options) (met bool, err error) {
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return false, err
+	}
+	if o.tls {
+		if err := o.certify(scratch); err != nil {
+			return false, err
+		}
 	}
 	doc := &document{Machine: rig.Describe(o.binary), Arguments: os.Args[1:]}
 	failed := doSteps(ctx, o, chosen, doc)

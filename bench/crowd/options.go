@@ -3,9 +3,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
+
+	"c100k/internal/certs"
 )
 
 type options struct {
@@ -13,6 +18,8 @@ type options struct {
 	conns                            int
 	soak                             time.Duration
 	quick                            bool
+	tls                              bool
+	cert, key                        string // files of a certificate for this run; empty: plain
 }
 
 const (
@@ -40,6 +47,33 @@ func (o options) topicsFor() string  { return o.span(time.Minute, 2*time.Second)
 func (o options) stormFor() string   { return o.span(10*time.Second, 2*time.Second) }
 func (o options) killFor() string    { return o.span(30*time.Second, 6*time.Second) }
 func (o options) soakFor() string    { return o.span(o.soak, min(o.soak, 2*time.Second)) }
+
+// scheme is that of the clients' addresses.
+func (o options) scheme() string {
+	if o.tls {
+		return "wss"
+	}
+	return "ws"
+}
+
+// backWithin is the goal for all to be back after a storm, in seconds. Two processors make some
+// hundred TLS handshakes a second at both ends.
+func (o options) backWithin() float64 {
+	if o.tls {
+		return 200
+	}
+	return 60
+}
+
+// certify makes the certificate of a run with TLS, in a directory.
+func (o *options) certify(dir string) error {
+	pair, err := certs.Self(time.Now())
+	if err != nil {
+		return err
+	}
+	o.cert, o.key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	return errors.Join(os.WriteFile(o.cert, pair.Cert, 0o600), os.WriteFile(o.key, pair.Key, 0o600))
+}
 
 // killAfter is how long a worker works before it is killed.
 func (o options) killAfter() time.Duration {

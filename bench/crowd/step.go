@@ -166,7 +166,11 @@ func storm(ctx context.Context, t *trial) error {
 	}
 	for _, s := range load.Result.Storms {
 		t.note("connections that did not come back", float64(t.conns-s.Back), "").none()
-		t.note("time until all are back", seconds(s.After), "s").atMost(60)
+		t.note("time until all are back", seconds(s.After), "s").atMost(t.backWithin())
+	}
+	if r := load.Result; t.tls && r.Full != nil && r.Resumed != nil {
+		again := float64(r.Full.Count-int64(t.conns)) + float64(r.Resumed.Count)
+		t.note("TLS handshakes of those that came back and resumed a session", 100*float64(r.Resumed.Count)/again, "%").atLeast(99)
 	}
 	after, err := node.Read()
 	if err != nil {

@@ -22,6 +22,9 @@ type trial struct {
 
 // node starts a fresh node: none inherits another's heap.
 func (t *trial) node(args ...string) (*rig.Node, error) {
+	if t.tls {
+		args = append(args, "--tls-cert", t.cert, "--tls-key", t.key)
+	}
 	node, err := rig.Start(t.binary, rig.Environment{}, append([]string{"--workers", t.options.workers, "--max-conns", fmt.Sprint(t.maxConns()),
 		"--public-topics", ">", "--drain", "1s"}, args...)...)
 	if err != nil {
@@ -39,7 +42,7 @@ func (t *trial) load(ctx context.Context, node *rig.Node, name string, conns int
 	if strings.Contains(strings.Join(args, " "), "--topic ") {
 		topic = "{topic}"
 	}
-	load, err := rig.Run(ctx, t.binary, base, os.Stderr, append([]string{"ws://" + node.Public + "/ws?topic=" + topic,
+	load, err := rig.Run(ctx, t.binary, base, os.Stderr, append([]string{t.scheme() + "://" + node.Public + "/ws?topic=" + topic, "--insecure",
 		"--conns", fmt.Sprint(conns), "--size", fmt.Sprint(messageBytes), "--server-pid", fmt.Sprint(node.PID())}, args...)...)
 	if err != nil {
 		return nil, err
