@@ -508,7 +508,11 @@ func TestWorkersReload(t *testing.T) {
 	status := func(path, bearer string) int {
 		p := dial(t, n.public)
 		defer p.Close()
-		p.send("GET " + path + " HTTP/1.1\r\nHost: node.test\r\nAuthorization: Bearer " + bearer + "\r\n\r\n")
+		head := "GET " + path + " HTTP/1.1\r\nHost: node.test\r\n"
+		if bearer != "" {
+			head += "Authorization: Bearer " + bearer + "\r\n"
+		}
+		p.send(head + "\r\n")
 		r, err := p.answer("GET")
 		if err != nil {
 			t.Fatal(err)
