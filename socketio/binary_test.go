@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -29,22 +30,24 @@ type (
 	}
 	other  struct{ Twice any }
 	tagged struct {
-		First  any           `json:"-"`
-		Dash   []byte        `json:"-,"`
-		Named  blob          `json:"named"`
-		Empty  []byte        `json:",omitempty"`
-		Zero   []byte        `json:",omitzero"`
-		When   time.Time     `json:",omitzero"`
-		Quoted int           `json:",string"`
-		Text   string        `json:"text,string"`
-		Bad    []byte        `json:"a\"b"`
-		Keys   map[level]any `json:"k"`
-		Times  map[small]any `json:",omitempty"`
-		Raw    json.RawMessage
-		Hex    hexText
-		Ptr    *[]byte
-		Fixed  [2][]byte
-		Bytes  [3]byte
+		First any `json:"-"`
+		//lint:ignore SA5008 the name is a dash
+		Dash   []byte    `json:"-,"`
+		Named  blob      `json:"named"`
+		Empty  []byte    `json:",omitempty"`
+		Zero   []byte    `json:",omitzero"`
+		When   time.Time `json:",omitzero"`
+		Quoted int       `json:",string"`
+		Text   string    `json:"text,string"`
+		//lint:ignore SA5008 a name that encoding/json does not take
+		Bad   []byte        `json:"a\"b"`
+		Keys  map[level]any `json:"k"`
+		Times map[small]any `json:",omitempty"`
+		Raw   json.RawMessage
+		Hex   hexText
+		Ptr   *[]byte
+		Fixed [2][]byte
+		Bytes [3]byte
 		hidden
 		*other
 		lower []byte
@@ -96,7 +99,7 @@ func TestMarshalAgreesWithJSON(t *testing.T) {
 			Fixed: [2][]byte{data, data}, hidden: hidden{Promoted: data, Twice: data}, other: &other{data}, lower: data,
 			Any: []any{1, map[string]any{"n": nil}, 1.5, "<&>"}, F32: 0.1, F: 1e21, When: time.UnixMilli(1).UTC(),
 		}, 9},
-		{map[string]any{"b": data, "a": []any{data, 1, -0.0, 1e-7, true, nil, "é\u2028\x00"}}, 2},
+		{map[string]any{"b": data, "a": []any{data, 1, math.Copysign(0, -1), 1e-7, true, nil, "é\u2028\x00"}}, 2},
 		{[]any{hexText(data), &hexText{1}, time.UnixMilli(5).UTC(), json.Number("12")}, 0},
 		{struct{ A any }{nil}, 0},
 		{struct {

@@ -290,7 +290,7 @@ func TestCompression(t *testing.T) {
 	cfg := config
 	cfg.Compress = true
 	r := newRig(t, 0, cfg)
-	p := r.openSocket("EIO=4", "Sec-WebSocket-Extensions:permessage-deflate")
+	r.openSocket("EIO=4", "Sec-WebSocket-Extensions:permessage-deflate")
 	if r.last.Form() != FormV4Deflated {
 		t.Errorf("form %d", r.last.Form())
 	}
@@ -298,7 +298,7 @@ func TestCompression(t *testing.T) {
 	if r.last.Form() != FormV4Narrow {
 		t.Errorf("form %d for a smaller window", r.last.Form())
 	}
-	p = r.openSocket("EIO=4", "Sec-WebSocket-Extensions:permessage-deflate")
+	p := r.openSocket("EIO=4", "Sec-WebSocket-Extensions:permessage-deflate")
 	text := "4" + strings.Repeat("again ", 200)
 	p.Write(masked(frame.OpText, text))
 	r.Settle()

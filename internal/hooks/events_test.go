@@ -172,7 +172,9 @@ func TestEventsAreBounded(t *testing.T) {
 		b.Close()
 	})
 	q := new(memory)
-	if line := make([]byte, QueueBytesMax/2); !q.push(line) || !q.push(line) || q.push([]byte{1}) {
+	line := make([]byte, QueueBytesMax/2)
+	first, second := q.push(line), q.push(line)
+	if !first || !second || q.push([]byte{1}) {
 		t.Errorf("%d bytes in memory, the most is %d", q.bytes(), QueueBytesMax)
 	}
 }

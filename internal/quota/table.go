@@ -161,13 +161,13 @@ func (t *Table) Enter(k Key, limit Limit, now time.Time) (tag uint32, o Outcome)
 		return 0, Entered
 	}
 	defer t.unlock(s)
-	at, i := t.find(s, h, k, now.UnixNano())
+	_, i := t.find(s, h, k, now.UnixNano())
 	if i == 0 {
 		if i = t.alloc(s, now.UnixNano()); i == 0 {
 			atomic.AddUint64(&t.header.uncounted, 1)
 			return 0, Entered
 		}
-		at = t.head(s, h) // alloc may have changed the chain
+		at := t.head(s, h) // alloc may have changed the chain
 		n := t.node(s, i)
 		*n = node{key: k, next: *at}
 		*at = i

@@ -42,7 +42,7 @@ func aboutOf(s *tls.ConnectionState) *about {
 func (a *about) state() tls.ConnectionState {
 	return tls.ConnectionState{
 		Version: a.version, HandshakeComplete: true, DidResume: a.resumed, CipherSuite: a.suite,
-		NegotiatedProtocol: a.proto, NegotiatedProtocolIsMutual: a.proto != "", ServerName: a.name,
+		NegotiatedProtocol: a.proto, ServerName: a.name,
 		PeerCertificates: a.peers, VerifiedChains: a.chains,
 	}
 }

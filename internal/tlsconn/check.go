@@ -15,7 +15,7 @@ import (
 func Check(c *tls.Config) error {
 	switch {
 	case len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil:
-		return errors.New("Certificates, GetCertificate and GetConfigForClient are empty: there is no certificate")
+		return errors.New("no certificate: Certificates, GetCertificate and GetConfigForClient are empty")
 	case c.MinVersion != 0 && c.MinVersion < tls.VersionTLS12:
 		return fmt.Errorf("MinVersion is %s: TLS 1.2 is the oldest version that is served", tls.VersionName(c.MinVersion))
 	case c.MaxVersion != 0 && c.MaxVersion < tls.VersionTLS12:
