@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -39,9 +40,13 @@ func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := json.Unmarshal(body, &b); err != nil || b.Type != "events" || b.Source != "here" {
 		return nil, fmt.Errorf("%s: %w", body, err)
 	}
+	heard.Lock()
+	defer heard.Unlock()
 	l.tries = append(l.tries, time.Now())
 	status := int(l.status.Load())
 	if status == 0 {
+		heard.Unlock()
+		defer heard.Lock()
 		return hangs(r)
 	}
 	if status == http.StatusOK {
@@ -72,9 +77,17 @@ func newListening(l *listener) (*Backend, EventsOptions) {
 
 // settle lets time pass, and waits for what happens at its end.
 func settle(d time.Duration) {
+	heard.Lock() // what the test has read so far was read before what comes
+	heard.Unlock()
 	time.Sleep(d)
 	synctest.Wait()
+	heard.Lock()
+	defer heard.Unlock()
 }
+
+// heard orders the fields of listeners between their goroutines and the tests, which look at them
+// only after settle.
+var heard sync.Mutex
 
 func connect(i int) *Event {
 	return &Event{Type: EventConnect, Conn: fmt.Sprint(i), Time: time.Now()}

@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,7 +110,9 @@ func (s *splitting) Write(p []byte) (n int, err error) {
 // state.
 func TestMoves(t *testing.T) {
 	var loops [2]*running
+	made := make(chan struct{})
 	h := &script{data: func(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
+		<-made
 		to := loops[0]
 		if l == to.loop {
 			to = loops[1]
@@ -135,6 +139,7 @@ func TestMoves(t *testing.T) {
 	for i := range loops {
 		loops[i] = serveRoles(t, Config{}, h, idle)
 	}
+	close(made)
 	for _, version := range []uint16{version12, version13} {
 		cfg := clientConfig()
 		cfg.MaxVersion = version
@@ -277,16 +282,32 @@ func (h *holding) CloseWrite() error { return nil }
 
 // TestPanic: a panic of a callback costs one handshake, and is logged.
 func TestPanic(t *testing.T) {
-	var log bytes.Buffer
+	log := &lockedBuffer{}
 	cfg := serverConfig()
-	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("boom") }
-	r := serve(t, Config{Server: func() *tls.Config { return cfg }, Logger: slog.New(slog.NewTextHandler(&log, nil))}, &script{data: echo})
 	cfg.Certificates = nil
+	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("boom") }
+	r := serve(t, Config{Server: func() *tls.Config { return cfg }, Logger: slog.New(slog.NewTextHandler(log, nil))}, &script{data: echo})
 	if err := tls.Client(r.dial(), clientConfig()).Handshake(); err == nil {
 		t.Error("no error")
 	}
 	r.eventually("counted", func(*netpoll.Loop) bool { return r.layer.Figures().Failed[failInternal] == 1 })
-	if !bytes.Contains(log.Bytes(), []byte("boom")) {
-		t.Errorf("the log has %q", log.String())
-	}
+	r.eventually("logged", func(*netpoll.Loop) bool { return strings.Contains(log.String(), "boom") })
+}
+
+// lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
