@@ -77,10 +77,13 @@ func newListening(l *listener) (*Backend, EventsOptions) {
 
 // settle lets time pass, and waits for what happens at its end.
 func settle(d time.Duration) {
-	heard.Lock() // what the test has read so far was read before what comes
-	heard.Unlock()
+	order() // what the test has read so far was read before what comes
 	time.Sleep(d)
 	synctest.Wait()
+	order()
+}
+
+func order() {
 	heard.Lock()
 	defer heard.Unlock()
 }
