@@ -25,13 +25,13 @@ type entry struct {
 	message  *Message
 }
 
-// log holds the newest messages of a topic by their number in its list. Who publishes puts messages
-// in; the loops of members that come back read.
+// log holds the newest messages of a topic by their number in its list. Publishers put messages in;
+// the loops of members that come back read.
 //
 // A message is in the topic's list before it is in the log, because its number is known only then.
-// One publisher at a time has the right to put messages in (busy), and takes all that are linked.
-// The others do not wait for it: whoever gives the right back looks once more whether something was
-// linked meanwhile.
+// One publisher at a time puts messages in: the one that has set busy. It takes all that are
+// linked. The others do not wait for it: when it has cleared busy, it looks once more for messages
+// that were linked meanwhile.
 type log struct {
 	hub  *Hub
 	keep Keep
@@ -43,7 +43,7 @@ type log struct {
 	newest atomic.Uint64 // number of the newest message that the log has seen
 	used   atomic.Int64  // time of the last message, on Options.Now
 
-	// Who has busy.
+	// The publisher that has set busy.
 	last  *node // the node of newest
 	bytes int64 // of all kept messages
 }
@@ -81,7 +81,7 @@ func (l *log) record() {
 	}
 }
 
-// put adds a message. The caller has busy.
+// put adds a message. The caller has set busy.
 func (l *log) put(n *node) {
 	x := l.index.Load()
 	oldest := l.oldest.Load()
@@ -112,7 +112,7 @@ func (l *log) grow(x *logIndex, oldest, next uint64) *logIndex {
 	return bigger
 }
 
-// drop forgets the oldest message, which is number seq. The caller has busy.
+// drop forgets the oldest message, which is number seq. The caller has set busy.
 func (l *log) drop(seq uint64) {
 	slot := l.index.Load().slot(seq)
 	cost := slot.Load().cost
@@ -123,7 +123,7 @@ func (l *log) drop(seq uint64) {
 }
 
 // trim forgets what is over the log's bounds, and for the hub's bound all but the newest message.
-// The caller has busy.
+// The caller has set busy.
 func (l *log) trim(now time.Duration) {
 	for seq := l.oldest.Load(); seq <= l.newest.Load(); seq++ {
 		count := l.newest.Load() - seq + 1

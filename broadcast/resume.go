@@ -46,12 +46,11 @@ const (
 	ResetExpired              // messages behind the position are no longer kept
 	ResetEpoch                // the position is of another epoch: the topic began anew since
 	ResetUnknown              // there is no such position, or nothing is kept of the topic
-	ResetLimit                // there is more behind the position than the caller replays
 )
 
-// String returns "expired", "epoch", "limit" or "unknown"; "" for ResetNone.
+// String returns "expired", "epoch" or "unknown"; "" for ResetNone.
 func (r Reset) String() string {
-	return [...]string{"", "expired", "epoch", "unknown", "limit"}[r]
+	return [...]string{"", "expired", "epoch", "unknown"}[r]
 }
 
 // Resumed is how a subscription began.
@@ -350,16 +349,6 @@ func (s *Shard) drainedReplays(member uint32) {
 		}
 		sub = s.subs.at(i)
 	}
-}
-
-// Replaying tells whether the member is still behind in a topic. Loop.
-func (s *Shard) Replaying(member uint32, topic string) bool {
-	r := s.roster(topic)
-	if r == nil {
-		return false
-	}
-	i, sub, _ := s.subs.find(member, r.mark)
-	return sub != nil && s.replays[i] != nil
 }
 
 // String says it in words, for logs and tests.

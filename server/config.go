@@ -323,7 +323,7 @@ type Config struct {
 
 	// ACME are names for which certificates are obtained from an authority, by a challenge on the
 	// public port (TLS-ALPN-01, the authority comes to port 443) or on HTTPRedirect (HTTP-01, port
-	// 80). Whoever sets it agrees to the authority's terms. Default none.
+	// 80). Setting it is agreeing to the authority's terms. Default none.
 	ACME []string
 	// ACMEEmail is the address by which the authority reaches the operator. Default none.
 	ACMEEmail string

@@ -203,7 +203,7 @@ func FuzzQuery(f *testing.F) {
 		if err != nil || values.Encode() != again.Encode() {
 			t.Errorf("%q was read as %v", raw, params)
 		}
-		if limit, problem := pageLimit(params); problem == nil && (limit < 1 || limit > TopicsPageMax) {
+		if limit, problem := pageLimit(params, TopicsPage, TopicsPageMax); problem == nil && (limit < 1 || limit > TopicsPageMax) {
 			t.Errorf("%q: limit %d", raw, limit)
 		}
 	})

@@ -5,9 +5,7 @@ package admin
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"c100k/broadcast"
@@ -64,7 +62,9 @@ func (a *api) showHistory(w http.ResponseWriter, r *http.Request, name string) {
 	if problem == nil {
 		params, problem = query(r, "after", "limit", "reverse")
 	}
-	limit, reverse, after := HistoryPage, false, broadcast.Position{}
+	var limit int
+	var reverse bool
+	var after broadcast.Position
 	if problem == nil {
 		limit, reverse, after, problem = historyParams(params)
 	}
@@ -99,13 +99,8 @@ func (a *api) showHistory(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func historyParams(params map[string]string) (limit int, reverse bool, after broadcast.Position, problem *Problem) {
-	limit = HistoryPage
-	if text, ok := params["limit"]; ok {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > HistoryPageMax {
-			return 0, false, after, NewProblem(http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit has to be 1 to %d, not %s", HistoryPageMax, quoted(text)))
-		}
-		limit = n
+	if limit, problem = pageLimit(params, HistoryPage, HistoryPageMax); problem != nil {
+		return 0, false, after, problem
 	}
 	switch text, ok := params["reverse"]; {
 	case !ok, text == "false", text == "0":

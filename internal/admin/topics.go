@@ -27,7 +27,7 @@ func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
-	limit, problem := pageLimit(params)
+	limit, problem := pageLimit(params, TopicsPage, TopicsPageMax)
 	if problem != nil {
 		problem.Write(w)
 		return
@@ -54,14 +54,15 @@ func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 	writeJSON(w, http.StatusOK, page)
 }
 
-func pageLimit(params map[string]string) (int, *Problem) {
+// pageLimit reads how many entries a page is to have: usual without the parameter, at most `most`.
+func pageLimit(params map[string]string, usual, most int) (int, *Problem) {
 	value, ok := params["limit"]
 	if !ok {
-		return TopicsPage, nil
+		return usual, nil
 	}
 	limit, err := strconv.Atoi(value)
-	if err != nil || limit < 1 || limit > TopicsPageMax {
-		return 0, NewProblem(http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit has to be 1 to %d, not %s", TopicsPageMax, quoted(value)))
+	if err != nil || limit < 1 || limit > most {
+		return 0, NewProblem(http.StatusBadRequest, "bad_limit", fmt.Sprintf("limit has to be 1 to %d, not %s", most, quoted(value)))
 	}
 	return limit, nil
 }

@@ -11,7 +11,8 @@
 // from then on. It reaches the protocol of a connection as the value of a request that waits
 // (package edge).
 //
-// The subject comes from outside: whoever registers a name at the issuer of the tokens chooses it.
+// The subject comes from outside: a client chooses it when it registers at the
+// issuer of the tokens.
 // So it stands for exactly one level of a topic, whatever it contains: [SubjectLevel] escapes its
 // dots and wildcards. A subject "a.b" in "user.{sub}" is the topic "user.a%2Eb", not "user.a.b",
 // which the pattern "user.a.>" of another client would match.

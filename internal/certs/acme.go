@@ -25,8 +25,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// ACME says for which names certificates are obtained, and how. Whoever sets Names agrees to the
-// terms of the authority.
+// ACME says for which names certificates are obtained, and how. Setting Names is agreeing to
+// the terms of the authority.
 type ACME struct {
 	Names     []string // in lower case, without wildcards
 	Email     string   // of the account; empty: none

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Arrival is a connection on its way to a loop. Whoever adopts it owns it.
+// Arrival is a connection on its way to a loop. The loop that adopts it owns it.
 type Arrival struct {
 	FD    int
 	Tag   uint32         // the admission's

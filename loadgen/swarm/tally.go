@@ -62,8 +62,8 @@ func (s *Swarm) countRounds() {
 	default:
 	}
 	s.rounds <- n // only the loop puts one in: there is room
-	// A loop that naps keeps its processor. Where that is the only one, whoever hands the count on
-	// would wait for the scheduler's next tick, 10 ms, and the server with it.
+	// A loop that naps keeps its processor. Where that is the only one, the goroutine that hands the
+	// count on would wait for the scheduler's next tick, 10 ms, and the server with it.
 	runtime.Gosched()
 }
 
