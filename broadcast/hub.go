@@ -181,7 +181,7 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 		return Result{}, true
 	}
 	if t.log != nil {
-		t.log.record()
+		t.log.record(m.Published)
 	}
 	for i := range t.rosters {
 		if r := t.rosters[i].Load(); r != nil {

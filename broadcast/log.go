@@ -67,12 +67,12 @@ func newLog(h *Hub, keep Keep, first *node) *log {
 }
 
 // record takes the messages that were linked since the last time. Any goroutine.
-func (l *log) record() {
+func (l *log) record(now time.Duration) {
 	for l.busy.CompareAndSwap(false, true) {
 		for n := l.last.next.Load(); n != nil; n = n.next.Load() {
 			l.put(n)
 		}
-		l.trim(l.hub.now())
+		l.trim(now)
 		last := l.last
 		l.busy.Store(false)
 		if last.next.Load() == nil {
@@ -129,7 +129,7 @@ func (l *log) trim(now time.Duration) {
 		count := l.newest.Load() - seq + 1
 		old := l.keep.Age > 0 && l.index.Load().slot(seq).Load().message.Published < now-l.keep.Age
 		big := l.keep.Bytes > 0 && l.bytes > l.keep.Bytes
-		full := l.hub.kept.Load() > l.hub.keptBytesMax
+		full := count > 1 && l.hub.kept.Load() > l.hub.keptBytesMax
 		if count <= uint64(l.keep.Count) && !old && !big && !full {
 			return
 		}
@@ -137,8 +137,8 @@ func (l *log) trim(now time.Duration) {
 	}
 }
 
-// forget forgets all messages that were published before now, unless a publisher has the right to
-// the log for longer than a moment; ok tells. Any goroutine.
+// forget forgets all messages that were published before a time. ok is false, and nothing is
+// forgotten, while a publisher has set busy. Any goroutine.
 func (l *log) forget(before time.Duration) (ok bool) {
 	if !l.busy.CompareAndSwap(false, true) {
 		return false
@@ -150,7 +150,7 @@ func (l *log) forget(before time.Duration) (ok bool) {
 		l.drop(seq)
 	}
 	l.busy.Store(false)
-	l.record() // what was linked meanwhile
+	l.record(l.hub.now()) // what was linked meanwhile
 	return true
 }
 
@@ -283,11 +283,7 @@ func (h *Hub) TrimKept(idle time.Duration) {
 	oldest := now
 	h.eachLog(func(t *topic) {
 		l := t.log
-		if l.busy.CompareAndSwap(false, true) {
-			l.trim(now)
-			l.busy.Store(false)
-			l.record()
-		}
+		l.record(now)
 		first, newest := l.bounds()
 		if e := l.at(first); e != nil {
 			oldest = min(oldest, e.message.Published)

@@ -111,12 +111,16 @@ func (s *Server) start() (*node.Node, error) {
 	}
 	n, err := node.New(node.Config{
 		Rows: []proto.Row{row}, Loops: loops, Admission: &edge.Admission{Max: s.opt.MaxConns},
+		Shortest:          node.Shortest(s.opt.PingInterval, s.opt.PingTimeout, s.opt.UpgradeTimeout),
 		HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout, Logger: s.opt.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return n, n.Start()
+	if err := n.Start(); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // part is the server on one loop.

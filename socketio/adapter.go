@@ -12,8 +12,8 @@ import (
 // comes with the error has the answers of the others.
 var ErrPartial = errors.New("socketio: not all servers have answered")
 
-// Adapter carries out the calls of a program for a namespace on all servers servers that have
-// reported the namespace. Options.Adapter makes one for each namespace; without it the namespace's
+// Adapter carries out the calls of a program for a namespace on all servers that have it.
+// Options.Adapter makes one for each namespace; without it the namespace's
 // Local is its Adapter.
 //
 // An adapter does two things for each call. It calls the method of the same name of the Local, for

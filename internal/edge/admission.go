@@ -32,8 +32,8 @@ const (
 )
 
 // Admission counts connections and decides which are admitted. Its fields must not change after the
-// first call of Admit. Any goroutine may call its methods; they lock only if there is a limit by
-// address.
+// first call of Admit. Any goroutine may call its methods; those for connections lock only if
+// there is a limit by address.
 type Admission struct {
 	// Max is the number of connections at one time; 0 means no limit.
 	Max int

@@ -5,7 +5,5 @@
 // wish where to begin: behind a position, before the last messages, or some time ago. An [Epochs]
 // makes the epochs of a node that keeps messages in its memory only.
 //
-// What is kept lies in package broadcast, beside the topics. A node whose history outlives it, or
-// is shared by several processes, has a [Store] in front: an engine that numbers the messages, and
-// from which all nodes deliver in one order.
+// What is kept lies in package broadcast, beside the topics, in the memory of the process.
 package history

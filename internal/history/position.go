@@ -48,17 +48,17 @@ func ParsePosition(text string) (broadcast.Position, error) {
 
 // Epochs makes epochs that no other topic has had, on any node. Any goroutine.
 type Epochs struct {
-	Prefix string // of this process; random
+	prefix string // of this process; random
 	last   atomic.Uint64
 }
 
 // NewEpochs returns the epochs of a process with a random seed.
 func NewEpochs(seed uint64) *Epochs {
-	return &Epochs{Prefix: strconv.FormatUint(seed>>24, 36) + "-"}
+	return &Epochs{prefix: strconv.FormatUint(seed>>24, 36) + "-"}
 }
 
 // Next is a new epoch.
-func (e *Epochs) Next() string { return e.Prefix + strconv.FormatUint(e.last.Add(1), 36) }
+func (e *Epochs) Next() string { return e.prefix + strconv.FormatUint(e.last.Add(1), 36) }
 
 // From is where a client wants to begin. The zero value is now.
 type From struct {

@@ -18,7 +18,6 @@ import (
 type Rules struct{ list []rule }
 
 type rule struct {
-	text    string
 	pattern auth.Pattern
 	keep    broadcast.Keep
 }
@@ -53,7 +52,7 @@ func parseRule(text string) (rule, error) {
 	if len(fields) < 2 || len(fields) > 3 {
 		return rule{}, errRule
 	}
-	r := rule{text: text}
+	r := rule{}
 	var err error
 	if r.pattern, err = auth.ParsePattern(text[:at]); err != nil {
 		return rule{}, err

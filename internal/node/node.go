@@ -347,9 +347,6 @@ func (n *Node) Table() *proto.Table { return n.table }
 // Hub is the hub of the topics, nil without Config.Topics.
 func (n *Node) Hub() *broadcast.Hub { return n.hub }
 
-// Listening tells whether the node has a port of its own.
-func (n *Node) Listening() bool { return n.addr.Load() != nil }
-
 // Addr is the address of the node's port, nil without one.
 func (n *Node) Addr() net.Addr {
 	if addr := n.addr.Load(); addr != nil {
