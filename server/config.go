@@ -265,8 +265,9 @@ type Config struct {
 	// StateDir is a directory for what outlives the process: revocations, and events that HookEvents
 	// has not taken. It is made. Default none: they are kept in memory only.
 	StateDir string
-	// RequireToken refuses clients without a token with 401; of Socket.IO, when they connect to a
-	// namespace. Default false: they may do what is public.
+	// RequireToken refuses clients without a token with 401; those of the node's own Socket.IO, when
+	// they connect to its namespace. A SocketIO of the program's own decides by itself. Default false:
+	// they may do what is public.
 	RequireToken bool
 	// HookConnect, HookSubscribe and HookPublish are http or https URLs of a backend that decides
 	// whether a client may connect, subscribe and publish: see docs/hooks.md. What a token denies is

@@ -4,6 +4,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/hooks"
 )
@@ -86,6 +88,19 @@ func redactedHook(text string) string {
 		u.RawQuery = "..."
 	}
 	return u.Redacted()
+}
+
+// CheckKeys reads the files of keys and secrets, as a start would, and says what is wrong with
+// them. Any goroutine; reads files.
+func (c *Config) CheckKeys() error {
+	_, err := c.readHookSecret()
+	errs := []error{err}
+	for _, path := range c.TokenKeys {
+		if err := auth.CheckKeyFile(path); err != nil {
+			errs = append(errs, &FieldError{Field: "TokenKeys", Given: strconv.Quote(path), Allowed: err.Error()})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // readHookSecret reads the secret that requests to the backend are signed with; nil without a file.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"c100k/internal/certs"
@@ -84,6 +85,8 @@ func (c *Config) OpenTLS(changed func()) (*certs.Source, error) {
 type AdminTLS struct {
 	*certs.Source
 	*certs.Store
+
+	ready atomic.Pointer[certs.Store] // Store, once a change of the files can be taken
 }
 
 // OpenAdminTLS reads the certificate of the admin port; nil where that is plain. One process of a
@@ -93,17 +96,22 @@ func (c *Config) OpenAdminTLS() (*AdminTLS, error) {
 		return nil, nil
 	}
 	a := new(AdminTLS)
-	policy := c.adminPolicy()
 	var err error
 	a.Source, err = certs.Open(certs.Options{Files: c.adminFiles(), Logger: c.adminLog(), Changed: func() {
-		// A material of a source can be used.
-		_ = a.Set(a.Material(), policy)
+		// A material of a source can be used. The policy is the one of now: a reload may have changed it.
+		if store := a.ready.Load(); store != nil {
+			_ = store.Set(a.Material(), certs.Policy{Min: store.Config().MinVersion})
+		}
 	}})
 	if err != nil {
 		return nil, c.fileErrors(err, "AdminTLSCert")
 	}
-	a.Store, err = certs.NewStore(a.Material(), policy, nil)
-	return a, err
+	if a.Store, err = certs.NewStore(a.Material(), c.adminPolicy(), nil); err != nil {
+		a.Source.Close()
+		return nil, err
+	}
+	a.ready.Store(a.Store)
+	return a, a.Set(a.Material(), c.adminPolicy()) // what has changed since
 }
 
 // Listener shakes hands on the connections of ln.

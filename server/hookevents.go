@@ -35,6 +35,11 @@ func (s *Server) topicChanged(topic string) {
 	case s.occupancies.changed <- topic:
 	default:
 		s.occupancies.missed.Store(true)
+		// The watcher may have emptied the queue meanwhile: it looks at missed behind each topic.
+		select {
+		case s.occupancies.changed <- topic:
+		default:
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -364,6 +365,36 @@ func TestOccupanciesAreMadeUpFor(t *testing.T) {
 	s.occupancies.missed.Store(true) // as if the queue had been full
 	dialWS(t, s.Addr().String(), "/ws?topic=a&topic=b&topic=c")
 	eventually(t, "all are told of", func() bool { return s.hooks.events.Figures().Queued == 4 }) // and the connection
+}
+
+// TestConnsPerUserOnConnect: a connection that shows its token later is counted then, and given
+// back once.
+func TestConnsPerUserOnConnect(t *testing.T) {
+	s := start(t, Config{MaxConnsPerUser: 1, TokenKeys: []string{keyFile(t, tokenSecret)}, PublicTopics: []string{"a"}, Loops: 1})
+	ann := mint(t, "ann", time.Hour, lists{"subscribe": []string{"a"}})
+	connect := `{"type":"connect","token":"` + ann + `","id":1}`
+	first := dialWS(t, s.Addr().String(), "/ws", subprotocol)
+	read(t, first) // welcome
+	say(t, first, connect)
+	if got := read(t, first); !strings.Contains(got, `"id":1`) || strings.Contains(got, "error") {
+		t.Fatal(got)
+	}
+	second := dialWS(t, s.Addr().String(), "/ws", subprotocol)
+	read(t, second)
+	say(t, second, connect)
+	var closed wsutil.ClosedError
+	if _, _, err := wsutil.ReadServerData(second); !errors.As(err, &closed) || closed.Code != 1008 {
+		t.Errorf("one connection too many: %v", err)
+	}
+	// The end of the second has given nothing back.
+	if status, _ := knock(t, s, "/ws?topic=a", "Authorization: Bearer "+ann+"\r\n"); status != 429 {
+		t.Errorf("a third: %d", status)
+	}
+	first.Close()
+	eventually(t, "there is room again", func() bool {
+		status, _ := knock(t, s, "/ws?topic=a", "Authorization: Bearer "+ann+"\r\n")
+		return status == 101
+	})
 }
 
 // TestConnsPerUser: one user has so many connections, whatever its address, and who leaves makes

@@ -48,6 +48,23 @@ func (s *Server) openRevocations() error {
 	return nil
 }
 
+// purgeEvery is how often revocations that have expired are forgotten.
+const purgeEvery = time.Minute
+
+// purgeRevocations forgets them until the node has ended.
+func (s *Server) purgeRevocations() {
+	tick := time.NewTicker(purgeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			s.revocations.Purge(now)
+		case <-s.stopped:
+			return
+		}
+	}
+}
+
 // Revoke refuses tokens and closes the connections that have them, on all nodes.
 func (n adminNode) Revoke(list []auth.Revocation) error {
 	if err := n.revocations.Add(time.Now(), list...); err != nil {

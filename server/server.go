@@ -167,6 +167,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	go s.purgeRevocations()
 	if s.hooks.events != nil {
 		go s.watchTopics()
 	}

@@ -70,7 +70,7 @@ func validate(loaded *settings.Loaded) error {
 // readFiles reads the files that the configuration names, as a start would.
 func readFiles(c *server.Config) error {
 	_, err := c.ReadAPIKey()
-	return errors.Join(err, c.CheckTLS())
+	return errors.Join(err, c.CheckTLS(), c.CheckKeys())
 }
 
 func (a *app) configShow() *cobra.Command {

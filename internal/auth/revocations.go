@@ -55,7 +55,7 @@ func (r *Revocation) Check(now time.Time) error {
 // goroutine; Revoked takes no lock.
 type Revocations struct {
 	count    atomic.Int64 // spares Revoked the look-ups when there are none
-	tokens   sync.Map     // jti to its Expires
+	tokens   sync.Map     // the jti that are revoked
 	subjects sync.Map     // sub to a subjectCut
 
 	mu   sync.Mutex // guards the fields below
@@ -122,8 +122,7 @@ func (v *Revocations) put(r *Revocation) {
 	} else {
 		c, _ := v.subjects.Load(r.Subject)
 		cut, _ := c.(subjectCut)
-		cut.all = cut.all || r.IssuedBefore == 0
-		cut.before = max(cut.before, r.IssuedBefore)
+		cut.add(r)
 		v.subjects.Store(r.Subject, cut)
 	}
 	v.count.Store(int64(len(v.byID)))
@@ -145,38 +144,79 @@ type removal struct {
 	Removed string `json:"removed"`
 }
 
-// drop forgets one, under mu.
+// drop forgets one, under mu. Revoked sees the revocations before or those after, never fewer.
 func (v *Revocations) drop(id string) {
 	r := v.byID[id]
 	delete(v.byID, id)
 	if r.TokenID != "" {
 		v.tokens.Delete(r.TokenID)
 	} else {
-		v.subjects.Delete(r.Subject)
-		for _, other := range v.byID { // a subject has one or two, so this is rare
-			if other.Subject == r.Subject {
-				v.put(&other)
-			}
-		}
+		v.recut(r.Subject)
 	}
 	v.count.Store(int64(len(v.byID)))
 }
 
-// purge forgets those whose tokens have expired, under mu.
-func (v *Revocations) purge(now time.Time) {
-	for id, r := range v.byID {
-		if r.Expires <= now.Unix() {
-			delete(v.byID, id)
+// recut sums up what is left of a subject's revocations, under mu.
+func (v *Revocations) recut(subject string) {
+	var cut subjectCut
+	for _, r := range v.byID { // a subject has one or two, so this is rare
+		if r.TokenID == "" && r.Subject == subject {
+			cut.add(&r)
 		}
 	}
-	kept := v.byID
-	v.byID = nil
-	v.tokens.Clear()
-	v.subjects.Clear()
-	v.count.Store(0)
-	for _, r := range kept {
-		v.put(&r)
+	if cut == (subjectCut{}) {
+		v.subjects.Delete(subject)
+	} else {
+		v.subjects.Store(subject, cut)
 	}
+}
+
+// add adds what one revocation says.
+func (c *subjectCut) add(r *Revocation) {
+	c.all = c.all || r.IssuedBefore == 0
+	c.before = max(c.before, r.IssuedBefore)
+}
+
+// Purge forgets those that have expired: what they refused is allowed again. The node calls it
+// every minute or so.
+func (v *Revocations) Purge(now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.purge(now)
+}
+
+// purge is Purge, under mu.
+func (v *Revocations) purge(now time.Time) {
+	subjects := map[string]struct{}{}
+	for id, r := range v.byID {
+		if r.Expires > now.Unix() {
+			continue
+		}
+		delete(v.byID, id)
+		if r.TokenID != "" {
+			v.tokens.Delete(r.TokenID)
+		} else {
+			subjects[r.Subject] = struct{}{}
+		}
+	}
+	if len(subjects) > 0 {
+		cuts := map[string]subjectCut{}
+		for _, r := range v.byID {
+			if _, ends := subjects[r.Subject]; ends && r.TokenID == "" {
+				cut := cuts[r.Subject]
+				cut.add(&r)
+				cuts[r.Subject] = cut
+			}
+		}
+		for subject := range subjects {
+			if cut, left := cuts[subject]; left {
+				v.subjects.Store(subject, cut)
+			} else {
+				v.subjects.Delete(subject)
+			}
+		}
+	}
+	v.count.Store(int64(len(v.byID)))
 }
 
 // List is those that hold at the time now, by id: at most so many behind after.

@@ -71,6 +71,28 @@ func TestRevocations(t *testing.T) {
 }
 
 // A hundred thousand are no trouble, there is a bound, and what has expired makes room.
+// TestRevocationsExpire: what has expired refuses nobody any more, and the others of its subject
+// stay.
+func TestRevocationsExpire(t *testing.T) {
+	var v Revocations
+	now := time.Unix(2000, 0)
+	revoke(t, &v, now, Revocation{TokenID: "a", Expires: 3000}, Revocation{Subject: "u", Expires: 3000},
+		Revocation{Subject: "u", IssuedBefore: 1500, Expires: 4000}, Revocation{Subject: "v", Expires: 4000})
+	old, young, token, other := &Principal{Subject: "u", IssuedAt: 1000}, &Principal{Subject: "u", IssuedAt: 1700}, &Principal{Subject: "w", ID: "a"}, &Principal{Subject: "v"}
+	for _, step := range []struct {
+		at   int64
+		want [4]bool
+	}{{2999, [4]bool{true, true, true, true}}, {3000, [4]bool{true, false, false, true}}, {4000, [4]bool{}}} {
+		v.Purge(time.Unix(step.at, 0))
+		if got := [4]bool{v.Revoked(old), v.Revoked(young), v.Revoked(token), v.Revoked(other)}; got != step.want {
+			t.Errorf("at %d: %v, want %v", step.at, got, step.want)
+		}
+	}
+	if v.count.Load() != 0 {
+		t.Errorf("%d left", v.count.Load())
+	}
+}
+
 func TestManyRevocations(t *testing.T) {
 	var v Revocations
 	now := time.Unix(2000, 0)

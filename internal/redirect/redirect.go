@@ -6,6 +6,7 @@
 package redirect
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strconv"
@@ -41,7 +42,9 @@ type Options struct {
 
 // Listen opens the port: plain TCP, for a multipath socket costs more.
 func Listen(addr string) (net.Listener, error) {
-	return net.Listen("tcp", addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	return lc.Listen(context.Background(), "tcp", addr)
 }
 
 // Server is a server for a listener of Listen. End it with admin.Close.

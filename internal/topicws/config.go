@@ -42,6 +42,11 @@ type Config struct {
 	// returns. It must not block, and copies token. Nil: there are no tokens.
 	Identify func(l *netpoll.Loop, c *netpoll.Conn, token []byte, done func(l *netpoll.Loop, c *netpoll.Conn, who *auth.Principal, reason string))
 
+	// Enter counts one connection more of a client that shows its first token on the connection;
+	// false: that is one too many. It must not block. The node takes it back when the connection
+	// ends. Nil: there is no limit.
+	Enter func(who *auth.Principal) bool
+
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals
 

@@ -82,6 +82,10 @@ func (h *Handler) identified(l *netpoll.Loop, c *netpoll.Conn, id []byte, who *a
 			return
 		}
 	case old == nil:
+		if h.cfg.Enter != nil && !h.cfg.Enter(who) {
+			h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "too many connections of this user")
+			return
+		}
 		s.SetPrincipal(h.cfg.Principals.Add(who))
 		h.accept(l, c, s, id, who)
 		h.joinOwn(l, c, s, who)
