@@ -67,7 +67,7 @@ func (e *AuthError) Error() string { return e.Reason }
 
 // The refusals of clients that do not say who they are.
 var (
-	refuseNoToken = &edge.Refusal{Status: 401, Label: "unauthorized", Challenge: "Bearer", Reason: "this node needs a token: see Authorization: Bearer, ?access_token= or the subprotocol " + edge.TokenProtocol + "TOKEN"}
+	refuseNoToken = (&edge.Refusal{Status: 401, Label: "unauthorized", Challenge: "Bearer", Reason: "this node needs a token: see Authorization: Bearer, ?access_token= or the subprotocol " + edge.TokenProtocol + "TOKEN (its --require-token)"}).DecidedBy("--require-token")
 	refuseToken   = &edge.Refusal{Status: 401, Label: "unauthorized", Challenge: `Bearer error="invalid_token"`, Reason: "the token is not valid"}
 	refuseExpired = &edge.Refusal{Status: 401, Label: "token_expired", Challenge: `Bearer error="invalid_token"`, Reason: auth.ErrExpired.Reason}
 	refuseRevoked = &edge.Refusal{Status: 401, Label: "token_revoked", Challenge: `Bearer error="invalid_token"`, Reason: "the token was revoked"}

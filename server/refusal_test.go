@@ -267,3 +267,29 @@ func TestRefusalsOfAFlood(t *testing.T) {
 		t.Errorf("%d refusals are counted by their reason", n)
 	}
 }
+
+// TestSocketIOOriginIsNamed: a page of an origin that is not allowed learns which one was refused
+// and what allows it, and the operator is warned with the setting, as for a WebSocket.
+func TestSocketIOOriginIsNamed(t *testing.T) {
+	s := start(t, Config{Origins: []string{"https://ok.example"}, PublicTopics: []string{">"}})
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr().String()+"/socket.io/?EIO=4&transport=polling", nil)
+	r.Header.Set("Origin", "https://evil.example")
+	answer, err := new(http.Transport).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	polled, _ := io.ReadAll(answer.Body)
+	status, opened := knock(t, s, "/socket.io/?EIO=4&transport=websocket", "Origin: https://evil.example")
+	for body, status := range map[string]int{string(polled): answer.StatusCode, opened: status} {
+		if status != http.StatusForbidden || !strings.Contains(body, "https://evil.example") || !strings.Contains(body, "--origin") {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	if n := s.rejected.snapshot()["origin"]; n != 2 {
+		t.Errorf("%d refusals are counted by their reason", n)
+	}
+	if _, noted := s.notices.kinds.Load("origin"); !noted {
+		t.Error("the operator is not warned")
+	}
+}

@@ -13,7 +13,7 @@ import (
 	"c100k/netpoll"
 )
 
-var refusePerUser = &edge.Refusal{Status: 429, Label: "per_user", Reason: "too many connections of this user (this node's --max-conns-per-user)"}
+var refusePerUser = (&edge.Refusal{Status: 429, Label: "per_user", Reason: "too many connections of this user (this node's --max-conns-per-user)"}).DecidedBy("--max-conns-per-user")
 
 // userKey is the key of a subject in the table of limits. Keys of addresses have small numbers
 // there.

@@ -223,7 +223,7 @@ func TestAuthorize(t *testing.T) {
 		e := <-failed
 		refused = append(refused, fmt.Sprint(e.Code, " ", e.Message))
 	}
-	if want := "[4 no key for polling from 127.0.0.1 GET 4 Forbidden GET 4 Forbidden GET 1 Session ID unknown GET]"; fmt.Sprint(refused) != want {
+	if want := "[4 no key for polling from 127.0.0.1 GET 4 Forbidden GET 4 the Origin \"http://b.test\" is not allowed here; --origin allows it GET 1 Session ID unknown GET]"; fmt.Sprint(refused) != want {
 		t.Errorf("%v, want %s", refused, want)
 	}
 }

@@ -59,7 +59,7 @@ func TestAPIDocument(t *testing.T) {
 		t.Fatalf("docs/api.md has %d calls", len(calls))
 	}
 	const key = "the-key-of-the-document"
-	n := serve(t, "--dev", "--api-key", key)
+	n := serve(t, "--dev", "--api-key", key, "--history", "log.>=100,5m")
 	n.upgrade(t, "/ws?topic=news")
 	n.awaitSubscribers("news", 1)
 	for _, call := range calls {

@@ -132,6 +132,13 @@ var (
 // Setting is the flag of `c100k serve` whose value has decided, or "" if none has.
 func (r *Refusal) Setting() string { return r.setting }
 
+// DecidedBy is r with the flag of `c100k serve` whose value has decided.
+func (r *Refusal) DecidedBy(setting string) *Refusal {
+	c := *r
+	c.setting = setting
+	return &c
+}
+
 // With is r with another reason, for this one request. Is tells that it is a case of r.
 func (r *Refusal) With(reason string) *Refusal {
 	c := *r

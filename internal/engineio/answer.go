@@ -112,6 +112,26 @@ func (e *Endpoint) rest(l *netpoll.Loop, c *netpoll.Conn, m *edge.Mount, early [
 // refuse answers a request with a code; message replaces the code's own if it is not empty.
 func (e *Endpoint) refuse(l *netpoll.Loop, r *arrival, code Code, message string) {
 	e.refused(code.Label())
+	e.answerCode(l, r, code, message)
+}
+
+// refuseOrigin answers the page of an origin that is not allowed. It counts as the same refusal of
+// a WebSocket, so that the operator is warned with the setting.
+func (e *Endpoint) refuseOrigin(l *netpoll.Loop, r *arrival) {
+	origin, n := r.h.Origin()
+	refusal := edge.OriginRefusal(string(origin))
+	switch {
+	case n > 1:
+		refusal = edge.RefuseOrigin.With("more than one Origin header field")
+	case n == 0: // a script element, which needs a proof (allowOrigin)
+		refusal = edge.RefuseOrigin.With("nothing says from which page this request is, and only pages of this host or of an --origin may send it")
+	}
+	e.refusedWhole(refusal)
+	e.answerCode(l, r, CodeForbidden, refusal.Reason)
+}
+
+// answerCode is refuse for a refusal that is counted already.
+func (e *Endpoint) answerCode(l *netpoll.Loop, r *arrival, code Code, message string) {
 	if message == "" {
 		message = code.String()
 	}

@@ -82,7 +82,7 @@ func (e *Endpoint) serve(l *netpoll.Loop, r *arrival) {
 	case !e.offers(r.transport):
 		e.refuse(l, r, CodeUnknownTransport, "")
 	case !allowed:
-		e.refuse(l, r, CodeForbidden, "")
+		e.refuseOrigin(l, r)
 	case r.sid == nil:
 		e.handshake(l, r)
 	case known:

@@ -99,7 +99,7 @@ func rows() []Stat {
 			read: loops(func(l *Loop) uint64 { return l.BytesSent })},
 		{Key: "slow_consumer_total", Metric: "c100k_slow_consumer_total", Help: "What was done about clients that lag behind, by action.",
 			Labels: []string{"action"}, read: slowConsumers},
-		{Key: "topics", Metric: "c100k_topics", Help: "Topics with subscribers; the largest number of one worker where there are several.",
+		{Key: "topics", Metric: "c100k_topics", Help: "Topics with subscribers, or with a history; the largest number of one worker where there are several.",
 			Kind: Gauge, Add: Max, read: one(func(s *Source) int { return s.Topics })},
 		{Key: "publishes.published_total", Metric: "c100k_publishes_total", Help: "Messages published here, also those without subscribers.",
 			read: one(func(s *Source) uint64 { return s.Hub.Published })},
