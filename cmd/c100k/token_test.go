@@ -105,7 +105,8 @@ func TestExplain(t *testing.T) {
 	var o settings.TokenOptions
 	o.Mint.Key, o.Mint.Subject, o.Mint.For = keyIn(t, "secret", []byte(strings.Repeat("s", 32))), "u17", time.Hour
 	o.Mint.Subscribe, o.Mint.Publish, o.Mint.Deny = []string{"chat.>", "user.{sub}.>"}, []string{"chat.*"}, []string{"chat.staff.>"}
-	token, err := mintToken(&o, time.Now())
+	now := time.Now().Truncate(time.Second) // a token has whole seconds
+	token, err := mintToken(&o, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,19 +118,19 @@ subscribe user.u2.x: denied: no pattern of the token matches it
 publish chat.1: allowed by publish "chat.*"
 publish chat.a.b: denied: no pattern of the token matches it
 `
-	if got, err := explainToken(token, &o, time.Now()); got != want || err != nil {
+	if got, err := explainToken(token, &o, now); got != want || err != nil {
 		t.Errorf("%s%v\nwant\n%s", got, err, want)
 	}
-	if got, err := explainToken(token, &o, time.Now().Add(2*time.Hour)); err != nil || !strings.HasPrefix(got, "the token expired 1h0m0s ago") {
+	if got, err := explainToken(token, &o, now.Add(2*time.Hour)); err != nil || !strings.HasPrefix(got, "the token expired 1h0m0s ago") {
 		t.Errorf("%s%v", got, err)
 	}
 	for _, bad := range []string{"", "a.b", "a.b.c", "e30.!.x", "e30.e30x.x"} {
-		if _, err := explainToken(bad, &o, time.Now()); err == nil {
+		if _, err := explainToken(bad, &o, now); err == nil {
 			t.Errorf("%q was explained", bad)
 		}
 	}
 	o.Explain.Subscribe, o.Explain.Publish = nil, nil
-	if _, err := explainToken(token, &o, time.Now()); err == nil || !strings.Contains(err.Error(), "nothing to explain") {
+	if _, err := explainToken(token, &o, now); err == nil || !strings.Contains(err.Error(), "nothing to explain") {
 		t.Error(err)
 	}
 }
