@@ -13,8 +13,8 @@ const (
 	// could overflow.
 	messageBytesMost = math.MaxInt / 4
 
-	// ControlBytesMax bounds the payload of a control frame, in bytes (RFC 6455, 5.5). A Reader
-	// holds a straddling one inline thanks to it.
+	// ControlBytesMax bounds the payload of a control frame, in bytes (RFC 6455, 5.5). Because of this
+	// bound a Reader keeps a control frame that is split over reads in its own record.
 	ControlBytesMax = 125
 
 	// CloseReasonBytesMax bounds the reason in a close frame, in bytes: a control frame less the

@@ -23,8 +23,8 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(histogramLow, histogramHigh, histogramDigits)
 }
 
-// record puts a duration into a histogram; what lies outside its range counts as the nearest that
-// does not.
+// record adds a duration to a histogram. A value outside its range counts as the nearest value
+// inside.
 func record(h *hdrhistogram.Histogram, d time.Duration) {
 	// The range was just kept, so that it cannot fail.
 	_ = h.RecordValue(min(max(int64(d), 0), histogramHigh))
@@ -86,7 +86,7 @@ func latencies(h *hdrhistogram.Histogram, curve bool) *Latencies {
 	return l
 }
 
-// told is a value of a histogram; below what it tells apart, that is nothing.
+// told is a value of a histogram, or 0 if it is below the histogram's resolution.
 func told(ns int64) Millis {
 	if ns < histogramLow {
 		return 0

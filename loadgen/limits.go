@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// ConnsMax bounds the connections of a run: the ports of all loopback addresses that are dealt out
-	// would last for more, the memory of a box hardly.
+	// ConnsMax bounds the connections of a run: the loopback addresses have ports for more, but a
+	// machine hardly has the memory.
 	ConnsMax = 2_000_000
 	// TopicsMax bounds the topics of a run; each is a sender, about which every connection keeps a
 	// record.
 	TopicsMax = 100_000
-	// RateMin and RateMax bound whatever is asked for a second, by flags and by keys: above, the pause
-	// between two messages is nothing to a clock; below, it is longer than a clock can count, and than
-	// anybody waits.
+	// RateMin and RateMax bound every rate, given by a flag or by a key. Above RateMax the pause
+	// between two messages is too short to measure. Below RateMin it is longer than a clock can count
+	// or a user waits.
 	RateMin = 0.001
 	RateMax = 10_000_000
 	// SizeMax bounds a message, in bytes.
@@ -26,12 +26,12 @@ const (
 	// BurstMax bounds the messages that a publisher writes at once.
 	BurstMax = 1024
 
-	// filesReserve is how many descriptors a process keeps for what is no connection of the load:
-	// loops, rings, pipes, binaries, DNS.
+	// filesReserve is the number of descriptors that a process keeps for everything but load
+	// connections: loops, rings, pipes, binaries, DNS.
 	filesReserve = 256
-	// portsShare is which part of the ephemeral ports one source address is given connections for. The
-	// kernel takes those of one parity first, and looks through all of them before each one of the
-	// other half: from there on an address opens some hundred connections a second.
+	// portsShare is the share of the ephemeral ports that one source address uses. The kernel takes
+	// the ports of one parity first. When they are used up, it scans all of them before it takes a
+	// port of the other parity, and an address opens only some hundred connections a second.
 	portsShare = 0.48
 	// sourcesMax bounds the loopback addresses that connections come from.
 	sourcesMax = 1024
@@ -96,8 +96,8 @@ const (
 	offersMax = 1000
 	// publishTimeout bounds one publish.
 	publishTimeout = 30 * time.Second
-	// roundWithin is how long a publisher that waits until all have heard a message waits for those
-	// who do not, before it goes on.
+	// roundWithin bounds the wait of a closed-loop publisher for receivers that do not get a message.
+	// Then it goes on.
 	roundWithin = 10 * time.Second
 	// closeFrameWithin bounds the close frame of a publisher's WebSocket.
 	closeFrameWithin = time.Second

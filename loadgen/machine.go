@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// kernelMemory is what the kernel has in slabs and in socket buffers, in bytes: everybody's on the
-// machine.
+// kernelMemory is the memory in kernel slabs and socket buffers, in bytes, for the whole machine.
 func kernelMemory() int64 {
 	return slabBytes(readProc("/proc/meminfo")) + socketBytes(readProc("/proc/net/sockstat"))
 }

@@ -117,8 +117,8 @@ func costMetrics() []metric {
 	}
 }
 
-// moreIsBetter are the figures that are better when they are higher; sent says how much was asked
-// for, and is neither.
+// moreIsBetter are the figures for which higher is better. sent is neither better nor worse: it
+// depends on the requested load.
 var moreIsBetter = []string{"open", "received", "rate", "deliver.rate", "connect.rate"}
 
 // Direction is 1 for a figure that is better when it is higher, -1 for one that is better when it

@@ -201,8 +201,8 @@ func (s *socket) write(ctx context.Context, op frame.OpCode, payload []byte) err
 	return s.send(ctx, frame.AppendMasked(nil, op, true, newMask(), payload))
 }
 
-// send writes whole frames, in publishTimeout or until ctx ends: a server that does not read keeps
-// nobody waiting who wants to stop.
+// send writes whole frames within publishTimeout, or until ctx ends, so a server that does not read
+// cannot delay a stop.
 func (s *socket) send(ctx context.Context, frames []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -148,7 +148,7 @@ func (h *Handler) begin(kept bool, at *place) {
 // OnOpen does nothing: Open makes the session.
 func (h *Handler) OnOpen(*netpoll.Loop, *netpoll.Conn) {}
 
-// OnData throws away what a client says that has nothing to say.
+// OnData discards input: a client has nothing to send on a stream.
 func (h *Handler) OnData(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	s := h.sessions.At(c.Session())
 	if len(p) > InputBytesMax-int(s.input) {
@@ -174,8 +174,8 @@ func (h *Handler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 }
 
 // heartbeat is what OnTimer does for a stream that goes on. A comment tells the client, and what
-// lies between, that the stream lives. To a client that has not taken all it was sent none is
-// added; it is watched, and closed if it takes nothing.
+// lies between, that the stream lives. A client with pending output gets no further comment. It is
+// closed if it reads nothing until the timeout.
 func (h *Handler) heartbeat(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	if c.Pending() == 0 {
 		s.stalled = false

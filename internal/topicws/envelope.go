@@ -133,9 +133,9 @@ func invalidTopic(err error, topic []byte) Refusal {
 	return refuse(CodeInvalidTopic, err.Error(), topic)
 }
 
-// publish sends the command's data to the subscribers of its topic. later tells that the answer
-// comes when other nodes have counted theirs; who gave no id does not look at the count, and need
-// not wait.
+// publish sends the command's data to the subscribers of its topic. later is true if the answer
+// comes after other nodes have counted their subscribers. A command without an id does not wait for
+// that count.
 func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Command, allowed bool) (no Refusal, later bool) {
 	topic := string(cmd.Topic)
 	if err := broadcast.ValidTopic(topic); err != nil {
@@ -160,9 +160,8 @@ func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 }
 
 // published is what a JSON value is published as, in memory of its own: the command lies in the
-// read arena, and subscribers that lag keep the message for long. A string is text, the same as the
-// API makes of it: to those who get no envelope it comes without its quotes. Everything else stays
-// the JSON that it is.
+// read arena, and subscribers that lag keep the message for long. A string becomes text, as in the
+// HTTP API: subscribers without an envelope get it without quotes. Any other value stays JSON.
 func published(data []byte) (broadcast.Kind, []byte, jsontext.Fault) {
 	payload := slices.Clone(data)
 	if payload[0] != '"' {

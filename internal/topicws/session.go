@@ -196,7 +196,7 @@ func (h *Handler) send(topic string, kind broadcast.Kind, payload []byte) (broad
 	return result, overload(result)
 }
 
-// overload refuses what nobody gets because there is too much to deliver.
+// overload refuses a message that is not delivered because too much is pending.
 func overload(r broadcast.Result) Refusal {
 	if r.Dropped > 0 && r.Queued == 0 {
 		return refuse(CodeOverloaded, "the node has too much to deliver", nil)
