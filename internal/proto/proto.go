@@ -66,7 +66,8 @@ type Personal interface {
 }
 
 // Holder is implemented by a Protocol that keeps more of its connections than their output in the
-// loop and records of a fixed size: parts of messages, or queues of its own.
+// loop and records of a fixed size: parts of messages, or queues of its own. The netpoll.Layer of a
+// node may implement it, too: records that are not whole.
 type Holder interface {
 	// Held is how many bytes are kept of c, beside its pending output.
 	Held(l *netpoll.Loop, c *netpoll.Conn) int
