@@ -26,8 +26,9 @@ const keptIdle = time.Hour
 const pageTimeout = 10 * time.Second
 
 // KindCount is the kind of a message on the bus that asks for the members of its topic: after a
-// message that the others get from the store of history.
-const KindCount = 201
+// message that the others get from the store of history. It is beyond those of payloads, and below
+// those of channels.
+const KindCount = 100
 
 // past is the history of the node's topics.
 type past struct {
