@@ -97,15 +97,16 @@ func run(o peer.Options, binary, dir string) error {
 		return err
 	}
 	defer end(node)
+	if err := listens(behind); err != nil { // before nginx does, which answers 502 without it
+		return err
+	}
 	proxy, err := start("nginx", "-p", dir, "-c", path)
 	if err != nil {
 		return err
 	}
 	defer end(proxy)
-	for _, addr := range []net.Addr{behind, public} {
-		if err := listens(addr); err != nil {
-			return err
-		}
+	if err := listens(public); err != nil {
+		return err
 	}
 	peer.Ready(public)
 	o.AwaitTerm()
