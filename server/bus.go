@@ -22,9 +22,10 @@ var ErrBus = errors.New("cannot reach the bus")
 
 // neighbours is the node's connection to the other nodes; without a bus there is none.
 type neighbours struct {
-	bus   bus.Bus
-	leave context.CancelFunc
-	ended chan struct{} // closed when the last message was received
+	bus      bus.Bus
+	channels *bus.Channels // of the parts of the node that talk to their counterparts
+	leave    context.CancelFunc
+	ended    chan struct{} // closed when the last message was received
 }
 
 // joinBus joins the bus of the configuration, if it has one, and begins to receive. The
@@ -40,7 +41,7 @@ func (s *Server) joinBus() error {
 		return fmt.Errorf("%w: %w", ErrBus, err)
 	}
 	ctx, leave := context.WithCancel(context.Background())
-	s.others = &neighbours{bus: b, leave: leave, ended: make(chan struct{})}
+	s.others = &neighbours{bus: b, channels: bus.NewChannels(b), leave: leave, ended: make(chan struct{})}
 	go func() {
 		defer close(s.others.ended)
 		if err := b.Run(ctx, s.hear); err != nil {
@@ -59,6 +60,7 @@ func (s *Server) leaveBus() {
 	}
 	s.others.leave()
 	<-s.others.ended
+	s.others.channels.Close()
 	if err := s.others.bus.Close(); err != nil {
 		s.log.Warn("the bus was not left in order", "err", err)
 	}
@@ -67,8 +69,12 @@ func (s *Server) leaveBus() {
 // hear delivers what another node has published. The fan-out of a message is timed from here on:
 // clocks of two nodes do not agree.
 func (s *Server) hear(m bus.Message) bus.Tally {
-	if m.Kind == kindUsers {
+	if m.Kind == bus.KindUsers {
 		s.hearUsers(m.Payload)
+		return bus.Tally{}
+	}
+	if m.Kind > bus.KindChannels {
+		s.others.channels.Deliver(m)
 		return bus.Tally{}
 	}
 	if m.Kind > uint8(broadcast.Binary) {

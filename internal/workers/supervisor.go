@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
@@ -182,6 +183,7 @@ func (s *Supervisor) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	go s.hear()
 	s.starter = newStarter()
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())
@@ -196,6 +198,21 @@ func (s *Supervisor) open() error {
 		go s.serve(s.toHTTPS, s.plain, "redirect")
 	}
 	return nil
+}
+
+// hear receives until the bus is closed. The parent has no channels: calls to it are answered so,
+// and nobody waits for it.
+func (s *Supervisor) hear() {
+	channels := bus.NewChannels(s.bus)
+	deliver := func(m bus.Message) bus.Tally {
+		if m.Kind > bus.KindChannels {
+			channels.Deliver(m)
+		}
+		return bus.Tally{}
+	}
+	if err := s.bus.Run(context.Background(), deliver); err != nil {
+		s.log.Error("the bus ended", "err", err)
+	}
 }
 
 // serve serves one of the parent's own ports.
