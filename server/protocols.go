@@ -233,8 +233,10 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 
 // beginStream begins one with f, and counts it for its user.
 func (b *beginning) beginStream(l *netpoll.Loop, c *netpoll.Conn, r *arrival, f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal) *edge.Refusal {
-	if b.identified && !b.enterUser(r.who) {
-		return refusePerUser
+	if b.identified {
+		if refusal := b.admitUser(r.who); refusal != nil {
+			return refusal
+		}
 	}
 	refusal := f(l, c, r)
 	if refusal == nil {

@@ -157,6 +157,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.watchMemory()
 	if err = s.node.Start(); err == nil {
+		err = s.past.store.Start(context.Background(), s.node.Hub())
+	}
+	if err == nil {
 		err = s.joinBus()
 	}
 	if err != nil {
@@ -220,7 +223,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 		cfg.Ended = s.connEnded
 	}
 	if s.past.rules.Any() {
-		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.positions, s.past.keep, s.cfg.HistoryBytes
+		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes
+		if s.past.engine {
+			cfg.Topics.Older, cfg.Topics.Floor, cfg.Topics.Reached = true, s.past.store.Floor, s.past.store.Reached
+		}
 	}
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery

@@ -48,6 +48,7 @@ func (r *reactor) make(n *Node, i int) error {
 	}
 	if n.cfg.Layer != nil {
 		opt.Layer = n.cfg.Layer(i)
+		r.ledger.layer, _ = opt.Layer.(proto.Holder)
 	}
 	opt.AfterFlush = func(l *netpoll.Loop) {
 		if f := n.cfg.AfterFlush; f != nil {

@@ -66,7 +66,8 @@ type Personal interface {
 }
 
 // Holder is implemented by a Protocol that keeps more of its connections than their output in the
-// loop and records of a fixed size: parts of messages, or queues of its own.
+// loop and records of a fixed size: parts of messages, or queues of its own. The netpoll.Layer of a
+// node may implement it, too: records that are not whole.
 type Holder interface {
 	// Held is how many bytes are kept of c, beside its pending output.
 	Held(l *netpoll.Loop, c *netpoll.Conn) int
@@ -88,10 +89,18 @@ type LastWord interface {
 
 // Revocable is implemented by a Protocol whose clients may be identified. Loop only.
 type Revocable interface {
-	// Speaks tells whether c speaks for a principal that matches says it of.
-	Speaks(l *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool
+	Identified
+
 	// Revoke ends c because its client's rights were taken back.
 	Revoke(l *netpoll.Loop, c *netpoll.Conn)
+}
+
+// RevocableEach is implemented by a Protocol whose clients may speak for several principals. Loop
+// only.
+type RevocableEach interface {
+	// RevokeEach takes back what c has from those principals that matches says it of; with kick it
+	// ends c as an operator does.
+	RevokeEach(l *netpoll.Loop, c *netpoll.Conn, kick bool, matches func(*auth.Principal) bool)
 }
 
 // Route serves a request whose head is complete, on the loop. Its result and its arguments are
