@@ -180,6 +180,9 @@ type Config struct {
 	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
 	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
 	History []string
+	// Presence are patterns of topics whose members are known, to clients with the right to that and
+	// to the API: see docs/presence.md. Default none.
+	Presence []string
 	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
 	HistoryBytes int
 	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may

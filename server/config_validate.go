@@ -157,6 +157,9 @@ func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
 	}
+	if _, err := presencePatterns(c.Presence); err != nil {
+		v.refuse("Presence", strings.Join(c.Presence, " "), err.Error())
+	}
 	v.between("HistoryBytes", c.HistoryBytes, historyBytesMin, historyBytesMax, " bytes")
 	if len(c.History) > 0 && (c.Workers != 1 || c.Bus != BusMemory) {
 		v.refuse("History", strings.Join(c.History, " "), "kept messages are not shared between processes yet: one worker, without a bus")

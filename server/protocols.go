@@ -114,13 +114,18 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}
-	h := topicws.NewHandler(topicws.Config{
+	c := topicws.Config{
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: s.enterUser, Principals: p.Principals,
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
 		Identify: s.identifyConn(p, "websocket"),
-	})
+	}
+	if a := s.attendance; a != nil {
+		c.Presence, c.MayWatch = a, s.mayWatch
+		c.Renamed = func(c *netpoll.Conn, old, who *auth.Principal) { a.renamed(p.Shard, c, old, who) }
+	}
+	h := topicws.NewHandler(c)
 	b := s.begin(p, "websocket")
 	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{

@@ -41,28 +41,29 @@ var ErrListen = errors.New("cannot listen")
 // all methods may be called on any goroutine.
 type Server struct {
 	// immutable after New
-	cfg       Config
-	log       *slog.Logger
-	started   time.Time
-	seed      uint64
-	node      *node.Node
-	secured   *secured // nil: the public port is plain
-	loops     []loop
-	admission *edge.Admission
-	quota     *quota.Table // nil without limits of addresses or users
-	origins   edge.OriginRules
-	hosts     edge.HostRules
-	notices   *notices
-	budget    *budget.Budget
-	upstream  *upstream.Proxy  // nil without Config.Upstream
-	sameHost  edge.OriginRules // the default rule, to know another origin from our own
-	past      *past            // what is kept of topics
-	others    *neighbours      // nil for a node alone
-	process   *figures.ProcessReader
-	sio       *socketio.Server // nil: off
-	sioParts  []sio.Part
-	api       http.Handler // /v1/ on the public port, where there is a key
-	tls       tlsParts
+	cfg        Config
+	log        *slog.Logger
+	started    time.Time
+	seed       uint64
+	node       *node.Node
+	secured    *secured // nil: the public port is plain
+	loops      []loop
+	admission  *edge.Admission
+	quota      *quota.Table // nil without limits of addresses or users
+	origins    edge.OriginRules
+	hosts      edge.HostRules
+	notices    *notices
+	budget     *budget.Budget
+	upstream   *upstream.Proxy  // nil without Config.Upstream
+	sameHost   edge.OriginRules // the default rule, to know another origin from our own
+	past       *past            // what is kept of topics
+	attendance *attendance      // who is in topics; nil: nobody asks
+	others     *neighbours      // nil for a node alone
+	process    *figures.ProcessReader
+	sio        *socketio.Server // nil: off
+	sioParts   []sio.Part
+	api        http.Handler // /v1/ on the public port, where there is a key
+	tls        tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -177,6 +178,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.past.rules.Any() {
 		go s.past.run(s.node.Hub(), s.stopped)
 	}
+	s.attendance.run()
 	return s, nil
 }
 
@@ -221,6 +223,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 	}
 	if s.hooks.events != nil || s.cfg.MaxConnsPerUser > 0 {
 		cfg.Ended = s.connEnded
+	}
+	if s.attendance = newAttendance(s); s.attendance != nil {
+		cfg.Topics.Members = s.attendance
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes

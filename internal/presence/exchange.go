@@ -36,8 +36,8 @@ type arrival struct {
 	payload []byte
 }
 
-// Receive takes a message of another process: a bus.Receiver. It does not block; a message for which
-// there is no room is lost, and made up for.
+// Receive takes a message of another process: a bus.Receiver. It does not block; a message for
+// which there is no room is lost, and made up for.
 func (t *Table) Receive(from uint64, payload []byte, _ func([]byte)) {
 	select {
 	case t.inbox <- arrival{from, payload}:

@@ -30,8 +30,8 @@ const (
 	// AsksMax bounds the questions of clients that wait for their page. Each scans a topic.
 	AsksMax = 1024
 
-	// ChangeBytesMax bounds the names in a message to watchers, in bytes of JSON. The others are in the
-	// next one.
+	// ChangeBytesMax bounds the names in a message to watchers, in bytes of JSON. The others are in
+	// the next one.
 	ChangeBytesMax = 512 << 10
 
 	// chunkBytes is about how large a message to other processes becomes, in bytes: the bus takes at

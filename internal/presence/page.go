@@ -50,8 +50,8 @@ func (t *Table) Page(topic, after string) Page {
 	return p
 }
 
-// smallest are the members with the first names of those that it was given: a heap, the last name on
-// top.
+// smallest are the members with the first names of those that it was given: a heap, the last name
+// on top.
 type smallest struct {
 	list []Member
 	at   map[string]int

@@ -2,8 +2,8 @@
 // processes of all nodes.
 //
 // There are only a few types. A [Change] is a connection that begins or ends to be a member of a
-// topic; loops say it without a lock. A [Table] has the members of all processes. One goroutine, that
-// of [Table.Run], changes it; pages are read under a lock on any goroutine.
+// topic; loops say it without a lock. A [Table] has the members of all processes. One goroutine,
+// that of [Table.Run], changes it; pages are read under a lock on any goroutine.
 //
 // # Processes
 //

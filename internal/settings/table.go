@@ -81,6 +81,8 @@ func limitRows(n *server.Config) []Setting {
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
 		{Name: "history-bytes", Field: "HistoryBytes", Value: size(&n.HistoryBytes), Unit: "bytes",
 			Help: "limit on the memory of all kept messages"},
+		{Name: "presence", Field: "Presence", Value: whole(&n.Presence, "PATTERN"), Example: `["room.>"]`,
+			Help: "topics whose members are known, to clients with the right to that and to the API"},
 		{Name: "memory", Field: "Memory", Value: sizeOrAuto(&n.Memory), Unit: "bytes", Default: "auto: 80 % of the cgroup or the machine",
 			Help: "memory of the node, over all workers; half of it may be held for clients, beyond that the largest holders are closed and new ones get 503"},
 		{Name: "slow-consumer", Field: "SlowConsumer", Value: choice(&n.SlowConsumer, server.SlowDisconnect, server.SlowDropOldest, server.SlowDropNewest),

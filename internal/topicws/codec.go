@@ -75,6 +75,9 @@ func openText(dst []byte) []byte { return wsconn.AppendRoom(dst) }
 func closeText(dst []byte, at int) []byte { return wsconn.Seal(dst, at, frame.OpText, false) }
 
 func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
+	if dst, ok := appendWatched(dst, m); ok {
+		return dst
+	}
 	dst = append(dst, `{"type":"message","topic":`...)
 	dst = jsontext.AppendString(dst, m.Topic)
 	switch m.Kind {

@@ -87,15 +87,23 @@ func (h *Handler) identified(l *netpoll.Loop, c *netpoll.Conn, id []byte, who *a
 			return
 		}
 		s.SetPrincipal(h.cfg.Principals.Add(who))
+		h.renamed(c, nil, who)
 		h.accept(l, c, s, id, who)
 		h.joinOwn(l, c, s, who)
 	case who.Subject == old.Subject:
 		h.cfg.Principals.Set(s.Principal(), who)
+		h.renamed(c, old, who)
 		s.flags &^= flagWarned
 		h.accept(l, c, s, id, who)
 		h.withdraw(l, c, s, who)
 	}
 	h.release(l, c, s)
+}
+
+func (h *Handler) renamed(c *netpoll.Conn, old, who *auth.Principal) {
+	if h.cfg.Renamed != nil {
+		h.cfg.Renamed(c, old, who)
+	}
 }
 
 // refuse answers a command with an error.
