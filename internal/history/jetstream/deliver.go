@@ -105,8 +105,8 @@ func (s *Store) arrived(st *stream, m *nats.Msg) {
 	}
 }
 
-// mend takes from the stream what did not arrive: the connection was lost, or this process too slow.
-// The caller has st.mu.
+// mend takes from the stream what did not arrive: the connection was lost, or this process too
+// slow. The caller has st.mu.
 func (s *Store) mend(st *stream, end uint64) {
 	missing := end - st.reached.Load()
 	for !s.closed() {
@@ -249,8 +249,8 @@ func (s *Store) lookAt(st *stream) {
 	st.looked = info.State.LastSeq
 }
 
-// Forget implements history.Store. A mark in the stream tells all processes, in its order, and those
-// that read it later.
+// Forget implements history.Store. A mark in the stream tells all processes, in its order, and
+// those that read it later.
 func (s *Store) Forget(ctx context.Context, topic string) error {
 	st := s.of(topic)
 	if st == nil {
