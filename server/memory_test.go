@@ -5,6 +5,7 @@ package server
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -157,6 +158,57 @@ func TestMemoryOfEachKind(t *testing.T) {
 				t.Errorf("the client got %d bytes without %q at the end: %.200q", len(text), kind.farewell, text[max(0, len(text)-200):])
 			}
 			eventually(t, "nothing is counted", func() bool { return s.budget.Held() == before })
+		})
+	}
+}
+
+// What TLS keeps below the protocols is counted and freed like what they keep: the beginning of a
+// ClientHello and of a record.
+func TestMemoryOfTLS(t *testing.T) {
+	hello := append([]byte{22, 3, 1, 0x30, 0x00, 1, 0, 0x2f, 0xfc}, make([]byte, 8000)...)
+	record := append([]byte{23, 3, 3, 0x40, 0x00}, make([]byte, 15000)...)
+	for _, kind := range []struct {
+		name string
+		open func(t *testing.T, s *Server) net.Conn
+		part []byte
+	}{
+		{"ClientHello", func(t *testing.T, s *Server) net.Conn {
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}, hello},
+		{"record", func(t *testing.T, s *Server) net.Conn {
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tls.Client(c, clientTLS()).Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}, record},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			s := start(t, Config{Dev: true, Memory: memoryMin, PingInterval: Off, Loops: 1, TLS: serverTLS()})
+			c := kind.open(t, s)
+			t.Cleanup(func() { c.Close() })
+			if _, err := c.Write(kind.part); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "counted", func() bool { return s.budget.Held() >= int64(len(kind.part)) })
+			s.budget.Add(s.budget.Max())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_, _ = io.Copy(io.Discard, c)
+				c.Close() // the node waits for it behind its own FIN
+			}()
+			eventually(t, "freed", func() bool { return s.budget.Held() == s.budget.Max() })
+			s.budget.Add(-s.budget.Max())
+			<-ended
+			eventually(t, "nothing is counted", func() bool { return s.budget.Held() == 0 })
 		})
 	}
 }

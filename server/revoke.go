@@ -13,11 +13,7 @@ import (
 	"c100k/internal/bus"
 )
 
-// kindUsers is the kind of messages on the bus about users. It is beyond those of payloads, so
-// nodes that do not know it leave it out.
-const kindUsers = 200
-
-// topicUsers is their topic, which nobody subscribes to.
+// topicUsers is the topic of messages on the bus about users, which nobody subscribes to.
 const topicUsers = "c100k.users"
 
 const (
@@ -119,7 +115,7 @@ func (s *Server) tell(m *usersMessage) error {
 	}
 	payload, err := json.Marshal(m)
 	if err == nil {
-		err = s.others.bus.Publish(context.Background(), bus.Message{Topic: topicUsers, Kind: kindUsers, Payload: payload})
+		err = s.others.bus.Publish(context.Background(), bus.Message{Topic: topicUsers, Kind: bus.KindUsers, Payload: payload})
 	}
 	if err != nil {
 		return fmt.Errorf("done on this node, and the others could not be told: %w", err)

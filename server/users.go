@@ -36,6 +36,18 @@ func (s *Server) enterUser(who *auth.Principal) bool {
 	return outcome == quota.Entered
 }
 
+// admitUser is enterUser for a client that was identified before: its token may have been revoked
+// meanwhile, and a connection that begins after the others were looked at would stay.
+func (s *Server) admitUser(who *auth.Principal) *edge.Refusal {
+	switch {
+	case s.revocations.Revoked(who):
+		return refuseRevoked
+	case !s.enterUser(who):
+		return refusePerUser
+	}
+	return nil
+}
+
 // leaveUser gives back what enterUser has counted. Any goroutine.
 func (s *Server) leaveUser(who *auth.Principal) {
 	if s.limitedUser(who) {

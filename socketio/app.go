@@ -132,9 +132,12 @@ func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	c := a.of(s)
 	a.shard.Leave(s.Member())
 	for _, socket := range c.sockets() {
-		a.leave(l, nil, socket, reasonOf(r))
+		a.leave(l, c, socket, reasonOf(r))
 	}
 	a.forgetAssembly(c)
+	if c.greeted && a.watch.Left != nil {
+		a.watch.Left(c.session, c.who, r)
+	}
 	a.clients.Free(s.Value())
 	a.server.connected.Add(-1)
 	a.server.forms[s.Form()].Add(-1)
@@ -166,6 +169,7 @@ func (r *reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *pac
 	switch k.kind {
 	case typeDisconnect:
 		r.unsubscribeAll(l, s, socket)
+		c.remove(socket)
 		r.leave(l, c, socket, ReasonClient)
 	case typeEvent:
 		r.event(l, s, socket, k, attachments)

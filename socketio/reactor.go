@@ -178,6 +178,10 @@ func (r *reactor) expire(l *netpoll.Loop) {
 		if !ok {
 			break
 		}
+		if d.ackID == endOfRights {
+			r.endRights(l, d.socket, &expired)
+			continue
+		}
 		d.socket.expired(d.ackID)
 	}
 }

@@ -97,7 +97,7 @@ func honest(ctx context.Context, o options, node *rig.Node, name string, span ti
 	})
 	group.Go(func() {
 		b.listen, listenErr = begin("listen", "ws://"+node.Public+"/ws?topic=news", "--topic", "news",
-			"--publish", "http://"+node.Admin+"/v1/topics/news", "--publish-rate", "2/s")
+			"--publish", "http://"+node.Admin+"/v1/topics/news", "--publish-rate", "10/s")
 	})
 	group.Wait()
 	return b, errors.Join(echoErr, listenErr)

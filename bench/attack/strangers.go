@@ -117,7 +117,7 @@ func runStranger(ctx context.Context, s spec) (did map[string]deeds, err error) 
 		return nil, err
 	}
 	// Elsewhere strangers have processors of their own; here they get what the others leave.
-	cmd := exec.CommandContext(ctx, "nice", "-n", "19", self)
+	cmd := exec.CommandContext(ctx, "chrt", "--idle", "0", self)
 	cmd.Env = append(os.Environ(), strangerVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }

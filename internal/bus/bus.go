@@ -41,13 +41,22 @@ var (
 	// ErrTooLarge is wrapped by what Publish and Ask return for a message larger than the broker
 	// takes.
 	ErrTooLarge = errors.New("bus: message too large")
+	// ErrNoNode is returned by Send where no node of that id is there.
+	ErrNoNode = errors.New("bus: no such node")
 )
 
 // Message is one published message on its way between nodes.
 type Message struct {
 	Topic   string
-	Kind    uint8 // a broadcast.Kind; carried and not looked at
+	Kind    uint8 // a broadcast.Kind, or that of a Channel; carried and not looked at
 	Payload []byte
+	From    uint64 // id of the sender; set on what is delivered, ignored on what is sent
+}
+
+// Peer is another node that is there.
+type Peer struct {
+	ID   uint64 // of this life of it: a node that starts anew has another one
+	Name string // HOST/PID; empty until the node has said it
 }
 
 // Tally is what became of a message: on one node, or the sum over several.
@@ -95,6 +104,19 @@ type Bus interface {
 	// called. A node that had no room for the message is a silent one; while AsksMax questions wait,
 	// the message goes out as by Publish, and all nodes count as silent.
 	Ask(ctx context.Context, m Message, done func(Answer)) error
+
+	// Send sends m to one other node. It returns ErrNoNode if that is not there, and does not wait:
+	// beyond a bound it returns ErrFull. Messages to one node arrive in the order of the Send calls,
+	// at most once. They have no numbers, so one that is lost on the way is not counted as missed:
+	// who needs an answer waits for it with a deadline, as Channel.Call does.
+	Send(ctx context.Context, to uint64, m Message) error
+
+	// Node returns the id of this node, which does not change. It is never 0.
+	Node() uint64
+
+	// Peers returns the other nodes that are there, by id. A node that died without a word is among
+	// them until it has been silent for some seconds.
+	Peers() []Peer
 
 	// Run calls deliver for each message of the other nodes, one at a time, until ctx is done or the
 	// bus is closed; it then returns nil. Any other end is an error that says why. deliver returns

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/jitter"
 	"c100k/internal/proto"
@@ -37,6 +38,15 @@ type App interface {
 	Closed(l *netpoll.Loop, s *Session, r Reason)
 }
 
+// Speaker is implemented by an App whose clients may be identified, each perhaps as several users.
+// Its methods are called on the loop.
+type Speaker interface {
+	// Speaks tells whether a client speaks for a principal that matches says it of.
+	Speaks(s *Session, matches func(*auth.Principal) bool) bool
+	// Revoke takes the rights of those principals back.
+	Revoke(l *netpoll.Loop, s *Session, matches func(*auth.Principal) bool)
+}
+
 // Endpoint serves Engine.IO on one loop. Loop only.
 type Endpoint struct {
 	cfg          Config
@@ -46,6 +56,7 @@ type Endpoint struct {
 	queued         int64         // bytes in queues
 	exchanged      int64         // bytes kept of requests that are not answered
 	keeper         Keeper        // the App if it is one, else nil
+	speaker        Speaker       // likewise
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -71,6 +82,7 @@ func New(cfg Config) *Endpoint {
 	cfg.setDefaults()
 	e := &Endpoint{cfg: cfg, holders: make(map[uint32]*edge.SessionHolder), jitter: jitter.New(cfg.Seed)}
 	e.keeper, _ = cfg.App.(Keeper)
+	e.speaker, _ = cfg.App.(Speaker)
 	e.owedBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.PayloadBytesMax
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{

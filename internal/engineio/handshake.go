@@ -12,6 +12,26 @@ import (
 	"c100k/netpoll"
 )
 
+// OpensSession tells whether a request is a handshake: it names no session. A preflight of a
+// browser is none.
+func OpensSession(h *edge.Head) bool {
+	if string(h.Method()) != "GET" {
+		return false
+	}
+	for q := edge.NewParams(h.Query()); ; {
+		name, _, more, refusal := q.Next()
+		if refusal != nil {
+			return false // it is refused anyway
+		}
+		if !more {
+			return true
+		}
+		if string(name) == "sid" {
+			return false
+		}
+	}
+}
+
 // handshake opens a session, if that is allowed.
 func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	switch {

@@ -23,7 +23,8 @@ const (
 // ledger is what a loop holds for its clients. Loop only.
 type ledger struct {
 	holders []proto.Holder
-	counted int64 // what the loop has added to the budget
+	layer   proto.Holder // the layer below the handlers; nil if it keeps nothing
+	counted int64        // what the loop has added to the budget
 
 	// The pass that is under way: it weighs all connections, then ends the largest.
 	stage  passStage
@@ -87,6 +88,9 @@ func (r *reactor) count(n *Node, l *netpoll.Loop) {
 	}
 	for _, h := range r.ledger.holders {
 		held += h.HeldBytes()
+	}
+	if r.ledger.layer != nil {
+		held += r.ledger.layer.HeldBytes()
 	}
 	n.cfg.Budget.Add(held - r.ledger.counted)
 	r.ledger.counted = held
@@ -164,6 +168,9 @@ func (r *reactor) heldOf(l *netpoll.Loop, c *netpoll.Conn) int {
 	size := c.Pending()
 	if r.shard != nil {
 		size += r.shard.OwnBytes(c.Slot())
+	}
+	if r.ledger.layer != nil {
+		size += r.ledger.layer.Held(l, c)
 	}
 	if h := r.protocols.Holder(c.Role()); h != nil {
 		return size + h.Held(l, c)

@@ -53,6 +53,7 @@ type Layer struct {
 	sweeper  sweeper
 	scratch  scratch
 	counters counters
+	held     int64 // bytes, of all holds
 }
 
 // hold is what a connection has beside its session: for the time of its handshake, and while a
@@ -61,6 +62,7 @@ type hold struct {
 	in     []byte  // input that is not opened
 	shake  *shake  // the handshake that waits for its turn or runs
 	ticket *ticket // of a client that still expects one
+	size   int     // bytes that Layer.held has for it
 }
 
 // New makes the layer of a loop.
@@ -92,7 +94,7 @@ func (t *Layer) resume(s *session, from *State) {
 	*s = from.session
 	s.about = t.abouts.add(from.about)
 	if len(from.in) > 0 {
-		t.holdOf(s).in = from.in
+		t.keep(t.holdOf(s), from.in)
 	}
 }
 
@@ -107,10 +109,38 @@ func (t *Layer) holdOf(s *session) *hold {
 // letGo frees the hold of a session.
 func (t *Layer) letGo(s *session) {
 	if s.hold != 0 {
+		t.weigh(t.holds.At(s.hold), 0)
 		t.holds.Free(s.hold)
 		s.hold = 0
 	}
 }
+
+// keep makes p the input of a hold that is not opened.
+func (t *Layer) keep(h *hold, p []byte) {
+	h.in = p
+	t.weigh(h, cap(p))
+}
+
+// weigh counts a hold as n bytes.
+func (t *Layer) weigh(h *hold, n int) {
+	t.held += int64(n - h.size)
+	h.size = n
+}
+
+// Held is how many bytes are kept of a connection beside its session. Loop only.
+func (t *Layer) Held(l *netpoll.Loop, c *netpoll.Conn) int {
+	i := l.LayerState(c)
+	if i == 0 {
+		return 0
+	}
+	if s := t.sessions.At(i); s.hold != 0 {
+		return t.holds.At(s.hold).size
+	}
+	return 0
+}
+
+// HeldBytes is the sum of Held over all connections. Loop only.
+func (t *Layer) HeldBytes() int64 { return t.held }
 
 // Open is netpoll.Layer.Open.
 func (t *Layer) Open(l *netpoll.Loop, c *netpoll.Conn, in []byte) (plain, rest []byte, end netpoll.Reason) {
@@ -133,13 +163,13 @@ func (t *Layer) Open(l *netpoll.Loop, c *netpoll.Conn, in []byte) (plain, rest [
 func (t *Layer) enter(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (plain, rest []byte, end netpoll.Reason) {
 	if s.hold != 0 {
 		h := t.holds.At(s.hold)
-		h.in = append(h.in, in...)
+		t.keep(h, append(h.in, in...))
 		in = h.in
 	}
 	if t.cfg.Before != nil && s.flags&flagBegun == 0 {
 		switch n, whole := t.cfg.Before(c, in); {
 		case !whole:
-			t.keep(s, in)
+			t.keepFirst(s, in)
 			return nil, nil, netpoll.ReasonNone
 		default:
 			s.flags |= flagBegun
@@ -151,10 +181,10 @@ func (t *Layer) enter(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (
 	}
 	switch gate(in) {
 	case gateMore:
-		t.keep(s, in)
+		t.keepFirst(s, in)
 		return nil, nil, netpoll.ReasonNone
 	case gateHello:
-		t.keep(s, in)
+		t.keepFirst(s, in)
 		return nil, nil, t.shake(l, c, s, t.holds.At(s.hold).in)
 	case gateHTTP:
 		return nil, nil, t.plainHTTP(l, c, s, false)
@@ -168,10 +198,10 @@ func (t *Layer) enter(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (
 	return nil, nil, t.refuse(l, c, s, alertUnexpectedMessage, failNoTLS)
 }
 
-// keep stores input that is not enough yet; enter has appended it already if there is a hold.
-func (t *Layer) keep(s *session, in []byte) {
+// keepFirst stores input that is not enough yet; enter has appended it already if there is a hold.
+func (t *Layer) keepFirst(s *session, in []byte) {
 	if s.hold == 0 {
-		t.holdOf(s).in = append([]byte(nil), in...)
+		t.keep(t.holdOf(s), append([]byte(nil), in...))
 	}
 }
 
@@ -210,6 +240,7 @@ func (t *Layer) shake(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) n
 	}
 	h := t.holdOf(s)
 	h.in, h.shake = nil, sh
+	t.weigh(h, cap(in)+shakeBytes)
 	s.flags |= flagShaking
 	if len(in) > 0 {
 		t.stop(l, c, s)
@@ -323,7 +354,7 @@ func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 		return
 	}
 	if rest := sh.rest(); len(rest) > 0 {
-		t.holdOf(s).in = append([]byte(nil), rest...)
+		t.keep(t.holdOf(s), append([]byte(nil), rest...))
 	}
 	t.expect(s, sh)
 	if t.cfg.Shaken != nil {
@@ -339,13 +370,14 @@ func (t *Layer) open(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (p
 		h := t.holds.At(s.hold)
 		if len(h.in) > 0 {
 			whole, used, a := s.complete(h, in)
+			t.weigh(h, cap(h.in))
 			switch {
 			case a != alertNone:
 				return nil, nil, t.abort(l, c, s, a)
 			case whole == nil:
 				return nil, nil, netpoll.ReasonNone
 			}
-			if h.in = nil; h.ticket == nil {
+			if t.keep(h, nil); h.ticket == nil {
 				t.letGo(s)
 			}
 			if plain, kept, end := t.openAll(l, c, s, whole); end != netpoll.ReasonNone || len(kept) == 0 {
@@ -367,7 +399,7 @@ func (t *Layer) open(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (p
 
 // keepPartial stores the beginning of a record.
 func (t *Layer) keepPartial(s *session, p []byte) {
-	t.holdOf(s).in = append([]byte(nil), p...)
+	t.keep(t.holdOf(s), append([]byte(nil), p...))
 }
 
 // complete adds bytes of in to the kept record until it is whole, and returns it with how many

@@ -33,6 +33,10 @@ const (
 	// a goroutine and some 30 KB. Further ones wait in their records.
 	HandshakesMax = 1024
 
+	// shakeBytes is about what a handshake takes that waits for its turn, beside its ClientHello. It
+	// counts in Layer.Held. What takes part of HandshakesMax does not: its sum has a small bound.
+	shakeBytes = 512
+
 	// waitingMax bounds the handshakes of a process that wait for their turn, each with its
 	// ClientHello. Beyond it connections are closed.
 	waitingMax = 32 << 10

@@ -188,12 +188,6 @@ func (h *Handler) limit(l *netpoll.Loop, c *netpoll.Conn, s *session) {
 	}
 }
 
-// Speaks tells whether c speaks for a principal that matches says it of.
-func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool {
-	who := h.cfg.Principals.At(h.sessions.At(c.Session()).Principal())
-	return who != nil && matches(who)
-}
-
 // Revoke ends c because its client's rights were taken back.
 func (h *Handler) Revoke(l *netpoll.Loop, c *netpoll.Conn) {
 	h.End(l, c, netpoll.ReasonRevoked, auth.CloseRevoked, auth.TextRevoked)

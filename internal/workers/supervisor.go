@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
+	"c100k/internal/natsd"
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
 	"c100k/internal/redirect"
@@ -60,7 +62,7 @@ type Supervisor struct {
 	plain   net.Listener // for plain HTTP, that is redirected; nil: none
 	api     *http.Server
 	toHTTPS *http.Server // on plain
-	broker  *broker
+	broker  *natsd.Server
 	bus     *natsbus.Bus
 	url     string // of the bus, with its secret
 	starter *starter
@@ -176,12 +178,13 @@ func (s *Supervisor) open() error {
 		if s.broker, err = startBroker(c.MaxMessage, s.log); err != nil {
 			return fmt.Errorf("%w: %w", server.ErrBus, err)
 		}
-		s.url = s.broker.url
+		s.url = s.broker.URL()
 	}
 	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	go s.hear()
 	s.starter = newStarter()
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())
@@ -196,6 +199,21 @@ func (s *Supervisor) open() error {
 		go s.serve(s.toHTTPS, s.plain, "redirect")
 	}
 	return nil
+}
+
+// hear receives until the bus is closed. The parent has no channels: calls to it are answered so,
+// and nobody waits for it.
+func (s *Supervisor) hear() {
+	channels := bus.NewChannels(s.bus)
+	deliver := func(m bus.Message) bus.Tally {
+		if m.Kind > bus.KindChannels {
+			channels.Deliver(m)
+		}
+		return bus.Tally{}
+	}
+	if err := s.bus.Run(context.Background(), deliver); err != nil {
+		s.log.Error("the bus ended", "err", err)
+	}
 }
 
 // serve serves one of the parent's own ports.
@@ -252,7 +270,7 @@ func (s *Supervisor) shut() {
 		_ = s.bus.Close()
 	}
 	if s.broker != nil {
-		s.broker.close()
+		s.broker.Close()
 	}
 	if s.port != nil {
 		_ = s.port.Close()

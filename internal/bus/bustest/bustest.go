@@ -43,6 +43,9 @@ func Conformance(t *testing.T, network func(t *testing.T) (join func() bus.Bus))
 		{"AskEndsWithClose", askEndsWithClose},
 		{"AskInOrder", askInOrder},
 		{"HealthCounts", healthCounts},
+		{"SendReachesOne", sendReachesOne},
+		{"CallCollects", callCollects},
+		{"CallEnds", callEnds},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, network(t)) })
 	}

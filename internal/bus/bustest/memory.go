@@ -15,14 +15,17 @@ import (
 
 // Memory is a network of nodes in one process. The zero value is ready to use.
 type Memory struct {
-	mu    sync.RWMutex // guards the field below
+	mu    sync.RWMutex // guards the fields below
 	nodes []*memoryNode
+	last  uint64 // id that was given last
 }
 
 // Join adds a node and returns its Bus. Any goroutine.
 func (m *Memory) Join() bus.Bus {
 	n := &memoryNode{network: m, inbox: bus.NewInbox(), questions: make(map[*question]struct{})}
 	m.mu.Lock()
+	m.last++
+	n.id = m.last
 	m.nodes = append(m.nodes, n)
 	m.mu.Unlock()
 	return n
@@ -38,6 +41,7 @@ func (m *Memory) leave(n *memoryNode) {
 // memoryNode is one node's Bus.
 type memoryNode struct {
 	network *Memory
+	id      uint64
 	inbox   *bus.Inbox
 
 	sent, received, missed, unsent atomic.Uint64
@@ -52,6 +56,7 @@ func (n *memoryNode) Publish(ctx context.Context, m bus.Message) error {
 	if err := n.mayPublish(ctx); err != nil {
 		return err
 	}
+	m.From = n.id
 	n.network.mu.RLock()
 	defer n.network.mu.RUnlock()
 	full := false
@@ -93,6 +98,7 @@ func (n *memoryNode) Ask(ctx context.Context, m bus.Message, done func(bus.Answe
 	if err := n.mayPublish(ctx); err != nil {
 		return err
 	}
+	m.From = n.id
 	q := &question{node: n, done: done}
 	q.deaf = !n.remember(q)
 	n.put(q, m)
@@ -129,6 +135,45 @@ func (n *memoryNode) remember(q *question) bool {
 	}
 	n.questions[q] = struct{}{}
 	return true
+}
+
+// Send implements bus.Bus.
+func (n *memoryNode) Send(ctx context.Context, to uint64, m bus.Message) error {
+	if err := n.mayPublish(ctx); err != nil {
+		return err
+	}
+	m.From = n.id
+	n.network.mu.RLock()
+	defer n.network.mu.RUnlock()
+	err := bus.ErrNoNode
+	for _, other := range n.network.nodes {
+		if other.id != to || other == n {
+			continue
+		}
+		if other.hear(bus.Arrival{Message: m}) {
+			n.sent.Add(1)
+			return nil
+		}
+		err = bus.ErrFull
+	}
+	n.unsent.Add(1)
+	return err
+}
+
+// Node implements bus.Bus.
+func (n *memoryNode) Node() uint64 { return n.id }
+
+// Peers implements bus.Bus.
+func (n *memoryNode) Peers() []bus.Peer {
+	n.network.mu.RLock()
+	defer n.network.mu.RUnlock()
+	var peers []bus.Peer
+	for _, other := range n.network.nodes {
+		if other != n {
+			peers = append(peers, bus.Peer{ID: other.id, Name: "memory"})
+		}
+	}
+	return peers
 }
 
 // Run implements bus.Bus.

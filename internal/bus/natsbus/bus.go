@@ -108,6 +108,27 @@ func (b *Bus) mayPut(ctx context.Context, m *bus.Message) error {
 // allows.
 const topicBytesMax = 255
 
+// Send implements bus.Bus.
+func (b *Bus) Send(ctx context.Context, to uint64, m bus.Message) error {
+	err := b.mayPut(ctx, &m)
+	if err == nil && !b.peers.isThere(to) {
+		err = bus.ErrNoNode
+	}
+	if err == nil {
+		err = b.out.direct(to, m)
+	}
+	if err != nil {
+		b.unsent.Add(1)
+	}
+	return err
+}
+
+// Node implements bus.Bus.
+func (b *Bus) Node() uint64 { return b.id }
+
+// Peers implements bus.Bus.
+func (b *Bus) Peers() []bus.Peer { return b.peers.list() }
+
 // Run implements bus.Bus.
 func (b *Bus) Run(ctx context.Context, deliver func(bus.Message) bus.Tally) error {
 	return b.inbox.Run(ctx, func(m bus.Message) bus.Tally {

@@ -89,7 +89,7 @@ func Join(ctx context.Context, o Options) (*Bus, error) {
 		return nil, fmt.Errorf("natsbus: %s: %w", RedactedURL(o.URL), err)
 	}
 	b := &Bus{
-		id: rand.Uint64(), name: o.Name, log: o.Logger, inbox: bus.NewInbox(),
+		id: max(rand.Uint64(), 1), name: o.Name, log: o.Logger, inbox: bus.NewInbox(),
 		out:     outbox{kick: make(chan struct{}, 1)},
 		peers:   peers{byID: make(map[uint64]*peer)},
 		changed: make(chan struct{}, 1), stop: make(chan struct{}), written: make(chan struct{}), closed: make(chan struct{}),
@@ -164,7 +164,7 @@ func (b *Bus) subscribe(timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
-	answers, err := b.conn.Subscribe(subjectOf(b.id), b.receiveAnswers)
+	answers, err := b.conn.Subscribe(subjectOf(b.id), b.receiveOwn)
 	if err != nil {
 		return err
 	}

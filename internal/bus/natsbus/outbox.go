@@ -28,9 +28,16 @@ type reply struct {
 	lost     bool
 }
 
+// direct is a message on its way to one node.
+type direct struct {
+	outgoing
+	to uint64
+}
+
 // load is what the writer takes at once.
 type load struct {
 	messages    []outgoing
+	directs     []direct
 	gone        []string
 	hello, beat bool
 	replies     []reply
@@ -38,7 +45,7 @@ type load struct {
 }
 
 func (l *load) empty() bool {
-	return len(l.messages) == 0 && len(l.gone) == 0 && !l.hello && !l.beat && len(l.replies) == 0
+	return len(l.messages) == 0 && len(l.directs) == 0 && len(l.gone) == 0 && !l.hello && !l.beat && len(l.replies) == 0
 }
 
 // outbox is the queue of the writer. Any goroutine.
@@ -73,6 +80,23 @@ func (o *outbox) put(m bus.Message, a *asks, done func(bus.Answer)) (over *ask, 
 	o.next.messages = append(o.next.messages, out)
 	o.wake()
 	return over, nil
+}
+
+// direct takes m for one node, if there is room.
+func (o *outbox) direct(to uint64, m bus.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := direct{outgoing: outgoing{Message: m}, to: to}
+	switch {
+	case o.closed:
+		return bus.ErrClosed
+	case o.bytes > 0 && o.bytes+out.cost() > OutboxBytesMax:
+		return bus.ErrFull
+	}
+	o.bytes += out.cost()
+	o.next.directs = append(o.next.directs, out)
+	o.wake()
+	return nil
 }
 
 func (o *outbox) wake() {
@@ -194,7 +218,23 @@ func (b *Bus) send(l load, p *packet) {
 		p.buf = appendPresence(p.buf, typ, l.latest, b.name)
 	}
 	_ = b.publish(subjectAll, p) // it counts what is lost
+	b.sendDirects(l.directs, p)
 	b.sendReplies(l.replies, p)
+}
+
+func (b *Bus) sendDirects(directs []direct, p *packet) {
+	for i := range directs {
+		d := &directs[i]
+		subject := subjectOf(d.to)
+		b.makeRoom(subject, p, messageBytes(&d.Message))
+		p.buf = appendDirect(p.buf, &d.Message)
+		p.messages++
+		p.bytes += d.cost()
+		if i+1 == len(directs) || directs[i+1].to != d.to {
+			_ = b.publish(subject, p)
+		}
+		d.outgoing = outgoing{} // so that the payload goes as soon as it can
+	}
 }
 
 func (b *Bus) sendMessages(l *load, p *packet) {

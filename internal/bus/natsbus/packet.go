@@ -28,6 +28,7 @@ const (
 	recordBeat                           // latest sequence, name
 	recordBye                            // latest sequence, name
 	recordGone                           // name of another node
+	recordDirect                         // kind, topic, payload; for the node alone that it is sent to
 )
 
 // record is one record taken apart. Its slices point into the packet.
@@ -61,6 +62,12 @@ func messageBytes(m *bus.Message) int {
 func appendMessage(dst []byte, typ recordType, sequence uint64, m *bus.Message) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(typ)), sequence)
 	dst = append(append(dst, m.Kind, byte(len(m.Topic))), m.Topic...)
+	return append(binary.AppendUvarint(dst, uint64(len(m.Payload))), m.Payload...)
+}
+
+// appendDirect appends at most messageBytes(m).
+func appendDirect(dst []byte, m *bus.Message) []byte {
+	dst = append(append(dst, byte(recordDirect), m.Kind, byte(len(m.Topic))), m.Topic...)
 	return append(binary.AppendUvarint(dst, uint64(len(m.Payload))), m.Payload...)
 }
 
@@ -116,6 +123,10 @@ func nextRecord(p []byte) (r record, rest []byte, err error) {
 		r.name = d.bytes(uint64(d.byte()))
 	case recordGone:
 		r.name = d.bytes(uint64(d.byte()))
+	case recordDirect:
+		r.kind = d.byte()
+		r.topic = d.bytes(uint64(d.byte()))
+		r.payload = d.bytes(d.number())
 	default:
 		d.bad = true
 	}

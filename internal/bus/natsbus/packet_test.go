@@ -22,7 +22,8 @@ func packetOfAll() []byte {
 	p = appendPresence(p, recordHello, 0, "host/1")
 	p = appendPresence(p, recordBeat, 9, strings.Repeat("n", NameBytesMax))
 	p = appendPresence(p, recordBye, 10, "host/1")
-	return appendGone(p, "host/2")
+	p = appendGone(p, "host/2")
+	return appendDirect(p, &bus.Message{Topic: "x", Kind: 200, Payload: []byte("digest")})
 }
 
 func readAll(p []byte) (records []record, err error) {
@@ -42,7 +43,7 @@ func TestPacket(t *testing.T) {
 		t.Errorf("sender %x %v", sender, err)
 	}
 	records, err := readAll(p)
-	if err != nil || len(records) != 9 {
+	if err != nil || len(records) != 10 {
 		t.Fatalf("%d records %v", len(records), err)
 	}
 	for i, want := range []record{
@@ -55,6 +56,7 @@ func TestPacket(t *testing.T) {
 		{typ: recordBeat, sequence: 9, name: bytes.Repeat([]byte("n"), NameBytesMax)},
 		{typ: recordBye, sequence: 10, name: []byte("host/1")},
 		{typ: recordGone, name: []byte("host/2")},
+		{typ: recordDirect, kind: 200, topic: []byte("x"), payload: []byte("digest")},
 	} {
 		got := records[i]
 		if got.typ != want.typ || got.sequence != want.sequence || got.kind != want.kind || got.tally != want.tally ||
@@ -97,6 +99,7 @@ func TestMalformedPackets(t *testing.T) {
 		"a payload longer than memory":  {with(byte(recordMessage), 1, 0, 1, 'a', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), errMalformed},
 		"a count that no node can have": {with(byte(recordAnswer), 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0), errMalformed},
 		"a name that is cut off":        {with(byte(recordGone), 2, 'a'), errMalformed},
+		"a direct one that is cut off":  {with(byte(recordDirect), 200, 1, 'a', 3, 'b'), errMalformed},
 	} {
 		if records, err := readAll(c.packet); !errors.Is(err, c.want) || len(records) > 0 {
 			t.Errorf("%s: %d records, %v; want %v", name, len(records), err, c.want)
@@ -115,6 +118,8 @@ func appendRecord(dst []byte, r *record) []byte {
 		return appendLost(dst, r.sequence)
 	case recordGone:
 		return appendGone(dst, string(r.name))
+	case recordDirect:
+		return appendDirect(dst, &bus.Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload})
 	}
 	return appendPresence(dst, r.typ, r.sequence, string(r.name))
 }

@@ -3,8 +3,12 @@
 package natsbus
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
+
+	"c100k/internal/bus"
 )
 
 // peer is another node, in one life of it: one that starts anew has another id.
@@ -130,6 +134,27 @@ func (ps *peers) excuse(now time.Time) {
 			p.heard = now
 		}
 	}
+}
+
+// list returns the nodes that are there, by id.
+func (ps *peers) list() []bus.Peer {
+	ps.mu.Lock()
+	list := make([]bus.Peer, 0, len(ps.byID))
+	for _, p := range ps.byID {
+		if p.there {
+			list = append(list, bus.Peer{ID: p.id, Name: p.name})
+		}
+	}
+	ps.mu.Unlock()
+	slices.SortFunc(list, func(x, y bus.Peer) int { return cmp.Compare(x.ID, y.ID) })
+	return list
+}
+
+func (ps *peers) isThere(id uint64) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := ps.byID[id]
+	return p != nil && p.there
 }
 
 // there returns the ids of the nodes that are there.

@@ -69,7 +69,7 @@ func (b *Bus) collect(p *peer, r *record) {
 	if !fresh {
 		return
 	}
-	a := bus.Arrival{Message: bus.Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload}}
+	a := bus.Arrival{Message: bus.Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload, From: p.id}}
 	b.asked = append(b.asked, 0)
 	if r.typ == recordQuestion {
 		to, sequence := p.id, r.sequence
@@ -93,22 +93,28 @@ func (b *Bus) hand(p *peer) {
 	b.batch, b.asked = b.batch[:0], b.asked[:0]
 }
 
-// receiveAnswers takes a packet apart that was sent to this node alone.
-func (b *Bus) receiveAnswers(m *nats.Msg) {
+// receiveOwn takes a packet apart that was sent to this node alone. It runs on another goroutine of
+// the NATS client than receive.
+func (b *Bus) receiveOwn(m *nats.Msg) {
 	sender, records, err := readPacketHeader(m.Data)
+	var directs []bus.Arrival
 	for err == nil && len(records) > 0 {
 		var r record
 		if r, records, err = nextRecord(records); err != nil {
 			break
 		}
-		if r.typ != recordAnswer && r.typ != recordLost {
+		switch r.typ {
+		case recordAnswer, recordLost:
+			if q := b.asks.answered(sender, r.sequence, r.tally, r.typ == recordLost); q != nil {
+				tell(q)
+			}
+		case recordDirect:
+			directs = append(directs, bus.Arrival{Message: bus.Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload, From: sender}})
+		default:
 			err = errMalformed
-			break
-		}
-		if q := b.asks.answered(sender, r.sequence, r.tally, r.typ == recordLost); q != nil {
-			tell(q)
 		}
 	}
+	b.missed.Add(uint64(b.inbox.Put(directs)))
 	if err != nil {
 		b.complain(err)
 	}
