@@ -75,6 +75,8 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the average rate of a connection's messages; beyond it the connection is closed with 1008"},
 		{Name: "rate-burst", Field: "RateBurst", Value: countOrAuto(&n.RateBurst, 0), Unit: "messages", Default: "auto: one second of --rate",
 			Help: "messages that a connection may send at once before --rate applies"},
+		{Name: "byte-rate", Field: "ByteRate", Value: size(&n.ByteRate), Unit: "bytes a second", Default: "0: no limit",
+			Help: "limit on the average bytes a second of a connection's messages; beyond it the connection is closed with 1008"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
 			Help: "limit on the unsent output of a connection"},
 		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Example: `["chat.>=100,5m"]`,
