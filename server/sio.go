@@ -265,6 +265,9 @@ func (t sioTopics) mayPublish(who *auth.Principal, args socketio.Args) (topic st
 
 // sioPublished is the answer to a publish.
 func sioPublished(r topicws.Published) sioAnswer {
+	if r.Err != nil {
+		return sioRefusal(topicws.CodeUnavailable, r.Err.Error())
+	}
 	if r.Dropped > 0 && r.Queued == 0 {
 		return sioRefusal(topicws.CodeOverloaded, "the node has more to deliver than it can hold; the message was dropped")
 	}

@@ -77,3 +77,13 @@ var BinaryJSON func(args any, i int) (p []byte, reason string)
 // SplitBinaryJSON replaces the objects {"$binary":"…"} in a valid JSON text by placeholders, and
 // returns their data. It returns p if there are none, or more than a packet can have.
 var SplitBinaryJSON func(p []byte) (text []byte, attachments [][]byte)
+
+// ReadMsgpack appends a MessagePack value to dst as JSON, with a placeholder for each binary value,
+// which it appends to attachments: at most max of them. If max is negative, binary values become
+// base64 strings. It returns what follows the value; ok is false if the value is not valid or has
+// no form in JSON. The results share no memory with p.
+var ReadMsgpack func(dst []byte, attachments [][]byte, p []byte, max int) (text []byte, all [][]byte, rest []byte, ok bool)
+
+// AppendMsgpack appends the value of a valid JSON text as MessagePack, with the attachments in the
+// places of their placeholders.
+var AppendMsgpack func(dst, text []byte, attachments [][]byte) []byte
