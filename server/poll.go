@@ -42,7 +42,6 @@ func (s *Server) newPoll(p *proto.Place) proto.Part {
 		Release: func(holder *edge.SessionHolder) { p.Edge.Admission.ReleaseSession(holder) },
 	})
 	b := s.begin(p, rowPoll)
-	b.identified = true
 	part := proto.Part{
 		Protocols: []proto.Protocol{h},
 		Deliver: func(l *netpoll.Loop, _ int) (more bool) {

@@ -4,8 +4,6 @@
 package engineio
 
 import (
-	"time"
-
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
@@ -52,11 +50,11 @@ type Endpoint struct {
 	cfg          Config
 	owedBytesMax int // pending output of a session whose requests are being answered; beyond it, it is slow
 
-	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
-	queued         int64         // bytes in queues
-	exchanged      int64         // bytes kept of requests that are not answered
-	keeper         Keeper        // the App if it is one, else nil
-	speaker        Speaker       // likewise
+	messages, bytes wsconn.Allowance // of Rate and ByteRate
+	queued          int64            // bytes in queues
+	exchanged       int64            // bytes kept of requests that are not answered
+	keeper          Keeper           // the App if it is one, else nil
+	speaker         Speaker          // likewise
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -87,9 +85,9 @@ func New(cfg Config) *Endpoint {
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
-		Rate: cfg.Rate, RateBurst: cfg.RateBurst, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Rate: cfg.Rate, RateBurst: cfg.RateBurst, ByteRate: cfg.ByteRate, Counters: cfg.Counters, Ended: e.sockets.ended,
 	}, &e.sockets)
-	e.period, e.window = e.sockets.Tokens()
+	e.messages, e.bytes = e.sockets.Allowances()
 	return e
 }
 

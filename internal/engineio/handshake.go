@@ -106,7 +106,7 @@ func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edg
 		return nil, nil
 	}
 	holder, refusal := e.cfg.Edge.AdmitSession(l, r.c, r.h)
-	if holder != nil && e.cfg.Rate > 0 && !holder.Spend(l.Now(), e.period, e.window) {
+	if holder != nil && !e.spend(l, holder, 0) {
 		e.cfg.Edge.Admission.ReleaseSession(holder)
 		e.refusedWhole(edge.RefuseRate)
 		return nil, edge.RefuseRate
