@@ -77,9 +77,14 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
+		Farewell: p.Farewell, Inherit: p.Inherit,
+		Who: func(session *engineio.Session) *auth.Principal { return principalIn(part.Data(session)) },
 	}, sio.Watch{
 		Opened: count.Opened,
-		Closed: func(reason engineio.Reason) { count.Closed(sioReasons[reason]) },
+		Closed: func(l *netpoll.Loop, session *engineio.Session, data any, reason engineio.Reason) {
+			count.Closed(sioReasons[reason])
+			s.sioEnded(l, session, data, reason)
+		},
 	})
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.

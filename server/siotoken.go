@@ -21,8 +21,11 @@ type sioClient struct {
 }
 
 // principalOf is the socket's principal; nil if its client was not identified.
-func principalOf(socket *socketio.Socket) *auth.Principal {
-	if c, ok := socket.Data().(*sioClient); ok {
+func principalOf(socket *socketio.Socket) *auth.Principal { return principalIn(socket.Data()) }
+
+// principalIn is the principal in the Data of a socket, nil if there is none.
+func principalIn(data any) *auth.Principal {
+	if c, ok := data.(*sioClient); ok {
 		return c.who
 	}
 	return nil

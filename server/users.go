@@ -44,8 +44,9 @@ func (s *Server) leaveUser(who *auth.Principal) {
 }
 
 // connEnded hears of each connection that ends. Loop only.
-func (s *Server) connEnded(c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
+func (s *Server) connEnded(l *netpoll.Loop, c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
 	s.leaveUser(who)
+	s.noteEnd(l, c.ID(), c.Pending(), transport, who, reason)
 	if s.hooks.events != nil {
 		s.ended(c, transport, who, reason)
 	}

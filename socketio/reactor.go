@@ -81,6 +81,14 @@ func (r *reactor) Attach(cfg engineio.Config, watch sio.Watch) *engineio.Endpoin
 	return r.engine
 }
 
+// Data implements sio.Part.
+func (r *reactor) Data(s *engineio.Session) any {
+	if socket := (app{r}).of(s).socket(rootName); socket != nil {
+		return socket.Data()
+	}
+	return nil
+}
+
 // Run implements sio.Part.
 func (r *reactor) Run(l *netpoll.Loop) {
 	r.sink.loop = l

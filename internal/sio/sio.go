@@ -20,6 +20,9 @@ type Part interface {
 	// Endpoint returns the endpoint that Attach made. Loop only, except for its handlers.
 	Endpoint() *engineio.Endpoint
 
+	// Data is the Data of the client's socket in the namespace "/", nil without one. Loop only.
+	Data(s *engineio.Session) any
+
 	// Run is called with the loop, before that runs.
 	Run(l *netpoll.Loop)
 
@@ -32,7 +35,8 @@ type Part interface {
 // Watch has functions that are called on the loop for its clients. They may be nil.
 type Watch struct {
 	Opened func()
-	Closed func(r engineio.Reason)
+	// Closed gets Part.Data of the session.
+	Closed func(l *netpoll.Loop, s *engineio.Session, data any, r engineio.Reason)
 }
 
 // Host prepares a *socketio.Server for n loops, and returns its part on each. wake must make a loop
