@@ -15,7 +15,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare ablation peers peers-test demo-100k demo-kill soak attack testssl tuning micro lint clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls ablation peers peers-test demo-100k demo-kill soak attack testssl tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-quick: build peers ## five minutes of it: the node, the floors and two riv
 bench-compare: build ## the work tree beside the revision BASE, by turns: what has changed, and is it more than noise? (about half an hour; the tree must be clean)
 	@test -n "$(BASE)" || { echo 'say what to compare with: make bench-compare BASE=main'; exit 2; }
 	$(GO) run ./bench --c100k $(BIN) --base $(BASE) --only memory,handshake,echo,echo16,light,fan,burst --reps 8 --within 30m $(BENCHFLAGS)
+
+bench-tls: build peers ## what TLS costs beside plain text, and beside rivals with TLS: the goals and all figures (about fifteen minutes, alone on the box)
+	$(GO) run ./bench --c100k $(BIN) --tls --reps 3 --within 15m --json bench/results/bench-tls.json --page bench/results/bench-tls.html $(BENCHFLAGS)
 
 ablation: build ## what each technique is worth: the same load with it and without it (about twenty minutes, alone on the box)
 	$(GO) run ./bench --c100k $(BIN) --ablation --within 25m $(BENCHFLAGS)

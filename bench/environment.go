@@ -25,6 +25,18 @@ func nullSyscall() float64 {
 	return float64(best.Nanoseconds()) / calls
 }
 
+// firstErrorLine is what a command prints first on standard error, "" if it cannot be run.
+func firstErrorLine(name string, args ...string) string {
+	var text strings.Builder
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = &text
+	if cmd.Run() != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(text.String(), "\n")
+	return strings.TrimSpace(line)
+}
+
 // firstLine is what a command prints first, "" if it cannot be run.
 func firstLine(name string, args ...string) string {
 	out, err := exec.Command(name, args...).Output()

@@ -54,7 +54,7 @@ func (g *generator) run(ctx context.Context, s *server, m manner, args ...string
 	if progress == nil {
 		progress = rig.NewProgress()
 	}
-	args = append(args, "--plain")
+	args = append(s.loadArgs(args), "--plain")
 	if !m.unwatched {
 		args = append(args, "--server-pid", strconv.Itoa(s.pid()))
 	}

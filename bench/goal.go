@@ -17,6 +17,7 @@ const (
 	absolute    reference = iota // nothing: the limit is in the figure's unit
 	theServer                    // the same figure of a server that is named
 	otherFigure                  // another figure of ours
+	bestRival                    // the same figure of the rival that costs least
 )
 
 // goal is a limit of one of our figures, as a multiple of its reference.
@@ -92,6 +93,11 @@ type verdict struct {
 // judge holds a goal against the runs, those by turns where there are any; ok is false where a
 // figure is missing.
 func (g goal) judge(targets []target, runs, turns []run) (v verdict, ok bool) {
+	if g.against == bestRival {
+		if g.name, _ = best(targets, runs, g); g.name == "" {
+			return v, false
+		}
+	}
 	own, other, byTurns := pairOf(runs, turns, g, g.reference())
 	if len(own.values) == 0 {
 		return v, false
@@ -99,10 +105,13 @@ func (g goal) judge(targets []target, runs, turns []run) (v verdict, ok bool) {
 	v = verdict{Work: g.work, Of: g.of, Ours: spreadOf(own.list()).Median, Limit: g.limit, Void: own.void || other.void, Turns: byTurns}
 	ratios := own.list()
 	switch g.against {
-	case theServer:
+	case theServer, bestRival:
 		v.Against, ratios = g.name, own.by(other)
 	case otherFigure:
 		v.Against, ratios = g.other[0], own.by(other)
+		if g.other[0] == g.scenario {
+			v.Against = g.other[1]
+		}
 	}
 	if len(ratios) == 0 {
 		return v, false
@@ -133,7 +142,7 @@ func (v *verdict) compete(targets []target, runs, turns []run, g goal) {
 // reference is the scenario, the key and the server of what the goal is held against.
 func (g goal) reference() [3]string {
 	switch g.against {
-	case theServer:
+	case theServer, bestRival:
 		return [3]string{g.scenario, g.key, g.name}
 	case otherFigure:
 		return [3]string{g.other[0], g.other[1], g.of}
@@ -144,7 +153,7 @@ func (g goal) reference() [3]string {
 // pairOf are our figure and that of a reference: both by turns, where they took turns with each
 // other, or else both by runs.
 func pairOf(runs, turns []run, g goal, of [3]string) (own, other column, byTurns bool) {
-	if of[0] == g.scenario && of[2] != g.of {
+	if of[0] == g.scenario && (of[2] != g.of || of[1] != g.key) {
 		own, other = collect(turns, g.scenario, g.key, g.of), collect(turns, of[0], of[1], of[2])
 		if len(own.values) > 0 && len(other.values) > 0 {
 			return own, other, true

@@ -31,10 +31,14 @@ type options struct {
 	only, servers, json, page, c100k, base string
 	reps, rounds                           int
 	seconds, within                        time.Duration
-	smoke, ablation                        bool
+	smoke, ablation, tls                   bool
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == shakeCommand {
+		rig.Main("bench", func(ctx context.Context) error { return shakeMain(ctx, os.Args[2:]) })
+		return
+	}
 	var o options
 	flag.StringVar(&o.only, "only", "", "scenarios to run, with commas (default all): "+strings.Join(scenarioNames(scenarios(fullSize)), ","))
 	flag.StringVar(&o.servers, "servers", "", "servers to measure, with commas (default all that run here): c100k, c100k syscall, "+plainFloor+", "+uringFloor+" and the rivals")
@@ -47,6 +51,7 @@ func main() {
 	flag.StringVar(&o.c100k, "c100k", "", "the node's binary, which is the load's too (default bin/c100k of this module)")
 	flag.StringVar(&o.base, "base", "", "revision to compare the work tree with, which must be clean: only the two are measured")
 	flag.BoolVar(&o.ablation, "ablation", false, "measure the node with one technique after the other switched off")
+	flag.BoolVar(&o.tls, "tls", false, "measure TLS: other scenarios, goals and servers (memory, handshake, echo, echo16k, fan)")
 	flag.BoolVar(&o.smoke, "smoke", false, "a hundredth of the connections, once, to see that everything works: the figures mean nothing")
 	flag.Parse()
 	rig.Main("bench", func(ctx context.Context) error { return benchmark(ctx, o) })
@@ -72,11 +77,17 @@ func benchmark(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(dir)
 	b := newBench(o, dir)
-	chosen, err := chooseScenarios(scenarios(b.size), o.only)
+	all := scenarios(b.size)
+	if o.tls {
+		all = tlsScenarios(b.size)
+	}
+	chosen, err := chooseScenarios(all, o.only)
 	if err != nil {
 		return err
 	}
 	switch {
+	case o.tls && (o.base != "" || o.ablation):
+		return errors.New("--tls is not for --base and --ablation")
 	case o.base != "":
 		return b.compare(ctx, root, o, chosen)
 	case o.ablation:
@@ -87,12 +98,24 @@ func benchmark(ctx context.Context, o options) error {
 
 // table measures everything beside each other.
 func (b *bench) table(ctx context.Context, root string, o options, chosen []scenario) error {
-	targets, skipped, err := allTargets(ctx, root, o)
+	servers := allTargets
+	if o.tls {
+		servers = tlsTargets
+	}
+	all, skipped, err := servers(ctx, root, b.generator.dir, o)
+	if err != nil {
+		return err
+	}
+	targets, more, err := choose(all, namesIn(o.servers))
+	skipped = append(skipped, more...)
 	if err != nil {
 		return err
 	}
 	doc := &document{Format: "c100k-bench", Version: 2, Machine: rig.Describe(o.c100k), Compiler: firstLine(compiler(), "--version"), SyscallNs: nullSyscall(),
-		Arguments: os.Args[1:], Servers: targets, Skipped: skipped, scenarios: chosen}
+		Arguments: os.Args[1:], Servers: targets, Skipped: skipped, scenarios: chosen, goals: goals()}
+	if o.tls {
+		doc.goals = tlsGoals()
+	}
 	for _, sc := range chosen {
 		doc.Scenarios = append(doc.Scenarios, described{sc.name, sc.what})
 	}
@@ -128,9 +151,9 @@ func (b *bench) table(ctx context.Context, root string, o options, chosen []scen
 	return interrupted
 }
 
-// allTargets are the servers that were asked for and run here.
-func allTargets(ctx context.Context, root string, o options) (targets []target, skipped []string, err error) {
-	all := []target{node(nodeAuto, o.c100k, "auto"), node(nodeSyscall, o.c100k, "syscall")}
+// allTargets are the servers of the table without TLS. skipped says what cannot be built here.
+func allTargets(ctx context.Context, root, _ string, o options) (all []target, skipped []string, err error) {
+	all = []target{node(nodeAuto, o.c100k, "auto"), node(nodeSyscall, o.c100k, "syscall")}
 	sockets := filepath.Join(root, "bin", "sio")
 	if err := buildProgram(ctx, root, "./bench/sio", sockets); err != nil {
 		return nil, nil, err
@@ -153,14 +176,18 @@ func allTargets(ctx context.Context, root string, o options) (targets []target, 
 		return nil, nil, err
 	}
 	all = append(all, rivalsOf(peers, versions)...)
-	var names []string
-	if o.servers != "" {
-		for name := range strings.SplitSeq(o.servers, ",") {
-			names = append(names, strings.TrimSpace(name))
-		}
+	return all, skipped, nil
+}
+
+// namesIn splits a list with commas.
+func namesIn(list string) (names []string) {
+	if list == "" {
+		return nil
 	}
-	targets, more, err := choose(all, names)
-	return targets, append(skipped, more...), err
+	for name := range strings.SplitSeq(list, ",") {
+		names = append(names, strings.TrimSpace(name))
+	}
+	return names
 }
 
 // bench is a run of the whole.

@@ -69,6 +69,7 @@ type document struct {
 	Turns       []run       `json:"turns,omitempty"` // with loads that take turns: a repetition is a round
 
 	scenarios []scenario
+	goals     []goal
 	starts    int // of servers that take turns
 }
 
@@ -80,7 +81,7 @@ type described struct {
 
 func (d *document) judge() {
 	d.Goals = nil
-	for _, g := range goals() {
+	for _, g := range d.goals {
 		if v, ok := g.judge(d.Servers, d.Runs, d.Turns); ok {
 			d.Goals = append(d.Goals, v)
 		}

@@ -37,7 +37,7 @@ func TestSpread(t *testing.T) {
 // made is a document of two repetitions, between which the machine became twice as slow: ratios are
 // taken inside each.
 func made() *document {
-	d := &document{Machine: rig.Machine{Machine: loadgen.Machine{Kernel: "Linux 1", CPU: "a CPU", CPUs: 2}, Commit: "abc", Date: "today"}, SyscallNs: 100, Repetitions: 2}
+	d := &document{goals: goals(), Machine: rig.Machine{Machine: loadgen.Machine{Kernel: "Linux 1", CPU: "a CPU", CPUs: 2}, Commit: "abc", Date: "today"}, SyscallNs: 100, Repetitions: 2}
 	d.Servers = []target{{Name: nodeAuto, Kind: ours}, {Name: nodeSyscall, Kind: ours}, {Name: plainFloor, Kind: floor}, {Name: uringFloor, Kind: floor},
 		{Name: "quick", Kind: rival}, {Name: "slow", Kind: rival, events: true}}
 	d.scenarios = []scenario{{name: "fan", figures: us("fan-out")}}

@@ -17,13 +17,22 @@ type size struct {
 	fan, fanSmall, echo, idle, storm int           // connections
 	rate, fanRate                    int           // a second
 	seconds, warm, quiet             time.Duration // measured, before it, and of silence for memory
+	shakes                           int           // TLS handshakes of a window
 	smoke                            bool
 }
 
-var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 2 * time.Second, warm: 700 * time.Millisecond, quiet: 5 * time.Second}
+// at is how long a window is: that of a smoke test is shorter.
+func (sz size) at(p pace) pace {
+	if sz.smoke {
+		return smokePace
+	}
+	return p
+}
+
+var fullSize = size{fan: 10_000, fanSmall: 1_000, echo: 1_000, idle: 15_000, storm: 5_000, rate: 5_000, fanRate: 10, seconds: 2 * time.Second, warm: 700 * time.Millisecond, quiet: 5 * time.Second, shakes: 800}
 
 // smokeSize shows that everything works; its figures mean nothing.
-var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond, quiet: 200 * time.Millisecond, smoke: true}
+var smokeSize = size{fan: 60, fanSmall: 20, echo: 10, idle: 50, storm: 20, rate: 500, fanRate: 20, seconds: 200 * time.Millisecond, warm: 50 * time.Millisecond, quiet: 200 * time.Millisecond, shakes: 40, smoke: true}
 
 // sample is what one run of a scenario on one server gave.
 type sample struct {
@@ -60,22 +69,12 @@ func us(title string) []figure {
 }
 
 func scenarios(sz size) []scenario {
-	at := func(p pace) pace {
-		if sz.smoke {
-			return smokePace
-		}
-		return p
-	}
 	echoes := func(bytes, inFlight int) *turning {
-		return &turning{pace: at(echoPace), bytes: frameBytes(bytes, true) + frameBytes(bytes, false), args: func(b *bench, s *server) []string {
+		return &turning{pace: sz.at(echoPace), frames: []float64{frameBytes(bytes, true), frameBytes(bytes, false)}, args: func(b *bench, s *server) []string {
 			return b.echo(s, "--size", strconv.Itoa(bytes), "--in-flight", strconv.Itoa(inFlight))
 		}}
 	}
-	fans := func(bytes, conns int, more ...string) *turning {
-		return &turning{pace: at(fanPace), bytes: frameBytes(bytes, false), args: func(b *bench, s *server) []string {
-			return b.fan(s, conns, append([]string{"--size", strconv.Itoa(bytes), "--in-flight", "1"}, more...)...)
-		}}
-	}
+	fans := func(bytes, conns int, more ...string) *turning { return fanOut(sz, bytes, conns, more...) }
 	messages := func(t *turning) func(context.Context, *bench, *server) (*sample, error) {
 		return func(ctx context.Context, b *bench, s *server) (*sample, error) {
 			return b.perMessage(ctx, s, t.args(b, s)...)
@@ -87,7 +86,7 @@ func scenarios(sz size) []scenario {
 	fan := func(bytes, conns int, more ...string) func(context.Context, *bench, *server) (*sample, error) {
 		return messages(fans(bytes, conns, more...))
 	}
-	light := &turning{pace: at(lightPace), bytes: frameBytes(64, true) + frameBytes(64, false), args: (*bench).light}
+	light := &turning{pace: sz.at(lightPace), frames: []float64{frameBytes(64, true), frameBytes(64, false)}, args: (*bench).light}
 	frames := func(t target) bool { return t.echoes() }
 	notFloor := func(t target) bool { return t.Kind != floor }
 	loops := func(t target) bool { return t.echoes() && !t.oneLoop }
@@ -135,6 +134,13 @@ func scenarios(sz size) []scenario {
 	}
 }
 
+// fanOut is a fan-out whose next message goes out when the last receiver has the one before.
+func fanOut(sz size, bytes, conns int, more ...string) *turning {
+	return &turning{pace: sz.at(fanPace), frames: []float64{frameBytes(bytes, false)}, args: func(b *bench, s *server) []string {
+		return b.fan(s, conns, append([]string{"--size", strconv.Itoa(bytes), "--in-flight", "1"}, more...)...)
+	}}
+}
+
 // thousands writes a number of connections.
 func thousands(n int) string {
 	if n < 1000 {
@@ -145,7 +151,7 @@ func thousands(n int) string {
 
 // echo is the command line of an echo run.
 func (b *bench) echo(s *server, more ...string) []string {
-	return append([]string{"ws://" + s.addr + "/echo", "--conns", strconv.Itoa(b.size.echo), "--for", b.size.seconds.String(), "--warm", b.size.warm.String()}, more...)
+	return append([]string{s.url("ws", "/echo"), "--conns", strconv.Itoa(b.size.echo), "--for", b.size.seconds.String(), "--warm", b.size.warm.String()}, more...)
 }
 
 // fan is the command line of a run that listens to a publisher.
@@ -153,23 +159,31 @@ func (b *bench) fan(s *server, conns int, more ...string) []string {
 	listen := s.listensAt()
 	publish := listen
 	if s.publish != "" {
-		publish = "http://" + s.addr + s.publish
+		publish = s.url("http", s.publish)
 	}
 	return append([]string{listen, "--conns", strconv.Itoa(conns), "--for", b.size.seconds.String(), "--warm", b.size.warm.String(), "--publish", publish}, more...)
+}
+
+// url is one of a scheme, or of its encrypted form.
+func (s *server) url(scheme, path string) string {
+	if s.secure {
+		scheme += "s"
+	}
+	return scheme + "://" + s.addr + path
 }
 
 // listensAt is the URL of the room.
 func (s *server) listensAt() string {
 	if s.listen != "" {
-		return "ws://" + s.addr + s.listen
+		return s.url("ws", s.listen)
 	}
-	return "ws://" + s.addr + "/broadcast"
+	return s.url("ws", "/broadcast")
 }
 
 // quietAt is the URL of who is quiet.
 func (s *server) quietAt() string {
 	if s.quiet != "" {
-		return "ws://" + s.addr + s.quiet
+		return s.url("ws", s.quiet)
 	}
 	return s.listensAt()
 }

@@ -47,6 +47,8 @@ type target struct {
 	argv func(addr string, loops int) []string
 	env  []string
 
+	secure   bool     // speaks TLS
+	several  bool     // is several processes
 	oneLoop  bool     // has one thread whatever it is told
 	events   bool     // an event loop: no goroutine for a connection
 	compress []string // arguments that turn permessage-deflate on; nil: it has none
@@ -59,6 +61,14 @@ type target struct {
 
 // echoes tells whether the target speaks as the echo scenarios want it.
 func (t target) echoes() bool { return t.publish == "" }
+
+// loadArgs are the arguments of a load against the target: it takes any certificate.
+func (t target) loadArgs(args []string) []string {
+	if t.secure {
+		return append(args, "--insecure")
+	}
+	return args
+}
 
 // compressed is the target with permessage-deflate.
 func (t target) compressed() target {
@@ -104,9 +114,7 @@ func floorAt(dir, name string) target {
 // rivalsOf are the programs of bench/peers, in the order of the table. dir is that directory.
 func rivalsOf(dir string, versions map[string]string) []target {
 	program := func(name, module string, change func(*target)) target {
-		t := target{Name: name, Kind: rival, Version: strings.TrimSpace(module + " " + versions[module]), argv: func(addr string, loops int) []string {
-			return []string{filepath.Join(dir, "bin", name), "--listen", addr, "--loops", strconv.Itoa(loops)}
-		}}
+		t := target{Name: name, Kind: rival, Version: strings.TrimSpace(module + " " + versions[module]), argv: rivalArgv(dir, name)}
 		if change != nil {
 			change(&t)
 		}
@@ -138,6 +146,13 @@ func rivalsOf(dir string, versions map[string]string) []target {
 		script(rivalSIO, "socketio.mjs", func(t *target) {
 			t.protocol, t.listen, t.publish = "socketio", "/socket.io/", "/publish"
 		}),
+	}
+}
+
+// rivalArgv is the command of a program of bench/peers.
+func rivalArgv(dir, name string) func(addr string, loops int) []string {
+	return func(addr string, loops int) []string {
+		return []string{filepath.Join(dir, "bin", name), "--listen", addr, "--loops", strconv.Itoa(loops)}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -16,10 +17,31 @@ import (
 
 // turning is how a scenario is measured by turns.
 type turning struct {
-	args  func(*bench, *server) []string // of the load
-	bytes float64                        // of payload, in both directions, that the kernel counts for a message
-	pace  pace
+	args   func(*bench, *server) []string // of the load
+	frames []float64                      // bytes of each frame that a message is, in both directions
+	pace   pace
+
+	// shakes are the TLS handshakes of a window, in place of a load: see shakeTurns. 0: there is a
+	// load.
+	shakes int
 }
+
+// bytes is the payload that the kernel counts for a message of a target.
+func (t *turning) bytes(of target) (sum float64) {
+	for _, n := range t.frames {
+		if sum += n; of.secure {
+			sum += recordBytes * math.Ceil(n/recordMax)
+		}
+	}
+	return sum
+}
+
+// What a record of TLS 1.3 adds, with AES-GCM: header, type and tag; and the most bytes that it
+// has (RFC 8446, 5.1 and 5.2).
+const (
+	recordBytes = 5 + 1 + 16
+	recordMax   = 1 << 14
+)
 
 // pace is how long a window is, and how long its load runs before it.
 type pace struct{ window, lead time.Duration }
@@ -65,19 +87,24 @@ func frameBytes(payload int, masked bool) float64 {
 	return float64(n)
 }
 
-// takesTurns tells whether a target speaks in frames whose size is known.
-func (t target) takesTurns() bool { return t.protocol == "" && t.hello == "" && t.publish == "" }
+// takesTurns tells whether a target is one process and speaks in frames whose size is known.
+func (t target) takesTurns() bool {
+	return t.protocol == "" && t.hello == "" && t.publish == "" && !t.several
+}
 
 // takeTurns measures a scenario on all targets, in turns. The repetitions of its runs are the
 // rounds, numbered from first on.
 func (b *bench) takeTurns(ctx context.Context, sc scenario, targets []target, rounds, first int) ([]run, error) {
+	if sc.turns.shakes > 0 {
+		return b.shakeTurns(ctx, sc, targets, rounds, first)
+	}
 	t := rig.Turns{Binary: b.generator.binary, Rounds: rounds, Window: sc.turns.pace.window, Lead: sc.turns.pace.lead,
-		ServerCore: b.serverCore, LoadCore: b.generator.core, Bytes: sc.turns.bytes}
+		ServerCore: b.serverCore, LoadCore: b.generator.core}
 	var contestants []rig.Contestant
 	for _, one := range targets {
-		contestants = append(contestants, rig.Contestant{Name: one.Name, Env: one.env,
+		contestants = append(contestants, rig.Contestant{Name: one.Name, Env: one.env, Bytes: sc.turns.bytes(one),
 			Command: func(addr string) []string { return one.argv(addr, 1) },
-			Load:    func(addr string) []string { return sc.turns.args(b, &server{target: one, addr: addr}) }})
+			Load:    func(addr string) []string { return one.loadArgs(sc.turns.args(b, &server{target: one, addr: addr})) }})
 	}
 	begin := time.Now()
 	sides, err := t.Run(ctx, contestants)
@@ -124,7 +151,7 @@ func (d *document) inTurns(sc scenario) (among []target) {
 		return nil
 	}
 	var names []string
-	for _, g := range goals() {
+	for _, g := range d.goals {
 		if g.scenario != sc.name || g.of == nodeSIO {
 			continue
 		}
@@ -132,7 +159,7 @@ func (d *document) inTurns(sc scenario) (among []target) {
 		if g.against == theServer {
 			names = append(names, g.name)
 		}
-		if g.rivals {
+		if g.rivals || g.against == bestRival {
 			name, _ := best(slices.DeleteFunc(slices.Clone(d.Servers), func(t target) bool { return !t.takesTurns() }), d.Runs, g)
 			names = append(names, name)
 		}

@@ -26,8 +26,8 @@ type adminNode struct{ *Server }
 var errDraining = errors.New("draining")
 
 // PublishLater publishes on all nodes.
-func (n adminNode) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
-	_, err := n.publish(topic, kind, payload, done)
+func (n adminNode) PublishLater(p admin.Publication, done func(admin.Outcome)) error {
+	_, err := n.publish(p, done)
 	return err
 }
 

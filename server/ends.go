@@ -67,9 +67,9 @@ func (s *Server) noteEnd(l *netpoll.Loop, id netpoll.ID, owed int, transport str
 }
 
 // sioEnded hears of a client of Socket.IO that ends. Loop only.
-func (s *Server) sioEnded(l *netpoll.Loop, session *engineio.Session, data any, reason engineio.Reason) {
+func (s *Server) sioEnded(l *netpoll.Loop, session *engineio.Session, who *auth.Principal, reason engineio.Reason) {
 	owed := s.sioParts[l.Index()-s.loopBase()].Endpoint().Pending(l, session)
-	s.noteEnd(l, session.ID(), owed, "socketio", principalIn(data), sioReasons[reason])
+	s.noteEnd(l, session.ID(), owed, rowSIO, who, sioReasons[reason])
 }
 
 // run keeps and logs until done is closed.

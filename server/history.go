@@ -3,11 +3,13 @@
 package server
 
 import (
+	"context"
 	"time"
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/auth"
+	"c100k/internal/bus"
 	"c100k/internal/edge"
 	"c100k/internal/history"
 	"c100k/netpoll"
@@ -20,13 +22,19 @@ const trimEvery = time.Second
 // positions: a client that missed nothing resumes within this time.
 const keptIdle = time.Hour
 
-// durableMemory is what a publish answers where messages are kept in memory only.
-const durableMemory = "memory"
+// pageTimeout bounds how long a request of the API waits for the store.
+const pageTimeout = 10 * time.Second
+
+// KindCount is the kind of a message on the bus that asks for the members of its topic: after a
+// message that the others get from the store of history. It is beyond those of payloads, and below
+// those of channels.
+const KindCount = 100
 
 // past is the history of the node's topics.
 type past struct {
 	rules  *history.Rules
-	epochs *history.Epochs
+	store  history.Store
+	engine bool // the store numbers messages for other processes, or those of earlier lives, too
 }
 
 // newPast reads the configuration, which has been validated.
@@ -35,15 +43,26 @@ func newPast(c *Config, seed uint64) (*past, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &past{rules: rules, epochs: history.NewEpochs(seed)}, nil
+	return &past{rules: rules, store: history.NewMemory(rules, history.NewEpochs(seed), netpoll.Monotonic)}, nil
 }
 
-// positions is broadcast.Options.Positions.
-func (p *past) positions(topic string) (first broadcast.Position, ok bool) {
-	if _, ok = p.rules.Keep(topic); !ok {
-		return first, false
-	}
-	return broadcast.Position{Epoch: p.epochs.Next(), Offset: 1}, true
+// shared tells whether messages of a topic go through the store to the members of this process too.
+func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
+
+// publishStored stores a message, from where it comes to all nodes, and asks those for their
+// counts.
+func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
+	return s.past.store.Append(p.Topic, history.Append{
+		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload}, Key: p.Key,
+		Done: func(a history.Appended) {
+			if a.Err != nil {
+				done(admin.Outcome{Err: a.Err})
+				return
+			}
+			here := admin.Outcome{Result: a.Result, Durable: s.past.store.Durable(p.Topic)}
+			s.askOthers(bus.Message{Topic: p.Topic, Kind: KindCount}, here, done)
+		},
+	})
 }
 
 // keep is broadcast.Options.Keep.
@@ -65,7 +84,7 @@ func (p *past) run(hub *broadcast.Hub, stopped <-chan struct{}) {
 	for {
 		select {
 		case <-tick.C:
-			hub.TrimKept(keptIdle)
+			hub.TrimKept(keptIdle, p.store.Releasing)
 		case <-stopped:
 			return
 		}
@@ -147,21 +166,15 @@ func queryValue(query []byte, name string) (string, *edge.Refusal) {
 }
 
 // History returns kept messages of a topic for the API.
-func (n adminNode) History(topic string, after broadcast.Position, most int, reverse bool) (admin.Kept, bool) {
-	k, ok := n.node.Hub().Kept(topic, after, most, reverse)
-	if !ok {
-		return admin.Kept{}, n.past.kept(topic)
-	}
-	now, wall := netpoll.Monotonic(), time.Now()
-	list := make([]admin.KeptMessage, len(k.Messages))
-	for i, m := range k.Messages {
-		p, _ := m.Position()
-		list[i] = admin.KeptMessage{Position: p, Kind: m.Kind, Payload: m.Payload, Published: wall.Add(m.Published - now)}
-	}
-	return admin.Kept{Messages: list, Newest: k.Newest, More: k.More}, true
+func (n adminNode) History(topic string, after broadcast.Position, most int, reverse bool) (history.Page, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
+	defer cancel()
+	return n.past.store.Page(ctx, topic, after, most, reverse)
 }
 
-// ForgetHistory forgets what is kept of a topic, and tells whether messages of it are kept.
-func (n adminNode) ForgetHistory(topic string) (ok bool, err error) {
-	return n.node.Hub().ForgetKept(topic) || n.past.kept(topic), nil
+// ForgetHistory forgets what is kept of a topic.
+func (n adminNode) ForgetHistory(topic string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
+	defer cancel()
+	return n.past.store.Forget(ctx, topic)
 }

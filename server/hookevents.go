@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"c100k/internal/auth"
+	"c100k/internal/edge"
 	"c100k/internal/hooks"
 	"c100k/netpoll"
 )
@@ -91,23 +92,21 @@ func (s *Server) lookAtTopics() {
 }
 
 // began tells the backend of a stream that begins. Loop only.
-func (b *beginning) began(l *netpoll.Loop, c *netpoll.Conn, r *arrival) {
-	s := b.Server
+func (s *Server) began(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, transport string, r *arrival) {
 	if s.hooks.events == nil {
 		return
 	}
-	e := &hooks.Event{Type: hooks.EventConnect, Conn: c.ID().String(), Transport: b.transport, Address: addressText(b.edge.ClientAddr(l, c, r.head))}
-	if r.who != nil {
-		e.Sub = r.who.Subject
+	s.event(&hooks.Event{Type: hooks.EventConnect, Conn: c.ID().String(), Sub: subjectOf(r.who), Transport: transport, Address: addressText(e.ClientAddr(l, c, r.head))})
+}
+
+func subjectOf(who *auth.Principal) string {
+	if who == nil {
+		return ""
 	}
-	s.event(e)
+	return who.Subject
 }
 
 // ended tells the backend of one that ends. Loop only.
 func (s *Server) ended(c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
-	e := &hooks.Event{Type: hooks.EventDisconnect, Conn: c.ID().String(), Transport: transport, Reason: reason.String()}
-	if who != nil {
-		e.Sub = who.Subject
-	}
-	s.event(e)
+	s.event(&hooks.Event{Type: hooks.EventDisconnect, Conn: c.ID().String(), Sub: subjectOf(who), Transport: transport, Reason: reason.String()})
 }

@@ -85,6 +85,8 @@ type question struct {
 	head      *edge.Head // a copy; nil where nobody looks at it
 	token     string
 	found     bool          // there is a token, which may be empty
+	shown     bool          // it was shown on the connection, not with the request of head
+	tokenOnly bool          // nothing else is asked about
 	until     time.Duration // the deadline, on the clock of netpoll.Monotonic
 
 	// answer is called once, on any goroutine.
@@ -189,6 +191,10 @@ func (s *Server) find(q *question, quick bool) {
 		}
 	}()
 	who, refusal, later := s.verify(ctx, q, quick)
+	if q.tokenOnly && !later {
+		q.answer(who, refusal)
+		return
+	}
 	if refusal == nil && !later {
 		later = quick && len(s.identify.steps) > 0
 	}
@@ -261,14 +267,15 @@ func (s *Server) authenticate(ctx context.Context, q *question, who *auth.Princi
 	return who, nil
 }
 
-// requestOf is the request of a client. One that shows a token on its connection has sent none with
-// it: then it is one with the token and nothing else.
-func requestOf(q *question) (*http.Request, error) {
+// requestOf is the request of a client; where its head is not known, one with the token and nothing
+// else. A token that was shown on the connection is added to it.
+func requestOf(q *question) (r *http.Request, err error) {
 	if q.head != nil {
-		return http.ReadRequest(bufio.NewReader(bytes.NewReader(q.head.Bytes())))
+		r, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(q.head.Bytes())))
+	} else {
+		r, err = http.NewRequest(http.MethodGet, "/", nil)
 	}
-	r, err := http.NewRequest(http.MethodGet, "/", nil)
-	if err == nil {
+	if err == nil && q.shown {
 		r.Header.Set("Authorization", "Bearer "+q.token)
 	}
 	return r, err
@@ -366,18 +373,27 @@ func (s *Server) identifying(p *proto.Place, transport string, identify func(*ed
 		return serve(l, c, h, rest, who)
 	}
 	ask = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket) {
-		s.ask(s.questionOf(l, c, h, p.Edge, transport, func(who *auth.Principal, refusal *edge.Refusal) {
-			if refusal != nil {
-				t.Refuse(refusal)
-			} else {
-				t.Answer(identified{who})
-			}
-		}))
+		s.ask(s.questionOf(l, c, h, p.Edge, transport, answerTo(t)))
 	}
-	resume = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision {
+	return first, ask, resumed(serve)
+}
+
+// answerTo makes a question's answer that of a request that waits.
+func answerTo(t edge.Ticket) func(*auth.Principal, *edge.Refusal) {
+	return func(who *auth.Principal, refusal *edge.Refusal) {
+		if refusal != nil {
+			t.Refuse(refusal)
+		} else {
+			t.Answer(identified{who})
+		}
+	}
+}
+
+// resumed serves a request that has waited for answerTo.
+func resumed(serve proto.Route) func(*netpoll.Loop, *netpoll.Conn, *edge.Head, []byte, any) edge.Decision {
+	return func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, value any) edge.Decision {
 		return serve(l, c, h, rest, value.(identified).who)
 	}
-	return first, ask, resume
 }
 
 // questionOf is the question about the client of a request. Loop only.
@@ -403,7 +419,7 @@ func (s *Server) identifyConn(p *proto.Place, transport string) func(*netpoll.Lo
 		}
 		remote, id := l.Remote(), c.ID()
 		q := &question{
-			conn: id, transport: transport, token: string(token), found: true, until: netpoll.Monotonic() + edge.WaitTimeoutDefault,
+			conn: id, transport: transport, token: string(token), found: true, shown: true, until: netpoll.Monotonic() + edge.WaitTimeoutDefault,
 			answer: func(who *auth.Principal, refusal *edge.Refusal) {
 				remote.PostTo(id, func(l *netpoll.Loop, c *netpoll.Conn) { done(l, c, who, reasonOf(refusal)) })
 			},

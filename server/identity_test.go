@@ -50,6 +50,20 @@ func mint(t testing.TB, sub string, left time.Duration, rights lists, more ...st
 	return token
 }
 
+// newES256 makes a key, and the public half of it as a file has it.
+func newES256(t testing.TB) (key *ecdsa.PrivateKey, public string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
 // handshake is an upgrade request with more header fields, each with its CRLF.
 func handshake(target, fields string) string {
 	return "GET " + target + " HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" + fields + "\r\n"
@@ -147,9 +161,8 @@ func TestRequireToken(t *testing.T) {
 // A token of a public key is verified off the loop, and what the client sends behind its request
 // waits for that.
 func TestPublicKeyOffTheLoop(t *testing.T) {
-	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	der, _ := x509.MarshalPKIXPublicKey(key.Public())
-	s := start(t, Config{TokenKeys: []string{keyFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))}, Loops: 1})
+	key, public := newES256(t)
+	s := start(t, Config{TokenKeys: []string{keyFile(t, public)}, Loops: 1})
 	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "u1", "exp": time.Now().Add(time.Hour).Unix(), "c100k": lists{"subscribe": []string{"a"}, "join": []string{"own.{sub}"}}}).SignedString(key)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/echo"
 	"c100k/internal/edge"
+	"c100k/internal/longpoll"
 	"c100k/internal/proto"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
@@ -52,10 +53,13 @@ func (s *Server) rows() ([]proto.Row, error) {
 		Name: rowTopics, Transport: "websocket", Paths: []string{"/ws"}, Judge: s.judgeTaken, New: s.newTopics,
 		Encoders: topicws.Encoders(),
 	}, {
-		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflightEvents,
+		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflight,
 		// The epoch tells this process's event ids from those of all others.
 		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral},
 		Personal: 1 << 1,
+	}, {
+		Name: rowPoll, Transport: "poll", CountsClients: true, Paths: []string{pathPoll}, Judge: s.judgeTaken, New: s.newPoll, HTTP: s.preflight,
+		Encoders: []broadcast.Encoder{longpoll.Encode},
 	}}
 	if s.cfg.DemoEndpoints {
 		rows = append(rows,
@@ -75,7 +79,7 @@ func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
 		row, err := wsapp.Mount(s.cfg.WebSockets[path], wsapp.Host{
 			Path: path, Forms: forms, Origins: s.origins, LoopBase: s.loopBase(), Publish: s.publishPost,
 			Counters: func(loop int) *wsconn.Counters { return &s.loops[loop].counters },
-			Identify: s.identifyClients,
+			Identify: s.identifyClients, Begin: s.beginClient,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("field WebSockets: path %q: %w", path, err)
@@ -95,12 +99,22 @@ func (s *Server) identifyClients(p *proto.Place, serve proto.Route) (part proto.
 	return part
 }
 
+// beginClient counts a connection of a program's own server for its user, or refuses it: a
+// wsapp.Host.Begin.
+func (s *Server) beginClient(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, h *edge.Head, who *auth.Principal) *edge.Refusal {
+	if refusal := s.admitUser(who); refusal != nil {
+		return refusal
+	}
+	s.began(l, c, e, "websocket", &arrival{head: h, who: who})
+	return nil
+}
+
 // webSocket is the settings of all WebSocket protocols at a place.
 func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 	return wsconn.Config{
 		MessageBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
-		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
+		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate, Principals: p.Principals,
 		Shard: p.Shard, Sink: p.Sink, Seed: s.seed + uint64(p.Loop), Counters: &s.loops[p.Loop].counters,
 		Farewell: p.Farewell,
 	}
@@ -114,12 +128,11 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	h := topicws.NewHandler(topicws.Config{
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
-		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: s.enterUser, Principals: p.Principals,
+		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: func(who *auth.Principal) string { return reasonOf(s.admitUser(who)) },
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
 		Identify: s.identifyConn(p, "websocket"),
 	})
 	b := s.begin(p, "websocket")
-	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{
 		Protocols: []proto.Protocol{h},
 		BeforeDeliver: func(l *netpoll.Loop) {
@@ -139,7 +152,6 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p, "sse")
-	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	serve, ask, resume := s.admitted(p, "sse", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		return b.sse(l, c, h, r)
@@ -147,7 +159,7 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 	part.Ask, part.Resume = ask, resume
 	part.Serve = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
 		if string(h.Method()) == http.MethodOptions {
-			return edge.NotOurs // preflightEvents answers
+			return edge.NotOurs // preflight answers
 		}
 		return serve(l, c, h, rest, who)
 	}
@@ -171,7 +183,7 @@ func (s *Server) newBroadcast(p *proto.Place) proto.Part {
 }
 
 // demo is the part of a protocol that needs nothing but a WebSocket.
-func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window)) proto.Part {
+func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window, who *auth.Principal)) proto.Part {
 	b := s.begin(p, "websocket")
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	part.Serve, part.Ask, part.Resume = s.admitted(p, "websocket", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
@@ -180,7 +192,7 @@ func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loo
 		}
 		window := b.switchProtocols(l, c, r.head, "")
 		l.Become(c, b.role)
-		open(l, c, window)
+		open(l, c, window, r.who)
 		l.Redeliver(c, r.rest)
 		return nil
 	}))
@@ -193,8 +205,6 @@ type beginning struct {
 	role      netpoll.Role
 	transport string
 	edge      *edge.Config
-
-	identified bool // connections keep their principal, so that their end is noticed (proto.Identified)
 
 	topicN []string // the topics of the request in hand
 	answer []byte   // the answer to it
@@ -230,16 +240,16 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 
 // beginStream begins one with f, and counts it for its user.
 func (b *beginning) beginStream(l *netpoll.Loop, c *netpoll.Conn, r *arrival, f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal) *edge.Refusal {
-	if b.identified && !b.enterUser(r.who) {
-		return refusePerUser
+	refusal := b.admitUser(r.who)
+	if refusal != nil {
+		return refusal
 	}
-	refusal := f(l, c, r)
-	if refusal == nil {
-		b.began(l, c, r)
-	} else if b.identified {
+	if refusal = f(l, c, r); refusal != nil {
 		b.leaveUser(r.who)
+		return refusal
 	}
-	return refusal
+	b.began(l, c, b.edge, b.transport, r)
+	return nil
 }
 
 // judge holds for all our paths: a node that goes down begins nothing, and the page of another

@@ -160,6 +160,9 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.watchMemory()
 	if err = s.node.Start(); err == nil {
+		err = s.past.store.Start(context.Background(), s.node.Hub())
+	}
+	if err == nil {
 		err = s.joinBus()
 	}
 	if err != nil {
@@ -208,7 +211,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
-		Temporary:    s.refuseEventSource,
+		Answer:       s.refuseInForm,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
 		Budget:       s.budget,
@@ -223,7 +226,10 @@ func (s *Server) makeNode(more []proto.Row) error {
 		cfg.Topics.Occupied = s.topicChanged
 	}
 	if s.past.rules.Any() {
-		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.positions, s.past.keep, s.cfg.HistoryBytes
+		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes
+		if s.past.engine {
+			cfg.Topics.Older, cfg.Topics.Floor, cfg.Topics.Reached = true, s.past.store.Floor, s.past.store.Reached
+		}
 	}
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery

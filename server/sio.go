@@ -35,7 +35,6 @@ func (s *Server) makeSIO() {
 	if s.sio == nil {
 		s.sio = socketio.New(socketio.Options{Logger: s.log})
 		t := sioTopics{s}
-		s.sio.UseAsync(t.identify)
 		s.sio.OnConnection(t.joined)
 		s.sio.On("subscribe", t.subscribe)
 		s.sio.On("unsubscribe", t.unsubscribe)
@@ -71,21 +70,14 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
-		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
+		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate,
 		Compress: s.cfg.Compress, Origins: s.origins,
 		Address: p.Edge.ClientAddr, Edge: p.Edge,
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
-		Farewell: p.Farewell, Inherit: p.Inherit,
-		Who: func(session *engineio.Session) *auth.Principal { return principalIn(part.Data(session)) },
-	}, sio.Watch{
-		Opened: count.Opened,
-		Closed: func(l *netpoll.Loop, session *engineio.Session, data any, reason engineio.Reason) {
-			count.Closed(sioReasons[reason])
-			s.sioEnded(l, session, data, reason)
-		},
-	})
+		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who,
+	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.
 		if !h.UpgradeRequested() || p.Edge.AdmitClient(l, c, h) {
@@ -97,11 +89,26 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		e.ServeHere(l, c, h, rest)
 		return edge.Handled
 	}
+	first := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
+		switch refusal, decided := s.checkSIO(h); {
+		case refusal != nil:
+			p.Edge.Refuse(l, c, h, refusal)
+			return edge.Handled
+		case !decided:
+			return edge.Wait
+		}
+		return serve(l, c, h, rest, who)
+	}
+	ask := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, t edge.Ticket) {
+		q := s.questionOf(l, c, h, p.Edge, rowSIO, answerTo(t))
+		q.tokenOnly = true
+		s.ask(q)
+	}
 	return proto.Part{
 		Protocols: e.Protocols(func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
 			return appendSIOGap(dst, engineio.Form(f-p.Form), topic, missed)
 		}),
-		Serve: serve, ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
+		Serve: first, Ask: ask, Resume: resumed(serve), ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
 	}
 }
 
@@ -111,7 +118,7 @@ var sioReasons = map[engineio.Reason]netpoll.Reason{
 	engineio.ReasonPingTimeout: netpoll.ReasonTimeout, engineio.ReasonParseError: netpoll.ReasonProtocol,
 	engineio.ReasonForcedClose: netpoll.ReasonLocal, engineio.ReasonShutdown: netpoll.ReasonDrain,
 	engineio.ReasonSlow: netpoll.ReasonSlow, engineio.ReasonAdmin: netpoll.ReasonAdmin,
-	engineio.ReasonMemory: netpoll.ReasonMemory,
+	engineio.ReasonMemory: netpoll.ReasonMemory, engineio.ReasonExpired: netpoll.ReasonExpired, engineio.ReasonRevoked: netpoll.ReasonRevoked,
 }
 
 // sioTopics are the node's topics for clients of Socket.IO. Its methods are handlers: on the
@@ -172,18 +179,24 @@ func (t sioTopics) topics(args socketio.Args) (topics []string, no sioAnswer) {
 func (t sioTopics) subscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 	topics, answer := t.topics(args)
 	if answer.OK {
-		answer = t.add(socket, topics)
+		answer = t.mayAdd(socket, topics)
 	}
 	_ = ack(answer) // a client that has left needs none
 }
 
-func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
-	who := principalOf(socket)
+// mayAdd is add for topics that the client asks for.
+func (t sioTopics) mayAdd(socket *socketio.Socket, topics []string) sioAnswer {
+	who := sio.Principal(socket)
 	for _, topic := range topics {
 		if !t.s.maySubscribe(who, topic) {
 			return sioRefusal(topicws.CodeForbidden, "you may not subscribe to "+strconv.Quote(topic))
 		}
 	}
+	return t.add(socket, topics)
+}
+
+// add subscribes to all of the topics or none.
+func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 	shard, member, form, there := t.place(socket)
 	if !there {
 		return sioAnswer{}
@@ -221,7 +234,7 @@ func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack 
 // publish sends the second argument to the subscribers of the first, on all nodes; the answer
 // counts them.
 func (t sioTopics) publish(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
-	topic, answer := t.mayPublish(principalOf(socket), args)
+	topic, answer := t.mayPublish(sio.Principal(socket), args)
 	if !answer.OK {
 		_ = ack(answer)
 		return
@@ -253,6 +266,9 @@ func (t sioTopics) mayPublish(who *auth.Principal, args socketio.Args) (topic st
 
 // sioPublished is the answer to a publish.
 func sioPublished(r topicws.Published) sioAnswer {
+	if r.Err != nil {
+		return sioRefusal(topicws.CodeUnavailable, r.Err.Error())
+	}
 	if r.Dropped > 0 && r.Queued == 0 {
 		return sioRefusal(topicws.CodeOverloaded, "the node has more to deliver than it can hold; the message was dropped")
 	}
@@ -282,9 +298,6 @@ func sioPayload(args socketio.Args) (kind broadcast.Kind, payload []byte, reason
 // left ends the subscriptions of a client that has left "/". One that has closed has left the shard
 // already.
 func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
-	if c, ok := socket.Data().(*sioClient); ok && c.expiry != nil {
-		c.expiry.Stop()
-	}
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)
 	}

@@ -1,78 +1,106 @@
-// Who a client of Socket.IO is. It says so when it connects to "/": by auth.token, or with the
-// request that opened its connection.
+// Who a client of Socket.IO is. It says so in each namespace that it connects to: by auth.token, or
+// with the request that opened its connection.
 
 package server
 
 import (
 	"errors"
 	"fmt"
-	"time"
+	"net/netip"
 
 	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/engineio"
+	"c100k/internal/hooks"
+	"c100k/internal/proto"
+	"c100k/internal/sio"
 	"c100k/netpoll"
 	"c100k/socketio"
 )
 
-// sioClient is the Data of a socket whose client was identified.
-type sioClient struct {
-	who    *auth.Principal
-	expiry *time.Timer // nil if the rights do not end; only clients with rights that end have one
+// watchSIO is what the node does about the clients of Socket.IO.
+func (s *Server) watchSIO(count *proto.Count) sio.Watch {
+	w := sio.Watch{
+		Opened: count.Opened,
+		Closed: func(l *netpoll.Loop, session *engineio.Session, who *auth.Principal, reason engineio.Reason) {
+			count.Closed(sioReasons[reason])
+			s.sioEnded(l, session, who, reason)
+		},
+		Identify: s.identifySIO, Enter: s.enterSIO, Leave: s.leaveUser,
+	}
+	if s.hooks.events != nil {
+		w.Joined = func(conn netpoll.ID, who *auth.Principal, address netip.Addr) {
+			s.event(&hooks.Event{Type: hooks.EventConnect, Conn: conn.String(), Sub: subjectOf(who), Transport: rowSIO, Address: addressText(address)})
+		}
+		w.Left = func(conn netpoll.ID, who *auth.Principal, r engineio.Reason) {
+			s.event(&hooks.Event{Type: hooks.EventDisconnect, Conn: conn.String(), Sub: subjectOf(who), Transport: rowSIO, Reason: sioReasons[r].String()})
+		}
+	}
+	return w
 }
 
-// principalOf is the socket's principal; nil if its client was not identified.
-func principalOf(socket *socketio.Socket) *auth.Principal { return principalIn(socket.Data()) }
-
-// principalIn is the principal in the Data of a socket, nil if there is none.
-func principalIn(data any) *auth.Principal {
-	if c, ok := data.(*sioClient); ok {
-		return c.who
+// refusedSIO is a refusal as clients of Socket.IO get it; nil for none.
+func refusedSIO(r *edge.Refusal) *sio.Refused {
+	if r == nil {
+		return nil
 	}
-	return nil
+	return &sio.Refused{Code: r.Label, Message: r.Reason}
 }
 
-// identify is a middleware: it finds out who the client is, and refuses it with a code of
-// docs/api.md and the status that other protocols answer with.
-func (t sioTopics) identify(h *socketio.Handshake, next func(error)) {
-	finish := func(who *auth.Principal, refusal *edge.Refusal) {
-		if refusal != nil {
-			next(socketio.Refuse(refusal.Reason, map[string]any{"code": refusal.Label, "status": refusal.Status}))
-			return
-		}
-		if who != nil {
-			h.SetData(&sioClient{who: who})
-		}
-		next(nil)
-	}
-	head, err := sioHead(h)
-	if err != nil {
-		finish(nil, edge.RefuseUnanswered)
+// enterSIO counts a connection for its user. Between the look at the token and this, it may have
+// been revoked.
+func (s *Server) enterSIO(who *auth.Principal) *sio.Refused {
+	return refusedSIO(s.admitUser(who))
+}
+
+// identifySIO finds out who wants to join a namespace: a sio.Watch.Identify.
+func (s *Server) identifySIO(handshake any, done func(*auth.Principal, *sio.Refused)) {
+	finish := func(who *auth.Principal, refusal *edge.Refusal) { done(who, refusedSIO(refusal)) }
+	l, h := s.live.Load(), handshake.(*socketio.Handshake)
+	if l.verifier == nil && len(s.identify.steps) == 0 && !l.requireToken && s.cfg.SocketIO != nil {
+		finish(nil, nil) // what its clients send is for the program's middlewares
 		return
 	}
-	token, found, refusal := t.s.token(head)
+	q, refusal := s.questionOfSIO(h)
 	if refusal != nil {
 		finish(nil, refusal)
 		return
+	}
+	if who, refusal, decided := s.identifyNow([]byte(q.token), q.found); decided {
+		finish(who, refusal)
+		return
+	}
+	q.answer = finish
+	s.ask(q)
+}
+
+// questionOfSIO is the question about the client of a handshake.
+func (s *Server) questionOfSIO(h *socketio.Handshake) (*question, *edge.Refusal) {
+	head, err := sioHead(h)
+	if err != nil {
+		return nil, edge.RefuseUnanswered
+	}
+	token, found, refusal := s.token(head)
+	if refusal != nil {
+		return nil, refusal
+	}
+	q := &question{
+		conn: h.Socket().Conn(), transport: rowSIO, token: string(token), found: found, addr: h.Address(), head: head,
+		until: netpoll.Monotonic() + edge.WaitTimeoutDefault,
+	}
+	if found {
+		return q, nil
 	}
 	var sent struct {
 		Token *string `json:"token"`
 	}
 	if err := h.DecodeAuth(&sent); err != nil {
-		finish(nil, refuseToken)
-		return
+		return nil, refuseToken.With("auth.token is a string, in an object auth")
 	}
 	if sent.Token != nil {
-		token, found = []byte(*sent.Token), true
+		q.token, q.found, q.shown = *sent.Token, true, true
 	}
-	who, refusal, decided := t.s.identifyNow(token, found)
-	if decided {
-		finish(who, refusal)
-		return
-	}
-	t.s.ask(&question{
-		conn: h.Socket().Conn(), transport: rowSIO, token: string(token), found: found, addr: h.Address(), head: head,
-		until: netpoll.Monotonic() + edge.WaitTimeoutDefault, answer: finish,
-	})
+	return q, nil
 }
 
 // sioHead is the head of the request that opened the connection, without the fields of the
@@ -95,22 +123,34 @@ func sioHead(h *socketio.Handshake) (*edge.Head, error) {
 	return head, nil
 }
 
-// joined is called for each socket of "/": it subscribes the client to the topics that it joins,
-// and ends its connection when its rights end.
+// checkSIO judges the token of a request that opens a session, if it has one. decided is false if
+// that has to wait.
+func (s *Server) checkSIO(h *edge.Head) (refusal *edge.Refusal, decided bool) {
+	v := s.live.Load().verifier
+	if v == nil || !engineio.OpensSession(h) {
+		return nil, true
+	}
+	token, found, refusal := s.token(h)
+	if refusal != nil || !found {
+		return refusal, true
+	}
+	who, err, known := v.Cached(token)
+	if !known {
+		if !v.Quick() {
+			return nil, false
+		}
+		who, err = v.TryVerify(string(token))
+	}
+	return s.judgeToken(who, err), true
+}
+
+// joined is called for each socket of "/": it subscribes the client to the topics that it joins.
 func (t sioTopics) joined(socket *socketio.Socket) {
-	c, ok := socket.Data().(*sioClient)
-	if !ok {
+	topics := sio.Principal(socket).AppendJoin(nil)
+	if len(topics) == 0 {
 		return
 	}
-	if topics := c.who.AppendJoin(nil); len(topics) > 0 {
-		if answer := t.add(socket, topics); !answer.OK {
-			_ = socket.Emit("error", answer) // a client that has left needs none
-		}
-	}
-	if c.who.Expires != 0 {
-		c.expiry = time.AfterFunc(c.who.Expires-netpoll.Monotonic(), func() {
-			_ = socket.Emit("expired")
-			_ = socket.Disconnect(true)
-		})
+	if answer := t.add(socket, topics); !answer.OK {
+		_ = socket.Emit("error", answer) // a client that has left needs none
 	}
 }

@@ -36,6 +36,18 @@ func (s *Server) enterUser(who *auth.Principal) bool {
 	return outcome == quota.Entered
 }
 
+// admitUser is enterUser for a client that was identified before: its token may have been revoked
+// meanwhile, and a connection that begins after the others were looked at would stay.
+func (s *Server) admitUser(who *auth.Principal) *edge.Refusal {
+	switch {
+	case s.revocations.Revoked(who):
+		return refuseRevoked
+	case !s.enterUser(who):
+		return refusePerUser
+	}
+	return nil
+}
+
 // leaveUser gives back what enterUser has counted. Any goroutine.
 func (s *Server) leaveUser(who *auth.Principal) {
 	if s.limitedUser(who) {
@@ -45,8 +57,14 @@ func (s *Server) leaveUser(who *auth.Principal) {
 
 // connEnded hears of each connection that ends. Loop only.
 func (s *Server) connEnded(l *netpoll.Loop, c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
-	s.leaveUser(who)
 	s.noteEnd(l, c.ID(), c.Pending(), transport, who, reason)
+	s.clientEnded(c, transport, who, reason)
+}
+
+// clientEnded gives back what the client of a connection counted for, and tells the backend. Loop
+// only.
+func (s *Server) clientEnded(c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
+	s.leaveUser(who)
 	if s.hooks.events != nil {
 		s.ended(c, transport, who, reason)
 	}

@@ -130,20 +130,20 @@ func (a app) Upgraded(_ *netpoll.Loop, s *engineio.Session) {
 // Closed removes the client of a session. Its sockets leave their namespaces.
 func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	c := a.of(s)
-	var data any
-	if a.watch.Closed != nil {
-		data = a.Data(s)
-	}
+	who := c.who
 	a.shard.Leave(s.Member())
 	for _, socket := range c.sockets() {
-		a.leave(l, nil, socket, reasonOf(r))
+		a.leave(l, c, socket, reasonOf(r))
 	}
 	a.forgetAssembly(c)
+	if c.greeted && a.watch.Left != nil {
+		a.watch.Left(c.session, c.who, r)
+	}
 	a.clients.Free(s.Value())
 	a.server.connected.Add(-1)
 	a.server.forms[s.Form()].Add(-1)
 	if a.watch.Closed != nil {
-		a.watch.Closed(l, s, data, r)
+		a.watch.Closed(l, s, who, r)
 	}
 }
 
@@ -170,6 +170,7 @@ func (r *reactor) handle(l *netpoll.Loop, s *engineio.Session, c *client, k *pac
 	switch k.kind {
 	case typeDisconnect:
 		r.unsubscribeAll(l, s, socket)
+		c.remove(socket)
 		r.leave(l, c, socket, ReasonClient)
 	case typeEvent:
 		r.event(l, s, socket, k, attachments)

@@ -3,6 +3,7 @@
 package socketio
 
 import (
+	"c100k/internal/auth"
 	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
@@ -15,6 +16,8 @@ type client struct {
 	others   map[string]*Socket // by namespace, from the second on; nil is a namespace that was left
 	assembly *assembly          // a packet whose attachments have not all arrived
 	joined   bool               // it has been in a namespace
+	greeted  bool               // sio.Watch.Joined was called
+	who      *auth.Principal    // what that was told
 
 	assembling bool // it is in reactor.assembling
 }

@@ -5,12 +5,23 @@ package socketio
 
 import (
 	"container/heap"
+	"math"
+	"slices"
 	"time"
 
 	"c100k/netpoll"
 )
 
-// deadline is the time at which an acknowledgement fails with ErrTimeout.
+// endOfRights stands in place of the number of an acknowledgement. Those count from 0, and get not
+// so far.
+const endOfRights = math.MaxUint64
+
+// goneMin is how many deadlines of sockets that have left stay in the heap at least, so that it is
+// not made again all the time.
+const goneMin = 1024
+
+// deadline is the time at which an acknowledgement fails with ErrTimeout, or at which the rights of
+// a socket's client end.
 type deadline struct {
 	at     time.Duration
 	socket *Socket
@@ -19,7 +30,13 @@ type deadline struct {
 
 // deadlines is a heap, the next one first. The deadline of an acknowledgement that has arrived
 // stays in the heap until it is due, and then has no effect.
-type deadlines struct{ heap deadlineHeap }
+//
+// The end of rights may be years away, so those of sockets that have left are removed, many at a
+// time.
+type deadlines struct {
+	heap deadlineHeap
+	gone int // ends of the rights of sockets that have left
+}
 
 type deadlineHeap []deadline
 
@@ -43,6 +60,16 @@ func (d *deadlines) add(at time.Duration, s *Socket, id uint64) {
 	heap.Push(&d.heap, deadline{at, s, id})
 }
 
+// left is called when a socket leaves that has an end of its rights in the heap.
+func (d *deadlines) left() {
+	if d.gone++; d.gone < goneMin || d.gone < len(d.heap)/2 {
+		return
+	}
+	d.heap = slices.DeleteFunc(d.heap, func(one deadline) bool { return one.ackID == endOfRights && one.socket.state != socketConnected })
+	heap.Init(&d.heap)
+	d.gone = 0
+}
+
 // next is the time of the first deadline.
 func (d *deadlines) next() (time.Duration, bool) {
 	if len(d.heap) == 0 {
@@ -56,7 +83,11 @@ func (d *deadlines) due(now time.Duration) (deadline, bool) {
 	if at, ok := d.next(); !ok || at > now {
 		return deadline{}, false
 	}
-	return heap.Pop(&d.heap).(deadline), true
+	one := heap.Pop(&d.heap).(deadline)
+	if one.ackID == endOfRights && one.socket.state != socketConnected {
+		d.gone--
+	}
+	return one, true
 }
 
 // timeouts is a queue of clients, each with a deadline for something that the client must do. All

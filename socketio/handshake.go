@@ -20,6 +20,8 @@ type Handshake struct {
 	id        string
 	data      any
 	socket    *Socket // nil for the handshake of a RemoteSocket
+
+	identifying bool // the client is being identified; after that, the middlewares are asked
 }
 
 // Namespace returns the name of the namespace.
@@ -53,6 +55,14 @@ func (h *Handshake) DecodeAuth(v any) error {
 		return nil
 	}
 	return json.Unmarshal(h.auth, v)
+}
+
+// Subject is that of the Socket: whom the client speaks for, "" if it was not identified.
+func (h *Handshake) Subject() string {
+	if h.socket == nil {
+		return "" // of a RemoteSocket
+	}
+	return h.socket.Subject()
 }
 
 // SetData sets the value that Socket.Data will return.

@@ -29,12 +29,23 @@ func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name 
 		socket.rare().auth = auth
 	}
 	c.put(socket)
-	if nsp.log != nil && nsp.log.claim(socket, auth) && !nsp.log.opt.RunMiddlewares {
-		r.admit(l, s, c, socket)
+	if r.watch.Identify == nil {
+		r.identified(l, s, c, socket, h)
 		return
 	}
-	h.id = socket.id
-	r.runMiddlewares(l, socket, h, nsp.middlewares())
+	h.identifying = true
+	r.runMiddlewares(l, socket, h, []func(*Handshake, func(error)){r.identify})
+}
+
+// identified goes on with a socket whose client is identified or not: it is recovered, or the
+// middlewares of its namespace are asked.
+func (r *reactor) identified(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket, h *Handshake) {
+	if log := s.nsp.log; log != nil && log.claim(s, h.auth) && !log.opt.RunMiddlewares {
+		r.admit(l, session, c, s)
+		return
+	}
+	h.id = s.id
+	r.runMiddlewares(l, s, h, s.nsp.middlewares())
 }
 
 // idFor returns the id of a new socket. Clients of protocol 4 expect the id of their connection.
@@ -109,18 +120,26 @@ func (r *reactor) middlewareDone(l *netpoll.Loop, s *Socket, h *Handshake, rest 
 	c := r.of(session)
 	switch {
 	case err != nil:
-		s.mu.Lock()
-		s.state = socketLeft
-		s.mu.Unlock()
-		c.remove(s)
-		r.refuse(l, session, []byte(s.nsp.name), err)
-		r.server.removeIfEmpty(s.nsp)
+		r.turnAway(l, session, c, s, err)
+	case h.identifying:
+		h.identifying = false
+		r.identified(l, session, c, s, h)
 	case len(rest) > 0:
 		r.runMiddlewares(l, s, h, rest)
 	default:
 		s.data = h.data // no other goroutine has the socket yet
 		r.admit(l, session, c, s)
 	}
+}
+
+// turnAway refuses a socket that is connecting.
+func (r *reactor) turnAway(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket, err error) {
+	s.mu.Lock()
+	s.state = socketLeft
+	s.mu.Unlock()
+	c.remove(s)
+	r.refuse(l, session, []byte(s.nsp.name), err)
+	r.server.removeIfEmpty(s.nsp)
 }
 
 // admit makes the socket a member of its namespace, after all commands that are in the loop's
@@ -143,7 +162,11 @@ func (r *reactor) admit(l *netpoll.Loop, session *engineio.Session, c *client, s
 
 // join subscribes the socket to its topics, answers CONNECT, and calls the connection handlers.
 func (r *reactor) join(l *netpoll.Loop, session *engineio.Session, s *Socket) {
-	nsp := s.nsp
+	nsp, c := s.nsp, r.of(session)
+	if refused := r.enter(c, s); refused != nil {
+		r.turnAway(l, session, c, s, refused)
+		return
+	}
 	nsp.members.Add(1)
 	s.mu.Lock()
 	s.state = socketConnected
@@ -176,6 +199,8 @@ func (r *reactor) join(l *netpoll.Loop, session *engineio.Session, s *Socket) {
 	}
 	r.sendControl(l, session, &k)
 	r.sendEarly(l, session, s)
+	r.greet(c, s)
+	r.limitRights(l, s)
 	nsp.watch.notify()
 	for _, f := range nsp.connectionHandlers() {
 		f(s)
@@ -205,8 +230,8 @@ func (s *Socket) pid() string {
 	return s.more.pid
 }
 
-// leave ends a socket. The caller has unsubscribed it from its topics, or its session has ended. c
-// is nil if the client ends too.
+// leave ends a socket of c. The caller has unsubscribed it from its topics and removed it from c,
+// or the session has ended.
 func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	if s.state != socketConnected {
 		s.mu.Lock()
@@ -224,12 +249,10 @@ func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 		f(reason)
 	}
 	unanswered := s.markLeft(reason)
+	r.rightsLeft(c, s)
 	r.members.remove(s)
 	s.nsp.moved.Delete(s.id)
 	s.nsp.members.Add(-1)
-	if c != nil {
-		c.remove(s)
-	}
 	s.nsp.watch.notify()
 	for _, w := range unanswered {
 		if err := w.done(Args{}, ErrDisconnected); err != nil {
@@ -302,17 +325,24 @@ func (r *reactor) disconnect(l *netpoll.Loop, s *Socket, closing bool) {
 		leaving = c.sockets()
 	}
 	for _, s := range leaving {
-		k := packet{kind: typeDisconnect, namespace: []byte(s.nsp.name)}
-		r.sendTo(l, session, newOutgoing(r.server.opt.Parser, &k, nil, flags{}))
-		r.unsubscribeAll(l, session, s)
-		r.leave(l, c, s, ReasonServer)
-		if r.engine.Lookup(l, s.session) == nil {
-			return // its outbox was full, and the session has ended
+		if !r.dismiss(l, session, c, s) {
+			return
 		}
 	}
 	if closing {
 		r.engine.Close(l, session, engineio.ReasonForcedClose, 0, "")
 	}
+}
+
+// dismiss disconnects a socket from its namespace. False: its outbox was full, and the session has
+// ended.
+func (r *reactor) dismiss(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket) bool {
+	k := packet{kind: typeDisconnect, namespace: []byte(s.nsp.name)}
+	r.sendTo(l, session, newOutgoing(r.server.opt.Parser, &k, nil, flags{}))
+	r.unsubscribeAll(l, session, s)
+	c.remove(s)
+	r.leave(l, c, s, ReasonServer)
+	return r.engine.Lookup(l, s.session) != nil
 }
 
 // joinTimedOut closes the connection of a client that has not joined a namespace in time.

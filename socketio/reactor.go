@@ -10,6 +10,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/engineio"
 	"c100k/internal/sio"
 	"c100k/netpoll"
@@ -81,13 +82,8 @@ func (r *reactor) Attach(cfg engineio.Config, watch sio.Watch) *engineio.Endpoin
 	return r.engine
 }
 
-// Data implements sio.Part.
-func (r *reactor) Data(s *engineio.Session) any {
-	if socket := (app{r}).of(s).socket(rootName); socket != nil {
-		return socket.Data()
-	}
-	return nil
-}
+// Who implements sio.Part.
+func (r *reactor) Who(s *engineio.Session) *auth.Principal { return app{r}.of(s).who }
 
 // Run implements sio.Part.
 func (r *reactor) Run(l *netpoll.Loop) {
@@ -185,6 +181,10 @@ func (r *reactor) expire(l *netpoll.Loop) {
 		d, ok := r.deadlines.due(l.Now())
 		if !ok {
 			break
+		}
+		if d.ackID == endOfRights {
+			r.endRights(l, d.socket, &expired)
+			continue
 		}
 		d.socket.expired(d.ackID)
 	}

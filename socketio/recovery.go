@@ -57,6 +57,7 @@ type awaySession struct {
 	id    string
 	rooms []string
 	data  any
+	sub   string // whom the client spoke for: another one does not get its rooms
 	at    time.Time
 	base  uint64 // the client has all its packets up to this number: its position when it joined or was recovered
 	// settled is the number of a packet that has certainly reached the client, as have all before it,
@@ -149,7 +150,7 @@ func (g *recoveryLog) save(s *Socket) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	away := &awaySession{
-		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.joined()), data: s.data, at: now, base: s.more.base,
+		pid: s.more.pid, id: s.id, rooms: slices.Clone(s.joined()), data: s.data, sub: subjectOf(s.who), at: now, base: s.more.base,
 	}
 	if now.Sub(g.droppedAt) > g.detect {
 		away.settled = g.dropped
@@ -183,11 +184,12 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	if json.Unmarshal(auth, &asked) != nil || asked.PID == "" {
 		return false
 	}
+	sub := s.Subject()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.prune()
 	away := g.sessions[asked.PID]
-	if away == nil {
+	if away == nil || away.sub != sub {
 		return false
 	}
 	delete(g.sessions, asked.PID)

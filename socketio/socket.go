@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"c100k/internal/auth"
 	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
@@ -41,7 +42,9 @@ type Socket struct {
 	mu        sync.Mutex // guards the fields below
 	state     socketState
 	recovered bool
-	webSocket bool // the client is on WebSocket
+	webSocket bool            // the client is on WebSocket
+	counted   bool            // sio.Watch.Enter has counted the connection for who
+	who       *auth.Principal // nil: the client was not identified
 	data      any
 	own       *clientState // nil until it is needed
 	more      *rareState   // nil until it is needed
@@ -170,6 +173,12 @@ func (s *Socket) Handshake() *Handshake {
 		h.auth = s.more.auth
 	}
 	return h
+}
+
+// Subject returns whom the client speaks for on a node that identifies clients, as its token,
+// server.Config.Authenticate or a backend says it; "" if it was not identified.
+func (s *Socket) Subject() string {
+	return subjectOf(s.principal())
 }
 
 // Rooms returns the rooms that the socket is in, its own id first; none when it has left.

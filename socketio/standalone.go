@@ -160,7 +160,7 @@ func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) pro
 		Seed:     uint64(p.Loop),
 	}, sio.Watch{})
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
-		if io.opt.Authorize != nil && opensSession(h) {
+		if io.opt.Authorize != nil && engineio.OpensSession(h) {
 			return edge.Wait // for authorize
 		}
 		e.Serve(l, c, h, rest)
@@ -190,26 +190,6 @@ func (io *Server) part(r *reactor, p *proto.Place, origins edge.OriginRules) pro
 	}
 	return proto.Part{
 		Protocols: e.Protocols(nil), Serve: serve, Ask: ask, Resume: resume, Made: r.Run, Deliver: r.Deliver,
-	}
-}
-
-// opensSession reports whether a request is a handshake: it names no session. A preflight of a
-// browser is none.
-func opensSession(h *edge.Head) bool {
-	if string(h.Method()) != http.MethodGet {
-		return false
-	}
-	for q := edge.NewParams(h.Query()); ; {
-		name, _, more, refusal := q.Next()
-		if refusal != nil {
-			return false // it is refused anyway
-		}
-		if !more {
-			return true
-		}
-		if string(name) == "sid" {
-			return false
-		}
 	}
 }
 

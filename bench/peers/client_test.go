@@ -6,14 +6,24 @@ package peers
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -54,14 +64,55 @@ func dial(t *testing.T, addr, path string) *client {
 
 const key = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// request sends an upgrade request and reads the answer, whatever it is.
-func request(t *testing.T, addr, path string) (*client, *http.Response) {
+// tlsPrefix is in front of the address of a rival that speaks TLS.
+const tlsPrefix = "tls:"
+
+// connect opens a connection until the test ends.
+func connect(t *testing.T, addr string) (conn net.Conn) {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr)
+	var err error
+	if plain, ok := strings.CutPrefix(addr, tlsPrefix); ok {
+		conn, err = tls.Dial("tcp", plain, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+	} else {
+		conn, err = net.Dial("tcp", addr)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// certificate makes one for the test, and returns the flags for it.
+func certificate(t *testing.T) []string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, private := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, private: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"--cert", cert, "--key", private}
+}
+
+// request sends an upgrade request and reads the answer, whatever it is.
+func request(t *testing.T, addr, path string) (*client, *http.Response) {
+	t.Helper()
+	conn := connect(t, addr)
 	conn.SetDeadline(time.Now().Add(patience))
 	c := &client{t: t, conn: conn, r: bufio.NewReader(conn)}
 	c.write([]byte("GET " + path + " HTTP/1.1\r\nHost: " + addr + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +

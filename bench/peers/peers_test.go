@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,7 @@ type rival struct {
 	text    bool // it has no binary messages
 	node    bool // it is a script
 	patient bool // how far a reader lags is bounded by time, not by size
+	tls     bool // it speaks TLS
 }
 
 var rivals = []rival{
@@ -47,6 +49,10 @@ var rivals = []rival{
 	{name: "centrifuge", dialect: centrifugeJSON{}, text: true},
 	{name: "ws", dialect: raw{}, node: true},
 	{name: "socketio", dialect: socketIO{}, node: true, patient: true},
+	{name: "gorilla", dialect: raw{}, tls: true},
+	{name: "gws", dialect: raw{}, patient: true, tls: true},
+	{name: "nbio", dialect: raw{}, tls: true},
+	{name: "ws", dialect: raw{}, node: true, tls: true},
 }
 
 // binaries builds them all, as the Makefile does.
@@ -79,13 +85,17 @@ func (r rival) start(t *testing.T) (addr string) {
 	if raceEnabled && r.name == "nbio" {
 		t.Skip("it passes connections on through epoll, which the race detector does not see")
 	}
-	cmd := exec.Command("node", append([]string{filepath.Join("node", r.name+".mjs")}, r.args...)...)
+	args := r.args
+	if r.tls {
+		args = append(slices.Clone(args), certificate(t)...)
+	}
+	cmd := exec.Command("node", append([]string{filepath.Join("node", r.name+".mjs")}, args...)...)
 	if !r.node {
 		dir, err := binaries()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd = exec.Command(filepath.Join(dir, r.name), r.args...)
+		cmd = exec.Command(filepath.Join(dir, r.name), args...)
 	} else if _, err := os.Stat("node/node_modules"); err != nil {
 		t.Skip("make peers installs the Node packages")
 	}
@@ -115,13 +125,20 @@ func (r rival) start(t *testing.T) (addr string) {
 	if err != nil || !ok {
 		t.Fatalf("%s says %q, %v", r.name, line, err)
 	}
+	if r.tls {
+		addr = tlsPrefix + addr
+	}
 	return addr
 }
 
 // eachRival runs a test against each, on a server of its own.
 func eachRival(t *testing.T, test func(t *testing.T, r rival, addr string)) {
 	for _, r := range rivals {
-		t.Run(strings.Join(append([]string{r.name}, r.args...), " "), func(t *testing.T) {
+		name := strings.Join(append([]string{r.name}, r.args...), " ")
+		if r.tls {
+			name += " TLS"
+		}
+		t.Run(name, func(t *testing.T) {
 			test(t, r, r.start(t))
 		})
 	}

@@ -31,6 +31,7 @@ type Contestant struct {
 	Command func(addr string) []string // listens at addr
 	Env     []string                   // above the environment of this program
 	Load    func(addr string) []string // arguments of `c100k load`
+	Bytes   float64                    // in place of Turns.Bytes, unless 0
 }
 
 // Turns says how the servers take turns.
@@ -55,7 +56,8 @@ type Side struct {
 // Run starts the contestants and gives each its windows. The sides are in the order of the
 // contestants.
 func (t Turns) Run(ctx context.Context, contestants []Contestant) ([]Side, error) {
-	if len(contestants) == 0 || t.Rounds < 1 || t.Window <= 0 || t.Lead < 0 || !(t.Bytes > 0 || t.Segments > 0) {
+	counts := func(c Contestant) bool { return c.Bytes > 0 || t.Bytes > 0 || t.Segments > 0 }
+	if len(contestants) == 0 || t.Rounds < 1 || t.Window <= 0 || t.Lead < 0 || !counts(contestants[0]) {
 		return nil, errors.New("nothing to measure: it takes a server, and numbers above 0")
 	}
 	var sides []*side
@@ -66,11 +68,14 @@ func (t Turns) Run(ctx context.Context, contestants []Contestant) ([]Side, error
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		sides = append(sides, s)
+		if s.turns = t; c.Bytes > 0 {
+			s.turns.Bytes = c.Bytes
+		}
 	}
 	for round := range t.Rounds {
 		for i := range sides {
 			s := sides[(round+i)%len(sides)] // none is always the one behind the same other
-			if err := s.measure(ctx, t); err != nil {
+			if err := s.measure(ctx, s.turns); err != nil {
 				return nil, fmt.Errorf("%s: %w", s.Name, err)
 			}
 		}
@@ -87,6 +92,7 @@ type side struct {
 	Side
 	server, load *child
 	processes    []int // of the load
+	turns        Turns // with the Bytes of this contestant
 }
 
 // start returns when the load has sent its first messages and is stopped. Where that fails it ends

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"c100k/broadcast"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -46,7 +44,7 @@ type Config struct {
 // api is a handler. Immutable after newAPI.
 type api struct {
 	node            Node
-	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
+	publishLater    func(p Publication, done func(Outcome)) error
 	access          access
 	routes          []route
 	keys            *keys

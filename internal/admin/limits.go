@@ -66,6 +66,11 @@ const (
 	GuessesMax = 10
 	GuessEvery = time.Second
 
+	// UnguessableBytes is the length from which on a key needs no such protection, and the right one
+	// is always taken. At a million tries a second, half of the keys of 24 hexadecimal digits are
+	// tried after a billion years.
+	UnguessableBytes = 24
+
 	// GuessAddressesMax bounds the addresses whose guesses are counted, each with some 60 bytes.
 	GuessAddressesMax = 4096
 

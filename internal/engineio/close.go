@@ -4,6 +4,7 @@ package engineio
 
 import (
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/netpoll"
 )
 
@@ -37,6 +38,18 @@ func (e *Endpoint) Kick(l *netpoll.Loop, c *netpoll.Conn) {
 		e.shut(l, s, ReasonAdmin, frame.CodePolicy, "closed by operator")
 	} else {
 		l.Close(c, netpoll.ReasonAdmin)
+	}
+}
+
+// RevokeEach implements proto.RevocableEach. Each session is looked at once, with its anchor.
+func (e *Endpoint) RevokeEach(l *netpoll.Loop, c *netpoll.Conn, kick bool, matches func(*auth.Principal) bool) {
+	s, app := e.anchored(c), e.speaker
+	switch {
+	case s == nil || app == nil || s.flags&flagClosed != 0 || !app.Speaks(s, matches):
+	case kick:
+		e.Kick(l, c)
+	default:
+		app.Revoke(l, s, matches)
 	}
 }
 

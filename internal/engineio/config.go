@@ -85,6 +85,10 @@ type Config struct {
 	Rate      float64
 	RateBurst int
 
+	// ByteRate is how many bytes a second a session may send; 0 is no limit. See wsconn.Config, and
+	// Rate for sessions that poll.
+	ByteRate int
+
 	// Compress lets WebSocket clients negotiate permessage-deflate.
 	Compress bool
 

@@ -4,8 +4,6 @@
 package engineio
 
 import (
-	"time"
-
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
@@ -38,15 +36,25 @@ type App interface {
 	Closed(l *netpoll.Loop, s *Session, r Reason)
 }
 
+// Speaker is implemented by an App whose clients may be identified, each perhaps as several users.
+// Its methods are called on the loop.
+type Speaker interface {
+	// Speaks tells whether a client speaks for a principal that matches says it of.
+	Speaks(s *Session, matches func(*auth.Principal) bool) bool
+	// Revoke takes the rights of those principals back.
+	Revoke(l *netpoll.Loop, s *Session, matches func(*auth.Principal) bool)
+}
+
 // Endpoint serves Engine.IO on one loop. Loop only.
 type Endpoint struct {
 	cfg          Config
 	owedBytesMax int // pending output of a session whose requests are being answered; beyond it, it is slow
 
-	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
-	queued         int64         // bytes in queues
-	exchanged      int64         // bytes kept of requests that are not answered
-	keeper         Keeper        // the App if it is one, else nil
+	messages, bytes wsconn.Allowance // of Rate and ByteRate
+	queued          int64            // bytes in queues
+	exchanged       int64            // bytes kept of requests that are not answered
+	keeper          Keeper           // the App if it is one, else nil
+	speaker         Speaker          // likewise
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -72,13 +80,15 @@ func New(cfg Config) *Endpoint {
 	cfg.setDefaults()
 	e := &Endpoint{cfg: cfg, holders: make(map[uint32]*edge.SessionHolder), jitter: jitter.New(cfg.Seed)}
 	e.keeper, _ = cfg.App.(Keeper)
+	e.speaker, _ = cfg.App.(Speaker)
 	e.owedBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.PayloadBytesMax
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
-		Rate: cfg.Rate, RateBurst: cfg.RateBurst, Counters: cfg.Counters, Ended: e.sockets.ended, Farewell: cfg.Farewell,
+		Rate: cfg.Rate, RateBurst: cfg.RateBurst, ByteRate: cfg.ByteRate, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Farewell: cfg.Farewell,
 	}, &e.sockets)
-	e.period, e.window = e.sockets.Tokens()
+	e.messages, e.bytes = e.sockets.Allowances()
 	return e
 }
 

@@ -12,6 +12,26 @@ import (
 	"c100k/netpoll"
 )
 
+// OpensSession tells whether a request is a handshake: it names no session. A preflight of a
+// browser is none.
+func OpensSession(h *edge.Head) bool {
+	if string(h.Method()) != "GET" {
+		return false
+	}
+	for q := edge.NewParams(h.Query()); ; {
+		name, _, more, refusal := q.Next()
+		if refusal != nil {
+			return false // it is refused anyway
+		}
+		if !more {
+			return true
+		}
+		if string(name) == "sid" {
+			return false
+		}
+	}
+}
+
 // handshake opens a session, if that is allowed.
 func (e *Endpoint) handshake(l *netpoll.Loop, r *arrival) {
 	switch {
@@ -89,7 +109,7 @@ func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edg
 		return nil, nil
 	}
 	holder, refusal := e.cfg.Edge.AdmitSession(l, r.c, r.h)
-	if holder != nil && e.cfg.Rate > 0 && !holder.Spend(l.Now(), e.period, e.window) {
+	if holder != nil && !e.spend(l, holder, 0) {
 		e.cfg.Edge.Admission.ReleaseSession(holder)
 		e.refusedWhole(edge.RefuseRate)
 		return nil, edge.RefuseRate

@@ -18,6 +18,8 @@ const (
 	ReasonSlow                         // the client takes what it is sent too slowly
 	ReasonAdmin                        // an operator asked for it
 	ReasonMemory                       // the process holds too much for its clients, and much of it for this one
+	ReasonExpired                      // the client's rights have ended
+	ReasonRevoked                      // the client's rights were taken back
 
 	reasonCount
 )
@@ -26,6 +28,7 @@ var reasonNames = [reasonCount]string{
 	ReasonTransportClose: "transport close", ReasonTransportError: "transport error", ReasonPingTimeout: "ping timeout",
 	ReasonParseError: "parse error", ReasonForcedClose: "forced close", ReasonShutdown: "server shutting down",
 	ReasonSlow: "transport error", ReasonAdmin: "forced server close", ReasonMemory: "transport error",
+	ReasonExpired: "forced close", ReasonRevoked: "forced close",
 }
 
 // String is the reason as Node's server names it to applications.
@@ -38,7 +41,11 @@ func (r Reason) String() string {
 
 // ours tells whether the server ended the session, so that the client does not know it yet.
 func (r Reason) ours() bool {
-	return r == ReasonForcedClose || r == ReasonShutdown || r == ReasonSlow || r == ReasonAdmin
+	switch r {
+	case ReasonForcedClose, ReasonShutdown, ReasonSlow, ReasonAdmin, ReasonExpired, ReasonRevoked:
+		return true
+	}
+	return false
 }
 
 // netpoll is the reason as the reactor's figures have it.
@@ -58,6 +65,10 @@ func (r Reason) netpoll() netpoll.Reason {
 		return netpoll.ReasonAdmin
 	case ReasonMemory:
 		return netpoll.ReasonMemory
+	case ReasonExpired:
+		return netpoll.ReasonExpired
+	case ReasonRevoked:
+		return netpoll.ReasonRevoked
 	}
 	return netpoll.ReasonProtocol
 }

@@ -25,13 +25,17 @@ func (r *reactor) revoke(l *netpoll.Loop, kick bool, matches func(*auth.Principa
 		if c.Closing() || c.Session() == 0 {
 			return true
 		}
-		p, ok := r.protocols.At(c.Role()).(proto.Revocable)
-		switch {
-		case !ok || !p.Speaks(l, c, matches):
-		case kick:
-			r.kick(l, c)
-		default:
-			p.Revoke(l, c)
+		switch p := r.protocols.At(c.Role()).(type) {
+		case proto.RevocableEach:
+			p.RevokeEach(l, c, kick, matches)
+		case proto.Revocable:
+			switch who := p.Who(c); {
+			case who == nil || !matches(who):
+			case kick:
+				r.kick(l, c)
+			default:
+				p.Revoke(l, c)
+			}
 		}
 		return true
 	})

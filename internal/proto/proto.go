@@ -21,7 +21,7 @@ import (
 )
 
 // Protocol serves the connections of one role on one loop. All methods run on the loop. It may also
-// implement Members, Holder and LastWord.
+// implement Members, Holder, Brief and LastWord.
 type Protocol interface {
 	netpoll.Handler
 
@@ -76,6 +76,10 @@ type Holder interface {
 	HeldBytes() int64
 }
 
+// Brief is implemented by a Protocol whose clients come back in a moment anyway: when the node goes
+// down, their connections end at once and not spread over the drain.
+type Brief interface{ Brief() }
+
 // LastWord is implemented by a Protocol that can tell a client why it is closed after a handler
 // panicked. Without it the connection is closed without a word.
 type LastWord interface {
@@ -85,10 +89,18 @@ type LastWord interface {
 
 // Revocable is implemented by a Protocol whose clients may be identified. Loop only.
 type Revocable interface {
-	// Speaks tells whether c speaks for a principal that matches says it of.
-	Speaks(l *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool
+	Identified
+
 	// Revoke ends c because its client's rights were taken back.
 	Revoke(l *netpoll.Loop, c *netpoll.Conn)
+}
+
+// RevocableEach is implemented by a Protocol whose clients may speak for several principals. Loop
+// only.
+type RevocableEach interface {
+	// RevokeEach takes back what c has from those principals that matches says it of; with kick it
+	// ends c as an operator does.
+	RevokeEach(l *netpoll.Loop, c *netpoll.Conn, kick bool, matches func(*auth.Principal) bool)
 }
 
 // Route serves a request whose head is complete, on the loop. Its result and its arguments are

@@ -5,6 +5,9 @@
 package sio
 
 import (
+	"net/netip"
+
+	"c100k/internal/auth"
 	"c100k/internal/engineio"
 	"c100k/netpoll"
 )
@@ -20,8 +23,9 @@ type Part interface {
 	// Endpoint returns the endpoint that Attach made. Loop only, except for its handlers.
 	Endpoint() *engineio.Endpoint
 
-	// Data is the Data of the client's socket in the namespace "/", nil without one. Loop only.
-	Data(s *engineio.Session) any
+	// Who is the client of a session as the first namespace that it joined knows it, nil if it was not
+	// identified. Loop only.
+	Who(s *engineio.Session) *auth.Principal
 
 	// Run is called with the loop, before that runs.
 	Run(l *netpoll.Loop)
@@ -32,12 +36,38 @@ type Part interface {
 	Deliver(l *netpoll.Loop, members int) (more bool)
 }
 
-// Watch has functions that are called on the loop for its clients. They may be nil.
+// Watch has functions that are called on the loop for its clients. They must not block, and may be
+// nil.
 type Watch struct {
+	// Opened and Closed hear of each session.
 	Opened func()
-	// Closed gets Part.Data of the session.
-	Closed func(l *netpoll.Loop, s *engineio.Session, data any, r engineio.Reason)
+	Closed func(l *netpoll.Loop, s *engineio.Session, who *auth.Principal, r engineio.Reason)
+
+	// Joined hears of a client that has joined its first namespace, and Left of one that has, when its
+	// session ends. who is its client as that namespace knows it, nil if it was not identified.
+	Joined func(conn netpoll.ID, who *auth.Principal, address netip.Addr)
+	Left   func(conn netpoll.ID, who *auth.Principal, r engineio.Reason)
+
+	// Identify finds out who wants to join a namespace, before the middlewares of the program run:
+	// handshake is a *socketio.Handshake. done is called once, on any goroutine, with the principal,
+	// nil for a client that was not identified, or with a refusal. Nil: nobody is identified.
+	Identify func(handshake any, done func(who *auth.Principal, refused *Refused))
+
+	// Enter counts one connection more of an identified client, or refuses it; Leave takes it back.
+	// Required with Identify.
+	Enter func(who *auth.Principal) *Refused
+	Leave func(who *auth.Principal)
 }
+
+// Refused is why a client may not join: the data of the client's connect_error.
+type Refused struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Principal is whom a *socketio.Socket speaks for, nil if its client was not identified. Package
+// socketio sets it. Any goroutine.
+var Principal func(socket any) *auth.Principal
 
 // Host prepares a *socketio.Server for n loops, and returns its part on each. wake must make a loop
 // run a turn soon; it is called on any goroutine. Host panics if the server has loops already.
@@ -51,3 +81,13 @@ var BinaryJSON func(args any, i int) (p []byte, reason string)
 // SplitBinaryJSON replaces the objects {"$binary":"…"} in a valid JSON text by placeholders, and
 // returns their data. It returns p if there are none, or more than a packet can have.
 var SplitBinaryJSON func(p []byte) (text []byte, attachments [][]byte)
+
+// ReadMsgpack appends a MessagePack value to dst as JSON, with a placeholder for each binary value,
+// which it appends to attachments: at most max of them. If max is negative, binary values become
+// base64 strings. It returns what follows the value; ok is false if the value is not valid or has
+// no form in JSON. The results share no memory with p.
+var ReadMsgpack func(dst []byte, attachments [][]byte, p []byte, max int) (text []byte, all [][]byte, rest []byte, ok bool)
+
+// AppendMsgpack appends the value of a valid JSON text as MessagePack, with the attachments in the
+// places of their placeholders.
+var AppendMsgpack func(dst, text []byte, attachments [][]byte) []byte

@@ -111,12 +111,6 @@ func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
 	return h.cfg.Principals.At(h.sessions.At(c.Session()).principal())
 }
 
-// Speaks tells whether c speaks for a principal that matches says it of.
-func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool {
-	who := h.Who(c)
-	return who != nil && matches(who)
-}
-
 // Revoke ends c because its client's rights were taken back. When the client comes back it is
 // refused.
 func (h *Handler) Revoke(l *netpoll.Loop, c *netpoll.Conn) {

@@ -64,15 +64,15 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 // have been counted.
 func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	counted := make(chan broadcast.Result, 1)
-	if err := f.PublishLater(topic, kind, payload, func(o admin.Outcome) { counted <- o.Result }); err != nil {
+	if err := f.PublishLater(admin.Publication{Topic: topic, Kind: kind, Payload: payload}, func(o admin.Outcome) { counted <- o.Result }); err != nil {
 		return broadcast.Result{}, err
 	}
 	return <-counted, nil // an Ask has a deadline
 }
 
 // PublishLater is Publish for callers that must not wait.
-func (f *fleet) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
-	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
+func (f *fleet) PublishLater(p admin.Publication, done func(admin.Outcome)) error {
+	m := bus.Message{Topic: p.Topic, Kind: uint8(p.Kind), Payload: p.Payload}
 	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {
 		done(admin.Outcome{
 			Result:  broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped},

@@ -94,7 +94,4 @@ const (
 	// brokerHeadBytes is what a message on the bus has on top of its payload, at most: the topic,
 	// and the bus's own head.
 	brokerHeadBytes = 4 << 10
-
-	// brokerTimeout bounds the start of the embedded broker.
-	brokerTimeout = 10 * time.Second
 )

@@ -21,6 +21,7 @@ import (
 	"c100k/internal/bus/natsbus"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
+	"c100k/internal/natsd"
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
 	"c100k/internal/redirect"
@@ -61,7 +62,7 @@ type Supervisor struct {
 	plain   net.Listener // for plain HTTP, that is redirected; nil: none
 	api     *http.Server
 	toHTTPS *http.Server // on plain
-	broker  *broker
+	broker  *natsd.Server
 	bus     *natsbus.Bus
 	url     string // of the bus, with its secret
 	starter *starter
@@ -177,9 +178,9 @@ func (s *Supervisor) open() error {
 		if s.broker, err = startBroker(c.MaxMessage, s.log); err != nil {
 			return fmt.Errorf("%w: %w", server.ErrBus, err)
 		}
-		s.url = s.broker.url
+		s.url = s.broker.URL()
 	}
-	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
@@ -269,7 +270,7 @@ func (s *Supervisor) shut() {
 		_ = s.bus.Close()
 	}
 	if s.broker != nil {
-		s.broker.close()
+		s.broker.Close()
 	}
 	if s.port != nil {
 		_ = s.port.Close()
@@ -332,7 +333,7 @@ func addrText(ln net.Listener) string {
 
 // gone tells the bus that a process has ended, so that its answers are not waited for.
 func (s *Supervisor) gone(p *process) {
-	if err := s.bus.Gone(natsbus.NodeName(p.pid())); err != nil {
+	if err := s.bus.Gone(bus.NodeName(p.pid())); err != nil {
 		s.log.Warn("the bus does not hear that a worker is gone", "pid", p.pid(), "err", err)
 	}
 }

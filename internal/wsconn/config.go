@@ -7,6 +7,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/netpoll"
 )
 
@@ -36,6 +37,14 @@ type Config struct {
 
 	// RateBurst is how many may come at once; 0 is one second of Rate, at least 1.
 	RateBurst int
+
+	// ByteRate is how many bytes of data messages a second a connection may send, as they are after
+	// inflating; beyond it, it is closed with 1008. So many, and at least MessageBytesMax, may come at
+	// once. 0 is no limit.
+	ByteRate int
+
+	// Principals are those of the loop's sessions. Required where Endpoint.Speak is called.
+	Principals *auth.Principals
 
 	// Shard is the loop's part of the topics: a connection leaves it, under its slot as member
 	// number, when nothing more can be sent to it. Nil for a protocol without topics.

@@ -11,6 +11,7 @@
 //   - the handler starts the goroutines and returns, so that what net/http had for the connection
 //     can be collected;
 //   - an echo is read into a pooled buffer: ReadMessage would grow a new one for every message;
+//   - TLS with --cert is that of net/http;
 //   - compression with --compress only: a prepared message is then compressed once; and no pings of
 //     its own: nobody in the bench sends any.
 package main
@@ -34,7 +35,9 @@ var upgrader = websocket.Upgrader{
 }
 
 func main() {
-	o := peer.Parse()
+	var o peer.Options
+	o.TLSFlags()
+	o.Parse()
 	upgrader.EnableCompression = o.Compress
 	h := newHub()
 	go h.run()

@@ -1,7 +1,8 @@
 // Command gws is the rival on lxzan/gws, by its README:
 //
 //   - its own server, which reads the request head into the buffer that the connection goes on
-//     with, and a fresh goroutine for ReadLoop, so that the stack of the handshake is not kept;
+//     with, and a fresh goroutine for ReadLoop, so that the stack of the handshake is not kept; with
+//     --cert a listener of crypto/tls around the socket, as its RunTLS has;
 //   - Broadcaster: the frame is encoded once, each connection's write queue has one task for it,
 //     and a goroutine runs a queue only while there is something in it. The queues have no bound of
 //     their own; a reader that stands still is reset by the kernel (peer.Options.Listen), and its
@@ -13,6 +14,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"time"
@@ -23,9 +25,17 @@ import (
 )
 
 func main() {
-	o := peer.Parse()
+	var o peer.Options
+	o.TLSFlags()
+	o.Parse()
 	l, err := o.Listen()
 	peer.Check(err)
+	addr := l.Addr()
+	if o.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+		peer.Check(err)
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}})
+	}
 	option := &gws.ServerOption{ReadMaxPayloadSize: peer.MessageMax, PermessageDeflate: gws.PermessageDeflate{Enabled: o.Compress}}
 	server := gws.NewServer(echo{}, option)
 	rooms := gws.NewUpgrader(new(room), option)
@@ -49,7 +59,7 @@ func main() {
 			go socket.ReadLoop()
 		}
 	}
-	peer.Ready(l.Addr())
+	peer.Ready(addr)
 	go func() { peer.Check(server.RunListener(headListener{l})) }()
 	o.AwaitTerm()
 }

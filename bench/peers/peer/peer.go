@@ -9,6 +9,8 @@ package peer
 import (
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -44,34 +46,57 @@ type Options struct {
 	// price is of interest.
 	Compress bool
 	Loops    int // threads that run Go code, and event loops where the library has them; at least 1
+	// Cert and Key are files of a certificate, PEM: the program speaks TLS. Empty: plain text. The
+	// programs that have no use for them do not know the flags.
+	Cert, Key string
 
 	end chan os.Signal
 }
 
+// TLSFlags adds --cert and --key. It is called before Parse, by the programs that speak TLS.
+func (o *Options) TLSFlags() {
+	flag.StringVar(&o.Cert, "cert", "", "file of a certificate, PEM: speak TLS")
+	flag.StringVar(&o.Key, "key", "", "file of its key, PEM")
+}
+
+// Parse reads the flags for programs without TLS, as Options.Parse does.
+func Parse() Options {
+	var o Options
+	o.Parse()
+	return o
+}
+
 // Parse reads the flags, sets GOMAXPROCS to --loops, and listens for TERM from now on. Bad flags
 // end the program with status 2.
-func Parse() Options {
-	o := Options{end: make(chan os.Signal, 1)}
+func (o *Options) Parse() {
+	o.end = make(chan os.Signal, 1)
 	signal.Notify(o.end, syscall.SIGTERM, syscall.SIGINT)
 	flag.StringVar(&o.Addr, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
 	flag.IntVar(&o.Loops, "loops", 0, "GOMAXPROCS, and the number of event loops where there are any; 0 means the cores")
 	flag.BoolVar(&o.Compress, "compress", false, "permessage-deflate, in the programs that have it")
 	flag.Parse()
-	if flag.NArg() > 0 || o.Loops < 0 {
+	if flag.NArg() > 0 || o.Loops < 0 || (o.Cert == "") != (o.Key == "") {
 		flag.Usage()
 		os.Exit(2)
 	}
 	runtime.GOMAXPROCS(o.Loops) // 0 leaves it as it is
 	o.Loops = runtime.GOMAXPROCS(0)
-	return o
 }
 
-// Serve runs a rival that lives in net/http: it listens, says so, and ends the program at TERM.
+// Serve runs a rival that lives in net/http: it listens, says so, and ends the program at TERM. With
+// --cert it is net/http with TLS as net/http sets it up, without HTTP/2: a WebSocket needs HTTP/1.1.
 func (o Options) Serve(handler http.Handler) {
 	l, err := o.Listen()
 	Check(err)
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: HeadWait}
-	go func() { Check(s.Serve(l)) }()
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: HeadWait, Protocols: new(http.Protocols)}
+	s.Protocols.SetHTTP1(true)
+	s.ErrorLog = log.New(io.Discard, "", 0) // clients that leave in their handshake are no news
+	go func() {
+		if o.Cert != "" {
+			Check(s.ServeTLS(l, o.Cert, o.Key))
+		}
+		Check(s.Serve(l))
+	}()
 	Ready(l.Addr())
 	o.AwaitTerm()
 }
