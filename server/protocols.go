@@ -44,6 +44,7 @@ var (
 	refuseNoTopic   = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "the query names no topic: ask for ?topic=NAME, or speak " + subprotocol + " to choose topics later"}
 	refuseForbidden = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "a topic of the query is not open to this client: it needs a token with the right to subscribe, or --public-topics"}
 	refuseNotGet    = &edge.Refusal{Status: 405, Label: "bad_handshake", Reason: "a stream of events is asked for with GET", Allow: "GET"}
+	refuseForm      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a stream of events has the form " + subprotocol + ", or without ?form= none"}
 	refuseBody      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a request for a stream has no body"}
 )
 
@@ -55,8 +56,11 @@ func (s *Server) rows() ([]proto.Row, error) {
 	}, {
 		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflight,
 		// The epoch tells this process's event ids from those of all others.
-		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral},
-		Personal: 1 << 1,
+		Encoders: []broadcast.Encoder{
+			sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral,
+			sse.NewEnveloper(topicws.AppendMessage), sse.NewEnveloper(topicws.AppendMessage),
+		},
+		Personal: 1<<1 | 1<<3,
 	}, {
 		Name: rowPoll, Transport: "poll", CountsClients: true, Paths: []string{pathPoll}, Judge: s.judgeTaken, New: s.newPoll, HTTP: s.preflight,
 		Encoders: []broadcast.Encoder{longpoll.Encode},
@@ -116,6 +120,7 @@ func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate, Principals: p.Principals,
 		Shard: p.Shard, Sink: p.Sink, Seed: s.seed + uint64(p.Loop), Counters: &s.loops[p.Loop].counters,
+		Farewell: p.Farewell,
 	}
 }
 
@@ -148,6 +153,7 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 func (s *Server) newSSE(p *proto.Place) proto.Part {
 	h := sse.NewHandler(sse.Config{
 		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
+		Enveloped: p.Form + 2, EnvelopedSeveral: p.Form + 3, Envelope: topicws.AppendMessage,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p, "sse")
@@ -348,11 +354,18 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if refusal := b.readTopics(r); refusal != nil {
 		return refusal
 	}
-	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
+	form, refusal := queryValue(r.head.Query(), "form")
+	switch {
+	case refusal != nil:
+		return refusal
+	case form != "" && form != subprotocol:
+		return refuseForm
+	}
+	// An enveloped stream without topics says that the node is there.
+	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 && form == "" {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
-	var refusal *edge.Refusal
+	p := sse.Params{Enveloped: form != "", Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
 	if p.From, refusal = b.readFrom(r, true); refusal != nil {
 		return refusal
 	}
