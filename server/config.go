@@ -103,6 +103,8 @@ const (
 	loopsMax = 256     // a connection's ID has 8 bits for its loop
 	connsMax = 1 << 24 // a fan-out's member number has 24 bits
 
+	byteRateMax = 1_000_000_000_000 // bytes a second: no network of a machine is so fast
+
 	// reservedFiles are kept back from the limit on open files when MaxConns is left to it: listeners,
 	// epoll and io_uring descriptors, the admin port, HTTP requests on their way to an upstream, and
 	// the runtime's own.
@@ -172,6 +174,10 @@ type Config struct {
 	// RateBurst is how many messages a connection may send at once before Rate counts. Default: one
 	// second of Rate, at least 1. Means nothing without Rate.
 	RateBurst int
+	// ByteRate is how many bytes of messages a second a connection may send on average, up to 1e12, as
+	// they are after inflating; beyond it close 1008. One second of it, and at least MaxMessage, may
+	// come at once. Zero: no limit.
+	ByteRate int
 
 	// Outbox is how many bytes a connection may lag behind, MaxMessage to 1 GiB. Default 1 MiB, or
 	// MaxMessage where that is larger.
@@ -182,7 +188,8 @@ type Config struct {
 
 	// History says of which topics messages are kept, for clients that come back and for the API, each
 	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
-	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
+	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
+	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
 	// HistoryBytes bounds what is kept of all topics in memory, in bytes, 1 MiB to half of Memory.
 	// Default: 256 MiB, or a quarter of Memory where that is less.
@@ -249,10 +256,14 @@ type Config struct {
 	// dot. Default false.
 	StaticDotfiles bool
 	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
-	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
-	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
+	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one, and tls:// in
+	// place of nats:// for TLS; several servers of one NATS cluster stand behind commas. New fails
+	// with ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
 	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
+	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
+	// none. Read at each connection.
+	BusCreds string
 	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
 	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
 	// ready. With true, new clients are served and hear of this node only.
@@ -423,6 +434,10 @@ func Defaults() Config {
 	return c
 }
 
+// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can show
+// what it missed.
+const devHistory = "chat=100,5m"
+
 // layerOfBuild is nil but in a build for tests, see layer_on.go.
 var layerOfBuild func(loop int) netpoll.Layer
 
@@ -468,6 +483,9 @@ func (c Config) WithDefaults() Config {
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")
 		c.DemoEndpoints = true
+		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory {
+			c.History = []string{devHistory}
+		}
 	}
 	orDefault(&c.Listen, ":8080")
 	if c.Rate > 0 {

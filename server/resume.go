@@ -70,7 +70,7 @@ func (s *Server) prepare(topics []string, from []history.From, done func(error))
 }
 
 // pastWords are in the query of each request that begins in the past.
-var pastWords = [][]byte{[]byte("after="), []byte("last="), []byte("rewind="), []byte("last_event_id=")}
+var pastWords = [][]byte{[]byte("after="), []byte("last="), []byte("rewind="), []byte("last_event_id="), []byte("from=")}
 
 // missingOf is missing for a request for a stream. A request that will be refused is not looked at.
 func (s *Server) missingOf(h *edge.Head, who *auth.Principal) []wanted {

@@ -41,28 +41,29 @@ var ErrListen = errors.New("cannot listen")
 // all methods may be called on any goroutine.
 type Server struct {
 	// immutable after New
-	cfg       Config
-	log       *slog.Logger
-	started   time.Time
-	seed      uint64
-	node      *node.Node
-	secured   *secured // nil: the public port is plain
-	loops     []loop
-	admission *edge.Admission
-	quota     *quota.Table // nil without limits of addresses or users
-	origins   edge.OriginRules
-	hosts     edge.HostRules
-	notices   *notices
-	budget    *budget.Budget
-	upstream  *upstream.Proxy  // nil without Config.Upstream
-	sameHost  edge.OriginRules // the default rule, to know another origin from our own
-	past      *past            // what is kept of topics
-	others    *neighbours      // nil for a node alone
-	process   *figures.ProcessReader
-	sio       *socketio.Server // nil: off
-	sioParts  []sio.Part
-	api       http.Handler // /v1/ on the public port, where there is a key
-	tls       tlsParts
+	cfg         Config
+	log         *slog.Logger
+	started     time.Time
+	seed        uint64
+	node        *node.Node
+	secured     *secured // nil: the public port is plain
+	loops       []loop
+	admission   *edge.Admission
+	quota       *quota.Table // nil without limits of addresses or users
+	origins     edge.OriginRules
+	hosts       edge.HostRules
+	notices     *notices
+	budget      *budget.Budget
+	upstream    *upstream.Proxy  // nil without Config.Upstream
+	sameHost    edge.OriginRules // the default rule, to know another origin from our own
+	past        *past            // what is kept of topics
+	others      *neighbours      // nil for a node alone
+	process     *figures.ProcessReader
+	sio         *socketio.Server // nil: off
+	sioParts    []sio.Part
+	sioVerdicts []sioVerdicts // by loop
+	api         http.Handler  // /v1/ on the public port, where there is a key
+	tls         tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -72,6 +73,8 @@ type Server struct {
 	sweeping atomic.Bool // the connections will be looked at for revoked tokens
 
 	revocations auth.Revocations
+
+	ends endings
 
 	hooks backendHooks
 
@@ -107,6 +110,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.ends.init(s.log)
 	s.makeIdentifier()
 	if err := s.openRevocations(); err != nil {
 		return nil, err
@@ -176,6 +180,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	go s.ends.run(s.stopped)
 	go s.purgeRevocations()
 	if s.hooks.events != nil {
 		go s.watchTopics()
@@ -220,13 +225,12 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+		Ended:           s.connEnded,
+		Notes:           true,
 	}
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
 		cfg.Topics.Occupied = s.topicChanged
-	}
-	if s.hooks.events != nil || s.cfg.MaxConnsPerUser > 0 {
-		cfg.Ended = s.connEnded
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes

@@ -13,7 +13,6 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/bus"
-	"c100k/internal/bus/natsbus"
 	"c100k/internal/history"
 	"c100k/internal/history/jetstream"
 	"c100k/internal/natsd"
@@ -24,7 +23,7 @@ import (
 // startBroker starts a broker on loopback for a node of that configuration. Its secret is sent to
 // the workers over their links.
 func startBroker(c *server.Config, log *slog.Logger) (*natsd.Server, error) {
-	payload := max(c.MaxMessage, natsbus.PacketBytesMax) + brokerHeadBytes
+	payload := max(c.MaxMessage, bus.PacketBytesMax) + brokerHeadBytes
 	o := natsd.Options{
 		Name: "c100k", PayloadBytesMax: payload, PendingBytesMax: max(brokerPendingMin, 4*int64(payload)),
 		Label: "bus of the workers", Logger: log,
@@ -58,7 +57,7 @@ func (s *Supervisor) openPast(c *server.Config) error {
 		return err
 	}
 	o := jetstream.Options{
-		URL: s.url, Name: natsbus.NodeName(os.Getpid()), Rules: rules, Replicated: s.broker == nil,
+		URL: s.url, Name: bus.NodeName(os.Getpid()), Credentials: c.BusCreds, Rules: rules, Replicated: s.broker == nil,
 		InMemory: s.durable(c) == history.DurableMemory, Now: netpoll.Monotonic, Logger: s.log,
 	}
 	if o.InMemory {

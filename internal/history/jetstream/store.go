@@ -26,8 +26,8 @@ import (
 type Options struct {
 	// URL is the server's, as natsbus.CheckURL accepts it.
 	URL string
-	// Connect are more options of the connection.
-	Connect []nats.Option
+	// Credentials is a file of credentials, or empty.
+	Credentials string
 	// Name is by what the server knows this process.
 	Name string
 	// Rules say what is kept; at least one.
@@ -107,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.appends.init()
 	s.loads.init()
-	conn, err := nats.Connect(o.URL, append(s.connectOptions(), o.Connect...)...)
+	conn, err := nats.Connect(o.URL, s.connectOptions()...)
 	if err != nil {
 		return nil, fmt.Errorf("the store of history: %w", err)
 	}
@@ -124,7 +124,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) connectOptions() []nats.Option {
-	return []nats.Option{
+	options := []nats.Option{
 		nats.Name("c100k history " + s.opt.Name),
 		nats.ReconnectBufSize(-1), // what is not sent is refused, not kept for later
 		nats.MaxReconnects(-1),
@@ -146,6 +146,10 @@ func (s *Store) connectOptions() []nats.Option {
 			s.log.Warn("the store of history has trouble", "err", err)
 		}),
 	}
+	if s.opt.Credentials != "" {
+		options = append(options, nats.UserCredentials(s.opt.Credentials))
+	}
+	return options
 }
 
 // complain notes why messages cannot be stored.
