@@ -36,6 +36,7 @@ func Table(o *Options) []Setting {
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
 	rows = append(rows, tokenRows(&o.Token)...)
+	rows = append(rows, emitRows(&o.Emit)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -351,12 +352,14 @@ func (r *redisCarrier) apply(client rueidis.DedicatedClient, there map[subscript
 	if len(drop[1]) > 0 {
 		commands = append(commands, b.Punsubscribe().Pattern(drop[1]...).Build())
 	}
-	for _, command := range commands {
+	for batch := range slices.Chunk(commands, batchMax) {
 		ctx, cancel := context.WithTimeout(r.ctx, writeTimeout)
-		err := client.Do(ctx, command).Error()
+		results := client.DoMulti(ctx, batch...)
 		cancel()
-		if err != nil {
-			return err
+		for _, result := range results {
+			if err := result.Error(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
