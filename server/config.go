@@ -237,10 +237,14 @@ type Config struct {
 	// dot. Default false.
 	StaticDotfiles bool
 	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
-	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one. New fails with
-	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
+	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one, and tls:// in
+	// place of nats:// for TLS; several servers of one NATS cluster stand behind commas. New fails
+	// with ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
 	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
+	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
+	// none. Read at each connection.
+	BusCreds string
 	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
 	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
 	// ready. With true, new clients are served and hear of this node only.

@@ -174,6 +174,9 @@ func (c *Config) validateBus(v *validator) {
 			v.refuse("Bus", given, err.Error()+": allowed are memory and nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST")
 		}
 	}
+	if c.BusCreds != "" && !strings.HasPrefix(c.Bus, "nats:") && !strings.HasPrefix(c.Bus, "tls:") {
+		v.refuse("BusCreds", strconv.Quote(c.BusCreds), "they are for NATS, and Bus is not: allowed with nats://HOST:PORT and tls://HOST:PORT")
+	}
 }
 
 // validateSocketIO refuses what a server of the program's own cannot do.

@@ -131,9 +131,10 @@ func (s *Server) allowOrigin(origin string) (allowed string, credentials bool) {
 	return origin, true
 }
 
-// preflightEvents answers OPTIONS requests for the stream of events.
-func (s *Server) preflightEvents(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.URL.EscapedPath() != pathSSE {
+// preflight answers OPTIONS requests for the stream of events and for polls.
+func (s *Server) preflight(w http.ResponseWriter, r *http.Request) bool {
+	path := r.URL.EscapedPath()
+	if r.Method != http.MethodOptions || path != pathSSE && path != pathPoll {
 		return false
 	}
 	if !s.answerOrigin(w, r, "GET") {
@@ -141,6 +142,17 @@ func (s *Server) preflightEvents(w http.ResponseWriter, r *http.Request) bool {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return true
+}
+
+// refuseInForm answers a refusal in the form that a client of the path understands.
+func (s *Server) refuseInForm(dst []byte, h *edge.Head, r *edge.Refusal) []byte {
+	if string(h.Path()) == pathPoll {
+		return s.refusePoll(dst, h, r)
+	}
+	if r.Temporary() {
+		return s.refuseEventSource(dst, h, r)
+	}
+	return nil
 }
 
 // refuseEventSource answers a temporary refusal to an EventSource, for which any status but 200

@@ -16,6 +16,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/echo"
 	"c100k/internal/edge"
+	"c100k/internal/longpoll"
 	"c100k/internal/proto"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
@@ -52,10 +53,13 @@ func (s *Server) rows() ([]proto.Row, error) {
 		Name: rowTopics, Transport: "websocket", Paths: []string{"/ws"}, Judge: s.judgeTaken, New: s.newTopics,
 		Encoders: topicws.Encoders(),
 	}, {
-		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflightEvents,
+		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflight,
 		// The epoch tells this process's event ids from those of all others.
 		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral},
 		Personal: 1 << 1,
+	}, {
+		Name: rowPoll, Transport: "poll", CountsClients: true, Paths: []string{pathPoll}, Judge: s.judgeTaken, New: s.newPoll, HTTP: s.preflight,
+		Encoders: []broadcast.Encoder{longpoll.Encode},
 	}}
 	if s.cfg.DemoEndpoints {
 		rows = append(rows,
@@ -146,7 +150,7 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 	part.Ask, part.Resume = ask, resume
 	part.Serve = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
 		if string(h.Method()) == http.MethodOptions {
-			return edge.NotOurs // preflightEvents answers
+			return edge.NotOurs // preflight answers
 		}
 		return serve(l, c, h, rest, who)
 	}

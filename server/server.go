@@ -207,7 +207,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
-		Temporary:    s.refuseEventSource,
+		Answer:       s.refuseInForm,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
 		Budget:       s.budget,

@@ -99,8 +99,8 @@ type Config struct {
 	HeadLimits edge.Limits
 	// Hosts are the values of Host that are served. The zero value allows all.
 	Hosts edge.HostRules
-	// Temporary may answer a temporary refusal in another form: see edge.Config. It may be nil.
-	Temporary func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
+	// Answer may answer a refusal in another form: see edge.Config. It may be nil.
+	Answer func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
 	// Refused hears of each refused request, on any goroutine. It may be nil.
 	Refused func(*edge.Refusal)
 

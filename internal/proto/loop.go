@@ -14,6 +14,7 @@ type Protocols struct {
 	protocols [netpoll.RolesMax]Protocol
 	members   [netpoll.RolesMax]Members
 	holders   [netpoll.RolesMax]Holder
+	brief     [netpoll.RolesMax]bool
 	lastWords [netpoll.RolesMax]LastWord
 	parts     []Part
 }
@@ -52,6 +53,7 @@ func (p *Protocols) set(role netpoll.Role, protocol Protocol) {
 	p.protocols[role] = protocol
 	p.members[role], _ = protocol.(Members)
 	p.holders[role], _ = protocol.(Holder)
+	_, p.brief[role] = protocol.(Brief)
 	p.lastWords[role], _ = protocol.(LastWord)
 }
 
@@ -63,6 +65,9 @@ func (p *Protocols) Members(role netpoll.Role) Members { return p.members[role%n
 
 // Holder is the protocol of a role if it keeps more of a connection than its output, else nil.
 func (p *Protocols) Holder(role netpoll.Role) Holder { return p.holders[role%netpoll.RolesMax] }
+
+// Brief tells whether the protocol of a role is a Brief.
+func (p *Protocols) Brief(role netpoll.Role) bool { return p.brief[role%netpoll.RolesMax] }
 
 // LastWord is the protocol of a role if it can tell a client of a panic, else nil.
 func (p *Protocols) LastWord(role netpoll.Role) LastWord { return p.lastWords[role%netpoll.RolesMax] }

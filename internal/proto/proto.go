@@ -21,7 +21,7 @@ import (
 )
 
 // Protocol serves the connections of one role on one loop. All methods run on the loop. It may also
-// implement Members, Holder and LastWord.
+// implement Members, Holder, Brief and LastWord.
 type Protocol interface {
 	netpoll.Handler
 
@@ -75,6 +75,10 @@ type Holder interface {
 	// HeldBytes is the sum over all connections.
 	HeldBytes() int64
 }
+
+// Brief is implemented by a Protocol whose clients come back in a moment anyway: when the node goes
+// down, their connections end at once and not spread over the drain.
+type Brief interface{ Brief() }
 
 // LastWord is implemented by a Protocol that can tell a client why it is closed after a handler
 // panicked. Without it the connection is closed without a word.

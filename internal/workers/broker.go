@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus"
 	"c100k/internal/natsd"
 )
 
 // startBroker starts a broker on loopback that takes payloads of messageBytesMax bytes. Its secret
 // is sent to the workers over their links.
 func startBroker(messageBytesMax int, log *slog.Logger) (*natsd.Server, error) {
-	payload := max(messageBytesMax, natsbus.PacketBytesMax) + brokerHeadBytes
+	payload := max(messageBytesMax, bus.PacketBytesMax) + brokerHeadBytes
 	b, err := natsd.Start(natsd.Options{
 		Name: "c100k", PayloadBytesMax: payload, PendingBytesMax: max(brokerPendingMin, 4*int64(payload)),
 		Label: "bus of the workers", Logger: log,

@@ -180,7 +180,7 @@ func (s *Supervisor) open() error {
 		}
 		s.url = s.broker.URL()
 	}
-	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
@@ -333,7 +333,7 @@ func addrText(ln net.Listener) string {
 
 // gone tells the bus that a process has ended, so that its answers are not waited for.
 func (s *Supervisor) gone(p *process) {
-	if err := s.bus.Gone(natsbus.NodeName(p.pid())); err != nil {
+	if err := s.bus.Gone(bus.NodeName(p.pid())); err != nil {
 		s.log.Warn("the bus does not hear that a worker is gone", "pid", p.pid(), "err", err)
 	}
 }
