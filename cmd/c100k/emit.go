@@ -5,10 +5,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
+	"c100k/internal/redisurl"
 	"c100k/internal/settings"
 	"c100k/socketio/emitter"
 
@@ -42,11 +42,11 @@ func (a *app) emitOnce(ctx context.Context, c call) error {
 	if o.Redis == "" {
 		return usage("--redis is missing: the URL of the Redis of the servers, such as redis://127.0.0.1:6379")
 	}
-	opt, err := rueidis.ParseURL(o.Redis)
+	opt, err := redisurl.Parse(o.Redis)
 	if err != nil {
-		return misconfigured(&settings.Problem{Source: c.Source("redis"), Err: errors.New("not a URL of Redis: allowed is redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS")})
+		return misconfigured(&settings.Problem{Source: c.Source("redis"), Err: err})
 	}
-	opt.DisableCache, opt.ForceSingleClient, opt.Dialer.Timeout = true, true, emitTimeout
+	opt.Dialer.Timeout = emitTimeout
 	client, err := rueidis.NewClient(opt)
 	if err != nil {
 		return fmt.Errorf("cannot reach Redis: %w", err)

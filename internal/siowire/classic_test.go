@@ -122,7 +122,7 @@ func TestClassicRefuses(t *testing.T) {
 		"empty": "", "a number": "\x01", "two elements": "\x92\xa1u\x80", "no packet": "\x93\xa1u\xc0\x80",
 		"packet without data": "\x93\xa1u\x82\xa4type\x02\xa3nsp\xa1/\x80", "an answer": "\x93\xa1u\x82\xa4type\x03\xa4data\x91\xa1m\x80",
 		"data is a map": "\x93\xa1u\x82\xa4type\x02\xa4data\x80\x80", "nested too deep": "\x93\xa1u\x82\xa4type\x02\xa4data" + deep + "\x80",
-		"nested options": "\x93\xa1u\x82\xa4type\x02\xa4data\x91\xa1m\x81\xa1x" + deep,
+		"nested options":                 "\x93\xa1u\x82\xa4type\x02\xa4data\x91\xa1m\x81\xa1x" + deep,
 		"four thousand million elements": "\xdd\xff\xff\xff\xff", "as many rooms": "\x93\xa1u\x82\xa4type\x02\xa4data\x91\xa1m\x81\xa5rooms\xdd\xff\xff\xff\xff",
 		"as much text": "\x93\xdb\xff\xff\xff\xff", "a long uid": "\x93\xd9\x50" + strings.Repeat("u", 0x50) + "\x80\x80",
 	} {
@@ -166,13 +166,15 @@ func TestClassicPattern(t *testing.T) {
 	}
 }
 
-func addVectors(f *testing.F, kinds string) {
+// encoded returns the vectors of the channels with that prefix.
+func encoded(channels string) (list [][]byte) {
 	c := siowire.Classic{Key: "socket.io"}
 	for _, v := range classicVectors {
-		if strings.HasPrefix(v.channel, kinds) {
-			f.Add(c.Append(nil, &v.m))
+		if strings.HasPrefix(v.channel, channels) {
+			list = append(list, c.Append(nil, &v.m))
 		}
 	}
+	return list
 }
 
 // again checks that what was parsed can be written and read again.
@@ -193,7 +195,9 @@ func again(t *testing.T, m siowire.Message, parse func([]byte) (siowire.Message,
 }
 
 func FuzzClassicBroadcast(f *testing.F) {
-	addVectors(f, "socket.io#")
+	for _, p := range encoded("socket.io#") {
+		f.Add(p)
+	}
 	c := siowire.Classic{Key: "socket.io"}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if m, err := c.ParseBroadcast(p); err == nil {
@@ -203,7 +207,9 @@ func FuzzClassicBroadcast(f *testing.F) {
 }
 
 func FuzzClassicRequest(f *testing.F) {
-	addVectors(f, "socket.io-request")
+	for _, p := range encoded("socket.io-request") {
+		f.Add(p)
+	}
 	f.Add([]byte(`{"type":2,"sid":"s","room":"r","requestId":"q"}`))
 	c := siowire.Classic{Key: "socket.io"}
 	f.Fuzz(func(t *testing.T, p []byte) {
@@ -215,7 +221,9 @@ func FuzzClassicRequest(f *testing.F) {
 }
 
 func FuzzClassicResponse(f *testing.F) {
-	addVectors(f, "socket.io-response")
+	for _, p := range encoded("socket.io-response") {
+		f.Add(p)
+	}
 	f.Add([]byte(`{"requestId":"r","sockets":[{"id":"s"}]}`))
 	c := siowire.Classic{Key: "socket.io"}
 	f.Fuzz(func(t *testing.T, p []byte) {

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"c100k/internal/redisurl"
 	"c100k/internal/siowire"
 	"c100k/socketio"
 
@@ -24,7 +25,9 @@ var ErrRedis = errors.New("cluster: cannot reach Redis")
 
 // RedisOptions configure a cluster over Redis.
 type RedisOptions struct {
-	// URL is where Redis is: redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS.
+	// URL is where Redis is: redis://USER:PASSWORD@HOST:PORT/DATABASE for one server,
+	// redis-sentinel://HOST:PORT,HOST:PORT/MASTER, redis-cluster://HOST:PORT,HOST:PORT, each with
+	// rediss for TLS, or unix:///PATH.
 	URL string
 
 	// TLS configures connections of rediss://. Nil: certificates are verified by those of the system.
@@ -70,7 +73,7 @@ func Redis(ctx context.Context, o RedisOptions) (*Cluster, error) {
 
 // connect makes the carrier.
 func (c *Cluster) connect(ctx context.Context, o *RedisOptions, sharded bool) error {
-	opt, err := rueidis.ParseURL(o.URL)
+	opt, err := redisurl.Parse(o.URL)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRedis, err)
 	}
@@ -80,7 +83,7 @@ func (c *Cluster) connect(ctx context.Context, o *RedisOptions, sharded bool) er
 			opt.TLSConfig.ServerName = server
 		}
 	}
-	opt.DisableCache, opt.DisableRetry, opt.ClientName = true, true, "c100k-socketio"
+	opt.DisableRetry, opt.ClientName = true, "c100k-socketio"
 	opt.Dialer.Timeout, opt.ConnWriteTimeout = dialTimeout, writeTimeout
 	opt.Dialer.KeepAlive = time.Second
 	client, err := rueidis.NewClient(opt)
