@@ -99,6 +99,8 @@ const (
 	loopsMax = 256     // a connection's ID has 8 bits for its loop
 	connsMax = 1 << 24 // a fan-out's member number has 24 bits
 
+	byteRateMax = 1_000_000_000_000 // bytes a second: no network of a machine is so fast
+
 	// reservedFiles are kept back from the limit on open files when MaxConns is left to it: listeners,
 	// epoll and io_uring descriptors, the admin port, HTTP requests on their way to an upstream, and
 	// the runtime's own.
@@ -168,6 +170,10 @@ type Config struct {
 	// RateBurst is how many messages a connection may send at once before Rate counts. Default: one
 	// second of Rate, at least 1. Means nothing without Rate.
 	RateBurst int
+	// ByteRate is how many bytes of messages a second a connection may send on average, up to 1e12, as
+	// they are after inflating; beyond it close 1008. One second of it, and at least MaxMessage, may
+	// come at once. Zero: no limit.
+	ByteRate int
 
 	// Outbox is how many bytes a connection may lag behind, MaxMessage to 1 GiB. Default 1 MiB, or
 	// MaxMessage where that is larger.

@@ -112,6 +112,7 @@ func (c *Config) validateNumbers(v *validator) {
 	if !(c.Rate >= 0 && c.Rate <= 1e9) { // also refuses NaN
 		v.refuse("Rate", strconv.FormatFloat(c.Rate, 'g', -1, 64), "allowed are 0 (no limit) to 1e9 messages a second")
 	}
+	v.between("ByteRate", c.ByteRate, 0, byteRateMax, " bytes a second (0: no limit)")
 	v.between("RateBurst", c.RateBurst, 0, connsMax, " messages (0: one second of the rate)")
 	if c.RateBurst > 0 && c.Rate == 0 {
 		v.refuse("RateBurst", strconv.Itoa(c.RateBurst), "a burst needs a rate, and the rate is off")

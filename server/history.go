@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"c100k/broadcast"
@@ -99,7 +100,7 @@ func (s *Server) mayResume(who *auth.Principal, topic string) bool {
 // Refusals of requests that want kept messages.
 var (
 	refuseFrom = &edge.Refusal{Status: 400, Label: "bad_position",
-		Reason: "one of after=EPOCH.OFFSET (with one topic), last=1 to 1000, rewind=DURATION such as 30s"}
+		Reason: "one of after=EPOCH.OFFSET (with one topic), last=1 to 1000, rewind=DURATION such as 30s; or from=, for each topic one of EPOCH.OFFSET, last=N, rewind=DURATION or nothing"}
 	refuseHistory = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "kept messages of a topic of the query are not open to this client"}
 )
 
@@ -125,6 +126,9 @@ func (b *beginning) readFrom(r *arrival, events bool) ([]history.From, *edge.Ref
 			return from, nil
 		}
 	}
+	if from, refusal := b.readEach(r); from != nil || refusal != nil {
+		return from, refusal
+	}
 	var texts [3]string
 	for i, name := range [...]string{"after", "last", "rewind"} {
 		var refusal *edge.Refusal
@@ -145,6 +149,41 @@ func (b *beginning) readFrom(r *arrival, events bool) ([]history.From, *edge.Ref
 			return nil, refuseHistory
 		}
 		all[i] = from
+	}
+	return all, nil
+}
+
+// readEach reads the query's parameters from, one for each topic in their order: a position,
+// last=N, rewind=DURATION, or nothing for now. Nil: there is none.
+func (b *beginning) readEach(r *arrival) ([]history.From, *edge.Refusal) {
+	texts, refusal := edge.QueryValues(nil, r.head.Query(), "from")
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case len(texts) == 0:
+		return nil, nil
+	case len(texts) > len(b.topicN):
+		return nil, refuseFrom
+	}
+	all := make([]history.From, len(b.topicN))
+	for i, text := range texts {
+		last, isLast := strings.CutPrefix(text, "last=")
+		rewind, isRewind := strings.CutPrefix(text, "rewind=")
+		var err error
+		switch {
+		case isLast && last != "":
+			all[i], err = history.ParseFrom("", last, "")
+		case isRewind && rewind != "":
+			all[i], err = history.ParseFrom("", "", rewind)
+		case text != "":
+			all[i], err = history.ParseFrom(text, "", "")
+		}
+		if err != nil {
+			return nil, refuseFrom
+		}
+		if !all[i].IsNow() && !b.mayResume(r.who, b.topicN[i]) {
+			return nil, refuseHistory
+		}
 	}
 	return all, nil
 }

@@ -75,6 +75,8 @@ type Server struct {
 
 	revocations auth.Revocations
 
+	ends endings
+
 	hooks backendHooks
 
 	occupancies occupancies
@@ -109,6 +111,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.ends.init(s.log)
 	s.makeIdentifier()
 	if err := s.openRevocations(); err != nil {
 		return nil, err
@@ -177,6 +180,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	go s.ends.run(s.stopped)
 	go s.purgeRevocations()
 	if s.hooks.events != nil {
 		go s.watchTopics()
@@ -221,13 +225,12 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+		Ended:           s.connEnded,
+		Notes:           true,
 	}
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
 		cfg.Topics.Occupied = s.topicChanged
-	}
-	if s.hooks.events != nil || s.cfg.MaxConnsPerUser > 0 {
-		cfg.Ended = s.connEnded
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes

@@ -70,12 +70,13 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
-		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
+		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate,
 		Compress: s.cfg.Compress, Origins: s.origins,
 		Address: p.Edge.ClientAddr, Edge: p.Edge,
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
+		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who,
 	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.

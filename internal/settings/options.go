@@ -18,12 +18,13 @@ type Options struct {
 	ConfigFile string        // path of the YAML file; empty: none
 
 	URL      string      // WebSocket address of a node: sub
-	AdminURL string      // address of a node's admin port: pub
-	Trust    swarm.Trust // of wss: and https: addresses: pub, sub
+	AdminURL string      // address of a node's admin port: pub, why
+	Trust    swarm.Trust // of wss: and https: addresses: pub, sub, why
 
 	Pub     PubOptions
 	Sub     SubOptions
 	Emit    EmitOptions
+	Why     struct{ JSON bool }
 	Doctor  DoctorOptions
 	Load    LoadOptions
 	Token   TokenOptions

@@ -23,6 +23,10 @@ type Part interface {
 	// Endpoint returns the endpoint that Attach made. Loop only, except for its handlers.
 	Endpoint() *engineio.Endpoint
 
+	// Who is the client of a session as the first namespace that it joined knows it, nil if it was not
+	// identified. Loop only.
+	Who(s *engineio.Session) *auth.Principal
+
 	// Run is called with the loop, before that runs.
 	Run(l *netpoll.Loop)
 
@@ -37,7 +41,7 @@ type Part interface {
 type Watch struct {
 	// Opened and Closed hear of each session.
 	Opened func()
-	Closed func(r engineio.Reason)
+	Closed func(l *netpoll.Loop, s *engineio.Session, who *auth.Principal, r engineio.Reason)
 
 	// Joined hears of a client that has joined its first namespace, and Left of one that has, when its
 	// session ends. who is its client as that namespace knows it, nil if it was not identified.

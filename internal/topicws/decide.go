@@ -150,7 +150,7 @@ func (h *Handler) goOn(l *netpoll.Loop, c *netpoll.Conn, w *waiting) {
 // question is what is to be decided about a command; decide is nil if nothing is. A refusal needs
 // no decision.
 func (h *Handler) question(c *netpoll.Conn, s *session, one *held) (q *Question, decide Decide, no Refusal) {
-	q = &Question{Conn: c.ID(), Who: h.cfg.Principals.At(s.Principal()), Kind: one.kind, Data: one.payload}
+	q = &Question{Conn: c.ID(), Who: h.cfg.WebSocket.Principals.At(s.Principal()), Kind: one.kind, Data: one.payload}
 	switch {
 	case one.command == nil:
 		q.Topics = []string{h.onlyTopic(c)}

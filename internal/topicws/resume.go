@@ -167,5 +167,5 @@ func (h *Handler) forgetBegun() {
 }
 
 func (h *Handler) mayResume(s *session, topic string) bool {
-	return h.cfg.MayResume == nil || h.cfg.MayResume(h.cfg.Principals.At(s.Principal()), topic)
+	return h.cfg.MayResume == nil || h.cfg.MayResume(h.cfg.WebSocket.Principals.At(s.Principal()), topic)
 }
