@@ -184,7 +184,8 @@ type Config struct {
 
 	// History says of which topics messages are kept, for clients that come back and for the API, each
 	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
-	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
+	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
+	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
 	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
 	HistoryBytes int
@@ -432,6 +433,10 @@ func Defaults() Config {
 	return c
 }
 
+// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can show
+// what it missed.
+const devHistory = "chat=100,5m"
+
 // layerOfBuild is nil but in a build for tests, see layer_on.go.
 var layerOfBuild func(loop int) netpoll.Layer
 
@@ -478,6 +483,9 @@ func (c Config) WithDefaults() Config {
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")
 		c.DemoEndpoints = true
+		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory {
+			c.History = []string{devHistory}
+		}
 	}
 	orDefault(&c.Listen, ":8080")
 	if c.Rate > 0 {

@@ -42,29 +42,30 @@ var ErrListen = errors.New("cannot listen")
 // all methods may be called on any goroutine.
 type Server struct {
 	// immutable after New
-	cfg        Config
-	log        *slog.Logger
-	started    time.Time
-	seed       uint64
-	node       *node.Node
-	secured    *secured // nil: the public port is plain
-	loops      []loop
-	admission  *edge.Admission
-	quota      *quota.Table // nil without limits of addresses or users
-	origins    edge.OriginRules
-	hosts      edge.HostRules
-	notices    *notices
-	budget     *budget.Budget
-	upstream   *upstream.Proxy  // nil without Config.Upstream
-	sameHost   edge.OriginRules // the default rule, to know another origin from our own
-	past       *past            // what is kept of topics
-	others     *neighbours      // nil for a node alone
-	process    *figures.ProcessReader
-	sio        *socketio.Server // nil: off
-	sioCluster *cluster.Cluster // nil: no other Socket.IO servers
-	sioParts   []sio.Part
-	api        http.Handler // /v1/ on the public port, where there is a key
-	tls        tlsParts
+	cfg         Config
+	log         *slog.Logger
+	started     time.Time
+	seed        uint64
+	node        *node.Node
+	secured     *secured // nil: the public port is plain
+	loops       []loop
+	admission   *edge.Admission
+	quota       *quota.Table // nil without limits of addresses or users
+	origins     edge.OriginRules
+	hosts       edge.HostRules
+	notices     *notices
+	budget      *budget.Budget
+	upstream    *upstream.Proxy  // nil without Config.Upstream
+	sameHost    edge.OriginRules // the default rule, to know another origin from our own
+	past        *past            // what is kept of topics
+	others      *neighbours      // nil for a node alone
+	process     *figures.ProcessReader
+	sio         *socketio.Server // nil: off
+	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
+	sioParts    []sio.Part
+	sioVerdicts []sioVerdicts // by loop
+	api         http.Handler  // /v1/ on the public port, where there is a key
+	tls         tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change

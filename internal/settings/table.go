@@ -82,7 +82,7 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the average bytes a second of a connection's messages; beyond it the connection is closed with 1008"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
 			Help: "limit on the unsent output of a connection"},
-		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Example: `["chat.>=100,5m"]`,
+		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Default: "none; with --dev chat=100,5m", Example: `["chat.>=100,5m"]`,
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
 		{Name: "history-bytes", Field: "HistoryBytes", Value: size(&n.HistoryBytes), Unit: "bytes",
 			Help: "limit on the memory of all kept messages"},
