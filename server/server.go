@@ -29,6 +29,7 @@ import (
 	"c100k/internal/upstream"
 	"c100k/netpoll"
 	"c100k/socketio"
+	"c100k/socketio/cluster"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Close.
@@ -60,6 +61,7 @@ type Server struct {
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
 	sio         *socketio.Server // nil: off
+	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
 	sioParts    []sio.Part
 	sioVerdicts []sioVerdicts // by loop
 	api         http.Handler  // /v1/ on the public port, where there is a key
@@ -170,6 +172,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err == nil {
 		err = s.joinBus()
+	}
+	if err == nil {
+		if err = s.joinSIO(); err != nil {
+			s.leaveBus()
+		}
 	}
 	if err != nil {
 		s.node.Close()
@@ -381,6 +388,7 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.closeHooks() // they are told of the ends of all connections
+	s.leaveSIO()
 	s.leaveBus()
 	s.past.close()
 	s.live.Load().close()

@@ -38,6 +38,7 @@ func Table(o *Options) []Setting {
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
 	rows = append(rows, tokenRows(&o.Token)...)
+	rows = append(rows, emitRows(&o.Emit)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 
@@ -166,6 +167,12 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST, or tls://"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
+		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded),
+			Help: "how Socket.IO servers are joined: by --bus, or in the format of Node's adapters for Redis"},
+		{Name: "socketio-redis", Field: "SocketIORedis", Value: text(&n.SocketIORedis, "URL"), Default: "that of --bus", Example: "redis://127.0.0.1:6379",
+			Help: "Redis of --socketio-adapter"},
+		{Name: "socketio-redis-key", Field: "SocketIORedisKey", Value: text(&n.SocketIORedisKey, "PREFIX"),
+			Help: "prefix of its channels, as the option key of Node's adapter"},
 		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
 			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
