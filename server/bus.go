@@ -36,7 +36,7 @@ func (s *Server) joinBus() error {
 		return nil
 	}
 	b, err := natsbus.Join(context.Background(), natsbus.Options{
-		URL: s.cfg.Bus, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
+		URL: s.cfg.Bus, Credentials: s.cfg.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBus, err)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"c100k/internal/auth"
+	"c100k/internal/edge"
 	"c100k/internal/hooks"
 	"c100k/netpoll"
 )
@@ -91,12 +92,11 @@ func (s *Server) lookAtTopics() {
 }
 
 // began tells the backend of a stream that begins. Loop only.
-func (b *beginning) began(l *netpoll.Loop, c *netpoll.Conn, r *arrival) {
-	s := b.Server
+func (s *Server) began(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, transport string, r *arrival) {
 	if s.hooks.events == nil {
 		return
 	}
-	s.event(&hooks.Event{Type: hooks.EventConnect, Conn: c.ID().String(), Sub: subjectOf(r.who), Transport: b.transport, Address: addressText(b.edge.ClientAddr(l, c, r.head))})
+	s.event(&hooks.Event{Type: hooks.EventConnect, Conn: c.ID().String(), Sub: subjectOf(r.who), Transport: transport, Address: addressText(e.ClientAddr(l, c, r.head))})
 }
 
 func subjectOf(who *auth.Principal) string {

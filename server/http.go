@@ -40,8 +40,10 @@ func (s *Server) makeAPI() {
 }
 
 // public routes a request that net/http has parsed and that is for no stream: the API stands under
-// /v1/ where a key guards it, everything else is other's.
+// /v1/ where a key guards it, the client for pages at /c100k.js and /c100k.mjs, everything else is
+// other's.
 func (s *Server) public(other http.Handler) http.Handler {
+	other = web.WithClient(other)
 	return s.limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "" {
 			s.api.ServeHTTP(w, r)

@@ -94,7 +94,7 @@ func (a *attendance) Left(shard int, member uint32, topic string) {
 }
 
 func (a *attendance) say(shard int, member uint32, topic string, joined bool) {
-	who, id, brief := a.s.node.Client(shard, member)
+	who, id, brief := a.s.node.Member(shard, member)
 	if sio := a.s.loops[shard].sioClients; who == nil && len(sio) > 0 {
 		who = sio[id]
 	}

@@ -41,9 +41,11 @@ if [[ ! acme/bin/pebble -nt acme/go.mod || ! acme/bin/pebble-challtestsrv -nt ac
 fi
 
 # npm leaves a copy of the lock file. One that is newer than ours means that nothing has changed.
-cd node
-if [[ ! node_modules/.package-lock.json -nt package-lock.json || ! node_modules/.package-lock.json -nt package.json ]]; then
-  echo "setup: installing Node packages" >&2
-  npm ci --no-fund --no-audit --loglevel=error
-  touch node_modules/.package-lock.json
-fi
+for packages in node ../../clients/js; do (
+  cd "$packages"
+  if [[ ! node_modules/.package-lock.json -nt package-lock.json || ! node_modules/.package-lock.json -nt package.json ]]; then
+    echo "setup: installing the Node packages of $(basename "$PWD")" >&2
+    npm ci --no-fund --no-audit --loglevel=error
+    touch node_modules/.package-lock.json
+  fi
+); done

@@ -4,8 +4,6 @@
 package engineio
 
 import (
-	"time"
-
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
@@ -52,11 +50,11 @@ type Endpoint struct {
 	cfg          Config
 	owedBytesMax int // pending output of a session whose requests are being answered; beyond it, it is slow
 
-	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
-	queued         int64         // bytes in queues
-	exchanged      int64         // bytes kept of requests that are not answered
-	keeper         Keeper        // the App if it is one, else nil
-	speaker        Speaker       // likewise
+	messages, bytes wsconn.Allowance // of Rate and ByteRate
+	queued          int64            // bytes in queues
+	exchanged       int64            // bytes kept of requests that are not answered
+	keeper          Keeper           // the App if it is one, else nil
+	speaker         Speaker          // likewise
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -87,9 +85,10 @@ func New(cfg Config) *Endpoint {
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
-		Rate: cfg.Rate, RateBurst: cfg.RateBurst, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Rate: cfg.Rate, RateBurst: cfg.RateBurst, ByteRate: cfg.ByteRate, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Farewell: cfg.Farewell,
 	}, &e.sockets)
-	e.period, e.window = e.sockets.Tokens()
+	e.messages, e.bytes = e.sockets.Allowances()
 	return e
 }
 
@@ -310,6 +309,18 @@ type roleProtocol struct {
 	*Endpoint
 	gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
 	sum bool // HeldBytes is that of all three
+}
+
+// Client implements proto.Clients: a session is a client, and its anchor names it.
+func (p roleProtocol) Client(_ *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, ok bool) {
+	s := p.anchored(c)
+	if s == nil || s.flags&flagClosed != 0 {
+		return nil, false
+	}
+	if p.cfg.Who != nil {
+		who = p.cfg.Who(s)
+	}
+	return who, true
 }
 
 // HeldBytes implements proto.Holder. The endpoint is counted once.

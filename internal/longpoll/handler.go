@@ -166,12 +166,6 @@ func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
 	return nil
 }
 
-// Speaks tells whether c speaks for a principal that matches says it of.
-func (h *Handler) Speaks(_ *netpoll.Loop, c *netpoll.Conn, matches func(*auth.Principal) bool) bool {
-	who := h.Who(c)
-	return who != nil && matches(who)
-}
-
 // Held is what is kept of input behind the request on c, in bytes.
 func (h *Handler) Held(_ *netpoll.Loop, c *netpoll.Conn) int {
 	if i := c.Session(); i != 0 {

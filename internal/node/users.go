@@ -8,10 +8,10 @@ import (
 	"c100k/netpoll"
 )
 
-// Client is the client of a member of shard i (nil: it was not identified), the ID of its
+// Member is the client of a member of shard i (nil: it was not identified), the ID of its
 // connection, and whether that is one of a proto.Brief. On the loop of the shard, for a
 // broadcast.Members.
-func (n *Node) Client(i int, member uint32) (who *auth.Principal, id netpoll.ID, brief bool) {
+func (n *Node) Member(i int, member uint32) (who *auth.Principal, id netpoll.ID, brief bool) {
 	r := n.reactors[i]
 	c := r.loop.RecordAt(member)
 	if c == nil {

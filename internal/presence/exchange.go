@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"c100k/broadcast"
-	"c100k/internal/auth"
 )
 
 // Kinds of messages.
@@ -200,7 +199,7 @@ func appendEntry(dst []byte, k key, m member) []byte {
 func readEntries(p []byte, f func(key, member)) {
 	for len(p) > 0 {
 		var texts [3]string
-		for i, most := range [...]int{broadcast.TopicBytesMax, auth.SubjectBytesMax, auth.InfoBytesMax} {
+		for i, most := range [...]int{broadcast.TopicBytesMax, subBytesMax, infoBytesMax} {
 			n, size := binary.Uvarint(p)
 			if size <= 0 || n > uint64(most) || n > uint64(len(p)-size) {
 				return

@@ -48,4 +48,9 @@ const (
 	// PeerMembersMax bounds what one other process may have in its table, in members: without it a
 	// process that has gone mad fills the memory of all.
 	PeerMembersMax = 1 << 21
+
+	// subBytesMax and infoBytesMax bound what another process says of a user, in bytes: a token cannot
+	// say more.
+	subBytesMax  = 128
+	infoBytesMax = 2 << 10
 )

@@ -63,7 +63,7 @@ func (h *Handler) presence(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Co
 	if h.cfg.Presence == nil || !h.cfg.Presence.Wanted(topic) {
 		return refuse(CodeBadRequest, "the members of this topic are not known (this node's --presence)", cmd.Topic)
 	}
-	if !h.cfg.MayWatch(h.cfg.Principals.At(s.Principal()), topic) {
+	if !h.cfg.MayWatch(h.Who(c), topic) {
 		return refuse(CodeForbidden, "you may not know who is in", cmd.Topic)
 	}
 	shard, watchers := h.cfg.WebSocket.Shard, presence.WatchTopic(topic)

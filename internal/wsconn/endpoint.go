@@ -4,7 +4,6 @@ package wsconn
 
 import (
 	"math"
-	"time"
 	"unsafe"
 
 	"c100k/frame"
@@ -86,8 +85,8 @@ type Endpoint struct {
 	held     int64 // bytes of all partials
 	budgets  netpoll.Slab[budget]
 	jitter   jitter.Source
-	period   time.Duration // between two tokens of the rate
-	window   time.Duration // that all but one of the burst's tokens take to come back
+	messages Allowance
+	bytes    Allowance
 
 	reader  frame.Reader  // for connections without a partial; idle between calls
 	message frame.Message // the current message: one for all connections, so that passing it on needs no copy and no allocation
@@ -103,7 +102,7 @@ func New(cfg Config, protocol Protocol) *Endpoint {
 		cfg.Counters = new(Counters)
 	}
 	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
-	e.period, e.window = tokens(cfg.Rate, cfg.RateBurst)
+	e.messages, e.bytes = messageAllowance(cfg.Rate, cfg.RateBurst), byteAllowance(cfg.ByteRate, cfg.MessageBytesMax)
 	e.repliesBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.MessageBytesMax
 	// Broadcasts alone stay within the outbox. A client that lags behind them must still be read, so
 	// that it can unsubscribe.
@@ -258,7 +257,7 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 	case frame.OpClose:
 		e.closed(l, c, m.Payload)
 	default:
-		if e.cfg.Rate > 0 && !e.Within(l, s) {
+		if !e.Within(l, s, len(m.Payload)) {
 			e.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "rate limit exceeded")
 			return
 		}
@@ -313,6 +312,7 @@ func (e *Endpoint) Forget(s *State) {
 	if s.budget != 0 {
 		e.budgets.Free(s.budget)
 	}
+	e.cfg.Principals.Free(s.Principal())
 	*s = State{}
 }
 
