@@ -125,12 +125,12 @@ func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 }
 
 func (s *Server) newTopics(p *proto.Place) proto.Part {
-	var ask func(string, broadcast.Kind, []byte, func(topicws.Published)) error
+	var ask func(string, broadcast.Post, func(topicws.Published)) error
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}
 	h := topicws.NewHandler(topicws.Config{
-		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
+		WebSocket: s.webSocket(p), Publish: s.publishPost, Ask: ask, From: s.from,
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: func(who *auth.Principal) string { return reasonOf(s.admitUser(who)) },
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),

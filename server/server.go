@@ -61,8 +61,9 @@ type Server struct {
 	process     *figures.ProcessReader
 	sio         *socketio.Server // nil: off
 	sioParts    []sio.Part
-	sioVerdicts []sioVerdicts // by loop
-	api         http.Handler  // /v1/ on the public port, where there is a key
+	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
+	sioVerdicts []sioVerdicts           // by loop
+	api         http.Handler            // /v1/ on the public port, where there is a key
 	tls         tlsParts
 
 	// any goroutine
