@@ -19,7 +19,7 @@ type half struct {
 	// TLS 1.2 it is the key.
 	material [48]byte
 	iv       [12]byte
-	aead     uint32 // index in the cache of a Layer, 0: none
+	aead     uint32 // index in the cache of a Layer, or when it was used last: see cache.get; 0: never
 }
 
 // setSecret begins a direction of TLS 1.3 with a traffic secret.

@@ -13,6 +13,10 @@ const (
 	sealedBytesMax13 = plainBytesMax + 256
 	sealedBytesMax12 = plainBytesMax + 2048
 
+	// ticketsMax bounds the records that a handshake of TLS 1.3 may have written under the
+	// application secret: tickets. crypto/tls writes one.
+	ticketsMax = 8
+
 	// uselessMax bounds the records in a row that carry no data: empty ones and warnings. Without
 	// it a peer could keep a loop busy for nothing. crypto/tls has the same bound.
 	uselessMax = 16
