@@ -41,6 +41,11 @@ const (
 	// counts in Layer.Held. What takes part of HandshakesMax does not: its sum has a small bound.
 	shakeBytes = 512
 
+	// workersIdleMax bounds the goroutines that wait for a next handshake, each with its stack, and
+	// workerIdle how long they do.
+	workersIdleMax = 32
+	workerIdle     = 100 * time.Millisecond
+
 	// waitingMax bounds the handshakes of a process that wait for their turn, each with its
 	// ClientHello. Beyond it connections are closed.
 	waitingMax = 32 << 10
