@@ -73,7 +73,8 @@ type Server struct {
 
 	revocations auth.Revocations
 
-	ends endings
+	ends    endings
+	tracing tracing
 
 	hooks backendHooks
 

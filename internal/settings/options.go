@@ -24,6 +24,7 @@ type Options struct {
 	Pub     PubOptions
 	Sub     SubOptions
 	Why     struct{ JSON bool }
+	Trace   TraceOptions
 	Doctor  DoctorOptions
 	Load    LoadOptions
 	Token   TokenOptions
@@ -43,6 +44,13 @@ type SubOptions struct {
 	JSON        bool // print envelopes
 	Count       int  // end after so many messages; 0: never
 	NoReconnect bool
+}
+
+// TraceOptions are the options of `c100k trace`. One of the first four is set.
+type TraceOptions struct {
+	Conn, Sub, Topic, Address string
+	Payload                   bool // show payloads
+	JSON                      bool // print events as they come
 }
 
 // DoctorOptions are the options of `c100k doctor`.

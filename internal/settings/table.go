@@ -16,7 +16,7 @@ var (
 	subCommand   = []string{"sub"}
 
 	// adminCommands ask a node's admin port.
-	adminCommands  = []string{"pub", "why"}
+	adminCommands  = []string{"pub", "why", "trace"}
 	clientCommands = append([]string{"sub"}, adminCommands...)
 )
 
@@ -201,6 +201,12 @@ func commandRows(o *Options) []Setting {
 		{Name: "count", Scope: "sub", Commands: subCommand, Value: count(&sub.Count), Unit: "messages", Default: "0: no end", Help: "exit after so many messages"},
 		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "exit with 1 when the connection is lost"},
 
+		{Name: "conn", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Conn, "ID"), Help: "trace a connection, by its id"},
+		{Name: "sub", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Sub, "SUB"), Help: "trace a user, by the subject of its tokens"},
+		{Name: "topic", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Topic, "TOPIC"), Help: "trace a topic"},
+		{Name: "address", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Address, "ADDRESS"), Help: "trace an address, or a network such as 10.0.0.0/8"},
+		{Name: "payload", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.Payload), Help: "show the beginning of payloads"},
+		{Name: "json", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.JSON), Help: "print events as JSON, one a line"},
 		{Name: "json", Scope: "why", Commands: []string{"why"}, Value: toggle(&o.Why.JSON), Help: "print the answers of the node, one document a line"},
 
 		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections that this machine should hold"},
