@@ -29,6 +29,7 @@ import (
 	"c100k/internal/upstream"
 	"c100k/netpoll"
 	"c100k/socketio"
+	"c100k/socketio/cluster"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Close.
@@ -41,28 +42,30 @@ var ErrListen = errors.New("cannot listen")
 // all methods may be called on any goroutine.
 type Server struct {
 	// immutable after New
-	cfg       Config
-	log       *slog.Logger
-	started   time.Time
-	seed      uint64
-	node      *node.Node
-	secured   *secured // nil: the public port is plain
-	loops     []loop
-	admission *edge.Admission
-	quota     *quota.Table // nil without limits of addresses or users
-	origins   edge.OriginRules
-	hosts     edge.HostRules
-	notices   *notices
-	budget    *budget.Budget
-	upstream  *upstream.Proxy  // nil without Config.Upstream
-	sameHost  edge.OriginRules // the default rule, to know another origin from our own
-	past      *past            // what is kept of topics
-	others    *neighbours      // nil for a node alone
-	process   *figures.ProcessReader
-	sio       *socketio.Server // nil: off
-	sioParts  []sio.Part
-	api       http.Handler // /v1/ on the public port, where there is a key
-	tls       tlsParts
+	cfg         Config
+	log         *slog.Logger
+	started     time.Time
+	seed        uint64
+	node        *node.Node
+	secured     *secured // nil: the public port is plain
+	loops       []loop
+	admission   *edge.Admission
+	quota       *quota.Table // nil without limits of addresses or users
+	origins     edge.OriginRules
+	hosts       edge.HostRules
+	notices     *notices
+	budget      *budget.Budget
+	upstream    *upstream.Proxy  // nil without Config.Upstream
+	sameHost    edge.OriginRules // the default rule, to know another origin from our own
+	past        *past            // what is kept of topics
+	others      *neighbours      // nil for a node alone
+	process     *figures.ProcessReader
+	sio         *socketio.Server // nil: off
+	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
+	sioParts    []sio.Part
+	sioVerdicts []sioVerdicts // by loop
+	api         http.Handler  // /v1/ on the public port, where there is a key
+	tls         tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -165,6 +168,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err == nil {
 		err = s.joinBus()
+	}
+	if err == nil {
+		if err = s.joinSIO(); err != nil {
+			s.leaveBus()
+		}
 	}
 	if err != nil {
 		s.node.Close()
@@ -373,6 +381,7 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.closeHooks() // they are told of the ends of all connections
+	s.leaveSIO()
 	s.leaveBus()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {

@@ -23,6 +23,7 @@ type Options struct {
 
 	Pub     PubOptions
 	Sub     SubOptions
+	Emit    EmitOptions
 	Why     struct{ JSON bool }
 	Trace   TraceOptions
 	Doctor  DoctorOptions
@@ -30,6 +31,14 @@ type Options struct {
 	Token   TokenOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
+}
+
+// EmitOptions are the options of `c100k emit`.
+type EmitOptions struct {
+	Redis, Key    string
+	Namespace     string
+	Rooms, Except []string
+	Volatile      bool
 }
 
 // PubOptions are the options of `c100k pub` alone.
@@ -83,6 +92,7 @@ func defaults() *Options {
 		LogLevel:  "info",
 		URL:       "ws://127.0.0.1:8080/ws",
 		AdminURL:  "http://127.0.0.1:9100",
+		Emit:      EmitOptions{Key: "socket.io", Namespace: "/"},
 		Pub:       PubOptions{Repeat: 1},
 		Doctor:    DoctorOptions{Conns: 100_000},
 		Load:      LoadOptions{Run: loadgen.DefaultOptions()},

@@ -38,6 +38,7 @@ func Table(o *Options) []Setting {
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
 	rows = append(rows, tokenRows(&o.Token)...)
+	rows = append(rows, emitRows(&o.Emit)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 
@@ -81,7 +82,7 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the average bytes a second of a connection's messages; beyond it the connection is closed with 1008"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
 			Help: "limit on the unsent output of a connection"},
-		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Example: `["chat.>=100,5m"]`,
+		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Default: "none; with --dev chat=100,5m", Example: `["chat.>=100,5m"]`,
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
 		{Name: "history-bytes", Field: "HistoryBytes", Value: size(&n.HistoryBytes), Unit: "bytes",
 			Help: "limit on the memory of all kept messages"},
@@ -162,6 +163,12 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST, or tls://"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
+		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded),
+			Help: "how Socket.IO servers are joined: by --bus, or in the format of Node's adapters for Redis"},
+		{Name: "socketio-redis", Field: "SocketIORedis", Value: text(&n.SocketIORedis, "URL"), Default: "that of --bus", Example: "redis://127.0.0.1:6379",
+			Help: "Redis of --socketio-adapter"},
+		{Name: "socketio-redis-key", Field: "SocketIORedisKey", Value: text(&n.SocketIORedisKey, "PREFIX"),
+			Help: "prefix of its channels, as the option key of Node's adapter"},
 		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
 			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
