@@ -27,6 +27,9 @@ type Hub struct {
 	encodedBytesMax func(f Form, m *Message) int
 	keep            func(topic string) Keep
 	keptBytesMax    int64
+	older           bool
+	floor           func(topic string) uint64
+	reached         func(topic string) uint64
 	personalForms   uint32 // bit f: form f is made for each member
 	shards          []*Shard
 
@@ -60,6 +63,9 @@ func NewHub(o Options) *Hub {
 		keep:            o.Keep,
 		personalForms:   o.PersonalForms,
 		keptBytesMax:    int64(orDefault(o.KeptBytesMax, KeptBytesDefault)),
+		older:           o.Older,
+		floor:           o.Floor,
+		reached:         o.Reached,
 	}
 	h.runBytes = min(RunBytesMax, h.outboxBytes/runsPerOutboxMin)
 	if h.now == nil {
@@ -112,6 +118,10 @@ type Post struct {
 	// otherwise the message was published already, and Result.Repeated says so.
 	Offset uint64
 
+	// Published, if not 0, is when the message was published, on Options.Now: of one that an engine
+	// has kept. It must not be before that of the message before.
+	Published time.Duration
+
 	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left
 	// out: on the loop of the shard, within Deliver, once for each member. It must not block, nor call
 	// the shard but for Subscribed. A member that is left out has not missed anything.
@@ -154,8 +164,11 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 		return h.refuse(matched), false
 	}
 	m := &Message{
-		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: h.now(),
+		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published,
 		hub: h, skip: p.Skip,
+	}
+	if m.Published == 0 {
+		m.Published = h.now()
 	}
 	if t.numbering == nil {
 		m.encodeNeeded(&t.members)

@@ -2,6 +2,8 @@
 
 package broadcast
 
+import "time"
+
 const (
 	// TopicBytesMax bounds a topic name, in bytes; without it a name could cost more than a message.
 	TopicBytesMax = 255
@@ -85,6 +87,18 @@ const (
 	// logIndexMin is the room that a log begins with, in messages; it grows up to Keep.Count. Without
 	// it a topic with one message would cost as much as one with Keep.Count of them.
 	logIndexMin = 8
+
+	// numberedFrom is the number of the node that the list of a topic with positions begins with:
+	// there is room below it for older messages, which Hub.Fill puts in the log.
+	numberedFrom = 1 << 40
+
+	// FillPart is the part of Options.KeptBytesMax that one Hub.Fill takes at most: with a larger one,
+	// two topics would push each other out.
+	FillPart = 4
+
+	// filledStays is how long what Fill has put into a log is not forgotten for the sake of
+	// Options.KeptBytesMax: the members that wait for it take it in this time.
+	filledStays = 10 * time.Second
 
 	// fullTurnsMax is how many times in a row a replay looks at an outbox without room before it takes
 	// what is there for a backlog and waits until that has drained. Without it a loop would turn for

@@ -41,12 +41,22 @@ type log struct {
 	index  atomic.Pointer[logIndex]
 	oldest atomic.Uint64 // number of the oldest message that is kept; one more than newest if none is
 	newest atomic.Uint64 // number of the newest message that the log has seen
+	floor  atomic.Uint64 // an offset: all messages of the topic behind it are kept
+	older  atomic.Uint32 // what the owner has beyond them: olderUnknown, olderNone or olderMore
 	used   atomic.Int64  // time of the last message, on Options.Now
+	filled atomic.Int64  // time of the last Fill, on Options.Now
 
 	// The publisher that has set busy.
 	last  *node // the node of newest
 	bytes int64 // of all kept messages
 }
+
+// What a store behind the hub (Options.Older) has of a topic, beyond what its log has.
+const (
+	olderUnknown uint32 = iota // some, or none
+	olderNone                  // nothing that is to be kept
+	olderMore                  // more than a log takes
+)
 
 // logIndex is a ring of the kept messages; its length is a power of two.
 type logIndex struct {
@@ -57,11 +67,15 @@ func (x *logIndex) slot(seq uint64) *atomic.Pointer[entry] {
 	return &x.slots[seq&uint64(len(x.slots)-1)]
 }
 
-func newLog(h *Hub, keep Keep, first *node) *log {
+func newLog(h *Hub, keep Keep, first *node, floor uint64) *log {
 	l := &log{hub: h, keep: keep, last: first}
 	l.index.Store(&logIndex{slots: make([]atomic.Pointer[entry], min(logIndexMin, 1<<bits.Len(uint(keep.Count-1))))})
 	l.oldest.Store(first.seq + 1)
 	l.newest.Store(first.seq)
+	l.floor.Store(floor)
+	if !h.older {
+		l.older.Store(olderNone)
+	}
 	l.used.Store(int64(h.now()))
 	return l
 }
@@ -116,6 +130,7 @@ func (l *log) grow(x *logIndex, oldest, next uint64) *logIndex {
 func (l *log) drop(seq uint64) {
 	slot := l.index.Load().slot(seq)
 	cost := slot.Load().cost
+	l.floor.Store(slot.Load().position.Offset)
 	l.oldest.Store(seq + 1)
 	slot.Store(nil)
 	l.bytes -= cost
@@ -132,6 +147,9 @@ func (l *log) trim(now time.Duration) {
 		full := count > 1 && l.hub.kept.Load() > l.hub.keptBytesMax
 		if count <= uint64(l.keep.Count) && !old && !big && !full {
 			return
+		}
+		if count <= uint64(l.keep.Count) && !old {
+			l.older.CompareAndSwap(olderNone, l.hub.dropped())
 		}
 		l.drop(seq)
 	}
@@ -271,14 +289,16 @@ func (h *Hub) ForgetKept(topic string) (ok bool) {
 	for !t.log.forget(h.now() + 1) {
 		time.Sleep(time.Millisecond)
 	}
+	t.log.older.Store(olderNone)
 	return true
 }
 
 // TrimKept forgets kept messages that are too old, and, while more than Options.KeptBytesMax is
 // kept, the oldest of all topics. It releases topics of which nothing is kept, that have no members
 // and to which nothing was published for idle: positions of theirs cannot be resumed any more. Call
-// it every second or so. It looks at each topic. Any goroutine but that of a loop.
-func (h *Hub) TrimKept(idle time.Duration) {
+// it every second or so. It looks at each topic. releasing, if not nil, is called before a topic is
+// released. Any goroutine but that of a loop.
+func (h *Hub) TrimKept(idle time.Duration, releasing func(topic string)) {
 	now := h.now()
 	oldest := now
 	h.eachLog(func(t *topic) {
@@ -289,18 +309,41 @@ func (h *Hub) TrimKept(idle time.Duration) {
 			oldest = min(oldest, e.message.Published)
 		}
 		if first > newest && time.Duration(l.used.Load()) < now-idle && t.tail.Load().attached == 0 {
+			if releasing != nil {
+				releasing(t.name)
+			}
 			h.Release(t.name)
 		}
 	})
 	// Each round forgets the older half of the time that is left, so the oldest messages go first and
 	// few rounds are enough.
+	h.makeRoom(oldest, 0)
+}
+
+// makeRoom forgets the oldest messages of all topics, from a time on, until there is room for so
+// many bytes. What was filled in just now stays: somebody waits for it.
+func (h *Hub) makeRoom(oldest time.Duration, bytes int64) {
+	now := h.now()
 	for range trimRoundsMax {
-		if h.kept.Load() <= h.keptBytesMax {
+		if h.kept.Load()+bytes <= h.keptBytesMax {
 			return
 		}
 		oldest += (now-oldest)/2 + 1
-		h.eachLog(func(t *topic) { t.log.forget(oldest) })
+		h.eachLog(func(t *topic) {
+			if filled := time.Duration(t.log.filled.Load()); filled == 0 || filled < now-filledStays {
+				t.log.older.CompareAndSwap(olderNone, h.dropped())
+				t.log.forget(oldest)
+			}
+		})
 	}
+}
+
+// dropped is what a store has of a topic whose messages were forgotten here to make room.
+func (h *Hub) dropped() uint32 {
+	if h.older {
+		return olderUnknown
+	}
+	return olderNone
 }
 
 func (h *Hub) eachLog(f func(*topic)) {

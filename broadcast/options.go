@@ -91,6 +91,20 @@ type Options struct {
 	// Hub.Kept. It must not block; any goroutine calls it. Nil: nothing is kept.
 	Keep func(topic string) Keep
 
+	// Older says that a store has older messages of topics with positions than a log, which Hub.Fill
+	// puts in. Hub.Covers tells when that is needed.
+	Older bool
+
+	// Floor is asked when a topic with positions begins: behind this offset all its messages come to
+	// this hub, or have come. It must not block; any goroutine calls it. Nil: the first position's is
+	// the first of all.
+	Floor func(topic string) uint64
+
+	// Reached is up to which offset the owner of a topic has published its messages, where offsets
+	// count those of other topics too: a position up to there is one that a member can have. It must
+	// not block; any goroutine calls it. Nil: that of the topic's last message.
+	Reached func(topic string) uint64
+
 	// KeptBytesMax bounds what is kept of all topics, in bytes of memory; 0 means KeptBytesDefault.
 	KeptBytesMax int
 

@@ -57,7 +57,11 @@ func (h *Hub) newTopic(name string, n *numbering) *topic {
 	if n != nil && h.keep != nil {
 		if keep := h.keep(t.name); keep.Count > 0 {
 			keep.Count = min(keep.Count, KeepCountMax)
-			t.log = newLog(h, keep, t.tail.Load().last)
+			floor := n.first - 1
+			if h.floor != nil {
+				floor = min(floor, h.floor(t.name))
+			}
+			t.log = newLog(h, keep, t.tail.Load().last, floor)
 		}
 	}
 	return t

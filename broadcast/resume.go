@@ -29,6 +29,9 @@ const (
 // After is behind a position: the last that the member has.
 func After(p Position) From { return From{kind: fromAfter, after: p} }
 
+// Position is what After was given; ok is false for any other beginning.
+func (f From) Position() (p Position, ok bool) { return f.after, f.kind == fromAfter }
+
 // Last is before the last n messages that are kept.
 func Last(n int) From { return From{kind: fromLast, last: max(n, 0)} }
 
@@ -46,11 +49,12 @@ const (
 	ResetExpired              // messages behind the position are no longer kept
 	ResetEpoch                // the position is of another epoch: the topic began anew since
 	ResetUnknown              // there is no such position, or nothing is kept of the topic
+	ResetLimit                // more was missed than the node brings at once
 )
 
-// String returns "expired", "epoch" or "unknown"; "" for ResetNone.
+// String returns "expired", "epoch", "unknown" or "limit"; "" for ResetNone.
 func (r Reset) String() string {
-	return [...]string{"", "expired", "epoch", "unknown"}[r]
+	return [...]string{"", "expired", "epoch", "unknown", "limit"}[r]
 }
 
 // Resumed is how a subscription began.
@@ -142,12 +146,17 @@ func (t *topic) start(from From, reached uint64) (seq uint64, reset Reset) {
 		}
 		end := t.newest()
 		switch {
-		case from.after.Offset > end.Offset:
+		case from.after.Offset > end.Offset && !t.isReached(from.after.Offset):
 			return 0, ResetUnknown
+		case from.after.Offset > end.Offset:
+			return max(reached, newest), ResetNone
 		case from.after.Offset == end.Offset:
 			return max(reached, newest), ResetNone
 		}
-		if e := l.at(oldest); e == nil || from.after.Offset < e.before {
+		if from.after.Offset < l.floor.Load() {
+			if l.older.Load() == olderMore {
+				return 0, ResetLimit
+			}
 			return 0, ResetExpired
 		}
 		return l.behind(from.after.Offset), ResetNone
@@ -158,6 +167,12 @@ func (t *topic) start(from From, reached uint64) (seq uint64, reset Reset) {
 	default:
 		return l.since(from.since), ResetNone
 	}
+}
+
+// isReached tells whether the owner of the topic has come up to an offset that is behind the last
+// message.
+func (t *topic) isReached(offset uint64) bool {
+	return t.log.hub.reached != nil && offset <= t.log.hub.reached(t.name)
 }
 
 // before is the offset of the message in front of a replay.

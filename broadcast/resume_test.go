@@ -224,7 +224,7 @@ func TestKeep(t *testing.T) {
 				t.Errorf("%d bytes", got)
 			}
 			now += time.Hour
-			h.TrimKept(time.Minute)
+			h.TrimKept(time.Minute, nil)
 			if n := topicCount(h); row.keep.Age > 0 && (n != 0 || h.Counters().KeptBytes != 0) {
 				t.Errorf("%d topics after an hour, %d bytes", n, h.Counters().KeptBytes)
 			}
@@ -241,7 +241,7 @@ func TestTrimKeptOverTopics(t *testing.T) {
 		now += time.Second
 		publish(t, h, fmt.Sprint("h", i), "x") // each topic keeps its only message, if it may
 	}
-	h.TrimKept(time.Hour)
+	h.TrimKept(time.Hour, nil)
 	if got := h.Counters().KeptBytes; got > 100*cost {
 		t.Errorf("%d bytes are kept", got)
 	}

@@ -94,6 +94,9 @@ func newTopic(name string, shards int, numbers *numbering) *topic {
 	// The name may be a part of something big.
 	t := &topic{name: strings.Clone(name), numbering: numbers, rosters: make([]atomic.Pointer[roster], shards)}
 	n := &node{}
+	if numbers != nil {
+		n.seq = numberedFrom
+	}
 	n.end = tail{last: n, kept: numbers != nil}
 	t.tail.Store(&n.end)
 	return t

@@ -26,8 +26,8 @@ type adminNode struct{ *Server }
 var errDraining = errors.New("draining")
 
 // PublishLater publishes on all nodes.
-func (n adminNode) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
-	_, err := n.publish(topic, kind, payload, done)
+func (n adminNode) PublishLater(p admin.Publication, done func(admin.Outcome)) error {
+	_, err := n.publish(p, done)
 	return err
 }
 
@@ -82,7 +82,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.memoryReady(); err != nil {
 		return nil, err
 	}
-	err = n.busReady()
+	if err = n.busReady(); err == nil {
+		err = n.past.ready()
+	}
 	if err != nil && n.cfg.ReadyWithoutBus {
 		return []string{err.Error()}, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/bus"
 	"c100k/internal/bus/natsbus"
+	"c100k/internal/history"
 	"c100k/internal/topicws"
 )
 
@@ -35,7 +36,7 @@ func (s *Server) joinBus() error {
 		return nil
 	}
 	b, err := natsbus.Join(context.Background(), natsbus.Options{
-		URL: s.cfg.Bus, Name: natsbus.NodeName(os.Getpid()), MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
+		URL: s.cfg.Bus, Credentials: s.cfg.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBus, err)
@@ -72,6 +73,10 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 	if m.Kind == bus.KindUsers {
 		s.hearUsers(m.Payload)
 		return bus.Tally{}
+	}
+	if m.Kind == KindCount {
+		info, _ := s.node.Hub().Topic(m.Topic)
+		return bus.Tally{Matched: info.Members, Queued: info.Members}
 	}
 	if m.Kind > bus.KindChannels {
 		s.others.channels.Deliver(m)
@@ -125,6 +130,10 @@ func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byt
 
 // publishPost is publishChecked for a post, whose Skip and Extra hold on this node only.
 func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
+	s.tracing.published(topic, post.Payload)
+	if s.past.shared(topic) {
+		return broadcast.Result{}, s.past.store.Append(topic, history.Append{Post: post})
+	}
 	r, err := s.node.Hub().PublishPost(topic, post)
 	if err != nil || s.others == nil {
 		return r, err
@@ -143,16 +152,16 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 	if err := checkPayload(kind, payload); err != nil {
 		return broadcast.Result{}, err
 	}
-	if s.others == nil {
-		return s.node.Hub().Publish(topic, kind, payload)
-	}
 	all := make(chan admin.Outcome, 1)
-	here, err := s.publish(topic, kind, payload, func(o admin.Outcome) { all <- o })
+	here, err := s.publish(admin.Publication{Topic: topic, Kind: kind, Payload: payload}, func(o admin.Outcome) { all <- o })
 	if err != nil {
 		return here, err
 	}
 	select {
 	case o := <-all:
+		if o.Err != nil {
+			return broadcast.Result{}, o.Err
+		}
 		if o.Partial {
 			return o.Result, fmt.Errorf("%w: %d nodes were not reached", ErrPartial, o.Unreached)
 		}
@@ -165,40 +174,50 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 // publishLater is PublishAll for callers that must not wait: done is called once with the result,
 // on any goroutine, perhaps before it returns. With an error, done is not called.
 func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(topicws.Published)) error {
-	_, err := s.publish(topic, kind, payload, func(o admin.Outcome) {
-		done(topicws.Published{Result: o.Result, Partial: o.Partial, Unreached: o.Unreached})
+	_, err := s.publish(admin.Publication{Topic: topic, Kind: kind, Payload: payload}, func(o admin.Outcome) {
+		done(topicws.Published{Result: o.Result, Partial: o.Partial, Unreached: o.Unreached, Err: o.Err})
 	})
 	return err
 }
 
-// publish is publishLater; it returns what this node did.
-func (s *Server) publish(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) (here broadcast.Result, err error) {
-	here, err = s.node.Hub().Publish(topic, kind, payload)
+// publish is publishLater; it returns what this node did, as far as that is known at once.
+func (s *Server) publish(p admin.Publication, done func(admin.Outcome)) (here broadcast.Result, err error) {
+	s.tracing.published(p.Topic, p.Payload)
+	if s.past.shared(p.Topic) {
+		return here, s.publishStored(p, done)
+	}
+	here, err = s.node.Hub().Publish(p.Topic, p.Kind, p.Payload)
 	if err != nil {
 		return here, err
 	}
 	durable := ""
 	if here.Position != (broadcast.Position{}) {
-		durable = durableMemory
+		durable = history.DurableMemory
 	}
+	s.askOthers(bus.Message{Topic: p.Topic, Kind: uint8(p.Kind), Payload: p.Payload}, admin.Outcome{Result: here, Durable: durable}, done)
+	return here, nil
+}
+
+// askOthers sends a message to the other nodes, if there are any, and adds to the outcome of this
+// one what they did.
+func (s *Server) askOthers(m bus.Message, here admin.Outcome, done func(admin.Outcome)) {
 	if s.others == nil {
-		done(admin.Outcome{Result: here, Durable: durable})
-		return here, nil
+		done(here)
+		return
 	}
-	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
-	err = s.others.bus.Ask(context.Background(), m, func(a bus.Answer) {
-		done(admin.Outcome{
-			Result: broadcast.Result{
-				Matched: here.Matched + a.Matched, Queued: here.Queued + a.Queued, Dropped: here.Dropped + a.Dropped, Position: here.Position,
-			},
-			Durable: durable, Partial: a.Silent > 0, Unreached: a.Silent,
-		})
+	err := s.others.bus.Ask(context.Background(), m, func(a bus.Answer) {
+		all := here
+		all.Matched += a.Matched
+		all.Queued += a.Queued
+		all.Dropped += a.Dropped
+		all.Partial, all.Unreached = a.Silent > 0, a.Silent
+		done(all)
 	})
 	if err != nil {
 		// No other node has the message, and the bus has counted it as unsent.
-		done(admin.Outcome{Result: here, Durable: durable, Partial: true, Unreached: s.others.bus.Health().Peers})
+		here.Partial, here.Unreached = true, s.others.bus.Health().Peers
+		done(here)
 	}
-	return here, nil
 }
 
 // busReady is nil while the node is connected to the others.

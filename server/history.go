@@ -3,13 +3,21 @@
 package server
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/auth"
+	"c100k/internal/bus"
 	"c100k/internal/edge"
 	"c100k/internal/history"
+	"c100k/internal/history/jetstream"
+	"c100k/internal/natsd"
 	"c100k/netpoll"
 )
 
@@ -20,13 +28,31 @@ const trimEvery = time.Second
 // positions: a client that missed nothing resumes within this time.
 const keptIdle = time.Hour
 
-// durableMemory is what a publish answers where messages are kept in memory only.
-const durableMemory = "memory"
+// pageTimeout bounds how long a request of the API waits for the store.
+const pageTimeout = 10 * time.Second
+
+// historyHeadBytes is what a message has in the store beside its payload, at most.
+const historyHeadBytes = 4 << 10
+
+// historyPendingMin bounds what waits in the embedded server for one process, in bytes; one that
+// lags further behind is cut off, and reads what it missed.
+const historyPendingMin = 64 << 20
+
+// ErrHistory wraps the error of a store of history that could not be opened.
+var ErrHistory = errors.New("cannot keep history")
+
+// KindCount is the kind of a message on the bus that asks for the members of its topic: after a
+// message that the others get from the store of history. It is beyond those of payloads, and below
+// those of channels.
+const KindCount = 100
 
 // past is the history of the node's topics.
 type past struct {
 	rules  *history.Rules
-	epochs *history.Epochs
+	store  history.Store
+	engine bool // the store numbers messages for other processes, or those of earlier lives, too
+	hub    *broadcast.Hub
+	broker *natsd.Server // that the store is in; nil: in another process, or there is none
 }
 
 // newPast reads the configuration, which has been validated.
@@ -35,15 +61,84 @@ func newPast(c *Config, seed uint64) (*past, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &past{rules: rules, epochs: history.NewEpochs(seed)}, nil
+	return &past{rules: rules, store: history.NewMemory(rules, history.NewEpochs(seed), netpoll.Monotonic)}, nil
 }
 
-// positions is broadcast.Options.Positions.
-func (p *past) positions(topic string) (first broadcast.Position, ok bool) {
-	if _, ok = p.rules.Keep(topic); !ok {
-		return first, false
+// openPast opens the store that other processes use too, or that outlives this one, if the
+// configuration has one.
+func (s *Server) openPast() error {
+	c, o := &s.cfg, jetstream.Options{URL: s.cfg.Bus, Credentials: s.cfg.BusCreds, Replicated: true}
+	switch w := c.Worker; {
+	case !s.past.rules.Any() || c.Bus == BusMemory && c.HistoryDir == "":
+		return nil
+	case w != nil && w.Durable != "":
+		o.Replicated, o.InMemory = false, w.Durable == history.DurableMemory
+	case c.Bus == BusMemory:
+		broker, err := StartHistory(c, natsd.Options{Name: "c100k", Label: "store of history", Logger: s.log})
+		if err != nil {
+			return err
+		}
+		s.past.broker = broker
+		o.URL, o.Replicated = broker.URL(), false
 	}
-	return broadcast.Position{Epoch: p.epochs.Next(), Offset: 1}, true
+	o.Name, o.Rules, o.Now, o.Logger = bus.NodeName(os.Getpid()), s.past.rules, netpoll.Monotonic, s.log
+	if o.InMemory {
+		o.BytesMax = int64(c.HistoryBytes)
+	}
+	store, err := jetstream.Open(context.Background(), o)
+	if err != nil {
+		s.past.close()
+		return fmt.Errorf("%w: %w", ErrBus, err)
+	}
+	s.past.store, s.past.engine = store, true
+	return nil
+}
+
+// StartHistory starts a NATS server that keeps the history of a configuration, which has its
+// defaults: in its directory, or in memory if it has none.
+func StartHistory(c *Config, o natsd.Options) (*natsd.Server, error) {
+	every, always, err := c.historySync()
+	if err != nil {
+		return nil, err
+	}
+	o.PayloadBytesMax = max(o.PayloadBytesMax, c.MaxMessage+historyHeadBytes)
+	o.PendingBytesMax = max(o.PendingBytesMax, historyPendingMin, 4*int64(o.PayloadBytesMax))
+	o.Store = &natsd.Store{Dir: c.HistoryDir, MemoryMax: int64(c.HistoryBytes), SyncAlways: always, SyncInterval: every}
+	broker, err := natsd.Start(o)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHistory, err)
+	}
+	return broker, nil
+}
+
+// close ends the store.
+func (p *past) close() {
+	_ = p.store.Close() // it has nothing to say
+	if p.broker != nil {
+		p.broker.Close()
+	}
+}
+
+// ready is nil while messages of topics with history can be stored.
+func (p *past) ready() error { return p.store.Ready() }
+
+// shared tells whether messages of a topic go through the store to the members of this process too.
+func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
+
+// publishStored stores a message, from where it comes to all nodes, and asks those for their
+// counts.
+func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
+	return s.past.store.Append(p.Topic, history.Append{
+		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload}, Key: p.Key,
+		Done: func(a history.Appended) {
+			if a.Err != nil {
+				done(admin.Outcome{Err: a.Err})
+				return
+			}
+			here := admin.Outcome{Result: a.Result, Durable: s.past.store.Durable(p.Topic)}
+			s.askOthers(bus.Message{Topic: p.Topic, Kind: KindCount}, here, done)
+		},
+	})
 }
 
 // keep is broadcast.Options.Keep.
@@ -65,7 +160,7 @@ func (p *past) run(hub *broadcast.Hub, stopped <-chan struct{}) {
 	for {
 		select {
 		case <-tick.C:
-			hub.TrimKept(keptIdle)
+			hub.TrimKept(keptIdle, p.store.Releasing)
 		case <-stopped:
 			return
 		}
@@ -80,7 +175,7 @@ func (s *Server) mayResume(who *auth.Principal, topic string) bool {
 // Refusals of requests that want kept messages.
 var (
 	refuseFrom = &edge.Refusal{Status: 400, Label: "bad_position",
-		Reason: "one of after=EPOCH.OFFSET (with one topic), last=1 to 1000, rewind=DURATION such as 30s"}
+		Reason: "one of after=EPOCH.OFFSET (with one topic), last=1 to 1000, rewind=DURATION such as 30s; or from=, for each topic one of EPOCH.OFFSET, last=N, rewind=DURATION or nothing"}
 	refuseHistory = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "kept messages of a topic of the query are not open to this client"}
 )
 
@@ -106,6 +201,9 @@ func (b *beginning) readFrom(r *arrival, events bool) ([]history.From, *edge.Ref
 			return from, nil
 		}
 	}
+	if from, refusal := b.readEach(r); from != nil || refusal != nil {
+		return from, refusal
+	}
 	var texts [3]string
 	for i, name := range [...]string{"after", "last", "rewind"} {
 		var refusal *edge.Refusal
@@ -130,6 +228,41 @@ func (b *beginning) readFrom(r *arrival, events bool) ([]history.From, *edge.Ref
 	return all, nil
 }
 
+// readEach reads the query's parameters from, one for each topic in their order: a position,
+// last=N, rewind=DURATION, or nothing for now. Nil: there is none.
+func (b *beginning) readEach(r *arrival) ([]history.From, *edge.Refusal) {
+	texts, refusal := edge.QueryValues(nil, r.head.Query(), "from")
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case len(texts) == 0:
+		return nil, nil
+	case len(texts) > len(b.topicN):
+		return nil, refuseFrom
+	}
+	all := make([]history.From, len(b.topicN))
+	for i, text := range texts {
+		last, isLast := strings.CutPrefix(text, "last=")
+		rewind, isRewind := strings.CutPrefix(text, "rewind=")
+		var err error
+		switch {
+		case isLast && last != "":
+			all[i], err = history.ParseFrom("", last, "")
+		case isRewind && rewind != "":
+			all[i], err = history.ParseFrom("", "", rewind)
+		case text != "":
+			all[i], err = history.ParseFrom(text, "", "")
+		}
+		if err != nil {
+			return nil, refuseFrom
+		}
+		if !all[i].IsNow() && !b.mayResume(r.who, b.topicN[i]) {
+			return nil, refuseHistory
+		}
+	}
+	return all, nil
+}
+
 // queryValue is the value of a parameter that is there once at most.
 func queryValue(query []byte, name string) (string, *edge.Refusal) {
 	values, refusal := edge.QueryValues(nil, query, name)
@@ -147,21 +280,15 @@ func queryValue(query []byte, name string) (string, *edge.Refusal) {
 }
 
 // History returns kept messages of a topic for the API.
-func (n adminNode) History(topic string, after broadcast.Position, most int, reverse bool) (admin.Kept, bool) {
-	k, ok := n.node.Hub().Kept(topic, after, most, reverse)
-	if !ok {
-		return admin.Kept{}, n.past.kept(topic)
-	}
-	now, wall := netpoll.Monotonic(), time.Now()
-	list := make([]admin.KeptMessage, len(k.Messages))
-	for i, m := range k.Messages {
-		p, _ := m.Position()
-		list[i] = admin.KeptMessage{Position: p, Kind: m.Kind, Payload: m.Payload, Published: wall.Add(m.Published - now)}
-	}
-	return admin.Kept{Messages: list, Newest: k.Newest, More: k.More}, true
+func (n adminNode) History(topic string, after broadcast.Position, most int, reverse bool) (history.Page, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
+	defer cancel()
+	return n.past.store.Page(ctx, topic, after, most, reverse)
 }
 
-// ForgetHistory forgets what is kept of a topic, and tells whether messages of it are kept.
-func (n adminNode) ForgetHistory(topic string) (ok bool, err error) {
-	return n.node.Hub().ForgetKept(topic) || n.past.kept(topic), nil
+// ForgetHistory forgets what is kept of a topic.
+func (n adminNode) ForgetHistory(topic string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
+	defer cancel()
+	return n.past.store.Forget(ctx, topic)
 }

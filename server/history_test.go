@@ -252,6 +252,46 @@ func TestHistoryEventsOfSeveralTopics(t *testing.T) {
 	}
 }
 
+// TestHistoryEventsEnveloped: the messages of c100k.v1 as events, each topic with its beginning.
+func TestHistoryEventsEnveloped(t *testing.T) {
+	s := withHistory(t)
+	var at broadcast.Position
+	for i := range 3 {
+		at = publishTo(t, s, "h.a", fmt.Sprint(i)).Position
+		publishTo(t, s, "h.b", fmt.Sprint(i))
+	}
+	conns := regexp.MustCompile(`"conn":"[0-9a-f]{16}"`)
+	stream := func(query string, n int, then func()) []string {
+		blocks, _ := events(t, s, "form=c100k.v1"+query, "", n, then)
+		for i := range blocks {
+			blocks[i] = conns.ReplaceAllString(blocks[i], `"conn":"C"`)
+		}
+		return blocks
+	}
+	same(t, stream("&topic=h.a&topic=plain&topic=h.b&topic=h.c&from=last%3D1&from=&from=never.1", 6, func() {
+		if _, err := s.Publish("plain", broadcast.JSON, []byte("{\n\"a\":\r\n\"\\n\"}")); err != nil {
+			t.Error(err)
+		}
+		publishTo(t, s, "plain", "two\nlines")
+	}), `id: E.2,-,E.3,E.0;S|data: {"type":"welcome","conn":"C","offsets":{"h.a":"E.2","h.b":"E.3","h.c":"E.0"}}`,
+		`data: {"type":"resumed","topic":"h.a","messages":1}`, `data: {"type":"reset","topic":"h.b","reason":"epoch","offset":"E.3"}`,
+		`id: E.3,-,E.3,E.0;S|data: {"type":"message","topic":"h.a","data":"2","offset":"E.3"}`,
+		`id: E.3,-,E.3,E.0;S|data: {"type":"message","topic":"plain","data":{ "a":  "\n"}}`,
+		`id: E.3,-,E.3,E.0;S|data: {"type":"message","topic":"plain","data":"two\nlines"}`)
+	same(t, stream("&topic=h.a&from="+at.Epoch+".1", 4, nil), `id: E.1|data: {"type":"welcome","conn":"C","offsets":{"h.a":"E.1"}}`,
+		`data: {"type":"resumed","topic":"h.a","messages":2}`,
+		`id: E.2|data: {"type":"message","topic":"h.a","data":"1","offset":"E.2"}`, `id: E.3|data: {"type":"message","topic":"h.a","data":"2","offset":"E.3"}`)
+	same(t, stream("", 1, nil), `data: {"type":"welcome","conn":"C"}`)
+	for _, query := range []string{
+		"form=bare&topic=h.a", "form=&topic=h.a", "form=c100k.v1&topic=h.a&from=&from=", "form=c100k.v1&topic=h.a&from=last%3D", "form=c100k.v1&topic=h.a&from=last%3D0",
+		"form=c100k.v1&topic=h.a&from=rewind%3D-1s", "form=c100k.v1&topic=h.a&from=1", "form=c100k.v1&form=c100k.v1",
+	} {
+		if blocks, _ := events(t, s, query, "", 1, nil); !strings.HasPrefix(blocks[0], "400 ") {
+			t.Errorf("%s: %q", query, blocks)
+		}
+	}
+}
+
 func TestHistoryAPI(t *testing.T) {
 	s := withHistory(t)
 	call := func(method, path string) (int, map[string]any) {

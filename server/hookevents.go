@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"c100k/internal/auth"
+	"c100k/internal/edge"
 	"c100k/internal/hooks"
 	"c100k/netpoll"
 )
@@ -90,13 +91,15 @@ func (s *Server) lookAtTopics() {
 	}
 }
 
-// began tells the backend of a stream that begins. Loop only.
-func (b *beginning) began(l *netpoll.Loop, c *netpoll.Conn, r *arrival) {
-	s := b.Server
+// began tells the backend, and those who trace, of a stream that begins. Loop only.
+func (s *Server) began(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, transport string, r *arrival) {
+	if tap := s.node.Tap(l); tap.On() {
+		tap.Opened(l, c, r.who, e.ClientAddr(l, c, r.head))
+	}
 	if s.hooks.events == nil {
 		return
 	}
-	s.event(&hooks.Event{Type: hooks.EventConnect, Conn: c.ID().String(), Sub: subjectOf(r.who), Transport: b.transport, Address: addressText(b.edge.ClientAddr(l, c, r.head))})
+	s.event(&hooks.Event{Type: hooks.EventConnect, Conn: c.ID().String(), Sub: subjectOf(r.who), Transport: transport, Address: addressText(e.ClientAddr(l, c, r.head))})
 }
 
 func subjectOf(who *auth.Principal) string {

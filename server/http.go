@@ -40,8 +40,10 @@ func (s *Server) makeAPI() {
 }
 
 // public routes a request that net/http has parsed and that is for no stream: the API stands under
-// /v1/ where a key guards it, everything else is other's.
+// /v1/ where a key guards it, the client for pages at /c100k.js and /c100k.mjs, everything else is
+// other's.
 func (s *Server) public(other http.Handler) http.Handler {
+	other = web.WithClient(other)
 	return s.limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "" {
 			s.api.ServeHTTP(w, r)
@@ -131,9 +133,10 @@ func (s *Server) allowOrigin(origin string) (allowed string, credentials bool) {
 	return origin, true
 }
 
-// preflightEvents answers OPTIONS requests for the stream of events.
-func (s *Server) preflightEvents(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.URL.EscapedPath() != pathSSE {
+// preflight answers OPTIONS requests for the stream of events and for polls.
+func (s *Server) preflight(w http.ResponseWriter, r *http.Request) bool {
+	path := r.URL.EscapedPath()
+	if r.Method != http.MethodOptions || path != pathSSE && path != pathPoll {
 		return false
 	}
 	if !s.answerOrigin(w, r, "GET") {
@@ -141,6 +144,17 @@ func (s *Server) preflightEvents(w http.ResponseWriter, r *http.Request) bool {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return true
+}
+
+// refuseInForm answers a refusal in the form that a client of the path understands.
+func (s *Server) refuseInForm(dst []byte, h *edge.Head, r *edge.Refusal) []byte {
+	if string(h.Path()) == pathPoll {
+		return s.refusePoll(dst, h, r)
+	}
+	if r.Temporary() {
+		return s.refuseEventSource(dst, h, r)
+	}
+	return nil
 }
 
 // refuseEventSource answers a temporary refusal to an EventSource, for which any status but 200

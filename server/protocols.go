@@ -16,6 +16,8 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/echo"
 	"c100k/internal/edge"
+	"c100k/internal/history"
+	"c100k/internal/longpoll"
 	"c100k/internal/proto"
 	"c100k/internal/sse"
 	"c100k/internal/topicws"
@@ -43,6 +45,7 @@ var (
 	refuseNoTopic   = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "the query names no topic: ask for ?topic=NAME, or speak " + subprotocol + " to choose topics later"}
 	refuseForbidden = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "a topic of the query is not open to this client: it needs a token with the right to subscribe, or --public-topics"}
 	refuseNotGet    = &edge.Refusal{Status: 405, Label: "bad_handshake", Reason: "a stream of events is asked for with GET", Allow: "GET"}
+	refuseForm      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a stream of events has the form " + subprotocol + ", or without ?form= none"}
 	refuseBody      = &edge.Refusal{Status: 400, Label: "bad_handshake", Reason: "a request for a stream has no body"}
 )
 
@@ -52,10 +55,16 @@ func (s *Server) rows() ([]proto.Row, error) {
 		Name: rowTopics, Transport: "websocket", Paths: []string{"/ws"}, Judge: s.judgeTaken, New: s.newTopics,
 		Encoders: topicws.Encoders(),
 	}, {
-		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflightEvents,
+		Name: rowSSE, Transport: "sse", Paths: []string{pathSSE}, Judge: s.judgeTaken, New: s.newSSE, HTTP: s.preflight,
 		// The epoch tells this process's event ids from those of all others.
-		Encoders: []broadcast.Encoder{sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral},
-		Personal: 1 << 1,
+		Encoders: []broadcast.Encoder{
+			sse.NewEncoder(strconv.FormatUint(s.seed, 36)), sse.EncodeSeveral,
+			sse.NewEnveloper(topicws.AppendMessage), sse.NewEnveloper(topicws.AppendMessage),
+		},
+		Personal: 1<<1 | 1<<3,
+	}, {
+		Name: rowPoll, Transport: "poll", CountsClients: true, Paths: []string{pathPoll}, Judge: s.judgeTaken, New: s.newPoll, HTTP: s.preflight,
+		Encoders: []broadcast.Encoder{longpoll.Encode},
 	}}
 	if s.cfg.DemoEndpoints {
 		rows = append(rows,
@@ -75,7 +84,7 @@ func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
 		row, err := wsapp.Mount(s.cfg.WebSockets[path], wsapp.Host{
 			Path: path, Forms: forms, Origins: s.origins, LoopBase: s.loopBase(), Publish: s.publishPost,
 			Counters: func(loop int) *wsconn.Counters { return &s.loops[loop].counters },
-			Identify: s.identifyClients,
+			Identify: s.identifyClients, Begin: s.beginClient,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("field WebSockets: path %q: %w", path, err)
@@ -95,13 +104,24 @@ func (s *Server) identifyClients(p *proto.Place, serve proto.Route) (part proto.
 	return part
 }
 
+// beginClient counts a connection of a program's own server for its user, or refuses it: a
+// wsapp.Host.Begin.
+func (s *Server) beginClient(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, h *edge.Head, who *auth.Principal) *edge.Refusal {
+	if refusal := s.admitUser(who); refusal != nil {
+		return refusal
+	}
+	s.began(l, c, e, "websocket", &arrival{head: h, who: who})
+	return nil
+}
+
 // webSocket is the settings of all WebSocket protocols at a place.
 func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 	return wsconn.Config{
 		MessageBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
-		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst,
+		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate, Principals: p.Principals,
 		Shard: p.Shard, Sink: p.Sink, Seed: s.seed + uint64(p.Loop), Counters: &s.loops[p.Loop].counters,
+		Farewell: p.Farewell, Tap: p.Tap,
 	}
 }
 
@@ -110,15 +130,19 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}
+	var prepare func([]string, []history.From, func(error)) bool
+	if s.past.engine {
+		ask, prepare = s.publishLater, s.prepare
+	}
 	h := topicws.NewHandler(topicws.Config{
+		Prepare:   prepare,
 		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
 		Forms:        topicws.FormsFrom(p.Form),
-		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: s.enterUser, Principals: p.Principals,
+		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: func(who *auth.Principal) string { return reasonOf(s.admitUser(who)) },
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
 		Identify: s.identifyConn(p, "websocket"),
 	})
 	b := s.begin(p, "websocket")
-	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{
 		Protocols: []proto.Protocol{h},
 		BeforeDeliver: func(l *netpoll.Loop) {
@@ -135,10 +159,10 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 func (s *Server) newSSE(p *proto.Place) proto.Part {
 	h := sse.NewHandler(sse.Config{
 		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
+		Enveloped: p.Form + 2, EnvelopedSeveral: p.Form + 3, Envelope: topicws.AppendMessage,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
 	})
 	b := s.begin(p, "sse")
-	_, b.identified = any(h).(proto.Identified)
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	serve, ask, resume := s.admitted(p, "sse", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
 		return b.sse(l, c, h, r)
@@ -146,7 +170,7 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 	part.Ask, part.Resume = ask, resume
 	part.Serve = func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, who *auth.Principal) edge.Decision {
 		if string(h.Method()) == http.MethodOptions {
-			return edge.NotOurs // preflightEvents answers
+			return edge.NotOurs // preflight answers
 		}
 		return serve(l, c, h, rest, who)
 	}
@@ -170,7 +194,7 @@ func (s *Server) newBroadcast(p *proto.Place) proto.Part {
 }
 
 // demo is the part of a protocol that needs nothing but a WebSocket.
-func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window)) proto.Part {
+func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loop, c *netpoll.Conn, window frame.Window, who *auth.Principal)) proto.Part {
 	b := s.begin(p, "websocket")
 	part := proto.Part{Protocols: []proto.Protocol{h}}
 	part.Serve, part.Ask, part.Resume = s.admitted(p, "websocket", b.serve(func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal {
@@ -179,7 +203,7 @@ func (s *Server) demo(p *proto.Place, h proto.Protocol, open func(l *netpoll.Loo
 		}
 		window := b.switchProtocols(l, c, r.head, "")
 		l.Become(c, b.role)
-		open(l, c, window)
+		open(l, c, window, r.who)
 		l.Redeliver(c, r.rest)
 		return nil
 	}))
@@ -192,8 +216,6 @@ type beginning struct {
 	role      netpoll.Role
 	transport string
 	edge      *edge.Config
-
-	identified bool // connections keep their principal, so that their end is noticed (proto.Identified)
 
 	topicN []string // the topics of the request in hand
 	answer []byte   // the answer to it
@@ -229,18 +251,16 @@ func (b *beginning) serve(f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *
 
 // beginStream begins one with f, and counts it for its user.
 func (b *beginning) beginStream(l *netpoll.Loop, c *netpoll.Conn, r *arrival, f func(l *netpoll.Loop, c *netpoll.Conn, r *arrival) *edge.Refusal) *edge.Refusal {
-	if b.identified {
-		if refusal := b.admitUser(r.who); refusal != nil {
-			return refusal
-		}
+	refusal := b.admitUser(r.who)
+	if refusal != nil {
+		return refusal
 	}
-	refusal := f(l, c, r)
-	if refusal == nil {
-		b.began(l, c, r)
-	} else if b.identified {
+	if refusal = f(l, c, r); refusal != nil {
 		b.leaveUser(r.who)
+		return refusal
 	}
-	return refusal
+	b.began(l, c, b.edge, b.transport, r)
+	return nil
 }
 
 // judge holds for all our paths: a node that goes down begins nothing, and the page of another
@@ -340,11 +360,18 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	if refusal := b.readTopics(r); refusal != nil {
 		return refusal
 	}
-	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 {
+	form, refusal := queryValue(r.head.Query(), "form")
+	switch {
+	case refusal != nil:
+		return refusal
+	case form != "" && form != subprotocol:
+		return refuseForm
+	}
+	// An enveloped stream without topics says that the node is there.
+	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 && form == "" {
 		return refuseNoTopic
 	}
-	p := sse.Params{Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
-	var refusal *edge.Refusal
+	p := sse.Params{Enveloped: form != "", Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
 	if p.From, refusal = b.readFrom(r, true); refusal != nil {
 		return refusal
 	}

@@ -6,6 +6,7 @@ package socketio
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -14,9 +15,22 @@ import (
 	"unicode/utf8"
 
 	"c100k/internal/jsontext"
+	"c100k/internal/sio"
 
 	"github.com/tinylib/msgp/msgp"
 )
+
+func init() {
+	sio.ReadMsgpack = func(dst []byte, attachments [][]byte, p []byte, max int) ([]byte, [][]byte, []byte, bool) {
+		r := msgpackReader{json: dst, attachments: attachments, max: max}
+		rest, bad := r.value(p, 0)
+		return r.json, r.attachments, rest, bad == ""
+	}
+	sio.AppendMsgpack = func(dst, text []byte, attachments [][]byte) []byte {
+		dst, _ = appendJSON(dst, text, jsontext.SkipSpace(text, 0), attachments)
+		return dst
+	}
+}
 
 // parseMsgpack reads a packet. Its payload and attachments are new slices.
 func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
@@ -25,7 +39,7 @@ func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
 		return k, nil, faultMsgpack
 	}
 	kind, hasType := uint64(0), false
-	r := msgpackReader{}
+	r := msgpackReader{max: AttachmentsMax}
 	for range n { // each member takes bytes, so a count that is too high fails at the end of p
 		var name []byte
 		if name, p, err = msgp.ReadMapKeyZC(p); err != nil {
@@ -79,6 +93,7 @@ func parseMsgpack(p []byte) (k packet, attachments [][]byte, bad fault) {
 type msgpackReader struct {
 	json        []byte
 	attachments [][]byte
+	max         int // of attachments; negative: binary values become base64 strings
 }
 
 // value reads one value that lies in depth others.
@@ -114,7 +129,11 @@ func (r *msgpackReader) value(p []byte, depth int) (rest []byte, bad fault) {
 		if v, p, err = msgp.ReadBytesBytes(p, []byte{}); err != nil {
 			return nil, faultMsgpack
 		}
-		if len(r.attachments) == AttachmentsMax {
+		if r.max < 0 {
+			r.json = append(base64.StdEncoding.AppendEncode(append(r.json, '"'), v), '"')
+			break
+		}
+		if len(r.attachments) >= r.max {
 			return nil, faultTooMany
 		}
 		r.json = appendPlaceholder(r.json, len(r.attachments))
@@ -260,6 +279,9 @@ func appendJSON(dst, p []byte, i int, attachments [][]byte) (out []byte, end int
 		return msgp.AppendNil(dst), end
 	}
 	if v, err := strconv.ParseInt(string(p[i:end]), 10, 64); err == nil {
+		if v >= 0 {
+			return msgp.AppendUint64(dst, uint64(v)), end // as npm notepack.io does
+		}
 		return msgp.AppendInt64(dst, v), end
 	}
 	v, _ := strconv.ParseFloat(string(p[i:end]), 64) // a number that is too large becomes infinity, as in JavaScript

@@ -56,7 +56,7 @@ func (s *Server) mount(h wsapp.Host) (proto.Row, error) {
 	if s.standalone.onNode || s.standalone.node != nil {
 		return proto.Row{}, errMounted
 	}
-	s.standalone.onNode, s.forms, s.counters, s.identify = true, h.Forms, h.Counters, h.Identify
+	s.standalone.onNode, s.forms, s.counters, s.identify, s.begin = true, h.Forms, h.Counters, h.Identify, h.Begin
 	s.prefix = "$websocket" + h.Path + " "
 	if len(s.opt.Origins) == 0 {
 		s.origins = h.Origins
@@ -81,7 +81,7 @@ func (s *Server) place(at *proto.Place) proto.Part {
 	if s.forms != "" {
 		at.Form, _ = at.Table.Form(s.forms) // a row before this one
 	}
-	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, seed: uint64(at.Loop)})
+	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, principals: at.Principals, seed: uint64(at.Loop), farewell: at.Farewell, tap: at.Tap})
 	p.edge = at.Edge
 	s.parts = append(s.parts, p)
 	part := proto.Part{Serve: p.serve, Ask: p.ask, Resume: p.resume}

@@ -52,6 +52,11 @@ type Options struct {
 	// RateBurst is how many may come at once. Default: one second of Rate, at least 1.
 	RateBurst int
 
+	// ByteRate is how many bytes of messages a second a connection may send, as they are after
+	// inflating; beyond it, it is closed with 1008. So many, and at least MaxMessage, may come at
+	// once. Default 0: no limit.
+	ByteRate int
+
 	// Compress lets clients negotiate permessage-deflate without context takeover. Default false.
 	Compress bool
 
@@ -128,6 +133,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("websocket: Options.UpgradeTimeout is %v: want a positive duration", o.UpgradeTimeout)
 	case !(o.Rate >= 0 && o.Rate <= rateMax) || o.RateBurst < 0:
 		return fmt.Errorf("websocket: Options.Rate and RateBurst are %v and %d: want 0 to %d messages a second, and no negative number", o.Rate, o.RateBurst, rateMax)
+	case o.ByteRate < 0:
+		return fmt.Errorf("websocket: Options.ByteRate is %d: want 0 for no limit, or more", o.ByteRate)
 	case o.RateBurst > 0 && o.Rate == 0:
 		return fmt.Errorf("websocket: Options.RateBurst is %d and Rate is 0: a burst needs a rate", o.RateBurst)
 	case o.Loops < 0 || o.MaxConns < 1 || o.TopicsPerConn < 1 || o.AsyncMax < asyncMaxMin:

@@ -11,7 +11,9 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -70,6 +72,10 @@ type seat struct {
 	sink     broadcast.Sink // nil: the part itself
 	counters *wsconn.Counters
 	seed     uint64
+	farewell func(c *netpoll.Conn, code uint16, text string) // nil: nobody asks
+	tap      *trace.Tap
+
+	principals *auth.Principals // nil: nobody is identified
 }
 
 func newPart(s *Server, i int, at seat) *part {
@@ -82,9 +88,9 @@ func newPart(s *Server, i int, at seat) *part {
 	p.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: o.MaxMessage, OutboxBytesMax: o.Outbox,
 		PingInterval: max(o.PingInterval, 0), PingTimeout: o.PingTimeout,
-		Rate: o.Rate, RateBurst: o.RateBurst,
+		Rate: o.Rate, RateBurst: o.RateBurst, ByteRate: o.ByteRate, Principals: at.principals,
 		Shard: at.shard, Sink: sink, Ended: p.ended, Closing: p.closing, Control: p.pinged,
-		Seed: at.seed, Counters: at.counters,
+		Seed: at.seed, Counters: at.counters, Farewell: at.farewell, Tap: at.tap,
 	}, p)
 	return p
 }
@@ -108,6 +114,7 @@ func (p *part) open(l *netpoll.Loop, n *netpoll.Conn, u *Upgrade, window frame.W
 	if o := &p.server.opt; o.IdleTimeout > 0 {
 		l.Arm(n, o.IdleTimeout)
 	}
+	p.Speak(l, n, u.request.who)
 	if u.chosen != "" {
 		p.of(c).subprotocol = u.chosen
 	}
@@ -198,9 +205,13 @@ func (p *part) OnTimer(l *netpoll.Loop, n *netpoll.Conn) {
 		p.Endpoint.OnTimer(l, n)
 		return
 	}
+	if p.Expire(l, n) {
+		return
+	}
 	p.ForgetBudget(l, p.State(n))
 	if idle := l.Now() - l.Seen(n); idle < o.IdleTimeout {
 		l.Arm(n, o.IdleTimeout-idle)
+		p.Limit(l, n, true)
 		return
 	}
 	p.End(l, n, netpoll.ReasonTimeout, frame.CodeGoingAway, "idle timeout")

@@ -81,6 +81,12 @@ func (p *part) settle(l *netpoll.Loop, n *netpoll.Conn, h *edge.Head, rest []byt
 		p.refuse(l, n, h, u)
 		return
 	}
+	if p.server.begin != nil {
+		if refusal := p.server.begin(l, n, p.edge, h, u.request.who); refusal != nil {
+			p.edge.Refuse(l, n, h, refusal)
+			return
+		}
+	}
 	var extensions []byte
 	window := frame.NoWindow
 	if p.server.opt.Compress {

@@ -7,9 +7,11 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/proto"
 	"c100k/internal/wsconn"
+	"c100k/netpoll"
 )
 
 // Server is a WebSocket server. Make one with New, give it its handlers, and then mount it: with
@@ -33,6 +35,7 @@ type Server struct {
 	forms        string                          // the row of the node whose wire forms are ours too
 	counters     func(loop int) *wsconn.Counters // those of a node
 	identify     func(*proto.Place, proto.Route) proto.Part
+	begin        func(*netpoll.Loop, *netpoll.Conn, *edge.Config, *edge.Head, *auth.Principal) *edge.Refusal
 
 	// any goroutine
 	host       atomic.Pointer[host]

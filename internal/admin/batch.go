@@ -87,9 +87,15 @@ func (a *api) publishItems(items []item) []any {
 		case again[i]:
 			answers[i] = first.wait()
 		default:
-			answers[i] = counts[i].wait()
+			sum, err := counts[i].wait()
+			if err != nil {
+				answers[i] = failed{notPublished(err)}
+				a.keys.fail(&items[i], first, answers[i])
+				continue
+			}
+			answers[i] = sum
 			if first != nil {
-				first.settle(answers[i])
+				first.settle(sum)
 			}
 		}
 	}
@@ -105,9 +111,9 @@ func (a *api) publishItem(it *item, c *count) *Problem {
 	for i, topic := range it.topics {
 		c.waiting.Add(1)
 		add := func(r Outcome) { c.add(topic, len(it.topics) > 1, r) }
-		if err := a.publishLater(topic, it.kind, it.payload, add); err != nil {
+		if err := a.publishLater(Publication{topic, it.kind, it.payload, it.key}, add); err != nil {
 			c.waiting.Done()
-			problem := unavailable(err)
+			problem := notPublished(err)
 			if i > 0 {
 				problem.Detail += fmt.Sprintf("; it was published to the first %d of %d topics", i, len(it.topics))
 			}

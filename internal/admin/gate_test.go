@@ -224,3 +224,22 @@ func TestGuesses(t *testing.T) {
 		t.Errorf("%d addresses after an hour", n)
 	}
 }
+
+// TestTheRightKeyBesideGuesses: behind a proxy that tells no addresses, strangers who guess do not
+// keep out who has the key, if that is too long to be guessed.
+func TestTheRightKeyBesideGuesses(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 2)
+	h := NewPublic(Config{Node: &fakeNode{}, APIKey: key(long), Logger: slog.New(slog.DiscardHandler)})
+	try := func(key string) int {
+		return serve(h, "192.0.2.1:5000", "GET", "/v1/topics", []string{"Authorization: Bearer " + key}).status
+	}
+	for range GuessesMax {
+		try("guess")
+	}
+	if got := try("guess"); got != 429 {
+		t.Errorf("one more guess: %d", got)
+	}
+	if got := try(long); got != 200 {
+		t.Errorf("the right key: %d", got)
+	}
+}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"c100k/broadcast"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -46,7 +44,7 @@ type Config struct {
 // api is a handler. Immutable after newAPI.
 type api struct {
 	node            Node
-	publishLater    func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
+	publishLater    func(p Publication, done func(Outcome)) error
 	access          access
 	routes          []route
 	keys            *keys
@@ -113,7 +111,10 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/topics/*"), get: a.showTopic, post: a.publishTopic},
 		{pattern: path("v1/topics/*/history"), get: a.showHistory, delete: a.deleteHistory},
 		{pattern: path("v1/stats"), get: a.stats},
-		{pattern: path("v1/connections/*"), delete: a.closeConnection},
+		{pattern: path("v1/connections"), get: a.connections},
+		{pattern: path("v1/connections/*"), get: a.showConnection, delete: a.closeConnection},
+		{pattern: path("v1/closes"), get: a.closes},
+		{pattern: path("v1/trace"), get: a.trace},
 		{pattern: path("v1/drain"), post: a.drain},
 		{pattern: path("v1/revocations"), get: a.revocations, post: a.revoke},
 		{pattern: path("v1/revocations/*"), delete: a.unrevoke},

@@ -5,6 +5,7 @@ package admin
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -15,28 +16,13 @@ import (
 // Historian is a Node that keeps messages. Without it no topic has a history.
 type Historian interface {
 	// History returns at most `most` kept messages of a topic: those behind a position, oldest first,
-	// or with reverse those before it, newest first. A zero position is the beginning, or the end. ok
-	// is false if nothing is kept of topics of that name.
-	History(topic string, after broadcast.Position, most int, reverse bool) (k Kept, ok bool)
+	// or with reverse those before it, newest first. A zero position is the beginning, or the end. The
+	// error is history.ErrNoHistory if nothing is kept of topics of that name; of another the text
+	// goes to the caller, with status 503.
+	History(topic string, after broadcast.Position, most int, reverse bool) (history.Page, error)
 
-	// ForgetHistory forgets what is kept of a topic. ok is false if nothing is kept of topics of that
-	// name.
-	ForgetHistory(topic string) (ok bool, err error)
-}
-
-// Kept is a part of a topic's history.
-type Kept struct {
-	Messages []KeptMessage
-	Newest   broadcast.Position // of the topic's last message, kept or not; zero if there was none yet
-	More     bool               // there are more in this direction
-}
-
-// KeptMessage is one message of it.
-type KeptMessage struct {
-	Position  broadcast.Position
-	Kind      broadcast.Kind
-	Payload   []byte
-	Published time.Time
+	// ForgetHistory forgets what is kept of a topic. The error is as that of History.
+	ForgetHistory(topic string) error
 }
 
 // historyPage is the answer of GET /v1/topics/{topic}/history.
@@ -73,12 +59,12 @@ func (a *api) showHistory(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	node, ok := a.node.(Historian)
-	var kept Kept
+	kept, err := history.Page{}, history.ErrNoHistory
 	if ok {
-		kept, ok = node.History(name, after, limit, reverse)
+		kept, err = node.History(name, after, limit, reverse)
 	}
-	if !ok {
-		noHistory(name).Write(w)
+	if err != nil {
+		historyProblem(name, err).Write(w)
 		return
 	}
 	if after != (broadcast.Position{}) && after.Epoch != kept.Newest.Epoch {
@@ -118,7 +104,7 @@ func historyParams(params map[string]string) (limit int, reverse bool, after bro
 	return limit, reverse, after, nil
 }
 
-func historyMessageOf(m *KeptMessage) historyMessage {
+func historyMessageOf(m *history.Stored) historyMessage {
 	h := historyMessage{Offset: history.FormatPosition(m.Position), Published: m.Published.UTC().Truncate(time.Millisecond)}
 	switch m.Kind {
 	case broadcast.JSON:
@@ -141,20 +127,20 @@ func (a *api) deleteHistory(w http.ResponseWriter, r *http.Request, name string)
 		return
 	}
 	node, ok := a.node.(Historian)
-	var err error
+	err := history.ErrNoHistory
 	if ok {
-		ok, err = node.ForgetHistory(name)
+		err = node.ForgetHistory(name)
 	}
-	switch {
-	case err != nil:
-		unavailable(err).Write(w)
-	case !ok:
-		noHistory(name).Write(w)
-	default:
-		w.WriteHeader(http.StatusNoContent)
+	if err != nil {
+		historyProblem(name, err).Write(w)
+		return
 	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
-func noHistory(topic string) *Problem {
+func historyProblem(topic string, err error) *Problem {
+	if !errors.Is(err, history.ErrNoHistory) {
+		return unavailable(err)
+	}
 	return NewProblem(http.StatusNotFound, "no_history", "nothing is kept of "+quoted(topic)+": no --history pattern matches it")
 }

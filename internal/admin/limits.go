@@ -37,6 +37,26 @@ const (
 	TopicsPage    = 1_000
 	TopicsPageMax = 10_000
 
+	// ConnectionsPage is how many connections, or ends of some, one answer lists where no limit is
+	// asked for, and ConnectionsPageMax how many at most: an entry has about 250 bytes.
+	ConnectionsPage    = 100
+	ConnectionsPageMax = 1_000
+
+	// SubscriptionsMax bounds the topics that are listed of one connection.
+	SubscriptionsMax = 1_000
+
+	// InspectTimeout bounds how long an answer about connections waits for loops and workers. Without
+	// it a loop that is stuck would hold the answer.
+	InspectTimeout = 5 * time.Second
+
+	// StreamBeat is how often a stream shows that it lives, and StreamWriteTimeout how long a client
+	// may take nothing of it.
+	StreamBeat         = 15 * time.Second
+	StreamWriteTimeout = 10 * time.Second
+
+	// TracesMax bounds the traces of a process that run at one time: each is asked about each message.
+	TracesMax = 8
+
 	// ScrapesMax bounds the scrapes of /metrics that run at the same time. Without it an impatient
 	// scraper piles them up; beyond it: 503.
 	ScrapesMax = 4
@@ -53,6 +73,11 @@ const (
 	// waits for each further one. Without them a guesser tries thousands of keys a second.
 	GuessesMax = 10
 	GuessEvery = time.Second
+
+	// UnguessableBytes is the length from which on a key needs no such protection, and the right one
+	// is always taken. At a million tries a second, half of the keys of 24 hexadecimal digits are
+	// tried after a billion years.
+	UnguessableBytes = 24
 
 	// GuessAddressesMax bounds the addresses whose guesses are counted, each with some 60 bytes.
 	GuessAddressesMax = 4096

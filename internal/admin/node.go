@@ -46,8 +46,18 @@ type Node interface {
 // first count is waited for.
 type LatePublisher interface {
 	// PublishLater is Publish, and calls done once with the result: on any goroutine, perhaps before
-	// it returns, and within a bounded time. With an error, done is not called.
-	PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error
+	// it returns, and within a bounded time. With an error, done is not called; with one that comes
+	// later, Outcome.Err is set.
+	PublishLater(p Publication, done func(Outcome)) error
+}
+
+// Publication is a message to be published. Key, if not empty, is its idempotency key: a store of
+// history that other nodes use too publishes it once.
+type Publication struct {
+	Topic   string
+	Kind    broadcast.Kind
+	Payload []byte
+	Key     string
 }
 
 // Outcome is what became of a publish on all nodes.
@@ -59,6 +69,9 @@ type Outcome struct {
 	Unreached int
 	// Durable says what has a message of a topic with history: "memory", "file" or "replicated".
 	Durable string
+	// Err says why the message was not published, or that this is not known: history.ErrUnsure. The
+	// rest is then not valid.
+	Err error
 }
 
 // Topic is one topic's subscribers.

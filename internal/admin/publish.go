@@ -5,6 +5,7 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"mime"
 	"net/http"
 	"strings"
@@ -76,6 +77,17 @@ func unavailable(err error) *Problem {
 	return NewProblem(http.StatusServiceUnavailable, "unavailable", err.Error())
 }
 
+// notPublished is the answer to a publish that has failed.
+func notPublished(err error) *Problem {
+	switch {
+	case errors.Is(err, history.ErrKeyReused):
+		return NewProblem(http.StatusUnprocessableEntity, "key_reused", err.Error())
+	case errors.Is(err, history.ErrTooLarge):
+		return NewProblem(http.StatusRequestEntityTooLarge, "too_large", err.Error())
+	}
+	return unavailable(err)
+}
+
 // payloadKind says what a body is, by its Content-Type, and checks that it is that.
 func payloadKind(contentType []string, body []byte) (broadcast.Kind, *Problem) {
 	// curl -d says application/x-www-form-urlencoded unless told otherwise, and a plain curl -d hello
@@ -139,14 +151,23 @@ func jsonFault(body []byte) string {
 type count struct {
 	waiting sync.WaitGroup // results that have not come
 
-	mu  sync.Mutex // guards the field below
+	mu  sync.Mutex // guards the fields below
 	sum published
+	err error // the first, of a topic to which the item was not published
 }
 
 // add adds the outcome for one topic of an item; several says that the item has more than one. Any
 // goroutine.
 func (c *count) add(topic string, several bool, r Outcome) {
+	defer c.waiting.Done()
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.Err != nil {
+		if c.err == nil {
+			c.err = r.Err
+		}
+		return
+	}
 	if r.Position != (broadcast.Position{}) {
 		offset := history.FormatPosition(r.Position)
 		if several {
@@ -164,26 +185,25 @@ func (c *count) add(topic string, several bool, r Outcome) {
 	c.sum.Matched += r.Matched
 	c.sum.Queued += r.Queued
 	c.sum.Dropped += r.Dropped
-	c.mu.Unlock()
-	c.waiting.Done()
 }
 
-// wait returns the sum when all results have come.
-func (c *count) wait() published {
+// wait returns the sum when all results have come, or why the item was not published to each of its
+// topics.
+func (c *count) wait() (published, error) {
 	c.waiting.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sum
+	return c.sum, c.err
 }
 
 // later is how a node is published to: its own PublishLater, or its Publish, whose result is there
 // at once.
-func later(n Node) func(string, broadcast.Kind, []byte, func(Outcome)) error {
+func later(n Node) func(Publication, func(Outcome)) error {
 	if p, ok := n.(LatePublisher); ok {
 		return p.PublishLater
 	}
-	return func(topic string, kind broadcast.Kind, payload []byte, done func(Outcome)) error {
-		result, err := n.Publish(topic, kind, payload)
+	return func(p Publication, done func(Outcome)) error {
+		result, err := n.Publish(p.Topic, p.Kind, p.Payload)
 		if err == nil {
 			done(Outcome{Result: result})
 		}

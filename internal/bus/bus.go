@@ -20,6 +20,42 @@
 //     in it is a wildcard.
 //   - An Ask comes to an end: when each node known has answered, or after [AskTimeout] with what
 //     has come.
+//   - A bus proves that it delivers: each second a probe of the node goes out and comes back. If
+//     none comes back for [ProbeSilenceMax], [Health] says so and the bus makes a new connection.
+//
+// Buses that go over a broker share [Core]: numbers, peers, questions, probes and what waits to be
+// sent. The types, and who may touch them:
+//
+//   - [Core]: any goroutine.
+//   - outbox: what waits to be sent, bounded. Publish puts in; the writer, one goroutine, takes
+//     out. Only the writer waits for the broker, so no event loop ever does.
+//   - asks: the questions that wait for answers. A question is asked of the nodes that are there.
+//   - peers: the other nodes, and the number of the latest message that was heard of each.
+//   - probes: what this node has sent to itself.
+//   - [Carrier]: the connection, which each broker's package implements.
+//   - [Channels]: what parts of a node say to their counterparts beside topics.
+//
+// Nodes know each other by what they say: hello at the start, which the others answer with a beat
+// at once; a beat every second, with the number of the latest message, so that a loss is known
+// though nothing follows; bye at the end. A node that is silent for three seconds is asked no more.
+// A node that sees the process of another die tells the others with [Core.Gone], so that nobody
+// waits for it even that long.
+//
+// # A message's way
+//
+//  1. The node publishes to its own hub, then calls Publish, or Ask where somebody waits for the
+//     count. Neither waits: both are called on event loops.
+//  2. outbox.go numbers and queues the message, within OutboxBytesMax. writer.go packs what waits
+//     into packets (packet.go) and hands them to the carrier.
+//  3. receive.go, on every other node, takes the packet apart. It compares the number with the last
+//     one of the sender: a gap is counted as missed. Inbox queues the message, within
+//     InboxBytesMax.
+//  4. One goroutine takes it from the inbox and publishes it to the hub of its node.
+//  5. For an Ask, the count goes back as an answer. asks.go adds the answers up, and calls done
+//     when the last one has come or AskTimeout has passed.
+//
+// While the broker is away, nothing is kept for later: each node serves its own subscribers,
+// reports the bus as down, and counts what it did not send.
 package bus
 
 import (
@@ -89,6 +125,7 @@ type Health struct {
 	Missed    uint64 // messages of other nodes that are known to have been lost on the way here
 	Unsent    uint64 // own messages that the bus did not take, or could not hand on, for all
 	Peers     int    // other nodes that are there
+	Probes    Probes // zero where nothing lies between the nodes that could lose them
 }
 
 // Bus is one node's connection to the others. Its methods may be called on any goroutine; all but

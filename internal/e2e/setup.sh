@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests need beside Go and Node 20: curl, Python, Chromium,
-# OpenSSL, an ACME server, and the Node packages. Does nothing where all of it is installed.
+# OpenSSL, Redis, an ACME server, and the Node packages. Does nothing where all of it is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,6 +9,7 @@ command -v curl >/dev/null || missing+=(curl)
 command -v python3 >/dev/null || missing+=(python3)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v openssl >/dev/null || missing+=(openssl)
+command -v redis-server >/dev/null || missing+=(redis-server)
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then
     echo "setup: please install ${missing[*]} (this script can do that on Debian only)" >&2
@@ -40,9 +41,11 @@ if [[ ! acme/bin/pebble -nt acme/go.mod || ! acme/bin/pebble-challtestsrv -nt ac
 fi
 
 # npm leaves a copy of the lock file. One that is newer than ours means that nothing has changed.
-cd node
-if [[ ! node_modules/.package-lock.json -nt package-lock.json || ! node_modules/.package-lock.json -nt package.json ]]; then
-  echo "setup: installing Node packages" >&2
-  npm ci --no-fund --no-audit --loglevel=error
-  touch node_modules/.package-lock.json
-fi
+for packages in node ../../clients/js; do (
+  cd "$packages"
+  if [[ ! node_modules/.package-lock.json -nt package-lock.json || ! node_modules/.package-lock.json -nt package.json ]]; then
+    echo "setup: installing the Node packages of $(basename "$PWD")" >&2
+    npm ci --no-fund --no-audit --loglevel=error
+    touch node_modules/.package-lock.json
+  fi
+); done

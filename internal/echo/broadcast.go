@@ -5,6 +5,7 @@ package echo
 import (
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -41,10 +42,11 @@ func NewBroadcast(cfg BroadcastConfig) *Broadcast {
 }
 
 // Open begins a session on c, which has just become this role; window is what
-// frame.NegotiateDeflate has returned.
-func (b *Broadcast) Open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) {
+// frame.NegotiateDeflate has returned, who the client, nil if it was not identified.
+func (b *Broadcast) Open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window, who *auth.Principal) {
 	b.open(c)
 	b.Start(l, c, window)
+	b.Speak(l, c, who)
 	if _, err := b.cfg.WebSocket.Shard.Subscribe(c.Slot(), b.cfg.Form(window), Topic); err != nil {
 		b.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, "cannot subscribe: "+err.Error())
 	}

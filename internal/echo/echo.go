@@ -4,6 +4,7 @@ package echo
 
 import (
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -37,10 +38,11 @@ func NewEcho(cfg wsconn.Config) *Echo {
 }
 
 // Open begins a session on c, which has just become this role; window is what
-// frame.NegotiateDeflate has returned.
-func (e *Echo) Open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window) {
+// frame.NegotiateDeflate has returned, who the client, nil if it was not identified.
+func (e *Echo) Open(l *netpoll.Loop, c *netpoll.Conn, window frame.Window, who *auth.Principal) {
 	e.open(c)
 	e.Start(l, c, window)
+	e.Speak(l, c, who)
 }
 
 // Message implements wsconn.Protocol.

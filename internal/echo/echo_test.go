@@ -62,11 +62,11 @@ func (f *fixture) open(l *netpoll.Loop, c *netpoll.Conn, args []string) {
 		window = frame.WindowFull
 	}
 	if args[0] == "echo" {
-		f.echo.Open(l, c, window)
+		f.echo.Open(l, c, window, nil)
 		return
 	}
 	l.Become(c, 2)
-	f.broadcast.Open(l, c, window)
+	f.broadcast.Open(l, c, window, nil)
 }
 
 func TestTranscripts(t *testing.T) {
@@ -90,7 +90,7 @@ func TestEchoOfEverySize(t *testing.T) {
 	for seed := range uint64(4) {
 		f := newFixture(t, seed)
 		peer := f.Connect(1)
-		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, frame.WindowFull) })
+		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, frame.WindowFull, nil) })
 		var want []byte
 		for i, n := range []int{0, 1, 125, 126, 127, 4090, 4091, 4092, 4096, 5000, 16384, 65535, 65536, 70000, 1 << 20, 3} {
 			payload := bytes.Repeat([]byte{byte('a' + i)}, n)
@@ -119,7 +119,7 @@ func TestCompressedEcho(t *testing.T) {
 	for _, window := range []frame.Window{frame.WindowNarrow, frame.WindowFull} {
 		f := newFixture(t, 0)
 		peer := f.Connect(1)
-		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, window) })
+		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) { f.echo.Open(l, c, window, nil) })
 		peer.Write(message)
 		f.Settle()
 		want := wsconn.AppendDeflated(nil, frame.OpText, []byte(text), window)
@@ -140,7 +140,7 @@ func TestEchoDoesNotAllocate(t *testing.T) {
 		message := frame.AppendMasked(nil, frame.OpBinary, true, [4]byte{1, 2, 3, 4}, make([]byte, size))
 		buf := make([]byte, len(message))
 		f.Do(peer, func(l *netpoll.Loop, c *netpoll.Conn) {
-			f.echo.Open(l, c, frame.NoWindow)
+			f.echo.Open(l, c, frame.NoWindow, nil)
 			// What a turn gathers lies in arenas that grow: hence the average.
 			if n := testing.AllocsPerRun(50, func() {
 				copy(buf, message)

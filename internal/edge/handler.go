@@ -51,9 +51,9 @@ type Config struct {
 	// Hosts are the values of Host that are served.
 	Hosts HostRules
 
-	// Temporary may answer a refusal that is Temporary in another form: it appends the whole answer
-	// to dst, or returns nil. Loop only. Nil means never.
-	Temporary func(dst []byte, h *Head, r *Refusal) []byte
+	// Answer may answer a refusal in another form: it appends the whole answer to dst, or returns nil.
+	// Loop only. Nil means never.
+	Answer func(dst []byte, h *Head, r *Refusal) []byte
 
 	// Refused is called with each refusal, on the loop, except those that Admission reports. It may
 	// be nil.
@@ -313,8 +313,8 @@ func (cfg *Config) report(r *Refusal) {
 func (cfg *Config) answer(l *netpoll.Loop, c *netpoll.Conn, h *Head, m *Mount, r *Refusal, body bool) {
 	var room [512]byte
 	var answer []byte
-	if h != nil && cfg.Temporary != nil && r.Temporary() {
-		answer = cfg.Temporary(room[:0], h, r)
+	if h != nil && cfg.Answer != nil {
+		answer = cfg.Answer(room[:0], h, r)
 	}
 	if answer == nil {
 		answer = AppendRefusal(room[:0], r, body)

@@ -16,12 +16,12 @@ import (
 // SessionHolder is one address that holds sessions; all of its sessions share it. A /64 network of
 // IPv6 counts as one address, as for connections.
 type SessionHolder struct {
-	key     quota.Key
-	known   bool         // false: the address is not known, and only the total counts
-	open    int          // sessions of this process; guarded by sessionTable.mu
-	tag     uint32       // of what they hold in the table of addresses; likewise
-	counted int          // how many of open are in that table
-	full    atomic.Int64 // nanoseconds: when the budget of messages is full again
+	key             quota.Key
+	known           bool         // false: the address is not known, and only the total counts
+	open            int          // sessions of this process; guarded by sessionTable.mu
+	tag             uint32       // of what they hold in the table of addresses; likewise
+	counted         int          // how many of open are in that table
+	messages, bytes atomic.Int64 // nanoseconds: when the budgets are full again
 }
 
 // sessionTable counts the sessions of all loops. It has at most one record for each open session.
@@ -140,21 +140,30 @@ func (t *sessionTable) leave(h *SessionHolder, addresses *quota.Table) {
 	}
 }
 
-// Spend takes one message's token from the budget of the address: one comes back every period, and
-// those of window fit in beside it. now is on any clock that all callers share. False means that
-// the sessions of the address together have sent too much. Sessions whose address is not known are
-// not held together. It takes no lock. Any goroutine.
-func (h *SessionHolder) Spend(now, period, window time.Duration) bool {
-	if !h.known {
+// SpendMessage takes the tokens of a message from the budget of the address: they come back within
+// cost, and an empty budget is full again after full; 0 is no limit. now is on any clock that all
+// callers share. False means that the sessions of the address together have sent too much. Sessions
+// whose address is not known are not held together. It takes no lock. Any goroutine.
+func (h *SessionHolder) SpendMessage(now, cost, full time.Duration) bool {
+	return !h.known || spend(&h.messages, now, cost, full)
+}
+
+// SpendBytes is SpendMessage for the budget of bytes.
+func (h *SessionHolder) SpendBytes(now, cost, full time.Duration) bool {
+	return !h.known || spend(&h.bytes, now, cost, full)
+}
+
+func spend(budget *atomic.Int64, now, cost, full time.Duration) bool {
+	if full == 0 {
 		return true
 	}
 	for {
-		was := h.full.Load()
-		full := max(was, int64(now))
-		if full-int64(now) > int64(window) {
+		was := budget.Load()
+		next := max(was, int64(now)) + int64(cost)
+		if next-int64(now) > int64(full) {
 			return false
 		}
-		if h.full.CompareAndSwap(was, full+int64(period)) {
+		if budget.CompareAndSwap(was, next) {
 			return true
 		}
 	}

@@ -64,10 +64,10 @@ func TestSessionsShareABudget(t *testing.T) {
 		}
 		return h
 	}
-	const period, window = 10 * time.Millisecond, 90 * time.Millisecond // ten at once, a hundred a second
+	const period, full = 10 * time.Millisecond, 100 * time.Millisecond // ten at once, a hundred a second
 	spend := func(h *SessionHolder, now time.Duration) (n int) {
 		for range 50 {
-			if h.Spend(now, period, window) {
+			if h.SpendMessage(now, period, full) && h.SpendBytes(now, period/2, full) {
 				n++
 			}
 		}
@@ -103,7 +103,7 @@ func TestSessionsOfManyLoops(t *testing.T) {
 				if refusal != nil {
 					continue
 				}
-				h.Spend(time.Duration(i), 1, 10)
+				h.SpendMessage(time.Duration(i), 1, 11)
 				a.ReleaseSession(h)
 			}
 		})

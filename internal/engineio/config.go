@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -38,6 +40,13 @@ type Config struct {
 	// no such place. If the place turns out not to take it, Endpoint.ServeHere of any loop answers.
 	// Nil: there is only this loop.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
+
+	// Farewell and Inherit are those of proto.Place, and may be nil. Who is the client of a session,
+	// nil if it was not identified; nil: nobody is.
+	Farewell func(c *netpoll.Conn, code uint16, text string)
+	Inherit  func(to, from *netpoll.Conn)
+	Who      func(s *Session) *auth.Principal
+	Tap      *trace.Tap // is told of each message; nil: nobody listens
 
 	// Keep is called for a connection whose request, with an edge.Mount, is answered: see proto.Place.
 	// Required where there are such requests.
@@ -77,6 +86,10 @@ type Config struct {
 	// the address is known; opening a session counts as a message.
 	Rate      float64
 	RateBurst int
+
+	// ByteRate is how many bytes a second a session may send; 0 is no limit. See wsconn.Config, and
+	// Rate for sessions that poll.
+	ByteRate int
 
 	// Compress lets WebSocket clients negotiate permessage-deflate.
 	Compress bool

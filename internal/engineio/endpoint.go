@@ -4,13 +4,12 @@
 package engineio
 
 import (
-	"time"
-
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/jitter"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -52,11 +51,11 @@ type Endpoint struct {
 	cfg          Config
 	owedBytesMax int // pending output of a session whose requests are being answered; beyond it, it is slow
 
-	period, window time.Duration // of Rate, see wsconn.Endpoint.Tokens
-	queued         int64         // bytes in queues
-	exchanged      int64         // bytes kept of requests that are not answered
-	keeper         Keeper        // the App if it is one, else nil
-	speaker        Speaker       // likewise
+	messages, bytes wsconn.Allowance // of Rate and ByteRate
+	queued          int64            // bytes in queues
+	exchanged       int64            // bytes kept of requests that are not answered
+	keeper          Keeper           // the App if it is one, else nil
+	speaker         Speaker          // likewise
 
 	sockets   sockets
 	sessions  netpoll.Slab[Session]
@@ -87,9 +86,10 @@ func New(cfg Config) *Endpoint {
 	e.sockets.e = e
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
-		Rate: cfg.Rate, RateBurst: cfg.RateBurst, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Rate: cfg.Rate, RateBurst: cfg.RateBurst, ByteRate: cfg.ByteRate, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Farewell: cfg.Farewell,
 	}, &e.sockets)
-	e.period, e.window = e.sockets.Tokens()
+	e.messages, e.bytes = e.sockets.Allowances()
 	return e
 }
 
@@ -169,6 +169,9 @@ func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachm
 		e.queued += int64(len(p))
 	}
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.tell(l, s, trace.Out, p)
+	}
 	e.checkOwed(l, s, len(p))
 }
 
@@ -177,6 +180,9 @@ func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachm
 func (e *Endpoint) SendShared(l *netpoll.Loop, s *Session, p []byte) {
 	if s.flags&flagClosed == 0 && len(p) > 0 {
 		e.cfg.Counters.MessagesSent++
+		if e.cfg.Tap.On() {
+			e.tell(l, s, trace.Out, p)
+		}
 		e.share(l, s, p, 0, 0)
 		e.checkOwed(l, s, len(p))
 	}
@@ -310,6 +316,18 @@ type roleProtocol struct {
 	*Endpoint
 	gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
 	sum bool // HeldBytes is that of all three
+}
+
+// Client implements proto.Clients: a session is a client, and its anchor names it.
+func (p roleProtocol) Client(_ *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, ok bool) {
+	s := p.anchored(c)
+	if s == nil || s.flags&flagClosed != 0 {
+		return nil, false
+	}
+	if p.cfg.Who != nil {
+		who = p.cfg.Who(s)
+	}
+	return who, true
 }
 
 // HeldBytes implements proto.Holder. The endpoint is counted once.

@@ -81,6 +81,9 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 		return
 	}
 	_, s := e.newSession(anchor, r)
+	if e.cfg.Inherit != nil {
+		e.cfg.Inherit(anchor, r.c)
+	}
 	if holder != nil {
 		e.holders[s.Member()] = holder
 	}
@@ -106,7 +109,7 @@ func (e *Endpoint) admit(l *netpoll.Loop, r *arrival) (*edge.SessionHolder, *edg
 		return nil, nil
 	}
 	holder, refusal := e.cfg.Edge.AdmitSession(l, r.c, r.h)
-	if holder != nil && e.cfg.Rate > 0 && !holder.Spend(l.Now(), e.period, e.window) {
+	if holder != nil && !e.spend(l, holder, 0) {
 		e.cfg.Edge.Admission.ReleaseSession(holder)
 		e.refusedWhole(edge.RefuseRate)
 		return nil, edge.RefuseRate

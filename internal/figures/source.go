@@ -110,8 +110,17 @@ func (l *Loop) turns() HistogramSnapshot {
 
 // Bus is the connection to other nodes.
 type Bus struct {
-	Kind string // "memory" for a node without others, or "nats"
+	Kind string // "memory" for a node without others, "nats" or "redis"
 	bus.Health
+}
+
+// probes are the bus's own buckets as a histogram.
+func (b *Bus) probes() HistogramSnapshot {
+	h := HistogramSnapshot{Counts: b.Probes.Counts[:], Sum: b.Probes.Sum.Seconds()}
+	for _, bound := range bus.ProbeBounds() {
+		h.Bounds = append(h.Bounds, bound.Seconds())
+	}
+	return h
 }
 
 // Certificate is one that a port of the node uses.

@@ -177,6 +177,12 @@ func rows() []Stat {
 		{Key: "bus.unsent_total", Metric: "c100k_bus_unsent_total",
 			Help: "Messages of this node that the bus did not take, or could not hand on.",
 			read: one(func(s *Source) uint64 { return s.Bus.Unsent })},
+		{Key: "bus.probe_seconds", Metric: "c100k_bus_probe_seconds",
+			Help: "Time from sending a probe over the bus to its return to this node, once a second.",
+			Unit: Seconds, Kind: Durations, read: func(s *Source) Value { return Value{Histogram: s.Bus.probes()} }},
+		{Key: "bus.probe_lost_total", Metric: "c100k_bus_probe_lost_total",
+			Help: "Probes over the bus that did not come back within 2 s.",
+			read: one(func(s *Source) uint64 { return s.Bus.Probes.Lost })},
 
 		// Certificates, which the parent of a node of several processes reads.
 		{Key: KeyCertificates, Metric: "c100k_tls_certificate_expiry_timestamp_seconds",

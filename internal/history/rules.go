@@ -18,6 +18,7 @@ import (
 type Rules struct{ list []rule }
 
 type rule struct {
+	text    string // of the pattern
 	pattern auth.Pattern
 	keep    broadcast.Keep
 }
@@ -52,7 +53,7 @@ func parseRule(text string) (rule, error) {
 	if len(fields) < 2 || len(fields) > 3 {
 		return rule{}, errRule
 	}
-	r := rule{}
+	r := rule{text: text[:at]}
 	var err error
 	if r.pattern, err = auth.ParsePattern(text[:at]); err != nil {
 		return rule{}, err
@@ -104,18 +105,36 @@ func parseBytes(text string) (int64, error) {
 	return 0, fmt.Errorf("the size is a number of bytes such as 65536, 64KiB or 1MiB, not %q", text)
 }
 
+// Len is how many rules there are.
+func (r *Rules) Len() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.list)
+}
+
+// Rule is the pattern of rule i, from 0, as it was written, and what it keeps.
+func (r *Rules) Rule(i int) (pattern string, keep broadcast.Keep) {
+	return r.list[i].text, r.list[i].keep
+}
+
+// Of is the number of the rule of a topic, -1 without one. Any goroutine.
+func (r *Rules) Of(topic string) int {
+	for i := range r.Len() {
+		if r.list[i].pattern.Match(topic, "") {
+			return i
+		}
+	}
+	return -1
+}
+
 // Keep is how much is kept of a topic; ok is false for nothing. Any goroutine.
 func (r *Rules) Keep(topic string) (keep broadcast.Keep, ok bool) {
-	if r == nil {
-		return keep, false
-	}
-	for i := range r.list {
-		if r.list[i].pattern.Match(topic, "") {
-			return r.list[i].keep, true
-		}
+	if i := r.Of(topic); i >= 0 {
+		return r.list[i].keep, true
 	}
 	return keep, false
 }
 
 // Any tells whether anything is kept at all.
-func (r *Rules) Any() bool { return r != nil && len(r.list) > 0 }
+func (r *Rules) Any() bool { return r.Len() > 0 }

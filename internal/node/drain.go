@@ -82,11 +82,13 @@ func (n *Node) drainTo(left float64) {
 }
 
 // drainTo ends as many streams as it takes for the share left of those at the first call to stay.
-// Those that came later, on the way from net/http, count too.
+// Those that came later, on the way from net/http, count too. Brief ones do not stay.
 func (r *reactor) drainTo(l *netpoll.Loop, left float64) {
 	staying := 0
 	l.Each(func(c *netpoll.Conn) bool {
 		switch {
+		case r.stays(c) && r.protocols.Brief(c.Role()):
+			r.protocols.At(c.Role()).Drain(l, c)
 		case r.stays(c):
 			staying++
 		case c.Role() < headRoles:

@@ -93,14 +93,17 @@ type Config struct {
 	Shortest time.Duration
 	// Ended hears of each connection of a protocol that ends. It may be nil.
 	Ended proto.Ended
+	// Notes has the node keep 20 bytes of each connection: where from, and since when. See
+	// Node.Ended and Node.Clients.
+	Notes bool
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
 	// HeadLimits bounds request heads. The zero value is edge's default.
 	HeadLimits edge.Limits
 	// Hosts are the values of Host that are served. The zero value allows all.
 	Hosts edge.HostRules
-	// Temporary may answer a temporary refusal in another form: see edge.Config. It may be nil.
-	Temporary func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
+	// Answer may answer a refusal in another form: see edge.Config. It may be nil.
+	Answer func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
 	// Refused hears of each refused request, on any goroutine. It may be nil.
 	Refused func(*edge.Refusal)
 

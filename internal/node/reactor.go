@@ -11,6 +11,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -28,6 +29,10 @@ type reactor struct {
 	before     []func(l *netpoll.Loop)
 	deliver    []func(l *netpoll.Loop, members int) (more bool)
 	ledger     ledger
+	notes      notes
+	tap        trace.Tap
+	index      int
+	noting     bool // Config.Notes
 
 	remote  atomic.Pointer[netpoll.Remote] // nil before the loop is made; any goroutine
 	drained int                            // streams that were there when the drain began; loop only
@@ -35,6 +40,7 @@ type reactor struct {
 
 // make makes loop i of n, not yet running.
 func (r *reactor) make(n *Node, i int) error {
+	r.index, r.noting = i, n.cfg.Notes
 	opt := netpoll.Options{
 		Index:      n.cfg.LoopBase + i,
 		Generation: n.cfg.Generation,
@@ -60,6 +66,11 @@ func (r *reactor) make(n *Node, i int) error {
 		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
 		Ended: n.cfg.Ended, Draining: n.Draining, Wake: n.Wake, Move: n.Move, Keep: r.keep,
 	}
+	r.tap.Who = r.whose
+	place.Tap = &r.tap
+	if r.noting {
+		place.Farewell, place.Inherit = r.farewell, r.inherit
+	}
 	if n.hub != nil {
 		r.shard = n.hub.Shard(i)
 		place.Shard, place.Sink = r.shard, &r.sink
@@ -72,7 +83,7 @@ func (r *reactor) make(n *Node, i int) error {
 	if r.loop, err = netpoll.NewLoop(opt); err != nil {
 		return err
 	}
-	r.sink.loop, r.sink.protocols = r.loop, r.protocols
+	r.sink.loop, r.sink.protocols, r.sink.reactor = r.loop, r.protocols, r
 	r.makeLedger()
 	r.remote.Store(r.loop.Remote())
 	for row := range n.table.Rows() {
@@ -100,12 +111,15 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 	for role := range headRoles {
 		serve := serve[role]
 		r.configs[role] = edge.Config{
-			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Temporary: n.cfg.Temporary,
+			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Answer: n.cfg.Answer,
 			Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
 			Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 				part := r.partOf(n.table, h)
 				if part == nil {
 					return edge.NotOurs
+				}
+				if r.noting {
+					r.notes.put(c.Slot(), r.configs[role].ClientAddr(l, c, h), l.Now())
 				}
 				return serve(part)(l, c, h, rest, nil)
 			},

@@ -5,6 +5,7 @@ package node
 import (
 	"c100k/broadcast"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -14,6 +15,7 @@ import (
 type sink struct {
 	loop      *netpoll.Loop
 	protocols *proto.Protocols
+	reactor   *reactor
 	sent      uint64 // messages handed to connections
 }
 
@@ -36,6 +38,9 @@ func (s *sink) Send(member uint32, p []byte, mark, n uint32) {
 		return
 	}
 	s.sent += uint64(n)
+	if s.reactor.tap.On() {
+		s.reactor.tap.Message(s.loop, c, trace.Out, s.reactor.shard.TopicOf(mark), int(n), p)
+	}
 	if m := s.protocols.Members(c.Role()); m != nil {
 		m.MemberSend(s.loop, c, p, mark, n)
 		return
@@ -87,6 +92,7 @@ func (s *sink) Slow(member uint32) {
 		return
 	}
 	if protocol := s.protocols.At(c.Role()); protocol != nil {
+		s.reactor.owes(c, s.Pending(member))
 		protocol.Slow(s.loop, c)
 	}
 }

@@ -14,7 +14,9 @@ type Protocols struct {
 	protocols [netpoll.RolesMax]Protocol
 	members   [netpoll.RolesMax]Members
 	holders   [netpoll.RolesMax]Holder
+	brief     [netpoll.RolesMax]bool
 	lastWords [netpoll.RolesMax]LastWord
+	transport [netpoll.RolesMax]string
 	parts     []Part
 }
 
@@ -38,6 +40,7 @@ func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]n
 		for j, protocol := range part.Protocols {
 			role := row.role + netpoll.Role(j)
 			p.set(role, protocol)
+			p.transport[role] = row.Transport
 			handlers[role] = protocol
 			if !row.CountsClients {
 				handlers[role] = &counted{protocol, place.Count, place.Ended, row.Transport}
@@ -52,17 +55,24 @@ func (p *Protocols) set(role netpoll.Role, protocol Protocol) {
 	p.protocols[role] = protocol
 	p.members[role], _ = protocol.(Members)
 	p.holders[role], _ = protocol.(Holder)
+	_, p.brief[role] = protocol.(Brief)
 	p.lastWords[role], _ = protocol.(LastWord)
 }
 
 // At is the protocol of a role, nil if it has none.
 func (p *Protocols) At(role netpoll.Role) Protocol { return p.protocols[role%netpoll.RolesMax] }
 
+// Transport is the transport label of a role's protocol; empty if it has none.
+func (p *Protocols) Transport(role netpoll.Role) string { return p.transport[role%netpoll.RolesMax] }
+
 // Members is the protocol of a role if its members are not simply connections, else nil.
 func (p *Protocols) Members(role netpoll.Role) Members { return p.members[role%netpoll.RolesMax] }
 
 // Holder is the protocol of a role if it keeps more of a connection than its output, else nil.
 func (p *Protocols) Holder(role netpoll.Role) Holder { return p.holders[role%netpoll.RolesMax] }
+
+// Brief tells whether the protocol of a role is a Brief.
+func (p *Protocols) Brief(role netpoll.Role) bool { return p.brief[role%netpoll.RolesMax] }
 
 // LastWord is the protocol of a role if it can tell a client of a panic, else nil.
 func (p *Protocols) LastWord(role netpoll.Role) LastWord { return p.lastWords[role%netpoll.RolesMax] }

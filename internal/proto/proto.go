@@ -17,11 +17,12 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
 // Protocol serves the connections of one role on one loop. All methods run on the loop. It may also
-// implement Members, Holder and LastWord.
+// implement Members, Holder, Brief and LastWord.
 type Protocol interface {
 	netpoll.Handler
 
@@ -75,6 +76,10 @@ type Holder interface {
 	// HeldBytes is the sum over all connections.
 	HeldBytes() int64
 }
+
+// Brief is implemented by a Protocol whose clients come back in a moment anyway: when the node goes
+// down, their connections end at once and not spread over the drain.
+type Brief interface{ Brief() }
 
 // LastWord is implemented by a Protocol that can tell a client why it is closed after a handler
 // panicked. Without it the connection is closed without a word.
@@ -174,6 +179,17 @@ type Place struct {
 
 	// Ended hears of connections that end. Nil: nobody does.
 	Ended Ended
+
+	// Farewell notes the code and the text of the close frame that ends a connection. Nil: nobody
+	// asks. Loop only.
+	Farewell func(c *netpoll.Conn, code uint16, text string)
+
+	// Inherit gives the record `to` what was noted of the connection `from`: where from, and since
+	// when. Nil: nobody asks. Loop only.
+	Inherit func(to, from *netpoll.Conn)
+
+	// Tap is told of each message of a connection.
+	Tap *trace.Tap
 
 	// Draining tells whether the process goes down. Any goroutine.
 	Draining func() bool

@@ -25,6 +25,9 @@ type Options struct {
 	// TopicsPerMemberMax is that of the hub; 0 for its default.
 	TopicsPerMemberMax int
 
+	// Topics changes the options of the hub, for topics with history; it may be nil.
+	Topics func(o *broadcast.Options)
+
 	// Gap appends the announcement of a gap in form f, or nothing.
 	Gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
 
@@ -64,10 +67,14 @@ type Node struct {
 func NewNode(t testing.TB, o Options) *Node {
 	t.Helper()
 	n := &Node{}
-	n.Hub = broadcast.NewHub(broadcast.Options{
+	hub := broadcast.Options{
 		Shards: 1, Encoders: o.Encoders, Policy: o.Policy, OutboxBytesMax: o.OutboxBytesMax,
 		TopicsPerMemberMax: o.TopicsPerMemberMax,
-	})
+	}
+	if o.Topics != nil {
+		o.Topics(&hub)
+	}
+	n.Hub = broadcast.NewHub(hub)
 	n.Shard = n.Hub.Shard(0)
 	s := &sink{gap: o.Gap}
 	n.Sink = s

@@ -23,6 +23,10 @@ type Part interface {
 	// Endpoint returns the endpoint that Attach made. Loop only, except for its handlers.
 	Endpoint() *engineio.Endpoint
 
+	// Who is the client of a session as the first namespace that it joined knows it, nil if it was not
+	// identified. Loop only.
+	Who(s *engineio.Session) *auth.Principal
+
 	// Run is called with the loop, before that runs.
 	Run(l *netpoll.Loop)
 
@@ -37,7 +41,7 @@ type Part interface {
 type Watch struct {
 	// Opened and Closed hear of each session.
 	Opened func()
-	Closed func(r engineio.Reason)
+	Closed func(l *netpoll.Loop, s *engineio.Session, who *auth.Principal, r engineio.Reason)
 
 	// Joined hears of a client that has joined its first namespace, and Left of one that has, when its
 	// session ends. who is its client as that namespace knows it, nil if it was not identified.
@@ -69,6 +73,10 @@ var Principal func(socket any) *auth.Principal
 // run a turn soon; it is called on any goroutine. Host panics if the server has loops already.
 var Host func(server any, n, outboxBytesMax int, wake func(loop int)) []Part
 
+// SetAdapter gives a *socketio.Server an adapter, as socketio.Options.Adapter does: make is a
+// func(*socketio.Local) socketio.Adapter. It returns false if the server has one already.
+var SetAdapter func(server, make any) bool
+
 // BinaryJSON returns argument i of a socketio.Args as JSON, with an object {"$binary":"…"}, base64,
 // for each piece of binary data in it. The reason is not empty if that is not possible. The result
 // may be a part of the read buffer.
@@ -77,3 +85,13 @@ var BinaryJSON func(args any, i int) (p []byte, reason string)
 // SplitBinaryJSON replaces the objects {"$binary":"…"} in a valid JSON text by placeholders, and
 // returns their data. It returns p if there are none, or more than a packet can have.
 var SplitBinaryJSON func(p []byte) (text []byte, attachments [][]byte)
+
+// ReadMsgpack appends a MessagePack value to dst as JSON, with a placeholder for each binary value,
+// which it appends to attachments: at most max of them. If max is negative, binary values become
+// base64 strings. It returns what follows the value; ok is false if the value is not valid or has
+// no form in JSON. The results share no memory with p.
+var ReadMsgpack func(dst []byte, attachments [][]byte, p []byte, max int) (text []byte, all [][]byte, rest []byte, ok bool)
+
+// AppendMsgpack appends the value of a valid JSON text as MessagePack, with the attachments in the
+// places of their placeholders.
+var AppendMsgpack func(dst, text []byte, attachments [][]byte) []byte

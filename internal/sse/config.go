@@ -26,6 +26,14 @@ type Config struct {
 	// EncodeSeveral, made for each stream by Handler.Encode.
 	Several broadcast.Form
 
+	// Enveloped and EnvelopedSeveral are what Form and Several are, of streams whose events are
+	// messages of c100k.v1: those of NewEnveloper and EncodeEnvelope.
+	Enveloped        broadcast.Form
+	EnvelopedSeveral broadcast.Form
+
+	// Envelope appends a message of c100k.v1. Required where Params.Enveloped is used.
+	Envelope func(dst []byte, m *broadcast.Message) []byte
+
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals
 
@@ -48,6 +56,7 @@ type Params struct {
 	Topics           []string       // each was found valid, and allowed
 	From             []history.From // where each begins; nil: now
 	Kept             bool           // one of the topics has a history
+	Enveloped        bool           // events are messages of c100k.v1
 	AllowOrigin      string         // the request's Origin if it is another and allowed, or "*"; empty without CORS
 	AllowCredentials bool           // a browser may use cookies across origins
 	Lines            []byte         // more header fields of the answer, each with its CRLF

@@ -36,6 +36,7 @@ type Handler struct {
 	scratch  []byte
 	id       []byte
 	resets   []reset
+	begun    []begun
 }
 
 // NewHandler returns the handler of a role on one loop.
@@ -52,13 +53,17 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	i, s := h.sessions.Alloc()
 	c.SetSession(i)
 	s.setPrincipal(h.cfg.Principals.Add(p.Who))
-	form := h.cfg.Form
+	form, several := h.cfg.Form, h.cfg.Several
+	if p.Enveloped {
+		form, several = h.cfg.Enveloped, h.cfg.EnvelopedSeveral
+	}
 	at := newPlace(p.Topics)
+	at.enveloped = p.Enveloped
 	if p.Kept && len(p.Topics) > 1 {
-		form = h.cfg.Several
+		form = several
 		h.places[c.Slot()] = at
 	}
-	h.resets = h.resets[:0]
+	h.begun, h.resets = h.begun[:0], h.resets[:0]
 	for i, topic := range p.Topics {
 		from := history.From{}
 		if p.From != nil {
@@ -69,6 +74,9 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 			continue // it is in the list twice
 		}
 		at.positions[i] = r.Behind
+		if p.Enveloped {
+			h.begun = append(h.begun, begun{topic, r, !from.IsNow()})
+		}
 		if r.Reset != broadcast.ResetNone {
 			h.resets = append(h.resets, reset{topic, r.Reset, r.Position})
 		}
@@ -83,7 +91,7 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		}
 	}
 	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, p.Lines, h.retry())
-	h.begin(p.Kept, at)
+	h.begin(c, &p, at)
 	l.Send(c, h.scratch)
 	if h.cfg.PingInterval > 0 {
 		half := h.cfg.PingInterval / 2
@@ -127,12 +135,17 @@ type reset struct {
 
 // begin appends what a stream begins with: an id, so that a client that has heard nothing can
 // resume too, and what could not be resumed.
-func (h *Handler) begin(kept bool, at *place) {
+func (h *Handler) begin(c *netpoll.Conn, p *Params, at *place) {
 	h.id = nil
-	if kept {
-		if h.id = at.id(nil); h.id != nil {
-			h.scratch = AppendID(h.scratch, h.id)
-		}
+	if p.Kept {
+		h.id = at.id(nil)
+	}
+	if p.Enveloped {
+		h.welcome(c, p.Who)
+		return
+	}
+	if h.id != nil {
+		h.scratch = AppendID(h.scratch, h.id)
 	}
 	for _, r := range h.resets {
 		h.scratch = AppendReset(h.scratch, h.id, r.topic, r.reason, r.at)
@@ -251,7 +264,10 @@ func (h *Handler) Shed(l *netpoll.Loop, c *netpoll.Conn) {
 }
 
 // Gap appends an event that tells of missed messages.
-func (h *Handler) Gap(dst []byte, _ broadcast.Form, topic string, missed uint32) []byte {
+func (h *Handler) Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
+	if h.cfg.Envelope != nil && (f == h.cfg.Enveloped || f == h.cfg.EnvelopedSeveral) {
+		return appendEnvelopedGap(dst, topic, uint64(missed))
+	}
 	return AppendGap(dst, topic, uint64(missed))
 }
 

@@ -15,6 +15,7 @@ type place struct {
 	topics    []string
 	sum       uint32
 	positions []broadcast.Position
+	enveloped bool
 }
 
 func newPlace(topics []string) *place {
@@ -42,5 +43,8 @@ func (h *Handler) Encode(dst []byte, c *netpoll.Conn, m *broadcast.Message) []by
 		}
 	}
 	h.id = p.id(h.id[:0])
+	if p.enveloped {
+		return appendEnveloped(dst, h.id, m, h.cfg.Envelope)
+	}
 	return AppendEvent(dst, h.id, m.Kind, m.Payload)
 }

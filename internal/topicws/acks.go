@@ -13,9 +13,10 @@ import (
 
 // Published is what a publish did on all nodes.
 type Published struct {
-	broadcast.Result      // the sum over the nodes that have answered
-	Partial          bool // not all have, or not in time
-	Unreached        int  // how many of those that are known
+	broadcast.Result       // the sum over the nodes that have answered
+	Partial          bool  // not all have, or not in time
+	Unreached        int   // how many of those that are known
+	Err              error // the message was not published, or that is not known
 }
 
 // ack is one whose count is known.
@@ -96,7 +97,9 @@ func (h *Handler) Acknowledge(l *netpoll.Loop) {
 }
 
 func (h *Handler) acknowledge(l *netpoll.Loop, c *netpoll.Conn, one *ack) {
-	if no := overload(one.result.Result); no.Code != CodeNone {
+	if one.result.Err != nil {
+		h.reply = AppendError(h.reply[:0], one.id, refuse(CodeUnavailable, one.result.Err.Error(), nil))
+	} else if no := overload(one.result.Result); no.Code != CodeNone {
 		h.reply = AppendError(h.reply[:0], one.id, no)
 	} else {
 		h.reply = AppendPublished(h.reply[:0], one.id, one.result)

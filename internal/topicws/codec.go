@@ -36,7 +36,7 @@ func EncodeBareNarrow(dst []byte, m *broadcast.Message) []byte {
 // EncodeEnvelope appends m as a c100k.v1 message. It is a broadcast.Encoder.
 func EncodeEnvelope(dst []byte, m *broadcast.Message) []byte {
 	at := len(dst)
-	return closeText(appendEnvelope(openText(dst), m), at)
+	return closeText(AppendMessage(openText(dst), m), at)
 }
 
 // envelopes holds buffers for envelopes that are to be compressed: they are needed for the length
@@ -56,7 +56,7 @@ func EncodeEnvelopeNarrow(dst []byte, m *broadcast.Message) []byte {
 
 func appendDeflatedEnvelope(dst []byte, m *broadcast.Message, window frame.Window) []byte {
 	b := envelopes.Get().(*[]byte)
-	*b = appendEnvelope((*b)[:0], m)
+	*b = AppendMessage((*b)[:0], m)
 	dst = wsconn.AppendDeflated(dst, frame.OpText, *b, window)
 	envelopes.Put(b)
 	return dst
@@ -74,7 +74,8 @@ func openText(dst []byte) []byte { return wsconn.AppendRoom(dst) }
 // closeText completes the text message that was begun when dst had length at.
 func closeText(dst []byte, at int) []byte { return wsconn.Seal(dst, at, frame.OpText, false) }
 
-func appendEnvelope(dst []byte, m *broadcast.Message) []byte {
+// AppendMessage appends a message as c100k.v1 has it, without a frame. Any goroutine.
+func AppendMessage(dst []byte, m *broadcast.Message) []byte {
 	dst = append(dst, `{"type":"message","topic":`...)
 	dst = jsontext.AppendString(dst, m.Topic)
 	switch m.Kind {

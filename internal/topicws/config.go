@@ -13,7 +13,8 @@ import (
 
 // Config holds what a Handler needs of its node; immutable once it runs.
 type Config struct {
-	// WebSocket holds what all WebSocket protocols need; with Shard.
+	// WebSocket holds what all WebSocket protocols need; with Shard, and with Principals where
+	// Params.Who or Identify is used.
 	WebSocket wsconn.Config
 
 	// Publish sends a message to all subscribers of a topic, on this node and wherever else there
@@ -33,6 +34,12 @@ type Config struct {
 	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
 	MayResume func(who *auth.Principal, topic string) bool
 
+	// Prepare brings the past of topics here, as far as a subscription wants it: done is called once,
+	// on any goroutine, perhaps before Prepare returns; an error means that the client is to try
+	// again later. False: it is here, and done is not called. It must not block, nor keep the slices.
+	// Nil: it is always here.
+	Prepare func(topics []string, from []history.From, done func(error)) (waits bool)
+
 	// DecideSubscribe and DecidePublish ask somebody else, whose verdict counts in place of
 	// MaySubscribe and MayPublish. Nil: those decide.
 	DecideSubscribe, DecidePublish Decide
@@ -42,13 +49,10 @@ type Config struct {
 	// returns. It must not block, and copies token. Nil: there are no tokens.
 	Identify func(l *netpoll.Loop, c *netpoll.Conn, token []byte, done func(l *netpoll.Loop, c *netpoll.Conn, who *auth.Principal, reason string))
 
-	// Enter counts one connection more of a client that shows its first token on the connection;
-	// false: that is one too many. It must not block. The node takes it back when the connection
-	// ends. Nil: there is no limit.
-	Enter func(who *auth.Principal) bool
-
-	// Principals are those of the loop's sessions. Required where Params.Who is used.
-	Principals *auth.Principals
+	// Enter counts one connection more of a client that shows its first token on the connection; the
+	// reason says why it may not have it, "" if it may. It must not block. The node takes it back when
+	// the connection ends. Nil: there is no limit.
+	Enter func(who *auth.Principal) (reason string)
 
 	// Forms are the numbers under which the node registered the encoders of this package.
 	Forms Forms

@@ -37,7 +37,7 @@ func (h *Handler) postpone(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 // identify asks who shows the token of a connect or refresh command. The answer comes later, or
 // has come when it returns.
 func (h *Handler) identify(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Command, first bool) Refusal {
-	who := h.cfg.Principals.At(s.Principal())
+	who := h.cfg.WebSocket.Principals.At(s.Principal())
 	connect := cmd.Verb == VerbConnect
 	switch {
 	case connect && who != nil:
@@ -66,7 +66,7 @@ func (h *Handler) identify(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Co
 func (h *Handler) identified(l *netpoll.Loop, c *netpoll.Conn, id []byte, who *auth.Principal, reason string, connect bool) {
 	s := h.sessions.At(c.Session())
 	s.flags &^= flagAsked
-	old := h.cfg.Principals.At(s.Principal())
+	old := h.cfg.WebSocket.Principals.At(s.Principal())
 	switch {
 	case who == nil && reason == "":
 		reason = "the token is not valid"
@@ -82,15 +82,17 @@ func (h *Handler) identified(l *netpoll.Loop, c *netpoll.Conn, id []byte, who *a
 			return
 		}
 	case old == nil:
-		if h.cfg.Enter != nil && !h.cfg.Enter(who) {
-			h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "too many connections of this user")
-			return
+		if h.cfg.Enter != nil {
+			if reason := h.cfg.Enter(who); reason != "" {
+				h.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, reason)
+				return
+			}
 		}
-		s.SetPrincipal(h.cfg.Principals.Add(who))
+		h.Speak(l, c, who)
 		h.accept(l, c, s, id, who)
 		h.joinOwn(l, c, s, who)
 	case who.Subject == old.Subject:
-		h.cfg.Principals.Set(s.Principal(), who)
+		h.Speak(l, c, who)
 		s.flags &^= flagWarned
 		h.accept(l, c, s, id, who)
 		h.withdraw(l, c, s, who)
@@ -160,35 +162,21 @@ func (h *Handler) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
 		h.End(l, c, netpoll.ReasonTimeout, frame.CodeTryLater, "the token was not verified in time")
 		return
 	}
-	if who := h.cfg.Principals.At(s.Principal()); who != nil && who.Expires != 0 {
-		if who.Expired(l.Now()) {
-			h.End(l, c, netpoll.ReasonExpired, auth.CloseExpired, auth.TextExpired)
-			return
-		}
-		if s.flags&(flagWarned|flagBare) == 0 && l.Now() >= who.Expires-auth.ExpiringBefore {
-			s.flags |= flagWarned
-			h.reply = AppendExpiring(h.reply[:0], who.ExpiresAt)
-			h.Reply(l, c, h.reply)
-		}
+	if h.Expire(l, c) {
+		return
+	}
+	if who := h.Who(c); who != nil && who.Expires != 0 && s.flags&(flagWarned|flagBare) == 0 && l.Now() >= who.Expires-auth.ExpiringBefore {
+		s.flags |= flagWarned
+		h.reply = AppendExpiring(h.reply[:0], who.ExpiresAt)
+		h.Reply(l, c, h.reply)
 	}
 	if h.cfg.WebSocket.PingInterval > 0 {
-		h.Endpoint.OnTimer(l, c)
+		h.Heartbeat(l, c)
 	}
 	h.limit(l, c, s)
 }
 
 // limit has the connection looked at when its rights end, if no deadline comes before that.
 func (h *Handler) limit(l *netpoll.Loop, c *netpoll.Conn, s *session) {
-	end, ends := h.cfg.Principals.At(s.Principal()).Left(l.Now(), s.flags&(flagWarned|flagBare) != 0)
-	if !ends || c.Closing() {
-		return
-	}
-	if left, armed := l.Left(c); !armed || end < left {
-		l.Arm(c, end)
-	}
-}
-
-// Revoke ends c because its client's rights were taken back.
-func (h *Handler) Revoke(l *netpoll.Loop, c *netpoll.Conn) {
-	h.End(l, c, netpoll.ReasonRevoked, auth.CloseRevoked, auth.TextRevoked)
+	h.Limit(l, c, s.flags&(flagWarned|flagBare) != 0)
 }

@@ -8,7 +8,6 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
-	"c100k/internal/auth"
 	"c100k/internal/history"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
@@ -74,8 +73,8 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 	if p.Bare {
 		s.flags = flagBare
 	}
-	s.SetPrincipal(h.cfg.Principals.Add(p.Who))
 	h.Start(l, c, p.Window)
+	h.Speak(l, c, p.Who)
 	h.limit(l, c, s)
 	topics := 0
 	var err error
@@ -113,17 +112,11 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 // State implements wsconn.Protocol.
 func (h *Handler) State(c *netpoll.Conn) *wsconn.State { return &h.sessions.At(c.Session()).State }
 
-// Who implements proto.Identified.
-func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
-	return h.cfg.Principals.At(h.sessions.At(c.Session()).Principal())
-}
-
 // Free implements wsconn.Protocol.
 func (h *Handler) Free(c *netpoll.Conn) {
 	if len(h.deciding) > 0 {
 		h.forgetWaiting(c.ID())
 	}
-	h.cfg.Principals.Free(h.sessions.At(c.Session()).Principal())
 	delete(h.held, c.Session())
 	h.sessions.Free(c.Session())
 }
@@ -205,9 +198,9 @@ func overload(r broadcast.Result) Refusal {
 }
 
 func (h *Handler) mayPublish(s *session, topic string) bool {
-	return h.cfg.MayPublish == nil || h.cfg.MayPublish(h.cfg.Principals.At(s.Principal()), topic)
+	return h.cfg.MayPublish == nil || h.cfg.MayPublish(h.cfg.WebSocket.Principals.At(s.Principal()), topic)
 }
 
 func (h *Handler) maySubscribe(s *session, topic string) bool {
-	return h.cfg.MaySubscribe == nil || h.cfg.MaySubscribe(h.cfg.Principals.At(s.Principal()), topic)
+	return h.cfg.MaySubscribe == nil || h.cfg.MaySubscribe(h.cfg.WebSocket.Principals.At(s.Principal()), topic)
 }

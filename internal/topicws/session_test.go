@@ -41,10 +41,9 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 				WebSocket: wsconn.Config{
 					MessageBytesMax: 64 << 10, OutboxBytesMax: outbox,
 					PingInterval: 30 * time.Second, PingTimeout: 10 * time.Second,
-					Shard: n.Shard, Sink: n.Sink,
+					Shard: n.Shard, Sink: n.Sink, Principals: &auth.Principals{},
 				},
 				Publish:      publisher(n.Hub),
-				Principals:   &auth.Principals{},
 				Identify:     identify,
 				MaySubscribe: func(who *auth.Principal, topic string) bool { return who != nil && who.MaySubscribe(topic, 0) },
 				MayPublish:   func(who *auth.Principal, topic string) bool { return who != nil && who.MayPublish(topic, 0) },

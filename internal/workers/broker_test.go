@@ -12,16 +12,17 @@ import (
 	"testing"
 
 	"c100k/internal/bus/natsbus"
+	"c100k/server"
 )
 
 func TestBroker(t *testing.T) {
 	log := new(logBuffer)
-	b, err := startBroker(64<<10, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	b, err := startBroker(&server.Config{MaxMessage: 64 << 10}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
-	where, err := url.Parse(b.url)
+	defer b.Close()
+	where, err := url.Parse(b.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +53,12 @@ func TestBroker(t *testing.T) {
 	if strings.Contains(log.String(), secret) {
 		t.Error("the secret is in the log")
 	}
-	again, err := startBroker(64<<10, slog.New(slog.DiscardHandler))
+	again, err := startBroker(&server.Config{MaxMessage: 64 << 10}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.close()
-	if strings.Contains(again.url, secret) {
+	defer again.Close()
+	if strings.Contains(again.URL(), secret) {
 		t.Error("the same secret again")
 	}
 }
@@ -91,12 +92,12 @@ func TestLargestMessage(t *testing.T) {
 
 // TestTwoNodes: workers of two nodes on one bus are one.
 func TestTwoNodes(t *testing.T) {
-	b, err := startBroker(64<<10, slog.New(slog.DiscardHandler))
+	b, err := startBroker(&server.Config{MaxMessage: 64 << 10}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
-	join := func(o *Options) { o.Config.Bus = b.url }
+	defer b.Close()
+	join := func(o *Options) { o.Config.Bus = b.URL() }
 	one, two := start(t, join), start(t, join)
 	var streams []*listener
 	for range 6 {
@@ -114,26 +115,4 @@ func TestTwoNodes(t *testing.T) {
 		t.Error(err)
 	}
 	one.publish("a", "alone", len(streams)/2)
-}
-
-func TestBrokerLog(t *testing.T) {
-	log := new(logBuffer)
-	l := natsLog{slog.New(slog.NewTextHandler(log, nil))}
-	l.Noticef("started %d", 1)
-	l.Debugf("d")
-	l.Tracef("t")
-	l.Errorf("an error of %s", "a client")
-	l.Errorf("Slow Consumer Detected: %s", "x")
-	l.Warnf("w")
-	l.Fatalf("f")
-	text := log.String()
-	for _, want := range []string{`level=WARN msg="bus of the workers: an error of a client"`, `level=ERROR msg="bus of the workers: Slow Consumer Detected: x"`,
-		`level=WARN msg="bus of the workers: w"`, `level=ERROR msg="bus of the workers: f"`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %s in\n%s", want, text)
-		}
-	}
-	if strings.Count(text, "\n") != 4 {
-		t.Errorf("what is no concern of an operator is in the log:\n%s", text)
-	}
 }

@@ -64,15 +64,18 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 // have been counted.
 func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
 	counted := make(chan broadcast.Result, 1)
-	if err := f.PublishLater(topic, kind, payload, func(o admin.Outcome) { counted <- o.Result }); err != nil {
+	if err := f.PublishLater(admin.Publication{Topic: topic, Kind: kind, Payload: payload}, func(o admin.Outcome) { counted <- o.Result }); err != nil {
 		return broadcast.Result{}, err
 	}
 	return <-counted, nil // an Ask has a deadline
 }
 
 // PublishLater is Publish for callers that must not wait.
-func (f *fleet) PublishLater(topic string, kind broadcast.Kind, payload []byte, done func(admin.Outcome)) error {
-	m := bus.Message{Topic: topic, Kind: uint8(kind), Payload: payload}
+func (f *fleet) PublishLater(p admin.Publication, done func(admin.Outcome)) error {
+	if f.s.rules.Of(p.Topic) >= 0 {
+		return f.publishStored(&p, done)
+	}
+	m := bus.Message{Topic: p.Topic, Kind: uint8(p.Kind), Payload: p.Payload}
 	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {
 		done(admin.Outcome{
 			Result:  broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped},
@@ -162,16 +165,9 @@ func segment(name string) string { return strings.ReplaceAll(url.PathEscape(name
 
 // CloseConnection asks the worker whose loop the connection is on.
 func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
-	number := id.Loop() / f.s.setup.Load().config.Loops
-	if number >= len(f.s.slots) {
-		return false, nil
-	}
-	process := f.s.slots[number].process()
+	p, process, err := f.ownerOf(id)
 	if process == nil {
-		return false, nil // so its connections do not exist either
-	}
-	if err := process.signs.silence(); err != nil {
-		return false, fmt.Errorf("%s %w", f.s.slots[number].label(), err)
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
@@ -183,7 +179,7 @@ func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
 	case errors.As(err, &told) && told.status == http.StatusNotFound:
 		return false, nil
 	}
-	return false, fmt.Errorf("%s: %s", f.s.slots[number].label(), words(err))
+	return false, fmt.Errorf("%s: %s", p.label(), words(err))
 }
 
 // Revoke tells all workers. One that does not answer learns it from the others when it is back.

@@ -45,6 +45,10 @@ const (
 	topicsTimeout = 10 * time.Second
 	partTimeout   = 2 * time.Second
 
+	// traceLineBytesMax bounds an event of a trace, in bytes: it has a payload of 4 KiB at most, in
+	// which each byte may be escaped.
+	traceLineBytesMax = 64 << 10
+
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
 
@@ -94,7 +98,4 @@ const (
 	// brokerHeadBytes is what a message on the bus has on top of its payload, at most: the topic,
 	// and the bus's own head.
 	brokerHeadBytes = 4 << 10
-
-	// brokerTimeout bounds the start of the embedded broker.
-	brokerTimeout = 10 * time.Second
 )

@@ -7,9 +7,11 @@ package wsapp
 
 import (
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/proto"
 	"c100k/internal/wsconn"
+	"c100k/netpoll"
 )
 
 // Host is the node that a server is put on.
@@ -24,6 +26,10 @@ type Host struct {
 	// Identify makes the routes that identify clients by the settings of the node, and then call serve
 	// with them: Part.Serve, Ask and Resume.
 	Identify func(p *proto.Place, serve proto.Route) proto.Part
+
+	// Begin is told of a connection that begins, and may refuse it: who is its client, nil if it was
+	// not identified. The node hears of its end. It must not block. Loop only.
+	Begin func(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, h *edge.Head, who *auth.Principal) *edge.Refusal
 
 	// Publish sends a message to the subscribers of a topic on all nodes; Post.Skip holds in this
 	// process only. It must not block. Any goroutine.

@@ -7,6 +7,8 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -37,6 +39,14 @@ type Config struct {
 	// RateBurst is how many may come at once; 0 is one second of Rate, at least 1.
 	RateBurst int
 
+	// ByteRate is how many bytes of data messages a second a connection may send, as they are after
+	// inflating; beyond it, it is closed with 1008. So many, and at least MessageBytesMax, may come at
+	// once. 0 is no limit.
+	ByteRate int
+
+	// Principals are those of the loop's sessions. Required where Endpoint.Speak is called.
+	Principals *auth.Principals
+
 	// Shard is the loop's part of the topics: a connection leaves it, under its slot as member
 	// number, when nothing more can be sent to it. Nil for a protocol without topics.
 	Shard *broadcast.Shard
@@ -55,9 +65,15 @@ type Config struct {
 	// before Ended, in the same turn; it may be nil.
 	Closing func(code uint16, reason string)
 
+	// Farewell is Closing with the connection. It may be nil.
+	Farewell func(c *netpoll.Conn, code uint16, reason string)
+
 	// Control is told of each ping and pong that a connection sends; it may be nil. m is valid
 	// during the call, and pings are answered by the endpoint.
 	Control func(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message)
+
+	// Tap is told of each message. Nil: nobody listens.
+	Tap *trace.Tap
 
 	// Seed makes the spread of the heartbeats repeatable in tests.
 	Seed uint64

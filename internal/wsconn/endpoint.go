@@ -4,11 +4,11 @@ package wsconn
 
 import (
 	"math"
-	"time"
 	"unsafe"
 
 	"c100k/frame"
 	"c100k/internal/jitter"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -86,8 +86,8 @@ type Endpoint struct {
 	held     int64 // bytes of all partials
 	budgets  netpoll.Slab[budget]
 	jitter   jitter.Source
-	period   time.Duration // between two tokens of the rate
-	window   time.Duration // that all but one of the burst's tokens take to come back
+	messages Allowance
+	bytes    Allowance
 
 	reader  frame.Reader  // for connections without a partial; idle between calls
 	message frame.Message // the current message: one for all connections, so that passing it on needs no copy and no allocation
@@ -103,7 +103,7 @@ func New(cfg Config, protocol Protocol) *Endpoint {
 		cfg.Counters = new(Counters)
 	}
 	e := &Endpoint{cfg: cfg, protocol: protocol, jitter: jitter.New(cfg.Seed)}
-	e.period, e.window = tokens(cfg.Rate, cfg.RateBurst)
+	e.messages, e.bytes = messageAllowance(cfg.Rate, cfg.RateBurst), byteAllowance(cfg.ByteRate, cfg.MessageBytesMax)
 	e.repliesBytesMax = max(cfg.OutboxBytesMax, RepliesBytesMin) + cfg.MessageBytesMax
 	// Broadcasts alone stay within the outbox. A client that lags behind them must still be read, so
 	// that it can unsubscribe.
@@ -258,12 +258,15 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 	case frame.OpClose:
 		e.closed(l, c, m.Payload)
 	default:
-		if e.cfg.Rate > 0 && !e.Within(l, s) {
+		if !e.Within(l, s, len(m.Payload)) {
 			e.End(l, c, netpoll.ReasonPolicy, frame.CodePolicy, "rate limit exceeded")
 			return
 		}
 		e.cfg.Counters.MessagesReceived++
 		e.cfg.Counters.BytesReceived += uint64(len(m.Payload))
+		if e.cfg.Tap.On() {
+			e.cfg.Tap.Message(l, c, trace.In, "", 1, m.Payload)
+		}
 		e.protocol.Message(l, c, m)
 	}
 }
@@ -278,18 +281,27 @@ func (e *Endpoint) control(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 // Reply sends one message to c alone: a whole frame, copied.
 func (e *Endpoint) Reply(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.cfg.Tap.Message(l, c, trace.Out, "", 1, p)
+	}
 	l.Send(c, p)
 }
 
 // ReplyTurn is Reply without a copy: p must not change until the turn ends.
 func (e *Endpoint) ReplyTurn(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.cfg.Tap.Message(l, c, trace.Out, "", 1, p)
+	}
 	l.SendTurn(c, p)
 }
 
 // ReplyShared is Reply without a copy: p must never change again.
 func (e *Endpoint) ReplyShared(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.cfg.Tap.Message(l, c, trace.Out, "", 1, p)
+	}
 	l.SendShared(c, p)
 }
 
@@ -313,6 +325,7 @@ func (e *Endpoint) Forget(s *State) {
 	if s.budget != 0 {
 		e.budgets.Free(s.budget)
 	}
+	e.cfg.Principals.Free(s.Principal())
 	*s = State{}
 }
 

@@ -12,9 +12,20 @@ import (
 // pingFrame is an empty ping (RFC 6455, 5.5.2); immutable.
 var pingFrame = []byte{0x89, 0x00}
 
-// OnTimer is the heartbeat. Input does not re-arm the deadline: when it fires, it looks at the time
-// of the last input.
+// OnTimer is the heartbeat, or the end of the client's rights.
 func (e *Endpoint) OnTimer(l *netpoll.Loop, c *netpoll.Conn) {
+	if e.Expire(l, c) {
+		return
+	}
+	if e.cfg.PingInterval > 0 {
+		e.Heartbeat(l, c)
+	}
+	e.Limit(l, c, true)
+}
+
+// Heartbeat pings a silent connection, or closes one that stays silent. Input does not re-arm the
+// deadline: when it fires, it looks at the time of the last input.
+func (e *Endpoint) Heartbeat(l *netpoll.Loop, c *netpoll.Conn) {
 	s := e.protocol.State(c)
 	e.ForgetBudget(l, s)
 	idle := l.Now() - l.Seen(c)

@@ -1,4 +1,4 @@
-// The limit on messages a second: a token bucket kept as one time.
+// The limits on messages and bytes a second: token buckets, each kept as one time.
 
 package wsconn
 
@@ -8,53 +8,85 @@ import (
 	"c100k/netpoll"
 )
 
-// budget is a token bucket as the time at which it is full again (GCRA): one integer, no clock of
-// its own, no rounding that adds up.
-type budget struct{ full time.Duration }
+// budget is two token buckets, of messages and of bytes, each as the time at which it is full again
+// (GCRA): one integer, no clock of its own, no rounding that adds up.
+type budget struct{ messages, bytes time.Duration }
 
-// spend takes the token of one message: a token comes back every period, and window is the time
-// that the others of the burst take.
-func (b *budget) spend(now, period, window time.Duration) bool {
-	full := max(b.full, now)
-	if full-now > window {
+// Allowance is a limit: the time in which what is spent comes back, and the time in which an empty
+// bucket is full. The zero value is no limit.
+type Allowance struct {
+	each time.Duration // of one message
+	byte float64       // of one byte, in nanoseconds
+	Full time.Duration
+}
+
+// Cost is the time in which the tokens of one message of n bytes come back.
+func (a *Allowance) Cost(n int) time.Duration {
+	return a.each + time.Duration(float64(n)*a.byte)
+}
+
+// spend takes the tokens of one message of n bytes from a bucket that is full again at full.
+func (a *Allowance) spend(full *time.Duration, now time.Duration, n int) bool {
+	next := max(*full, now) + a.Cost(n)
+	if a.Full == 0 {
+		return true
+	}
+	if next-now > a.Full {
 		return false
 	}
-	b.full = full + period
+	*full = next
 	return true
 }
 
-// Within tells whether one more message is within the rate of the client. The endpoint asks for
-// each message on a connection; a protocol whose clients can also send in another way asks for
-// those messages.
-func (e *Endpoint) Within(l *netpoll.Loop, s *State) bool {
-	if e.cfg.Rate <= 0 {
+// Within tells whether one more message, of n bytes, is within the rates of the client. The
+// endpoint asks for each message on a connection; a protocol whose clients can also send in another
+// way asks for those messages.
+func (e *Endpoint) Within(l *netpoll.Loop, s *State, n int) bool {
+	if !e.limited() {
 		return true
 	}
 	if s.budget == 0 {
 		s.budget, _ = e.budgets.Alloc()
 	}
-	return e.budgets.At(s.budget).spend(l.Now(), e.period, e.window)
+	b := e.budgets.At(s.budget)
+	return e.messages.spend(&b.messages, l.Now(), n) && e.bytes.spend(&b.bytes, l.Now(), n)
 }
 
-// Tokens is the limit that Within applies: the time in which one message's token comes back, and
-// the time that all but one of the burst take; both are 0 without a limit. Any goroutine.
-func (e *Endpoint) Tokens() (period, window time.Duration) { return e.period, e.window }
+// limited tells whether there is a limit at all.
+func (e *Endpoint) limited() bool { return e.messages.Full|e.bytes.Full != 0 }
 
-// tokens turns a rate and a burst into the time between two tokens and the time that all but one of
-// the burst take to come back.
-func tokens(rate float64, burst int) (period, window time.Duration) {
-	if rate <= 0 {
-		return 0, 0
+// Allowances are the limits that Within applies to messages and to bytes. Any goroutine.
+func (e *Endpoint) Allowances() (messages, bytes Allowance) { return e.messages, e.bytes }
+
+// longest is longer than the life of a connection, in nanoseconds; it does not overflow.
+const longest = float64(1000 * time.Hour)
+
+// messageAllowance is the limit of a rate, in messages a second, and of a burst.
+func messageAllowance(rate float64, burst int) (a Allowance) {
+	if rate > 0 {
+		each := min(float64(time.Second)/rate, longest)
+		a.each = time.Duration(each)
+		a.Full = a.each + time.Duration(min(each*float64(burst-1), longest))
 	}
-	const longest = float64(1000 * time.Hour) // longer than the life of a connection; it does not overflow
-	each := min(float64(time.Second)/rate, longest)
-	return time.Duration(each), time.Duration(min(each*float64(burst-1), longest))
+	return a
+}
+
+// byteAllowance is the limit of a rate in bytes a second.
+func byteAllowance(rate, burst int) (a Allowance) {
+	if rate > 0 {
+		a.byte = float64(time.Second) / float64(rate)
+		a.Full = time.Duration(min(a.byte*float64(max(rate, burst)), longest)) + 1 // the cost of all of them is rounded down
+	}
+	return a
 }
 
 // ForgetBudget frees a budget that is full, because it equals no budget. A protocol with a
 // heartbeat of its own calls it there.
 func (e *Endpoint) ForgetBudget(l *netpoll.Loop, s *State) {
-	if s.budget != 0 && e.budgets.At(s.budget).full <= l.Now() {
+	if s.budget == 0 {
+		return
+	}
+	if b := e.budgets.At(s.budget); max(b.messages, b.bytes) <= l.Now() {
 		e.budgets.Free(s.budget)
 		s.budget = 0
 	}

@@ -270,11 +270,11 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	period, window := tokens(10, 5)
-	var b budget
+	a := messageAllowance(10, 5)
+	var full time.Duration
 	now := time.Hour
 	spend := func() (n int) {
-		for b.spend(now, period, window) {
+		for a.spend(&full, now, 100) {
 			n++
 		}
 		return n
@@ -290,20 +290,43 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
+// Bytes come back at their rate; a second of them may come at once, or the largest message.
+func TestByteBudget(t *testing.T) {
 	for _, tt := range []struct {
-		rate           float64
-		burst          int
-		period, window time.Duration
+		rate, largest int
+		step          time.Duration
+		n             int
+		want          bool
+	}{
+		{1000, 100, 0, 1000, true}, {1000, 100, 0, 1001, false}, {1000, 5000, 0, 5000, true}, {1000, 5000, 0, 5001, false},
+		{1000, 100, 100 * time.Millisecond, 100, true}, {1000, 100, 100 * time.Millisecond, 101, false},
+		{1 << 40, 1 << 30, 0, 1 << 30, true}, {3, 1, time.Second / 3, 1, true}, {0, 100, 0, 1 << 30, true},
+	} {
+		a := byteAllowance(tt.rate, tt.largest)
+		full, now := time.Duration(0), time.Hour
+		if tt.step > 0 && !a.spend(&full, now, max(tt.rate, tt.largest)) {
+			t.Fatal("the burst is refused")
+		}
+		if got := a.spend(&full, now+tt.step, tt.n); got != tt.want {
+			t.Errorf("%d/s, %d bytes, %v after the burst: %v", tt.rate, tt.n, tt.step, got)
+		}
+	}
+}
+
+func TestMessageAllowance(t *testing.T) {
+	for _, tt := range []struct {
+		rate       float64
+		burst      int
+		each, full time.Duration
 	}{
 		{0, 0, 0, 0},
-		{10, 5, 100 * time.Millisecond, 400 * time.Millisecond},
-		{0.5, 1, 2 * time.Second, 0},
-		{1e9, 1, 1, 0},
-		{1e-9, 1 << 24, 1000 * time.Hour, 1000 * time.Hour},
+		{10, 5, 100 * time.Millisecond, 500 * time.Millisecond},
+		{0.5, 1, 2 * time.Second, 2 * time.Second},
+		{1e9, 1, 1, 1},
+		{1e-9, 1 << 24, 1000 * time.Hour, 2000 * time.Hour},
 	} {
-		if period, window := tokens(tt.rate, tt.burst); period != tt.period || window != tt.window {
-			t.Errorf("%v/s, %d: %v and %v, want %v and %v", tt.rate, tt.burst, period, window, tt.period, tt.window)
+		if a := messageAllowance(tt.rate, tt.burst); a.Cost(7) != tt.each || a.Full != tt.full {
+			t.Errorf("%v/s, %d: %v and %v, want %v and %v", tt.rate, tt.burst, a.Cost(7), a.Full, tt.each, tt.full)
 		}
 	}
 }

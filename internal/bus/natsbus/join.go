@@ -8,8 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
-	"os"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,9 +18,12 @@ import (
 
 // Options say where the bus is and who joins it.
 type Options struct {
-	// URL is the server: nats://HOST:PORT, nats://TOKEN@HOST:PORT or nats://USER:PASSWORD@HOST:PORT.
+	// URL is the server: nats://HOST:PORT, nats://TOKEN@HOST:PORT or nats://USER:PASSWORD@HOST:PORT;
+	// tls:// instead of nats:// demands TLS. Several servers of one NATS cluster stand behind commas.
 	URL string
-	// Name is by what the others know this node, 1 to NameBytesMax bytes; NodeName is one.
+	// Credentials is a file with a user's JWT and key, as nsc writes it; empty: none.
+	Credentials string
+	// Name is by what the others know this node, 1 to NameBytesMax bytes; bus.NodeName is one.
 	Name string
 	// MessageBytesMax is the largest payload that this node will publish, in bytes; Join warns if the
 	// server takes less. Zero: it does not.
@@ -30,86 +32,71 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// NodeName is the name of the node that runs in process pid of this machine: HOST/PID.
-func NodeName(pid int) string {
-	host, err := os.Hostname()
-	if err != nil || len(host) > NameBytesMax/2 {
-		host = "localhost"
-	}
-	return host + "/" + strconv.Itoa(pid)
-}
-
-// CheckURL says what is wrong with the URL of a server, or nil. It asks no name server, and does
-// not repeat what it is given.
+// CheckURL says what is wrong with the URL of a server, or of several behind commas, or nil. It
+// asks no name server, and does not repeat what it is given.
 func CheckURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return fmt.Errorf("not a URL")
-	case u.Scheme != "nats" || u.Host == "" || u.Hostname() == "":
-		return fmt.Errorf("not of the form nats://HOST:PORT")
-	case u.User != nil && u.User.Username() == "":
-		return fmt.Errorf("no user stands before the @")
-	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("something stands behind the port")
+	for one := range strings.SplitSeq(text, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		switch {
+		case err != nil:
+			return fmt.Errorf("not a URL")
+		case u.Scheme != "nats" && u.Scheme != "tls" || u.Host == "" || u.Hostname() == "":
+			return fmt.Errorf("not of the form nats://HOST:PORT or tls://HOST:PORT")
+		case u.User != nil && u.User.Username() == "":
+			return fmt.Errorf("no user stands before the @")
+		case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+			return fmt.Errorf("something stands behind the port")
+		}
 	}
 	return nil
 }
 
-// RedactedURL is text without the token or the password in it, fit for logs.
+// RedactedURL is text without the tokens and the passwords in it, fit for logs.
 func RedactedURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "(not a URL)"
+	list := strings.Split(text, ",")
+	for i, one := range list {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil {
+			return "(not a URL)"
+		}
+		if u.User == nil {
+			continue
+		}
+		if _, ok := u.User.Password(); !ok { // a name alone is a token
+			u.User = url.User("xxxxx")
+		}
+		list[i] = u.Redacted()
 	}
-	if u.User == nil {
-		return text
-	}
-	if _, ok := u.User.Password(); !ok { // a name alone is a token
-		u.User = url.User("xxxxx")
-	}
-	return u.Redacted()
-}
-
-func checkName(name string) error {
-	if len(name) < 1 || len(name) > NameBytesMax {
-		return fmt.Errorf("natsbus: a node's name of %d bytes; allowed are 1 to %d", len(name), NameBytesMax)
-	}
-	return nil
+	return strings.Join(list, ",")
 }
 
 // Join connects a node to the others. It returns when the node hears them, and they have had time
 // to say that they are there. It fails if the server cannot be reached, within ctx or a few
 // seconds; later it is tried for ever.
 func Join(ctx context.Context, o Options) (*Bus, error) {
-	if err := checkName(o.Name); err != nil {
-		return nil, err
-	}
 	if err := CheckURL(o.URL); err != nil {
 		return nil, fmt.Errorf("natsbus: %s: %w", RedactedURL(o.URL), err)
 	}
-	b := &Bus{
-		id: max(rand.Uint64(), 1), name: o.Name, log: o.Logger, inbox: bus.NewInbox(),
-		out:     outbox{kick: make(chan struct{}, 1)},
-		peers:   peers{byID: make(map[uint64]*peer)},
-		changed: make(chan struct{}, 1), stop: make(chan struct{}), written: make(chan struct{}), closed: make(chan struct{}),
+	core, err := bus.NewCore(o.Name, o.MessageBytesMax, o.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("natsbus: %w", err)
 	}
-	if b.log == nil {
-		b.log = slog.New(slog.DiscardHandler)
+	b := &Bus{Core: core, closed: make(chan struct{}), echoClosed: make(chan struct{})}
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	if err := b.connect(ctx, o.URL); err != nil {
+	if err := b.connect(ctx, &o, log); err != nil {
 		return nil, fmt.Errorf("natsbus: connect to %s: %w", RedactedURL(o.URL), err)
 	}
-	go b.write()
-	go b.keepTime()
-	b.warnOfSize(o.MessageBytesMax)
-	b.out.present(true)
-	b.meet(ctx)
+	b.warnOfSize(o.MessageBytesMax, log)
+	b.Start(carrier{b})
+	b.Meet(ctx)
 	return b, nil
 }
 
-// connect opens the connection and subscribes; when it returns, the server knows it.
-func (b *Bus) connect(ctx context.Context, url string) error {
+// connect opens the connections and subscribes; when it returns, the server knows it.
+func (b *Bus) connect(ctx context.Context, o *Options, log *slog.Logger) error {
 	timeout := connectTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(min(timeout, time.Until(deadline)), time.Millisecond)
@@ -117,23 +104,51 @@ func (b *Bus) connect(ctx context.Context, url string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	conn, err := nats.Connect(url, b.options(timeout)...)
-	if err != nil {
+	var err error
+	if b.conn, err = nats.Connect(o.URL, b.options(o, timeout, log)...); err != nil {
 		return err
 	}
-	b.conn = conn
-	b.maxPayload.Store(conn.MaxPayload())
+	b.maxPayload.Store(b.conn.MaxPayload())
 	if err := b.subscribe(timeout); err != nil {
-		conn.Close()
-		wait(b.closed, closeTimeout)
+		b.conn.Close()
+		wait(b.closed)
+		return err
+	}
+	if err := b.connectEcho(o, timeout, log); err != nil {
+		b.conn.Close()
+		wait(b.closed)
 		return err
 	}
 	return nil
 }
 
-func (b *Bus) options(timeout time.Duration) []nats.Option {
-	return []nats.Option{
-		nats.Name("c100k " + b.name),
+// connectEcho opens the connection that sends probes back.
+func (b *Bus) connectEcho(o *Options, timeout time.Duration, log *slog.Logger) error {
+	options := append(transport(o, timeout, log), nats.Name("c100k "+b.Name()+" probes"),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.echoClosed) }))
+	echo, err := nats.Connect(o.URL, options...)
+	if err != nil {
+		return err
+	}
+	own := subjectOf(b.Node())
+	_, err = echo.Subscribe(subjectProbe(b.Node()), func(m *nats.Msg) {
+		_ = echo.Publish(own, m.Data) // a probe that is lost is counted
+	})
+	if err == nil {
+		err = echo.FlushTimeout(timeout)
+	}
+	if err != nil {
+		echo.Close()
+		wait(b.echoClosed)
+		return err
+	}
+	b.echo = echo
+	return nil
+}
+
+// transport are the options of both connections.
+func transport(o *Options, timeout time.Duration, log *slog.Logger) []nats.Option {
+	list := []nats.Option{
 		nats.NoEcho(),
 		nats.Timeout(timeout),
 		nats.FlusherTimeout(writeTimeout),
@@ -145,11 +160,34 @@ func (b *Bus) options(timeout time.Duration) []nats.Option {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // a server that restarts may know its users a moment later
 		nats.CustomReconnectDelay(reconnectDelay),
-		nats.DisconnectErrHandler(b.disconnected),
-		nats.ReconnectHandler(b.reconnected),
-		nats.ErrorHandler(b.failed),
-		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("the bus has trouble", "err", err)
+		}),
 	}
+	if o.Credentials != "" {
+		list = append(list, nats.UserCredentials(o.Credentials))
+	}
+	return list
+}
+
+// options are those of the connection that publishes and hears. Its handlers are called by the NATS
+// client, on a goroutine of its own.
+func (b *Bus) options(o *Options, timeout time.Duration, log *slog.Logger) []nats.Option {
+	return append(transport(o, timeout, log),
+		nats.Name("c100k "+b.Name()),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			why := "connection lost"
+			if err != nil {
+				why += ": " + err.Error()
+			}
+			b.Disconnected(why)
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			b.maxPayload.Store(c.MaxPayload())
+			b.Reconnected()
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+	)
 }
 
 // reconnectDelay grows with the attempts, and is spread, so that the nodes do not come back all at
@@ -160,15 +198,15 @@ func reconnectDelay(attempts int) time.Duration {
 }
 
 func (b *Bus) subscribe(timeout time.Duration) error {
-	all, err := b.conn.Subscribe(subjectAll, b.receive)
+	all, err := b.conn.Subscribe(subjectAll, func(m *nats.Msg) { b.Receive(m.Data) })
 	if err != nil {
 		return err
 	}
-	answers, err := b.conn.Subscribe(subjectOf(b.id), b.receiveOwn)
+	own, err := b.conn.Subscribe(subjectOf(b.Node()), func(m *nats.Msg) { b.ReceiveOwn(m.Data) })
 	if err != nil {
 		return err
 	}
-	for _, s := range []*nats.Subscription{all, answers} {
+	for _, s := range []*nats.Subscription{all, own} {
 		if err := s.SetPendingLimits(PendingPacketsMax, PendingBytesMax); err != nil {
 			return err
 		}
@@ -176,62 +214,10 @@ func (b *Bus) subscribe(timeout time.Duration) error {
 	return b.conn.FlushTimeout(timeout)
 }
 
-// MaxPayload is what a server's max_payload must be for payloads of up to messageBytesMax bytes.
-func MaxPayload(messageBytesMax int) int {
-	return packetHeaderBytes + messageBytes(&bus.Message{}) + topicBytesMax + messageBytesMax
-}
-
-func (b *Bus) warnOfSize(messageBytesMax int) {
-	if need, most := int64(MaxPayload(messageBytesMax)), b.maxPayload.Load(); messageBytesMax > 0 && need > most {
-		b.log.Warn("the NATS server takes smaller messages than the node: the larger ones stay here. Raise its max_payload",
+func (b *Bus) warnOfSize(messageBytesMax int, log *slog.Logger) {
+	need, most := int64(bus.MaxPayload(messageBytesMax)), b.maxPayload.Load()
+	if messageBytesMax > 0 && need > most {
+		log.Warn("the NATS server takes smaller messages than the node: the larger ones stay here. Raise its max_payload",
 			"max_payload", most, "needed", need)
 	}
-}
-
-// meet waits, for a short time, for the others to answer the hello.
-func (b *Bus) meet(ctx context.Context) {
-	all := time.NewTimer(helloWait)
-	defer all.Stop()
-	quiet := time.NewTimer(helloQuiet)
-	defer quiet.Stop()
-	for {
-		select {
-		case <-b.changed:
-			quiet.Reset(helloQuiet)
-		case <-quiet.C:
-			return
-		case <-all.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// disconnected, reconnected and failed are called by the NATS client, on a goroutine of its own.
-
-func (b *Bus) disconnected(_ *nats.Conn, err error) {
-	if b.inbox.IsClosed() {
-		return
-	}
-	why := "connection lost"
-	if err != nil {
-		why += ": " + err.Error()
-	}
-	b.trouble.Store(&why)
-	b.log.Warn("the bus is disconnected; the node goes on alone and tries to come back", "err", err)
-}
-
-func (b *Bus) reconnected(c *nats.Conn) {
-	b.maxPayload.Store(c.MaxPayload())
-	b.peers.excuse(time.Now())
-	b.trouble.Store(nil)
-	b.out.present(true) // the others say what they have sent meanwhile, so that it can be counted
-
-	// What was missed shows only when they have.
-	b.log.Info("the bus is connected again", "unsent", b.unsent.Load())
-}
-
-func (b *Bus) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
-	b.log.Warn("the bus has trouble", "err", err)
 }

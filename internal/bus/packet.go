@@ -1,12 +1,10 @@
 // The wire format: packets of records. Pure; any goroutine.
 
-package natsbus
+package bus
 
 import (
 	"encoding/binary"
 	"errors"
-
-	"c100k/internal/bus"
 )
 
 // packetVersion is the first byte of a packet. A node that meets another version says so in its
@@ -29,6 +27,7 @@ const (
 	recordBye                            // latest sequence, name
 	recordGone                           // name of another node
 	recordDirect                         // kind, topic, payload; for the node alone that it is sent to
+	recordProbe                          // number of the probe; for the sender itself
 )
 
 // record is one record taken apart. Its slices point into the packet.
@@ -38,7 +37,7 @@ type record struct {
 	kind     uint8
 	topic    []byte
 	payload  []byte
-	tally    bus.Tally
+	tally    Tally
 	name     []byte
 }
 
@@ -55,23 +54,23 @@ func appendPacketHeader(dst []byte, sender uint64) []byte {
 }
 
 // messageBytes is the most that appendMessage appends for m.
-func messageBytes(m *bus.Message) int {
+func messageBytes(m *Message) int {
 	return 1 + binary.MaxVarintLen64 + 1 + 1 + len(m.Topic) + binary.MaxVarintLen64 + len(m.Payload)
 }
 
-func appendMessage(dst []byte, typ recordType, sequence uint64, m *bus.Message) []byte {
+func appendMessage(dst []byte, typ recordType, sequence uint64, m *Message) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(typ)), sequence)
 	dst = append(append(dst, m.Kind, byte(len(m.Topic))), m.Topic...)
 	return append(binary.AppendUvarint(dst, uint64(len(m.Payload))), m.Payload...)
 }
 
 // appendDirect appends at most messageBytes(m).
-func appendDirect(dst []byte, m *bus.Message) []byte {
+func appendDirect(dst []byte, m *Message) []byte {
 	dst = append(append(dst, byte(recordDirect), m.Kind, byte(len(m.Topic))), m.Topic...)
 	return append(binary.AppendUvarint(dst, uint64(len(m.Payload))), m.Payload...)
 }
 
-func appendAnswer(dst []byte, sequence uint64, t bus.Tally) []byte {
+func appendAnswer(dst []byte, sequence uint64, t Tally) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(recordAnswer)), sequence)
 	dst = binary.AppendUvarint(dst, uint64(t.Matched))
 	dst = binary.AppendUvarint(dst, uint64(t.Queued))
@@ -93,6 +92,10 @@ func appendGone(dst []byte, name string) []byte {
 
 func appendName(dst []byte, name string) []byte { return append(append(dst, byte(len(name))), name...) }
 
+func appendProbe(dst []byte, number uint64) []byte {
+	return binary.AppendUvarint(append(dst, byte(recordProbe)), number)
+}
+
 // readPacketHeader returns the sender and the records.
 func readPacketHeader(p []byte) (sender uint64, records []byte, err error) {
 	switch {
@@ -110,16 +113,17 @@ func nextRecord(p []byte) (r record, rest []byte, err error) {
 	r.typ = recordType(d.byte())
 	switch r.typ {
 	case recordMessage, recordQuestion:
-		r.sequence, r.kind = d.number(), d.byte()
+		r.sequence, r.kind = d.sequence(), d.byte()
 		r.topic = d.bytes(uint64(d.byte()))
 		r.payload = d.bytes(d.number())
+		d.bad = d.bad || r.sequence == 0 // the first message has number 1
 	case recordAnswer:
 		r.sequence = d.number()
-		r.tally = bus.Tally{Matched: d.count(), Queued: d.count(), Dropped: d.count()}
-	case recordLost:
+		r.tally = Tally{Matched: d.count(), Queued: d.count(), Dropped: d.count()}
+	case recordLost, recordProbe:
 		r.sequence = d.number()
 	case recordHello, recordBeat, recordBye:
-		r.sequence = d.number()
+		r.sequence = d.sequence()
 		r.name = d.bytes(uint64(d.byte()))
 	case recordGone:
 		r.name = d.bytes(uint64(d.byte()))
@@ -160,6 +164,16 @@ func (d *decoder) number() uint64 {
 		return 0
 	}
 	d.p = d.p[n:]
+	return v
+}
+
+// sequence is the number of a message.
+func (d *decoder) sequence() uint64 {
+	v := d.number()
+	if v > sequenceMax {
+		d.bad = true
+		return 0
+	}
 	return v
 }
 

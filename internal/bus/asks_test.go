@@ -1,18 +1,16 @@
-package natsbus
+package bus
 
 import (
 	"testing"
 	"time"
-
-	"c100k/internal/bus"
 )
 
 // book keeps the answers of questions, by their numbers.
-type book map[uint64]bus.Answer
+type book map[uint64]Answer
 
 func (b book) ask(t *testing.T, a *asks, sequence uint64, now time.Time) {
 	t.Helper()
-	over := a.begin(sequence, now, func(got bus.Answer) {
+	over := a.begin(sequence, now, func(got Answer) {
 		if _, twice := b[sequence]; twice {
 			t.Errorf("question %d is answered twice", sequence)
 		}
@@ -27,7 +25,7 @@ func TestAsks(t *testing.T) {
 	var a asks
 	b := book{}
 	now := time.Now()
-	one := bus.Tally{Matched: 1, Queued: 2, Dropped: 3}
+	one := Tally{Matched: 1, Queued: 2, Dropped: 3}
 	answer := func(node, sequence uint64, lost bool) {
 		if q := a.answered(node, sequence, one, lost); q != nil {
 			tell(q)
@@ -52,15 +50,15 @@ func TestAsks(t *testing.T) {
 	answer(20, 5, false)
 	tell(a.setNodes([]uint64{10})...)
 	b.ask(t, &a, 7, now.Add(7*time.Millisecond)) // 6 and 7: only 10 is waited for
-	if over := a.expire(now.Add(bus.AskTimeout + 5*time.Millisecond)); len(over) != 0 {
+	if over := a.expire(now.Add(AskTimeout + 5*time.Millisecond)); len(over) != 0 {
 		t.Errorf("%d questions end before their time", len(over))
 	}
-	tell(a.expire(now.Add(bus.AskTimeout + 6*time.Millisecond))...)
+	tell(a.expire(now.Add(AskTimeout + 6*time.Millisecond))...)
 	if _, early := b[7]; early {
 		t.Error("question 7 ends before its time")
 	}
 	tell(a.close()...)
-	times := func(n int) bus.Tally { return bus.Tally{Matched: n, Queued: 2 * n, Dropped: 3 * n} }
+	times := func(n int) Tally { return Tally{Matched: n, Queued: 2 * n, Dropped: 3 * n} }
 	for sequence, want := range (book{
 		1: {}, 2: {Tally: times(3), Nodes: 3}, 3: {Tally: times(3), Nodes: 3, Silent: 1}, 4: {Tally: times(1), Nodes: 1, Silent: 2},
 		5: {Tally: times(2), Nodes: 2, Silent: 1}, 6: {Silent: 3}, 7: {Silent: 1},
@@ -80,23 +78,23 @@ func TestAsksMax(t *testing.T) {
 	b := book{}
 	a.setNodes([]uint64{10, 20})
 	now := time.Now()
-	for sequence := range uint64(bus.AsksMax) {
+	for sequence := range uint64(AsksMax) {
 		b.ask(t, &a, sequence+1, now)
 	}
 	if len(b) != 0 {
 		t.Fatalf("%d are over", len(b))
 	}
 	b.ask(t, &a, 1<<20, now)
-	if got := b[1<<20]; got != (bus.Answer{Silent: 2}) {
+	if got := b[1<<20]; got != (Answer{Silent: 2}) {
 		t.Errorf("%+v", got)
 	}
 	for _, node := range a.nodes {
-		if q := a.answered(node, 1, bus.Tally{}, false); q != nil {
+		if q := a.answered(node, 1, Tally{}, false); q != nil {
 			tell(q)
 		}
 	}
 	b.ask(t, &a, 1<<21, now)
-	if _, over := b[1<<21]; over || len(a.queue) != bus.AsksMax {
+	if _, over := b[1<<21]; over || len(a.queue) != AsksMax {
 		t.Errorf("over %v, %d in the queue", over, len(a.queue))
 	}
 }

@@ -1,14 +1,12 @@
 // The other nodes: who is there, and what has been heard of each.
 
-package natsbus
+package bus
 
 import (
 	"cmp"
 	"slices"
 	"sync"
 	"time"
-
-	"c100k/internal/bus"
 )
 
 // peer is another node, in one life of it: one that starts anew has another id.
@@ -137,16 +135,16 @@ func (ps *peers) excuse(now time.Time) {
 }
 
 // list returns the nodes that are there, by id.
-func (ps *peers) list() []bus.Peer {
+func (ps *peers) list() []Peer {
 	ps.mu.Lock()
-	list := make([]bus.Peer, 0, len(ps.byID))
+	list := make([]Peer, 0, len(ps.byID))
 	for _, p := range ps.byID {
 		if p.there {
-			list = append(list, bus.Peer{ID: p.id, Name: p.name})
+			list = append(list, Peer{ID: p.id, Name: p.name})
 		}
 	}
 	ps.mu.Unlock()
-	slices.SortFunc(list, func(x, y bus.Peer) int { return cmp.Compare(x.ID, y.ID) })
+	slices.SortFunc(list, func(x, y Peer) int { return cmp.Compare(x.ID, y.ID) })
 	return list
 }
 

@@ -1,13 +1,11 @@
 // The questions of this node that wait for answers.
 
-package natsbus
+package bus
 
 import (
 	"slices"
 	"sync"
 	"time"
-
-	"c100k/internal/bus"
 )
 
 // ask is one question.
@@ -15,8 +13,8 @@ type ask struct {
 	sequence uint64
 	due      time.Time
 	left     []uint64 // nodes that have not answered
-	answer   bus.Answer
-	done     func(bus.Answer)
+	answer   Answer
+	done     func(Answer)
 	over     bool
 }
 
@@ -32,11 +30,11 @@ type asks struct {
 
 // begin adds a question. If there is nobody to ask, or too many questions wait already, it is over
 // at once: it is returned, and the caller must call its done.
-func (a *asks) begin(sequence uint64, now time.Time, done func(bus.Answer)) (over *ask) {
+func (a *asks) begin(sequence uint64, now time.Time, done func(Answer)) (over *ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	q := &ask{sequence: sequence, due: now.Add(bus.AskTimeout), done: done}
-	if len(a.nodes) == 0 || len(a.bySequence) >= bus.AsksMax {
+	q := &ask{sequence: sequence, due: now.Add(AskTimeout), done: done}
+	if len(a.nodes) == 0 || len(a.bySequence) >= AsksMax {
 		q.answer.Silent = len(a.nodes)
 		return q
 	}
@@ -71,7 +69,7 @@ func (a *asks) finish(q *ask) {
 // answered takes a node's answer; lost says that the node has not delivered the message. It returns
 // the question if it is over: the caller must call its done. A node that is not waited for, because
 // it had only just come, counts too.
-func (a *asks) answered(node, sequence uint64, t bus.Tally, lost bool) (over *ask) {
+func (a *asks) answered(node, sequence uint64, t Tally, lost bool) (over *ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	q := a.bySequence[sequence]

@@ -1,29 +1,28 @@
 // The wire format: what is written can be read again, and nothing else is taken.
 
-package natsbus
+package bus
 
 import (
 	"bytes"
 	"errors"
 	"strings"
 	"testing"
-
-	"c100k/internal/bus"
 )
 
 // packetOfAll has a record of each type in it.
 func packetOfAll() []byte {
 	p := appendPacketHeader(nil, 0x0123456789abcdef)
-	p = appendMessage(p, recordMessage, 1, &bus.Message{Topic: "a", Kind: 1, Payload: []byte("{}")})
-	p = appendMessage(p, recordQuestion, 1<<40, &bus.Message{Topic: strings.Repeat("é", 127), Kind: 255, Payload: bytes.Repeat([]byte{0}, 300)})
-	p = appendMessage(p, recordMessage, 3, &bus.Message{})
-	p = appendAnswer(p, 7, bus.Tally{Matched: 100000, Queued: 99999, Dropped: 1})
+	p = appendMessage(p, recordMessage, 1, &Message{Topic: "a", Kind: 1, Payload: []byte("{}")})
+	p = appendMessage(p, recordQuestion, 1<<40, &Message{Topic: strings.Repeat("é", 127), Kind: 255, Payload: bytes.Repeat([]byte{0}, 300)})
+	p = appendMessage(p, recordMessage, 3, &Message{})
+	p = appendAnswer(p, 7, Tally{Matched: 100000, Queued: 99999, Dropped: 1})
 	p = appendLost(p, 8)
 	p = appendPresence(p, recordHello, 0, "host/1")
 	p = appendPresence(p, recordBeat, 9, strings.Repeat("n", NameBytesMax))
 	p = appendPresence(p, recordBye, 10, "host/1")
 	p = appendGone(p, "host/2")
-	return appendDirect(p, &bus.Message{Topic: "x", Kind: 200, Payload: []byte("digest")})
+	p = appendDirect(p, &Message{Topic: "x", Kind: 200, Payload: []byte("digest")})
+	return appendProbe(p, 11)
 }
 
 func readAll(p []byte) (records []record, err error) {
@@ -43,20 +42,21 @@ func TestPacket(t *testing.T) {
 		t.Errorf("sender %x %v", sender, err)
 	}
 	records, err := readAll(p)
-	if err != nil || len(records) != 10 {
+	if err != nil || len(records) != 11 {
 		t.Fatalf("%d records %v", len(records), err)
 	}
 	for i, want := range []record{
 		{typ: recordMessage, sequence: 1, kind: 1, topic: []byte("a"), payload: []byte("{}")},
 		{typ: recordQuestion, sequence: 1 << 40, kind: 255, topic: bytes.Repeat([]byte("é"), 127), payload: make([]byte, 300)},
 		{typ: recordMessage, sequence: 3},
-		{typ: recordAnswer, sequence: 7, tally: bus.Tally{Matched: 100000, Queued: 99999, Dropped: 1}},
+		{typ: recordAnswer, sequence: 7, tally: Tally{Matched: 100000, Queued: 99999, Dropped: 1}},
 		{typ: recordLost, sequence: 8},
 		{typ: recordHello, name: []byte("host/1")},
 		{typ: recordBeat, sequence: 9, name: bytes.Repeat([]byte("n"), NameBytesMax)},
 		{typ: recordBye, sequence: 10, name: []byte("host/1")},
 		{typ: recordGone, name: []byte("host/2")},
 		{typ: recordDirect, kind: 200, topic: []byte("x"), payload: []byte("digest")},
+		{typ: recordProbe, sequence: 11},
 	} {
 		got := records[i]
 		if got.typ != want.typ || got.sequence != want.sequence || got.kind != want.kind || got.tally != want.tally ||
@@ -67,7 +67,7 @@ func TestPacket(t *testing.T) {
 }
 
 func TestMessageBytes(t *testing.T) {
-	for _, m := range []bus.Message{{}, {Topic: "a", Payload: []byte("b")}, {Topic: strings.Repeat("t", 255), Payload: make([]byte, 1<<20)}} {
+	for _, m := range []Message{{}, {Topic: "a", Payload: []byte("b")}, {Topic: strings.Repeat("t", 255), Payload: make([]byte, 1<<20)}} {
 		if n := len(appendMessage(nil, recordMessage, 1<<63, &m)); n > messageBytes(&m) {
 			t.Errorf("%d bytes, and %d at most were announced", n, messageBytes(&m))
 		}
@@ -75,7 +75,7 @@ func TestMessageBytes(t *testing.T) {
 }
 
 func TestAnswerBytes(t *testing.T) {
-	if n := len(appendAnswer(nil, 1<<63, bus.Tally{Matched: countMax, Queued: countMax, Dropped: countMax})); n > answerBytesMax {
+	if n := len(appendAnswer(nil, 1<<63, Tally{Matched: countMax, Queued: countMax, Dropped: countMax})); n > answerBytesMax {
 		t.Errorf("an answer of %d bytes", n)
 	}
 }
@@ -94,6 +94,8 @@ func TestMalformedPackets(t *testing.T) {
 		"type zero":                     {with(0), errMalformed},
 		"a number without end":          {with(byte(recordLost), 0x80), errMalformed},
 		"a number of 65 bits":           {with(byte(recordLost), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02), errMalformed},
+		"message number 0":              {with(byte(recordMessage), 0, 0, 0, 0), errMalformed},
+		"a number that wraps around":    {with(byte(recordBeat), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 1, 'a'), errMalformed},
 		"a topic that is cut off":       {with(byte(recordMessage), 1, 0, 5, 'a'), errMalformed},
 		"a payload that is cut off":     {with(byte(recordMessage), 1, 0, 1, 'a', 3, 'b'), errMalformed},
 		"a payload longer than memory":  {with(byte(recordMessage), 1, 0, 1, 'a', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), errMalformed},
@@ -111,15 +113,17 @@ func TestMalformedPackets(t *testing.T) {
 func appendRecord(dst []byte, r *record) []byte {
 	switch r.typ {
 	case recordMessage, recordQuestion:
-		return appendMessage(dst, r.typ, r.sequence, &bus.Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload})
+		return appendMessage(dst, r.typ, r.sequence, &Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload})
 	case recordAnswer:
 		return appendAnswer(dst, r.sequence, r.tally)
 	case recordLost:
 		return appendLost(dst, r.sequence)
+	case recordProbe:
+		return appendProbe(dst, r.sequence)
 	case recordGone:
 		return appendGone(dst, string(r.name))
 	case recordDirect:
-		return appendDirect(dst, &bus.Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload})
+		return appendDirect(dst, &Message{Topic: string(r.topic), Kind: r.kind, Payload: r.payload})
 	}
 	return appendPresence(dst, r.typ, r.sequence, string(r.name))
 }

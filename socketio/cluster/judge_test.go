@@ -1,0 +1,118 @@
+// Servers of Node judge: a cluster of two of them and two of ours does what a cluster of four of
+// them does.
+
+package cluster
+
+import (
+	"context"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"c100k/socketio"
+)
+
+// judge runs clusterjudge.mjs and returns what it prints.
+func judge(t *testing.T, caller int, form string, servers []string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", append([]string{"clusterjudge.mjs", strconv.Itoa(caller), form}, servers...)...)
+	cmd.Dir = scripts
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s\n%s", err, errs.String(), out)
+	}
+	return string(out)
+}
+
+// differs are what is not compared.
+var differs = []struct {
+	pattern *regexp.Regexp
+	by      string
+}{
+	{regexp.MustCompile(`"at":"(a|b|c|d|go)"`), `"at":""`},
+	{regexp.MustCompile(`"host":"[^"]*"`), `"host":""`},
+	{regexp.MustCompile(`[?&]t=[^&"]*`), ""},
+	{regexp.MustCompile(`,"t":"[^"]*"`), ""},
+	{regexp.MustCompile(`"address":"(::ffff:)?127.0.0.1"`), `"address":""`},
+}
+
+func same(transcript string) string {
+	for _, d := range differs {
+		transcript = d.pattern.ReplaceAllString(transcript, d.by)
+	}
+	return transcript
+}
+
+// compare reports the first differences of two transcripts.
+func compare(t *testing.T, ours, theirs string) {
+	t.Helper()
+	a, b := strings.Split(same(ours), "\n"), strings.Split(same(theirs), "\n")
+	shown, title := 0, ""
+	for i := range max(len(a), len(b)) {
+		var x, y string
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if strings.HasPrefix(y, "#") {
+			title = y
+		}
+		if x != y && shown < 12 {
+			t.Errorf("%s:\n ours: %s\n Node: %s", title, x, y)
+			shown++
+		}
+	}
+}
+
+// judged compares a form: a server of Node calls, then one of ours. The servers of Node have
+// different clients of Redis.
+func judged(t *testing.T, form, options string, join func(t *testing.T, path string) (*Cluster, socketio.Options)) {
+	t.Parallel()
+	clients := []string{"ioredis", "redis", "ioredis", "redis"}
+	path := needRedis(t)
+	theirs := make([]string, 4)
+	for i := range theirs {
+		theirs[i] = startNode(t, form, clients[i], path, string(rune('a'+i)), options)
+	}
+	other := needRedis(t)
+	mixed := []string{startNode(t, form, clients[0], other, "a", options), startNode(t, form, clients[1], other, "b", options)}
+	for range 2 {
+		c, o := join(t, other)
+		mixed = append(mixed, startGo(t, c, o).address)
+	}
+	for _, caller := range []int{0, 2} {
+		compare(t, judge(t, caller, form, mixed), judge(t, caller, form, theirs))
+	}
+}
+
+func TestJudgeRedis(t *testing.T) {
+	judged(t, "redis", `{}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+		c, err := Redis(t.Context(), RedisOptions{URL: redisURL(path)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, socketio.Options{}
+	})
+}
+
+func TestJudgeSharded(t *testing.T) {
+	for _, mode := range []SubscriptionMode{Dynamic, DynamicPrivate, Static} {
+		t.Run(string(mode), func(t *testing.T) {
+			judged(t, "redis-sharded", `{"subscriptionMode":"`+string(mode)+`"}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+				c, err := Sharded(t.Context(), ShardedOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Mode: mode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c, socketio.Options{}
+			})
+		})
+	}
+}

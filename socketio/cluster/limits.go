@@ -1,0 +1,69 @@
+// Limits of the package in one place: each with its unit and the reason for it.
+
+package cluster
+
+import "time"
+
+const (
+	// outBytesMax bounds what waits to be sent to the other servers, in bytes. When it is full, calls
+	// return socketio.ErrBusy. Without it a slow Redis would fill the memory.
+	outBytesMax = 64 << 20
+
+	// outMessageBytes is what a waiting message counts in addition to its bytes.
+	outMessageBytes = 128
+
+	// batchMax bounds the messages that are written at once, and batchBytesMax their bytes. Without
+	// them a full queue would be one write, and its first message would wait for the last.
+	batchMax      = 512
+	batchBytesMax = 1 << 20
+
+	// requestsMax bounds the requests of a namespace that wait for answers, and broadcasts that wait
+	// for acknowledgements. Without it servers that do not answer would let them fill the memory.
+	requestsMax = 10_000
+
+	// answersBytesMax bounds the answers to one request, in bytes. An answer beyond it counts as one
+	// that has not come.
+	answersBytesMax = 256 << 20
+
+	// foreignAcksMax bounds the broadcasts of other servers in a namespace whose acknowledgements are
+	// being collected here. Without it another server could let the sockets that are asked fill the
+	// memory.
+	foreignAcksMax = 10_000
+
+	// serversMax bounds the servers that are known by their UID. Without it messages with invented
+	// UIDs would fill the memory.
+	serversMax = 10_000
+
+	// requestTimeoutDefault is how long servers have to answer, as with Node's adapters.
+	requestTimeoutDefault = 5 * time.Second
+
+	// ackTimeoutDefault is how long clients have to acknowledge a broadcast that says nothing else.
+	ackTimeoutDefault = 10 * time.Second
+
+	// probeEvery is how often a namespace asks who is there, while requests are made.
+	probeEvery = time.Second
+
+	// probeTimeout is how long a server has to answer that. A server of Node that computes for longer
+	// is taken for one that does not answer.
+	probeTimeout = 2 * time.Second
+
+	// probeFor is how long a namespace goes on asking after a request. Namespaces that make no
+	// requests cost nothing.
+	probeFor = time.Minute
+
+	// silentFor is how long a server that does not answer is reported as silent. After that it is
+	// taken for a program that only listens.
+	silentFor = time.Minute
+
+	// redialMin and redialMax are how long the subscriber waits before it connects again.
+	redialMin = 50 * time.Millisecond
+	redialMax = 2 * time.Second
+
+	// dialTimeout is how long it may take to connect to Redis, and writeTimeout how long a command may
+	// take.
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 5 * time.Second
+
+	// stopTimeout is how long a cluster that is closed goes on sending what is queued.
+	stopTimeout = time.Second
+)

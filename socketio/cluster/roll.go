@@ -1,0 +1,158 @@
+// The roll: which other servers answer.
+
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"c100k/internal/siowire"
+)
+
+// roll knows how many subscribers of a namespace do not answer, by the probe that ended last. Under
+// the mu of its adapter.
+type roll struct {
+	probed bool // a probe has ended
+	total  int  // other servers that answered it
+	gap    int  // subscribers that did not
+
+	// Subscribers that have never answered are no servers: programs that only listen. Their number is
+	// the lowest gap of the last silentFor, at least.
+	lowest, lowestBefore int
+	lowestSince          time.Time
+
+	seen   map[string]time.Time // servers by UID, and when they last answered
+	needed time.Time            // when a request was last made
+	timer  *time.Timer          // of the next probe; nil: none is due
+}
+
+// watch makes the namespace ask who is there, for some time from now on.
+func (a *adapter) watch() {
+	a.mu.Lock()
+	a.roll.needed = time.Now()
+	idle := a.roll.timer == nil && !a.closed.Load()
+	if idle {
+		a.roll.timer = time.AfterFunc(0, a.probe)
+	}
+	a.mu.Unlock()
+}
+
+// probe asks who is there, and comes back later.
+func (a *adapter) probe() {
+	a.mu.Lock()
+	if a.closed.Load() || time.Since(a.roll.needed) > probeFor {
+		a.roll = roll{needed: a.roll.needed}
+		a.mu.Unlock()
+		return
+	}
+	a.roll.timer = time.AfterFunc(probeEvery, a.probe)
+	m := a.c.form.probe(a, randomID())
+	r := &request{id: m.RequestID, kind: siowire.SocketIDs, receivers: -1, done: func(*request) {}}
+	a.requests[r.id] = r
+	r.timer = time.AfterFunc(probeTimeout, func() { a.probeEnded(r) })
+	a.mu.Unlock()
+	// A probe that cannot be sent says nothing about the servers.
+	err := a.send(&m, nil, func(receivers int, err error) {
+		a.mu.Lock()
+		r.receivers, r.sent = receivers, err == nil
+		a.mu.Unlock()
+	})
+	if err != nil {
+		a.mu.Lock()
+		a.drop(r)
+		a.mu.Unlock()
+	}
+}
+
+// probeEnded counts the answers to a probe, and ends the requests that waited for servers which do
+// not answer.
+func (a *adapter) probeEnded(r *request) {
+	a.mu.Lock()
+	if !a.drop(r) || !r.sent {
+		a.mu.Unlock()
+		return
+	}
+	a.roll.take(r)
+	var over []*request
+	for _, waiting := range a.requests {
+		if done := a.check(waiting); done != nil {
+			over = append(over, done)
+		}
+	}
+	a.mu.Unlock()
+	for _, r := range over {
+		r.end()
+	}
+}
+
+// take records the answers to a probe.
+func (o *roll) take(r *request) {
+	now := time.Now()
+	o.total = r.count()
+	if r.receivers >= 0 {
+		o.gap = r.receivers - 1 - o.total
+		switch {
+		case !o.probed:
+			o.lowest, o.lowestBefore, o.lowestSince = o.gap, o.gap, now
+		case now.Sub(o.lowestSince) > silentFor/2:
+			o.lowestBefore, o.lowest, o.lowestSince = o.lowest, o.gap, now
+		}
+		o.lowest = min(o.lowest, o.gap)
+	}
+	o.probed = true
+	for uid, at := range o.seen {
+		if now.Sub(at) > silentFor {
+			delete(o.seen, uid)
+		}
+	}
+}
+
+// heard records that a server has answered.
+func (o *roll) heard(uid string) {
+	if o.seen == nil {
+		o.seen = map[string]time.Time{}
+	}
+	if _, known := o.seen[uid]; known || len(o.seen) < serversMax {
+		o.seen[uid] = time.Now()
+	}
+}
+
+// expected returns how many servers will answer a request that was sent to so many subscribers;
+// known is false if that cannot be told yet.
+func (o *roll) expected(receivers int) (n int, known bool) {
+	if receivers >= 0 {
+		return max(receivers-1-o.gap, 0), true
+	}
+	return o.total, o.probed
+}
+
+// missing returns how many servers have not answered a request.
+func (o *roll) missing(r *request) int {
+	if r.receivers < 0 {
+		return len(o.silent(r))
+	}
+	listeners := min(o.lowest, o.lowestBefore)
+	if !o.probed {
+		listeners = 0
+	}
+	return max(r.receivers-1-listeners-r.count(), 0)
+}
+
+// silent returns the servers with a UID that have not answered a request, the one that was silent
+// the longest first.
+func (o *roll) silent(r *request) []string {
+	var list []string
+	for uid := range o.seen {
+		if !slices.Contains(r.named, uid) {
+			list = append(list, uid)
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int { return o.seen[a].Compare(o.seen[b]) })
+	return list
+}
+
+func (o *roll) stop() {
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+}
