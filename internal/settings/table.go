@@ -157,7 +157,7 @@ func wiringRows(n *server.Config) []Setting {
 		{Name: "static-dotfiles", Field: "StaticDotfiles", Value: toggle(&n.StaticDotfiles),
 			Help: "serves files of --static whose name begins with a dot, too"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
-			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST, or tls://"},
+			Help: "what joins nodes: memory for a single node; NATS: nats://, tls://; Redis: redis://, rediss://, redis-sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
 		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),

@@ -18,7 +18,7 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/natsd"
@@ -63,7 +63,7 @@ type Supervisor struct {
 	api     *http.Server
 	toHTTPS *http.Server // on plain
 	broker  *natsd.Server
-	bus     *natsbus.Bus
+	bus     *bus.Core
 	url     string // of the bus, with its secret
 	starter *starter
 
@@ -180,7 +180,7 @@ func (s *Supervisor) open() error {
 		}
 		s.url = s.broker.URL()
 	}
-	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	s.bus, err = dial.Join(context.Background(), dial.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
