@@ -225,6 +225,9 @@ func (s *Shard) Topics(member uint32, f func(topic string)) {
 	}
 }
 
+// TopicCount is how many topics the member is subscribed to. Loop.
+func (s *Shard) TopicCount(member uint32) int { return s.subs.count(member) }
+
 // OwnBytes is about the memory of the topics that exist for this member alone, in bytes. Loop.
 func (s *Shard) OwnBytes(member uint32) (n int) {
 	for sub := s.subs.of(member); sub != nil; sub = s.subs.at(sub.next) {

@@ -184,7 +184,8 @@ type Config struct {
 
 	// History says of which topics messages are kept, for clients that come back and for the API, each
 	// as PATTERN=COUNT,AGE or PATTERN=COUNT,AGE,BYTES: "chat.>=100,5m" keeps of each topic below chat.
-	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept.
+	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
+	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
 	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
 	HistoryBytes int
@@ -254,6 +255,17 @@ type Config struct {
 	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
 	// none. Read at each connection.
 	BusCreds string
+	// SocketIOAdapter joins Socket.IO servers, so that rooms and broadcasts hold for all of them:
+	// "bus" (default) goes with the topics; "redis" and "redis-sharded" are the formats of npm
+	// @socket.io/redis-adapter, in one cluster with servers of Node. New fails with ErrBus if Redis
+	// cannot be reached. A SocketIO with an adapter of its own must be used with "bus".
+	SocketIOAdapter string
+	// SocketIORedis is the Redis of SocketIOAdapter: redis://HOST:PORT, redis-sentinel://A,B/MASTER or
+	// redis-cluster://A,B, each with rediss for TLS. Default: that of Bus.
+	SocketIORedis string
+	// SocketIORedisKey is the prefix of its channels, as the option "key" of Node's adapter. Default
+	// "socket.io".
+	SocketIORedisKey string
 	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
 	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
 	// ready. With true, new clients are served and hear of this node only.
@@ -424,6 +436,10 @@ func Defaults() Config {
 	return c
 }
 
+// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can show
+// what it missed.
+const devHistory = "chat=100,5m"
+
 // layerOfBuild is nil but in a build for tests, see layer_on.go.
 var layerOfBuild func(loop int) netpoll.Layer
 
@@ -447,6 +463,8 @@ func (c *Config) fill() {
 	orDefault(&c.TokenLeeway, tokenLeewayDefault)
 	orDefault(&c.IO, IOAuto)
 	orDefault(&c.Bus, BusMemory)
+	orDefault(&c.SocketIOAdapter, AdapterBus)
+	orDefault(&c.SocketIORedisKey, "socket.io")
 	orDefault(&c.HookTimeout, hookTimeoutDefault)
 	orDefault(&c.HookConcurrency, hookConcurrencyDefault)
 	orDefault(&c.HookFail, HookFailClosed)
@@ -468,6 +486,9 @@ func (c Config) WithDefaults() Config {
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")
 		c.DemoEndpoints = true
+		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory {
+			c.History = []string{devHistory}
+		}
 	}
 	orDefault(&c.Listen, ":8080")
 	if c.Rate > 0 {

@@ -147,6 +147,7 @@ func (c *Config) validateWords(v *validator) {
 	c.validateBus(v)
 	c.validateHistory(v)
 	c.validateSocketIO(v)
+	c.validateAdapter(v)
 	for _, pattern := range c.PublicTopics {
 		if _, err := auth.ParsePublic(pattern); err != nil {
 			v.refuse("PublicTopics", strconv.Quote(pattern), err.Error())

@@ -205,7 +205,8 @@ func (s *Server) refusePoll(dst []byte, h *edge.Head, r *edge.Refusal) []byte {
 	return slices.Insert(dst, at+bytes.IndexByte(dst[at:], '\n')+1, lines...)
 }
 
-// pollEnded hears of each poll that ends. Loop only.
+// pollEnded hears of each poll that ends. It is not kept as an end of a connection: a client that
+// polls has one every few seconds. Loop only.
 func (s *Server) pollEnded(c *netpoll.Conn, who *auth.Principal, r netpoll.Reason) {
-	s.connEnded(c, rowPoll, who, r)
+	s.clientEnded(c, rowPoll, who, r)
 }

@@ -29,6 +29,7 @@ import (
 	"c100k/internal/upstream"
 	"c100k/netpoll"
 	"c100k/socketio"
+	"c100k/socketio/cluster"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Close.
@@ -41,28 +42,30 @@ var ErrListen = errors.New("cannot listen")
 // all methods may be called on any goroutine.
 type Server struct {
 	// immutable after New
-	cfg       Config
-	log       *slog.Logger
-	started   time.Time
-	seed      uint64
-	node      *node.Node
-	secured   *secured // nil: the public port is plain
-	loops     []loop
-	admission *edge.Admission
-	quota     *quota.Table // nil without limits of addresses or users
-	origins   edge.OriginRules
-	hosts     edge.HostRules
-	notices   *notices
-	budget    *budget.Budget
-	upstream  *upstream.Proxy  // nil without Config.Upstream
-	sameHost  edge.OriginRules // the default rule, to know another origin from our own
-	past      *past            // what is kept of topics
-	others    *neighbours      // nil for a node alone
-	process   *figures.ProcessReader
-	sio       *socketio.Server // nil: off
-	sioParts  []sio.Part
-	api       http.Handler // /v1/ on the public port, where there is a key
-	tls       tlsParts
+	cfg         Config
+	log         *slog.Logger
+	started     time.Time
+	seed        uint64
+	node        *node.Node
+	secured     *secured // nil: the public port is plain
+	loops       []loop
+	admission   *edge.Admission
+	quota       *quota.Table // nil without limits of addresses or users
+	origins     edge.OriginRules
+	hosts       edge.HostRules
+	notices     *notices
+	budget      *budget.Budget
+	upstream    *upstream.Proxy  // nil without Config.Upstream
+	sameHost    edge.OriginRules // the default rule, to know another origin from our own
+	past        *past            // what is kept of topics
+	others      *neighbours      // nil for a node alone
+	process     *figures.ProcessReader
+	sio         *socketio.Server // nil: off
+	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
+	sioParts    []sio.Part
+	sioVerdicts []sioVerdicts // by loop
+	api         http.Handler  // /v1/ on the public port, where there is a key
+	tls         tlsParts
 
 	// any goroutine
 	live     atomic.Pointer[live] // what Reload may change
@@ -72,6 +75,8 @@ type Server struct {
 	sweeping atomic.Bool // the connections will be looked at for revoked tokens
 
 	revocations auth.Revocations
+
+	ends endings
 
 	hooks backendHooks
 
@@ -107,6 +112,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.ends.init(s.log)
 	s.makeIdentifier()
 	if err := s.openRevocations(); err != nil {
 		return nil, err
@@ -162,6 +168,11 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err == nil {
 		err = s.joinBus()
 	}
+	if err == nil {
+		if err = s.joinSIO(); err != nil {
+			s.leaveBus()
+		}
+	}
 	if err != nil {
 		s.node.Close()
 		s.closeHooks()
@@ -170,6 +181,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	go s.notices.run(s.stopped)
+	go s.ends.run(s.stopped)
 	go s.purgeRevocations()
 	if s.hooks.events != nil {
 		go s.watchTopics()
@@ -214,13 +226,12 @@ func (s *Server) makeNode(more []proto.Row) error {
 		Handler:      s.public(other), HTTPHeaderTimeout: httpHeaderTimeout, HTTPIdleTimeout: httpIdleTimeout,
 		HTTPBodyTimeout: max(s.cfg.BodyTimeout, 0),
 		Logger:          s.log,
+		Ended:           s.connEnded,
+		Notes:           true,
 	}
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
 		cfg.Topics.Occupied = s.topicChanged
-	}
-	if s.hooks.events != nil || s.cfg.MaxConnsPerUser > 0 {
-		cfg.Ended = s.connEnded
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes
@@ -369,6 +380,7 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.closeHooks() // they are told of the ends of all connections
+	s.leaveSIO()
 	s.leaveBus()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {

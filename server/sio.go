@@ -62,7 +62,7 @@ func (s *Server) sioRow() proto.Row {
 // with polling.
 func (s *Server) newSIO(p *proto.Place) proto.Part {
 	if p.Loop == 0 {
-		s.sioParts = sio.Host(s.sio, p.Loops, s.cfg.Outbox, p.Wake)
+		s.sioParts, s.sioVerdicts = sio.Host(s.sio, p.Loops, s.cfg.Outbox, p.Wake), make([]sioVerdicts, p.Loops)
 	}
 	part, count := s.sioParts[p.Loop], p.Count
 	e := part.Attach(engineio.Config{
@@ -76,6 +76,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
+		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who,
 	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.
@@ -107,7 +108,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Protocols: e.Protocols(func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
 			return appendSIOGap(dst, engineio.Form(f-p.Form), topic, missed)
 		}),
-		Serve: first, Ask: ask, Resume: resumed(serve), ServeReturned: returned, Made: part.Run, Deliver: part.Deliver,
+		Serve: first, Ask: ask, Resume: resumed(serve), ServeReturned: returned, Made: part.Run, BeforeDeliver: sioTopics{s}.decided(p.Loop), Deliver: part.Deliver,
 	}
 }
 
@@ -171,27 +172,7 @@ func (t sioTopics) topics(args socketio.Args) (topics []string, no sioAnswer) {
 			return nil, sioRefusal(topicws.CodeInvalidTopic, err.Error())
 		}
 	}
-	return topics, sioAnswer{OK: true}
-}
-
-// subscribe adds all of the topics or none.
-func (t sioTopics) subscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
-	topics, answer := t.topics(args)
-	if answer.OK {
-		answer = t.mayAdd(socket, topics)
-	}
-	_ = ack(answer) // a client that has left needs none
-}
-
-// mayAdd is add for topics that the client asks for.
-func (t sioTopics) mayAdd(socket *socketio.Socket, topics []string) sioAnswer {
-	who := sio.Principal(socket)
-	for _, topic := range topics {
-		if !t.s.maySubscribe(who, topic) {
-			return sioRefusal(topicws.CodeForbidden, "you may not subscribe to "+strconv.Quote(topic))
-		}
-	}
-	return t.add(socket, topics)
+	return topics, sioAnswer{}
 }
 
 // add subscribes to all of the topics or none.
@@ -217,50 +198,6 @@ func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 		}
 	}
 	return sioAnswer{OK: true}
-}
-
-// unsubscribe takes topics away. A topic that the client has not subscribed to is no error.
-func (t sioTopics) unsubscribe(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
-	topics, answer := t.topics(args)
-	if shard, member, _, there := t.place(socket); there {
-		for _, topic := range topics {
-			shard.Unsubscribe(member, topic)
-		}
-	}
-	_ = ack(answer)
-}
-
-// publish sends the second argument to the subscribers of the first, on all nodes; the answer
-// counts them.
-func (t sioTopics) publish(socket *socketio.Socket, args socketio.Args, ack socketio.Ack) {
-	topic, answer := t.mayPublish(sio.Principal(socket), args)
-	if !answer.OK {
-		_ = ack(answer)
-		return
-	}
-	kind, payload, reason := sioPayload(args)
-	if reason != "" {
-		_ = ack(sioRefusal(topicws.CodeBadRequest, reason))
-		return
-	}
-	err := t.s.publishLater(topic, kind, payload, func(r topicws.Published) { _ = ack(sioPublished(r)) })
-	if err != nil {
-		_ = ack(sioRefusal(topicws.CodeInvalidTopic, err.Error()))
-	}
-}
-
-// mayPublish reads the topic, and judges it.
-func (t sioTopics) mayPublish(who *auth.Principal, args socketio.Args) (topic string, answer sioAnswer) {
-	if args.Len() < 2 || args.Decode(0, &topic) != nil {
-		return "", sioRefusal(topicws.CodeBadRequest, "the arguments are a topic and its data")
-	}
-	if err := broadcast.ValidTopic(topic); err != nil {
-		return "", sioRefusal(topicws.CodeInvalidTopic, err.Error())
-	}
-	if !t.s.mayPublish(who, topic) {
-		return "", sioRefusal(topicws.CodeForbidden, "you may not publish to "+strconv.Quote(topic))
-	}
-	return topic, sioAnswer{OK: true}
 }
 
 // sioPublished is the answer to a publish.
@@ -297,6 +234,7 @@ func sioPayload(args socketio.Args) (kind broadcast.Kind, payload []byte, reason
 // left ends the subscriptions of a client that has left "/". One that has closed has left the shard
 // already.
 func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
+	t.forget(socket)
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)
 	}

@@ -21,8 +21,11 @@ import (
 // watchSIO is what the node does about the clients of Socket.IO.
 func (s *Server) watchSIO(count *proto.Count) sio.Watch {
 	w := sio.Watch{
-		Opened:   count.Opened,
-		Closed:   func(reason engineio.Reason) { count.Closed(sioReasons[reason]) },
+		Opened: count.Opened,
+		Closed: func(l *netpoll.Loop, session *engineio.Session, who *auth.Principal, reason engineio.Reason) {
+			count.Closed(sioReasons[reason])
+			s.sioEnded(l, session, who, reason)
+		},
 		Identify: s.identifySIO, Enter: s.enterSIO, Leave: s.leaveUser,
 	}
 	if s.hooks.events != nil {

@@ -18,6 +18,8 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 
+	"c100k/internal/topicws"
+	"c100k/netpoll"
 	"c100k/socketio"
 )
 
@@ -241,6 +243,65 @@ func TestSocketIOEvents(t *testing.T) {
 	for _, want := range []string{"connect ann socketio 127.0.0.1 ", "disconnect ann socketio  peer"} {
 		if got := <-events; got != want {
 			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+}
+
+// The backend decides about the client, and about each command. Those behind one that waits wait
+// too, and are done in their order.
+func TestSocketIOHooks(t *testing.T) {
+	release := make(chan struct{})
+	b := newJudge(t, func(q hookQuestion) string {
+		switch {
+		case q.Transport != "socketio":
+			t.Errorf("transport %q", q.Transport)
+		case q.Type == "connect" && q.Sub == "eve":
+			return `{"allow":false,"reason":"Eve has been banned."}`
+		case q.Type == "connect":
+			return `{"allow":true,"sub":"ann"}`
+		case q.Topics[0] == "slow":
+			<-release
+		case q.Topics[0] == "secret":
+			return `{"allow":false,"reason":"Not this room."}`
+		case q.Topics[0] == "broken":
+			return `no`
+		}
+		return `{"allow":true}`
+	})
+	s := start(t, Config{TokenKeys: []string{keyFile(t, tokenSecret)}, HookConnect: b.URL, HookSubscribe: b.URL, HookPublish: b.URL, HookTimeout: patience, Loops: 1})
+	dialSIO(t, s, "").call(login("", mint(t, "eve", time.Hour, lists{})), `44{"message":"Eve has been banned.","data":{"code":"hook_denied"`)
+	c := dialSIO(t, s, "")
+	c.call("40", "40{")
+	c.call(`421["subscribe","secret"]`, `431[{"ok":false,"code":"forbidden","message":"Not this room."}]`)
+	c.call(`422["subscribe","broken"]`, `432[{"ok":false,"code":"unavailable"`)
+	c.call(`423["publish","secret","x"]`, `433[{"ok":false,"code":"forbidden","message":"Not this room."}]`)
+	c.send(`424["subscribe","slow"]`)
+	c.send(`425["publish","slow",{"n":1}]`)
+	c.send(`426["unsubscribe","other"]`)
+	c.send(`427["subscribe",7]`)
+	eventually(t, "asked", func() bool { return b.questions()[len(b.questions())-1].Topics[0] == "slow" })
+	for range topicws.WaitingCommandsMax {
+		c.send(`42["unsubscribe","other"]`)
+	}
+	c.call(`428["unsubscribe","other"]`, `438[{"ok":false,"code":"overloaded"`)
+	close(release)
+	c.expect(`434[{"ok":true}]`)
+	rest := []string{c.read(), c.read(), c.read(), c.read()}
+	slices.Sort(rest) // the message may come between the answers
+	if want := []string{`42["message",{"topic":"slow","data":{"n":1}}]`, `435[{"ok":true,"matched":1}]`, `436[{"ok":true}]`}; !slices.Equal(rest[:3], want) {
+		t.Errorf("%q, want %q", rest, want)
+	}
+	if !strings.HasPrefix(rest[3], `437[{"ok":false,"code":"bad_request"`) {
+		t.Error(rest[3])
+	}
+	counted := make(chan int, 1)
+	s.node.Loop(0).Remote().Post(func(*netpoll.Loop) { counted <- s.sioVerdicts[0].bytes })
+	if n := <-counted; n != 0 {
+		t.Errorf("%d bytes are still counted", n)
+	}
+	for _, q := range b.questions() {
+		if q.Type != "connect" && q.Sub != "ann" {
+			t.Errorf("the backend was asked about %q", q.Sub)
 		}
 	}
 }

@@ -56,7 +56,14 @@ func (s *Server) leaveUser(who *auth.Principal) {
 }
 
 // connEnded hears of each connection that ends. Loop only.
-func (s *Server) connEnded(c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
+func (s *Server) connEnded(l *netpoll.Loop, c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
+	s.noteEnd(l, c.ID(), c.Pending(), transport, who, reason)
+	s.clientEnded(c, transport, who, reason)
+}
+
+// clientEnded gives back what the client of a connection counted for, and tells the backend. Loop
+// only.
+func (s *Server) clientEnded(c *netpoll.Conn, transport string, who *auth.Principal, reason netpoll.Reason) {
 	s.leaveUser(who)
 	if s.hooks.events != nil {
 		s.ended(c, transport, who, reason)

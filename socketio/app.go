@@ -130,6 +130,7 @@ func (a app) Upgraded(_ *netpoll.Loop, s *engineio.Session) {
 // Closed removes the client of a session. Its sockets leave their namespaces.
 func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	c := a.of(s)
+	who := c.who
 	a.shard.Leave(s.Member())
 	for _, socket := range c.sockets() {
 		a.leave(l, c, socket, reasonOf(r))
@@ -142,7 +143,7 @@ func (a app) Closed(l *netpoll.Loop, s *engineio.Session, r engineio.Reason) {
 	a.server.connected.Add(-1)
 	a.server.forms[s.Form()].Add(-1)
 	if a.watch.Closed != nil {
-		a.watch.Closed(r)
+		a.watch.Closed(l, s, who, r)
 	}
 }
 

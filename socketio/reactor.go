@@ -10,6 +10,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/frame"
+	"c100k/internal/auth"
 	"c100k/internal/engineio"
 	"c100k/internal/sio"
 	"c100k/netpoll"
@@ -80,6 +81,9 @@ func (r *reactor) Attach(cfg engineio.Config, watch sio.Watch) *engineio.Endpoin
 	r.engine = engineio.New(cfg)
 	return r.engine
 }
+
+// Who implements sio.Part.
+func (r *reactor) Who(s *engineio.Session) *auth.Principal { return app{r}.of(s).who }
 
 // Run implements sio.Part.
 func (r *reactor) Run(l *netpoll.Loop) {

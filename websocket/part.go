@@ -71,6 +71,7 @@ type seat struct {
 	sink     broadcast.Sink // nil: the part itself
 	counters *wsconn.Counters
 	seed     uint64
+	farewell func(c *netpoll.Conn, code uint16, text string) // nil: nobody asks
 
 	principals *auth.Principals // nil: nobody is identified
 }
@@ -87,7 +88,7 @@ func newPart(s *Server, i int, at seat) *part {
 		PingInterval: max(o.PingInterval, 0), PingTimeout: o.PingTimeout,
 		Rate: o.Rate, RateBurst: o.RateBurst, ByteRate: o.ByteRate, Principals: at.principals,
 		Shard: at.shard, Sink: sink, Ended: p.ended, Closing: p.closing, Control: p.pinged,
-		Seed: at.seed, Counters: at.counters,
+		Seed: at.seed, Counters: at.counters, Farewell: at.farewell,
 	}, p)
 	return p
 }

@@ -76,24 +76,12 @@ type answer struct {
 }
 
 func (a *app) newPublisher(c call) (*publisher, error) {
-	p := &publisher{app: a, options: c.Options, client: http.Client{Timeout: publishTimeout}}
-	if err := c.Explain(c.Options.Node.Validate()); err != nil {
-		return nil, misconfigured(err)
-	}
-	base, err := url.Parse(c.Options.AdminURL)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		err = fmt.Errorf("%q is refused; allowed is a URL such as http://127.0.0.1:9100", c.Options.AdminURL)
-		return nil, misconfigured(&settings.Problem{Source: c.Source("admin-url"), Err: err})
-	}
-	secure, err := c.Options.Trust.Config("")
+	api, err := newAdminAPI(c)
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, err
 	}
-	p.client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: secure}
-	p.url = strings.TrimRight(c.Options.AdminURL, "/") + "/v1/topics/" + pathSegment(c.args[0])
-	if p.key, err = c.Options.Node.ReadAPIKey(); err != nil {
-		return nil, c.Explain(err)
-	}
+	p := &publisher{app: a, options: c.Options, client: http.Client{Timeout: publishTimeout, Transport: api.http.Transport}}
+	p.url, p.key = api.base+"/v1/topics/"+pathSegment(c.args[0]), api.key
 	if p.payload, err = a.payload(c.args[1:]); err != nil {
 		return nil, err
 	}

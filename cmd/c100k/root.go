@@ -23,11 +23,12 @@ func (a *app) root() *cobra.Command {
 			"c100k serve --dev                        # a node on loopback, with a demo page",
 			"c100k sub news                           # prints what is published to a topic",
 			"c100k pub news 'hello, all'              # publishes to it",
+			"c100k why u17                            # is this user connected, and how did it end?",
 			"c100k doctor --conns 100000              # can this machine hold that many?",
 			"c100k load ws://127.0.0.1:8080/echo      # how does a server do under load?",
 			"c100k serve --public-topics 'news.>'     # a node for others: only these topics are open",
 		}, "\n"),
-	}, a.serve(), a.pub(), a.sub(), a.doctor(), a.loadVerb(), a.config(), a.token(), a.version(), a.completion())
+	}, a.serve(), a.pub(), a.sub(), a.emit(), a.why(), a.doctor(), a.loadVerb(), a.config(), a.token(), a.version(), a.completion())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(badFlag)

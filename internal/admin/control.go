@@ -5,8 +5,6 @@ package admin
 import (
 	"net/http"
 	"strings"
-
-	"c100k/netpoll"
 )
 
 func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
@@ -18,9 +16,9 @@ func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
 }
 
 func (a *api) closeConnection(w http.ResponseWriter, r *http.Request, arg string) {
-	id, err := netpoll.ParseID(arg)
-	if err != nil {
-		NewProblem(http.StatusBadRequest, "bad_connection_id", "a connection's id is 16 hex digits, not "+quoted(arg)).Write(w)
+	id, problem := connectionID(arg)
+	if problem != nil {
+		problem.Write(w)
 		return
 	}
 	found, err := a.node.CloseConnection(id)

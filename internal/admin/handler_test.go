@@ -67,7 +67,7 @@ func TestAllow(t *testing.T) {
 		"/v1/publish":                      "POST, OPTIONS",
 		"/v1/topics":                       "GET, HEAD, OPTIONS",
 		"/v1/topics/a":                     "GET, HEAD, POST, OPTIONS",
-		"/v1/connections/0000000000000001": "DELETE, OPTIONS",
+		"/v1/connections/0000000000000001": "GET, HEAD, DELETE, OPTIONS",
 		"/v1/drain":                        "POST, OPTIONS",
 		"/healthz":                         "GET, HEAD, OPTIONS",
 		"/metrics":                         "GET, HEAD, OPTIONS",
@@ -197,7 +197,7 @@ func TestMalformed(t *testing.T) {
 		{request{method: "DELETE", path: "/v1/connections/"}, 400, "bad_connection_id", ""},
 		{request{method: "DELETE", path: "/v1/connections/000000010000000g"}, 400, "bad_connection_id", ""},
 		{request{method: "DELETE", path: "/v1/connections/0000000200000007"}, 404, "no_such_connection", "0000000200000007"},
-		{request{method: "DELETE", path: "/v1/connections"}, 404, "no_such_path", ""},
+		{request{method: "DELETE", path: "/v1/connections"}, 405, "method_not_allowed", ""},
 	} {
 		name := tc.q.method + " " + tc.q.path[:min(len(tc.q.path), 50)] + " " + tc.q.body[:min(len(tc.q.body), 60)]
 		t.Run(name, func(t *testing.T) {

@@ -37,6 +37,18 @@ const (
 	TopicsPage    = 1_000
 	TopicsPageMax = 10_000
 
+	// ConnectionsPage is how many connections, or ends of some, one answer lists where no limit is
+	// asked for, and ConnectionsPageMax how many at most: an entry has about 250 bytes.
+	ConnectionsPage    = 100
+	ConnectionsPageMax = 1_000
+
+	// SubscriptionsMax bounds the topics that are listed of one connection.
+	SubscriptionsMax = 1_000
+
+	// InspectTimeout bounds how long an answer about connections waits for loops and workers. Without
+	// it a loop that is stuck would hold the answer.
+	InspectTimeout = 5 * time.Second
+
 	// ScrapesMax bounds the scrapes of /metrics that run at the same time. Without it an impatient
 	// scraper piles them up; beyond it: 503.
 	ScrapesMax = 4

@@ -142,7 +142,9 @@ func key(k string) func() string { return func() string { return k } }
 func newAPIServer(t *testing.T, c Config) (*httptest.Server, *fakeNode) {
 	t.Helper()
 	node := &fakeNode{}
-	c.Node = node
+	if c.Node == nil {
+		c.Node = node
+	}
 	ts := httptest.NewUnstartedServer(nil)
 	ts.Config = Server(New(c))
 	ts.Start()

@@ -2,7 +2,11 @@
 
 package e2e
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 func TestSocketIO(t *testing.T) {
 	t.Parallel()
@@ -36,4 +40,21 @@ func TestSocketIOWorkers(t *testing.T) {
 func TestSocketIOBrowser(t *testing.T) {
 	t.Parallel()
 	browser(t, "siobrowser", []string{"--dev", "--static", "testdata/page", "--drain", "500ms"})
+}
+
+// TestSocketIOTokens: clients that say who they are, on one process and on several.
+func TestSocketIOTokens(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{"one process": nil, "two workers": {"--workers", "2"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := serve(t, append([]string{"--token-key", key, "--socketio-v2", "--ping-interval", "1s", "--ping-timeout", "1s"}, args...)...)
+			script(t, n, "siotokens", secret)
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"c100k/broadcast"
+	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
@@ -38,6 +39,12 @@ type Config struct {
 	// no such place. If the place turns out not to take it, Endpoint.ServeHere of any loop answers.
 	// Nil: there is only this loop.
 	Move func(l *netpoll.Loop, c *netpoll.Conn, process, loop uint8, first []byte) bool
+
+	// Farewell and Inherit are those of proto.Place, and may be nil. Who is the client of a session,
+	// nil if it was not identified; nil: nobody is.
+	Farewell func(c *netpoll.Conn, code uint16, text string)
+	Inherit  func(to, from *netpoll.Conn)
+	Who      func(s *Session) *auth.Principal
 
 	// Keep is called for a connection whose request, with an edge.Mount, is answered: see proto.Place.
 	// Required where there are such requests.

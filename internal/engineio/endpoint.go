@@ -86,6 +86,7 @@ func New(cfg Config) *Endpoint {
 	e.sockets.Endpoint = wsconn.New(wsconn.Config{
 		MessageBytesMax: cfg.PayloadBytesMax, OutboxBytesMax: cfg.OutboxBytesMax,
 		Rate: cfg.Rate, RateBurst: cfg.RateBurst, ByteRate: cfg.ByteRate, Counters: cfg.Counters, Ended: e.sockets.ended,
+		Farewell: cfg.Farewell,
 	}, &e.sockets)
 	e.messages, e.bytes = e.sockets.Allowances()
 	return e
@@ -308,6 +309,18 @@ type roleProtocol struct {
 	*Endpoint
 	gap func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte
 	sum bool // HeldBytes is that of all three
+}
+
+// Client implements proto.Clients: a session is a client, and its anchor names it.
+func (p roleProtocol) Client(_ *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, ok bool) {
+	s := p.anchored(c)
+	if s == nil || s.flags&flagClosed != 0 {
+		return nil, false
+	}
+	if p.cfg.Who != nil {
+		who = p.cfg.Who(s)
+	}
+	return who, true
 }
 
 // HeldBytes implements proto.Holder. The endpoint is counted once.

@@ -81,6 +81,9 @@ func (e *Endpoint) openPolling(l *netpoll.Loop, r *arrival, request *Request) {
 		return
 	}
 	_, s := e.newSession(anchor, r)
+	if e.cfg.Inherit != nil {
+		e.cfg.Inherit(anchor, r.c)
+	}
 	if holder != nil {
 		e.holders[s.Member()] = holder
 	}

@@ -155,6 +155,7 @@ func (r *reactor) endLarge(l *netpoll.Loop, c *netpoll.Conn) {
 	p.ended++
 	switch protocol := r.protocols.At(c.Role()); {
 	case protocol != nil:
+		r.owes(c, r.pending(l, c))
 		protocol.Shed(l, c)
 	case c.Role() < headRoles:
 		r.heads[c.Role()].Shed(l, c)

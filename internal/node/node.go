@@ -93,6 +93,9 @@ type Config struct {
 	Shortest time.Duration
 	// Ended hears of each connection of a protocol that ends. It may be nil.
 	Ended proto.Ended
+	// Notes has the node keep 20 bytes of each connection: where from, and since when. See
+	// Node.Ended and Node.Clients.
+	Notes bool
 	// HeadTimeout is the time from accept to the end of the request head; 0 is edge's default.
 	HeadTimeout time.Duration
 	// HeadLimits bounds request heads. The zero value is edge's default.

@@ -28,6 +28,9 @@ type reactor struct {
 	before     []func(l *netpoll.Loop)
 	deliver    []func(l *netpoll.Loop, members int) (more bool)
 	ledger     ledger
+	notes      notes
+	index      int
+	noting     bool // Config.Notes
 
 	remote  atomic.Pointer[netpoll.Remote] // nil before the loop is made; any goroutine
 	drained int                            // streams that were there when the drain began; loop only
@@ -35,6 +38,7 @@ type reactor struct {
 
 // make makes loop i of n, not yet running.
 func (r *reactor) make(n *Node, i int) error {
+	r.index, r.noting = i, n.cfg.Notes
 	opt := netpoll.Options{
 		Index:      n.cfg.LoopBase + i,
 		Generation: n.cfg.Generation,
@@ -60,6 +64,9 @@ func (r *reactor) make(n *Node, i int) error {
 		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
 		Ended: n.cfg.Ended, Draining: n.Draining, Wake: n.Wake, Move: n.Move, Keep: r.keep,
 	}
+	if r.noting {
+		place.Farewell, place.Inherit = r.farewell, r.inherit
+	}
 	if n.hub != nil {
 		r.shard = n.hub.Shard(i)
 		place.Shard, place.Sink = r.shard, &r.sink
@@ -72,7 +79,7 @@ func (r *reactor) make(n *Node, i int) error {
 	if r.loop, err = netpoll.NewLoop(opt); err != nil {
 		return err
 	}
-	r.sink.loop, r.sink.protocols = r.loop, r.protocols
+	r.sink.loop, r.sink.protocols, r.sink.reactor = r.loop, r.protocols, r
 	r.makeLedger()
 	r.remote.Store(r.loop.Remote())
 	for row := range n.table.Rows() {
@@ -106,6 +113,9 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 				part := r.partOf(n.table, h)
 				if part == nil {
 					return edge.NotOurs
+				}
+				if r.noting {
+					r.notes.put(c.Slot(), r.configs[role].ClientAddr(l, c, h), l.Now())
 				}
 				return serve(part)(l, c, h, rest, nil)
 			},

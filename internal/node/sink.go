@@ -14,6 +14,7 @@ import (
 type sink struct {
 	loop      *netpoll.Loop
 	protocols *proto.Protocols
+	reactor   *reactor
 	sent      uint64 // messages handed to connections
 }
 
@@ -87,6 +88,7 @@ func (s *sink) Slow(member uint32) {
 		return
 	}
 	if protocol := s.protocols.At(c.Role()); protocol != nil {
+		s.reactor.owes(c, s.Pending(member))
 		protocol.Slow(s.loop, c)
 	}
 }

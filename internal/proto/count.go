@@ -34,9 +34,16 @@ type Identified interface {
 	Who(c *netpoll.Conn) *auth.Principal
 }
 
+// Clients is implemented by a Protocol whose connections are not simply its clients.
+type Clients interface {
+	// Client tells whether c is the name of a client, and who that is: nil if it was not identified.
+	// Loop only.
+	Client(l *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, ok bool)
+}
+
 // Ended hears of a connection that ends, before its protocol does: its transport, its client (nil:
 // not identified), and why. Loop only; it must not block.
-type Ended func(c *netpoll.Conn, transport string, who *auth.Principal, r netpoll.Reason)
+type Ended func(l *netpoll.Loop, c *netpoll.Conn, transport string, who *auth.Principal, r netpoll.Reason)
 
 // counted is a protocol's handler that counts its connections. Calls for each read are passed
 // through.
@@ -61,7 +68,7 @@ func (h *counted) OnClose(l *netpoll.Loop, c *netpoll.Conn, r netpoll.Reason) {
 		if p, ok := h.Handler.(Identified); ok {
 			who = p.Who(c)
 		}
-		h.ended(c, h.transport, who, r)
+		h.ended(l, c, h.transport, who, r)
 	}
 	h.Handler.OnClose(l, c, r)
 }

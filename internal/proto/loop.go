@@ -16,6 +16,7 @@ type Protocols struct {
 	holders   [netpoll.RolesMax]Holder
 	brief     [netpoll.RolesMax]bool
 	lastWords [netpoll.RolesMax]LastWord
+	transport [netpoll.RolesMax]string
 	parts     []Part
 }
 
@@ -39,6 +40,7 @@ func (t *Table) Make(place Place, counts []*Count, handlers *[netpoll.RolesMax]n
 		for j, protocol := range part.Protocols {
 			role := row.role + netpoll.Role(j)
 			p.set(role, protocol)
+			p.transport[role] = row.Transport
 			handlers[role] = protocol
 			if !row.CountsClients {
 				handlers[role] = &counted{protocol, place.Count, place.Ended, row.Transport}
@@ -59,6 +61,9 @@ func (p *Protocols) set(role netpoll.Role, protocol Protocol) {
 
 // At is the protocol of a role, nil if it has none.
 func (p *Protocols) At(role netpoll.Role) Protocol { return p.protocols[role%netpoll.RolesMax] }
+
+// Transport is the transport label of a role's protocol; empty if it has none.
+func (p *Protocols) Transport(role netpoll.Role) string { return p.transport[role%netpoll.RolesMax] }
 
 // Members is the protocol of a role if its members are not simply connections, else nil.
 func (p *Protocols) Members(role netpoll.Role) Members { return p.members[role%netpoll.RolesMax] }

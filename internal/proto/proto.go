@@ -179,6 +179,14 @@ type Place struct {
 	// Ended hears of connections that end. Nil: nobody does.
 	Ended Ended
 
+	// Farewell notes the code and the text of the close frame that ends a connection. Nil: nobody
+	// asks. Loop only.
+	Farewell func(c *netpoll.Conn, code uint16, text string)
+
+	// Inherit gives the record `to` what was noted of the connection `from`: where from, and since
+	// when. Nil: nobody asks. Loop only.
+	Inherit func(to, from *netpoll.Conn)
+
 	// Draining tells whether the process goes down. Any goroutine.
 	Draining func() bool
 

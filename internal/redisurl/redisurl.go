@@ -4,12 +4,15 @@
 //	rediss://…                                        the same over TLS
 //	redis-sentinel://[[USER]:PASSWORD@]HOST[:PORT],…/MASTER[/DATABASE]
 //	redis-cluster://[[USER]:PASSWORD@]HOST[:PORT],…
+//	rediss-sentinel://…, rediss-cluster://…           the same over TLS
+//	unix:///PATH                                      a socket of this machine
 //
 // Where ?prefix=NAME follows, names of channels begin with it, so that several clusters of nodes
 // can use one server. A password is that of the data servers.
 package redisurl
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -31,7 +34,11 @@ type URL struct {
 }
 
 // Schemes are those of the URLs.
-var Schemes = []string{"redis", "rediss", "redis-sentinel", "redis-cluster"}
+var Schemes = []string{"redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster", "unix"}
+
+// Forms says which URLs are taken, for messages.
+const Forms = "redis://USER:PASSWORD@HOST:PORT/DATABASE, redis-sentinel://HOST:PORT,HOST:PORT/MASTER, redis-cluster://HOST:PORT,HOST:PORT, " +
+	"each with rediss for TLS, and unix:///PATH"
 
 const (
 	portDefault         = "6379"
@@ -49,29 +56,42 @@ type parts struct {
 	query        url.Values
 }
 
-// Parse reads a URL. It asks no name server, and its errors do not repeat what it is given.
-func Parse(text string) (*URL, error) {
+// Parse reads a URL for callers that have prefixes of their own. Its errors do not repeat what it
+// is given.
+func Parse(text string) (rueidis.ClientOption, error) {
+	u, err := Read(text)
+	if err != nil {
+		return rueidis.ClientOption{}, err
+	}
+	return u.Option, nil
+}
+
+// Read reads a URL. It asks no name server, and its errors do not repeat what it is given.
+func Read(text string) (*URL, error) {
 	p, err := split(text)
 	if err != nil {
 		return nil, err
 	}
-	u := &URL{}
+	u := &URL{Option: rueidis.ClientOption{DisableCache: true}}
+	if p.scheme == "unix" {
+		return u, u.takeSocket(p)
+	}
 	port := portDefault
 	segments := strings.FieldsFunc(p.path, func(r rune) bool { return r == '/' })
-	switch p.scheme {
-	case "redis", "rediss":
+	switch kind := strings.TrimPrefix(p.scheme, "rediss"); strings.TrimPrefix(kind, "redis") {
+	case "":
 		u.Option.ForceSingleClient = true
 		if len(p.hosts) != 1 {
 			return nil, errors.New("several hosts: those of a cluster are redis-cluster://A,B, those of Sentinel redis-sentinel://A,B/MASTER")
 		}
-	case "redis-sentinel":
+	case "-sentinel":
 		port = portSentinelDefault
 		if len(segments) == 0 {
 			return nil, errors.New("the name of the master is missing: redis-sentinel://HOST,HOST/MASTER")
 		}
 		u.Option.Sentinel.MasterSet, segments = segments[0], segments[1:]
-	case "redis-cluster":
-		u.Cluster = true
+	case "-cluster":
+		u.Cluster, u.Option.ShuffleInit = true, true
 		if len(segments) > 0 {
 			return nil, errors.New("a cluster has no databases: something stands behind the hosts")
 		}
@@ -134,9 +154,10 @@ func (u *URL) takeHosts(p parts, port string) error {
 			return errors.New("not of the form HOST:PORT")
 		}
 		u.Option.InitAddress = append(u.Option.InitAddress, net.JoinHostPort(host, ownPort))
-		if p.scheme == "rediss" {
-			u.Option.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-		}
+	}
+	if strings.HasPrefix(p.scheme, "rediss") {
+		u.Option.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12} // the name is that of each host
+		u.Option.Sentinel.TLSConfig = u.Option.TLSConfig
 	}
 	if p.user != nil {
 		password, ok := p.user.Password()
@@ -144,6 +165,19 @@ func (u *URL) takeHosts(p parts, port string) error {
 			return errors.New("no password stands before the @: USER:PASSWORD@ or :PASSWORD@")
 		}
 		u.Option.Username, u.Option.Password = p.user.Username(), password
+	}
+	return nil
+}
+
+// takeSocket reads unix:///PATH.
+func (u *URL) takeSocket(p parts) error {
+	if p.path == "" || p.hosts[0] != "" || p.user != nil || len(p.query) > 0 {
+		return errors.New("not of the form unix:///PATH")
+	}
+	path := p.path
+	u.Option.ForceSingleClient, u.Option.InitAddress = true, []string{path}
+	u.Option.DialCtxFn = func(ctx context.Context, _ string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+		return d.DialContext(ctx, "unix", path)
 	}
 	return nil
 }

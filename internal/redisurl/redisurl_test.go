@@ -23,10 +23,13 @@ func TestParse(t *testing.T) {
 		"rediss://user:s@h:2/":       {hosts: []string{"h:2"}, user: "user", password: "s", secure: true},
 		"redis-sentinel://a,b:1/m":   {hosts: []string{"a:26379", "b:1"}, master: "m"},
 		"redis-sentinel://:p@a/m/3":  {hosts: []string{"a:26379"}, master: "m", database: 3, password: "p"},
+		"rediss-sentinel://a/m":      {hosts: []string{"a:26379"}, master: "m", secure: true},
+		"rediss-cluster://a":         {hosts: []string{"a:6379"}, cluster: true, secure: true},
+		"unix:///run/redis.sock":     {hosts: []string{"/run/redis.sock"}},
 		"redis-cluster://a:1,[::2]":  {hosts: []string{"a:1", "[::2]:6379"}, cluster: true},
 		"redis-cluster://u:p@a,b:7/": {hosts: []string{"a:6379", "b:7"}, cluster: true, user: "u", password: "p"},
 	} {
-		u, err := Parse(text)
+		u, err := Read(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -44,13 +47,13 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
-		"", "h:6379", "http://h", "redis://", "redis://a,b", "redis://h:0", "redis://h:70000", "redis://h:x", "redis://h/x", "redis://h/-1",
+		"", "h:6379", "unix://", "unix://host/x", "unix:///x?db=1", "http://h", "redis://", "redis://a,b", "redis://h:0", "redis://h:70000", "redis://h:x", "redis://h/x", "redis://h/-1",
 		"redis://h/1/2", "redis://h?db=1", "redis://h?prefix=", "redis://h?prefix=a&prefix=b", "redis://h?prefix=%7Bx%7D", "redis://h#x",
 		"redis://s3cret@h", "redis://user:@h", "redis://:s3cret@", "redis-sentinel://a,b", "redis-sentinel://a/m/1/2", "redis-cluster://a/1",
 		"redis-cluster://a,", "redis-cluster://" + strings.Repeat("h,", 64) + "h", "redis://:%zz@h",
 		"redis://h?prefix=" + strings.Repeat("x", 65),
 	} {
-		if u, err := Parse(text); err == nil {
+		if u, err := Read(text); err == nil {
 			t.Errorf("%s: %+v", text, u.Option)
 		} else if strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %q tells a secret", text, err)
@@ -77,7 +80,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		u, err := Parse(text)
+		u, err := Read(text)
 		if err != nil {
 			return
 		}

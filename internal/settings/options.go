@@ -18,16 +18,26 @@ type Options struct {
 	ConfigFile string        // path of the YAML file; empty: none
 
 	URL      string      // WebSocket address of a node: sub
-	AdminURL string      // address of a node's admin port: pub
-	Trust    swarm.Trust // of wss: and https: addresses: pub, sub
+	AdminURL string      // address of a node's admin port: pub, why
+	Trust    swarm.Trust // of wss: and https: addresses: pub, sub, why
 
 	Pub     PubOptions
 	Sub     SubOptions
+	Emit    EmitOptions
+	Why     struct{ JSON bool }
 	Doctor  DoctorOptions
 	Load    LoadOptions
 	Token   TokenOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
+}
+
+// EmitOptions are the options of `c100k emit`.
+type EmitOptions struct {
+	Redis, Key    string
+	Namespace     string
+	Rooms, Except []string
+	Volatile      bool
 }
 
 // PubOptions are the options of `c100k pub` alone.
@@ -74,6 +84,7 @@ func defaults() *Options {
 		LogLevel:  "info",
 		URL:       "ws://127.0.0.1:8080/ws",
 		AdminURL:  "http://127.0.0.1:9100",
+		Emit:      EmitOptions{Key: "socket.io", Namespace: "/"},
 		Pub:       PubOptions{Repeat: 1},
 		Doctor:    DoctorOptions{Conns: 100_000},
 		Load:      LoadOptions{Run: loadgen.DefaultOptions()},

@@ -15,7 +15,9 @@ var (
 	pubCommand   = []string{"pub"}
 	subCommand   = []string{"sub"}
 
-	clientCommands = []string{"pub", "sub"}
+	// adminCommands ask a node's admin port.
+	adminCommands  = []string{"pub", "why"}
+	clientCommands = append([]string{"sub"}, adminCommands...)
 )
 
 // Table returns the rows in the order of help, bound to the fields of o.
@@ -25,7 +27,7 @@ func Table(o *Options) []Setting {
 		for _, row := range group {
 			row.Commands, row.File = nodeCommands, true
 			if row.Name == "api-key" || row.Name == "api-key-file" {
-				row.Commands = append([]string{"pub"}, nodeCommands...)
+				row.Commands = slices.Concat(adminCommands, nodeCommands)
 			}
 			if slices.Contains(certificateRows, row.Name) {
 				row.Commands = append([]string{"doctor"}, nodeCommands...)
@@ -36,6 +38,7 @@ func Table(o *Options) []Setting {
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
 	rows = append(rows, tokenRows(&o.Token)...)
+	rows = append(rows, emitRows(&o.Emit)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 
@@ -79,7 +82,7 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the average bytes a second of a connection's messages; beyond it the connection is closed with 1008"},
 		{Name: "outbox", Field: "Outbox", Value: sizeOrAuto(&n.Outbox), Unit: "bytes", Default: "auto: 1MiB, or --max-message where that is larger",
 			Help: "limit on the unsent output of a connection"},
-		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Example: `["chat.>=100,5m"]`,
+		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Default: "none; with --dev chat=100,5m", Example: `["chat.>=100,5m"]`,
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
 		{Name: "history-bytes", Field: "HistoryBytes", Value: size(&n.HistoryBytes), Unit: "bytes",
 			Help: "limit on the memory of all kept messages"},
@@ -160,6 +163,12 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "what joins nodes: memory for a single node; NATS: nats://, tls://; Redis: redis://, rediss://, redis-sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
+		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded),
+			Help: "how Socket.IO servers are joined: by --bus, or in the format of Node's adapters for Redis"},
+		{Name: "socketio-redis", Field: "SocketIORedis", Value: text(&n.SocketIORedis, "URL"), Default: "that of --bus", Example: "redis://127.0.0.1:6379",
+			Help: "Redis of --socketio-adapter"},
+		{Name: "socketio-redis-key", Field: "SocketIORedisKey", Value: text(&n.SocketIORedisKey, "PREFIX"),
+			Help: "prefix of its channels, as the option key of Node's adapter"},
 		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
 			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
@@ -179,7 +188,7 @@ func logRows(o *Options) []Setting {
 func commandRows(o *Options) []Setting {
 	pub, sub := &o.Pub, &o.Sub
 	return []Setting{
-		{Name: "admin-url", Commands: pubCommand, Value: text(&o.AdminURL, "URL"), Help: "admin port of the node"},
+		{Name: "admin-url", Commands: adminCommands, Value: text(&o.AdminURL, "URL"), Help: "admin port of the node"},
 		{Name: "json", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.JSON), Help: "DATA is JSON"},
 		{Name: "text", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.Text), Help: "DATA is text",
 			Default: "on if DATA is UTF-8"},
@@ -198,6 +207,8 @@ func commandRows(o *Options) []Setting {
 		{Name: "json", Scope: "sub", Commands: subCommand, Value: toggle(&sub.JSON), Help: "print each message as JSON, with its topic, on one line"},
 		{Name: "count", Scope: "sub", Commands: subCommand, Value: count(&sub.Count), Unit: "messages", Default: "0: no end", Help: "exit after so many messages"},
 		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "exit with 1 when the connection is lost"},
+
+		{Name: "json", Scope: "why", Commands: []string{"why"}, Value: toggle(&o.Why.JSON), Help: "print the answers of the node, one document a line"},
 
 		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections that this machine should hold"},
 		{Name: "workers", Scope: "doctor", Commands: []string{"doctor"}, Value: countOrAuto(&o.Doctor.Workers, 0), Unit: "processes",

@@ -23,6 +23,10 @@ type Part interface {
 	// Endpoint returns the endpoint that Attach made. Loop only, except for its handlers.
 	Endpoint() *engineio.Endpoint
 
+	// Who is the client of a session as the first namespace that it joined knows it, nil if it was not
+	// identified. Loop only.
+	Who(s *engineio.Session) *auth.Principal
+
 	// Run is called with the loop, before that runs.
 	Run(l *netpoll.Loop)
 
@@ -37,7 +41,7 @@ type Part interface {
 type Watch struct {
 	// Opened and Closed hear of each session.
 	Opened func()
-	Closed func(r engineio.Reason)
+	Closed func(l *netpoll.Loop, s *engineio.Session, who *auth.Principal, r engineio.Reason)
 
 	// Joined hears of a client that has joined its first namespace, and Left of one that has, when its
 	// session ends. who is its client as that namespace knows it, nil if it was not identified.
@@ -68,6 +72,10 @@ var Principal func(socket any) *auth.Principal
 // Host prepares a *socketio.Server for n loops, and returns its part on each. wake must make a loop
 // run a turn soon; it is called on any goroutine. Host panics if the server has loops already.
 var Host func(server any, n, outboxBytesMax int, wake func(loop int)) []Part
+
+// SetAdapter gives a *socketio.Server an adapter, as socketio.Options.Adapter does: make is a
+// func(*socketio.Local) socketio.Adapter. It returns false if the server has one already.
+var SetAdapter func(server, make any) bool
 
 // BinaryJSON returns argument i of a socketio.Args as JSON, with an object {"$binary":"…"}, base64,
 // for each piece of binary data in it. The reason is not empty if that is not possible. The result

@@ -1,8 +1,8 @@
 // Package web is what a node serves that is neither a stream nor an API: the page at / with --dev,
-// and the files of --static.
+// the files of --static, and the client for pages.
 //
-// The page is two tabs that chat with each other over a topic. It is one file, works without any
-// other host, and allows itself nothing but its own style and script.
+// The page is two tabs that chat with each other over a topic. It is one file and the client for
+// pages, works without any other host, and allows itself nothing but its own style and script.
 package web
 
 import (
@@ -65,13 +65,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(h.body))
 }
 
-// policy allows the page's one style, its one script by their hashes, and connections to its own
-// host. Whatever a message may bring along, none of it runs. The text that Config changes is
+// policy allows the page's one style and its one script by their hashes, the client from its own
+// host, and connections to that. Whatever a message may bring along, none of it runs. The text that Config changes is
 // outside of both elements.
 func policy(page string) string {
 	return strings.Join([]string{
 		"default-src 'none'",
-		"script-src " + hashOf(page, "script"),
+		"script-src 'self' " + hashOf(page, "script"),
 		"style-src " + hashOf(page, "style"),
 		"connect-src 'self'",
 		"img-src data:",

@@ -51,12 +51,20 @@ func TestPolicy(t *testing.T) {
 	w := get(t, New(Config{PublishURL: "http://127.0.0.1:9100"}), "GET", "/")
 	body, policy := w.Body.String(), w.Header().Get("Content-Security-Policy")
 	for _, element := range []string{"script", "style"} {
-		if strings.Count(body, "<"+element) != 1 {
+		if strings.Count(body, "<"+element+">") != 1 {
 			t.Errorf("the page has not exactly one plain <%s>", element)
 		}
-		if want := element + "-src " + hashOf(body, element); !strings.Contains(policy, want+";") {
+		from := ""
+		if element == "script" {
+			from = "'self' " // for the client
+		}
+		if want := element + "-src " + from + hashOf(body, element); !strings.Contains(policy, want+";") {
 			t.Errorf("policy %q lacks %q", policy, want)
 		}
+	}
+	if got := regexp.MustCompile(`<(script|style|link)[^>]+(src|href)="[^"]*"`).FindAllString(body, -1); len(got) != 2 ||
+		!strings.HasPrefix(got[0], `<link rel="icon" href="data:`) || got[1] != `<script src="c100k.js"` {
+		t.Errorf("the page loads %q", got)
 	}
 	if strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %q", policy)

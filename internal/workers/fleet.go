@@ -162,16 +162,9 @@ func segment(name string) string { return strings.ReplaceAll(url.PathEscape(name
 
 // CloseConnection asks the worker whose loop the connection is on.
 func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
-	number := id.Loop() / f.s.setup.Load().config.Loops
-	if number >= len(f.s.slots) {
-		return false, nil
-	}
-	process := f.s.slots[number].process()
+	p, process, err := f.ownerOf(id)
 	if process == nil {
-		return false, nil // so its connections do not exist either
-	}
-	if err := process.signs.silence(); err != nil {
-		return false, fmt.Errorf("%s %w", f.s.slots[number].label(), err)
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), partTimeout)
 	defer cancel()
@@ -183,7 +176,7 @@ func (f *fleet) CloseConnection(id netpoll.ID) (found bool, err error) {
 	case errors.As(err, &told) && told.status == http.StatusNotFound:
 		return false, nil
 	}
-	return false, fmt.Errorf("%s: %s", f.s.slots[number].label(), words(err))
+	return false, fmt.Errorf("%s: %s", p.label(), words(err))
 }
 
 // Revoke tells all workers. One that does not answer learns it from the others when it is back.

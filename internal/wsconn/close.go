@@ -24,6 +24,9 @@ func (e *Endpoint) End(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, 
 
 // finish sends the close frame in e.scratch and ends c; code and text are what closed it.
 func (e *Endpoint) finish(l *netpoll.Loop, c *netpoll.Conn, reason netpoll.Reason, code uint16, text string) {
+	if e.cfg.Farewell != nil {
+		e.cfg.Farewell(c, code, text)
+	}
 	l.Send(c, e.scratch)
 	if e.cfg.Closing != nil {
 		e.cfg.Closing(code, text)
@@ -46,10 +49,16 @@ func (e *Endpoint) Kick(l *netpoll.Loop, c *netpoll.Conn) {
 // so that the close frame has a chance to arrive.
 func (e *Endpoint) Slow(l *netpoll.Loop, c *netpoll.Conn) {
 	if !c.Closing() {
+		if e.cfg.Farewell != nil { // which notes what is given up
+			e.cfg.Farewell(c, frame.CodeTryLater, textSlow)
+		}
 		l.DropOldest(c, math.MaxInt, func(_, _ uint32) {})
 	}
-	e.End(l, c, netpoll.ReasonSlow, frame.CodeTryLater, "slow consumer")
+	e.End(l, c, netpoll.ReasonSlow, frame.CodeTryLater, textSlow)
 }
+
+// textSlow is what a client is told that takes its messages too slowly.
+const textSlow = "slow consumer"
 
 // Shed ends c because the process holds too much for its clients. A client that takes nothing is
 // not told why.

@@ -64,6 +64,9 @@ type Config struct {
 	// before Ended, in the same turn; it may be nil.
 	Closing func(code uint16, reason string)
 
+	// Farewell is Closing with the connection. It may be nil.
+	Farewell func(c *netpoll.Conn, code uint16, reason string)
+
 	// Control is told of each ping and pong that a connection sends; it may be nil. m is valid
 	// during the call, and pings are answered by the endpoint.
 	Control func(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message)

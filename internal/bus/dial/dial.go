@@ -31,14 +31,14 @@ func Kind(url string) string {
 }
 
 // errForm names what is allowed.
-var errForm = errors.New("allowed are memory, nats:// and tls:// for NATS, redis://, rediss://, redis-sentinel://HOST,HOST/MASTER and redis-cluster://HOST,HOST")
+var errForm = errors.New("allowed are memory, nats://HOST:PORT and tls://HOST:PORT, " + redisurl.Forms)
 
 // Check says what is wrong with a URL, or nil. It asks no name server, and does not repeat what it
 // is given.
 func Check(url string) error {
 	switch {
 	case redisurl.Is(url):
-		_, err := redisurl.Parse(url)
+		_, err := redisurl.Read(url)
 		return err
 	case strings.HasPrefix(url, "nats:") || strings.HasPrefix(url, "tls:"):
 		return natsbus.CheckURL(url)

@@ -58,7 +58,7 @@ var _ bus.Bus = (*Bus)(nil)
 // to say that they are there. It fails if Redis cannot be reached, within ctx or a few seconds;
 // later it is tried for ever.
 func Join(ctx context.Context, o Options) (*Bus, error) {
-	u, err := redisurl.Parse(o.URL)
+	u, err := redisurl.Read(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("redisbus: %s: %w", redisurl.Redacted(o.URL), err)
 	}

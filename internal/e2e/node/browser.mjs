@@ -2,6 +2,7 @@
 import { chromium } from 'playwright-core';
 import fs from 'node:fs';
 import { test, run, equal, base, admin, rest, publish, until } from './tap.mjs';
+import { Proxy } from './proxy.mjs';
 
 const [profile] = rest;
 const shots = process.env.C100K_E2E_SHOTS; // a directory for screenshots; none without it
@@ -51,7 +52,7 @@ test('two tabs chat', async () => {
   await a.locator('#stream li', { hasText: 'hello from b' }).waitFor(); // the same over EventSource
 });
 test('publishing from elsewhere reaches the page', async () => {
-  equal((await publish('chat', 'text/plain', 'from a shell')).matched, 4);
+  equal((await publish('chat', 'text/plain', 'from a shell')).matched, 4); // each has a WebSocket and a stream of events
   await Promise.all([heard(a, 'from a shell'), heard(b, 'from a shell')]);
   await publish('chat', 'application/octet-stream', Buffer.from([0, 255, 13]));
   await Promise.all([heard(a, '3 bytes: 00 ff 0d'), a.locator('#stream li', { hasText: 'AP8N' }).waitFor()]);
@@ -104,6 +105,13 @@ test('a page of another origin is refused', async () => {
   equal(codes, [1006, 'error']);
   await other.close();
 });
+async function shoot(page, name) {
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
+    await page.locator('#log').evaluate(log => { log.scrollTop = log.scrollHeight; });
+    await page.screenshot({ path: `${shots}/demo-${name}-${width}.png`, fullPage: true });
+  }
+}
 if (shots) {
   for (const scheme of ['light', 'dark']) for (const width of [1280, 390]) {
     test(`screenshot ${scheme} ${width}`, async () => {
@@ -116,6 +124,39 @@ if (shots) {
     });
   }
 }
+test('what was missed comes after a cut', async () => {
+  const cut = await new Proxy(base).listen();
+  const c = await tab(site.replace(/:\d+$/, ':' + cut.port) + '/', { silent: false });
+  await ready(c);
+  await say(c, 'before the cut');
+  await heard(c, 'before the cut');
+  cut.refusing = true;
+  cut.cut();
+  await c.locator('#ws-state[data-state=waiting]').waitFor();
+  if (shots) await shoot(c, 'cut');
+  for (const text of ['missed one', 'missed two', 'missed three']) await publish('chat', 'text/plain', text);
+  cut.refusing = false;
+  await c.locator('#log .note', { hasText: 'missed 3, caught up' }).waitFor();
+  await ready(c);
+  equal((await c.locator('#log .bare .text').allTextContents()).slice(-3), ['missed one', 'missed two', 'missed three']);
+  if (shots) await shoot(c, 'caughtup');
+  // The page says so where no WebSocket comes through. In TLS the proxy sees none.
+  cut.blocking = true;
+  cut.cut();
+  if (base.startsWith('ws:')) await c.locator('#ws-state', { hasText: 'events instead' }).waitFor();
+  await publish('chat', 'text/plain', 'over events');
+  await heard(c, 'over events');
+  // A page that becomes visible, or a network that is there again, does not wait.
+  cut.refusing = true;
+  cut.cut();
+  await c.locator('#ws-state[data-state=waiting]').waitFor();
+  cut.refusing = cut.blocking = false;
+  await c.evaluate(() => dispatchEvent(new Event('online')));
+  await c.locator('#ws-state', { hasText: /connected/ }).waitFor();
+  await c.close();
+  cut.cut();
+  cut.server.close();
+});
 test('EventSource comes back after a restart', async () => {
   // The page closes its own after an error; this one is left to the browser.
   complaints.length = 0;
@@ -139,6 +180,8 @@ test('EventSource comes back after a restart', async () => {
   await say(a, 'still here');
   await heard(a, 'still here');
   equal(await a.locator('#log .note').first().textContent(), 'connection closed (1012, service restart)');
+  await a.locator('#log .note', { hasText: 'messages may be missing (epoch)' }).waitFor(); // what the old process kept is gone
+  if (shots) await shoot(a, 'restart');
 });
 test('end', async () => { await context.close(); });
 await run();
