@@ -76,7 +76,8 @@ type Server struct {
 
 	revocations auth.Revocations
 
-	ends endings
+	ends    endings
+	tracing tracing
 
 	hooks backendHooks
 
@@ -155,7 +156,12 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err := s.makeNode(more); err != nil {
+	if err = s.openPast(); err == nil {
+		if err = s.makeNode(more); err != nil {
+			s.past.close()
+		}
+	}
+	if err != nil {
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -175,6 +181,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.past.close()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -242,7 +249,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery
 	}
-	s.node, err = node.New(cfg)
+	if s.node, err = node.New(cfg); err == nil {
+		s.past.hub = s.node.Hub()
+	}
 	return err
 }
 
@@ -382,6 +391,7 @@ func (s *Server) stop() {
 	s.closeHooks() // they are told of the ends of all connections
 	s.leaveSIO()
 	s.leaveBus()
+	s.past.close()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)

@@ -25,6 +25,7 @@ type Options struct {
 	Sub     SubOptions
 	Emit    EmitOptions
 	Why     struct{ JSON bool }
+	Trace   TraceOptions
 	Doctor  DoctorOptions
 	Load    LoadOptions
 	Token   TokenOptions
@@ -52,6 +53,13 @@ type SubOptions struct {
 	JSON        bool // print envelopes
 	Count       int  // end after so many messages; 0: never
 	NoReconnect bool
+}
+
+// TraceOptions are the options of `c100k trace`. One of the first four is set.
+type TraceOptions struct {
+	Conn, Sub, Topic, Address string
+	Payload                   bool // show payloads
+	JSON                      bool // print events as they come
 }
 
 // DoctorOptions are the options of `c100k doctor`.
