@@ -118,8 +118,8 @@ type Post struct {
 	// otherwise the message was published already, and Result.Repeated says so.
 	Offset uint64
 
-	// Published, if not 0, is when the message was published, on Options.Now: of one that an engine has
-	// kept. It must not be before that of the message before.
+	// Published, if not 0, is when the message was published, on Options.Now: of one that an engine
+	// has kept. It must not be before that of the message before.
 	Published time.Duration
 
 	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left

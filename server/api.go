@@ -82,7 +82,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.memoryReady(); err != nil {
 		return nil, err
 	}
-	err = n.busReady()
+	if err = n.busReady(); err == nil {
+		err = n.past.ready()
+	}
 	if err != nil && n.cfg.ReadyWithoutBus {
 		return []string{err.Error()}, nil
 	}

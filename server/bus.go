@@ -130,6 +130,7 @@ func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byt
 
 // publishPost is publishChecked for a post, whose Skip and Extra hold on this node only.
 func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
+	s.tracing.published(topic, post.Payload)
 	if s.past.shared(topic) {
 		return broadcast.Result{}, s.past.store.Append(topic, history.Append{Post: post})
 	}
@@ -181,6 +182,7 @@ func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte,
 
 // publish is publishLater; it returns what this node did, as far as that is known at once.
 func (s *Server) publish(p admin.Publication, done func(admin.Outcome)) (here broadcast.Result, err error) {
+	s.tracing.published(p.Topic, p.Payload)
 	if s.past.shared(p.Topic) {
 		return here, s.publishStored(p, done)
 	}

@@ -67,9 +67,13 @@ const (
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
 
-	historyBytesDefault = broadcast.KeptBytesDefault
-	historyBytesMin     = 1 << 20 // bytes: less holds no message of the largest size
-	historyBytesMax     = 1 << 40 // bytes: more than a machine has
+	historyBytesDefault = broadcast.KeptBytesDefault // or the part below of Config.Memory
+	historyBytesPart    = 4
+	historySyncDefault  = "100ms"
+	historySyncMin      = 10 * time.Millisecond
+	historySyncMax      = time.Hour
+	historySyncOff      = 365 * 24 * time.Hour // longer than a process lives
+	historyBytesMin     = 1 << 20              // bytes: less holds no message of the largest size
 
 	maxHeadMin         = 1 << 10 // bytes
 	maxHeadMax         = 64 << 10
@@ -187,8 +191,16 @@ type Config struct {
 	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
 	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
-	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
+	// HistoryBytes bounds what is kept of all topics in memory, in bytes, 1 MiB to half of Memory.
+	// Default: 256 MiB, or a quarter of Memory where that is less.
 	HistoryBytes int
+	// HistoryDir is a directory in which what is kept outlives the process. It is made, and belongs to
+	// one node at a time. Default none: the memory, or with a bus its server, keeps it.
+	HistoryDir string
+	// HistorySync says when the files of HistoryDir are on the disk, and so what a loss of power
+	// costs: a time after the publish, 10 ms to 1 h; "always": before the publish is acknowledged;
+	// "off": when the kernel sees fit. Default 100 ms.
+	HistorySync string
 	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may
 	// hold for clients: parts of messages and requests, output that waits, sessions, topics. Where
 	// that is reached, reading pauses, the connections that hold most are closed (1013), and new ones
@@ -246,12 +258,23 @@ type Config struct {
 	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
 	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one, and tls:// in
 	// place of nats:// for TLS; several servers of one NATS cluster stand behind commas. New fails
-	// with ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
-	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
+	// with ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects.
+	// Topics cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
 	Bus string
 	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
 	// none. Read at each connection.
 	BusCreds string
+	// SocketIOAdapter joins Socket.IO servers, so that rooms and broadcasts hold for all of them:
+	// "bus" (default) goes with the topics; "redis" and "redis-sharded" are the formats of npm
+	// @socket.io/redis-adapter, in one cluster with servers of Node. New fails with ErrBus if Redis
+	// cannot be reached. A SocketIO with an adapter of its own must be used with "bus".
+	SocketIOAdapter string
+	// SocketIORedis is the Redis of SocketIOAdapter: redis://HOST:PORT, redis-sentinel://A,B/MASTER or
+	// redis-cluster://A,B, each with rediss for TLS. Default: that of Bus.
+	SocketIORedis string
+	// SocketIORedisKey is the prefix of its channels, as the option "key" of Node's adapter. Default
+	// "socket.io".
+	SocketIORedisKey string
 	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
 	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
 	// ready. With true, new clients are served and hear of this node only.
@@ -414,8 +437,8 @@ type Registry interface {
 }
 
 // Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on.
-// Listen, Loops, MaxConns, RateBurst, Outbox and Memory stay zero, because theirs depend on the
-// machine or on other fields; WithDefaults fills them.
+// Listen, Loops, MaxConns, RateBurst, Outbox, Memory and HistoryBytes stay zero, because theirs
+// depend on the machine or on other fields; WithDefaults fills them.
 func Defaults() Config {
 	c := Config{Admin: "127.0.0.1:9100"}
 	c.fill()
@@ -438,7 +461,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
 	orDefault(&c.MaxHead, edge.HeadBytesMax)
-	orDefault(&c.HistoryBytes, historyBytesDefault)
+	orDefault(&c.HistorySync, historySyncDefault)
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
@@ -449,6 +472,8 @@ func (c *Config) fill() {
 	orDefault(&c.TokenLeeway, tokenLeewayDefault)
 	orDefault(&c.IO, IOAuto)
 	orDefault(&c.Bus, BusMemory)
+	orDefault(&c.SocketIOAdapter, AdapterBus)
+	orDefault(&c.SocketIORedisKey, "socket.io")
 	orDefault(&c.HookTimeout, hookTimeoutDefault)
 	orDefault(&c.HookConcurrency, hookConcurrencyDefault)
 	orDefault(&c.HookFail, HookFailClosed)
@@ -466,6 +491,7 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.Loops, max(1, loopsDefault()/c.Workers))
 	orDefault(&c.MaxConns, min(connsDefault()*c.Workers, connsMax))
 	orDefault(&c.Memory, memoryDefault())
+	orDefault(&c.HistoryBytes, max(min(historyBytesDefault, c.Memory/historyBytesPart), historyBytesMin))
 	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")

@@ -147,6 +147,7 @@ func (c *Config) validateWords(v *validator) {
 	c.validateBus(v)
 	c.validateHistory(v)
 	c.validateSocketIO(v)
+	c.validateAdapter(v)
 	for _, pattern := range c.PublicTopics {
 		if _, err := auth.ParsePublic(pattern); err != nil {
 			v.refuse("PublicTopics", strconv.Quote(pattern), err.Error())
@@ -158,10 +159,41 @@ func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
 	}
-	v.between("HistoryBytes", c.HistoryBytes, historyBytesMin, historyBytesMax, " bytes")
-	if len(c.History) > 0 && (c.Workers != 1 || c.Bus != BusMemory) {
-		v.refuse("History", strings.Join(c.History, " "), "kept messages are not shared between processes yet: one worker, without a bus")
+	memory := c.Memory
+	orDefault(&memory, memoryDefault())
+	if c.HistoryBytes != 0 && (c.HistoryBytes < historyBytesMin || c.HistoryBytes > max(memory/2, historyBytesMin)) {
+		v.refuse("HistoryBytes", strconv.Itoa(c.HistoryBytes), fmt.Sprintf("allowed are %d bytes to half of the memory of the node, %d", historyBytesMin, memory/2))
 	}
+	if _, _, err := c.historySync(); err != nil {
+		v.refuse("HistorySync", strconv.Quote(c.HistorySync), err.Error())
+	}
+	switch {
+	case c.HistoryDir == "":
+	case len(c.History) == 0:
+		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "nothing is kept without History, which says of which topics")
+	case c.Bus != BusMemory:
+		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "with a bus, the NATS server keeps history in its own directory")
+	}
+	if len(c.History) > 0 && strings.HasPrefix(c.Bus, "redis") {
+		v.refuse("History", strings.Join(c.History, " "), "kept messages need JetStream: a bus that is a NATS server, or none")
+	}
+}
+
+// historySync reads HistorySync: the time between two fsyncs, or always.
+func (c *Config) historySync() (every time.Duration, always bool, err error) {
+	switch c.HistorySync {
+	case "always":
+		return 0, true, nil
+	case "off":
+		return historySyncOff, false, nil
+	case "":
+		return (&Config{HistorySync: historySyncDefault}).historySync()
+	}
+	every, err = time.ParseDuration(c.HistorySync)
+	if err != nil || every < historySyncMin || every > historySyncMax {
+		return 0, false, fmt.Errorf("allowed are always, off, and a time from %v to %v", historySyncMin, historySyncMax)
+	}
+	return every, false, nil
 }
 
 func (c *Config) validateBus(v *validator) {

@@ -29,6 +29,7 @@ import (
 	"c100k/internal/upstream"
 	"c100k/netpoll"
 	"c100k/socketio"
+	"c100k/socketio/cluster"
 )
 
 // ErrServerClosed is what Serve and ListenAndServe return after Shutdown or Close.
@@ -60,6 +61,7 @@ type Server struct {
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
 	sio         *socketio.Server // nil: off
+	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
 	sioParts    []sio.Part
 	sioVerdicts []sioVerdicts // by loop
 	api         http.Handler  // /v1/ on the public port, where there is a key
@@ -74,7 +76,8 @@ type Server struct {
 
 	revocations auth.Revocations
 
-	ends endings
+	ends    endings
+	tracing tracing
 
 	hooks backendHooks
 
@@ -153,7 +156,12 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err := s.makeNode(more); err != nil {
+	if err = s.openPast(); err == nil {
+		if err = s.makeNode(more); err != nil {
+			s.past.close()
+		}
+	}
+	if err != nil {
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -166,8 +174,14 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err == nil {
 		err = s.joinBus()
 	}
+	if err == nil {
+		if err = s.joinSIO(); err != nil {
+			s.leaveBus()
+		}
+	}
 	if err != nil {
 		s.node.Close()
+		s.past.close()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -235,7 +249,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery
 	}
-	s.node, err = node.New(cfg)
+	if s.node, err = node.New(cfg); err == nil {
+		s.past.hub = s.node.Hub()
+	}
 	return err
 }
 
@@ -373,7 +389,9 @@ func (s *Server) stop() {
 		s.upstream.Close()
 	}
 	s.closeHooks() // they are told of the ends of all connections
+	s.leaveSIO()
 	s.leaveBus()
+	s.past.close()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"c100k/internal/sio"
 )
 
 // ErrPartial is wrapped in the error of a call that not all servers have answered. The result that
@@ -90,16 +92,16 @@ type Acks interface {
 
 // adapter returns the adapter of the program, or the Local if there is none.
 func (nsp *Namespace) adapter() Adapter {
-	if nsp.cluster != nil {
-		return nsp.cluster
+	if a := nsp.cluster.Load(); a != nil {
+		return *a
 	}
 	return nsp.local
 }
 
 // closeAdapter closes the adapter of the program, once.
 func (nsp *Namespace) closeAdapter() (err error) {
-	if nsp.cluster != nil {
-		nsp.clusterClosed.Do(func() { err = nsp.cluster.Close() })
+	if a := nsp.cluster.Load(); a != nil {
+		nsp.clusterClosed.Do(func() { err = (*a).Close() })
 	}
 	return err
 }
@@ -107,3 +109,24 @@ func (nsp *Namespace) closeAdapter() (err error) {
 // Servers returns how many servers have the namespace, this one included. It may block until ctx
 // ends: never call it on an event loop.
 func (nsp *Namespace) Servers(ctx context.Context) (int, error) { return nsp.adapter().Count(ctx) }
+
+func init() {
+	sio.SetAdapter = func(server, make any) bool {
+		return server.(*Server).setAdapter(make.(func(*Local) Adapter))
+	}
+}
+
+// setAdapter does what Options.Adapter does, later: for the namespaces that there are, and all that
+// follow. It returns false if there is an adapter already.
+func (io *Server) setAdapter(make func(*Local) Adapter) bool {
+	io.mu.Lock()
+	defer io.mu.Unlock()
+	if !io.adapters.CompareAndSwap(nil, &make) {
+		return false
+	}
+	for _, nsp := range io.namespaces {
+		a := make(nsp.local)
+		nsp.cluster.Store(&a)
+	}
+	return true
+}

@@ -4,6 +4,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type ackCollector struct {
 	clients  int        // of the servers that have reported
 	answers  []Args
 	over     bool
+	partial  error  // not nil: servers will not report
 	stop     func() // ends the part of this server; nil: it has none
 	deadline *time.Timer
 }
@@ -46,12 +48,19 @@ func (c *ackCollector) stopWith(stop func()) {
 	}
 }
 
-// count asks the adapter how many servers there are. If that fails, the collector ends by its
-// timeout.
+// count asks the adapter how many servers there are. If servers do not answer, the collector does
+// not wait for them, and says so. If the call fails, the collector ends by its timeout.
 func (c *ackCollector) count(a Adapter) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	if servers, err := a.Count(ctx); err == nil {
+	servers, err := a.Count(ctx)
+	switch {
+	case err == nil:
+		c.expect(servers)
+	case errors.Is(err, ErrPartial):
+		c.mu.Lock()
+		c.partial = err
+		c.mu.Unlock()
 		c.expect(servers)
 	}
 }
@@ -83,9 +92,10 @@ func (c *ackCollector) Answer(answer Args) {
 // finish ends the collector if it is complete. It unlocks mu.
 func (c *ackCollector) finish() {
 	complete := c.servers > 0 && c.reported >= c.servers && len(c.answers) >= c.clients
+	err := c.partial
 	c.mu.Unlock()
 	if complete {
-		c.end(nil)
+		c.end(err)
 	}
 }
 
@@ -98,6 +108,8 @@ func (c *ackCollector) expired() {
 		err = fmt.Errorf("%w: %w: the number of servers is not known", ErrTimeout, ErrPartial)
 	case c.reported < c.servers:
 		err = fmt.Errorf("%w: %w: %d of %d", ErrTimeout, ErrPartial, c.reported, c.servers)
+	case c.partial != nil:
+		err = fmt.Errorf("%w: %w", ErrTimeout, c.partial)
 	}
 	c.mu.Unlock()
 	c.end(err)

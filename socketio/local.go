@@ -24,7 +24,7 @@ func (l *Local) Namespace() *Namespace { return l.nsp }
 // of b.Acks are not called.
 func (l *Local) Broadcast(b Broadcast) error {
 	nsp, payload := l.nsp, b.Event.json
-	if nsp.server.opt.Adapter != nil {
+	if nsp.cluster.Load() != nil {
 		payload = slices.Clip(payload) // the adapter may still use the slice
 	}
 	k := packet{kind: typeEvent, namespace: []byte(nsp.name)}

@@ -279,6 +279,9 @@ func appendJSON(dst, p []byte, i int, attachments [][]byte) (out []byte, end int
 		return msgp.AppendNil(dst), end
 	}
 	if v, err := strconv.ParseInt(string(p[i:end]), 10, 64); err == nil {
+		if v >= 0 {
+			return msgp.AppendUint64(dst, uint64(v)), end // as npm notepack.io does
+		}
 		return msgp.AppendInt64(dst, v), end
 	}
 	v, _ := strconv.ParseFloat(string(p[i:end]), 64) // a number that is too large becomes infinity, as in JavaScript

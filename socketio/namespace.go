@@ -14,15 +14,15 @@ import (
 // goroutine.
 type Namespace struct {
 	// Immutable.
-	server  *Server
-	name    string
-	topic   string // that all its sockets subscribe to
-	parent  *Dynamic
-	log     *recoveryLog // nil without recovery
-	local   *Local
-	cluster Adapter // made by Options.Adapter; nil: local is the adapter
+	server *Server
+	name   string
+	topic  string // that all its sockets subscribe to
+	parent *Dynamic
+	log    *recoveryLog // nil without recovery
+	local  *Local
 
 	// Any goroutine.
+	cluster      atomic.Pointer[Adapter] // made by Options.Adapter; nil: local is the adapter
 	members      atomic.Int64
 	ackIDs       atomic.Uint64 // one sequence for acknowledgements of sockets and of broadcasts
 	hooks        hooks
@@ -45,8 +45,9 @@ func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
 		nsp.log = newRecoveryLog(io.opt.Recovery, io.opt.PingInterval+io.opt.PingTimeout)
 	}
 	nsp.local = &Local{nsp}
-	if io.opt.Adapter != nil {
-		nsp.cluster = io.opt.Adapter(nsp.local)
+	if make := io.adapters.Load(); make != nil {
+		a := (*make)(nsp.local)
+		nsp.cluster.Store(&a)
 	}
 	return nsp
 }

@@ -32,7 +32,8 @@ type Server struct {
 
 	// Any goroutine.
 	host        atomic.Pointer[host]
-	running     context.Context // ends with Close
+	adapters    atomic.Pointer[func(*Local) Adapter] // Options.Adapter, or what a node has set later
+	running     context.Context                      // ends with Close
 	stop        context.CancelFunc
 	standalone  standalone // the node that Handler starts
 	connected   atomic.Int64
@@ -54,6 +55,9 @@ type host struct{ reactors []*reactor }
 func New(o Options) *Server {
 	o.withDefaults()
 	io := &Server{opt: o, namespaces: map[string]*Namespace{}}
+	if o.Adapter != nil {
+		io.adapters.Store(&o.Adapter)
+	}
 	io.running, io.stop = context.WithCancel(context.Background())
 	io.root = io.newNamespace(rootNamespace, nil)
 	io.namespaces[rootNamespace] = io.root

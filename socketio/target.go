@@ -153,10 +153,10 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 		c.cancel() // the caller gets the error
 		return err
 	}
-	if t.local || t.nsp.cluster == nil {
+	if t.local || t.nsp.cluster.Load() == nil {
 		c.expect(1)
 	} else {
-		go c.count(t.nsp.cluster)
+		go c.count(t.nsp.adapter())
 	}
 	return nil
 }

@@ -24,12 +24,22 @@ type Options struct {
 	Pub     PubOptions
 	Sub     SubOptions
 	History HistoryOptions
+	Emit    EmitOptions
 	Why     struct{ JSON bool }
+	Trace   TraceOptions
 	Doctor  DoctorOptions
 	Load    LoadOptions
 	Token   TokenOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
+}
+
+// EmitOptions are the options of `c100k emit`.
+type EmitOptions struct {
+	Redis, Key    string
+	Namespace     string
+	Rooms, Except []string
+	Volatile      bool
 }
 
 // PubOptions are the options of `c100k pub` alone.
@@ -55,6 +65,13 @@ type HistoryOptions struct {
 	Reverse bool
 	Limit   int    // most messages; 0: all
 	After   string // a position; empty: the beginning, or with Reverse the end
+}
+
+// TraceOptions are the options of `c100k trace`. One of the first four is set.
+type TraceOptions struct {
+	Conn, Sub, Topic, Address string
+	Payload                   bool // show payloads
+	JSON                      bool // print events as they come
 }
 
 // DoctorOptions are the options of `c100k doctor`.
@@ -87,6 +104,7 @@ func defaults() *Options {
 		LogLevel:  "info",
 		URL:       "ws://127.0.0.1:8080/ws",
 		AdminURL:  "http://127.0.0.1:9100",
+		Emit:      EmitOptions{Key: "socket.io", Namespace: "/"},
 		Pub:       PubOptions{Repeat: 1},
 		Doctor:    DoctorOptions{Conns: 100_000},
 		Load:      LoadOptions{Run: loadgen.DefaultOptions()},

@@ -18,7 +18,7 @@ var (
 	historyCommand = []string{"history"}
 
 	// adminCommands ask a node's admin port.
-	adminCommands  = []string{"pub", "history", "why"}
+	adminCommands  = []string{"pub", "history", "why", "trace"}
 	clientCommands = append([]string{"sub"}, adminCommands...)
 )
 
@@ -40,6 +40,7 @@ func Table(o *Options) []Setting {
 	rows = append(rows, logRows(o)...)
 	rows = append(rows, commandRows(o)...)
 	rows = append(rows, tokenRows(&o.Token)...)
+	rows = append(rows, emitRows(&o.Emit)...)
 	return append(rows, loadRows(&o.Load)...)
 }
 
@@ -85,8 +86,12 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the unsent output of a connection"},
 		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Default: "none; with --dev chat=100,5m", Example: `["chat.>=100,5m"]`,
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
-		{Name: "history-bytes", Field: "HistoryBytes", Value: size(&n.HistoryBytes), Unit: "bytes",
-			Help: "limit on the memory of all kept messages"},
+		{Name: "history-bytes", Field: "HistoryBytes", Value: sizeOrAuto(&n.HistoryBytes), Unit: "bytes", Default: "auto: 256MiB, or a quarter of --memory where that is less",
+			Help: "limit on the memory of all kept messages, up to half of --memory"},
+		{Name: "history-dir", Field: "HistoryDir", Value: text(&n.HistoryDir, "DIR"), Default: "none",
+			Help: "directory in which kept messages outlive the process"},
+		{Name: "history-sync", Field: "HistorySync", Value: text(&n.HistorySync, "DURATION|always|off"),
+			Help: "how long after a publish its bytes are on the disk; always: before it is acknowledged"},
 		{Name: "memory", Field: "Memory", Value: sizeOrAuto(&n.Memory), Unit: "bytes", Default: "auto: 80 % of the cgroup or the machine",
 			Help: "memory of the node, over all workers; half of it may be held for clients, beyond that the largest holders are closed and new ones get 503"},
 		{Name: "slow-consumer", Field: "SlowConsumer", Value: choice(&n.SlowConsumer, server.SlowDisconnect, server.SlowDropOldest, server.SlowDropNewest),
@@ -164,6 +169,12 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST, or tls://"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
+		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded),
+			Help: "how Socket.IO servers are joined: by --bus, or in the format of Node's adapters for Redis"},
+		{Name: "socketio-redis", Field: "SocketIORedis", Value: text(&n.SocketIORedis, "URL"), Default: "that of --bus", Example: "redis://127.0.0.1:6379",
+			Help: "Redis of --socketio-adapter"},
+		{Name: "socketio-redis-key", Field: "SocketIORedisKey", Value: text(&n.SocketIORedisKey, "PREFIX"),
+			Help: "prefix of its channels, as the option key of Node's adapter"},
 		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
 			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
@@ -212,6 +223,12 @@ func commandRows(o *Options) []Setting {
 		{Name: "after", Scope: "history", Commands: historyCommand, Value: text(&past.After, "EPOCH.OFFSET"),
 			Help: "begin behind a position; with --reverse, in front of it"},
 
+		{Name: "conn", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Conn, "ID"), Help: "trace a connection, by its id"},
+		{Name: "sub", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Sub, "SUB"), Help: "trace a user, by the subject of its tokens"},
+		{Name: "topic", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Topic, "TOPIC"), Help: "trace a topic"},
+		{Name: "address", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Address, "ADDRESS"), Help: "trace an address, or a network such as 10.0.0.0/8"},
+		{Name: "payload", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.Payload), Help: "show the beginning of payloads"},
+		{Name: "json", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.JSON), Help: "print events as JSON, one a line"},
 		{Name: "json", Scope: "why", Commands: []string{"why"}, Value: toggle(&o.Why.JSON), Help: "print the answers of the node, one document a line"},
 
 		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections that this machine should hold"},

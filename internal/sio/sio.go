@@ -73,6 +73,10 @@ var Principal func(socket any) *auth.Principal
 // run a turn soon; it is called on any goroutine. Host panics if the server has loops already.
 var Host func(server any, n, outboxBytesMax int, wake func(loop int)) []Part
 
+// SetAdapter gives a *socketio.Server an adapter, as socketio.Options.Adapter does: make is a
+// func(*socketio.Local) socketio.Adapter. It returns false if the server has one already.
+var SetAdapter func(server, make any) bool
+
 // BinaryJSON returns argument i of a socketio.Args as JSON, with an object {"$binary":"…"}, base64,
 // for each piece of binary data in it. The reason is not empty if that is not possible. The result
 // may be a part of the read buffer.

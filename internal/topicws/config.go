@@ -34,6 +34,12 @@ type Config struct {
 	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
 	MayResume func(who *auth.Principal, topic string) bool
 
+	// Prepare brings the past of topics here, as far as a subscription wants it: done is called once,
+	// on any goroutine, perhaps before Prepare returns; an error means that the client is to try
+	// again later. False: it is here, and done is not called. It must not block, nor keep the slices.
+	// Nil: it is always here.
+	Prepare func(topics []string, from []history.From, done func(error)) (waits bool)
+
 	// DecideSubscribe and DecidePublish ask somebody else, whose verdict counts in place of
 	// MaySubscribe and MayPublish. Nil: those decide.
 	DecideSubscribe, DecidePublish Decide

@@ -102,3 +102,17 @@ func TestJudgeRedis(t *testing.T) {
 		return c, socketio.Options{}
 	})
 }
+
+func TestJudgeSharded(t *testing.T) {
+	for _, mode := range []SubscriptionMode{Dynamic, DynamicPrivate, Static} {
+		t.Run(string(mode), func(t *testing.T) {
+			judged(t, "redis-sharded", `{"subscriptionMode":"`+string(mode)+`"}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+				c, err := Sharded(t.Context(), ShardedOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Mode: mode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c, socketio.Options{}
+			})
+		})
+	}
+}

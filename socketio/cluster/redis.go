@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
 
+	"c100k/internal/redisurl"
 	"c100k/internal/siowire"
 	"c100k/socketio"
 
@@ -23,7 +25,9 @@ var ErrRedis = errors.New("cluster: cannot reach Redis")
 
 // RedisOptions configure a cluster over Redis.
 type RedisOptions struct {
-	// URL is where Redis is: redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS.
+	// URL is where Redis is: redis://USER:PASSWORD@HOST:PORT/DATABASE for one server,
+	// redis-sentinel://HOST:PORT,HOST:PORT/MASTER, redis-cluster://HOST:PORT,HOST:PORT, each with
+	// rediss for TLS, or unix:///PATH.
 	URL string
 
 	// TLS configures connections of rediss://. Nil: certificates are verified by those of the system.
@@ -69,7 +73,7 @@ func Redis(ctx context.Context, o RedisOptions) (*Cluster, error) {
 
 // connect makes the carrier.
 func (c *Cluster) connect(ctx context.Context, o *RedisOptions, sharded bool) error {
-	opt, err := rueidis.ParseURL(o.URL)
+	opt, err := redisurl.Parse(o.URL)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRedis, err)
 	}
@@ -79,7 +83,7 @@ func (c *Cluster) connect(ctx context.Context, o *RedisOptions, sharded bool) er
 			opt.TLSConfig.ServerName = server
 		}
 	}
-	opt.DisableCache, opt.DisableRetry, opt.ClientName = true, true, "c100k-socketio"
+	opt.DisableRetry, opt.ClientName = true, "c100k-socketio"
 	opt.Dialer.Timeout, opt.ConnWriteTimeout = dialTimeout, writeTimeout
 	opt.Dialer.KeepAlive = time.Second
 	client, err := rueidis.NewClient(opt)
@@ -351,12 +355,14 @@ func (r *redisCarrier) apply(client rueidis.DedicatedClient, there map[subscript
 	if len(drop[1]) > 0 {
 		commands = append(commands, b.Punsubscribe().Pattern(drop[1]...).Build())
 	}
-	for _, command := range commands {
+	for batch := range slices.Chunk(commands, batchMax) {
 		ctx, cancel := context.WithTimeout(r.ctx, writeTimeout)
-		err := client.Do(ctx, command).Error()
+		results := client.DoMulti(ctx, batch...)
 		cancel()
-		if err != nil {
-			return err
+		for _, result := range results {
+			if err := result.Error(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,88 @@
+// Socket.IO servers of other nodes and of Node: what a program asks of a namespace reaches them.
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"c100k/internal/redisurl"
+	"c100k/internal/sio"
+	"c100k/socketio"
+	"c100k/socketio/cluster"
+)
+
+// The values of Config.SocketIOAdapter.
+const (
+	AdapterBus     = "bus"
+	AdapterRedis   = "redis"
+	AdapterSharded = "redis-sharded"
+)
+
+// errAdapter is returned by New for a Config.SocketIO with an adapter of its own.
+var errAdapter = errors.New("field SocketIOAdapter: SocketIO has an adapter of its own: leave one of them out")
+
+// sioRedis returns the Redis of the adapter: that of the bus if there is no other.
+func (c *Config) sioRedis() string {
+	if c.SocketIORedis == "" && redisurl.Is(c.Bus) {
+		return c.Bus
+	}
+	return c.SocketIORedis
+}
+
+// validateAdapter checks the fields of the adapter.
+func (c *Config) validateAdapter(v *validator) {
+	switch c.SocketIOAdapter {
+	case "", AdapterBus:
+		if c.SocketIORedis != "" {
+			v.refuse("SocketIORedis", strconv.Quote(redisurl.Redacted(c.SocketIORedis)), "SocketIOAdapter is bus: allowed with redis, redis-sharded")
+		}
+		return
+	case AdapterRedis, AdapterSharded:
+	default:
+		v.refuse("SocketIOAdapter", strconv.Quote(c.SocketIOAdapter), "allowed are bus, redis, redis-sharded")
+		return
+	}
+	if c.NoSocketIO {
+		v.refuse("SocketIOAdapter", strconv.Quote(c.SocketIOAdapter), "NoSocketIO is set: leave one of them out")
+	}
+	if c.sioRedis() == "" {
+		v.refuse("SocketIORedis", "empty", "with SocketIOAdapter "+c.SocketIOAdapter+" it must say where Redis is: "+redisurl.Forms)
+	} else if _, err := redisurl.Parse(c.sioRedis()); err != nil {
+		v.refuse("SocketIORedis", strconv.Quote(redisurl.Redacted(c.sioRedis())), err.Error())
+	}
+}
+
+// joinSIO connects the node's Socket.IO server with others.
+func (s *Server) joinSIO() error {
+	if s.sio == nil || s.cfg.SocketIOAdapter == AdapterBus {
+		return nil
+	}
+	o := cluster.RedisOptions{URL: s.cfg.sioRedis(), Key: s.cfg.SocketIORedisKey, Logger: s.log}
+	var c *cluster.Cluster
+	var err error
+	switch s.cfg.SocketIOAdapter {
+	case AdapterRedis:
+		c, err = cluster.Redis(context.Background(), o)
+	case AdapterSharded:
+		c, err = cluster.Sharded(context.Background(), cluster.ShardedOptions{RedisOptions: o})
+	}
+	if err != nil {
+		return fmt.Errorf("%w of Socket.IO: %w", ErrBus, err)
+	}
+	if !sio.SetAdapter(s.sio, func(l *socketio.Local) socketio.Adapter { return c.Adapter(l) }) {
+		return errors.Join(errAdapter, c.Close())
+	}
+	s.sioCluster = c
+	s.log.Info("Socket.IO servers are connected", "adapter", s.cfg.SocketIOAdapter, "redis", redisurl.Redacted(o.URL))
+	return nil
+}
+
+// leaveSIO leaves the other Socket.IO servers.
+func (s *Server) leaveSIO() {
+	if s.sioCluster != nil {
+		_ = s.sioCluster.Close() // always nil
+	}
+}
