@@ -14,7 +14,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/auth"
 	"c100k/internal/bus"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/history"
 	"c100k/internal/topicws"
 )
@@ -36,7 +36,7 @@ func (s *Server) joinBus() error {
 	if s.cfg.Bus == BusMemory {
 		return nil
 	}
-	b, err := natsbus.Join(context.Background(), natsbus.Options{
+	b, err := dial.Join(context.Background(), dial.Options{
 		URL: s.cfg.Bus, Credentials: s.cfg.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Server) joinBus() error {
 		}
 	}()
 	s.askRevocations()
-	s.log.Info("on the bus", "url", natsbus.RedactedURL(s.cfg.Bus), "peers", b.Health().Peers)
+	s.log.Info("on the bus", "url", dial.Redacted(s.cfg.Bus), "peers", b.Health().Peers)
 	return nil
 }
 

@@ -193,7 +193,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]Config{
 		"Listen": {Listen: "nowhere"}, "MaxMessage": {MaxMessage: -1}, "Outbox": {Outbox: 1}, "SlowConsumer": {SlowConsumer: "x"}, "IO": {IO: "x"},
-		"Workers": {Workers: 2}, "Bus": {Bus: "redis://h"}, "Origins": {Origins: []string{"https://a/b"}}, "PublicTopics": {PublicTopics: []string{""}},
+		"Workers": {Workers: 2}, "Bus": {Bus: "redis://h/x"}, "Origins": {Origins: []string{"https://a/b"}}, "PublicTopics": {PublicTopics: []string{""}},
 		"Static": {Static: filepath.Join(file, "nothing")}, "Upstream": {Upstream: "x"}, "APIKey": {APIKey: "x"}, "APIKeyFile": {APIKeyFile: file}, "Rate": {Rate: -1},
 		"HandshakeTimeout": {HandshakeTimeout: 1}, "PingInterval": {PingInterval: 1}, "PingTimeout": {PingTimeout: 1}, "Drain": {Drain: -5}, "Loops": {Loops: -1},
 	} {

@@ -116,6 +116,7 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/closes"), get: a.closes},
 		{pattern: path("v1/trace"), get: a.trace},
 		{pattern: path("v1/drain"), post: a.drain},
+		{pattern: path("v1/openapi.json"), get: a.openAPI},
 		{pattern: path("v1/revocations"), get: a.revocations, post: a.revoke},
 		{pattern: path("v1/revocations/*"), delete: a.unrevoke},
 		{pattern: path("v1/users/*/connections"), delete: a.closeUser},
