@@ -112,6 +112,10 @@ type Post struct {
 	Kind    Kind
 	Payload []byte
 
+	// From names who has published it, for the hub's encoders: Message.From. Empty as a rule; a post
+	// with one has no Extra.
+	From string
+
 	// Extra is for the hub's encoders: Message.Extra.
 	Extra any
 
@@ -168,6 +172,9 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published,
 		hub: h, skip: p.Skip,
+	}
+	if p.From != "" {
+		m.Extra = from(p.From)
 	}
 	if m.Published == 0 {
 		m.Published = h.now()

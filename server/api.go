@@ -13,6 +13,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/auth"
 	"c100k/internal/bus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/version"
@@ -235,5 +236,5 @@ func (s *Server) readBus() figures.Bus {
 	if s.others == nil {
 		return figures.Bus{Kind: "memory", Health: bus.Health{Connected: true}}
 	}
-	return figures.Bus{Kind: "nats", Health: s.others.bus.Health()}
+	return figures.Bus{Kind: dial.Kind(s.cfg.Bus), Health: s.others.bus.Health()}
 }

@@ -64,8 +64,9 @@ type Server struct {
 	sio         *socketio.Server // nil: off
 	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
 	sioParts    []sio.Part
-	sioVerdicts []sioVerdicts // by loop
-	api         http.Handler  // /v1/ on the public port, where there is a key
+	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
+	sioVerdicts []sioVerdicts           // by loop
+	api         http.Handler            // /v1/ on the public port, where there is a key
 	tls         tlsParts
 
 	// any goroutine
@@ -77,7 +78,8 @@ type Server struct {
 
 	revocations auth.Revocations
 
-	ends endings
+	ends    endings
+	tracing tracing
 
 	hooks backendHooks
 

@@ -81,6 +81,9 @@ func AppendMessage(dst []byte, m *broadcast.Message) []byte {
 	}
 	dst = append(dst, `{"type":"message","topic":`...)
 	dst = jsontext.AppendString(dst, m.Topic)
+	if from := m.From(); from != "" {
+		dst = jsontext.AppendString(append(dst, `,"from":`...), from)
+	}
 	switch m.Kind {
 	case broadcast.JSON:
 		dst = append(append(dst, `,"data":`...), m.Payload...)
