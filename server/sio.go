@@ -76,7 +76,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
-		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who,
+		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who, Tap: p.Tap,
 	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.
@@ -181,6 +181,7 @@ func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 	if !there {
 		return sioAnswer{}
 	}
+	t.note(socket)
 	var fresh []string
 	for _, topic := range topics {
 		added, err := shard.Subscribe(member, form, topic)
@@ -238,6 +239,20 @@ func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)
 	}
+	delete(t.s.loops[socket.Conn().Loop()-t.s.loopBase()].sioClients, socket.Conn())
+}
+
+// note keeps who a client is, for presence: its connection does not know.
+func (t sioTopics) note(socket *socketio.Socket) {
+	who := sio.Principal(socket)
+	if t.s.attendance == nil || who == nil {
+		return
+	}
+	l := &t.s.loops[socket.Conn().Loop()-t.s.loopBase()]
+	if l.sioClients == nil {
+		l.sioClients = map[netpoll.ID]*auth.Principal{}
+	}
+	l.sioClients[socket.Conn()] = who
 }
 
 // encodeSIO makes a topic's message an event "message" with {topic, data}, in one of the forms.
