@@ -220,7 +220,7 @@ func (s *Store) put(p *appending) error {
 	if !s.conn.IsConnected() {
 		return history.ErrAway
 	}
-	size := recordHeadBytes + len(p.Post.Payload)
+	size := recordHeadBytes + min(len(p.Post.From), authorBytesMax) + len(p.Post.Payload)
 	if most := s.conn.MaxPayload() - int64(keyHeaderBytes); int64(size) > most {
 		return fmt.Errorf("%w: %d bytes; it takes %d (its max_payload)", history.ErrTooLarge, size, most)
 	}
@@ -264,8 +264,8 @@ func (s *Store) write() {
 }
 
 func (s *Store) send(p *appending) error {
-	r := record{forget: p.forget, kind: p.Post.Kind, from: s.id, number: p.number, payload: p.Post.Payload}
-	data := appendRecord(make([]byte, 0, recordHeadBytes+len(p.Post.Payload)), &r)
+	r := record{forget: p.forget, kind: p.Post.Kind, from: s.id, number: p.number, author: p.Post.From, payload: p.Post.Payload}
+	data := appendRecord(make([]byte, 0, recordHeadBytes+len(p.Post.From)+len(p.Post.Payload)), &r)
 	reply := s.inbox + strconv.FormatUint(uint64(p.number), 36)
 	if p.Key == "" {
 		return s.conn.PublishRequest(p.stream.subject(p.topic), reply, data)
