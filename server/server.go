@@ -21,6 +21,7 @@ import (
 	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
+	"c100k/internal/natsd"
 	"c100k/internal/node"
 	"c100k/internal/proto"
 	"c100k/internal/quota"
@@ -58,6 +59,7 @@ type Server struct {
 	upstream    *upstream.Proxy  // nil without Config.Upstream
 	sameHost    edge.OriginRules // the default rule, to know another origin from our own
 	past        *past            // what is kept of topics
+	cluster     *natsd.Server    // that is the bus of the cluster; nil: none
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
 	sio         *socketio.Server // nil: off
@@ -156,12 +158,16 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err = s.openPast(); err == nil {
+	if err = s.startCluster(); err == nil {
+		err = s.openPast()
+	}
+	if err == nil {
 		if err = s.makeNode(more); err != nil {
 			s.past.close()
 		}
 	}
 	if err != nil {
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -182,6 +188,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.node.Close()
 		s.past.close()
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -392,6 +399,7 @@ func (s *Server) stop() {
 	s.leaveSIO()
 	s.leaveBus()
 	s.past.close()
+	s.leaveCluster()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)
