@@ -247,7 +247,7 @@ type Config struct {
 	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one, and tls:// in
 	// place of nats:// for TLS; several servers of one NATS cluster stand behind commas. New fails
 	// with ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects.
-	// Topics cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
+	// Topics cross the bus, and so do rooms and broadcasts of Socket.IO: see SocketIOAdapter.
 	Bus string
 	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
 	// none. Read at each connection.
@@ -373,9 +373,10 @@ type Config struct {
 	DemoEndpoints bool
 
 	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins
-	// and compression are those of the node. Its rooms stay within this process, so it excludes a Bus
-	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
-	// server of the node's own, whose clients subscribe and publish to the node's topics.
+	// and compression are those of the node. Its rooms and broadcasts hold for all workers and nodes,
+	// as SocketIOAdapter says, or its own adapter. Excludes NoSocketIO and SocketIOV2 (see
+	// socketio.Options.AllowV3). Nil: a server of the node's own, whose clients subscribe and publish
+	// to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
 	// WebSockets are servers of the program's own by their path, which begins with a slash and is
 	// compared as it was sent. What they publish reaches the same path on all workers and nodes.
@@ -433,8 +434,8 @@ func Defaults() Config {
 	return c
 }
 
-// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can show
-// what it missed.
+// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can
+// show what it missed.
 const devHistory = "chat=100,5m"
 
 // layerOfBuild is nil but in a build for tests, see layer_on.go.

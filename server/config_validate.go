@@ -186,10 +186,6 @@ func (c *Config) validateSocketIO(v *validator) {
 	if c.SocketIO == nil {
 		return
 	}
-	if c.Bus != "" && c.Bus != BusMemory {
-		v.refuse("Bus", strconv.Quote(natsbus.RedactedURL(c.Bus)),
-			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
-	}
 	if c.NoSocketIO {
 		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")
 	}
