@@ -44,7 +44,8 @@ func shakeMain(ctx context.Context, args []string) error {
 		return err
 	}
 	c := &shaker{addr: args[0], resumes: args[2] == resumedKey}
-	c.config = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	c.config = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13,
+		CurvePreferences: []tls.CurveID{tls.X25519}, NextProtos: []string{"http/1.1"}}
 	if c.resumes {
 		if err := c.getTicket(ctx); err != nil {
 			return fmt.Errorf("no session to resume: %w", err)

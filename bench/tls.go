@@ -41,7 +41,7 @@ func tlsScenarios(sz size) []scenario {
 	}
 	shakes := &turning{pace: sz.at(pace{400 * time.Millisecond, 0}), shakes: sz.shakes}
 	handshake := scenario{name: "handshake", rivals: true, suits: func(t target) bool { return t.secure }, run: runShakes, turns: shakes,
-		what:    "TCP, a TLS 1.3 handshake and the close, by the client of crypto/tls, sixteen at a time: X25519MLKEM768 or X25519, ECDSA P-256, AES-128-GCM",
+		what:    "TCP, a TLS 1.3 handshake and the close, by the client of crypto/tls, sixteen at a time: X25519, ECDSA P-256, AES-128-GCM",
 		figures: []figure{{fullKey, "full handshake, µs", 1}, {resumedKey, "resumed handshake, µs", 1}}}
 	return []scenario{memory, handshake, echo, large, fan}
 }

@@ -103,6 +103,23 @@ func (h *Hub) Fill(topic string, f *Filling) bool {
 	return ok
 }
 
+// Lost says that messages of topics up to an offset did not come to this hub, of any that match is
+// true for. What is kept of those is forgotten here, and Covers wants it from the store. Any
+// goroutine but that of a loop.
+func (h *Hub) Lost(match func(topic string) bool, offset uint64) {
+	h.eachLog(func(t *topic) {
+		if !match(t.name) {
+			return
+		}
+		l := t.log
+		for !l.forget(h.now() + 1) {
+			time.Sleep(time.Millisecond)
+		}
+		l.floor.Store(max(l.floor.Load(), offset))
+		l.older.Store(olderUnknown)
+	})
+}
+
 // oldEntries makes the entries of a filling, of which there are not more than a log takes.
 func (h *Hub) oldEntries(t *topic, f *Filling) (list []*entry, bytes int64) {
 	before := f.After

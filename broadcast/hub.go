@@ -110,6 +110,10 @@ type Post struct {
 	Kind    Kind
 	Payload []byte
 
+	// From names who has published it, for the hub's encoders: Message.From. Empty as a rule; a post
+	// with one has no Extra.
+	From string
+
 	// Extra is for the hub's encoders: Message.Extra.
 	Extra any
 
@@ -118,8 +122,8 @@ type Post struct {
 	// otherwise the message was published already, and Result.Repeated says so.
 	Offset uint64
 
-	// Published, if not 0, is when the message was published, on Options.Now: of one that an engine has
-	// kept. It must not be before that of the message before.
+	// Published, if not 0, is when the message was published, on Options.Now: of one that an engine
+	// has kept. It must not be before that of the message before.
 	Published time.Duration
 
 	// Skip, if not nil, is asked for each member that the message has come to whether it is to be left
@@ -166,6 +170,9 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published,
 		hub: h, skip: p.Skip,
+	}
+	if p.From != "" {
+		m.Extra = from(p.From)
 	}
 	if m.Published == 0 {
 		m.Published = h.now()

@@ -29,6 +29,9 @@ const (
 // After is behind a position: the last that the member has.
 func After(p Position) From { return From{kind: fromAfter, after: p} }
 
+// Position is what After was given; ok is false for any other beginning.
+func (f From) Position() (p Position, ok bool) { return f.after, f.kind == fromAfter }
+
 // Last is before the last n messages that are kept.
 func Last(n int) From { return From{kind: fromLast, last: max(n, 0)} }
 

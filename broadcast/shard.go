@@ -225,6 +225,9 @@ func (s *Shard) Topics(member uint32, f func(topic string)) {
 	}
 }
 
+// TopicOf is the topic of the messages that have that mark. Loop; in a call of Sink.Send.
+func (s *Shard) TopicOf(mark uint32) string { return s.marks.roster(mark).topic.name }
+
 // TopicCount is how many topics the member is subscribed to. Loop.
 func (s *Shard) TopicCount(member uint32) int { return s.subs.count(member) }
 

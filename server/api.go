@@ -12,6 +12,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/bus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/version"
@@ -82,7 +83,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 	if err := n.memoryReady(); err != nil {
 		return nil, err
 	}
-	err = n.busReady()
+	if err = n.busReady(); err == nil {
+		err = n.past.ready()
+	}
 	if err != nil && n.cfg.ReadyWithoutBus {
 		return []string{err.Error()}, nil
 	}
@@ -231,5 +234,5 @@ func (s *Server) readBus() figures.Bus {
 	if s.others == nil {
 		return figures.Bus{Kind: "memory", Health: bus.Health{Connected: true}}
 	}
-	return figures.Bus{Kind: "nats", Health: s.others.bus.Health()}
+	return figures.Bus{Kind: dial.Kind(s.cfg.Bus), Health: s.others.bus.Health()}
 }

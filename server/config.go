@@ -67,9 +67,13 @@ const (
 	outboxDefault     = 1 << 20  // bytes a connection
 	outboxMax         = 1 << 30  // bytes a connection: see maxMessageMax
 
-	historyBytesDefault = broadcast.KeptBytesDefault
-	historyBytesMin     = 1 << 20 // bytes: less holds no message of the largest size
-	historyBytesMax     = 1 << 40 // bytes: more than a machine has
+	historyBytesDefault = broadcast.KeptBytesDefault // or the part below of Config.Memory
+	historyBytesPart    = 4
+	historySyncDefault  = "100ms"
+	historySyncMin      = 10 * time.Millisecond
+	historySyncMax      = time.Hour
+	historySyncOff      = 365 * 24 * time.Hour // longer than a process lives
+	historyBytesMin     = 1 << 20              // bytes: less holds no message of the largest size
 
 	maxHeadMin         = 1 << 10 // bytes
 	maxHeadMax         = 64 << 10
@@ -187,8 +191,16 @@ type Config struct {
 	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
 	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
-	// HistoryBytes bounds what is kept of all topics, in bytes, 1 MiB to 1 TiB. Default 256 MiB.
+	// HistoryBytes bounds what is kept of all topics in memory, in bytes, 1 MiB to half of Memory.
+	// Default: 256 MiB, or a quarter of Memory where that is less.
 	HistoryBytes int
+	// HistoryDir is a directory in which what is kept outlives the process. It is made, and belongs to
+	// one node at a time. Default none: the memory, or with a bus its server, keeps it.
+	HistoryDir string
+	// HistorySync says when the files of HistoryDir are on the disk, and so what a loss of power
+	// costs: a time after the publish, 10 ms to 1 h; "always": before the publish is acknowledged;
+	// "off": when the kernel sees fit. Default 100 ms.
+	HistorySync string
 	// Memory is how much memory the node may use, in bytes, 32 MiB or more. Half of it is what it may
 	// hold for clients: parts of messages and requests, output that waits, sessions, topics. Where
 	// that is reached, reading pauses, the connections that hold most are closed (1013), and new ones
@@ -243,11 +255,14 @@ type Config struct {
 	// StaticDotfiles serves files below Static whose name, or that of a directory above, begins with a
 	// dot. Default false.
 	StaticDotfiles bool
-	// Bus joins nodes: "memory" (default) is a node alone; nats://HOST:PORT joins all nodes at that
+	// Bus joins nodes: "memory" (default) is a node alone. nats://HOST:PORT joins all nodes at that
 	// NATS server, with TOKEN@ or USER:PASSWORD@ before HOST where it asks for one, and tls:// in
-	// place of nats:// for TLS; several servers of one NATS cluster stand behind commas. New fails
-	// with ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects.
-	// Topics cross the bus, and so do rooms and broadcasts of Socket.IO: see SocketIOAdapter.
+	// place of nats:// for TLS; several servers of one NATS cluster stand behind commas.
+	// redis://[:PASSWORD@]HOST:PORT[/DATABASE] joins them at a Redis server, rediss:// with TLS,
+	// redis-sentinel://HOST,HOST/MASTER at the master that Sentinel names, redis-cluster://HOST,HOST
+	// in a cluster; ?prefix=NAME keeps several clusters of nodes on one Redis apart. New fails with
+	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
+	// cross the bus, and so do rooms and broadcasts of Socket.IO: see SocketIOAdapter.
 	Bus string
 	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
 	// none. Read at each connection.
@@ -426,8 +441,8 @@ type Registry interface {
 }
 
 // Defaults returns what `c100k serve` starts from: every default filled in, and the admin port on.
-// Listen, Loops, MaxConns, RateBurst, Outbox and Memory stay zero, because theirs depend on the
-// machine or on other fields; WithDefaults fills them.
+// Listen, Loops, MaxConns, RateBurst, Outbox, Memory and HistoryBytes stay zero, because theirs
+// depend on the machine or on other fields; WithDefaults fills them.
 func Defaults() Config {
 	c := Config{Admin: "127.0.0.1:9100"}
 	c.fill()
@@ -450,7 +465,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxMessage, maxMessageDefault)
 	orDefault(&c.SlowConsumer, SlowDisconnect)
 	orDefault(&c.MaxHead, edge.HeadBytesMax)
-	orDefault(&c.HistoryBytes, historyBytesDefault)
+	orDefault(&c.HistorySync, historySyncDefault)
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
@@ -480,6 +495,7 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.Loops, max(1, loopsDefault()/c.Workers))
 	orDefault(&c.MaxConns, min(connsDefault()*c.Workers, connsMax))
 	orDefault(&c.Memory, memoryDefault())
+	orDefault(&c.HistoryBytes, max(min(historyBytesDefault, c.Memory/historyBytesPart), historyBytesMin))
 	orDefault(&c.Outbox, max(outboxDefault, c.MaxMessage))
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"c100k/internal/auth"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/edge"
 	"c100k/internal/history"
 )
@@ -159,24 +159,50 @@ func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
 	}
-	v.between("HistoryBytes", c.HistoryBytes, historyBytesMin, historyBytesMax, " bytes")
-	if len(c.History) > 0 && (c.Workers != 1 || c.Bus != BusMemory) {
-		v.refuse("History", strings.Join(c.History, " "), "kept messages are not shared between processes yet: one worker, without a bus")
+	memory := c.Memory
+	orDefault(&memory, memoryDefault())
+	if c.HistoryBytes != 0 && (c.HistoryBytes < historyBytesMin || c.HistoryBytes > max(memory/2, historyBytesMin)) {
+		v.refuse("HistoryBytes", strconv.Itoa(c.HistoryBytes), fmt.Sprintf("allowed are %d bytes to half of the memory of the node, %d", historyBytesMin, memory/2))
+	}
+	if _, _, err := c.historySync(); err != nil {
+		v.refuse("HistorySync", strconv.Quote(c.HistorySync), err.Error())
+	}
+	switch {
+	case c.HistoryDir == "":
+	case len(c.History) == 0:
+		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "nothing is kept without History, which says of which topics")
+	case c.Bus != BusMemory:
+		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "with a bus, the NATS server keeps history in its own directory")
+	}
+	if len(c.History) > 0 && strings.HasPrefix(c.Bus, "redis") {
+		v.refuse("History", strings.Join(c.History, " "), "kept messages need JetStream: a bus that is a NATS server, or none")
 	}
 }
 
+// historySync reads HistorySync: the time between two fsyncs, or always.
+func (c *Config) historySync() (every time.Duration, always bool, err error) {
+	switch c.HistorySync {
+	case "always":
+		return 0, true, nil
+	case "off":
+		return historySyncOff, false, nil
+	case "":
+		return (&Config{HistorySync: historySyncDefault}).historySync()
+	}
+	every, err = time.ParseDuration(c.HistorySync)
+	if err != nil || every < historySyncMin || every > historySyncMax {
+		return 0, false, fmt.Errorf("allowed are always, off, and a time from %v to %v", historySyncMin, historySyncMax)
+	}
+	return every, false, nil
+}
+
 func (c *Config) validateBus(v *validator) {
-	given := strconv.Quote(natsbus.RedactedURL(c.Bus))
-	switch {
-	case c.Bus == BusMemory:
-	case strings.HasPrefix(c.Bus, "redis:"), strings.HasPrefix(c.Bus, "rediss:"):
-		v.refuse("Bus", given, "not built yet: Redis; allowed are memory and nats://HOST:PORT")
-	default:
-		if err := natsbus.CheckURL(c.Bus); err != nil {
-			v.refuse("Bus", given, err.Error()+": allowed are memory and nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST")
+	if c.Bus != BusMemory {
+		if err := dial.Check(c.Bus); err != nil {
+			v.refuse("Bus", strconv.Quote(dial.Redacted(c.Bus)), err.Error())
 		}
 	}
-	if c.BusCreds != "" && !strings.HasPrefix(c.Bus, "nats:") && !strings.HasPrefix(c.Bus, "tls:") {
+	if c.BusCreds != "" && (c.Bus == BusMemory || dial.Kind(c.Bus) != "nats") {
 		v.refuse("BusCreds", strconv.Quote(c.BusCreds), "they are for NATS, and Bus is not: allowed with nats://HOST:PORT and tls://HOST:PORT")
 	}
 }

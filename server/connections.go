@@ -4,12 +4,16 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"c100k/internal/admin"
 	"c100k/internal/node"
 	"c100k/netpoll"
 )
+
+// errLoopBusy is what a trace fails with where a loop takes no task.
+var errLoopBusy = errors.New("a loop is too busy: try again")
 
 // missingBusy is what the API says where a loop did not answer in time.
 const missingBusy = "a loop is too busy: its connections are missing"

@@ -3,10 +3,12 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -193,4 +195,75 @@ func TestEndsAreLoggedBounded(t *testing.T) {
 
 func slowEnd(i int) ends.End {
 	return ends.End{ID: netpoll.ID(i + 1), Transport: "websocket", Reason: netpoll.ReasonSlow, Owed: 7}
+}
+
+// traced reads a trace: next returns the next event.
+func traced(t *testing.T, s *Server, query string) (next func() admin.TraceEvent) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.AdminAddr().String()+"/v1/trace?"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	lines := bufio.NewScanner(res.Body)
+	next = func() (e admin.TraceEvent) {
+		t.Helper()
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(data), &e); err != nil {
+					t.Fatal(err)
+				}
+				return e
+			}
+		}
+		t.Fatal(res.StatusCode, lines.Err())
+		return e
+	}
+	if e := next(); e.Type != "begin" {
+		t.Fatalf("%+v", e)
+	}
+	return next
+}
+
+func TestTrace(t *testing.T) {
+	s := start(t, Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 2, TokenKeys: []string{keyFile(t, tokenSecret)}})
+	user, topic := traced(t, s, "sub=u1&payload=1"), traced(t, s, "topic=a")
+	token := mint(t, "u1", time.Hour, lists{"subscribe": []string{"a"}, "publish": []string{"a"}})
+	c := dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+token)
+	if e := user(); e.Type != "open" || e.Sub != "u1" || e.Address != "127.0.0.1" || e.Conn == "" || e.Time == "" {
+		t.Errorf("%+v", e)
+	}
+	say(t, c, "hello")
+	expectText(t, c, "hello")
+	if e := user(); e.Type != "in" || e.Data != "hello" || e.Bytes != 5 {
+		t.Errorf("%+v", e)
+	}
+	if e := user(); e.Type != "out" || e.Topic != "a" || e.Data != "hello" || e.Messages != 1 {
+		t.Errorf("%+v", e)
+	}
+	c.Close()
+	if e := user(); e.Type != "close" || e.Reason == "" || e.Why == "" || e.Sub != "u1" {
+		t.Errorf("%+v", e)
+	}
+	if e := topic(); e.Type != "publish" || e.Bytes != 5 || e.Data != "" || e.Conn != "" {
+		t.Errorf("%+v", e)
+	}
+	if e := topic(); e.Type != "out" || e.Sub != "u1" || e.Data != "" {
+		t.Errorf("%+v", e)
+	}
+	for i := 2; i < admin.TracesMax; i++ {
+		traced(t, s, "address=10.0.0.0/8")
+	}
+	if status, body := api(t, s, "GET", "/v1/trace?topic=b", ""); status != 503 || !strings.Contains(body, "too_many_traces") {
+		t.Error(status, body)
+	}
+	for _, query := range []string{"", "sub=a&topic=b", "topic=a&payload=yes", "conn=5", "address=x", "topic=%00", "user=a"} {
+		if status, body := api(t, s, "GET", "/v1/trace?"+query, ""); status != 400 {
+			t.Error(query, status, body)
+		}
+	}
 }

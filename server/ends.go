@@ -10,6 +10,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/ends"
 	"c100k/internal/engineio"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -58,6 +59,9 @@ func (s *Server) noteEnd(l *netpoll.Loop, id netpoll.ID, owed int, transport str
 	}
 	if who != nil {
 		e.Sub = who.Subject
+	}
+	if tap := s.node.Tap(l); tap.On() {
+		tap.Tell(l, &trace.Event{Kind: trace.Close, Conn: id, Addr: e.Addr, Reason: reason, Code: e.Code, Text: e.Text, Bytes: e.Owed}, who)
 	}
 	select {
 	case s.ends.queue <- e:

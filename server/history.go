@@ -4,6 +4,9 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +16,8 @@ import (
 	"c100k/internal/bus"
 	"c100k/internal/edge"
 	"c100k/internal/history"
+	"c100k/internal/history/jetstream"
+	"c100k/internal/natsd"
 	"c100k/netpoll"
 )
 
@@ -26,6 +31,16 @@ const keptIdle = time.Hour
 // pageTimeout bounds how long a request of the API waits for the store.
 const pageTimeout = 10 * time.Second
 
+// historyHeadBytes is what a message has in the store beside its payload, at most.
+const historyHeadBytes = 4 << 10
+
+// historyPendingMin bounds what waits in the embedded server for one process, in bytes; one that
+// lags further behind is cut off, and reads what it missed.
+const historyPendingMin = 64 << 20
+
+// ErrHistory wraps the error of a store of history that could not be opened.
+var ErrHistory = errors.New("cannot keep history")
+
 // KindCount is the kind of a message on the bus that asks for the members of its topic: after a
 // message that the others get from the store of history. It is beyond those of payloads, and below
 // those of channels.
@@ -36,6 +51,8 @@ type past struct {
 	rules  *history.Rules
 	store  history.Store
 	engine bool // the store numbers messages for other processes, or those of earlier lives, too
+	hub    *broadcast.Hub
+	broker *natsd.Server // that the store is in; nil: in another process, or there is none
 }
 
 // newPast reads the configuration, which has been validated.
@@ -47,6 +64,64 @@ func newPast(c *Config, seed uint64) (*past, error) {
 	return &past{rules: rules, store: history.NewMemory(rules, history.NewEpochs(seed), netpoll.Monotonic)}, nil
 }
 
+// openPast opens the store that other processes use too, or that outlives this one, if the
+// configuration has one.
+func (s *Server) openPast() error {
+	c, o := &s.cfg, jetstream.Options{URL: s.cfg.Bus, Credentials: s.cfg.BusCreds, Replicated: true}
+	switch w := c.Worker; {
+	case !s.past.rules.Any() || c.Bus == BusMemory && c.HistoryDir == "":
+		return nil
+	case w != nil && w.Durable != "":
+		o.Replicated, o.InMemory = false, w.Durable == history.DurableMemory
+	case c.Bus == BusMemory:
+		broker, err := StartHistory(c, natsd.Options{Name: "c100k", Label: "store of history", Logger: s.log})
+		if err != nil {
+			return err
+		}
+		s.past.broker = broker
+		o.URL, o.Replicated = broker.URL(), false
+	}
+	o.Name, o.Rules, o.Now, o.Logger = bus.NodeName(os.Getpid()), s.past.rules, netpoll.Monotonic, s.log
+	if o.InMemory {
+		o.BytesMax = int64(c.HistoryBytes)
+	}
+	store, err := jetstream.Open(context.Background(), o)
+	if err != nil {
+		s.past.close()
+		return fmt.Errorf("%w: %w", ErrBus, err)
+	}
+	s.past.store, s.past.engine = store, true
+	return nil
+}
+
+// StartHistory starts a NATS server that keeps the history of a configuration, which has its
+// defaults: in its directory, or in memory if it has none.
+func StartHistory(c *Config, o natsd.Options) (*natsd.Server, error) {
+	every, always, err := c.historySync()
+	if err != nil {
+		return nil, err
+	}
+	o.PayloadBytesMax = max(o.PayloadBytesMax, c.MaxMessage+historyHeadBytes)
+	o.PendingBytesMax = max(o.PendingBytesMax, historyPendingMin, 4*int64(o.PayloadBytesMax))
+	o.Store = &natsd.Store{Dir: c.HistoryDir, MemoryMax: int64(c.HistoryBytes), SyncAlways: always, SyncInterval: every}
+	broker, err := natsd.Start(o)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHistory, err)
+	}
+	return broker, nil
+}
+
+// close ends the store.
+func (p *past) close() {
+	_ = p.store.Close() // it has nothing to say
+	if p.broker != nil {
+		p.broker.Close()
+	}
+}
+
+// ready is nil while messages of topics with history can be stored.
+func (p *past) ready() error { return p.store.Ready() }
+
 // shared tells whether messages of a topic go through the store to the members of this process too.
 func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
 
@@ -54,7 +129,7 @@ func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
 // counts.
 func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
 	return s.past.store.Append(p.Topic, history.Append{
-		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload}, Key: p.Key,
+		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}, Key: p.Key,
 		Done: func(a history.Appended) {
 			if a.Err != nil {
 				done(admin.Outcome{Err: a.Err})

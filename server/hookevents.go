@@ -91,8 +91,11 @@ func (s *Server) lookAtTopics() {
 	}
 }
 
-// began tells the backend of a stream that begins. Loop only.
+// began tells the backend, and those who trace, of a stream that begins. Loop only.
 func (s *Server) began(l *netpoll.Loop, c *netpoll.Conn, e *edge.Config, transport string, r *arrival) {
+	if tap := s.node.Tap(l); tap.On() {
+		tap.Opened(l, c, r.who, e.ClientAddr(l, c, r.head))
+	}
 	if s.hooks.events == nil {
 		return
 	}

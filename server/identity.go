@@ -195,8 +195,12 @@ func (s *Server) find(q *question, quick bool) {
 		q.answer(who, refusal)
 		return
 	}
+	var past []wanted
+	if refusal == nil && !later && q.head != nil && len(s.identify.steps) == 0 {
+		past = s.missingOf(q.head, who)
+	}
 	if refusal == nil && !later {
-		later = quick && len(s.identify.steps) > 0
+		later = quick && len(s.identify.steps)+len(past) > 0
 	}
 	if later {
 		if !s.identify.slow.run(func() { s.find(q, false) }) {
@@ -216,10 +220,21 @@ func (s *Server) find(q *question, quick bool) {
 	if refusal == nil && s.revocations.Revoked(who) {
 		refusal = refuseRevoked // also where it was not a token that said who this is
 	}
+	if refusal == nil && q.head != nil {
+		refusal = s.bringPast(ctx, q, who)
+	}
 	if refusal != nil {
 		who = nil
 	}
 	q.answer(who, refusal)
+}
+
+// bringPast waits until what the client of a request has missed is here.
+func (s *Server) bringPast(ctx context.Context, q *question, who *auth.Principal) *edge.Refusal {
+	if list := s.missingOf(q.head, who); len(list) > 0 && s.past.fetch(ctx, list) != nil {
+		return refuseNoPast
+	}
+	return nil
 }
 
 // verify is the first step; later tells that it would have to wait.
@@ -367,7 +382,7 @@ func (s *Server) identifying(p *proto.Place, transport string, identify func(*ed
 		case refusal != nil:
 			p.Edge.Refuse(l, c, h, refusal)
 			return edge.Handled
-		case !decided:
+		case !decided || len(s.missingOf(h, who)) > 0:
 			return edge.Wait
 		}
 		return serve(l, c, h, rest, who)
@@ -403,7 +418,7 @@ func (s *Server) questionOf(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, e *e
 		conn: c.ID(), transport: transport, token: string(token), found: found,
 		until: netpoll.Monotonic() + edge.WaitTimeoutDefault, answer: answer,
 	}
-	if len(s.identify.steps) > 0 {
+	if len(s.identify.steps) > 0 || s.past.engine {
 		q.addr, q.proxied, q.head = e.ClientAddr(l, c, h), edge.Proxied(c), h.Clone()
 	}
 	return q

@@ -16,6 +16,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/echo"
 	"c100k/internal/edge"
+	"c100k/internal/history"
 	"c100k/internal/longpoll"
 	"c100k/internal/proto"
 	"c100k/internal/sse"
@@ -120,17 +121,22 @@ func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate, Principals: p.Principals,
 		Shard: p.Shard, Sink: p.Sink, Seed: s.seed + uint64(p.Loop), Counters: &s.loops[p.Loop].counters,
-		Farewell: p.Farewell,
+		Farewell: p.Farewell, Tap: p.Tap,
 	}
 }
 
 func (s *Server) newTopics(p *proto.Place) proto.Part {
-	var ask func(string, broadcast.Kind, []byte, func(topicws.Published)) error
+	var ask func(string, broadcast.Post, func(topicws.Published)) error
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}
+	var prepare func([]string, []history.From, func(error)) bool
+	if s.past.engine {
+		ask, prepare = s.publishLater, s.prepare
+	}
 	h := topicws.NewHandler(topicws.Config{
-		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
+		Prepare:   prepare,
+		WebSocket: s.webSocket(p), Publish: s.publishPost, Ask: ask, From: s.from,
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: func(who *auth.Principal) string { return reasonOf(s.admitUser(who)) },
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),

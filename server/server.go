@@ -63,8 +63,9 @@ type Server struct {
 	sio         *socketio.Server // nil: off
 	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
 	sioParts    []sio.Part
-	sioVerdicts []sioVerdicts // by loop
-	api         http.Handler  // /v1/ on the public port, where there is a key
+	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
+	sioVerdicts []sioVerdicts           // by loop
+	api         http.Handler            // /v1/ on the public port, where there is a key
 	tls         tlsParts
 
 	// any goroutine
@@ -76,7 +77,8 @@ type Server struct {
 
 	revocations auth.Revocations
 
-	ends endings
+	ends    endings
+	tracing tracing
 
 	hooks backendHooks
 
@@ -155,7 +157,12 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err := s.makeNode(more); err != nil {
+	if err = s.openPast(); err == nil {
+		if err = s.makeNode(more); err != nil {
+			s.past.close()
+		}
+	}
+	if err != nil {
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -175,6 +182,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	if err != nil {
 		s.node.Close()
+		s.past.close()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -242,7 +250,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if w := s.cfg.Worker; w != nil {
 		cfg.Alive, cfg.AliveEvery = w.Alive, w.AliveEvery
 	}
-	s.node, err = node.New(cfg)
+	if s.node, err = node.New(cfg); err == nil {
+		s.past.hub = s.node.Hub()
+	}
 	return err
 }
 
@@ -382,6 +392,7 @@ func (s *Server) stop() {
 	s.closeHooks() // they are told of the ends of all connections
 	s.leaveSIO()
 	s.leaveBus()
+	s.past.close()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)

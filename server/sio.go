@@ -76,7 +76,7 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
-		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who,
+		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who, Tap: p.Tap,
 	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.

@@ -45,6 +45,9 @@ type Worker struct {
 	// so that a connection's ID names its worker too. LoopBase and Config.Loops together are at
 	// most 256.
 	LoopBase int
+	// Durable is where the parent's broker, which is the bus, keeps history: history.DurableMemory or
+	// DurableFile. Empty: the bus is a server that stands for itself.
+	Durable string
 	// API answers /v1/ on the public port where there is an API key, and asks for the key itself:
 	// it speaks for all workers. It is required. The Server opens no admin port; Config.Admin is
 	// then only where the demo page says that the API is.
@@ -81,11 +84,13 @@ func workersFor(conns, allowed int) int {
 
 // Share is the configuration of one of the workers, made from that of all. c must have its
 // defaults. Its MaxConns is an even share and a tenth, as far as the limit on open files allows;
-// its Memory is an even share, where the parent counts as one worker more.
+// its Memory and HistoryBytes are even shares, where the parent counts as one worker more.
 func (c Config) Share() Config {
 	even := (c.MaxConns + c.Workers - 1) / c.Workers
 	c.MaxConns = min(even+even*slackPercent/100, connsDefault())
 	c.Memory = max(c.Memory/(c.Workers+1), memoryMin)
+	c.HistoryBytes = max(c.HistoryBytes/(c.Workers+1), historyBytesMin)
+	c.HistoryDir = "" // it belongs to the parent
 	c.Workers = 1
 	return c
 }

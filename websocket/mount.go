@@ -81,7 +81,7 @@ func (s *Server) place(at *proto.Place) proto.Part {
 	if s.forms != "" {
 		at.Form, _ = at.Table.Form(s.forms) // a row before this one
 	}
-	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, principals: at.Principals, seed: uint64(at.Loop), farewell: at.Farewell})
+	p := newPart(s, at.Loop, seat{role: at.Role, shard: at.Shard, sink: at.Sink, form: at.Form, counters: counters, principals: at.Principals, seed: uint64(at.Loop), farewell: at.Farewell, tap: at.Tap})
 	p.edge = at.Edge
 	s.parts = append(s.parts, p)
 	part := proto.Part{Serve: p.serve, Ask: p.ask, Resume: p.resume}

@@ -13,6 +13,7 @@ import (
 	"c100k/frame"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -72,6 +73,7 @@ type seat struct {
 	counters *wsconn.Counters
 	seed     uint64
 	farewell func(c *netpoll.Conn, code uint16, text string) // nil: nobody asks
+	tap      *trace.Tap
 
 	principals *auth.Principals // nil: nobody is identified
 }
@@ -88,7 +90,7 @@ func newPart(s *Server, i int, at seat) *part {
 		PingInterval: max(o.PingInterval, 0), PingTimeout: o.PingTimeout,
 		Rate: o.Rate, RateBurst: o.RateBurst, ByteRate: o.ByteRate, Principals: at.principals,
 		Shard: at.shard, Sink: sink, Ended: p.ended, Closing: p.closing, Control: p.pinged,
-		Seed: at.seed, Counters: at.counters, Farewell: at.farewell,
+		Seed: at.seed, Counters: at.counters, Farewell: at.farewell, Tap: at.tap,
 	}, p)
 	return p
 }

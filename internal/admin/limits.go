@@ -49,6 +49,14 @@ const (
 	// it a loop that is stuck would hold the answer.
 	InspectTimeout = 5 * time.Second
 
+	// StreamBeat is how often a stream shows that it lives, and StreamWriteTimeout how long a client
+	// may take nothing of it.
+	StreamBeat         = 15 * time.Second
+	StreamWriteTimeout = 10 * time.Second
+
+	// TracesMax bounds the traces of a process that run at one time: each is asked about each message.
+	TracesMax = 8
+
 	// ScrapesMax bounds the scrapes of /metrics that run at the same time. Without it an impatient
 	// scraper piles them up; beyond it: 503.
 	ScrapesMax = 4

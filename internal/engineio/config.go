@@ -9,6 +9,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -45,6 +46,7 @@ type Config struct {
 	Farewell func(c *netpoll.Conn, code uint16, text string)
 	Inherit  func(to, from *netpoll.Conn)
 	Who      func(s *Session) *auth.Principal
+	Tap      *trace.Tap // is told of each message; nil: nobody listens
 
 	// Keep is called for a connection whose request, with an edge.Mount, is answered: see proto.Place.
 	// Required where there are such requests.

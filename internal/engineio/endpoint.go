@@ -9,6 +9,7 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/jitter"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/internal/wsconn"
 	"c100k/netpoll"
 )
@@ -168,6 +169,9 @@ func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachm
 		e.queued += int64(len(p))
 	}
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.tell(l, s, trace.Out, p)
+	}
 	e.checkOwed(l, s, len(p))
 }
 
@@ -176,6 +180,9 @@ func (e *Endpoint) SendMessage(l *netpoll.Loop, s *Session, text []byte, attachm
 func (e *Endpoint) SendShared(l *netpoll.Loop, s *Session, p []byte) {
 	if s.flags&flagClosed == 0 && len(p) > 0 {
 		e.cfg.Counters.MessagesSent++
+		if e.cfg.Tap.On() {
+			e.tell(l, s, trace.Out, p)
+		}
 		e.share(l, s, p, 0, 0)
 		e.checkOwed(l, s, len(p))
 	}

@@ -4,6 +4,7 @@ package engineio
 
 import (
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -12,6 +13,9 @@ import (
 func (e *Endpoint) packet(l *netpoll.Loop, s *Session, p Packet) {
 	switch p.Type {
 	case PacketMessage:
+		if e.cfg.Tap.On() {
+			e.tell(l, s, trace.In, p.Data)
+		}
 		if p.Binary {
 			e.cfg.App.Binary(l, s, p.Data)
 		} else {
@@ -22,6 +26,13 @@ func (e *Endpoint) packet(l *netpoll.Loop, s *Session, p Packet) {
 	case PacketPong:
 		e.ponged(l, s)
 	case PacketOpen, PacketClose, PacketUpgrade, PacketNoop:
+	}
+}
+
+// tell tells the tap of a message.
+func (e *Endpoint) tell(l *netpoll.Loop, s *Session, kind trace.Kind, p []byte) {
+	if anchor := l.Lookup(s.anchor); anchor != nil {
+		e.cfg.Tap.Message(l, anchor, kind, "", 1, p)
 	}
 }
 

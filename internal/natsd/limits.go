@@ -30,9 +30,16 @@ const (
 	// it is gone: a day. Those that are configured are tried for ever.
 	routeRetries = 24 * 60 * 60
 
-	// storeMemoryBytesMax bounds streams that are kept in memory. Nobody makes them; zero would mean
-	// three quarters of the machine.
+	// storeMemoryBytesMax bounds streams that are kept in memory where nobody makes them; zero would
+	// mean three quarters of the machine.
 	storeMemoryBytesMax = 1 << 20
+
+	// storeBufferedMax bounds the messages that wait to be stored in one stream; the server refuses
+	// more. Each process of a node may have 2048 on their way.
+	storeBufferedMax = 1 << 17
+
+	// lockTextMax bounds what is read of the lock of a directory, in bytes.
+	lockTextMax = 64
 )
 
 const (

@@ -49,8 +49,10 @@ type Cluster struct {
 
 // Store says where JetStream keeps streams.
 type Store struct {
+	// Dir is where they lie. It is made, and belongs to one process at a time: another one is refused.
+	// Empty: streams lie in memory only.
 	Dir          string
-	BytesMax     int64         // on disk, for all streams; the server refuses more
+	MemoryMax    int64         // for all streams in memory, in bytes
 	SyncAlways   bool          // fsync before each acknowledgement
 	SyncInterval time.Duration // between two fsyncs otherwise; 0 is the server's default of 2 minutes
 }
@@ -59,6 +61,7 @@ type Store struct {
 type Server struct {
 	nats *server.Server
 	url  string // with the secret in it
+	dir  *ownedDir
 }
 
 // Start starts a server and returns when clients can connect. It fails if the address of the
@@ -78,13 +81,20 @@ func Start(o Options) (*Server, error) {
 			return nil, fmt.Errorf("natsd: %w", err)
 		}
 	}
+	var dir *ownedDir
 	if s := o.Store; s != nil {
-		options.JetStream, options.StoreDir, options.JetStreamMaxStore = true, s.Dir, s.BytesMax
-		options.JetStreamMaxMemory = storeMemoryBytesMax
+		var err error
+		if dir, err = ownDir(s.Dir); err != nil {
+			return nil, err
+		}
+		options.JetStream, options.StoreDir = true, dir.path
+		options.JetStreamMaxMemory = max(s.MemoryMax, storeMemoryBytesMax)
 		options.SyncAlways, options.SyncInterval, options.DisableJetStreamBanner = s.SyncAlways, s.SyncInterval, true
+		options.StreamMaxBufferedMsgs = storeBufferedMax
 	}
 	nats, err := server.NewServer(options)
 	if err != nil {
+		dir.release()
 		return nil, fmt.Errorf("natsd: %w", err)
 	}
 	log := o.Logger
@@ -94,7 +104,7 @@ func Start(o Options) (*Server, error) {
 	told := &natsLog{log: log, label: o.Label}
 	nats.SetLoggerV2(told, false, false, false)
 	nats.Start()
-	s := &Server{nats: nats}
+	s := &Server{nats: nats, dir: dir}
 	if err := s.ready(told); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("natsd: %w", err)
@@ -133,6 +143,7 @@ func (s *Server) Routes() int { return s.nats.NumRoutes() }
 func (s *Server) Close() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
+	s.dir.release()
 }
 
 // join sets the options of a cluster.

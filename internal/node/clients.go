@@ -9,6 +9,7 @@ import (
 
 	"c100k/internal/auth"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -178,5 +179,48 @@ func (n *Node) Client(ctx context.Context, id netpoll.ID, most int) (client Clie
 		return seen, names, there, nil
 	case <-ctx.Done():
 		return Client{}, nil, false, ErrBusy
+	}
+}
+
+// whose is trace.Tap.Who.
+func (r *reactor) whose(l *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, addr netip.Addr) {
+	switch p := r.protocols.At(c.Role()).(type) {
+	case proto.Clients:
+		who, _ = p.Client(l, c)
+	case proto.Identified:
+		who = p.Who(c)
+	}
+	note := r.notes.at(c.Slot())
+	return who, note.address()
+}
+
+// Tap is where the protocols of a loop tell what goes in and out. Loop only.
+func (n *Node) Tap(l *netpoll.Loop) *trace.Tap { return &n.reactors[l.Index()-n.cfg.LoopBase].tap }
+
+// tapRetry is how long the end of a trace waits for room in the mailbox of a loop.
+const tapRetry = 10 * time.Millisecond
+
+// Trace has all loops tell a trace, until stop is called. began hears of each loop that does; it is
+// called on the loops. False: a loop is too busy, and nothing has begun. Any goroutine.
+func (n *Node) Trace(t *trace.Trace, began func()) (stop func(), ok bool) {
+	for i, r := range n.reactors {
+		if !r.loop.Remote().Post(func(*netpoll.Loop) { r.tap.Add(t); began() }) {
+			n.untap(n.reactors[:i], t)
+			return nil, false
+		}
+	}
+	return func() { n.untap(n.reactors, t) }, true
+}
+
+// untap ends a trace on some loops. Where a mailbox is full it tries again, until the node closes.
+func (n *Node) untap(from []*reactor, t *trace.Trace) {
+	for _, r := range from {
+		for !r.loop.Remote().Post(func(*netpoll.Loop) { r.tap.Remove(t) }) {
+			select {
+			case <-n.done:
+				return
+			case <-time.After(tapRetry):
+			}
+		}
 	}
 }

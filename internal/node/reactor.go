@@ -11,6 +11,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -29,6 +30,7 @@ type reactor struct {
 	deliver    []func(l *netpoll.Loop, members int) (more bool)
 	ledger     ledger
 	notes      notes
+	tap        trace.Tap
 	index      int
 	noting     bool // Config.Notes
 
@@ -64,6 +66,8 @@ func (r *reactor) make(n *Node, i int) error {
 		Loop: i, Loops: n.cfg.Loops, Process: n.cfg.Process, Edge: &r.configs[RoleHead], Principals: &r.principals,
 		Ended: n.cfg.Ended, Draining: n.Draining, Wake: n.Wake, Move: n.Move, Keep: r.keep,
 	}
+	r.tap.Who = r.whose
+	place.Tap = &r.tap
 	if r.noting {
 		place.Farewell, place.Inherit = r.farewell, r.inherit
 	}

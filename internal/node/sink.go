@@ -5,6 +5,7 @@ package node
 import (
 	"c100k/broadcast"
 	"c100k/internal/proto"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -37,6 +38,9 @@ func (s *sink) Send(member uint32, p []byte, mark, n uint32) {
 		return
 	}
 	s.sent += uint64(n)
+	if s.reactor.tap.On() {
+		s.reactor.tap.Message(s.loop, c, trace.Out, s.reactor.shard.TopicOf(mark), int(n), p)
+	}
 	if m := s.protocols.Members(c.Role()); m != nil {
 		m.MemberSend(s.loop, c, p, mark, n)
 		return

@@ -17,6 +17,7 @@ import (
 	"c100k/broadcast"
 	"c100k/internal/auth"
 	"c100k/internal/edge"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -186,6 +187,9 @@ type Place struct {
 	// Inherit gives the record `to` what was noted of the connection `from`: where from, and since
 	// when. Nil: nobody asks. Loop only.
 	Inherit func(to, from *netpoll.Conn)
+
+	// Tap is told of each message of a connection.
+	Tap *trace.Tap
 
 	// Draining tells whether the process goes down. Any goroutine.
 	Draining func() bool

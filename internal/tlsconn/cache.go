@@ -10,13 +10,14 @@ import (
 )
 
 // cache keeps the AEADs of one layer. An entry belongs to one half of a session, which has its
-// index. Loop only.
+// index. The first use of a half in a while makes an AEAD that is not kept: a request and its
+// answer, or a heartbeat, is all that an idle connection has. Loop only.
 type cache struct {
 	entries []cacheEntry // index 1 on; 0 is none
 	free    []uint32
 	bytes   int
 	hand    int    // where room is looked for
-	now     uint32 // in ticks of cacheTick
+	now     uint32 // in ticks of cacheTick; below usedBit, which are seventeen years
 	max     int    // cacheBytesMax, or less in tests
 }
 
@@ -31,18 +32,26 @@ type cacheEntry struct {
 const cacheTick = time.Second / 4
 
 // tick tells the cache the time.
-func (k *cache) tick(now time.Duration) { k.now = uint32(now / cacheTick) }
+func (k *cache) tick(now time.Duration) { k.now = uint32(now/cacheTick) &^ usedBit }
+
+// A half without an entry has, in place of the index, usedBit and the tick of its last use, or 0.
+const usedBit = 1 << 31
+
+// cached tells whether a half has an entry.
+func (h *half) cached() bool { return h.aead != 0 && h.aead&usedBit == 0 }
 
 // get is ciphers.get. A half of no slab, as in tests, is fine as well.
 func (k *cache) get(s *session, h *half) cipher.AEAD {
-	if h.aead != 0 {
+	if h.cached() {
 		e := &k.entries[h.aead]
 		e.used = k.now
 		return e.aead
 	}
 	kind := s.kind()
 	a := h.newAEAD(kind)
-	if k.room(kind.aeadBytes) {
+	busy := h.aead != 0 && (k.now-h.aead)&^usedBit < uint32(cacheIdle/cacheTick)
+	h.aead = usedBit | k.now
+	if busy && k.room(kind.aeadBytes) {
 		k.add(cacheEntry{a, &h.aead, k.now, kind.aeadBytes})
 	}
 	return a
@@ -82,14 +91,14 @@ func (k *cache) room(n int) bool {
 
 func (k *cache) evict(e *cacheEntry) {
 	k.free = append(k.free, *e.owner)
-	*e.owner = 0
+	*e.owner = usedBit | e.used
 	k.bytes -= e.bytes
 	*e = cacheEntry{}
 }
 
 // drop is ciphers.drop.
 func (k *cache) drop(h *half) {
-	if h.aead != 0 {
+	if h.cached() {
 		k.evict(&k.entries[h.aead])
 	}
 }

@@ -4,7 +4,6 @@ package tlsconn
 
 import (
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"encoding/binary"
 	"errors"
@@ -19,22 +18,23 @@ type half struct {
 	// TLS 1.2 it is the key.
 	material [48]byte
 	iv       [12]byte
-	aead     uint32 // index in the cache of a Layer, 0: none
+	aead     uint32 // index in the cache of a Layer, or when it was used last: see cache.get; 0: never
 }
 
 // setSecret begins a direction of TLS 1.3 with a traffic secret.
 func (h *half) setSecret(s *suite, secret []byte) {
 	h.seq = 0
 	n := copy(h.material[:], secret)
-	copy(h.iv[:], expandLabel(s.hash, secret, "iv", len(h.iv)))
+	mac := hmac.New(s.hash, secret)
+	copy(h.iv[:], expandLabel(mac, "iv", len(h.iv)))
 	if n+s.keyBytes <= len(h.material) {
-		copy(h.material[n:], expandLabel(s.hash, secret, "key", s.keyBytes))
+		copy(h.material[n:], expandLabel(mac, "key", s.keyBytes))
 	}
 }
 
 // update replaces the traffic secret by the next one: RFC 8446, 7.2.
 func (h *half) update(s *suite) {
-	h.setSecret(s, expandLabel(s.hash, h.material[:s.hashBytes], "traffic upd", s.hashBytes))
+	h.setSecret(s, expandLabel(hmac.New(s.hash, h.material[:s.hashBytes]), "traffic upd", s.hashBytes))
 }
 
 // key is the key of the direction.
@@ -45,7 +45,7 @@ func (h *half) key(s *suite) []byte {
 	case s.hashBytes+s.keyBytes <= len(h.material):
 		return h.material[s.hashBytes:][:s.keyBytes]
 	}
-	return expandLabel(s.hash, h.material[:s.hashBytes], "key", s.keyBytes)
+	return expandLabel(hmac.New(s.hash, h.material[:s.hashBytes]), "key", s.keyBytes)
 }
 
 // newAEAD makes the AEAD of the direction. A key of the wrong length is a fault of this package, so
@@ -58,17 +58,16 @@ func (h *half) newAEAD(s *suite) cipher.AEAD {
 	return a
 }
 
-// expandLabel is HKDF-Expand-Label with an empty context: RFC 8446, 7.1.
-func expandLabel(h func() hash.Hash, secret []byte, label string, n int) []byte {
-	info := make([]byte, 0, 4+len("tls13 ")+len(label))
+// expandLabel is HKDF-Expand-Label with an empty context: RFC 8446, 7.1. mac is HMAC with the
+// secret. n is at most the size of a hash, so HKDF-Expand is one block: RFC 5869, 2.3.
+func expandLabel(mac hash.Hash, label string, n int) []byte {
+	info := make([]byte, 0, 5+len("tls13 ")+len(label))
 	info = binary.BigEndian.AppendUint16(info, uint16(n))
 	info = append(info, byte(len("tls13 ")+len(label)))
-	info = append(append(append(info, "tls13 "...), label...), 0)
-	out, err := hkdf.Expand(h, secret, string(info), n)
-	if err != nil { // n is at most the size of a hash
-		panic("tlsconn: " + err.Error())
-	}
-	return out
+	info = append(append(append(info, "tls13 "...), label...), 0, 1)
+	mac.Reset()
+	mac.Write(info)
+	return mac.Sum(nil)[:n]
 }
 
 // prf12 is the PRF of TLS 1.2: RFC 5246, 5.

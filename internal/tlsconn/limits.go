@@ -13,6 +13,10 @@ const (
 	sealedBytesMax13 = plainBytesMax + 256
 	sealedBytesMax12 = plainBytesMax + 2048
 
+	// ticketsMax bounds the records that a handshake of TLS 1.3 may have written under the
+	// application secret: tickets. crypto/tls writes one.
+	ticketsMax = 8
+
 	// uselessMax bounds the records in a row that carry no data: empty ones and warnings. Without
 	// it a peer could keep a loop busy for nothing. crypto/tls has the same bound.
 	uselessMax = 16
@@ -36,6 +40,11 @@ const (
 	// shakeBytes is about what a handshake takes that waits for its turn, beside its ClientHello. It
 	// counts in Layer.Held. What takes part of HandshakesMax does not: its sum has a small bound.
 	shakeBytes = 512
+
+	// workersIdleMax bounds the goroutines that wait for a next handshake, each with its stack, and
+	// workerIdle how long they do.
+	workersIdleMax = 32
+	workerIdle     = 100 * time.Millisecond
 
 	// waitingMax bounds the handshakes of a process that wait for their turn, each with its
 	// ClientHello. Beyond it connections are closed.

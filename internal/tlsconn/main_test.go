@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -189,6 +190,16 @@ func (r *running) eventually(what string, f func(l *netpoll.Loop) bool) {
 		}
 		if time.Now().After(end) {
 			r.t.Fatalf("not yet: %s", what)
+		}
+	}
+}
+
+// within waits until f is true.
+func within(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !f(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("not yet: %s", what)
 		}
 	}
 }

@@ -15,16 +15,20 @@ import (
 // Further ones wait for their turn in the order in which they came. Any goroutine.
 type Pool struct {
 	slots chan struct{} // one for each that computes
+	next  chan *shake   // for workers that have none; as many at most as there are of those
 
 	mu      sync.Mutex // guards the fields below; held for a few assignments at most
 	begun   int
+	idle    int      // workers that wait for a handshake; those with one in next are no more among them
 	queue   []*shake // of which the first head have begun or were given up
 	head    int
 	stalled list // those that wait for their peers, longest first
 }
 
-// NewPool makes a pool. Its goroutines end with the connections whose handshakes they run.
-func NewPool() *Pool { return &Pool{slots: make(chan struct{}, runtime.GOMAXPROCS(0))} }
+// NewPool makes a pool. Its goroutines end workerIdle behind their last handshake at the latest.
+func NewPool() *Pool {
+	return &Pool{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), next: make(chan *shake, workersIdleMax)}
+}
 
 // start begins a handshake or has it wait for its turn. False: there is no room. now is the time of
 // the loop.
@@ -33,7 +37,9 @@ func (p *Pool) start(sh *shake, now time.Duration) bool {
 	defer p.mu.Unlock()
 	if p.begun < HandshakesMax {
 		p.begun++
-		go p.work(sh)
+		if !p.give(sh) {
+			go p.work(sh)
+		}
 		return true
 	}
 	if len(p.queue)-p.head >= waitingMax {
@@ -47,9 +53,23 @@ func (p *Pool) start(sh *shake, now time.Duration) bool {
 	return true
 }
 
-// work runs handshakes until none waits.
+// give gives a handshake to a worker that has none; false if there is none. mu is held.
+func (p *Pool) give(sh *shake) bool {
+	if p.idle == 0 {
+		return false
+	}
+	select {
+	case p.next <- sh:
+		p.idle--
+		return true
+	default: // as many are on their way as it has room for
+		return false
+	}
+}
+
+// work runs handshakes until none has come for a while.
 func (p *Pool) work(sh *shake) {
-	for ; sh != nil; sh = p.next() {
+	for ; sh != nil; sh = p.take() {
 		if !sh.ended() {
 			p.acquire()
 			sh.run(p)
@@ -58,15 +78,16 @@ func (p *Pool) work(sh *shake) {
 	}
 }
 
-// next takes the handshake that has waited longest; nil if there is none.
-func (p *Pool) next() *shake {
+// take is the handshake that has waited longest, or the next one to come; nil if the worker is to
+// end.
+func (p *Pool) take() *shake {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.head == len(p.queue) {
 		p.queue, p.head = nil, 0
 		p.begun--
-		return nil
+		return p.rest()
 	}
+	defer p.mu.Unlock()
 	sh := p.queue[p.head]
 	p.queue[p.head] = nil
 	if p.head++; p.head >= 1024 && p.head*2 >= len(p.queue) {
@@ -74,6 +95,33 @@ func (p *Pool) next() *shake {
 		p.head = 0
 	}
 	return sh
+}
+
+// rest waits for a handshake for a while. A new goroutine would have to grow its stack again, to
+// some 30 KB. mu is held, and given back.
+func (p *Pool) rest() *shake {
+	if p.idle == workersIdleMax {
+		p.mu.Unlock()
+		return nil
+	}
+	p.idle++
+	p.mu.Unlock()
+	timer := time.NewTimer(workerIdle)
+	defer timer.Stop()
+	select {
+	case sh := <-p.next:
+		return sh
+	case <-timer.C:
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case sh := <-p.next: // start has counted a worker out just now
+		return sh
+	default:
+		p.idle--
+		return nil
+	}
 }
 
 func (p *Pool) acquire() { p.slots <- struct{}{} }

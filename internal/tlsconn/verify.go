@@ -100,8 +100,11 @@ func sealedOf(all [][]byte) (n int) {
 
 // derive13 is derive for TLS 1.3. What crypto/tls has read last must be sealed with the peer's
 // handshake secret: then none of its application records was read. What it has written last is
-// either sealed with ours, or it is one or more tickets, the first of which has the sequence number
-// 0 under our application secret.
+// sealed either with ours, and then no application record was written; or it is a ticket, the
+// number of which is known when it opens under our application secret.
+//
+// A key takes two derivations and an AEAD, so the likely case is tried first: a server writes one
+// ticket, a client none.
 func (s *session) derive13(keys *keyLog, client bool, written [][]byte, read, lastRead []byte) error {
 	k := s.kind()
 	ours, theirs, ourHandshake, theirHandshake := keys.server, keys.client, keys.serverHandshake, keys.clientHandshake
@@ -114,40 +117,47 @@ func (s *session) derive13(keys *keyLog, client bool, written [][]byte, read, la
 		}
 	}
 	reads, err := records(read)
-	if err != nil || !opensUnder13(k, theirHandshake, sealedOf(reads)-1, lastRead) {
+	if err != nil || len(written) == 0 {
+		return errMismatch
+	}
+	var handshake half
+	handshake.setSecret(k, theirHandshake)
+	if !s.opens13(&handshake, handshake.newAEAD(k), sealedOf(reads)-1, lastRead) {
 		return errMismatch
 	}
 	s.read.setSecret(k, theirs)
 	s.write.setSecret(k, ours)
-	first := len(written)
-	for i, r := range written {
-		if r[0] == typeData && opensUnder13(k, ours, 0, r) {
-			first = i
-			break
+	sealed := sealedOf(written)
+	last := written[len(written)-1]
+	finished := func() bool {
+		handshake.setSecret(k, ourHandshake)
+		return s.opens13(&handshake, handshake.newAEAD(k), sealed-1, last)
+	}
+	if client && finished() {
+		return nil
+	}
+	aead := s.write.newAEAD(k)
+	for n := range min(sealed, ticketsMax) {
+		if s.opens13(&s.write, aead, n, last) {
+			s.write.seq = uint64(n) + 1
+			return nil
 		}
 	}
-	if first == 0 || !opensUnder13(k, ourHandshake, sealedOf(written[:first])-1, written[first-1]) {
-		return errMismatch
+	if !client && finished() {
+		return nil
 	}
-	for i, r := range written[first:] {
-		if !opensUnder13(k, ours, i, r) {
-			return errMismatch
-		}
-	}
-	s.write.seq = uint64(len(written) - first)
-	return nil
+	return errMismatch
 }
 
-// opensUnder13 tells whether record is the one with number seq under a traffic secret.
-func opensUnder13(k *suite, secret []byte, seq int, record []byte) bool {
+// opens13 tells whether record is the one with number seq under a half, whose AEAD is a.
+func (s *session) opens13(h *half, a cipher.AEAD, seq int, record []byte) bool {
 	if seq < 0 || len(record) < headerBytes {
 		return false
 	}
-	s := session{suite: suiteOf(k.id)}
-	s.read.setSecret(k, secret)
-	s.read.seq = uint64(seq)
-	_, _, a := s.open(new(scratch), new(once), slices.Clone(record))
-	return a == alertNone
+	trial := session{suite: s.suite, read: *h}
+	trial.read.seq = uint64(seq)
+	_, _, alert := trial.open(new(scratch), &side{aead: a}, slices.Clone(record))
+	return alert == alertNone
 }
 
 // derive12 is derive for TLS 1.2. Each side has sent one protected record, its Finished message,

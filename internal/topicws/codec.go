@@ -78,6 +78,9 @@ func closeText(dst []byte, at int) []byte { return wsconn.Seal(dst, at, frame.Op
 func AppendMessage(dst []byte, m *broadcast.Message) []byte {
 	dst = append(dst, `{"type":"message","topic":`...)
 	dst = jsontext.AppendString(dst, m.Topic)
+	if from := m.From(); from != "" {
+		dst = jsontext.AppendString(append(dst, `,"from":`...), from)
+	}
 	switch m.Kind {
 	case broadcast.JSON:
 		dst = append(append(dst, `,"data":`...), m.Payload...)

@@ -49,6 +49,8 @@ type held struct {
 	kind    broadcast.Kind // of what is published
 	payload []byte         // likewise
 	bytes   int
+	allowed bool // it was decided elsewhere
+	ready   bool // what it wants of the past is there: Config.Prepare
 }
 
 // verdicts are on their way back to their loop: at most one for each connection that waits.
@@ -60,8 +62,10 @@ type verdicts struct {
 }
 
 type decided struct {
-	conn    netpoll.ID
-	verdict Verdict
+	conn     netpoll.ID
+	verdict  Verdict
+	prepared bool  // this is no verdict, but the end of Config.Prepare
+	err      error // of that
 }
 
 // put adds one. Any goroutine.
@@ -89,6 +93,8 @@ func (v *verdicts) take() []decided {
 func (h *Handler) mustWait(c *netpoll.Conn, verb Verb) bool {
 	switch {
 	case verb == VerbSubscribe && h.cfg.DecideSubscribe != nil, verb == VerbPublish && h.cfg.DecidePublish != nil:
+		return true
+	case verb == VerbSubscribe && h.cfg.Prepare != nil && wishes(h.command.Wishes):
 		return true
 	case verb == VerbPing || len(h.deciding) == 0:
 		return false
@@ -135,9 +141,11 @@ func (h *Handler) goOn(l *netpoll.Loop, c *netpoll.Conn, w *waiting) {
 		case decide != nil:
 			id, remote := c.ID(), l.Remote()
 			decide(q, func(v Verdict) {
-				h.verdicts.put(decided{id, v})
+				h.verdicts.put(decided{conn: id, verdict: v})
 				remote.Wake()
 			})
+			return
+		case h.prepare(l, c, s, one):
 			return
 		default:
 			h.perform(l, c, s, one.command, false)
@@ -183,14 +191,55 @@ func (h *Handler) Decided(l *netpoll.Loop) {
 		if c == nil || c.Closing() || w == nil {
 			continue // gone meanwhile
 		}
-		h.decided(l, c, w.commands[0], one.verdict)
+		if one.prepared {
+			h.prepared(l, c, w.commands[0], one.err)
+		} else if h.decided(l, c, w.commands[0], one.verdict) {
+			continue
+		}
 		h.dropFirst(w)
 		h.goOn(l, c, w)
 	}
 }
 
-// decided does the first command, or says why not.
-func (h *Handler) decided(l *netpoll.Loop, c *netpoll.Conn, one *held, v Verdict) {
+// prepare has the past of the topics of a command brought here. False: it is here, or the command
+// wants none of it.
+func (h *Handler) prepare(l *netpoll.Loop, c *netpoll.Conn, s *session, one *held) (waits bool) {
+	if h.cfg.Prepare == nil || one.command == nil || one.ready || !wishes(one.command.Wishes) {
+		return false
+	}
+	defer h.forgetNames()
+	if no := h.takeNames(one.command.Topics); no.Code != CodeNone {
+		return false // perform says so
+	}
+	if no := h.takeWishes(c, s, one.command.Wishes); no.Code != CodeNone {
+		return false
+	}
+	if !one.allowed {
+		for _, topic := range h.names {
+			if !h.maySubscribe(s, topic) {
+				return false
+			}
+		}
+	}
+	id, remote := c.ID(), l.Remote()
+	return h.cfg.Prepare(h.names, h.from, func(err error) {
+		h.verdicts.put(decided{conn: id, prepared: true, err: err})
+		remote.Wake()
+	})
+}
+
+// prepared does the first command, or says why not.
+func (h *Handler) prepared(l *netpoll.Loop, c *netpoll.Conn, one *held, err error) {
+	if err != nil {
+		h.decline(l, c, one, refuse(CodeUnavailable, err.Error(), nil))
+		return
+	}
+	h.perform(l, c, h.sessions.At(c.Session()), one.command, one.allowed)
+}
+
+// decided does the first command, or says why not. waits is true if it needs something else first.
+func (h *Handler) decided(l *netpoll.Loop, c *netpoll.Conn, one *held, v Verdict) (waits bool) {
+	one.allowed = v.Allow
 	switch {
 	case !v.Allow && v.Failed:
 		h.decline(l, c, one, refuse(CodeUnavailable, "the backend of this node, which decides about this, does not answer", nil))
@@ -200,9 +249,12 @@ func (h *Handler) decided(l *netpoll.Loop, c *netpoll.Conn, one *held, v Verdict
 		h.decline(l, c, one, refuse(CodeForbidden, "this is not allowed to you", nil))
 	case one.command == nil:
 		h.publishMessage(l, c, h.onlyTopic(c), one.kind, one.payload)
+	case h.prepare(l, c, h.sessions.At(c.Session()), one):
+		return true
 	default:
 		h.perform(l, c, h.sessions.At(c.Session()), one.command, true)
 	}
+	return false
 }
 
 // decline answers a command that is not done. On a bare connection there is no way to say no but to

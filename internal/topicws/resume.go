@@ -72,6 +72,16 @@ func (w *Wish) put(name, value []byte, topic *[]byte) Refusal {
 	return Refusal{}
 }
 
+// wishes tells whether any topic is to begin in the past.
+func wishes(list []Wish) bool {
+	for i := range list {
+		if w := &list[i]; w.After != nil || w.Last != nil || w.Rewind != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // from reads a wish.
 func (w *Wish) from() (history.From, Refusal) {
 	f, err := history.ParseFrom(string(w.After), string(w.Last), string(w.Rewind))

@@ -12,11 +12,12 @@ import (
 	"testing"
 
 	"c100k/internal/bus/natsbus"
+	"c100k/server"
 )
 
 func TestBroker(t *testing.T) {
 	log := new(logBuffer)
-	b, err := startBroker(64<<10, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	b, err := startBroker(&server.Config{MaxMessage: 64 << 10}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestBroker(t *testing.T) {
 	if strings.Contains(log.String(), secret) {
 		t.Error("the secret is in the log")
 	}
-	again, err := startBroker(64<<10, slog.New(slog.DiscardHandler))
+	again, err := startBroker(&server.Config{MaxMessage: 64 << 10}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestLargestMessage(t *testing.T) {
 
 // TestTwoNodes: workers of two nodes on one bus are one.
 func TestTwoNodes(t *testing.T) {
-	b, err := startBroker(64<<10, slog.New(slog.DiscardHandler))
+	b, err := startBroker(&server.Config{MaxMessage: 64 << 10}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

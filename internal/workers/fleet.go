@@ -72,6 +72,9 @@ func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broa
 
 // PublishLater is Publish for callers that must not wait.
 func (f *fleet) PublishLater(p admin.Publication, done func(admin.Outcome)) error {
+	if f.s.rules.Of(p.Topic) >= 0 {
+		return f.publishStored(&p, done)
+	}
 	m := bus.Message{Topic: p.Topic, Kind: uint8(p.Kind), Payload: p.Payload}
 	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {
 		done(admin.Outcome{

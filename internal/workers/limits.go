@@ -45,6 +45,10 @@ const (
 	topicsTimeout = 10 * time.Second
 	partTimeout   = 2 * time.Second
 
+	// traceLineBytesMax bounds an event of a trace, in bytes: it has a payload of 4 KiB at most, in
+	// which each byte may be escaped.
+	traceLineBytesMax = 64 << 10
+
 	// tellTimeout bounds what a worker tells or asks its parent.
 	tellTimeout = 10 * time.Second
 

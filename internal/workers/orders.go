@@ -22,6 +22,7 @@ type Orders struct {
 	LoopBase int             `json:"loopBase"`      // number of its first loop
 	Procs    int             `json:"procs"`         // GOMAXPROCS
 	Beat     time.Duration   `json:"beat"`          // between two signs of life
+	Durable  string          `json:"durable"`       // server.Worker.Durable
 	Config   server.Config   `json:"config"`        // its share; Bus has the secret in it
 	TLS      *certs.Material `json:"tls,omitempty"` // for its handshakes; nil: the port is plain
 	Log      LogOrders       `json:"log"`

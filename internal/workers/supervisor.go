@@ -18,9 +18,11 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
+	"c100k/internal/history"
+	"c100k/internal/history/jetstream"
 	"c100k/internal/natsd"
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
@@ -63,7 +65,9 @@ type Supervisor struct {
 	api     *http.Server
 	toHTTPS *http.Server // on plain
 	broker  *natsd.Server
-	bus     *natsbus.Bus
+	past    *jetstream.Store // nil: nothing is kept
+	rules   *history.Rules   // of past
+	bus     *bus.Core
 	url     string // of the bus, with its secret
 	starter *starter
 
@@ -175,16 +179,19 @@ func (s *Supervisor) open() error {
 	}
 	s.url = c.Bus
 	if c.Bus == server.BusMemory {
-		if s.broker, err = startBroker(c.MaxMessage, s.log); err != nil {
+		if s.broker, err = startBroker(c, s.log); err != nil {
 			return fmt.Errorf("%w: %w", server.ErrBus, err)
 		}
 		s.url = s.broker.URL()
 	}
-	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	s.bus, err = dial.Join(context.Background(), dial.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
 	go s.hear()
+	if err := s.openPast(c); err != nil {
+		return err
+	}
 	s.starter = newStarter()
 	if s.admin != nil {
 		s.api = admin.Server(s.adminHandler())
@@ -266,11 +273,8 @@ func (s *Supervisor) shut() {
 	} else if s.plain != nil {
 		_ = s.plain.Close()
 	}
-	if s.bus != nil {
-		_ = s.bus.Close()
-	}
-	if s.broker != nil {
-		s.broker.Close()
+	if err := s.closeBus(); err != nil {
+		s.log.Warn("the bus was not left in order", "err", err)
 	}
 	if s.port != nil {
 		_ = s.port.Close()
@@ -283,7 +287,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Beat: s.opt.Liveness.Beat, Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
 	}
 }
 

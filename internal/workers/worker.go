@@ -150,7 +150,7 @@ func (w *worker) ask(ctx context.Context) (*Orders, error) {
 func (w *worker) config(c server.Config, tls *certs.Material) server.Config {
 	c.Logger = w.log
 	c.Worker = &server.Worker{
-		Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
+		Durable: w.orders.Durable, Number: w.orders.Worker, Count: w.orders.Workers, LoopBase: w.orders.LoopBase,
 		API: w.forward(), HandOver: w.handOver, Quota: w.quota, Alive: w.alive, AliveEvery: w.orders.Beat,
 		TLS: tls, Challenge: w.challenge,
 	}

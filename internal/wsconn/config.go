@@ -8,6 +8,7 @@ import (
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/auth"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -70,6 +71,9 @@ type Config struct {
 	// Control is told of each ping and pong that a connection sends; it may be nil. m is valid
 	// during the call, and pings are answered by the endpoint.
 	Control func(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message)
+
+	// Tap is told of each message. Nil: nobody listens.
+	Tap *trace.Tap
 
 	// Seed makes the spread of the heartbeats repeatable in tests.
 	Seed uint64

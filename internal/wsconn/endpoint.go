@@ -8,6 +8,7 @@ import (
 
 	"c100k/frame"
 	"c100k/internal/jitter"
+	"c100k/internal/trace"
 	"c100k/netpoll"
 )
 
@@ -263,6 +264,9 @@ func (e *Endpoint) take(l *netpoll.Loop, c *netpoll.Conn, s *State, m *frame.Mes
 		}
 		e.cfg.Counters.MessagesReceived++
 		e.cfg.Counters.BytesReceived += uint64(len(m.Payload))
+		if e.cfg.Tap.On() {
+			e.cfg.Tap.Message(l, c, trace.In, "", 1, m.Payload)
+		}
 		e.protocol.Message(l, c, m)
 	}
 }
@@ -277,18 +281,27 @@ func (e *Endpoint) control(l *netpoll.Loop, c *netpoll.Conn, m *frame.Message) {
 // Reply sends one message to c alone: a whole frame, copied.
 func (e *Endpoint) Reply(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.cfg.Tap.Message(l, c, trace.Out, "", 1, p)
+	}
 	l.Send(c, p)
 }
 
 // ReplyTurn is Reply without a copy: p must not change until the turn ends.
 func (e *Endpoint) ReplyTurn(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.cfg.Tap.Message(l, c, trace.Out, "", 1, p)
+	}
 	l.SendTurn(c, p)
 }
 
 // ReplyShared is Reply without a copy: p must never change again.
 func (e *Endpoint) ReplyShared(l *netpoll.Loop, c *netpoll.Conn, p []byte) {
 	e.cfg.Counters.MessagesSent++
+	if e.cfg.Tap.On() {
+		e.cfg.Tap.Message(l, c, trace.Out, "", 1, p)
+	}
 	l.SendShared(c, p)
 }
 

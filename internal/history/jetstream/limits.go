@@ -1,0 +1,68 @@
+// Limits of the package, each with its unit and the reason for it.
+
+package jetstream
+
+import "time"
+
+const (
+	// AppendsMax and AppendBytesMax bound what waits to be stored, in messages and bytes; beyond them
+	// Append returns history.ErrFull. Without them a store that has gone would fill the memory. It is
+	// more than a second of 20,000 messages.
+	AppendsMax     = 32 << 10
+	AppendBytesMax = 64 << 20
+
+	// appendOverheadBytes is what a waiting message costs beside its bytes.
+	appendOverheadBytes = 320
+
+	// UnansweredMax bounds the messages that are sent and not answered: a NATS server refuses what is
+	// in the queue of a stream beyond 10,000, for all processes together.
+	UnansweredMax = 2048
+
+	// AppendTimeout bounds the wait for the answer of the server, and for the message to come back.
+	AppendTimeout = 5 * time.Second
+
+	// tickInterval is how exact AppendTimeout is, and lookEvery how often the streams are looked at: a
+	// stream that was deleted, and deliveries that have stopped, show within that time.
+	tickInterval = 100 * time.Millisecond
+	lookEvery    = 2 * time.Second
+
+	// livePendingMax and livePendingBytesMax bound what has arrived from the streams and waits for the
+	// hub, in messages and bytes for each stream. Beyond them messages are dropped, and read from the
+	// stream later.
+	livePendingMax      = 64 << 10
+	livePendingBytesMax = 32 << 20
+
+	// callTimeout bounds one request to the server.
+	callTimeout = 5 * time.Second
+
+	// openTimeout bounds the time until the server answers at the start of a node, and tryEvery is the
+	// time between two tries: a server that starts with the node needs a moment.
+	openTimeout = 10 * time.Second
+	tryEvery    = 200 * time.Millisecond
+
+	// warmTimeout bounds the time in which a starting process takes the newest messages.
+	warmTimeout = 30 * time.Second
+
+	// warmBytesMax and warmMessagesMax bound those, over all streams: about a second.
+	warmBytesMax    = 64 << 20
+	warmMessagesMax = 200_000
+
+	// keyWindow is how long JetStream remembers an idempotency key. It is also the least time for
+	// which it keeps a message: the window must not be longer.
+	keyWindow = 2 * time.Minute
+
+	// loadsMax bounds the topics whose older messages are read at the same time, each of which may
+	// take a part of the memory for history.
+	loadsMax = 8
+
+	// pageMessages and pageBytes bound one read from a stream.
+	pageMessages = 1000
+	pageBytes    = 4 << 20
+
+	// prepareTries is how often a topic's log is looked at until it covers a resume: it may be trimmed
+	// in between.
+	prepareTries = 4
+
+	// reconnectDelayMax bounds the time between two tries to reach the server.
+	reconnectDelayMax = time.Second
+)
