@@ -20,7 +20,7 @@ func TestSocketIOOverTheBus(t *testing.T) {
 			_ = s.Join(room)
 			done()
 		})
-		s := start(t, Config{Dev: true, Admin: "127.0.0.1:0", Bus: busURL(n), Loops: 1, SocketIO: servers[i]})
+		s := start(t, Config{Dev: true, Admin: "127.0.0.1:0", Bus: busURL(n), Loops: 1, Outbox: 4 << 20, SocketIO: servers[i]})
 		polls[i] = poller(t, "http://"+s.Addr().String())
 	}
 	eventually(t, "they know each other", func() bool {
