@@ -191,6 +191,9 @@ type Config struct {
 	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
 	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
+	// Presence are patterns of topics whose members are known, to clients with the right to that and
+	// to the API: see docs/presence.md. Default none.
+	Presence []string
 	// HistoryBytes bounds what is kept of all topics in memory, in bytes, 1 MiB to half of Memory.
 	// Default: 256 MiB, or a quarter of Memory where that is less.
 	HistoryBytes int

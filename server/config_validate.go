@@ -159,6 +159,9 @@ func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
 	}
+	if _, err := presencePatterns(c.Presence); err != nil {
+		v.refuse("Presence", strings.Join(c.Presence, " "), err.Error())
+	}
 	memory := c.Memory
 	orDefault(&memory, memoryDefault())
 	if c.HistoryBytes != 0 && (c.HistoryBytes < historyBytesMin || c.HistoryBytes > max(memory/2, historyBytesMin)) {
