@@ -160,6 +160,9 @@ func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
 	}
+	if _, err := presencePatterns(c.Presence); err != nil {
+		v.refuse("Presence", strings.Join(c.Presence, " "), err.Error())
+	}
 	memory := c.Memory
 	orDefault(&memory, memoryDefault())
 	if c.HistoryBytes != 0 && (c.HistoryBytes < historyBytesMin || c.HistoryBytes > max(memory/2, historyBytesMin)) {
@@ -212,10 +215,6 @@ func (c *Config) validateBus(v *validator) {
 func (c *Config) validateSocketIO(v *validator) {
 	if c.SocketIO == nil {
 		return
-	}
-	if c.Bus != "" && c.Bus != BusMemory {
-		v.refuse("Bus", strconv.Quote(dial.Redacted(c.Bus)),
-			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
 	}
 	if c.NoSocketIO {
 		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")

@@ -86,6 +86,8 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the unsent output of a connection"},
 		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Default: "none; with --dev chat=100,5m", Example: `["chat.>=100,5m"]`,
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
+		{Name: "presence", Field: "Presence", Value: whole(&n.Presence, "PATTERN"), Example: `["room.>"]`,
+			Help: "topics whose members are known, to clients with the right to that and to the API"},
 		{Name: "history-bytes", Field: "HistoryBytes", Value: sizeOrAuto(&n.HistoryBytes), Unit: "bytes", Default: "auto: 256MiB, or a quarter of --memory where that is less",
 			Help: "limit on the memory of all kept messages, up to half of --memory"},
 		{Name: "history-dir", Field: "HistoryDir", Value: text(&n.HistoryDir, "DIR"), Default: "none",
