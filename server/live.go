@@ -50,6 +50,10 @@ func (l *live) close() {
 // may tells whether a client may do something with a topic. What is open to the public is open to a
 // client with a token too, unless that denies it. Any goroutine.
 func (s *Server) may(who *auth.Principal, right auth.Right, topic string) bool {
+	right, topic, ok := rightsOf(right, topic)
+	if !ok {
+		return false
+	}
 	public := s.live.Load().public
 	if who == nil {
 		return public.May(right, topic)

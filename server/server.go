@@ -58,13 +58,15 @@ type Server struct {
 	upstream    *upstream.Proxy  // nil without Config.Upstream
 	sameHost    edge.OriginRules // the default rule, to know another origin from our own
 	past        *past            // what is kept of topics
+	attendance  *attendance      // who is in topics; nil: nobody asks
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
 	sio         *socketio.Server // nil: off
 	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
 	sioParts    []sio.Part
-	sioVerdicts []sioVerdicts // by loop
-	api         http.Handler  // /v1/ on the public port, where there is a key
+	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
+	sioVerdicts []sioVerdicts           // by loop
+	api         http.Handler            // /v1/ on the public port, where there is a key
 	tls         tlsParts
 
 	// any goroutine
@@ -196,6 +198,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.past.rules.Any() {
 		go s.past.run(s.node.Hub(), s.stopped)
 	}
+	s.attendance.run()
 	return s, nil
 }
 
@@ -240,6 +243,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
 		cfg.Topics.Occupied = s.topicChanged
+	}
+	if s.attendance = newAttendance(s); s.attendance != nil {
+		cfg.Topics.Members = s.attendance
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes

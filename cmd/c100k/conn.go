@@ -120,7 +120,8 @@ func (c *conn) write(op frame.OpCode, payload []byte) error {
 	return err
 }
 
-func (c *conn) subscribe(topics []string) error {
+// subscribe asks for topics: a string is a name, a wish says where it begins.
+func (c *conn) subscribe(topics []any) error {
 	command, err := json.Marshal(map[string]any{"type": "subscribe", "topics": topics, "id": 1})
 	if err != nil {
 		return err
@@ -211,6 +212,11 @@ type envelope struct {
 	Missed     uint64          `json:"missed"`
 	Code       string          `json:"code"`
 	Message    string          `json:"message"`
+
+	Offset   string            `json:"offset"`
+	Offsets  map[string]string `json:"offsets"`
+	Messages int               `json:"messages"`
+	Reason   string            `json:"reason"`
 }
 
 func (e *envelope) parse(text []byte) error { return json.Unmarshal(text, e) }

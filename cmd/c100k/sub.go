@@ -11,11 +11,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"c100k/internal/history"
 	"c100k/internal/settings"
 )
 
@@ -31,11 +33,14 @@ func (a *app) sub() *cobra.Command {
 	return a.command(verb{
 		path: "sub", use: "sub TOPIC...", short: "Prints what is published to topics, one message a line",
 		long: `With one topic, a line is the message; with several, it is the topic, a tab and the message.
-Reconnects with growing pauses; messages published meanwhile are missed. Ctrl-C: exit code 0.`,
+Reconnects with growing pauses, and goes on behind the last message where the node keeps messages
+(--history); says what was missed where it cannot. Ctrl-C: exit code 0.`,
 		examples: []string{
 			"c100k sub news",
 			"c100k sub news sports --json | jq .data",
 			"c100k sub news --count 1                         # waits for one message",
+			"c100k sub news --last 10                         # the last ten first",
+			"c100k sub news --rewind 5m                       # what was published in five minutes",
 			"c100k sub --url wss://push.example.com/ws news",
 		},
 		args: arguments(1, -1, "at least one TOPIC"),
@@ -46,6 +51,9 @@ Reconnects with growing pauses; messages published meanwhile are missed. Ctrl-C:
 				return misconfigured(&settings.Problem{Source: c.Source("url"), Err: err})
 			}
 			var err error
+			if s.from, err = beginning(c.Options.Sub, len(c.args)); err != nil {
+				return err
+			}
 			if s.secure, err = c.Options.Trust.Config(""); err != nil {
 				return usage("%v", err)
 			}
@@ -62,8 +70,71 @@ type subscriber struct {
 	out     *bufio.Writer
 	secure  *tls.Config
 	shown   bool // a person reads along: control characters must not reach the terminal
+	from    *wish
 
-	printed int
+	printed   int
+	positions map[string]string // of topics with history: behind what has been printed
+}
+
+// wish is a topic of a subscribe command, and where it begins.
+type wish struct {
+	Topic  string `json:"topic"`
+	After  string `json:"after,omitempty"`
+	Last   int    `json:"last,omitempty"`
+	Rewind string `json:"rewind,omitempty"`
+}
+
+// beginning reads where the subscription begins; nil: now.
+func beginning(o settings.SubOptions, topics int) (*wish, error) {
+	w := wish{After: o.After, Last: o.Last}
+	if o.Rewind > 0 {
+		w.Rewind = o.Rewind.String()
+	}
+	chosen := 0
+	for _, on := range []bool{w.After != "", w.Last != 0, w.Rewind != ""} {
+		if on {
+			chosen++
+		}
+	}
+	switch {
+	case chosen == 0:
+		return nil, nil
+	case chosen > 1:
+		return nil, usage("--after, --last and --rewind exclude each other")
+	case w.After != "" && topics != 1:
+		return nil, usage("--after is a position of one topic")
+	}
+	if _, err := history.ParseFrom(w.After, decimal(w.Last), w.Rewind); err != nil {
+		return nil, usage("%v", err)
+	}
+	return &w, nil
+}
+
+// decimal is empty for zero.
+func decimal(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// wishes are the topics of the next subscribe command. A topic that has been printed goes on behind
+// its last message.
+func (s *subscriber) wishes(fresh bool) []any {
+	list := make([]any, len(s.topics))
+	for i, topic := range s.topics {
+		switch after := s.positions[topic]; {
+		case after != "":
+			list[i] = wish{Topic: topic, After: after}
+		case fresh && s.from != nil:
+			from := *s.from
+			from.Topic = topic
+			list[i] = from
+		default:
+			list[i] = topic
+		}
+	}
+	return list
 }
 
 // errEnough ends a subscriber that has printed as many messages as it was asked for.
@@ -81,7 +152,7 @@ func (s *subscriber) run(ctx context.Context) error {
 	var ever bool
 	backoff := backoffMin
 	for {
-		subscribed, err := s.follow(ctx)
+		subscribed, err := s.follow(ctx, !ever)
 		if errors.Is(err, errEnough) || ctx.Err() != nil {
 			return nil
 		}
@@ -103,8 +174,8 @@ func (s *subscriber) run(ctx context.Context) error {
 }
 
 // follow subscribes over one connection and prints until it ends, which is always an error;
-// subscribed says whether the node had accepted the topics.
-func (s *subscriber) follow(ctx context.Context) (subscribed bool, err error) {
+// subscribed says whether the node had accepted the topics. With fresh, none has been printed yet.
+func (s *subscriber) follow(ctx context.Context, fresh bool) (subscribed bool, err error) {
 	c, err := dial(ctx, s.options.URL, s.secure)
 	if err != nil {
 		return false, err
@@ -112,7 +183,7 @@ func (s *subscriber) follow(ctx context.Context) (subscribed bool, err error) {
 	defer c.close()
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
-	if err := c.subscribe(s.topics); err != nil {
+	if err := c.subscribe(s.wishes(fresh)); err != nil {
 		return false, err
 	}
 	for {
@@ -126,8 +197,19 @@ func (s *subscriber) follow(ctx context.Context) (subscribed bool, err error) {
 		}
 		switch e.Type {
 		case "ack":
-			subscribed = true
+			if !fresh {
+				s.sayUnknown()
+			}
+			subscribed, s.positions = true, e.Offsets
+		case "resumed":
+			if !fresh {
+				fmt.Fprintf(s.stderr, "c100k: missed %d messages of %s, which come now\n", e.Messages, visible(e.Topic))
+			}
+		case "reset":
+			fmt.Fprintf(s.stderr, "c100k: messages of %s may be missing: what was published before cannot be had (%s)\n", visible(e.Topic), visible(e.Reason))
+			s.keep(e.Topic, e.Offset)
 		case "message":
+			s.keep(e.Topic, e.Offset)
 			if err := s.print(&e, text); err != nil {
 				return subscribed, err
 			}
@@ -135,10 +217,36 @@ func (s *subscriber) follow(ctx context.Context) (subscribed bool, err error) {
 			fmt.Fprintf(s.stderr, "c100k: gap: %d messages of %s were dropped, because this side is slow\n", e.Missed, visible(e.Topic))
 		case "error":
 			err := fmt.Errorf("%s: %s", visible(e.Code), visible(e.Message))
+			if !subscribed && e.Code == "forbidden" && len(s.positions) > 0 {
+				s.positions = nil // it may have the topics, and not what is kept of them
+				if err := c.subscribe(s.wishes(false)); err != nil {
+					return false, err
+				}
+				continue
+			}
 			if !subscribed {
 				return false, permanent{err}
 			}
 			fmt.Fprintf(s.stderr, "c100k: %v\n", err)
+		}
+	}
+}
+
+// keep notes where a topic with history is; an empty offset is that of a topic without.
+func (s *subscriber) keep(topic, offset string) {
+	if offset != "" {
+		if s.positions == nil {
+			s.positions = map[string]string{}
+		}
+		s.positions[topic] = offset
+	}
+}
+
+// sayUnknown says of which topics nobody knows what was missed, because nothing is kept of them.
+func (s *subscriber) sayUnknown() {
+	for _, topic := range s.topics {
+		if s.positions[topic] == "" {
+			fmt.Fprintf(s.stderr, "c100k: messages of %s may be missing: the node keeps none\n", visible(topic))
 		}
 	}
 }

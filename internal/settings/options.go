@@ -23,6 +23,7 @@ type Options struct {
 
 	Pub     PubOptions
 	Sub     SubOptions
+	History HistoryOptions
 	Emit    EmitOptions
 	Why     struct{ JSON bool }
 	Trace   TraceOptions
@@ -53,6 +54,17 @@ type SubOptions struct {
 	JSON        bool // print envelopes
 	Count       int  // end after so many messages; 0: never
 	NoReconnect bool
+	Last        int           // begin before so many messages; 0: now
+	Rewind      time.Duration // begin so long ago; 0: now
+	After       string        // begin behind a position; empty: now
+}
+
+// HistoryOptions are the options of `c100k history`.
+type HistoryOptions struct {
+	JSON    bool
+	Reverse bool
+	Limit   int    // most messages; 0: all
+	After   string // a position; empty: the beginning, or with Reverse the end
 }
 
 // TraceOptions are the options of `c100k trace`. One of the first four is set.

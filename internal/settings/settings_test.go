@@ -249,12 +249,12 @@ func TestKubernetesLinksAreNotOurs(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	loaded, err := load(t, "bus: redis://u:secret@x\n", []string{"C100K_LOOPS=999"}, Flags{"workers": {"99"}})
+	loaded, err := load(t, "bus: redis://u:secret@x/y\n", []string{"C100K_LOOPS=999"}, Flags{"workers": {"99"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := loaded.Explain(loaded.Options.Node.Validate()).Error()
-	for _, want := range []string{"--workers: 99 is refused; allowed are 1 to 64", "C100K_LOOPS: 999 is refused; allowed are 0 to 256", "c.yaml:1: bus: \"redis://u:xxxxx@x\" is refused; not built yet", ">  1 | bus: redis://xxxxx@x"} {
+	for _, want := range []string{"--workers: 99 is refused; allowed are 1 to 64", "C100K_LOOPS: 999 is refused; allowed are 0 to 256", "c.yaml:1: bus: \"redis://u:xxxxx@x/y\" is refused; the database is not a number", ">  1 | bus: redis://xxxxx@x/y"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

@@ -15,8 +15,10 @@ var (
 	pubCommand   = []string{"pub"}
 	subCommand   = []string{"sub"}
 
+	historyCommand = []string{"history"}
+
 	// adminCommands ask a node's admin port.
-	adminCommands  = []string{"pub", "why", "trace"}
+	adminCommands  = []string{"pub", "history", "why", "trace"}
 	clientCommands = append([]string{"sub"}, adminCommands...)
 )
 
@@ -84,6 +86,8 @@ func limitRows(n *server.Config) []Setting {
 			Help: "limit on the unsent output of a connection"},
 		{Name: "history", Field: "History", Value: whole(&n.History, "PATTERN=COUNT,AGE[,BYTES]"), Default: "none; with --dev chat=100,5m", Example: `["chat.>=100,5m"]`,
 			Help: "topics whose last messages are kept, for clients that come back: the first pattern that matches decides"},
+		{Name: "presence", Field: "Presence", Value: whole(&n.Presence, "PATTERN"), Example: `["room.>"]`,
+			Help: "topics whose members are known, to clients with the right to that and to the API"},
 		{Name: "history-bytes", Field: "HistoryBytes", Value: sizeOrAuto(&n.HistoryBytes), Unit: "bytes", Default: "auto: 256MiB, or a quarter of --memory where that is less",
 			Help: "limit on the memory of all kept messages, up to half of --memory"},
 		{Name: "history-dir", Field: "HistoryDir", Value: text(&n.HistoryDir, "DIR"), Default: "none",
@@ -164,7 +168,7 @@ func wiringRows(n *server.Config) []Setting {
 		{Name: "static-dotfiles", Field: "StaticDotfiles", Value: toggle(&n.StaticDotfiles),
 			Help: "serves files of --static whose name begins with a dot, too"},
 		{Name: "bus", Field: "Bus", Value: text(&n.Bus, "URL"), Example: "nats://127.0.0.1:4222",
-			Help: "what joins nodes: memory for a single node, or nats://HOST:PORT with TOKEN@ or USER:PASSWORD@ before HOST, or tls://"},
+			Help: "what joins nodes: memory for a single node; NATS: nats://, tls://; Redis: redis://, rediss://, redis-sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
 		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded),
@@ -190,7 +194,7 @@ func logRows(o *Options) []Setting {
 }
 
 func commandRows(o *Options) []Setting {
-	pub, sub := &o.Pub, &o.Sub
+	pub, sub, past := &o.Pub, &o.Sub, &o.History
 	return []Setting{
 		{Name: "admin-url", Commands: adminCommands, Value: text(&o.AdminURL, "URL"), Help: "admin port of the node"},
 		{Name: "json", Scope: "pub", Commands: pubCommand, Value: toggle(&pub.JSON), Help: "DATA is JSON"},
@@ -211,6 +215,15 @@ func commandRows(o *Options) []Setting {
 		{Name: "json", Scope: "sub", Commands: subCommand, Value: toggle(&sub.JSON), Help: "print each message as JSON, with its topic, on one line"},
 		{Name: "count", Scope: "sub", Commands: subCommand, Value: count(&sub.Count), Unit: "messages", Default: "0: no end", Help: "exit after so many messages"},
 		{Name: "no-reconnect", Scope: "sub", Commands: subCommand, Value: toggle(&sub.NoReconnect), Help: "exit with 1 when the connection is lost"},
+		{Name: "last", Commands: subCommand, Value: count(&sub.Last), Unit: "messages", Default: "0: begin now", Help: "begin with the last so many messages, to 1000"},
+		{Name: "rewind", Commands: subCommand, Value: duration(&sub.Rewind), Default: "0s: begin now", Help: "begin with what was published so long ago"},
+		{Name: "after", Scope: "sub", Commands: subCommand, Value: text(&sub.After, "EPOCH.OFFSET"), Help: "begin behind a position"},
+
+		{Name: "json", Scope: "history", Commands: historyCommand, Value: toggle(&past.JSON), Help: "print each message as JSON, with its position, on one line"},
+		{Name: "reverse", Commands: historyCommand, Value: toggle(&past.Reverse), Help: "newest first"},
+		{Name: "limit", Commands: historyCommand, Value: count(&past.Limit), Unit: "messages", Default: "0: all", Help: "print at most so many"},
+		{Name: "after", Scope: "history", Commands: historyCommand, Value: text(&past.After, "EPOCH.OFFSET"),
+			Help: "begin behind a position; with --reverse, in front of it"},
 
 		{Name: "conn", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Conn, "ID"), Help: "trace a connection, by its id"},
 		{Name: "sub", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Sub, "SUB"), Help: "trace a user, by the subject of its tokens"},

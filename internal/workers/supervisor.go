@@ -18,7 +18,7 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/history"
@@ -67,7 +67,7 @@ type Supervisor struct {
 	broker  *natsd.Server
 	past    *jetstream.Store // nil: nothing is kept
 	rules   *history.Rules   // of past
-	bus     *natsbus.Bus
+	bus     *bus.Core
 	url     string // of the bus, with its secret
 	starter *starter
 
@@ -184,7 +184,7 @@ func (s *Supervisor) open() error {
 		}
 		s.url = s.broker.URL()
 	}
-	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	s.bus, err = dial.Join(context.Background(), dial.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
