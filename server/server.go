@@ -236,6 +236,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
+		Subject:      s.subjectOf,
 		Answer:       s.refuseInForm,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
