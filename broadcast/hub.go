@@ -24,6 +24,7 @@ type Hub struct {
 	runBytes        int
 	positions       func(topic string) (first Position, ok bool)
 	occupied        func(topic string) // nil: nobody hears of it
+	watcher         Members            // nil: nobody hears of members
 	encodedBytesMax func(f Form, m *Message) int
 	keep            func(topic string) Keep
 	keptBytesMax    int64
@@ -59,6 +60,7 @@ func NewHub(o Options) *Hub {
 		topicNameBytes:  o.TopicNameBytesPerMemberMax,
 		positions:       o.Positions,
 		occupied:        o.Occupied,
+		watcher:         o.Members,
 		encodedBytesMax: o.EncodedBytesMax,
 		keep:            o.Keep,
 		personalForms:   o.PersonalForms,

@@ -38,6 +38,15 @@ type Config struct {
 	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
 	MayResume func(who *auth.Principal, topic string) bool
 
+	// Presence knows the members of topics, and MayWatch judges who may know them, as the ones above
+	// do. Nil: of no topic they are.
+	Presence Presence
+	MayWatch func(who *auth.Principal, topic string) bool
+
+	// Renamed hears of a connection whose client shows another token, or its first one (old is then
+	// nil). Nil: nobody does.
+	Renamed func(c *netpoll.Conn, old, who *auth.Principal)
+
 	// Prepare brings the past of topics here, as far as a subscription wants it: done is called once,
 	// on any goroutine, perhaps before Prepare returns; an error means that the client is to try
 	// again later. False: it is here, and done is not called. It must not block, nor keep the slices.

@@ -48,6 +48,10 @@ func (h *Handler) perform(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 		if no, later = h.publish(l, c, s, cmd, allowed); later {
 			return
 		}
+	case VerbPresence:
+		if no = h.presence(l, c, s, cmd); no.Code == CodeNone {
+			return
+		}
 	case VerbPing:
 		h.reply = AppendPong(h.reply[:0], cmd.ID)
 	}
