@@ -43,7 +43,7 @@ type Result struct {
 	Storms  []Storm    `json:"storms,omitempty"`
 
 	Recovery *Recovery  `json:"recovery,omitempty"`
-	CatchUp  *Latencies `json:"catchup,omitempty"` // of a recovery: from the connect to the first message that was sent since
+	CatchUp  *Latencies `json:"catchup,omitempty"` // of a recovery: from the moment of coming back to the first message that was sent since
 
 	Server    *ServerCost `json:"server,omitempty"`
 	Generator Generator   `json:"generator"`

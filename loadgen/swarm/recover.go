@@ -5,6 +5,7 @@ package swarm
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"c100k/netpoll"
@@ -86,13 +87,13 @@ func (s *Swarm) hasNothingToShow(i uint32) {
 }
 
 // caughtUp looks whether a client that is back has heard a message that was sent since it began to
-// come back.
+// come back. Those that were to come back at one moment are timed from that on.
 func (s *Swarm) caughtUp(i uint32, sent, now time.Duration) {
 	if s.places == nil || !s.places[i].behind || sent < s.clients[i].began {
 		return
 	}
 	s.places[i].behind = false
-	record(s.measured.catchup, now-s.clients[i].began)
+	record(s.measured.catchup, now-min(s.clients[i].began, cmp.Or(s.backAt, s.clients[i].began)))
 }
 
 // cut is how many clients a Drop is for.
