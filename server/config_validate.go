@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"c100k/internal/auth"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/edge"
 	"c100k/internal/history"
 )
@@ -145,6 +145,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateCluster(v)
 	c.validateHistory(v)
 	c.validateSocketIO(v)
 	c.validateAdapter(v)
@@ -158,6 +159,9 @@ func (c *Config) validateWords(v *validator) {
 func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
+	}
+	if _, err := presencePatterns(c.Presence); err != nil {
+		v.refuse("Presence", strings.Join(c.Presence, " "), err.Error())
 	}
 	memory := c.Memory
 	orDefault(&memory, memoryDefault())
@@ -197,17 +201,12 @@ func (c *Config) historySync() (every time.Duration, always bool, err error) {
 }
 
 func (c *Config) validateBus(v *validator) {
-	given := strconv.Quote(natsbus.RedactedURL(c.Bus))
-	switch {
-	case c.Bus == BusMemory:
-	case strings.HasPrefix(c.Bus, "redis:"), strings.HasPrefix(c.Bus, "rediss:"):
-		v.refuse("Bus", given, "not built yet: Redis; allowed are memory and nats://HOST:PORT")
-	default:
-		if err := natsbus.CheckURL(c.Bus); err != nil {
-			v.refuse("Bus", given, err.Error()+": allowed are memory and nats://HOST:PORT, with TOKEN@ or USER:PASSWORD@ before HOST")
+	if c.Bus != BusMemory {
+		if err := dial.Check(c.Bus); err != nil {
+			v.refuse("Bus", strconv.Quote(dial.Redacted(c.Bus)), err.Error())
 		}
 	}
-	if c.BusCreds != "" && !strings.HasPrefix(c.Bus, "nats:") && !strings.HasPrefix(c.Bus, "tls:") {
+	if c.BusCreds != "" && (c.Bus == BusMemory || dial.Kind(c.Bus) != "nats") {
 		v.refuse("BusCreds", strconv.Quote(c.BusCreds), "they are for NATS, and Bus is not: allowed with nats://HOST:PORT and tls://HOST:PORT")
 	}
 }
@@ -216,10 +215,6 @@ func (c *Config) validateBus(v *validator) {
 func (c *Config) validateSocketIO(v *validator) {
 	if c.SocketIO == nil {
 		return
-	}
-	if c.Bus != "" && c.Bus != BusMemory {
-		v.refuse("Bus", strconv.Quote(natsbus.RedactedURL(c.Bus)),
-			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
 	}
 	if c.NoSocketIO {
 		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")

@@ -30,6 +30,12 @@ const patience = 20 * time.Second
 // start runs a Server on a free port until the end of the test.
 func start(t *testing.T, c Config) *Server {
 	t.Helper()
+	return startWith(t, c, func(*Server) {})
+}
+
+// startWith is start that changes the server before it serves.
+func startWith(t *testing.T, c Config, change func(s *Server)) *Server {
+	t.Helper()
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
 	}
@@ -39,6 +45,7 @@ func start(t *testing.T, c Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(s)
 	ended := make(chan error, 1)
 	go func() { ended <- s.ListenAndServe(context.Background()) }()
 	t.Cleanup(func() {
@@ -186,7 +193,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]Config{
 		"Listen": {Listen: "nowhere"}, "MaxMessage": {MaxMessage: -1}, "Outbox": {Outbox: 1}, "SlowConsumer": {SlowConsumer: "x"}, "IO": {IO: "x"},
-		"Workers": {Workers: 2}, "Bus": {Bus: "redis://h"}, "Origins": {Origins: []string{"https://a/b"}}, "PublicTopics": {PublicTopics: []string{""}},
+		"Workers": {Workers: 2}, "Bus": {Bus: "redis://h/x"}, "Origins": {Origins: []string{"https://a/b"}}, "PublicTopics": {PublicTopics: []string{""}},
 		"Static": {Static: filepath.Join(file, "nothing")}, "Upstream": {Upstream: "x"}, "APIKey": {APIKey: "x"}, "APIKeyFile": {APIKeyFile: file}, "Rate": {Rate: -1},
 		"HandshakeTimeout": {HandshakeTimeout: 1}, "PingInterval": {PingInterval: 1}, "PingTimeout": {PingTimeout: 1}, "Drain": {Drain: -5}, "Loops": {Loops: -1},
 	} {

@@ -10,6 +10,7 @@ command -v python3 >/dev/null || missing+=(python3)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v redis-sentinel >/dev/null || missing+=(redis-sentinel)
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then
     echo "setup: please install ${missing[*]} (this script can do that on Debian only)" >&2

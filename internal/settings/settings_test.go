@@ -249,12 +249,12 @@ func TestKubernetesLinksAreNotOurs(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	loaded, err := load(t, "bus: redis://u:secret@x\n", []string{"C100K_LOOPS=999"}, Flags{"workers": {"99"}})
+	loaded, err := load(t, "bus: redis://u:secret@x/y\n", []string{"C100K_LOOPS=999"}, Flags{"workers": {"99"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := loaded.Explain(loaded.Options.Node.Validate()).Error()
-	for _, want := range []string{"--workers: 99 is refused; allowed are 1 to 64", "C100K_LOOPS: 999 is refused; allowed are 0 to 256", "c.yaml:1: bus: \"redis://u:xxxxx@x\" is refused; not built yet", ">  1 | bus: redis://xxxxx@x"} {
+	for _, want := range []string{"--workers: 99 is refused; allowed are 1 to 64", "C100K_LOOPS: 999 is refused; allowed are 0 to 256", "c.yaml:1: bus: \"redis://u:xxxxx@x/y\" is refused; the database is not a number", ">  1 | bus: redis://xxxxx@x/y"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -269,7 +269,8 @@ func TestExplain(t *testing.T) {
 var together = map[string]string{
 	"tls-cert": "tls-key: [k]", "tls-key": "tls-cert: [c]", "admin-tls-cert": "admin-tls-key: k", "admin-tls-key": "admin-tls-cert: c",
 	"tls-client-ca": "dev: true\ndev-tls: true\ntls-client-auth: optional", "tls-ticket-keys": "dev: true\ndev-tls: true",
-	"bus-creds": "bus: nats://h:1", "http-redirect": "dev: true\ndev-tls: true", "acme": "acme-storage: d", "acme-storage": "acme: [a.example]",
+	"bus-creds": "bus: nats://h:1", "cluster": "cluster-secret-file: f", "cluster-peer": "cluster: a:1\ncluster-secret-file: f",
+	"cluster-secret-file": "cluster: a:1", "http-redirect": "dev: true\ndev-tls: true", "acme": "acme-storage: d", "acme-storage": "acme: [a.example]",
 	"acme-email": "acme: [a.example]\nacme-storage: d", "acme-directory": "acme: [a.example]\nacme-storage: d",
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"c100k/internal/bus/dial"
 	"c100k/internal/figures"
 	"c100k/internal/version"
 	"c100k/server"
@@ -23,7 +24,7 @@ func (f *fleet) Stats() *figures.Reading {
 	own := figures.Source{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
 		Started: f.s.began, Uptime: time.Since(f.s.began), Draining: f.s.draining.Load(),
-		Bus: figures.Bus{Kind: "nats", Health: f.s.bus.Health()}, Process: f.s.self.Read(),
+		Bus: figures.Bus{Kind: dial.Kind(f.s.url), Health: f.s.bus.Health()}, Process: f.s.self.Read(),
 		Certificates: server.Certificates(f.s.tls, f.s.secure, time.Now()),
 	}
 	all := new(figures.Reading)

@@ -18,7 +18,7 @@ import (
 
 	"c100k/internal/admin"
 	"c100k/internal/bus"
-	"c100k/internal/bus/natsbus"
+	"c100k/internal/bus/dial"
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/history"
@@ -63,11 +63,12 @@ type Supervisor struct {
 	admin   net.Listener
 	plain   net.Listener // for plain HTTP, that is redirected; nil: none
 	api     *http.Server
-	toHTTPS *http.Server // on plain
-	broker  *natsd.Server
+	toHTTPS *http.Server     // on plain
+	broker  *natsd.Server    // of the workers alone; nil: they use another bus
+	cluster *natsd.Server    // of the workers and other nodes; nil: none
 	past    *jetstream.Store // nil: nothing is kept
 	rules   *history.Rules   // of past
-	bus     *natsbus.Bus
+	bus     *bus.Core
 	url     string // of the bus, with its secret
 	starter *starter
 
@@ -178,13 +179,20 @@ func (s *Supervisor) open() error {
 		}
 	}
 	s.url = c.Bus
-	if c.Bus == server.BusMemory {
+	switch {
+	case c.Cluster != "":
+		if s.cluster, err = server.StartCluster(c, natsd.Options{Logger: s.log}); err != nil {
+			return err
+		}
+		s.url = s.cluster.URL()
+		s.log.Info("in a cluster", "addr", s.cluster.ClusterAddr().String())
+	case c.Bus == server.BusMemory:
 		if s.broker, err = startBroker(c, s.log); err != nil {
 			return fmt.Errorf("%w: %w", server.ErrBus, err)
 		}
 		s.url = s.broker.URL()
 	}
-	s.bus, err = natsbus.Join(context.Background(), natsbus.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
+	s.bus, err = dial.Join(context.Background(), dial.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}

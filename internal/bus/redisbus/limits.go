@@ -1,0 +1,29 @@
+// Limits of the package, each with its unit and the reason for it.
+
+package redisbus
+
+import "time"
+
+const (
+	// dialTimeout bounds one attempt to connect: a server that is there answers in milliseconds, and
+	// a failover must not wait longer for the master that is gone.
+	dialTimeout = time.Second
+
+	// answerTimeout bounds what a command may take, and finds a server that is gone without a word.
+	answerTimeout = 2 * time.Second
+
+	// keepAlive is the time between two PINGs on a connection that is silent.
+	keepAlive = time.Second
+
+	// reconnectDelayMax bounds the pause between two attempts to come back; they begin with a tenth of
+	// it.
+	reconnectDelayMax = 500 * time.Millisecond
+
+	// payloadBytesMax is what Redis takes in one argument, in bytes, unless it is configured
+	// otherwise.
+	payloadBytesMax = 512 << 20
+
+	// bufferBytes is the size of each connection's buffers; a batch of packets is larger and passes
+	// them by.
+	bufferBytes = 64 << 10
+)
