@@ -145,6 +145,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateCluster(v)
 	c.validateHistory(v)
 	c.validateSocketIO(v)
 	c.validateAdapter(v)
@@ -214,10 +215,6 @@ func (c *Config) validateBus(v *validator) {
 func (c *Config) validateSocketIO(v *validator) {
 	if c.SocketIO == nil {
 		return
-	}
-	if c.Bus != "" && c.Bus != BusMemory {
-		v.refuse("Bus", strconv.Quote(dial.Redacted(c.Bus)),
-			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
 	}
 	if c.NoSocketIO {
 		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")
