@@ -97,6 +97,7 @@ func (n adminNode) Ready() (remarks []string, err error) {
 type loop struct {
 	// Loop only.
 	counters   wsconn.Counters
+	sioKept    map[netpoll.ID]*sioClient      // those that can be recovered
 	sioClients map[netpoll.ID]*auth.Principal // clients of Socket.IO that are in topics with presence
 	ended      []time.Duration                // when the messages were published whose last pass ended in this turn
 
