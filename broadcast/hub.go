@@ -24,6 +24,7 @@ type Hub struct {
 	runBytes        int
 	positions       func(topic string) (first Position, ok bool)
 	occupied        func(topic string) // nil: nobody hears of it
+	watcher         Members            // nil: nobody hears of members
 	encodedBytesMax func(f Form, m *Message) int
 	keep            func(topic string) Keep
 	keptBytesMax    int64
@@ -59,6 +60,7 @@ func NewHub(o Options) *Hub {
 		topicNameBytes:  o.TopicNameBytesPerMemberMax,
 		positions:       o.Positions,
 		occupied:        o.Occupied,
+		watcher:         o.Members,
 		encodedBytesMax: o.EncodedBytesMax,
 		keep:            o.Keep,
 		personalForms:   o.PersonalForms,
@@ -109,6 +111,10 @@ func (h *Hub) Publish(topic string, kind Kind, payload []byte) (Result, error) {
 type Post struct {
 	Kind    Kind
 	Payload []byte
+
+	// From names who has published it, for the hub's encoders: Message.From. Empty as a rule; a post
+	// with one has no Extra.
+	From string
 
 	// Extra is for the hub's encoders: Message.Extra.
 	Extra any
@@ -166,6 +172,9 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published,
 		hub: h, skip: p.Skip,
+	}
+	if p.From != "" {
+		m.Extra = from(p.From)
 	}
 	if m.Published == 0 {
 		m.Published = h.now()

@@ -61,6 +61,16 @@ type Message struct {
 	late   atomic.Int64 // what passes have counted on top of cost, or taken off it
 }
 
+// from is the Extra of a message with Post.From: few have one, and a field of its own would make all
+// messages larger.
+type from string
+
+// From returns Post.From. Any goroutine; an Encoder may call it.
+func (m *Message) From() string {
+	who, _ := m.Extra.(from)
+	return string(who)
+}
+
 // Position returns the message's position. ok is false in a topic without positions. All members
 // get the messages of a topic in the order of their offsets, and no message is left out. Any
 // goroutine; an Encoder may call it.

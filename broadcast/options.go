@@ -121,10 +121,26 @@ type Options struct {
 	// is called.
 	Occupied func(topic string)
 
+	// Members hears of who is a member of a topic. Nil: nobody does.
+	Members Members
+
 	// Done is called once for every queued message, and for one of a topic with positions that a shard
 	// has to pass over without members, when the last shard has ended its pass over it, on that
 	// shard's loop. It must not block. Nil: nothing is called.
 	Done func(shard int, m *Message)
+}
+
+// Members hears of the members of topics. Its methods are called on the loop of a shard, and must
+// not block, call the shard, or panic.
+type Members interface {
+	// Wanted tells whether Joined and Left are to be called for a topic, which has just begun. Any
+	// goroutine.
+	Wanted(topic string) bool
+	// Room is asked before a member joins; false refuses it with ErrShardFull.
+	Room() bool
+	// Joined and Left are called when a member is one of a topic, and when it is no longer.
+	Joined(shard int, member uint32, topic string)
+	Left(shard int, member uint32, topic string)
 }
 
 // Validate returns an error that names each field that is out of its bounds, or nil.

@@ -54,6 +54,7 @@ func (h *Hub) beginKept(name string) *topic {
 // newTopic makes a topic of that name, with a log if its owner wants one.
 func (h *Hub) newTopic(name string, n *numbering) *topic {
 	t := newTopic(name, len(h.shards), n)
+	t.watched = h.watcher != nil && h.watcher.Wanted(t.name)
 	if n != nil && h.keep != nil {
 		if keep := h.keep(t.name); keep.Count > 0 {
 			keep.Count = min(keep.Count, KeepCountMax)

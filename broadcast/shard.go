@@ -95,6 +95,9 @@ func (s *Shard) subscribe(member uint32, f Form, topic string) (r *roster, pos u
 	if s.subs.full() || r == nil && s.marks.full() {
 		return nil, 0, ErrShardFull
 	}
+	if m := s.hub.watcher; m != nil && !m.Room() && m.Wanted(topic) {
+		return nil, 0, ErrShardFull
+	}
 	if r == nil {
 		r = s.hub.enter(s.index, topic)
 		s.marks.add(r)
@@ -102,6 +105,9 @@ func (s *Shard) subscribe(member uint32, f Form, topic string) (r *roster, pos u
 	pos = r.join()
 	*r.seat(pos) = newSeat(s.subs.add(member, r.mark, pos), member, f)
 	r.topic.members[f].Add(1)
+	if r.topic.watched {
+		s.hub.watcher.Joined(s.index, member, r.topic.name)
+	}
 	s.checkMember(member)
 	return r, pos, nil
 }
@@ -197,6 +203,9 @@ func (s *Shard) vacate(i uint32, sub subscription) {
 	}
 	r.remove(&s.subs, sub.pos)
 	r.topic.members[e.form()].Add(-1)
+	if r.topic.watched {
+		s.hub.watcher.Left(s.index, e.member(), r.topic.name)
+	}
 	if r.len == 0 && r.pass == nil {
 		// If messages are pending, the pass over them ends it.
 		s.leave(r)

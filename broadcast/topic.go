@@ -45,6 +45,7 @@ type topic struct {
 	name      string
 	numbering *numbering // nil: the topic has no positions
 	log       *log       // nil: nothing of it is kept
+	watched   bool       // Options.Members hears of its members
 
 	// Any goroutine.
 	tail    atomic.Pointer[tail]

@@ -128,6 +128,10 @@ func (l *Loop) ConnAt(slot uint32) *Conn {
 	return c
 }
 
+// RecordAt is ConnAt that also finds a connection that was closed in this turn, as long as its slot
+// is not free.
+func (l *Loop) RecordAt(slot uint32) *Conn { return l.conns.get(slot) }
+
 // Len is the number of connections.
 func (l *Loop) Len() int { return l.conns.live }
 

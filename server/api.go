@@ -11,6 +11,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/auth"
 	"c100k/internal/bus"
 	"c100k/internal/bus/dial"
 	"c100k/internal/figures"
@@ -105,8 +106,9 @@ func (n adminNode) Ready() (remarks []string, err error) {
 // loop is what the node counts on one loop.
 type loop struct {
 	// Loop only.
-	counters wsconn.Counters
-	ended    []time.Duration // when the messages were published whose last pass ended in this turn
+	counters   wsconn.Counters
+	sioClients map[netpoll.ID]*auth.Principal // clients of Socket.IO that are in topics with presence
+	ended      []time.Duration                // when the messages were published whose last pass ended in this turn
 
 	// Loop writes, any goroutine reads.
 	fanout     figures.Histogram

@@ -12,6 +12,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
+	"c100k/internal/auth"
 	"c100k/internal/bus"
 	"c100k/internal/bus/dial"
 	"c100k/internal/history"
@@ -82,10 +83,11 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 		s.others.channels.Deliver(m)
 		return bus.Tally{}
 	}
-	if m.Kind > uint8(broadcast.Binary) {
+	post, ok := postOf(m)
+	if !ok {
 		return bus.Tally{} // of a later version: no wire form here can carry it
 	}
-	r, err := s.node.Hub().Publish(m.Topic, broadcast.Kind(m.Kind), m.Payload)
+	r, err := s.node.Hub().PublishPost(m.Topic, post)
 	if err != nil {
 		return bus.Tally{}
 	}
@@ -128,6 +130,42 @@ func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byt
 	return s.publishPost(topic, broadcast.Post{Kind: kind, Payload: payload})
 }
 
+// kindSigned is added to the kind of a message that says who has published it: its payload begins
+// with the length of that, in one byte, and the text.
+const kindSigned = 32
+
+// onBus is a post for the other nodes.
+func onBus(topic string, post *broadcast.Post) bus.Message {
+	m := bus.Message{Topic: topic, Kind: uint8(post.Kind), Payload: post.Payload}
+	if n := len(post.From); n > 0 {
+		m.Kind |= kindSigned
+		m.Payload = append(append(append(make([]byte, 0, 1+n+len(post.Payload)), byte(n)), post.From...), post.Payload...)
+	}
+	return m
+}
+
+// postOf is onBus the other way; ok is false for what is no post.
+func postOf(m bus.Message) (post broadcast.Post, ok bool) {
+	post = broadcast.Post{Kind: broadcast.Kind(m.Kind &^ kindSigned), Payload: m.Payload}
+	if m.Kind&kindSigned != 0 {
+		if len(m.Payload) == 0 || len(m.Payload) <= int(m.Payload[0]) {
+			return post, false
+		}
+		n := 1 + int(m.Payload[0])
+		post.From, post.Payload = string(m.Payload[1:n]), m.Payload[n:]
+	}
+	return post, post.Kind <= broadcast.Binary && utf8.ValidString(post.From)
+}
+
+// from is what a message of a client says of its publisher: nothing, unless the topic shows who is
+// there, and the client was identified.
+func (s *Server) from(who *auth.Principal, topic string) string {
+	if s.marks == nil || who == nil || !s.marks(topic) {
+		return ""
+	}
+	return who.Subject
+}
+
 // publishPost is publishChecked for a post, whose Skip and Extra hold on this node only.
 func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
 	s.tracing.published(topic, post.Payload)
@@ -139,7 +177,7 @@ func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Resul
 		return r, err
 	}
 	// The bus counts what it does not take.
-	_ = s.others.bus.Publish(context.Background(), bus.Message{Topic: topic, Kind: uint8(post.Kind), Payload: post.Payload})
+	_ = s.others.bus.Publish(context.Background(), onBus(topic, &post))
 	return r, nil
 }
 
@@ -173,8 +211,8 @@ func (s *Server) PublishAll(ctx context.Context, topic string, kind broadcast.Ki
 
 // publishLater is PublishAll for callers that must not wait: done is called once with the result,
 // on any goroutine, perhaps before it returns. With an error, done is not called.
-func (s *Server) publishLater(topic string, kind broadcast.Kind, payload []byte, done func(topicws.Published)) error {
-	_, err := s.publish(admin.Publication{Topic: topic, Kind: kind, Payload: payload}, func(o admin.Outcome) {
+func (s *Server) publishLater(topic string, post broadcast.Post, done func(topicws.Published)) error {
+	_, err := s.publish(admin.Publication{Topic: topic, Kind: post.Kind, Payload: post.Payload, From: post.From}, func(o admin.Outcome) {
 		done(topicws.Published{Result: o.Result, Partial: o.Partial, Unreached: o.Unreached, Err: o.Err})
 	})
 	return err
@@ -186,7 +224,8 @@ func (s *Server) publish(p admin.Publication, done func(admin.Outcome)) (here br
 	if s.past.shared(p.Topic) {
 		return here, s.publishStored(p, done)
 	}
-	here, err = s.node.Hub().Publish(p.Topic, p.Kind, p.Payload)
+	post := broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}
+	here, err = s.node.Hub().PublishPost(p.Topic, post)
 	if err != nil {
 		return here, err
 	}
@@ -194,7 +233,7 @@ func (s *Server) publish(p admin.Publication, done func(admin.Outcome)) (here br
 	if here.Position != (broadcast.Position{}) {
 		durable = history.DurableMemory
 	}
-	s.askOthers(bus.Message{Topic: p.Topic, Kind: uint8(p.Kind), Payload: p.Payload}, admin.Outcome{Result: here, Durable: durable}, done)
+	s.askOthers(onBus(p.Topic, &post), admin.Outcome{Result: here, Durable: durable}, done)
 	return here, nil
 }
 

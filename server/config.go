@@ -191,6 +191,9 @@ type Config struct {
 	// the last 100 messages for five minutes. The first that matches decides. Nil: nothing is kept, or
 	// with Dev and one worker, of the demo page's topic, the last 100 for five minutes.
 	History []string
+	// Presence are patterns of topics whose members are known, to clients with the right to that and
+	// to the API: see docs/presence.md. Default none.
+	Presence []string
 	// HistoryBytes bounds what is kept of all topics in memory, in bytes, 1 MiB to half of Memory.
 	// Default: 256 MiB, or a quarter of Memory where that is less.
 	HistoryBytes int
@@ -262,7 +265,7 @@ type Config struct {
 	// redis-sentinel://HOST,HOST/MASTER at the master that Sentinel names, redis-cluster://HOST,HOST
 	// in a cluster; ?prefix=NAME keeps several clusters of nodes on one Redis apart. New fails with
 	// ErrBus if it cannot be reached; if it is lost later, the node goes on and reconnects. Topics
-	// cross the bus. Rooms and broadcasts of Socket.IO do not yet: excludes SocketIO.
+	// cross the bus, and so do rooms and broadcasts of Socket.IO: see SocketIOAdapter.
 	Bus string
 	// BusCreds is a file with credentials for NATS: a JWT and its key, as nsc writes them. Default
 	// none. Read at each connection.
@@ -278,6 +281,16 @@ type Config struct {
 	// SocketIORedisKey is the prefix of its channels, as the option "key" of Node's adapter. Default
 	// "socket.io".
 	SocketIORedisKey string
+	// Cluster is an address, ADDR:PORT, on which this node listens for others that it forms a cluster
+	// with: their embedded NATS servers are the bus, and nothing needs to be installed. All that goes
+	// between them is TLS 1.3. Default none. Excludes a Bus.
+	Cluster string
+	// ClusterPeers are addresses, HOST:PORT, of other nodes of the cluster. One that runs is enough: it
+	// tells of the rest. Those that do not answer are tried for ever.
+	ClusterPeers []string
+	// ClusterSecretFile is a file with the secret that all nodes of the cluster share, of 32 bytes or
+	// more. Whoever has it can join.
+	ClusterSecretFile string
 	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
 	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
 	// ready. With true, new clients are served and hear of this node only.
@@ -391,9 +404,10 @@ type Config struct {
 	DemoEndpoints bool
 
 	// SocketIO is served at /socket.io/; it must not be mounted elsewhere. Limits, heartbeat, origins
-	// and compression are those of the node. Its rooms stay within this process, so it excludes a Bus
-	// that joins nodes. Excludes NoSocketIO and SocketIOV2 (see socketio.Options.AllowV3). Nil: a
-	// server of the node's own, whose clients subscribe and publish to the node's topics.
+	// and compression are those of the node. Its rooms and broadcasts hold for all workers and nodes,
+	// as SocketIOAdapter says, or its own adapter. Excludes NoSocketIO and SocketIOV2 (see
+	// socketio.Options.AllowV3). Nil: a server of the node's own, whose clients subscribe and publish
+	// to the node's topics.
 	SocketIO *socketio.Server `json:"-"`
 	// WebSockets are servers of the program's own by their path, which begins with a slash and is
 	// compared as it was sent. What they publish reaches the same path on all workers and nodes.
@@ -451,8 +465,8 @@ func Defaults() Config {
 	return c
 }
 
-// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can show
-// what it missed.
+// devHistory is what a node of Config.Dev keeps: of the demo page's topic, so that the page can
+// show what it missed.
 const devHistory = "chat=100,5m"
 
 // layerOfBuild is nil but in a build for tests, see layer_on.go.
@@ -502,7 +516,7 @@ func (c Config) WithDefaults() Config {
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")
 		c.DemoEndpoints = true
-		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory {
+		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory && c.Cluster == "" {
 			c.History = []string{devHistory}
 		}
 	}

@@ -145,6 +145,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateCluster(v)
 	c.validateHistory(v)
 	c.validateSocketIO(v)
 	c.validateAdapter(v)
@@ -158,6 +159,9 @@ func (c *Config) validateWords(v *validator) {
 func (c *Config) validateHistory(v *validator) {
 	if _, err := history.ParseRules(c.History); err != nil {
 		v.refuse("History", strings.Join(c.History, " "), err.Error())
+	}
+	if _, err := presencePatterns(c.Presence); err != nil {
+		v.refuse("Presence", strings.Join(c.Presence, " "), err.Error())
 	}
 	memory := c.Memory
 	orDefault(&memory, memoryDefault())
@@ -211,10 +215,6 @@ func (c *Config) validateBus(v *validator) {
 func (c *Config) validateSocketIO(v *validator) {
 	if c.SocketIO == nil {
 		return
-	}
-	if c.Bus != "" && c.Bus != BusMemory {
-		v.refuse("Bus", strconv.Quote(dial.Redacted(c.Bus)),
-			"rooms of SocketIO do not cross nodes yet: with SocketIO, allowed is memory")
 	}
 	if c.NoSocketIO {
 		v.refuse("NoSocketIO", "true", "SocketIO is set: leave one of them out")

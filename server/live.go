@@ -51,6 +51,10 @@ func (l *live) close() {
 // may tells whether a client may do something with a topic. What is open to the public is open to a
 // client with a token too, unless that denies it. Any goroutine.
 func (s *Server) may(who *auth.Principal, right auth.Right, topic string) bool {
+	right, topic, ok := rightsOf(right, topic)
+	if !ok {
+		return false
+	}
 	public := s.live.Load().public
 	if who == nil {
 		return public.May(right, topic)
@@ -88,7 +92,11 @@ func (s *Server) Reload(c Config) error {
 		return err
 	}
 	c = c.WithDefaults()
-	if err := s.cfg.Reloadable(&c); err != nil {
+	running := s.cfg
+	if s.cluster != nil { // its server has become the bus
+		running.Bus, running.HistoryDir = BusMemory, c.HistoryDir
+	}
+	if err := running.Reloadable(&c); err != nil {
 		return err
 	}
 	l, err := s.newLive(&c)

@@ -30,6 +30,12 @@ const patience = 20 * time.Second
 // start runs a Server on a free port until the end of the test.
 func start(t *testing.T, c Config) *Server {
 	t.Helper()
+	return startWith(t, c, func(*Server) {})
+}
+
+// startWith is start that changes the server before it serves.
+func startWith(t *testing.T, c Config, change func(s *Server)) *Server {
+	t.Helper()
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
 	}
@@ -39,6 +45,7 @@ func start(t *testing.T, c Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(s)
 	ended := make(chan error, 1)
 	go func() { ended <- s.ListenAndServe(context.Background()) }()
 	t.Cleanup(func() {

@@ -110,9 +110,7 @@ func (b *beginning) poll(l *netpoll.Loop, c *netpoll.Conn, h *longpoll.Handler, 
 		Topics: b.topicN, Lines: append(b.originLines(r.head), m.Lines()...), Early: bytes.Clone(r.rest), Mount: m, Holder: holder, Who: r.who,
 		Keep: r.head.KeepAlive() && !r.head.UpgradeRequested() && m.Keeps(),
 	}
-	for _, topic := range p.Topics {
-		p.Kept = append(p.Kept, b.past.kept(topic) && b.mayResume(r.who, topic))
-	}
+	p.Kept = b.resumable(r.who)
 	var refusal *edge.Refusal
 	if p.Wait, refusal = readWait(r.head.Query()); refusal != nil {
 		return refusal
@@ -124,6 +122,14 @@ func (b *beginning) poll(l *netpoll.Loop, c *netpoll.Conn, h *longpoll.Handler, 
 		return refuseNoRoom // TopicsMax is below what a member may have
 	}
 	return nil
+}
+
+// resumable tells of each topic whether a client can come back to a position in it.
+func (b *beginning) resumable(who *auth.Principal) (kept []bool) {
+	for _, topic := range b.topicN {
+		kept = append(kept, b.past.kept(topic) && b.mayResume(who, topic))
+	}
+	return kept
 }
 
 // distinct is topics with each of them once, in place.

@@ -126,7 +126,7 @@ func (s *Server) webSocket(p *proto.Place) wsconn.Config {
 }
 
 func (s *Server) newTopics(p *proto.Place) proto.Part {
-	var ask func(string, broadcast.Kind, []byte, func(topicws.Published)) error
+	var ask func(string, broadcast.Post, func(topicws.Published)) error
 	if s.cfg.Bus != BusMemory {
 		ask = s.publishLater
 	}
@@ -134,14 +134,19 @@ func (s *Server) newTopics(p *proto.Place) proto.Part {
 	if s.past.engine {
 		ask, prepare = s.publishLater, s.prepare
 	}
-	h := topicws.NewHandler(topicws.Config{
+	c := topicws.Config{
 		Prepare:   prepare,
-		WebSocket: s.webSocket(p), Publish: s.publishChecked, Ask: ask,
+		WebSocket: s.webSocket(p), Publish: s.publishPost, Ask: ask, From: s.from,
 		Forms:        topicws.FormsFrom(p.Form),
 		MaySubscribe: s.maySubscribe, MayPublish: s.mayPublish, MayResume: s.mayResume, Enter: func(who *auth.Principal) string { return reasonOf(s.admitUser(who)) },
 		DecideSubscribe: s.decider(s.hooks.subscribe, "websocket"), DecidePublish: s.decider(s.hooks.publish, "websocket"),
 		Identify: s.identifyConn(p, "websocket"),
-	})
+	}
+	if a := s.attendance; a != nil {
+		c.Presence, c.MayWatch = a, s.mayWatch
+		c.Renamed = func(c *netpoll.Conn, old, who *auth.Principal) { a.renamed(p.Shard, c, old, who) }
+	}
+	h := topicws.NewHandler(c)
 	b := s.begin(p, "websocket")
 	part := proto.Part{
 		Protocols: []proto.Protocol{h},

@@ -89,7 +89,14 @@ func (s *Server) missingOf(h *edge.Head, who *auth.Principal) []wanted {
 		return nil
 	}
 	b.topicN = who.AppendJoin(b.topicN)
-	from, refusal := b.readFrom(r, string(h.Path()) == pathSSE)
+	var from []history.From
+	var refusal *edge.Refusal
+	if string(h.Path()) == pathPoll {
+		b.topicN = distinct(b.topicN)
+		from, refusal = b.readPollFrom(r, b.resumable(who))
+	} else {
+		from, refusal = b.readFrom(r, string(h.Path()) == pathSSE)
+	}
 	if refusal != nil || from == nil {
 		return nil
 	}

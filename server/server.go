@@ -21,6 +21,7 @@ import (
 	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
+	"c100k/internal/natsd"
 	"c100k/internal/node"
 	"c100k/internal/proto"
 	"c100k/internal/quota"
@@ -58,13 +59,16 @@ type Server struct {
 	upstream    *upstream.Proxy  // nil without Config.Upstream
 	sameHost    edge.OriginRules // the default rule, to know another origin from our own
 	past        *past            // what is kept of topics
+	cluster     *natsd.Server    // that is the bus of the cluster; nil: none
+	attendance  *attendance      // who is in topics; nil: nobody asks
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
 	sio         *socketio.Server // nil: off
 	sioCluster  *cluster.Cluster // nil: no other Socket.IO servers
 	sioParts    []sio.Part
-	sioVerdicts []sioVerdicts // by loop
-	api         http.Handler  // /v1/ on the public port, where there is a key
+	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
+	sioVerdicts []sioVerdicts           // by loop
+	api         http.Handler            // /v1/ on the public port, where there is a key
 	tls         tlsParts
 
 	// any goroutine
@@ -156,12 +160,16 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err = s.openPast(); err == nil {
+	if err = s.startCluster(); err == nil {
+		err = s.openPast()
+	}
+	if err == nil {
 		if err = s.makeNode(more); err != nil {
 			s.past.close()
 		}
 	}
 	if err != nil {
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -182,6 +190,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.node.Close()
 		s.past.close()
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -196,6 +205,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if s.past.rules.Any() {
 		go s.past.run(s.node.Hub(), s.stopped)
 	}
+	s.attendance.run()
 	return s, nil
 }
 
@@ -226,6 +236,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
+		Subject:      s.subjectOf,
 		Answer:       s.refuseInForm,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
@@ -239,6 +250,9 @@ func (s *Server) makeNode(more []proto.Row) error {
 	if s.hooks.events != nil {
 		s.occupancies.changed = make(chan string, occupanciesMax)
 		cfg.Topics.Occupied = s.topicChanged
+	}
+	if s.attendance = newAttendance(s); s.attendance != nil {
+		cfg.Topics.Members = s.attendance
 	}
 	if s.past.rules.Any() {
 		cfg.Topics.Positions, cfg.Topics.Keep, cfg.Topics.KeptBytesMax = s.past.store.First, s.past.keep, s.cfg.HistoryBytes
@@ -392,6 +406,7 @@ func (s *Server) stop() {
 	s.leaveSIO()
 	s.leaveBus()
 	s.past.close()
+	s.leaveCluster()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)

@@ -181,6 +181,7 @@ func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
 	if !there {
 		return sioAnswer{}
 	}
+	t.note(socket)
 	var fresh []string
 	for _, topic := range topics {
 		added, err := shard.Subscribe(member, form, topic)
@@ -238,6 +239,20 @@ func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)
 	}
+	delete(t.s.loops[socket.Conn().Loop()-t.s.loopBase()].sioClients, socket.Conn())
+}
+
+// note keeps who a client is, for presence: its connection does not know.
+func (t sioTopics) note(socket *socketio.Socket) {
+	who := sio.Principal(socket)
+	if t.s.attendance == nil || who == nil {
+		return
+	}
+	l := &t.s.loops[socket.Conn().Loop()-t.s.loopBase()]
+	if l.sioClients == nil {
+		l.sioClients = map[netpoll.ID]*auth.Principal{}
+	}
+	l.sioClients[socket.Conn()] = who
 }
 
 // encodeSIO makes a topic's message an event "message" with {topic, data}, in one of the forms.

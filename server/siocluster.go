@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"c100k/internal/bus"
 	"c100k/internal/redisurl"
 	"c100k/internal/sio"
-	"c100k/socketio"
 	"c100k/socketio/cluster"
 )
 
@@ -57,8 +57,11 @@ func (c *Config) validateAdapter(v *validator) {
 
 // joinSIO connects the node's Socket.IO server with others.
 func (s *Server) joinSIO() error {
-	if s.sio == nil || s.cfg.SocketIOAdapter == AdapterBus {
+	switch {
+	case s.sio == nil:
 		return nil
+	case s.cfg.SocketIOAdapter == AdapterBus:
+		return s.joinSIOBus()
 	}
 	o := cluster.RedisOptions{URL: s.cfg.sioRedis(), Key: s.cfg.SocketIORedisKey, Logger: s.log}
 	var c *cluster.Cluster
@@ -72,12 +75,42 @@ func (s *Server) joinSIO() error {
 	if err != nil {
 		return fmt.Errorf("%w of Socket.IO: %w", ErrBus, err)
 	}
-	if !sio.SetAdapter(s.sio, func(l *socketio.Local) socketio.Adapter { return c.Adapter(l) }) {
+	if !sio.SetAdapter(s.sio, c.Adapter) {
 		return errors.Join(errAdapter, c.Close())
 	}
 	s.sioCluster = c
 	s.log.Info("Socket.IO servers are connected", "adapter", s.cfg.SocketIOAdapter, "redis", redisurl.Redacted(o.URL))
 	return nil
+}
+
+// joinSIOBus connects the node's Socket.IO server with others over the bus of the topics, if there
+// is one. A server of the program's own with an adapter keeps that.
+func (s *Server) joinSIOBus() error {
+	if s.others == nil {
+		return nil
+	}
+	var receive func(from uint64, p []byte)
+	ready := make(chan struct{})
+	link := sioLink{s.others.channels.Open(bus.KindSocketIO, func(from uint64, p []byte, _ func([]byte)) {
+		<-ready // the adapter is being made
+		receive(from, p)
+	})}
+	s.sioCluster, receive = cluster.Over(link, cluster.OverOptions{Logger: s.log})
+	sio.SetAdapter(s.sio, s.sioCluster.Adapter)
+	close(ready)
+	return nil
+}
+
+// sioLink is the bus as the link of Socket.IO servers.
+type sioLink struct{ *bus.Channel }
+
+// Peers implements cluster.Link.
+func (l sioLink) Peers() []uint64 {
+	var ids []uint64
+	for _, p := range l.Channel.Peers() {
+		ids = append(ids, p.ID)
+	}
+	return ids
 }
 
 // leaveSIO leaves the other Socket.IO servers.

@@ -225,7 +225,7 @@ func (t sioTopics) perform(socket *socketio.Socket, c *sioCommand, allowed bool)
 	default:
 		if answer = t.judge(socket, c, allowed, "publish", t.s.mayPublish); answer.OK {
 			// All nodes are asked how many subscribers they have.
-			err := t.s.publishLater(c.topics[0], c.kind, c.payload, func(r topicws.Published) { _ = c.ack(sioPublished(r)) })
+			err := t.s.publishLater(c.topics[0], t.post(socket, c), func(r topicws.Published) { _ = c.ack(sioPublished(r)) })
 			if err == nil {
 				return
 			}
@@ -233,6 +233,10 @@ func (t sioTopics) perform(socket *socketio.Socket, c *sioCommand, allowed bool)
 		}
 	}
 	_ = c.ack(answer) // a client that has left needs none
+}
+
+func (t sioTopics) post(socket *socketio.Socket, c *sioCommand) broadcast.Post {
+	return broadcast.Post{Kind: c.kind, Payload: c.payload, From: t.s.from(sio.Principal(socket), c.topics[0])}
 }
 
 // judge refuses a command that the client has no right to.

@@ -111,7 +111,7 @@ func (a *api) publishItem(it *item, c *count) *Problem {
 	for i, topic := range it.topics {
 		c.waiting.Add(1)
 		add := func(r Outcome) { c.add(topic, len(it.topics) > 1, r) }
-		if err := a.publishLater(Publication{topic, it.kind, it.payload, it.key}, add); err != nil {
+		if err := a.publishLater(Publication{Topic: topic, Kind: it.kind, Payload: it.payload, Key: it.key}, add); err != nil {
 			c.waiting.Done()
 			problem := notPublished(err)
 			if i > 0 {

@@ -177,12 +177,12 @@ func TestRecorder(t *testing.T) {
 	if len(kept) != RecordMax {
 		t.Errorf("%d samples are kept", len(kept))
 	}
-	r.take(now.Add(RecordAge+time.Second)) // all others are too old
+	r.take(now.Add(RecordAge + time.Second)) // all others are too old
 	if got := string(<-samples); !strings.Contains(got, `"conns":`) || !strings.Contains(got, `"fanout_p99":null`) {
 		t.Error(got)
 	}
 	for range 3 * recordQueued {
-		r.take(now.Add(RecordAge+time.Second)) // nobody reads, and nothing waits for that
+		r.take(now.Add(RecordAge + time.Second)) // nobody reads, and nothing waits for that
 	}
 	if kept, _, stop := r.watch(); len(kept) != 1+3*recordQueued {
 		t.Errorf("%d samples are kept", len(kept))

@@ -121,6 +121,7 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/topics"), get: a.listTopics},
 		{pattern: path("v1/topics/*"), get: a.showTopic, post: a.publishTopic},
 		{pattern: path("v1/topics/*/history"), get: a.showHistory, delete: a.deleteHistory},
+		{pattern: path("v1/topics/*/presence"), get: a.presence},
 		{pattern: path("v1/stats"), get: a.stats},
 		{pattern: path("v1/figures"), get: a.figures},
 		{pattern: path("v1/connections"), get: a.connections},

@@ -58,6 +58,7 @@ type Publication struct {
 	Kind    broadcast.Kind
 	Payload []byte
 	Key     string
+	From    string // what the message says of the client that has published it, "" for nothing
 }
 
 // TopicRanker is a Node that knows which topics have the most subscribers.

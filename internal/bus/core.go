@@ -169,9 +169,13 @@ func (n *Core) mayPut(ctx context.Context, m *Message) error {
 // allows.
 const topicBytesMax = 255
 
+// frontBytesMax is the room for what a node puts in front of what a client has published, in bytes:
+// the length of a subject, and the subject.
+const frontBytesMax = 256
+
 // MaxPayload is the largest packet of a message with a payload of up to messageBytesMax bytes.
 func MaxPayload(messageBytesMax int) int {
-	return packetHeaderBytes + messageBytes(&Message{}) + topicBytesMax + messageBytesMax
+	return packetHeaderBytes + messageBytes(&Message{}) + topicBytesMax + frontBytesMax + messageBytesMax
 }
 
 // Send implements Bus.

@@ -118,8 +118,15 @@ func (r *Rules) Rule(i int) (pattern string, keep broadcast.Keep) {
 	return r.list[i].text, r.list[i].keep
 }
 
+// watchPrefix is in front of the topics of those who watch the members of a topic: what they are
+// told is of the moment, and package presence has nothing to keep.
+const watchPrefix = "$presence."
+
 // Of is the number of the rule of a topic, -1 without one. Any goroutine.
 func (r *Rules) Of(topic string) int {
+	if strings.HasPrefix(topic, watchPrefix) {
+		return -1
+	}
 	for i := range r.Len() {
 		if r.list[i].pattern.Match(topic, "") {
 			return i

@@ -160,8 +160,8 @@ func (h *Handler) Gap(dst []byte, _ broadcast.Form, topic string, missed uint32)
 
 // Who implements proto.Identified.
 func (h *Handler) Who(c *netpoll.Conn) *auth.Principal {
-	if x := h.waiting(c); x != nil {
-		return h.cfg.Principals.At(x.who)
+	if i := c.Session(); i != 0 {
+		return h.cfg.Principals.At(h.polls.At(i).who)
 	}
 	return nil
 }

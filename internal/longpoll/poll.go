@@ -72,18 +72,20 @@ func NewHandler(cfg Config) *Handler {
 }
 
 // Open begins a poll on c, which is in the head role and becomes one of polls. The error is that of
-// broadcast.Shard.Resume: then nothing has changed, and the request is the caller's to answer.
+// broadcast.Shard.Resume: then the request is the caller's to answer, and to end c.
 func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p *Params) error {
+	l.Become(c, h.cfg.Role)
+	i, x := h.polls.Alloc()
+	c.SetSession(i)
+	x.who = h.cfg.Principals.Add(p.Who) // before it is a member: presence looks at it
 	behind, urgent, err := h.subscribe(l, c, p)
 	if err != nil {
 		h.cfg.Shard.Leave(c.Slot())
+		h.cfg.Principals.Free(x.who)
+		h.free(c, x)
 		return err
 	}
-	l.Become(c, h.cfg.Role)
 	h.cfg.Count.Opened()
-	i, x := h.polls.Alloc()
-	c.SetSession(i)
-	x.who = h.cfg.Principals.Add(p.Who)
 	x.after, x.resets, x.lines = h.texts.put(h.a), h.texts.put(h.b), h.texts.put(p.Lines)
 	if len(p.Topics) > 1 {
 		x.names, x.sum = h.texts.put(h.c), history.TopicsSum(p.Topics)

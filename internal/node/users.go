@@ -8,6 +8,21 @@ import (
 	"c100k/netpoll"
 )
 
+// Member is the client of a member of shard i (nil: it was not identified), the ID of its
+// connection, and whether that is one of a proto.Brief. On the loop of the shard, for a
+// broadcast.Members.
+func (n *Node) Member(i int, member uint32) (who *auth.Principal, id netpoll.ID, brief bool) {
+	r := n.reactors[i]
+	c := r.loop.RecordAt(member)
+	if c == nil {
+		return nil, 0, false
+	}
+	if p, ok := r.protocols.At(c.Role()).(proto.Identified); ok && c.Session() != 0 {
+		who = p.Who(c)
+	}
+	return who, c.ID(), r.protocols.Brief(c.Role())
+}
+
 // Revoke ends the connections whose principal matches says it of: as revoked, or with kick as
 // closed by an operator. It returns at once. matches is called on the loops, for each connection
 // whose client was identified, and must not block. A false result means that a loop was too busy:

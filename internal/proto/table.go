@@ -135,7 +135,7 @@ func (t *Table) EncodedBytesMax(f broadcast.Form, m *broadcast.Message) int {
 			return r.EncodedBytesMax(int(f-r.form), m)
 		}
 	}
-	return 2*(len(m.Payload)+len(m.Topic)) + envelopeBytesMax
+	return 2*(len(m.Payload)+len(m.Topic)+len(m.From())) + envelopeBytesMax
 }
 
 // envelopeBytesMax is the room for what a form puts around a payload, in bytes.

@@ -57,13 +57,13 @@ func (a *acks) take(spare []ack) []ack {
 }
 
 // ask publishes on all nodes and has the ack sent when they have said what they did.
-func (h *Handler) ask(l *netpoll.Loop, c *netpoll.Conn, s *session, id []byte, topic string, kind broadcast.Kind, payload []byte) Refusal {
+func (h *Handler) ask(l *netpoll.Loop, c *netpoll.Conn, s *session, id []byte, topic string, post broadcast.Post) Refusal {
 	if s.unanswered >= UnansweredMax {
 		return refuse(CodeOverloaded, "too many publishes of this connection wait for their acks", nil)
 	}
 	one := ack{conn: c.ID(), id: slices.Clone(id)} // the command lies in the read arena
 	remote := l.Remote()
-	err := h.cfg.Ask(topic, kind, payload, func(r Published) {
+	err := h.cfg.Ask(topic, post, func(r Published) {
 		one.result = r
 		h.acks.put(one)
 		remote.Wake()

@@ -19,7 +19,7 @@ type questions struct {
 	err  error
 }
 
-func (q *questions) ask(_ string, _ broadcast.Kind, _ []byte, done func(Published)) error {
+func (q *questions) ask(_ string, _ broadcast.Post, done func(Published)) error {
 	if q.err == nil {
 		q.open = append(q.open, done)
 	}

@@ -76,8 +76,14 @@ func closeText(dst []byte, at int) []byte { return wsconn.Seal(dst, at, frame.Op
 
 // AppendMessage appends a message as c100k.v1 has it, without a frame. Any goroutine.
 func AppendMessage(dst []byte, m *broadcast.Message) []byte {
+	if dst, ok := appendWatched(dst, m); ok {
+		return dst
+	}
 	dst = append(dst, `{"type":"message","topic":`...)
 	dst = jsontext.AppendString(dst, m.Topic)
+	if from := m.From(); from != "" {
+		dst = jsontext.AppendString(append(dst, `,"from":`...), from)
+	}
 	switch m.Kind {
 	case broadcast.JSON:
 		dst = append(append(dst, `,"data":`...), m.Payload...)

@@ -16,6 +16,7 @@ const (
 	VerbPing
 	VerbConnect
 	VerbRefresh
+	VerbPresence
 )
 
 // Command is one request. Its slices point into the bytes that were parsed, and are valid as long
@@ -25,9 +26,11 @@ type Command struct {
 	ID     []byte   // JSON text of the id, to be echoed; nil when the command has none
 	Topics [][]byte // subscribe and unsubscribe: the names, decoded; the slice itself is used again by the next ParseCommand
 	Wishes []Wish   // subscribe: where each of Topics begins; used again as Topics is
-	Topic  []byte   // publish: the name, decoded
+	Topic  []byte   // publish and presence: the name, decoded
 	Data   []byte   // publish: JSON text of the value, verbatim
 	Token  []byte   // connect and refresh: the token, decoded
+	Watch  Watch    // presence
+	After  []byte   // presence: the name before the page, decoded
 }
 
 // Code is the machine-readable reason of an error message; part of the protocol.
@@ -68,6 +71,8 @@ const (
 	memberTopic
 	memberData
 	memberToken
+	memberWatch
+	memberAfter
 	memberCount
 )
 
@@ -85,6 +90,10 @@ func memberOf(name []byte) (member, bool) {
 		return memberData, true
 	case "token":
 		return memberToken, true
+	case "watch":
+		return memberWatch, true
+	case "after":
+		return memberAfter, true
 	}
 	return 0, false
 }
@@ -197,6 +206,13 @@ func (cmd *Command) interpret(m *members) Refusal {
 	if !ok {
 		return refuse(CodeBadRequest, `"type" must be a string`, nil)
 	}
+	if string(name) == "presence" {
+		cmd.Verb = VerbPresence
+		return cmd.takePresence(m)
+	}
+	if m[memberWatch] != nil || m[memberAfter] != nil {
+		return refuse(CodeBadRequest, `"watch" and "after" belong to "presence"`, nil)
+	}
 	switch string(name) {
 	case "subscribe":
 		cmd.Verb = VerbSubscribe
@@ -220,7 +236,7 @@ func (cmd *Command) interpret(m *members) Refusal {
 		cmd.Verb = VerbRefresh
 		return cmd.takeToken(m)
 	}
-	return refuse(CodeUnknownType, `"type" must be subscribe, unsubscribe, publish, ping, connect or refresh, not`, name)
+	return refuse(CodeUnknownType, `"type" must be subscribe, unsubscribe, publish, ping, presence, connect or refresh, not`, name)
 }
 
 // takeToken reads "token".

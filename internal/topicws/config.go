@@ -18,14 +18,18 @@ type Config struct {
 	WebSocket wsconn.Config
 
 	// Publish sends a message to all subscribers of a topic, on this node and wherever else there
-	// are any; its result counts those of this node. It must not block, and keeps payload.
+	// are any; its result counts those of this node. It must not block, and keeps the payload.
 	// Required.
-	Publish func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error)
+	Publish func(topic string, post broadcast.Post) (broadcast.Result, error)
+
+	// From is what messages of a topic say of the client that has published them, "" for nothing; who
+	// is nil if it was not identified. Nil: they say nothing.
+	From func(who *auth.Principal, topic string) string
 
 	// Ask is Publish where other nodes have subscribers too: done is called once, on any goroutine,
 	// perhaps before Ask returns, with the sum over all nodes; it is not called if Ask returns an
 	// error. Nil: there are no other nodes, and Publish knows everything.
-	Ask func(topic string, kind broadcast.Kind, payload []byte, done func(Published)) error
+	Ask func(topic string, post broadcast.Post, done func(Published)) error
 
 	// MaySubscribe and MayPublish judge one topic; who is nil for a connection whose client was not
 	// identified. They must not block. Nil allows every topic.
@@ -33,6 +37,15 @@ type Config struct {
 
 	// MayResume judges whether a client may have kept messages of a topic, as the two above do.
 	MayResume func(who *auth.Principal, topic string) bool
+
+	// Presence knows the members of topics, and MayWatch judges who may know them, as the ones above
+	// do. Nil: of no topic they are.
+	Presence Presence
+	MayWatch func(who *auth.Principal, topic string) bool
+
+	// Renamed hears of a connection whose client shows another token, or its first one (old is then
+	// nil). Nil: nobody does.
+	Renamed func(c *netpoll.Conn, old, who *auth.Principal)
 
 	// Prepare brings the past of topics here, as far as a subscription wants it: done is called once,
 	// on any goroutine, perhaps before Prepare returns; an error means that the client is to try

@@ -48,6 +48,10 @@ func (h *Handler) perform(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 		if no, later = h.publish(l, c, s, cmd, allowed); later {
 			return
 		}
+	case VerbPresence:
+		if no = h.presence(l, c, s, cmd); no.Code == CodeNone {
+			return
+		}
 	case VerbPing:
 		h.reply = AppendPong(h.reply[:0], cmd.ID)
 	}
@@ -148,11 +152,12 @@ func (h *Handler) publish(l *netpoll.Loop, c *netpoll.Conn, s *session, cmd *Com
 	if fault != "" {
 		return refuse(CodeBadRequest, "data: "+string(fault), nil), false
 	}
+	post := h.post(c, topic, kind, payload)
 	if h.cfg.Ask != nil && cmd.ID != nil {
-		no = h.ask(l, c, s, cmd.ID, topic, kind, payload)
+		no = h.ask(l, c, s, cmd.ID, topic, post)
 		return no, no.Code == CodeNone
 	}
-	result, no := h.send(topic, kind, payload)
+	result, no := h.send(topic, post)
 	if no.Code == CodeNone {
 		h.reply = AppendPublished(h.reply[:0], cmd.ID, Published{Result: result})
 	}

@@ -89,15 +89,23 @@ func (h *Handler) identified(l *netpoll.Loop, c *netpoll.Conn, id []byte, who *a
 			}
 		}
 		h.Speak(l, c, who)
+		h.renamed(c, nil, who)
 		h.accept(l, c, s, id, who)
 		h.joinOwn(l, c, s, who)
 	case who.Subject == old.Subject:
 		h.Speak(l, c, who)
+		h.renamed(c, old, who)
 		s.flags &^= flagWarned
 		h.accept(l, c, s, id, who)
 		h.withdraw(l, c, s, who)
 	}
 	h.release(l, c, s)
+}
+
+func (h *Handler) renamed(c *netpoll.Conn, old, who *auth.Principal) {
+	if h.cfg.Renamed != nil {
+		h.cfg.Renamed(c, old, who)
+	}
 }
 
 // refuse answers a command with an error.

@@ -175,14 +175,23 @@ func (h *Handler) onlyTopic(c *netpoll.Conn) string {
 
 // publishMessage publishes a message of a bare connection.
 func (h *Handler) publishMessage(l *netpoll.Loop, c *netpoll.Conn, topic string, kind broadcast.Kind, payload []byte) {
-	if _, no := h.send(topic, kind, payload); no.Code != CodeNone {
+	if _, no := h.send(topic, h.post(c, topic, kind, payload)); no.Code != CodeNone {
 		h.End(l, c, netpoll.ReasonPolicy, frame.CodeTryLater, no.Message)
 	}
 }
 
-// send publishes. payload is kept.
-func (h *Handler) send(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, Refusal) {
-	result, err := h.cfg.Publish(topic, kind, payload)
+// post is what the client of c publishes. payload is kept.
+func (h *Handler) post(c *netpoll.Conn, topic string, kind broadcast.Kind, payload []byte) broadcast.Post {
+	p := broadcast.Post{Kind: kind, Payload: payload}
+	if h.cfg.From != nil {
+		p.From = h.cfg.From(h.Who(c), topic)
+	}
+	return p
+}
+
+// send publishes.
+func (h *Handler) send(topic string, post broadcast.Post) (broadcast.Result, Refusal) {
+	result, err := h.cfg.Publish(topic, post)
 	if err != nil {
 		return result, refuse(CodeUnavailable, "the message could not be published", nil)
 	}

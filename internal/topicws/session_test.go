@@ -60,15 +60,15 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 }
 
 // publisher publishes to the hub, but to two topics that stand for a node in trouble.
-func publisher(hub *broadcast.Hub) func(string, broadcast.Kind, []byte) (broadcast.Result, error) {
-	return func(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
+func publisher(hub *broadcast.Hub) func(string, broadcast.Post) (broadcast.Result, error) {
+	return func(topic string, post broadcast.Post) (broadcast.Result, error) {
 		switch topic {
 		case "full":
 			return broadcast.Result{Matched: 5, Dropped: 5}, nil
 		case "down":
 			return broadcast.Result{}, errors.New("nats: no route to host")
 		}
-		return hub.Publish(topic, kind, payload)
+		return hub.PublishPost(topic, post)
 	}
 }
 

@@ -30,6 +30,18 @@ const (
 	// memory.
 	foreignAcksMax = 10_000
 
+	// partBytesDefault is what OverOptions.PartBytesMax = 0 means: half of what NATS takes by default.
+	partBytesDefault = 512 << 10
+
+	// partialMax bounds the messages of which parts have come. Each has at most
+	// siowire.AnswerBytesMax. Without it servers that send the beginnings of messages would fill the
+	// memory.
+	partialMax = 8
+
+	// headTextMax bounds a text in the head of a message over a bus, in bytes: a namespace has at most
+	// 255.
+	headTextMax = 255
+
 	// serversMax bounds the servers that are known by their UID. Without it messages with invented
 	// UIDs would fill the memory.
 	serversMax = 10_000

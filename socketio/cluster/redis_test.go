@@ -144,6 +144,14 @@ func startGo(t testing.TB, c *Cluster, o socketio.Options) *goServer {
 	return s
 }
 
+// named gives the first server of a cluster its own namespace.
+func (s *goServer) named(name string) *goServer {
+	if name == "a" {
+		s.io.Of("/only-a")
+	}
+	return s
+}
+
 func (s *goServer) listen(nsp *socketio.Namespace) {
 	nsp.OnConnection(func(socket *socketio.Socket) { socket.SetData(map[string]any{"at": "go"}) })
 	nsp.On("join", func(socket *socketio.Socket, room string, done func()) {

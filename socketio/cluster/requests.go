@@ -18,10 +18,12 @@ type request struct {
 	kind siowire.Type
 	done func(r *request)
 
+	probe     bool // it asks who is there
 	sent      bool
 	receivers int // subscribers that the request was sent to, this server included; -1: not known
 	named     []string
-	unnamed   int // answers of servers that do not say who they are
+	absent    []string // servers that do not have the namespace
+	unnamed   int      // answers of servers that do not say who they are
 	failed    []string
 	bytes     int // of answers
 	timer     *time.Timer
@@ -32,8 +34,11 @@ type request struct {
 	err     error
 }
 
-// count returns how many servers have answered.
+// count returns how many servers have answered that have the namespace.
 func (r *request) count() int { return len(r.named) + r.unnamed }
+
+// heard returns how many servers have answered.
+func (r *request) heard() int { return r.count() + len(r.absent) }
 
 // ask sends a request to all other servers. done is called once, on any goroutine, when all have
 // answered, or after the timeout.
@@ -87,8 +92,14 @@ func (a *adapter) drop(r *request) bool {
 // check removes a request if all servers have answered. The caller calls end of the result when it
 // has unlocked mu. Under mu.
 func (a *adapter) check(r *request) *request {
+	if r.probe {
+		if r.sent && r.receivers >= 0 && r.heard() >= r.receivers-1 && a.drop(r) {
+			a.roll.take(r)
+		}
+		return nil
+	}
 	want, known := a.roll.expected(r.receivers)
-	if !r.sent || !known || r.count() < want || !a.drop(r) {
+	if !r.sent || !known || r.heard() < want || !a.drop(r) {
 		return nil
 	}
 	a.judge(r)
@@ -132,8 +143,8 @@ func (a *adapter) expire(r *request) {
 		r.err = fmt.Errorf("%w: the request could not be sent in time", socketio.ErrPartial)
 	} else if want, known := a.roll.expected(r.receivers); !known {
 		r.err = fmt.Errorf("%w: the number of servers is not known", socketio.ErrPartial)
-	} else if a.judge(r); r.err == nil && r.count() < want {
-		r.err = fmt.Errorf("%w: %d of %d have not in time", socketio.ErrPartial, want-r.count(), want)
+	} else if a.judge(r); r.err == nil && r.heard() < want {
+		r.err = fmt.Errorf("%w: %d of %d have not in time", socketio.ErrPartial, want-r.heard(), want)
 	}
 	a.mu.Unlock()
 	r.end()

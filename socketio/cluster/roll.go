@@ -47,7 +47,7 @@ func (a *adapter) probe() {
 	}
 	a.roll.timer = time.AfterFunc(probeEvery, a.probe)
 	m := a.c.form.probe(a, randomID())
-	r := &request{id: m.RequestID, kind: siowire.SocketIDs, receivers: -1, done: func(*request) {}}
+	r := &request{id: m.RequestID, kind: siowire.SocketIDs, probe: true, receivers: -1}
 	a.requests[r.id] = r
 	r.timer = time.AfterFunc(probeTimeout, func() { a.probeEnded(r) })
 	a.mu.Unlock()
@@ -55,6 +55,7 @@ func (a *adapter) probe() {
 	err := a.send(&m, nil, func(receivers int, err error) {
 		a.mu.Lock()
 		r.receivers, r.sent = receivers, err == nil
+		a.check(r)
 		a.mu.Unlock()
 	})
 	if err != nil {
@@ -88,7 +89,7 @@ func (a *adapter) probeEnded(r *request) {
 // take records the answers to a probe.
 func (o *roll) take(r *request) {
 	now := time.Now()
-	o.total = r.count()
+	o.total = r.heard()
 	if r.receivers >= 0 {
 		o.gap = r.receivers - 1 - o.total
 		switch {
@@ -135,7 +136,7 @@ func (o *roll) missing(r *request) int {
 	if !o.probed {
 		listeners = 0
 	}
-	return max(r.receivers-1-listeners-r.count(), 0)
+	return max(r.receivers-1-listeners-r.heard(), 0)
 }
 
 // silent returns the servers with a UID that have not answered a request, the one that was silent
@@ -143,7 +144,7 @@ func (o *roll) missing(r *request) int {
 func (o *roll) silent(r *request) []string {
 	var list []string
 	for uid := range o.seen {
-		if !slices.Contains(r.named, uid) {
+		if !slices.Contains(r.named, uid) && !slices.Contains(r.absent, uid) {
 			list = append(list, uid)
 		}
 	}

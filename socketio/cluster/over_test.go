@@ -1,0 +1,234 @@
+// Servers over a bus in memory.
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"c100k/socketio"
+)
+
+// memory is a bus in one process. Messages of one server arrive in order.
+type memory struct {
+	mu    sync.Mutex // guards the fields below
+	links map[uint64]*memoryLink
+	last  uint64
+}
+
+type memoryLink struct {
+	bus     *memory
+	id      uint64
+	in      chan func()
+	receive func(from uint64, p []byte)
+	mute    bool // what it sends is lost
+	ended   chan struct{}
+}
+
+// join adds a server.
+func (m *memory) join(t testing.TB, o OverOptions) (*Cluster, *memoryLink) {
+	m.mu.Lock()
+	if m.links == nil {
+		m.links = map[uint64]*memoryLink{}
+	}
+	m.last++
+	l := &memoryLink{bus: m, id: m.last, in: make(chan func(), 10_000), ended: make(chan struct{})}
+	m.mu.Unlock()
+	c, receive := Over(l, o)
+	l.bus.mu.Lock()
+	l.receive = receive
+	m.links[l.id] = l
+	l.bus.mu.Unlock()
+	go func() {
+		defer close(l.ended)
+		for f := range l.in {
+			f()
+		}
+	}()
+	t.Cleanup(func() {
+		l.leave()
+		<-l.ended
+	})
+	return c, l
+}
+
+// leave takes the server off the bus.
+func (l *memoryLink) leave() {
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	if l.bus.links[l.id] == l {
+		delete(l.bus.links, l.id)
+		close(l.in)
+	}
+}
+
+func (l *memoryLink) Node() uint64 { return l.id }
+
+func (l *memoryLink) Peers() (ids []uint64) {
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	for id := range l.bus.links {
+		if id != l.id {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (l *memoryLink) Publish(p []byte) error {
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	for id, to := range l.bus.links {
+		if id != l.id && !l.mute {
+			receive := to.receive
+			to.in <- func() { receive(l.id, p) }
+		}
+	}
+	return nil
+}
+
+func (l *memoryLink) Send(to uint64, p []byte) error {
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	other := l.bus.links[to]
+	if other == nil {
+		return errors.New("no such server")
+	}
+	if !l.mute {
+		receive := other.receive
+		other.in <- func() { receive(l.id, p) }
+	}
+	return nil
+}
+
+// TestJudgeOver: four servers of this package over a bus do what four of Node do over Redis.
+func TestJudgeOver(t *testing.T) {
+	clients := []string{"ioredis", "redis", "ioredis", "redis"}
+	path := needRedis(t)
+	theirs, ours := make([]string, 4), make([]string, 4)
+	var m memory
+	for i := range theirs {
+		name := string(rune('a' + i))
+		theirs[i] = startNode(t, "redis", clients[i], path, name)
+		c, _ := m.join(t, OverOptions{PartBytesMax: 512})
+		ours[i] = startGo(t, c, socketio.Options{}).named(name).address
+	}
+	compare(t, judge(t, 2, "over", ours), judge(t, 2, "over", theirs))
+}
+
+// TestSilentServer: a server that does not answer delays the first request, and no other. It is
+// named.
+func TestSilentServer(t *testing.T) {
+	var m memory
+	a, _ := m.join(t, OverOptions{})
+	b, _ := m.join(t, OverOptions{})
+	c, silent := m.join(t, OverOptions{})
+	first, second := startGo(t, a, socketio.Options{}), startGo(t, b, socketio.Options{})
+	startGo(t, c, socketio.Options{})
+	ctx := context.Background()
+	if n, err := first.io.Of("/").Servers(ctx); n != 3 || err != nil {
+		t.Fatalf("%d servers, %v", n, err)
+	}
+	// A namespace that only some servers have.
+	second.io.Of("/b")
+	if n, err := first.io.Of("/b").Servers(ctx); n != 2 || err != nil {
+		t.Errorf("%d servers with the namespace, %v", n, err)
+	}
+	if answers, err := first.io.Of("/b").ServerSideEmitWithAck(ctx, "ask", 1); len(answers) != 1 || err != nil {
+		t.Errorf("%d answers in the namespace, %v", len(answers), err)
+	}
+	m.mu.Lock()
+	silent.mute = true
+	m.mu.Unlock()
+	for i := range 3 {
+		begun := time.Now()
+		_, err := first.io.FetchSockets(ctx)
+		took := time.Since(begun)
+		if !errors.Is(err, socketio.ErrPartial) || !strings.Contains(err.Error(), fmt.Sprintf("1 of 2 have not: %x", silent.id)) {
+			t.Errorf("fetch: %v", err)
+		}
+		if limit := []time.Duration{probeEvery + probeTimeout + 2*time.Second, time.Second, time.Second}[i]; took > limit {
+			t.Errorf("fetch %d took %v", i, took)
+		}
+	}
+	answers, err := first.io.Of("/").ServerSideEmitWithAck(ctx, "ask", 1)
+	if len(answers) != 1 || !errors.Is(err, socketio.ErrPartial) {
+		t.Errorf("%d answers, %v", len(answers), err)
+	}
+	if _, err := first.io.All().Timeout(patience).EmitWithAck(ctx, "m"); !errors.Is(err, socketio.ErrPartial) {
+		t.Errorf("acknowledgements: %v", err)
+	}
+	// One that has gone is not waited for.
+	silent.leave()
+	deadline := time.Now().Add(patience)
+	for _, err := first.io.FetchSockets(ctx); err != nil; _, err = first.io.FetchSockets(ctx) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after it has gone: %v", err)
+		}
+	}
+}
+
+// TestPartsOverBus: what comes in parts is put together, and what does not fit is dropped.
+func TestPartsOverBus(t *testing.T) {
+	var m memory
+	_, l := m.join(t, OverOptions{})
+	b := &busCarrier{link: l, part: 4, partial: map[partKey]*partialMessage{}}
+	part := func(total, at int, data string) []byte {
+		return append([]byte{byte(total), byte(at)}, data...)
+	}
+	for _, tt := range []struct {
+		parts []string
+		want  string
+	}{
+		{[]string{string(part(6, 0, "mabc")), string(part(6, 4, "de"))}, "mabcde"},
+		{[]string{string(part(6, 4, "de"))}, ""},
+		{[]string{string(part(6, 0, "mabc")), string(part(6, 5, "e"))}, ""},
+		{[]string{string(part(6, 0, "mabc")), string(part(7, 4, "de"))}, ""},
+		{[]string{string(part(6, 0, "mabc")), string(part(6, 4, "def"))}, ""},
+		{[]string{string(part(6, 0, "pabc")), string(part(6, 4, "de"))}, ""},
+		{[]string{string(part(6, 0, "mabc")), string(part(6, 0, "mxyz")), string(part(6, 4, "de"))}, "mxyzde"},
+		{[]string{"", "\xff", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00a"}, ""},
+	} {
+		var got []byte
+		for _, p := range tt.parts {
+			got = b.assemble(7, false, []byte(p))
+		}
+		if string(got) != tt.want {
+			t.Errorf("%q: %q, want %q", tt.parts, got, tt.want)
+		}
+		clear(b.partial)
+	}
+	for i := range 100 {
+		b.assemble(uint64(i), false, part(6, 0, "mabc"))
+	}
+	if len(b.partial) > 1 {
+		t.Errorf("%d messages of servers that are not there", len(b.partial))
+	}
+}
+
+// FuzzOver: nothing that another server sends over a bus does harm.
+func FuzzOver(f *testing.F) {
+	f.Add([]byte("m\x01/" + `{"type":3,"data":{"packet":{"type":2,"data":["m"]},"opts":{"rooms":[],"except":[],"flags":{}}},"uid":"7","nsp":"/"}`))
+	f.Add([]byte("q\x01/\x01r" + `{"type":7,"data":{"opts":{"rooms":[]},"requestId":"r"},"uid":"7","nsp":"/"}`))
+	f.Add([]byte("q\x02/x\x01r"))
+	f.Add([]byte("-\x01/\x01r"))
+	f.Add([]byte("p\x06\x00mabc"))
+	link := discard{}
+	c, receive := Over(link, OverOptions{})
+	socketio.New(socketio.Options{Adapter: c.Adapter})
+	f.Fuzz(func(_ *testing.T, p []byte) { receive(7, slices.Clone(p)) })
+}
+
+// discard is a link to nobody.
+type discard struct{}
+
+func (discard) Node() uint64              { return 1 }
+func (discard) Peers() []uint64           { return []uint64{7} }
+func (discard) Publish([]byte) error      { return nil }
+func (discard) Send(uint64, []byte) error { return nil }
