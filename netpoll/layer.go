@@ -87,6 +87,9 @@ func (s *layerStates) reset(slot uint32) {
 	(*chunk)[slot%connChunk] = 0
 }
 
+// Layer is that of Options; nil: there is none. Any goroutine.
+func (l *Loop) Layer() Layer { return l.opt.Layer }
+
 // Layered tells whether c has a layer.
 func (c *Conn) Layered() bool { return c.interest&interestLayer != 0 }
 

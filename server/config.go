@@ -288,6 +288,16 @@ type Config struct {
 	// nodes tell each other over the Bus. Default none: a load balancer must send a client that polls
 	// to the same node each time.
 	Advertise string
+	// Cluster is an address, ADDR:PORT, on which this node listens for others that it forms a cluster
+	// with: their embedded NATS servers are the bus, and nothing needs to be installed. All that goes
+	// between them is TLS 1.3. Default none. Excludes a Bus.
+	Cluster string
+	// ClusterPeers are addresses, HOST:PORT, of other nodes of the cluster. One that runs is enough: it
+	// tells of the rest. Those that do not answer are tried for ever.
+	ClusterPeers []string
+	// ClusterSecretFile is a file with the secret that all nodes of the cluster share, of 32 bytes or
+	// more. Whoever has it can join.
+	ClusterSecretFile string
 	// ReadyWithoutBus keeps the node ready while the bus is lost. Default false: /readyz is then 503,
 	// so that a balancer prefers nodes that hear the others; when the broker itself stops, no node is
 	// ready. With true, new clients are served and hear of this node only.
@@ -510,7 +520,7 @@ func (c Config) WithDefaults() Config {
 	if c.Dev {
 		orDefault(&c.Listen, "127.0.0.1:8080")
 		c.DemoEndpoints = true
-		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory {
+		if len(c.History) == 0 && c.Workers == 1 && c.Bus == BusMemory && c.Cluster == "" {
 			c.History = []string{devHistory}
 		}
 	}

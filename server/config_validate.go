@@ -145,6 +145,7 @@ func (c *Config) validateWords(v *validator) {
 	v.oneOf("SlowConsumer", c.SlowConsumer, SlowDisconnect, SlowDropOldest, SlowDropNewest)
 	v.oneOf("IO", c.IO, IOAuto, IOUring, IOSyscall)
 	c.validateBus(v)
+	c.validateCluster(v)
 	c.validateHistory(v)
 	c.validateSocketIO(v)
 	c.validateAdapter(v)

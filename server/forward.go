@@ -100,8 +100,8 @@ func (c *Config) validateAdvertise(v *validator) {
 	switch {
 	case err != nil || u.Host == "" || u.Port() == "" || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
 		v.refuse("Advertise", given, "allowed are HOST:PORT, and https://HOST:PORT if the public port has TLS")
-	case c.Bus == "" || c.Bus == BusMemory:
-		v.refuse("Advertise", given, "there is no Bus that joins nodes, over which they tell each other")
+	case c.Cluster == "" && (c.Bus == "" || c.Bus == BusMemory):
+		v.refuse("Advertise", given, "there is no Bus or Cluster, over which the nodes tell each other")
 	}
 }
 

@@ -151,7 +151,7 @@ func (s *Server) request(q *question, who *auth.Principal) *hooks.Request {
 	if who != nil {
 		r.Sub = who.Subject
 	}
-	r.Address = addressText(q.addr)
+	r.Address, r.Certificate = addressText(q.addr), q.certificate
 	if q.head == nil {
 		return r
 	}

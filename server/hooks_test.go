@@ -28,11 +28,11 @@ type judge struct {
 }
 
 type hookQuestion struct {
-	Type, Conn, Sub, Transport, Address string
-	Topics, Forgeable                   []string
-	Headers                             map[string]string
-	Data                                json.RawMessage
-	Binary                              []byte `json:"data_base64"`
+	Type, Conn, Sub, Transport, Address, Certificate string
+	Topics, Forgeable                                []string
+	Headers                                          map[string]string
+	Data                                             json.RawMessage
+	Binary                                           []byte `json:"data_base64"`
 }
 
 func newJudge(t *testing.T, answer func(q hookQuestion) string) *judge {

@@ -78,16 +78,17 @@ var (
 
 // question is what is known of a client that wants in. It is immutable.
 type question struct {
-	conn      netpoll.ID
-	transport string // the label of the figures
-	addr      netip.Addr
-	proxied   bool       // a trusted proxy has sent the request
-	head      *edge.Head // a copy; nil where nobody looks at it
-	token     string
-	found     bool          // there is a token, which may be empty
-	shown     bool          // it was shown on the connection, not with the request of head
-	tokenOnly bool          // nothing else is asked about
-	until     time.Duration // the deadline, on the clock of netpoll.Monotonic
+	conn        netpoll.ID
+	transport   string // the label of the figures
+	addr        netip.Addr
+	certificate string     // the subject of the client's
+	proxied     bool       // a trusted proxy has sent the request
+	head        *edge.Head // a copy; nil where nobody looks at it
+	token       string
+	found       bool          // there is a token, which may be empty
+	shown       bool          // it was shown on the connection, not with the request of head
+	tokenOnly   bool          // nothing else is asked about
+	until       time.Duration // the deadline, on the clock of netpoll.Monotonic
 
 	// answer is called once, on any goroutine.
 	answer func(*auth.Principal, *edge.Refusal)
@@ -420,6 +421,7 @@ func (s *Server) questionOf(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, e *e
 	}
 	if len(s.identify.steps) > 0 || s.past.engine {
 		q.addr, q.proxied, q.head = e.ClientAddr(l, c, h), edge.Proxied(c), h.Clone()
+		q.certificate = h.ClientSubject()
 	}
 	return q
 }
@@ -440,7 +442,7 @@ func (s *Server) identifyConn(p *proto.Place, transport string) func(*netpoll.Lo
 			},
 		}
 		if len(s.identify.steps) > 0 {
-			q.addr = l.PeerAddr(c).Addr()
+			q.addr, q.certificate = l.PeerAddr(c).Addr(), s.subjectOf(l, c)
 		}
 		s.ask(q)
 	}

@@ -91,7 +91,11 @@ func (s *Server) Reload(c Config) error {
 		return err
 	}
 	c = c.WithDefaults()
-	if err := s.cfg.Reloadable(&c); err != nil {
+	running := s.cfg
+	if s.cluster != nil { // its server has become the bus
+		running.Bus, running.HistoryDir = BusMemory, c.HistoryDir
+	}
+	if err := running.Reloadable(&c); err != nil {
 		return err
 	}
 	l, err := s.newLive(&c)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	"c100k/internal/certs"
 	"c100k/internal/edge"
 	"c100k/internal/tlsconn"
 	"c100k/netpoll"
@@ -50,6 +51,20 @@ func (x *secured) figures() (done map[string]map[string]uint64, failed map[strin
 		}
 	}
 	return map[string]map[string]uint64{"false": full, "true": resumed}, failed
+}
+
+// subjectOf is the subject of the certificate with which a client has proved who it is; empty: it
+// has shown none. Loop only.
+func (s *Server) subjectOf(l *netpoll.Loop, c *netpoll.Conn) string {
+	layer, ok := l.Layer().(*tlsconn.Layer)
+	if !ok {
+		return ""
+	}
+	state, ok := layer.ConnectionState(l, c)
+	if !ok {
+		return ""
+	}
+	return certs.Subject(&state)
 }
 
 // layer gives the layer of each loop of the node; nil without TLS.

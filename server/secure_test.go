@@ -252,3 +252,53 @@ func TestTLSRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestHooksKnowTheCertificate: the backend is told who a client has proved to be by its
+// certificate, on every transport, and what it has not proved it is not told.
+func TestHooksKnowTheCertificate(t *testing.T) {
+	b := newJudge(t, func(hookQuestion) string { return `{"allow":true,"subscribe":["news"]}` })
+	secured := serverTLS()
+	secured.ClientAuth, secured.ClientCAs = tls.VerifyClientCertIfGiven, clientTLS().RootCAs
+	s := start(t, Config{TLS: secured, HookConnect: b.URL, HookTimeout: patience, Loops: 1})
+	known := clientTLS()
+	known.Certificates = []tls.Certificate{certificate()}
+	key := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	for i, row := range []struct {
+		target, fields string
+		client         *tls.Config
+		want           string
+	}{
+		{"/ws?topic=news", key, known, "CN=localhost"},
+		{"/ws?topic=news", key, clientTLS(), ""},
+		{"/sse?topic=news", "", known, "CN=localhost"},
+		{"/sse?topic=news", "Connection: keep-alive\r\n", clientTLS(), ""},
+	} {
+		c, err := tls.Dial("tcp", s.Addr().String(), row.client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", row.target, row.fields)
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || answer.StatusCode >= 300 {
+			t.Fatalf("%s: %+v, %v", row.target, answer, err)
+		}
+		if got := b.questions(); len(got) != i+1 || got[i].Certificate != row.want {
+			t.Errorf("%s: the backend was asked %+v, want the certificate %q", row.target, got, row.want)
+		}
+	}
+	d := ws.Dialer{Timeout: patience, TLSConfig: known}
+	c, _, _, err := d.Dial(t.Context(), "wss://"+s.Addr().String()+"/socket.io/?EIO=4&transport=websocket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	say(t, c, "40")
+	eventually(t, "the backend is asked about the client of Socket.IO", func() bool {
+		got := b.questions()
+		last := got[len(got)-1]
+		return last.Transport == "socketio" && last.Certificate == "CN=localhost"
+	})
+}

@@ -21,6 +21,7 @@ import (
 	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
+	"c100k/internal/natsd"
 	"c100k/internal/node"
 	"c100k/internal/proto"
 	"c100k/internal/quota"
@@ -58,6 +59,7 @@ type Server struct {
 	upstream    *upstream.Proxy  // nil without Config.Upstream
 	sameHost    edge.OriginRules // the default rule, to know another origin from our own
 	past        *past            // what is kept of topics
+	cluster     *natsd.Server    // that is the bus of the cluster; nil: none
 	attendance  *attendance      // who is in topics; nil: nobody asks
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
@@ -159,12 +161,16 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err = s.openPast(); err == nil {
+	if err = s.startCluster(); err == nil {
+		err = s.openPast()
+	}
+	if err == nil {
 		if err = s.makeNode(more); err != nil {
 			s.past.close()
 		}
 	}
 	if err != nil {
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -186,6 +192,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.node.Close()
 		s.past.close()
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -231,6 +238,7 @@ func (s *Server) makeNode(more []proto.Row) error {
 		HeadTimeout:  s.cfg.HandshakeTimeout,
 		HeadLimits:   edge.Limits{HeadBytes: s.cfg.MaxHead},
 		Hosts:        s.hosts,
+		Subject:      s.subjectOf,
 		Answer:       s.refuseInForm,
 		Refused:      func(refusal *edge.Refusal) { s.refusedFrom(refusal, netip.Addr{}) },
 		HandOver:     s.handOver,
@@ -400,6 +408,7 @@ func (s *Server) stop() {
 	s.leaveSIO()
 	s.leaveBus()
 	s.past.close()
+	s.leaveCluster()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)

@@ -85,7 +85,7 @@ func (s *Server) questionOfSIO(h *socketio.Handshake) (*question, *edge.Refusal)
 		return nil, refusal
 	}
 	q := &question{
-		conn: h.Socket().Conn(), transport: rowSIO, token: string(token), found: found, addr: h.Address(), head: head,
+		conn: h.Socket().Conn(), transport: rowSIO, token: string(token), found: found, addr: h.Address(), head: head, certificate: h.ClientSubject(),
 		until: netpoll.Monotonic() + edge.WaitTimeoutDefault,
 	}
 	if found {

@@ -24,6 +24,7 @@ type facts struct {
 type sharedFacts struct {
 	headers string // lines "name: value", names in lower case
 	url     string
+	subject string // of the client's certificate; few have one
 	flags   factFlags
 }
 
@@ -68,8 +69,9 @@ func (g *factsReader) facts(r *engineio.Request) *facts {
 		flags |= factV3
 	}
 	g.url = r.AppendURL(g.url[:0])
-	if g.last.headers != string(g.common) || g.last.url != string(g.url) || g.last.flags != flags {
-		g.last = sharedFacts{string(g.common), withoutCacheBuster(string(g.url)), flags}
+	subject := r.ClientSubject()
+	if g.last.headers != string(g.common) || g.last.url != string(g.url) || g.last.subject != subject || g.last.flags != flags {
+		g.last = sharedFacts{string(g.common), withoutCacheBuster(string(g.url)), subject, flags}
 		g.handle = unique.Make(g.last)
 	}
 	return &facts{common: g.handle, own: string(g.own), address: r.Address.As16(), time: r.Time.UnixMilli()}

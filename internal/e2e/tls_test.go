@@ -47,7 +47,8 @@ func TestOpenSSL(t *testing.T) {
 	other, otherKey := a.sign("other", "other.test")
 	client, clientKey := a.sign("client", "u17")
 	cert, key := a.sign("node", "node.test")
-	n := serve(t, "--dev", "--tls-cert", cert, "--tls-key", key, "--tls-cert", other, "--tls-key", otherKey,
+	rsaCert, rsaKey := a.signRSA("rsa", "rsa.test")
+	n := serve(t, "--dev", "--tls-cert", cert, "--tls-key", key, "--tls-cert", other, "--tls-key", otherKey, "--tls-cert", rsaCert, "--tls-key", rsaKey,
 		"--tls-client-ca", a.file, "--tls-client-auth", "optional")
 	connect := func(args ...string) string {
 		return tool(t, oneRequest, "openssl", append([]string{"s_client", "-connect", n.public, "-servername", "node.test", "-CAfile", a.file, "-verify_return_error", "-ign_eof"}, args...)...)
@@ -62,6 +63,10 @@ func TestOpenSSL(t *testing.T) {
 		{"1.2 AES-128", "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256", []string{"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"}},
 		{"1.2 AES-256", "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384", []string{"-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"}},
 		{"1.2 ChaCha20", "Cipher is ECDHE-ECDSA-CHACHA20-POLY1305", []string{"-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"}},
+		{"1.2 RSA AES-128", "Cipher is ECDHE-RSA-AES128-GCM-SHA256", []string{"-servername", "rsa.test", "-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"}},
+		{"1.2 RSA AES-256", "Cipher is ECDHE-RSA-AES256-GCM-SHA384", []string{"-servername", "rsa.test", "-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384"}},
+		{"1.2 RSA ChaCha20", "Cipher is ECDHE-RSA-CHACHA20-POLY1305", []string{"-servername", "rsa.test", "-tls1_2", "-cipher", "ECDHE-RSA-CHACHA20-POLY1305"}},
+		{"1.3 RSA", "Peer signature type: RSA-PSS", []string{"-servername", "rsa.test"}},
 		{"client certificate", "HTTP/1.1 ", []string{"-cert", client, "-key", clientKey}},
 	} {
 		if got := connect(test.args...); !strings.Contains(got, test.want) || !strings.Contains(got, "Verification: OK") || !strings.Contains(got, "HTTP/1.1 ") {
@@ -188,8 +193,56 @@ func TestResumption(t *testing.T) {
 	}
 }
 
-// TestCertificateReplacedUnderLoad: handshakes go on, connections stay, and the new certificate is
-// seen.
+// TestHandshakesAddUp: the figures of two workers have each connection once: as a handshake of its
+// version, or as one that has failed.
+func TestHandshakesAddUp(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	cert, key := a.sign("node", "node.test")
+	n := serve(t, "--workers", "2", "--dev", "--tls-cert", cert, "--tls-key", key)
+	const each = 10
+	client := &tls.Config{ServerName: "node.test", RootCAs: a.pool}
+	older, stranger := client.Clone(), client.Clone()
+	older.MaxVersion, stranger.MaxVersion = tls.VersionTLS12, tls.VersionTLS11
+	stranger.MinVersion = tls.VersionTLS10
+	for range each {
+		for _, cfg := range []*tls.Config{client, older, stranger} {
+			c, err := tls.Dial("tcp", n.public, cfg)
+			if err != nil {
+				if cfg != stranger {
+					t.Fatal(err)
+				}
+				continue
+			}
+			fmt.Fprint(c, oneRequest)
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		}
+	}
+	n.eventually("all are counted", func() error {
+		var stats struct {
+			Connections struct {
+				Accepted int `json:"accepted_total"`
+			}
+			TLS struct {
+				Done   map[string]map[string]int `json:"handshakes_total"`
+				Failed map[string]int            `json:"handshake_failures_total"`
+			}
+		}
+		if _, body := n.call("GET", "/v1/stats", "", nil); json.Unmarshal(body, &stats) != nil {
+			t.Fatalf("stats: %s", body)
+		}
+		if full := stats.TLS.Done["false"]; stats.Connections.Accepted != 3*each || full["1.3"] != each || full["1.2"] != each || stats.TLS.Failed["refused"] != each {
+			return fmt.Errorf("%+v", stats)
+		}
+		return nil
+	})
+}
+
+// TestCertificateReplacedUnderLoad: while a hundred clients echo and others come and go, handshakes
+// go on, no connection drops, no message is lost, and each new certificate is seen.
 func TestCertificateReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -200,21 +253,53 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	before, err := leaf(t, n.public, "node.test")
-	if err != nil {
-		t.Fatal(err)
+	var echoes, churn said
+	loads := []*exec.Cmd{
+		exec.Command(binary, "load", "wss://"+n.public+"/echo", "--ca", a.file, "--conns", "100", "--rate", "500/s", "--for", "1m", "--plain"),
+		exec.Command(binary, "load", "wss://"+n.public+"/echo", "--ca", a.file, "--mode", "churn", "--conns", "10", "--for", "1m", "--plain"),
 	}
-	a.sign("node", "node.test")
-	n.eventually("the new certificate", func() error {
-		now, err := leaf(t, n.public, "node.test")
+	for i, out := range []*said{&echoes, &churn} {
+		loads[i].Stdout, loads[i].Stderr = out, out
+		background(t, loads[i])
+		eventually(t, "the load measures", func() error {
+			if got := out.String(); !strings.Contains(got, " measure ") {
+				return errors.New(got)
+			}
+			return nil
+		})
+	}
+	for range 3 {
+		before, err := leaf(t, n.public, "node.test")
 		if err != nil {
-			t.Fatalf("a handshake fails: %v", err)
+			t.Fatal(err)
 		}
-		if now.SerialNumber.Cmp(before.SerialNumber) == 0 {
-			return fmt.Errorf("it is still the old one")
-		}
-		return wsutil.WriteClientText(c, []byte("still here"))
-	})
+		a.sign("node", "node.test")
+		n.eventually("the new certificate", func() error {
+			now, err := leaf(t, n.public, "node.test")
+			if err != nil {
+				t.Fatalf("a handshake fails: %v", err)
+			}
+			if now.SerialNumber.Cmp(before.SerialNumber) == 0 {
+				return fmt.Errorf("it is still the old one")
+			}
+			return wsutil.WriteClientText(c, []byte("still here"))
+		})
+	}
+	for i, want := range []struct{ out *said }{{&echoes}, {&churn}} {
+		_ = loads[i].Process.Signal(syscall.SIGINT)
+		eventually(t, "the load's result", func() error {
+			if got := want.out.String(); !strings.Contains(got, "result ") {
+				return errors.New(got)
+			}
+			return nil
+		})
+	}
+	if got := echoes.String(); !strings.Contains(got, "100 of 100 open") || !strings.Contains(got, "lost 0, duplicated 0") || strings.Contains(got, "dropped") {
+		t.Errorf("the clients that echo:\n%s", got)
+	}
+	if got := churn.String(); strings.Contains(got, "failed") || strings.Contains(got, "dropped") {
+		t.Errorf("the clients that come and go:\n%s", got)
+	}
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}

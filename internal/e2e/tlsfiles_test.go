@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -24,7 +26,7 @@ type authority struct {
 	dir  string
 	file string // its own certificate
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 	pool *x509.CertPool
 }
 
@@ -33,7 +35,8 @@ func newAuthority(t *testing.T) *authority {
 	a := &authority{t: t, dir: t.TempDir(), pool: x509.NewCertPool()}
 	template := &x509.Certificate{Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
-	a.cert, a.key, a.file, _ = a.write("ca", template)
+	a.key = a.newKey()
+	a.cert, a.file, _ = a.write("ca", template, a.key)
 	a.pool.AddCert(a.cert)
 	return a
 }
@@ -41,16 +44,40 @@ func newAuthority(t *testing.T) *authority {
 // sign makes a certificate for the name and for 127.0.0.1, and returns its files.
 func (a *authority) sign(file, name string) (cert, key string) {
 	a.t.Helper()
-	_, _, cert, key = a.write(file, &x509.Certificate{
+	return a.signKey(file, name, a.newKey())
+}
+
+// signRSA is sign with a key of RSA.
+func (a *authority) signRSA(file, name string) (cert, key string) {
+	a.t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.signKey(file, name, private)
+}
+
+func (a *authority) newKey() crypto.Signer {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return key
+}
+
+func (a *authority) signKey(file, name string, private crypto.Signer) (cert, key string) {
+	a.t.Helper()
+	_, cert, key = a.write(file, &x509.Certificate{
 		Subject: pkix.Name{CommonName: name, Organization: []string{"Example"}}, DNSNames: []string{name, "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 1, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}})
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, private)
 	return cert, key
 }
 
-// write makes a key and a certificate, which the authority signs if there is one. Files are
+// write makes the certificate of a key. The authority signs it; its own signs itself. Files are
 // replaced by renaming.
-func (a *authority) write(file string, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, string, string) {
+func (a *authority) write(file string, template *x509.Certificate, key crypto.Signer) (of *x509.Certificate, certFile, keyFile string) {
 	a.t.Helper()
 	fatal := func(err error) {
 		a.t.Helper()
@@ -58,15 +85,14 @@ func (a *authority) write(file string, template *x509.Certificate) (*x509.Certif
 			a.t.Fatal(err)
 		}
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	fatal(err)
+	var err error
 	template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62))
 	fatal(err)
-	parent, signer := a.cert, a.key
+	parent := a.cert
 	if parent == nil {
-		parent, signer = template, key
+		parent = template
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), a.key)
 	fatal(err)
 	cert, err := x509.ParseCertificate(der)
 	fatal(err)
@@ -77,7 +103,7 @@ func (a *authority) write(file string, template *x509.Certificate) (*x509.Certif
 		fatal(os.WriteFile(paths[i]+".new", pem.EncodeToMemory(block), 0o600))
 		fatal(os.Rename(paths[i]+".new", paths[i]))
 	}
-	return cert, key, paths[0], paths[1]
+	return cert, paths[0], paths[1]
 }
 
 // secureNode is a node with a certificate for node.test.

@@ -51,6 +51,10 @@ type Config struct {
 	// Hosts are the values of Host that are served.
 	Hosts HostRules
 
+	// Subject is the subject of the certificate with which the client of a connection with a layer has
+	// proved who it is, for Head.ClientSubject. Loop only. Nil: nobody asks.
+	Subject func(l *netpoll.Loop, c *netpoll.Conn) string
+
 	// Answer may answer a refusal in another form: it appends the whole answer to dst, or returns nil.
 	// Loop only. Nil means never.
 	Answer func(dst []byte, h *Head, r *Refusal) []byte
@@ -202,9 +206,17 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (from origin) {
 	return from
 }
 
+// origin notes in the head where its request comes from.
+func (s *HeadHandler) origin(l *netpoll.Loop, c *netpoll.Conn, from origin) {
+	s.head.mount, s.head.secure = from.mount, c.Layered()
+	if s.head.secure && s.cfg.Subject != nil {
+		s.head.subject = s.cfg.Subject(l, c)
+	}
+}
+
 // route decides about a connection whose head of n bytes is complete.
 func (s *HeadHandler) route(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, from origin) {
-	s.head.mount, s.head.secure = from.mount, c.Layered()
+	s.origin(l, c, from)
 	if refusal := s.cfg.Hosts.Check(&s.head); refusal != nil {
 		s.cfg.Refuse(l, c, &s.head, refusal)
 		return

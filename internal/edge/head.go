@@ -12,8 +12,9 @@ type Head struct {
 
 	method, target, path, query, host span
 
-	mount  *Mount // set behind the parser, by a HeadHandler
-	secure bool   // likewise: the connection has a layer
+	mount   *Mount // set behind the parser, by a HeadHandler
+	secure  bool   // likewise: the connection has a layer
+	subject string // likewise: see ClientSubject
 
 	length  int64 // Content-Length, or -1
 	minor   uint8 // of HTTP/1.x
@@ -133,7 +134,7 @@ func (h *Head) parse(p []byte, lim Limits) (n int, refusal *Refusal) {
 
 // reset empties h. The array keeps its old content, because it is never read beyond count.
 func (h *Head) reset(p []byte) {
-	h.p, h.mount, h.secure = p, nil, false
+	h.p, h.mount, h.secure, h.subject = p, nil, false, ""
 	h.method, h.target, h.path, h.query, h.host = span{}, span{}, span{}, span{}, span{}
 	h.length, h.minor, h.flags, h.count = -1, 0, 0, 0
 	h.kinds = [kindCount]uint8{}

@@ -127,7 +127,7 @@ func (s *HeadHandler) answered(l *netpoll.Loop, c *netpoll.Conn, t Ticket, value
 	from := s.forget(c)
 	l.StartRead(c)
 	n, _ := ParseHead(&s.head, p, s.cfg.Limits) // the handler has one Head, and others have used it
-	s.head.mount, s.head.secure = from.mount, c.Layered()
+	s.origin(l, c, from)
 	switch {
 	case r != nil:
 		s.cfg.Refuse(l, c, &s.head, r)

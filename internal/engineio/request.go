@@ -95,3 +95,6 @@ func (r *Request) Query(name string) (value string) {
 
 // Secure tells whether the client speaks TLS, with the node or with the proxy in front.
 func (r *Request) Secure() bool { return r.head.Secure() }
+
+// ClientSubject is edge.Head.ClientSubject.
+func (r *Request) ClientSubject() string { return r.head.ClientSubject() }

@@ -35,6 +35,9 @@ type Request struct {
 	Forgeable []string `json:"forgeable,omitempty"`
 	// Address is the client's, without a port; empty where it is not known.
 	Address string `json:"address,omitempty"`
+	// Certificate is the subject of the client's certificate, in the form of RFC 4514; empty: it has
+	// shown none.
+	Certificate string `json:"certificate,omitempty"`
 	// Data is the JSON text of a published value, Binary the bytes of one that is not JSON or text.
 	Data   json.RawMessage `json:"data,omitempty"`
 	Binary []byte          `json:"data_base64,omitempty"`

@@ -102,6 +102,8 @@ type Config struct {
 	HeadLimits edge.Limits
 	// Hosts are the values of Host that are served. The zero value allows all.
 	Hosts edge.HostRules
+	// Subject is that of a client's certificate: see edge.Config. It may be nil.
+	Subject func(l *netpoll.Loop, c *netpoll.Conn) string
 	// Answer may answer a refusal in another form: see edge.Config. It may be nil.
 	Answer func(dst []byte, h *edge.Head, r *edge.Refusal) []byte
 	// Refused hears of each refused request, on any goroutine. It may be nil.

@@ -111,7 +111,7 @@ func (r *reactor) makeHeads(n *Node, opt *netpoll.Options) {
 	for role := range headRoles {
 		serve := serve[role]
 		r.configs[role] = edge.Config{
-			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Answer: n.cfg.Answer,
+			Limits: n.cfg.HeadLimits, Hosts: n.cfg.Hosts, Answer: n.cfg.Answer, Subject: n.cfg.Subject,
 			Timeout: n.cfg.HeadTimeout, Fallback: n.fallback, Admission: n.cfg.Admission, Draining: n.Draining, Refused: n.refused,
 			Route: func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte) edge.Decision {
 				part := r.partOf(n.table, h)

@@ -179,6 +179,12 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "prefix of its channels, as the option key of Node's adapter"},
 		{Name: "advertise", Field: "Advertise", Value: text(&n.Advertise, "HOST:PORT"), Example: `"10.0.0.7:8080"`,
 			Help: "where other nodes reach this one, to pass on requests of Socket.IO sessions that it has; https://HOST:PORT with TLS"},
+		{Name: "cluster", Field: "Cluster", Value: text(&n.Cluster, "ADDR"), Default: "none", Example: "10.0.0.1:7400",
+			Help: "address on which the node listens for others that it forms a cluster with; nothing else to install"},
+		{Name: "cluster-peer", Field: "ClusterPeers", Value: texts(&n.ClusterPeers, "ADDR"), Default: "none", Example: "[10.0.0.2:7400]",
+			Help: "address of another node of the cluster; one that runs is enough"},
+		{Name: "cluster-secret-file", Field: "ClusterSecretFile", Value: text(&n.ClusterSecretFile, "FILE"), Default: "none", Example: "/etc/c100k/cluster-secret",
+			Help: "file with the secret that all nodes of the cluster share, 32 bytes or more"},
 		{Name: "ready-without-bus", Field: "ReadyWithoutBus", Value: toggle(&n.ReadyWithoutBus),
 			Help: "/readyz stays 200 while the bus is lost; otherwise it is 503, on all nodes when the broker itself stops"},
 	}
