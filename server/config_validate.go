@@ -149,6 +149,7 @@ func (c *Config) validateWords(v *validator) {
 	c.validateHistory(v)
 	c.validateSocketIO(v)
 	c.validateAdapter(v)
+	c.validateAdvertise(v)
 	for _, pattern := range c.PublicTopics {
 		if _, err := auth.ParsePublic(pattern); err != nil {
 			v.refuse("PublicTopics", strconv.Quote(pattern), err.Error())
