@@ -28,6 +28,9 @@ func steps() []step {
 			return fmt.Sprintf("%d publishes a second of %d bytes to %d topics of %d members, for %s", topicCount, messageBytes, topicCount, o.conns/topicCount, o.topicsFor())
 		}, topics},
 		{"storm", func(o options) string { return fmt.Sprintf("all %d dropped at once, and back", o.conns) }, storm},
+		{"hook-storm", func(o options) string {
+			return fmt.Sprintf("all %d dropped at once, and a backend asked about each that comes, for %s", o.conns, hookTime)
+		}, hookStorm},
 		{"kill", func(o options) string { return fmt.Sprintf("one worker killed under load, %d connections", o.conns) }, kill},
 		{"soak", func(o options) string {
 			return fmt.Sprintf("%d connections for %s, heartbeats on, a publish every five seconds", o.conns, o.soakFor())
