@@ -26,6 +26,10 @@ const (
 	// BurstMax bounds the messages that a publisher writes at once.
 	BurstMax = 1024
 
+	// cutEveryMin bounds the pause between two cuts of a recovery: a shorter one asks for another
+	// before the processes of the load have told of the last.
+	cutEveryMin = 100 * time.Millisecond
+
 	// filesReserve is the number of descriptors that a process keeps for everything but load
 	// connections: loops, rings, pipes, binaries, DNS.
 	filesReserve = 256

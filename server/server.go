@@ -21,6 +21,7 @@ import (
 	"c100k/internal/budget"
 	"c100k/internal/edge"
 	"c100k/internal/figures"
+	"c100k/internal/natsd"
 	"c100k/internal/node"
 	"c100k/internal/proto"
 	"c100k/internal/quota"
@@ -58,6 +59,7 @@ type Server struct {
 	upstream    *upstream.Proxy  // nil without Config.Upstream
 	sameHost    edge.OriginRules // the default rule, to know another origin from our own
 	past        *past            // what is kept of topics
+	cluster     *natsd.Server    // that is the bus of the cluster; nil: none
 	attendance  *attendance      // who is in topics; nil: nobody asks
 	others      *neighbours      // nil for a node alone
 	process     *figures.ProcessReader
@@ -70,7 +72,8 @@ type Server struct {
 	tls         tlsParts
 
 	// any goroutine
-	live     atomic.Pointer[live] // what Reload may change
+	forward  atomic.Pointer[forwarding] // nil: requests are not passed on
+	live     atomic.Pointer[live]       // what Reload may change
 	rejected rejections
 	identify identifier
 	telling  atomic.Bool // what is revoked, to a node that has joined
@@ -158,12 +161,16 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		return nil, err
 	}
 	s.secure()
-	if err = s.openPast(); err == nil {
+	if err = s.startCluster(); err == nil {
+		err = s.openPast()
+	}
+	if err == nil {
 		if err = s.makeNode(more); err != nil {
 			s.past.close()
 		}
 	}
 	if err != nil {
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -177,6 +184,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		err = s.joinBus()
 	}
 	if err == nil {
+		s.startForwarding()
 		if err = s.joinSIO(); err != nil {
 			s.leaveBus()
 		}
@@ -184,6 +192,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.node.Close()
 		s.past.close()
+		s.leaveCluster()
 		s.closeHooks()
 		l.close()
 		s.tls.close()
@@ -399,6 +408,7 @@ func (s *Server) stop() {
 	s.leaveSIO()
 	s.leaveBus()
 	s.past.close()
+	s.leaveCluster()
 	s.live.Load().close()
 	if err := s.revocations.Close(); err != nil {
 		s.log.Warn("revocations were not kept", "err", err)

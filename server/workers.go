@@ -91,6 +91,7 @@ func (c Config) Share() Config {
 	c.Memory = max(c.Memory/(c.Workers+1), memoryMin)
 	c.HistoryBytes = max(c.HistoryBytes/(c.Workers+1), historyBytesMin)
 	c.HistoryDir = "" // it belongs to the parent
+	c.Cluster, c.ClusterPeers, c.ClusterSecretFile = "", nil, ""
 	c.Workers = 1
 	return c
 }

@@ -39,6 +39,23 @@ const (
 	smallShare = 0.1
 )
 
+// The step resume: what is published a second, and what comes behind the return.
+const (
+	resumeRate = 8
+	resumeRest = 12 * time.Second
+)
+
+// away is how long connections of the step resume are cut off.
+func (o options) away() time.Duration {
+	if o.quick {
+		return time.Second
+	}
+	return 12600 * time.Millisecond
+}
+
+// missed is how many messages they miss meanwhile, at least.
+func (o options) missed() int { return int(resumeRate * o.away().Seconds()) }
+
 // durations of the measured parts, in full and in quick runs.
 func (o options) span(full, quick time.Duration) string {
 	if o.quick {

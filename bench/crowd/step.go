@@ -29,6 +29,9 @@ func steps() []step {
 			return fmt.Sprintf("%d publishes a second of %d bytes to %d topics of %d members, for %s", topicCount, messageBytes, topicCount, o.conns/topicCount, o.topicsFor())
 		}, topics},
 		{"storm", func(o options) string { return fmt.Sprintf("all %d dropped at once, and back", o.conns) }, storm},
+		{"resume", func(o options) string {
+			return fmt.Sprintf("all %d cut off at once, %d messages missed by each, and back", o.conns, o.missed())
+		}, resume},
 		{"kill", func(o options) string { return fmt.Sprintf("one worker killed under load, %d connections", o.conns) }, kill},
 		{"soak", func(o options) string {
 			return fmt.Sprintf("%d connections for %s, heartbeats on, a publish every five seconds", o.conns, o.soakFor())
@@ -194,6 +197,57 @@ func storm(ctx context.Context, t *trial) error {
 	}
 	t.note("private memory of all processes of the node, when all have left", megabytes(after.Private), "MB")
 	return t.sound(node)
+}
+
+// resume cuts everybody off while messages are published, and has them all come back at one moment
+// behind the last message that they had.
+func resume(ctx context.Context, t *trial) error {
+	node, err := t.node("--history", "crowd=10000,10m")
+	if err != nil {
+		return err
+	}
+	defer node.Stop()
+	watch := node.Watch()
+	load, err := t.loadAt(ctx, node, "/ws", "resume", t.conns, "--mode", "recover", "--topic", "crowd", "--cut", "100%", "--cut-every", "1h",
+		"--cut-away", t.away().String(), "--for", (t.away() + resumeRest).String(), "--settle", "15s",
+		"--publish", "http://"+node.Admin+"/v1/topics/crowd", "--publish-rate", fmt.Sprintf("%d/s", resumeRate))
+	readings := watch.Stop()
+	if err != nil {
+		return err
+	}
+	t.opened(load.Result)
+	x := load.Result.Recovery
+	if x == nil || len(x.Cuts) != 1 {
+		return fmt.Errorf("the generator cut nobody off")
+	}
+	t.note("connections that did not come back", float64(t.conns-x.Cuts[0].Back), "").none()
+	t.note("connections that could not go on where they were", float64(x.Cut-x.Recovered), "").none()
+	t.delivered(load.Result)
+	if l := load.Result.CatchUp; l != nil {
+		t.note("from the moment they come back until half of them have caught up", seconds(l.P50), "s")
+		t.note("… until all have", seconds(l.Max), "s").atMost(5)
+	}
+	if before, most, ok := growth(readings, t.conns); ok {
+		t.note("private memory of all processes of the node before", megabytes(before), "MB")
+		t.note("… growth meanwhile, at most", megabytes(most-before)*1e6/(1<<20), "MiB").atMost(64)
+	}
+	return t.sound(node)
+}
+
+// growth is what the node held with everybody there, before they were cut off, and the most that it
+// held later.
+func growth(readings []rig.Reading, conns int) (before, most int64, ok bool) {
+	cut := false
+	for _, r := range readings {
+		switch {
+		case r.Connections >= conns && !cut:
+			before, ok = r.Private, true
+		case ok:
+			cut = true
+			most = max(most, r.Private)
+		}
+	}
+	return before, max(most, before), ok && cut
 }
 
 // kill takes one worker away under load. Its clients come back by the generator's retries; nobody

@@ -38,12 +38,17 @@ func (t *trial) node(args ...string) (*rig.Node, error) {
 
 // load runs the generator with subscribers, and keeps what it writes.
 func (t *trial) load(ctx context.Context, node *rig.Node, name string, conns int, args ...string) (*rig.Load, error) {
-	base := filepath.Join(t.out, t.name+"-"+name)
 	topic := "crowd"
 	if strings.Contains(strings.Join(args, " "), "--topic ") {
 		topic = "{topic}"
 	}
-	load, err := rig.Run(ctx, t.binary, base, os.Stderr, append([]string{t.scheme() + "://" + node.Public + "/ws?topic=" + topic, "--insecure",
+	return t.loadAt(ctx, node, "/ws?topic="+topic, name, conns, args...)
+}
+
+// loadAt is load at another path.
+func (t *trial) loadAt(ctx context.Context, node *rig.Node, path, name string, conns int, args ...string) (*rig.Load, error) {
+	base := filepath.Join(t.out, t.name+"-"+name)
+	load, err := rig.Run(ctx, t.binary, base, os.Stderr, append([]string{t.scheme() + "://" + node.Public + path, "--insecure",
 		"--conns", fmt.Sprint(conns), "--size", fmt.Sprint(messageBytes), "--server-pid", fmt.Sprint(node.PID())}, args...)...)
 	if err != nil {
 		return nil, err

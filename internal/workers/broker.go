@@ -135,8 +135,10 @@ func (s *Supervisor) closeBus() error {
 	if s.bus != nil {
 		err = errors.Join(err, s.bus.Close())
 	}
-	if s.broker != nil {
-		s.broker.Close()
+	for _, n := range []*natsd.Server{s.broker, s.cluster} {
+		if n != nil {
+			n.Close()
+		}
 	}
 	return err
 }

@@ -63,8 +63,9 @@ type Supervisor struct {
 	admin   net.Listener
 	plain   net.Listener // for plain HTTP, that is redirected; nil: none
 	api     *http.Server
-	toHTTPS *http.Server // on plain
-	broker  *natsd.Server
+	toHTTPS *http.Server     // on plain
+	broker  *natsd.Server    // of the workers alone; nil: they use another bus
+	cluster *natsd.Server    // of the workers and other nodes; nil: none
 	past    *jetstream.Store // nil: nothing is kept
 	rules   *history.Rules   // of past
 	bus     *bus.Core
@@ -178,7 +179,14 @@ func (s *Supervisor) open() error {
 		}
 	}
 	s.url = c.Bus
-	if c.Bus == server.BusMemory {
+	switch {
+	case c.Cluster != "":
+		if s.cluster, err = server.StartCluster(c, natsd.Options{Logger: s.log}); err != nil {
+			return err
+		}
+		s.url = s.cluster.URL()
+		s.log.Info("in a cluster", "addr", s.cluster.ClusterAddr().String())
+	case c.Bus == server.BusMemory:
 		if s.broker, err = startBroker(c, s.log); err != nil {
 			return fmt.Errorf("%w: %w", server.ErrBus, err)
 		}

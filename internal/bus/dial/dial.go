@@ -4,6 +4,7 @@ package dial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -41,7 +42,10 @@ func Check(url string) error {
 		_, err := redisurl.Read(url)
 		return err
 	case strings.HasPrefix(url, "nats:") || strings.HasPrefix(url, "tls:"):
-		return natsbus.CheckURL(url)
+		if err := natsbus.CheckURL(url); err != nil {
+			return fmt.Errorf("%w: %w", err, errForm)
+		}
+		return nil
 	}
 	return errForm
 }

@@ -1,0 +1,96 @@
+// Nodes that form a cluster by themselves: no broker is installed.
+
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"c100k/broadcast"
+)
+
+func secretFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(strings.Repeat("0123456789abcdef", 2)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestCluster: three nodes of which two know the first; one leaves and returns.
+func TestCluster(t *testing.T) {
+	file := secretFile(t)
+	node := func(addr string, peers ...net.Addr) *Server {
+		c := Config{Dev: true, Admin: "127.0.0.1:0", Loops: 1, Cluster: addr, ClusterSecretFile: file}
+		for _, p := range peers {
+			c.ClusterPeers = append(c.ClusterPeers, p.String())
+		}
+		return start(t, c)
+	}
+	one := node("127.0.0.1:0")
+	two, three := node("127.0.0.1:0", one.ClusterAddr()), node("127.0.0.1:0", one.ClusterAddr())
+	all := []*Server{one, two, three}
+	know := func(peers int, nodes ...*Server) {
+		t.Helper()
+		for _, s := range nodes {
+			eventually(t, "knows the others: "+fmt.Sprint(peers), func() bool { return s.readBus().Peers == peers && (adminNode{s}).busReady() == nil })
+		}
+	}
+	know(2, all...)
+	a := seat(t, all...)
+	for _, s := range all {
+		r, err := s.PublishAll(t.Context(), "t", broadcast.Text, []byte("hello"))
+		if err != nil || r.Matched != 9 {
+			t.Errorf("%+v %v, want 9 subscribers on three nodes", r, err)
+		}
+		a.hear(t, "hello")
+	}
+	same := Config{Dev: true, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 1, Cluster: "127.0.0.1:0", ClusterSecretFile: file, ClusterPeers: []string{one.ClusterAddr().String()}}
+	if err := two.Reload(same); err != nil {
+		t.Errorf("a reload of the same: %v", err)
+	}
+	where := two.ClusterAddr()
+	two.Close()
+	know(1, one, three)
+	two = node(where.String(), one.ClusterAddr())
+	know(2, one, two, three)
+	r, err := two.PublishAll(t.Context(), "t", broadcast.Text, []byte("again"))
+	if err != nil || r.Matched != 6 {
+		t.Errorf("%+v %v, want 6 subscribers on two nodes", r, err)
+	}
+}
+
+func TestClusterRefuses(t *testing.T) {
+	short := filepath.Join(t.TempDir(), "short")
+	if err := os.WriteFile(short, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for want, c := range map[string]Config{
+		"ClusterSecretFile": {Cluster: "127.0.0.1:0", ClusterSecretFile: short},
+		"no such file":      {Cluster: "127.0.0.1:0", ClusterSecretFile: short + "er"},
+		"in use":            {Cluster: taken.Addr().String(), ClusterSecretFile: secretFile(t)},
+	} {
+		c.Dev, c.Loops = true, 1
+		s, err := New(c)
+		if err == nil {
+			s.Close()
+			t.Errorf("%s: accepted", want)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if want == "in use" && !errors.Is(err, ErrBus) {
+			t.Errorf("%v is no ErrBus", err)
+		}
+	}
+}
