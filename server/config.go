@@ -404,6 +404,9 @@ type Config struct {
 	// APIKeyFile is a file that holds the key, read by New and at each Reload. Default none. Excludes
 	// APIKey.
 	APIKeyFile string
+	// AdminReadKey is a bearer key for those who may read the API and change nothing, 8 to 1024 visible
+	// ASCII characters. Default none.
+	AdminReadKey string
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool
 

@@ -307,6 +307,12 @@ func (c *Config) validateKey(v *validator) {
 	if c.APIKey != "" && !validKey(c.APIKey) {
 		v.refuse("APIKey", strconv.Itoa(len(c.APIKey))+" characters long", keyAllowed)
 	}
+	if c.AdminReadKey != "" && !validKey(c.AdminReadKey) {
+		v.refuse("AdminReadKey", strconv.Itoa(len(c.AdminReadKey))+" characters long", keyAllowed)
+	}
+	if c.AdminReadKey != "" && c.AdminReadKey == c.APIKey {
+		v.refuse("AdminReadKey", "the same as APIKey", "a key of its own: it may only read")
+	}
 	if c.APIKey != "" && c.APIKeyFile != "" {
 		v.refuse("APIKeyFile", strconv.Quote(c.APIKeyFile), "a key is given as well: one of the two")
 	}

@@ -144,6 +144,8 @@ func accessRows(n *server.Config) []Setting {
 			Help: "bearer key of the HTTP API; visible in the list of processes, so prefer --api-key-file"},
 		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",
 			Help: "file with the bearer key of the HTTP API"},
+		{Name: "admin-read-key", Field: "AdminReadKey", Value: text(&n.AdminReadKey, "KEY"), Secret: true, Example: "change-me-to-another-word",
+			Help: "bearer key of those who may read the HTTP API and the dashboard, and change nothing"},
 		{Name: "demo-endpoints", Field: "DemoEndpoints", Value: toggle(&n.DemoEndpoints), Default: "off, with --dev on",
 			Help: "turns /echo and /broadcast on"},
 	}
