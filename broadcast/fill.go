@@ -61,6 +61,7 @@ type Filling struct {
 type OldMessage struct {
 	Kind      Kind
 	Payload   []byte
+	From      string // Post.From
 	Offset    uint64
 	Published time.Duration // on Options.Now
 }
@@ -127,6 +128,9 @@ func (h *Hub) oldEntries(t *topic, f *Filling) (list []*entry, bytes int64) {
 	for i := range f.Messages {
 		old := &f.Messages[i]
 		m := &Message{Topic: t.name, Payload: old.Payload, Kind: old.Kind, Published: old.Published, hub: h}
+		if old.From != "" {
+			m.Extra = from(old.From)
+		}
 		m.entry = &entry{message: m, position: Position{t.numbering.epoch, old.Offset}, before: before}
 		m.reserveNeeded(&t.members)
 		m.entry.cost = m.cost

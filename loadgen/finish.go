@@ -67,6 +67,10 @@ func (r *Run) finishResult() *Result {
 func (r *Run) countConnections() {
 	all, c := r.tally.whole(), &r.result.Connections
 	c.Opened, c.Reconnected, c.Failed, c.Lost = all.Opened, all.Reconnected, all.Failed, all.Lost
+	if rec := r.result.Recovery; rec != nil {
+		sum := r.tally.sum()
+		rec.Cut, rec.Recovered, rec.Reset = sum.Cut, sum.Recovered, sum.Reset
+	}
 	c.FailedCount, c.LostCount = Total(all.Failed), Total(all.Lost)
 	if r.options.Mode == swarm.Churn {
 		c.PerSecond = perSecond(r.tally.sum().Opened, r.series.endAt.Sub(r.series.beginAt))
@@ -109,6 +113,7 @@ func (r *Run) distribute() {
 	x, t := &r.result, r.tally
 	x.Connect = latencies(t.connect, true)
 	x.Full, x.Resumed = latencies(t.full, true), latencies(t.resumed, true)
+	x.CatchUp = latencies(t.catchup, true)
 	latency := latencies(t.latency, true)
 	switch {
 	case r.options.Mode == swarm.Echo:

@@ -31,6 +31,7 @@ func allMetrics() []metric {
 		{"deliver", "due at the publisher to received", func(r *Result) *Latencies { return r.Deliver }},
 		{"ack", "publish to its answer", func(r *Result) *Latencies { return r.Ack }},
 		{"spread", "of one publish: first to last receiver", func(r *Result) *Latencies { return r.Spread }},
+		{"catchup", "after a cut: connect to the first message that was sent since", func(r *Result) *Latencies { return r.CatchUp }},
 		{"last", "of one publish: due to last receiver", func(r *Result) *Latencies { return r.Last }},
 	} {
 		for _, point := range []struct {
@@ -77,7 +78,19 @@ func countMetrics() []metric {
 		rate("deliver.rate", "messages a second that were received", func(r *Result) float64 { return r.Rate.Received }),
 		rate("connect.rate", "connections a second that opened", func(r *Result) float64 { return r.Connections.PerSecond }),
 		{"ramp", "time until all were connected", unitTime, func(r *Result) (float64, bool) { return float64(r.Ramp) / 1e6, true }},
+		{"recovered", "connections that went on where they were cut off", unitCount, recovery(func(r *Recovery) uint64 { return r.Recovered })},
+		{"reset", "connections that were cut off and could not go on", unitCount, recovery(func(r *Recovery) uint64 { return r.Reset })},
 		{"back.max", "longest time until all were back after a storm", unitTime, longestStorm},
+	}
+}
+
+// recovery is a figure of a run that cuts.
+func recovery(of func(*Recovery) uint64) func(*Result) (float64, bool) {
+	return func(r *Result) (float64, bool) {
+		if r.Recovery == nil {
+			return 0, false
+		}
+		return float64(of(r.Recovery)), true
 	}
 }
 
@@ -119,7 +132,7 @@ func costMetrics() []metric {
 
 // moreIsBetter are the figures for which higher is better. sent is neither better nor worse: it
 // depends on the requested load.
-var moreIsBetter = []string{"open", "received", "rate", "deliver.rate", "connect.rate"}
+var moreIsBetter = []string{"open", "received", "recovered", "rate", "deliver.rate", "connect.rate"}
 
 // Direction is 1 for a figure that is better when it is higher, -1 for one that is better when it
 // is lower, and 0 for one that only tells what was done.
@@ -158,7 +171,7 @@ const helpWidth = 118
 func MetricsHelp() string {
 	var lines []string
 	line := " "
-	words := strings.Fields("connect.P full.P resumed.P echo.P deliver.P ack.P spread.P last.P (P: p50 p90 p99 p99.9 max mean)")
+	words := strings.Fields("connect.P full.P resumed.P echo.P deliver.P ack.P spread.P catchup.P last.P (P: p50 p90 p99 p99.9 max mean)")
 	for _, m := range append(countMetrics(), costMetrics()...) {
 		words = append(words, m.name)
 	}

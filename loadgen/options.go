@@ -47,6 +47,9 @@ type Options struct {
 	NoReconnect bool
 	Storms      int
 	StormEvery  time.Duration
+	Cut         float64 // Recover: share of the connections that is cut off each time
+	CutEvery    time.Duration
+	CutAway     time.Duration // until they come back; 0: at once
 
 	PublishURL    string
 	PublishRate   float64
@@ -71,7 +74,7 @@ func DefaultOptions() Options {
 	return Options{
 		Conns: 100, Rate: RateAuto, Size: 64, Topics: 1,
 		For: 10 * time.Second, Settle: 5 * time.Second, Timeout: 10 * time.Second,
-		SlowShare: 0.1, Storms: 1, StormEvery: 10 * time.Second, PublishRate: 10, PublishBurst: 1,
+		SlowShare: 0.1, Storms: 1, StormEvery: 10 * time.Second, Cut: 0.1, CutEvery: 2 * time.Second, PublishRate: 10, PublishBurst: 1,
 	}
 }
 
@@ -98,7 +101,9 @@ func (o *Options) waits() bool { return hears(o.Mode) && o.InFlight > 0 }
 func sends(m swarm.Mode) bool { return m == swarm.Echo || m == swarm.Publish }
 
 // hears tells whether the connections of a mode listen to a publisher.
-func hears(m swarm.Mode) bool { return m == swarm.Subscribe || m == swarm.SlowReader }
+func hears(m swarm.Mode) bool {
+	return m == swarm.Subscribe || m == swarm.SlowReader || m == swarm.Recover
+}
 
 // complete fills in what follows from the URL, and refuses what makes no sense whatever the server
 // speaks.
@@ -148,6 +153,16 @@ func (o *Options) checkCounts(target *url.URL) error {
 		return usagef("--slow-share %v is refused; allowed is more than 0 and at most 1", o.SlowShare)
 	case o.Mode == swarm.Storm && o.Storms < 1:
 		return usagef("--storms must be at least 1")
+	case o.Mode == swarm.Recover && (o.Cut <= 0 || o.Cut > 1):
+		return usagef("--cut %v is refused; allowed is more than 0 and at most 1, or 100%%", o.Cut)
+	case o.Mode == swarm.Recover && (o.CutEvery < cutEveryMin || o.CutAway < 0 || o.CutAway > swarm.DropAwayMax):
+		return usagef("--cut-every %v, --cut-away %v are refused; allowed are at least %v, and 0 to %v", o.CutEvery, o.CutAway, cutEveryMin, swarm.DropAwayMax)
+	case o.Mode == swarm.Recover && o.For < time.Second+o.CutAway+time.Second:
+		return usagef("--for %v has no room for a cut after a second, and a second after its end", o.For)
+	case o.Mode == swarm.Recover && o.NoReconnect:
+		return usagef("--mode recover is about coming back, and --no-reconnect forbids it")
+	case o.Mode == swarm.Recover && o.PublishURL == "":
+		return usagef("--mode recover proves that what was missed comes, and nobody publishes: use --publish URL")
 	case o.Mode == swarm.Storm && o.NoReconnect:
 		return usagef("--mode storm is about coming back, and --no-reconnect forbids it")
 	}
@@ -195,6 +210,10 @@ func (o *Options) checkProtocol(protocol swarm.Protocol) error {
 		return usagef("--in-flight waits for answers, and with --mode publish only %s has them, not %s: use --rate, or --mode echo", swarm.V1, protocol)
 	case o.Binary && (protocol == swarm.V1 || protocol == swarm.SSE):
 		return usagef("--binary: %s has no binary messages", protocol)
+	case o.Mode == swarm.Recover && protocol == swarm.Raw:
+		return usagef("--mode recover goes on behind a position, and messages of %s have none: use --protocol %s, %s or %s", swarm.Raw, swarm.V1, swarm.SSE, swarm.SocketIO)
+	case o.Mode == swarm.Recover && protocol == swarm.V1 && o.Topic == "":
+		return usagef("--mode recover needs --topic NAME: %s subscribes to it behind a position", swarm.V1)
 	case o.Join != "" && protocol != swarm.SocketIO:
 		return usagef("--join is what a client of Socket.IO emits, and %s is spoken", protocol)
 	}
@@ -237,7 +256,7 @@ func (o *Options) checkPublisher(*url.URL) error {
 		return nil
 	}
 	if !hears(o.Mode) {
-		return usagef("--publish is for --mode subscribe and slow-reader; with --mode %s nobody listens", o.Mode)
+		return usagef("--publish is for --mode subscribe, slow-reader and recover; with --mode %s nobody listens", o.Mode)
 	}
 	target, err := url.Parse(strings.ReplaceAll(o.PublishURL, topicMark, "topic"))
 	if err != nil || target.Host == "" || schemePort[target.Scheme] == "" {

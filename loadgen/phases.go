@@ -86,6 +86,8 @@ func (r *Run) measure() error {
 	r.measureEnd = time.Now().Add(r.options.For)
 	if r.options.Mode == swarm.Storm {
 		err = r.storms()
+	} else if r.options.Mode == swarm.Recover {
+		err = r.cuts()
 	} else {
 		err = r.await(r.options.For, r.stopping)
 	}
@@ -146,6 +148,37 @@ func (r *Run) storms() error {
 		r.result.Storms = append(r.result.Storms, s)
 	}
 	return r.await(time.Until(begin.Add(r.options.For)), r.stopping)
+}
+
+// cuts drops a share of the connections again and again, and waits each time until they are back.
+// The last cut leaves a second after its end.
+func (r *Run) cuts() error {
+	o, begin := &r.options, time.Now()
+	recovery := &Recovery{}
+	r.result.Recovery = recovery
+	last := begin.Add(o.For - o.CutAway - time.Second)
+	for due := begin.Add(time.Second); !due.After(last); due = due.Add(o.CutEvery) {
+		if err := r.await(max(time.Until(due), 0), r.stopping); err != nil || r.stopping() {
+			return err
+		}
+		s := Storm{At: Millis(time.Since(begin))}
+		at, before := swarm.Clock(), r.tally.sum().Cut
+		if err := r.tellAll(swarm.Order{Drop: &swarm.Drop{Reset: true, Share: o.Cut, Away: o.CutAway}}); err != nil {
+			return err
+		}
+		back := func() bool { return r.tally.all(func(p *swarm.Sample) bool { return p.ConnectedAt > at }) }
+		if err := r.await(stormBack, func() bool { return r.stopping() || back() }); err != nil {
+			return err
+		}
+		all := r.tally.sum()
+		s.Dropped, s.Back, s.All = int(all.Cut-before), all.Open, back()
+		s.After = Millis(swarm.Clock() - at)
+		if s.All {
+			s.After = Millis(all.ConnectedAt - at)
+		}
+		recovery.Cuts = append(recovery.Cuts, s)
+	}
+	return r.await(time.Until(begin.Add(o.For)), r.stopping)
 }
 
 // settle stops the sending and waits for what is on its way. Whatever happens here the run goes on:

@@ -42,6 +42,9 @@ type Result struct {
 	Last    *Latencies `json:"last,omitempty"`        // of one publish: due to last receiver
 	Storms  []Storm    `json:"storms,omitempty"`
 
+	Recovery *Recovery  `json:"recovery,omitempty"`
+	CatchUp  *Latencies `json:"catchup,omitempty"` // of a recovery: from the moment of coming back to the first message that was sent since
+
 	Server    *ServerCost `json:"server,omitempty"`
 	Generator Generator   `json:"generator"`
 	Verdict   Verdict     `json:"verdict"`
@@ -96,13 +99,21 @@ type Rates struct {
 	InFlight int     `json:"in_flight,omitempty"` // closed loop
 }
 
-// Storm is one drop of all connections.
+// Storm is one drop of all connections, or one cut.
 type Storm struct {
 	At      Millis `json:"at_ms"`    // since the measured part began
 	Dropped int    `json:"dropped"`  // connections that were open
 	Back    int    `json:"back"`     // that were open again in the end
 	After   Millis `json:"after_ms"` // until all were back; or until it was given up
 	All     bool   `json:"all"`
+}
+
+// Recovery is what became of connections that were cut off and came back.
+type Recovery struct {
+	Cut       uint64  `json:"cut"`       // connections that were cut off, the later times of one included
+	Recovered uint64  `json:"recovered"` // that the server let go on where they were
+	Reset     uint64  `json:"reset"`     // that it did not: what they missed is not counted as lost
+	Cuts      []Storm `json:"cuts"`
 }
 
 // ServerCost is what the server's processes cost. Per message is per message received.
@@ -177,7 +188,7 @@ func (r *Result) Latency() *Latencies {
 	switch r.Mode {
 	case swarm.Echo:
 		return r.Echo
-	case swarm.Subscribe, swarm.SlowReader:
+	case swarm.Subscribe, swarm.SlowReader, swarm.Recover:
 		return r.Deliver
 	case swarm.Publish:
 		return r.Ack

@@ -24,7 +24,8 @@ type tally struct {
 	connect *hdrhistogram.Histogram // of the whole run, as the two below
 	full    *hdrhistogram.Histogram
 	resumed *hdrhistogram.Histogram
-	latency *hdrhistogram.Histogram // of the measured part, as the two below
+	latency *hdrhistogram.Histogram // of the measured part, as the three below
+	catchup *hdrhistogram.Histogram
 	slip    *hdrhistogram.Histogram
 	turn    *hdrhistogram.Histogram
 	spreads *spreads
@@ -35,7 +36,7 @@ type tally struct {
 
 func newTally(processes int) *tally {
 	t := &tally{latest: make([]swarm.Sample, processes), heard: make([]time.Time, processes), ramp: make([]swarm.Sample, processes),
-		connect: newHistogram(), full: newHistogram(), resumed: newHistogram(), latency: newHistogram(), slip: newHistogram(), turn: newHistogram(), spreads: newSpreads()}
+		connect: newHistogram(), full: newHistogram(), resumed: newHistogram(), latency: newHistogram(), catchup: newHistogram(), slip: newHistogram(), turn: newHistogram(), spreads: newSpreads()}
 	t.now.connect, t.now.latency = newHistogram(), newHistogram()
 	for i := range t.heard {
 		t.heard[i] = time.Now()
@@ -62,6 +63,9 @@ func (t *tally) take(process int, s swarm.Sample) error {
 func (t *tally) takeMeasured(s swarm.Sample) error {
 	t.spreads.add(s.Spreads)
 	if err := mergePacked(s.Latency, t.latency, t.now.latency); err != nil {
+		return err
+	}
+	if err := mergePacked(s.CatchUp, t.catchup); err != nil {
 		return err
 	}
 	if err := mergePacked(s.Self.Turn, t.turn); err != nil {
@@ -135,7 +139,7 @@ func add(to, s *swarm.Sample) {
 		{&to.Opened, s.Opened}, {&to.Reconnected, s.Reconnected}, {&to.Sent, s.Sent}, {&to.Received, s.Received}, {&to.Foreign, s.Foreign},
 		{&to.BytesSent, s.BytesSent}, {&to.BytesReceived, s.BytesReceived}, {&to.Expected, s.Expected}, {&to.Missing, s.Missing},
 		{&to.MissedAway, s.MissedAway}, {&to.Duplicated, s.Duplicated}, {&to.Reordered, s.Reordered}, {&to.Corrupted, s.Corrupted},
-		{&to.Gaps, s.Gaps}, {&to.Unsent, s.Unsent},
+		{&to.Gaps, s.Gaps}, {&to.Unsent, s.Unsent}, {&to.Cut, s.Cut}, {&to.Recovered, s.Recovered}, {&to.Reset, s.Reset},
 	} {
 		*c.to += c.n
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,9 @@ func steps() []step {
 			return fmt.Sprintf("%d publishes a second of %d bytes to %d topics of %d members, for %s", topicCount, messageBytes, topicCount, o.conns/topicCount, o.topicsFor())
 		}, topics},
 		{"storm", func(o options) string { return fmt.Sprintf("all %d dropped at once, and back", o.conns) }, storm},
+		{"resume", func(o options) string {
+			return fmt.Sprintf("all %d cut off at once, %d messages missed by each, and back", o.conns, o.missed())
+		}, resume},
 		{"kill", func(o options) string { return fmt.Sprintf("one worker killed under load, %d connections", o.conns) }, kill},
 		{"soak", func(o options) string {
 			return fmt.Sprintf("%d connections for %s, heartbeats on, a publish every five seconds", o.conns, o.soakFor())
@@ -60,14 +64,14 @@ func open(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.opened(load.Result)
-	t.note("time until all are open", seconds(load.Result.Ramp), "s").atMost(60)
+	t.note("time until all are open", seconds(load.Result.Ramp), "s").atMost(t.openWithin())
 	t.note("connections that were lost", float64(load.Result.Connections.LostCount), "").none()
 	full := whole(readings, t.conns)
 	if len(full) == 0 {
 		return fmt.Errorf("the node was never seen with all %d connections", t.conns)
 	}
 	idle := full[len(full)-1]
-	t.note("private memory of all processes of the node, idle", megabytes(idle.Private), "MB").atMost(200)
+	t.note("private memory of all processes of the node, idle", megabytes(idle.Private), "MB").atMost(t.memoryMax())
 	t.note("… a connection", float64(idle.Private)/float64(t.conns), "bytes")
 	t.note("kernel memory beside it, for both ends of each connection", megabytes(idle.Kernel.Slab+idle.Kernel.TCP-before.Slab-before.TCP), "MB")
 	t.note("processor time of the node with nothing but heartbeats", 100*cores(full), "% of a core")
@@ -149,15 +153,23 @@ func (t *trial) manyTopics(node *rig.Node) []string {
 		"--publish", "http://" + node.Admin + "/v1/topics/{topic}", "--publish-rate", fmt.Sprintf("%d/s", topicCount)}
 }
 
-// storm drops everybody at once, and waits until all are back.
+// storm drops everybody at once, and waits until all are back. With TLS, a few others listen all the
+// while: handshakes must not keep them waiting.
 func storm(ctx context.Context, t *trial) error {
 	node, err := t.node()
 	if err != nil {
 		return err
 	}
 	defer node.Stop()
+	var others *beside
+	if t.tls {
+		if others, err = t.startOthers(ctx, node); err != nil {
+			return err
+		}
+	}
 	load, err := t.load(ctx, node, "storm", t.conns, "--mode", "storm", "--storms", "1", "--for", t.stormFor())
-	if err != nil {
+	waited, othersErr := others.end()
+	if err := errors.Join(err, othersErr); err != nil {
 		return err
 	}
 	t.opened(load.Result)
@@ -172,12 +184,70 @@ func storm(ctx context.Context, t *trial) error {
 		again := float64(r.Full.Count-int64(t.conns)) + float64(r.Resumed.Count)
 		t.note("TLS handshakes of those that came back and resumed a session", 100*float64(r.Resumed.Count)/again, "%").atLeast(99)
 	}
+	if waited != nil && waited.Deliver != nil {
+		t.about = "others: "
+		t.delivered(waited)
+		t.about = ""
+		t.note("longest wait of one of the others, from due to received", millis(waited.Deliver.Max), "ms").atMost(othersWaitMax)
+		t.note("… p99", millis(waited.Deliver.P99), "ms")
+	}
 	after, err := node.Read()
 	if err != nil {
 		return err
 	}
 	t.note("private memory of all processes of the node, when all have left", megabytes(after.Private), "MB")
 	return t.sound(node)
+}
+
+// resume cuts everybody off while messages are published, and has them all come back at one moment
+// behind the last message that they had.
+func resume(ctx context.Context, t *trial) error {
+	node, err := t.node("--history", "crowd=10000,10m")
+	if err != nil {
+		return err
+	}
+	defer node.Stop()
+	watch := node.Watch()
+	load, err := t.loadAt(ctx, node, "/ws", "resume", t.conns, "--mode", "recover", "--topic", "crowd", "--cut", "100%", "--cut-every", "1h",
+		"--cut-away", t.away().String(), "--for", (t.away() + resumeRest).String(), "--settle", "15s",
+		"--publish", "http://"+node.Admin+"/v1/topics/crowd", "--publish-rate", fmt.Sprintf("%d/s", resumeRate))
+	readings := watch.Stop()
+	if err != nil {
+		return err
+	}
+	t.opened(load.Result)
+	x := load.Result.Recovery
+	if x == nil || len(x.Cuts) != 1 {
+		return fmt.Errorf("the generator cut nobody off")
+	}
+	t.note("connections that did not come back", float64(t.conns-x.Cuts[0].Back), "").none()
+	t.note("connections that could not go on where they were", float64(x.Cut-x.Recovered), "").none()
+	t.delivered(load.Result)
+	if l := load.Result.CatchUp; l != nil {
+		t.note("from the moment they come back until half of them have caught up", seconds(l.P50), "s")
+		t.note("… until all have", seconds(l.Max), "s").atMost(5)
+	}
+	if before, most, ok := growth(readings, t.conns); ok {
+		t.note("private memory of all processes of the node before", megabytes(before), "MB")
+		t.note("… growth meanwhile, at most", megabytes(most-before)*1e6/(1<<20), "MiB").atMost(64)
+	}
+	return t.sound(node)
+}
+
+// growth is what the node held with everybody there, before they were cut off, and the most that it
+// held later.
+func growth(readings []rig.Reading, conns int) (before, most int64, ok bool) {
+	cut := false
+	for _, r := range readings {
+		switch {
+		case r.Connections >= conns && !cut:
+			before, ok = r.Private, true
+		case ok:
+			cut = true
+			most = max(most, r.Private)
+		}
+	}
+	return before, max(most, before), ok && cut
 }
 
 // kill takes one worker away under load. Its clients come back by the generator's retries; nobody

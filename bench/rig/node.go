@@ -150,6 +150,13 @@ func (n *Node) KillWorker(i int) error {
 	return syscall.Kill(workers[i], syscall.SIGKILL)
 }
 
+// Kill kills the node without a word to it, and waits for its end. Its workers notice.
+func (n *Node) Kill() error {
+	err := n.cmd.Process.Kill()
+	<-n.ended
+	return err
+}
+
 // processes are the node's own and its workers.
 func (n *Node) processes() []int { return append([]int{n.PID()}, Children(n.PID())...) }
 

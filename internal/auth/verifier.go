@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"c100k/netpoll"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // TokenError is why a token is not valid. Its text is for the client that has sent it, and for
@@ -51,9 +49,10 @@ type Verifier struct {
 	cfg    VerifierConfig
 	keys   []key // of the files
 	remote *remote
-	parser *jwt.Parser
 	quick  bool
-	cache  [cacheSlots]atomic.Pointer[verified]
+
+	lastHeader atomic.Pointer[header]
+	cache      [cacheSlots]atomic.Pointer[verified]
 }
 
 // verified is a token that was verified.
@@ -83,8 +82,6 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		_, secret := v.keys[i].key.([]byte)
 		v.quick = v.quick && secret
 	}
-	v.parser = jwt.NewParser(jwt.WithValidMethods(allAlgorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(cfg.Leeway),
-		jwt.WithTimeFunc(cfg.Now), jwt.WithStrictDecoding())
 	if cfg.JWKS != "" {
 		var err error
 		if v.remote, err = newRemote(cfg.JWKS, cfg.Client, cfg.Failed); err != nil {
@@ -155,23 +152,20 @@ func (v *Verifier) verify(token string, fetch func(kid string)) (*Principal, err
 	if len(token) >= TokenBytesMax {
 		return nil, &TokenError{Reason: fmt.Sprintf("the token has %d bytes; allowed are less than %d", len(token), TokenBytesMax)}
 	}
-	c := &claims{}
-	_, err := v.parser.ParseWithClaims(token, c, func(t *jwt.Token) (any, error) { return v.choose(t, fetch) })
+	c, err := v.open(token, fetch)
+	if err != nil {
+		return nil, err
+	}
 	now, mono := v.cfg.Now(), netpoll.Monotonic()
+	if err := v.check(c, now); err != nil {
+		return nil, err
+	}
 	sum, slot := v.slot([]byte(token))
 	old := slot.Load()
 	same := old != nil && old.sum == sum
-	switch {
-	case errors.Is(err, ErrKeyUnknown):
-		return nil, ErrKeyUnknown
-	case err != nil:
-		return nil, explain(err)
-	case same && old.who.Expired(mono):
+	if same && old.who.Expired(mono) {
 		// The leeway is for a token that arrives late. This one was here before its time was over.
 		return nil, ErrExpired
-	}
-	if err := v.check(c); err != nil {
-		return nil, err
 	}
 	who, err := NewPrincipal(&c.id, v.cfg.Registry, now, mono, v.cfg.Leeway)
 	if err != nil {
@@ -184,52 +178,67 @@ func (v *Verifier) verify(token string, fetch func(kid string)) (*Principal, err
 	return who, nil
 }
 
-// choose is a jwt.Keyfunc: the keys that may have signed the token, by its kid and its algorithm.
-// What else a header says of keys (jku, jwk, x5u, x5c) is not looked at: the sender wrote it.
-func (v *Verifier) choose(t *jwt.Token, fetch func(kid string)) (any, error) {
-	if _, there := t.Header["crit"]; there {
-		// RFC 7515, 4.1.11: a header that MUST be understood and is not makes the token invalid.
-		return nil, &TokenError{Reason: "the token asks for extensions that are not known here (crit)"}
+// open reads the claims of a token that is signed by a key of this node.
+func (v *Verifier) open(token string, fetch func(kid string)) (*claims, error) {
+	p, err := split(token)
+	if err != nil {
+		return nil, err
 	}
-	kid := ""
-	if value, there := t.Header["kid"]; there {
-		text, isText := value.(string)
-		if !isText || len(text) > kidBytesMax {
-			return nil, &TokenError{Reason: "the token's kid is no string of at most 256 bytes"}
-		}
-		kid = text
+	h := v.header(p.header)
+	if h.err != nil {
+		return nil, h.err
 	}
-	algorithm := t.Method.Alg()
-	found := candidates(nil, v.keys, kid, algorithm)
-	if v.remote != nil {
-		found = candidates(found, v.remote.known(), kid, algorithm)
-		if len(found) == 0 && fetch == nil {
-			return nil, ErrKeyUnknown
-		}
-		if len(found) == 0 {
-			fetch(kid)
-			found = candidates(found, v.remote.known(), kid, algorithm)
-		}
+	signature, err := segment.DecodeString(p.signature)
+	if err != nil {
+		return nil, errMalformed
 	}
-	if len(found) == 0 {
-		return nil, &TokenError{Reason: "no key of this node is for the token's algorithm and kid"}
+	if err := v.verifySignature(h, p.signed, signature, fetch); err != nil {
+		return nil, err
 	}
-	return jwt.VerificationKeySet{Keys: found}, nil
+	text, err := segment.DecodeString(p.claims)
+	if err != nil {
+		return nil, errMalformed
+	}
+	c := &claims{}
+	if err := c.read(text); err != nil {
+		return nil, &TokenError{Reason: "the token's claims are not valid: " + err.Error()}
+	}
+	return c, nil
 }
 
-// candidates appends the keys of that name, or without one, that are for the algorithm.
-func candidates(found []jwt.VerificationKey, keys []key, kid, algorithm string) []jwt.VerificationKey {
-	for i := range keys {
-		if k := &keys[i]; k.allows(algorithm) && (k.id == kid || k.id == "" || kid == "") {
-			found = append(found, k.key)
+// verifySignature tries the keys that may have signed a token, by its kid and its algorithm.
+func (v *Verifier) verifySignature(h *header, signed string, signature []byte, fetch func(kid string)) error {
+	valid, candidate := signedBy(v.keys, h, signed, signature)
+	if !valid && v.remote != nil {
+		var there bool
+		valid, there = signedBy(v.remote.known(), h, signed, signature)
+		candidate = candidate || there
+		if !candidate {
+			if fetch == nil {
+				return ErrKeyUnknown
+			}
+			fetch(h.kid)
+			valid, candidate = signedBy(v.remote.known(), h, signed, signature)
 		}
 	}
-	return found
-}
-
-// check judges what the parser does not.
-func (v *Verifier) check(c *claims) error {
 	switch {
+	case valid:
+		return nil
+	case candidate:
+		return errSignature
+	}
+	return errNoKey
+}
+
+// check judges the claims of a token at the time now.
+func (v *Verifier) check(c *claims, now time.Time) error {
+	switch {
+	case c.id.Expires.IsZero():
+		return errNoExpiry
+	case !now.Before(c.id.Expires.Add(v.cfg.Leeway)):
+		return ErrExpired
+	case now.Before(c.before.Add(-v.cfg.Leeway)):
+		return errEarly
 	case c.id.Subject == "":
 		return &TokenError{Reason: "the token has no subject (sub)"}
 	case len(v.cfg.Issuers) > 0 && !slices.Contains(v.cfg.Issuers, c.issuer):
@@ -238,26 +247,6 @@ func (v *Verifier) check(c *claims) error {
 		return &TokenError{Reason: "the token is for another audience (aud)"}
 	}
 	return nil
-}
-
-// explain makes of an error of the parser one for the client.
-func explain(err error) *TokenError {
-	var own *TokenError
-	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return ErrExpired
-	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		return &TokenError{Reason: "the token is not valid yet (nbf)"}
-	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		return &TokenError{Reason: "the token has no expiry (exp)"}
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		return &TokenError{Reason: "the token is not a JWT"}
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return &TokenError{Reason: "the token's signature is not valid"}
-	}
-	return &TokenError{Reason: "the token's algorithm is not accepted"}
 }
 
 // LogValue keeps a Principal out of logs, but for its subject.

@@ -45,7 +45,15 @@ type loadResult struct {
 		Trouble    string
 		PerMessage float64 `json:"cpu_per_message_ms"`
 	}
-	Storms  []struct{ Dropped, Back int }
+	Storms   []struct{ Dropped, Back int }
+	CatchUp  *struct{ Count int }
+	Recovery *struct {
+		Cut, Recovered, Reset int
+		Cuts                  []struct {
+			Dropped int
+			All     bool
+		}
+	}
 	Verdict struct {
 		Valid   bool
 		Reasons []string

@@ -29,8 +29,8 @@ func loadRows(l *LoadOptions) []Setting {
 func loadConnRows(o *loadgen.Options) []Setting {
 	return []Setting{
 		{Name: "mode", Arg: "MODE", Value: choice((*string)(&o.Mode), string(swarm.Echo), string(swarm.Idle), string(swarm.Subscribe), string(swarm.Publish),
-			string(swarm.Churn), string(swarm.SlowReader), string(swarm.Storm)), Default: "echo for a path that ends in /echo, subscribe otherwise",
-			Help: "what the connections do: echo, idle, subscribe, publish, churn (open and close), slow-reader, storm (drop all at once)"},
+			string(swarm.Churn), string(swarm.SlowReader), string(swarm.Recover), string(swarm.Storm)), Default: "echo for a path that ends in /echo, subscribe otherwise",
+			Help: "what the connections do: echo, idle, subscribe, publish, churn (open and close), slow-reader, recover (cut off, go on where they were), storm (drop all at once)"},
 		{Name: "protocol", Arg: "PROTOCOL", Value: choice((*string)(&o.Protocol), string(swarm.Auto), string(swarm.Raw), string(swarm.V1), string(swarm.SocketIO), string(swarm.SSE)),
 			Default: "auto: sse for http://, socketio for /socket.io/, else raw; c100k.v1 where --topic needs it and it is spoken",
 			Help:    "what is spoken: auto, raw (WebSocket), c100k.v1, socketio, sse"},
@@ -51,6 +51,9 @@ func loadConnRows(o *loadgen.Options) []Setting {
 		{Name: "slow-share", Value: share(&o.SlowShare), Help: "slow-reader: part of the connections that stop reading"},
 		{Name: "storms", Value: count(&o.Storms), Unit: "storms", Help: "storm: how often all connections are dropped at once"},
 		{Name: "storm-every", Value: duration(&o.StormEvery), Help: "storm: time from one to the next; never before all are back"},
+		{Name: "cut", Value: share(&o.Cut), Help: "recover: part of the connections that is cut off each time"},
+		{Name: "cut-every", Value: duration(&o.CutEvery), Help: "recover: time from one cut to the next; never before all are back"},
+		{Name: "cut-away", Value: duration(&o.CutAway), Default: "0s: at once", Help: "recover: how long they stay away"},
 		{Name: "conns-per-process", Value: countOrAuto(&o.ConnsPerProcess, 0), Unit: "connections", Default: "auto: what the limit on open files allows",
 			Help: "connections that one process of the generator holds; beyond it there are more processes"},
 		{Name: "io", Value: choice(&o.IO, "auto", "uring", "syscall"), Default: "auto", Help: "how the generator's reads and writes reach the kernel"},

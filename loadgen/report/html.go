@@ -115,7 +115,7 @@ const distributionPublish = "publish"
 
 // distributions are those of a result, with the names that people read; nil where there is none.
 func distributions(r *loadgen.Result) []distribution {
-	return []distribution{{"connect", r.Connect}, {"TLS, full", r.Full}, {"TLS, resumed", r.Resumed}, {"echo", r.Echo}, {"deliver", r.Deliver}, {"spread", r.Spread}, {"to the last", r.Last}, {distributionPublish, r.Ack}}
+	return []distribution{{"connect", r.Connect}, {"TLS, full", r.Full}, {"TLS, resumed", r.Resumed}, {"echo", r.Echo}, {"deliver", r.Deliver}, {"catch-up", r.CatchUp}, {"spread", r.Spread}, {"to the last", r.Last}, {distributionPublish, r.Ack}}
 }
 
 // shellLine writes a command line so that a shell takes it back.

@@ -16,7 +16,7 @@ import (
 func WriteText(w io.Writer, r *loadgen.Result) error {
 	text := &strings.Builder{}
 	fmt.Fprintf(text, "\n%s  mode %s, protocol %s\n\n", loadgen.Printable(r.URL), r.Mode, r.Protocol)
-	for _, part := range []func(*strings.Builder, *loadgen.Result){writeConnections, writeMessages, writeLatencies, writeStorms, writeServer, writeGenerator, writeBounds, writeVerdict} {
+	for _, part := range []func(*strings.Builder, *loadgen.Result){writeConnections, writeMessages, writeLatencies, writeStorms, writeRecovery, writeServer, writeGenerator, writeBounds, writeVerdict} {
 		part(text, r)
 	}
 	_, err := io.WriteString(w, text.String())
@@ -98,6 +98,22 @@ func writeStorms(w *strings.Builder, r *loadgen.Result) {
 		}
 		line(w, fmt.Sprintf("storm %d", i+1), "%s dropped, %s after %v", number(uint64(s.Dropped)), outcome, s.After)
 	}
+}
+
+func writeRecovery(w *strings.Builder, r *loadgen.Result) {
+	x := r.Recovery
+	if x == nil {
+		return
+	}
+	slowest, all := loadgen.Millis(0), true
+	for _, c := range x.Cuts {
+		slowest, all = max(slowest, c.After), all && c.All
+	}
+	back := fmt.Sprintf("all back within %v", slowest)
+	if !all {
+		back = "not all came back"
+	}
+	line(w, "recovery", "%s cut off in %d cuts, %s; recovered %s, reset %s", number(x.Cut), len(x.Cuts), back, number(x.Recovered), number(x.Reset))
 }
 
 func writeServer(w *strings.Builder, r *loadgen.Result) {

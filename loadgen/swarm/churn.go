@@ -31,13 +31,15 @@ func (s *Swarm) churn(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 
 // dropping is a storm under way.
 type dropping struct {
-	reset bool
-	next  uint32
+	reset              bool
+	first, next, count uint32 // clients first+next to first+count-1, modulo their number, are to be dropped
 }
 
-// beginDrop makes the next turns close every connection.
-func (s *Swarm) beginDrop(d Drop) {
-	s.dropping = &dropping{reset: d.Reset}
+// beginDrop makes the next turns close every connection, or the next ones of a recovery.
+func (s *Swarm) beginDrop(l *netpoll.Loop, d Drop) {
+	s.dropping = &dropping{reset: d.Reset, first: s.cutNext, count: s.cut(d)}
+	s.cutNext = (s.cutNext + s.dropping.count) % uint32(len(s.clients))
+	s.putOff(l, d)
 	s.rush, s.connectedAt = true, 0
 }
 
@@ -47,22 +49,26 @@ func (s *Swarm) drop(l *netpoll.Loop) {
 	if d == nil {
 		return
 	}
-	for n := 0; n < closesPerTurnMax && int(d.next) < len(s.clients); d.next++ {
-		cl := &s.clients[d.next]
+	for n := 0; n < closesPerTurnMax && d.next < d.count; d.next++ {
+		i := (d.first + d.next) % uint32(len(s.clients))
+		cl := &s.clients[i]
 		c := l.Lookup(cl.conn)
 		if c == nil || cl.state != open {
 			s.abandon(l, c, cl)
 			continue
 		}
 		n++
+		if s.ending == 0 {
+			s.tally.cut++
+		}
 		if d.reset {
 			s.reset(l, c)
 		} else {
-			s.sayClose(l, c, d.next)
+			s.sayClose(l, c, i)
 			l.Finish(c, netpoll.ReasonLocal, closeLinger)
 		}
 	}
-	if int(d.next) == len(s.clients) {
+	if d.next == d.count {
 		s.dropping = nil
 	}
 }
@@ -94,7 +100,7 @@ func (s *Swarm) end(l *netpoll.Loop, within time.Duration) {
 		return
 	}
 	s.ending = l.Now() + max(within, 1)
-	s.dropping = &dropping{}
+	s.dropping = &dropping{count: uint32(len(s.clients))}
 }
 
 // finishEnd gives the last Sample when everything is closed.

@@ -85,9 +85,10 @@ func (s *Swarm) opened(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 		s.tally.reconnected++
 	}
 	record(s.measured.connect, s.at(l)-cl.began)
-	if s.listens && (s.begun > 0 || cl.flags&flagOpened != 0) {
+	if s.listens && (s.begun > 0 || cl.flags&flagOpened != 0) && !s.resumes(i) {
 		cl.flags |= flagJoined
 		cl.since = s.heard[s.topic(i)]
+		s.hasNothingToShow(i)
 	}
 	cl.flags |= flagOpened
 	if s.open == len(s.clients) && s.connectedAt == 0 {
@@ -186,11 +187,17 @@ func (s *Swarm) leave(i uint32, reason string, pause time.Duration) {
 	}
 	dropped := cl.flags&flagOurs != 0
 	cl.conn, cl.state = 0, down
+	if s.places != nil {
+		s.places[i].shown, s.places[i].behind = false, false
+	}
 	cl.flags &^= flagOurs | flagSlow
 	switch {
 	case s.ending > 0:
 	case s.spec.Mode == Churn && (reason == "" || s.schedule.rate > 0):
 		s.free.push(s.clients, i)
+	case dropped && s.backAt > 0:
+		cl.state = waiting
+		s.retries.add(s.clients, i, s.backAt)
 	case dropped:
 		cl.state = waiting
 		s.ready.push(s.clients, i)

@@ -15,6 +15,7 @@ import (
 type histograms struct {
 	connect, latency, slip, turn *hdrhistogram.Histogram
 	full, resumed                *hdrhistogram.Histogram // TLS handshakes
+	catchup                      *hdrhistogram.Histogram // of a recovery
 	spreads                      spreads
 }
 
@@ -23,7 +24,7 @@ func newHistograms() *histograms {
 		return hdrhistogram.New(histogramMin, histogramMax, digits)
 	}
 	return &histograms{connect: fresh(histogramDigits), latency: fresh(histogramDigits), slip: fresh(selfDigits), turn: fresh(selfDigits),
-		full: fresh(histogramDigits), resumed: fresh(histogramDigits), spreads: newSpreads()}
+		full: fresh(histogramDigits), resumed: fresh(histogramDigits), catchup: fresh(histogramDigits), spreads: newSpreads()}
 }
 
 // reset makes h as good as new.
@@ -34,6 +35,7 @@ func (h *histograms) reset() {
 	h.turn.Reset()
 	h.full.Reset()
 	h.resumed.Reset()
+	h.catchup.Reset()
 	h.spreads.reset()
 }
 

@@ -61,6 +61,14 @@ const (
 	retryMax      = 5 * time.Second
 	retryAfterMax = 15 * time.Second
 
+	// DropAwayMax bounds how long dropped connections stay away: the calendar holds no more.
+	DropAwayMax = retryAfterMax
+
+	// placeBytesMax and pidBytesMax bound what a client shows to go on where it was, in bytes: a
+	// position has 64 at most in package history, and Socket.IO's ids have 20.
+	placeBytesMax = 64
+	pidBytesMax   = 32
+
 	// retryTick and retryTicks are the calendar of those who wait: a round must be longer than
 	// retryAfterMax.
 	retryTick  = 10 * time.Millisecond

@@ -17,7 +17,7 @@ func (s *Swarm) obey(l *netpoll.Loop, o Order) {
 	case o.Rate != nil:
 		s.schedule.restart(now, max(*o.Rate, 0))
 	case o.Drop != nil:
-		s.beginDrop(*o.Drop)
+		s.beginDrop(l, *o.Drop)
 	case o.Settle != nil:
 		s.beginSettle(now, *o.Settle)
 	case o.End:

@@ -51,6 +51,7 @@ func (s *Swarm) read(l *netpoll.Loop, now time.Duration) reading {
 		Sent: t.sent, Received: t.received, Foreign: t.foreign,
 		BytesSent: stats.BytesSent - t.bytesSent, BytesReceived: stats.BytesReceived - t.bytesReceived,
 		MissedAway: t.missedAway, Duplicated: t.duplicated, Reordered: t.reordered, Corrupted: t.corrupted, Gaps: t.gaps, Unsent: t.unsent,
+		Cut: t.cut, Recovered: t.recovered, Reset: t.reset,
 		Self: Self{Busy: stats.Busy, Loops: 1},
 	}}
 	if d := s.settling; d != nil && d.done {
@@ -105,7 +106,7 @@ func (r *reading) sample(self *self) Sample {
 	s.Self.CPU, s.Self.Memory = self.cpu(), self.memory()
 	s.Spreads = h.spreads.all()
 	s.Connect, s.Latency, s.Self.Slip, s.Self.Turn = Pack(h.connect), Pack(h.latency), Pack(h.slip), Pack(h.turn)
-	s.Full, s.Resumed = Pack(h.full), Pack(h.resumed)
+	s.Full, s.Resumed, s.CatchUp = Pack(h.full), Pack(h.resumed), Pack(h.catchup)
 	return s
 }
 

@@ -49,6 +49,7 @@ func (s *Swarm) receiveToken(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byt
 		s.measured.spreads.hear(t, now)
 	}
 	record(s.measured.latency, now-t.Sent)
+	s.caughtUp(i, t.Sent, now)
 }
 
 // another goes on with the closed loop of a client that has its echo back. A duplicate is no reason

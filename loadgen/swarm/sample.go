@@ -28,6 +28,11 @@ type Sample struct {
 	Lost        map[string]uint64 `json:"lost"`         // open connections that ended without our doing, by reason: "reset", "closed 1012", "eof", …
 	ConnectedAt time.Duration     `json:"connected_at"` // Clock when all of Conns were open for the first time since the last Drop or the start; 0: not yet
 
+	// Recoveries.
+	Cut       uint64 `json:"cut,omitempty"`       // connections that Drops have closed
+	Recovered uint64 `json:"recovered,omitempty"` // of them, those that the server let go on where they were
+	Reset     uint64 `json:"reset,omitempty"`     // and those that it did not
+
 	// Messages.
 	Sent          uint64 `json:"sent"`
 	Received      uint64 `json:"received"` // with a token of this run
@@ -47,6 +52,9 @@ type Sample struct {
 	Full    Histogram `json:"full"`    // from connect to the end of a TLS handshake that makes a session
 	Resumed Histogram `json:"resumed"` // the same of one that resumes a session
 	Latency Histogram `json:"latency"` // echo: due to received; subscribe: published to received; publish: due to acknowledged
+
+	// CatchUp is, of a recovery, from the moment of coming back to the first message that was sent since.
+	CatchUp Histogram `json:"catchup,omitempty"`
 
 	// Spreads are publishes whose receivers this process has seen: when the first and when the last of
 	// them received it.

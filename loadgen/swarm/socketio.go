@@ -88,7 +88,8 @@ func (s *Swarm) takeEngineIO(l *netpoll.Loop, c *netpoll.Conn, i uint32, m frame
 	switch {
 	case kind == '0' && cl.step == stepOpen:
 		cl.step = stepConnect
-		s.sendFrame(l, c, frame.OpText, []byte("40"))
+		s.payload = s.connectPacket(s.payload[:0], i)
+		s.sendFrame(l, c, frame.OpText, s.payload)
 	case kind == '4' && cl.step > stepOpen:
 		s.takeSocketIO(l, c, i, m.Payload[1:])
 	case kind == '2' && cl.step > stepOpen:
@@ -106,13 +107,20 @@ func (s *Swarm) takeEngineIO(l *netpoll.Loop, c *netpoll.Conn, i uint32, m frame
 func (s *Swarm) takeSocketIO(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	cl := &s.clients[i]
 	k, ok := parsePacket(p)
+	if ok && (k.kind == '2' || k.kind == '5') && cl.step == stepConnect && s.resumes(i) {
+		// Node's server sends what was missed in front of its answer.
+		s.recovered(i)
+		s.connected(l, c, i, true)
+	}
 	switch {
 	case !ok:
 		s.refuse(l, c, "bad packet", 0)
 	case len(k.namespace) > 1:
 		s.tally.foreign++ // of a namespace that we did not ask for
+	case k.kind == '0' && cl.step == stepConnected && s.places != nil:
+		s.takePID(i, k.data)
 	case k.kind == '0' && cl.step == stepConnect:
-		s.connected(l, c, i)
+		s.connected(l, c, i, s.takePID(i, k.data))
 	case k.kind == '4' && cl.step == stepConnect:
 		s.refuse(l, c, "connect error", 0)
 	case k.kind == '1':
@@ -120,19 +128,21 @@ func (s *Swarm) takeSocketIO(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byt
 	case cl.step != stepConnected:
 		s.refuse(l, c, "bad packet", 0)
 	case k.kind == '5' || k.kind == '6':
+		s.note(i, lastArgument(k.data))
 		cl.step += k.attachments
 		if _, at := FindToken(k.data); at >= 0 || k.attachments == 0 {
 			s.receive(l, c, i, k.data)
 		}
 	default:
+		s.note(i, lastArgument(k.data))
 		s.receive(l, c, i, k.data)
 	}
 }
 
-// connected is for a client whose namespace has let it in.
-func (s *Swarm) connected(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
+// connected is for a client whose namespace has let it in. One that was recovered is in its rooms.
+func (s *Swarm) connected(l *netpoll.Loop, c *netpoll.Conn, i uint32, recovered bool) {
 	s.clients[i].step = stepConnected
-	if len(s.join.pieces) > 0 {
+	if len(s.join.pieces) > 0 && !recovered {
 		s.payload = s.join.append(append(s.payload[:0], "42"...), s.topic(i), s.number(i))
 		s.sendFrame(l, c, frame.OpText, s.payload)
 	}

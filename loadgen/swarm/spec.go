@@ -18,6 +18,7 @@ const (
 	Publish    Mode = "publish"     // send, and expect an answer only where the protocol has one
 	Churn      Mode = "churn"       // open, say one thing where the protocol allows, close, and again
 	SlowReader Mode = "slow-reader" // subscribe; a share of the connections stops reading
+	Recover    Mode = "recover"     // subscribe; a share is cut off again and again, and goes on where it was
 	Storm      Mode = "storm"       // hold; drop all at once, and come back with all the others
 )
 
@@ -107,7 +108,7 @@ type Spec struct {
 type Order struct {
 	Begin  *Begin   `json:"begin,omitempty"`  // measured from now on: what was counted before is forgotten, what is open stays
 	Rate   *float64 `json:"rate,omitempty"`   // new rate of this process, messages or (Churn) connections a second
-	Drop   *Drop    `json:"drop,omitempty"`   // Storm: close every connection at once, then reconnect them all
+	Drop   *Drop    `json:"drop,omitempty"`   // Storm, Recover: close connections at once, then reconnect them
 	Settle *Settle  `json:"settle,omitempty"` // send nothing more, wait for what is on its way
 	End    bool     `json:"end,omitempty"`    // close everything, send the last Sample, and stop
 }
@@ -118,9 +119,11 @@ type Begin struct {
 	First []uint64 `json:"first,omitempty"` // by sender: its next sequence number; empty: 0 for all
 }
 
-// Drop is one storm.
+// Drop is one storm, or one cut.
 type Drop struct {
-	Reset bool `json:"reset,omitempty"` // by RST; otherwise a close frame and FIN
+	Reset bool          `json:"reset,omitempty"` // by RST; otherwise a close frame and FIN
+	Share float64       `json:"share,omitempty"` // of the connections, the next ones each time; 0: all
+	Away  time.Duration `json:"away,omitempty"`  // until they come back, to DropAwayMax
 }
 
 // Settle tells what was sent, so that what never came can be told from what is late. The process

@@ -83,7 +83,14 @@ func (s *Swarm) takeLine(l *netpoll.Loop, c *netpoll.Conn, i uint32, st *stream,
 		st.data, st.token = false, false
 		return
 	}
-	if name, value := field(line); string(name) == "data" {
+	switch name, value := field(line); string(name) {
+	case "id":
+		s.note(i, value)
+	case "event":
+		if string(value) == "reset" {
+			s.beganAnew(i)
+		}
+	case "data":
 		st.data = true
 		if t, at := FindToken(value); at >= 0 {
 			st.token = true

@@ -62,6 +62,9 @@ type Swarm struct {
 	schedule schedule
 	round    round
 	dropping *dropping
+	places   []place       // of a recovery, by client; nil in other modes
+	cutNext  uint32        // the client at which the next cut begins
+	backAt   time.Duration // when the dropped come back; 0: at once
 	settling *settling
 	ending   time.Duration // when the end must be; 0: not yet
 	ended    bool
@@ -107,6 +110,9 @@ func New(spec Spec) (*Swarm, error) {
 		own:      make([]uint64, max(len(spec.Topics), 1)),
 		tally:    newTally(),
 		measured: newHistograms(),
+	}
+	if spec.Mode == Recover {
+		s.places = make([]place, spec.Conns)
 	}
 	for _, topic := range spec.Topics {
 		s.quoted = append(s.quoted, quote(topic))

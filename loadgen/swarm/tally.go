@@ -16,6 +16,7 @@ type tally struct {
 	broken                  uint64 // own messages that were under way when the server or the network ended the connection: lost
 	duplicated, reordered   uint64
 	corrupted, gaps, unsent uint64
+	cut, recovered, reset   uint64 // of a recovery: connections that were dropped; that went on where they were; that did not
 	heard                   uint64 // of those expected: received, and not twice
 
 	bytesSent, bytesReceived uint64 // of the loop, when this tally began

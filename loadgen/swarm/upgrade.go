@@ -31,6 +31,7 @@ func (u *upgrade) OnOpen(l *netpoll.Loop, c *netpoll.Conn) {
 	s, i := u.s, c.Tag()-1
 	s.clients[i].conn = c.ID()
 	s.scratch = s.request.append(s.scratch[:0], s.topic(i), s.number(i), s.attempt(i))
+	s.scratch = s.lastEventID(s.scratch, i)
 	l.Send(c, s.scratch)
 	l.Arm(c, s.spec.Timeout-(l.Now()-s.clients[i].began))
 }
@@ -76,6 +77,7 @@ func (u *upgrade) answered(l *netpoll.Loop, c *netpoll.Conn, r response, rest []
 		l.Become(c, roleStream)
 		s.beginStream(cl, &r)
 		s.opened(l, c, i)
+		s.recovered(i) // until it says otherwise
 	}
 	if len(rest) > 0 && !c.Closing() && c.Tag() != 0 {
 		s.handlers[c.Role()].OnData(l, c, rest)

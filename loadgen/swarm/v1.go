@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -28,6 +29,7 @@ type v1Message struct {
 	code   []byte
 	data   []byte
 	missed uint64
+	offset []byte // the text of the string
 }
 
 // parseV1 reads one message of a server.
@@ -74,6 +76,12 @@ func (m *v1Message) member(name, value []byte) {
 		m.data = value
 	case "missed":
 		m.missed = numberOf(value)
+	case "offset":
+		m.offset = bytes.Trim(value, `"`)
+	case "offsets": // a client has one topic
+		if at := bytes.LastIndex(value, []byte(`":`)); at >= 0 {
+			m.offset = bytes.Trim(value[at+2:], " \"}")
+		}
 	}
 }
 
@@ -88,6 +96,10 @@ func kindOf(value []byte) string {
 		return "error"
 	case `"gap"`:
 		return "gap"
+	case `"resumed"`:
+		return "resumed"
+	case `"reset"`:
+		return "reset"
 	}
 	return "other"
 }
@@ -107,7 +119,13 @@ func (s *Swarm) subscribe(l *netpoll.Loop, c *netpoll.Conn, i uint32) {
 		return
 	}
 	s.payload = append(s.payload[:0], `{"type":"subscribe","topics":[`...)
-	s.payload = append(s.payload, s.quoted[s.topic(i)]...)
+	if s.shows(i) {
+		s.show(i)
+		s.payload = append(append(append(s.payload, `{"topic":`...), s.quoted[s.topic(i)]...), `,"after":"`...)
+		s.payload = append(append(s.payload, s.places[i].position()...), `"}`...)
+	} else {
+		s.payload = append(s.payload, s.quoted[s.topic(i)]...)
+	}
 	s.payload = append(s.payload, `],"id":1}`...)
 	s.sendFrame(l, c, frame.OpText, s.payload)
 }
@@ -133,10 +151,17 @@ func (s *Swarm) takeV1(l *netpoll.Loop, c *netpoll.Conn, i uint32, p []byte) {
 	joining := s.clients[i].state == connecting
 	switch {
 	case m.kind == "message":
+		s.note(i, m.offset)
 		s.receive(l, c, i, m.data)
+	case m.kind == "resumed":
+		s.recovered(i)
+	case m.kind == "reset":
+		s.note(i, m.offset)
+		s.beganAnew(i)
 	case m.kind == "gap":
 		s.tally.gaps += m.missed
 	case m.kind == "ack" && joining && m.id == subscribeID:
+		s.note(i, m.offset)
 		s.opened(l, c, i)
 	case m.kind == "error" && joining:
 		s.refuse(l, c, "error "+strings.Trim(string(m.code[:min(len(m.code), 32)]), `"`), 0)

@@ -73,9 +73,9 @@ func (p *Spec) validateMode() error {
 	switch p.Mode {
 	case Echo, Publish:
 		speaks = true
-	case Idle, Subscribe, Churn, SlowReader, Storm:
+	case Idle, Subscribe, Churn, SlowReader, Storm, Recover:
 	default:
-		return fmt.Errorf("mode %q: echo, idle, subscribe, publish, churn, slow-reader or storm", p.Mode)
+		return fmt.Errorf("mode %q: echo, idle, subscribe, publish, churn, slow-reader, recover or storm", p.Mode)
 	}
 	switch {
 	case speaks && p.Protocol == SSE:
@@ -84,6 +84,8 @@ func (p *Spec) validateMode() error {
 		return fmt.Errorf("mode %s: %s needs topics", p.Mode, V1)
 	case p.InFlight > 0 && p.Mode != Echo && !(p.Mode == Publish && p.Protocol == V1):
 		return fmt.Errorf("in_flight: in mode %s, %s has no answer to wait for", p.Mode, p.Protocol)
+	case p.Mode == Recover && (p.Protocol == Raw || p.Protocol == V1 && len(p.Topics) == 0):
+		return fmt.Errorf("mode %s: %s has no positions, and %s needs topics", p.Mode, Raw, V1)
 	case p.Hello != "" && p.Protocol != Raw:
 		return fmt.Errorf("hello: %s has a beginning of its own", p.Protocol)
 	case p.Compress && p.Protocol == SSE:

@@ -220,7 +220,7 @@ func (s *Store) put(p *appending) error {
 	if !s.conn.IsConnected() {
 		return history.ErrAway
 	}
-	size := recordHeadBytes + len(p.Post.Payload)
+	size := recordHeadBytes + min(len(p.Post.From), authorBytesMax) + len(p.Post.Payload)
 	if most := s.conn.MaxPayload() - int64(keyHeaderBytes); int64(size) > most {
 		return fmt.Errorf("%w: %d bytes; it takes %d (its max_payload)", history.ErrTooLarge, size, most)
 	}
@@ -264,8 +264,8 @@ func (s *Store) write() {
 }
 
 func (s *Store) send(p *appending) error {
-	r := record{forget: p.forget, kind: p.Post.Kind, from: s.id, number: p.number, payload: p.Post.Payload}
-	data := appendRecord(make([]byte, 0, recordHeadBytes+len(p.Post.Payload)), &r)
+	r := record{forget: p.forget, kind: p.Post.Kind, from: s.id, number: p.number, author: p.Post.From, payload: p.Post.Payload}
+	data := appendRecord(make([]byte, 0, recordHeadBytes+len(p.Post.From)+len(p.Post.Payload)), &r)
 	reply := s.inbox + strconv.FormatUint(uint64(p.number), 36)
 	if p.Key == "" {
 		return s.conn.PublishRequest(p.stream.subject(p.topic), reply, data)
@@ -282,7 +282,7 @@ func (s *Store) answered(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	offset, repeated, err := parseAnswer(m)
+	offset, repeated, err := parseAnswer(m.Data)
 	if err != nil {
 		if p := s.appends.take(uint32(number)); p != nil {
 			s.complain("it does not take messages", err)
@@ -338,8 +338,8 @@ func (s *Store) repeated(p *appending, offset uint64) {
 
 // parseAnswer reads an acknowledgement: {"stream":"S", "seq":N}, with "duplicate": true for a key
 // that was there, or with an error.
-func parseAnswer(m *nats.Msg) (offset uint64, repeated bool, err error) {
-	if len(m.Data) == 0 {
+func parseAnswer(p []byte) (offset uint64, repeated bool, err error) {
+	if len(p) == 0 {
 		return 0, false, errors.New("nobody takes the message") // 503, no responders
 	}
 	var answer struct {
@@ -349,10 +349,10 @@ func parseAnswer(m *nats.Msg) (offset uint64, repeated bool, err error) {
 			Description string `json:"description"`
 		} `json:"error"`
 	}
-	if offset, ok := quickAnswer(m.Data); ok {
+	if offset, ok := quickAnswer(p); ok {
 		return offset, false, nil
 	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
+	if err := json.Unmarshal(p, &answer); err != nil {
 		return 0, false, err
 	}
 	if answer.Error != nil {
@@ -373,6 +373,9 @@ func quickAnswer(p []byte) (offset uint64, ok bool) {
 	for _, c := range bytes.TrimLeft(p[i+len(`"seq":`):], " ") {
 		if c < '0' || c > '9' {
 			break
+		}
+		if offset > 1<<59 {
+			return 0, false
 		}
 		offset = offset*10 + uint64(c-'0')
 	}

@@ -160,7 +160,7 @@ func (s *Store) deliver(st *stream, m *stored) {
 		s.loads.forget(m.topic)
 		s.hub.ForgetKept(m.topic)
 	} else {
-		post := broadcast.Post{Kind: m.kind, Payload: m.payload}
+		post := broadcast.Post{Kind: m.kind, Payload: m.payload, From: m.author}
 		if own != nil {
 			post = own.Post
 		}

@@ -431,7 +431,7 @@ func (s *Store) older(ctx context.Context, st *stream, topic string, floor broad
 	f.Messages = make([]broadcast.OldMessage, len(p.list))
 	for i := range p.list {
 		m := &p.list[i]
-		f.Messages[i] = broadcast.OldMessage{Kind: m.kind, Payload: m.payload, Offset: m.seq, Published: now - wall.Sub(m.at)}
+		f.Messages[i] = broadcast.OldMessage{Kind: m.kind, Payload: m.payload, From: m.author, Offset: m.seq, Published: now - wall.Sub(m.at)}
 	}
 	return f, nil
 }

@@ -9,9 +9,13 @@ import (
 	"c100k/broadcast"
 )
 
-// A record is a byte that says what it is, who has appended it (8 bytes) and under which number (4
-// bytes), and the payload. All of it is big-endian.
-const recordHeadBytes = 1 + 8 + 4
+// A record is a byte that says what it is, which process has appended it (8 bytes) and under which
+// number (4 bytes), the client that has published it (a byte for the length, and its subject), and
+// the payload. Numbers are big-endian.
+const recordHeadBytes = 1 + 8 + 4 + 1
+
+// authorBytesMax bounds the subject of a client in a record, in bytes.
+const authorBytesMax = 255
 
 // What a record is: a message, with its broadcast.Kind, or a mark that all before it is forgotten.
 const (
@@ -26,6 +30,7 @@ type record struct {
 	kind    broadcast.Kind
 	from    uint64 // the process
 	number  uint32 // of the Append there
+	author  string
 	payload []byte
 }
 
@@ -37,6 +42,8 @@ func appendRecord(dst []byte, r *record) []byte {
 	dst = append(dst, head)
 	dst = binary.BigEndian.AppendUint64(dst, r.from)
 	dst = binary.BigEndian.AppendUint32(dst, r.number)
+	author := r.author[:min(len(r.author), authorBytesMax)]
+	dst = append(append(dst, byte(len(author))), author...)
 	return append(dst, r.payload...)
 }
 
@@ -46,7 +53,7 @@ func parseRecord(p []byte) (r record, err error) {
 		return r, errRecord
 	}
 	switch head := p[0]; {
-	case head == recordForget && len(p) == recordHeadBytes:
+	case head == recordForget && len(p) == recordHeadBytes && p[recordHeadBytes-1] == 0:
 		r.forget = true
 	case head >= recordMessage && head <= recordMessage|byte(broadcast.Binary):
 		r.kind = broadcast.Kind(head &^ recordMessage)
@@ -55,7 +62,11 @@ func parseRecord(p []byte) (r record, err error) {
 	}
 	r.from = binary.BigEndian.Uint64(p[1:])
 	r.number = binary.BigEndian.Uint32(p[9:])
-	r.payload = p[recordHeadBytes:]
+	author := int(p[recordHeadBytes-1])
+	if len(p) < recordHeadBytes+author {
+		return r, errRecord
+	}
+	r.author, r.payload = string(p[recordHeadBytes:recordHeadBytes+author]), p[recordHeadBytes+author:]
 	return r, nil
 }
 

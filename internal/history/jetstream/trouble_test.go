@@ -1,0 +1,296 @@
+// The store when the server is away, gone for good, damaged, or full.
+
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"c100k/broadcast"
+	"c100k/internal/history"
+)
+
+const patience = 30 * time.Second
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still not: " + what)
+		}
+	}
+}
+
+// logText is a log that any goroutine may write to.
+type logText struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// process is a store with its hub.
+type process struct {
+	*Store
+	hub *broadcast.Hub
+	log *logText
+}
+
+var began = time.Now()
+
+func clock() time.Duration { return time.Since(began) + time.Hour }
+
+func startProcess(t *testing.T, s *server.Server, rules ...string) *process {
+	t.Helper()
+	parsed, err := history.ParseRules(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{log: &logText{}}
+	p.Store = openStore(t, s, Options{Rules: parsed, Now: clock, Logger: slog.New(slog.NewTextHandler(p.log, nil))})
+	t.Cleanup(func() { _ = p.Close() })
+	p.hub = broadcast.NewHub(broadcast.Options{
+		Shards: 1, Now: clock, Encoders: []broadcast.Encoder{func(dst []byte, m *broadcast.Message) []byte { return append(dst, m.Payload...) }},
+		EncodedBytesMax: func(_ broadcast.Form, m *broadcast.Message) int { return len(m.Payload) },
+		Positions:       p.First, Keep: func(topic string) broadcast.Keep { k, _ := parsed.Keep(topic); return k },
+		Older: true, Floor: p.Floor, Reached: p.Reached,
+	})
+	if err := p.Start(t.Context(), p.hub); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// publish stores a message and waits.
+func (p *process) publish(topic, payload, key string) history.Appended {
+	done := make(chan history.Appended, 1)
+	err := p.Append(topic, history.Append{Post: broadcast.Post{Payload: []byte(payload)}, Key: key, Done: func(a history.Appended) { done <- a }})
+	if err != nil {
+		return history.Appended{Err: err}
+	}
+	select {
+	case a := <-done:
+		return a
+	case <-time.After(patience):
+		return history.Appended{Err: errors.New("no answer")}
+	}
+}
+
+func (p *process) kept(topic string) (list []string) {
+	k, _ := p.hub.Kept(topic, broadcast.Position{}, 10_000, false)
+	for _, m := range k.Messages {
+		list = append(list, string(m.Payload))
+	}
+	return list
+}
+
+// While the server is away, publishes are refused, and what was acknowledged is there when it is
+// back. Two processes agree afterwards.
+func TestServerAway(t *testing.T) {
+	dir := t.TempDir()
+	s := natsServer(t, dir, server.RANDOM_PORT)
+	port := s.Addr().(*net.TCPAddr).Port
+	one, two := startProcess(t, s, "a.>=1000,1h"), startProcess(t, s, "a.>=1000,1h")
+	acked := map[string]uint64{}
+	for i := range 20 {
+		payload := fmt.Sprint("m", i)
+		a := one.publish("a.x", payload, "")
+		if a.Err != nil {
+			t.Fatal(a.Err)
+		}
+		acked[payload] = a.Position.Offset
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	eventually(t, "both know", func() bool { return one.Ready() != nil && two.Ready() != nil })
+	if a := one.publish("a.x", "away", ""); !errors.Is(a.Err, history.ErrAway) {
+		t.Errorf("a publish while the server is away: %+v", a)
+	}
+	if err := one.Forget(t.Context(), "a.x"); !errors.Is(err, history.ErrAway) {
+		t.Errorf("forget: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := one.Page(ctx, "a.x", broadcast.Position{}, 10, false); !errors.Is(err, history.ErrAway) {
+		t.Errorf("page: %v", err)
+	}
+	first, _ := one.First("a.x")
+	if err := one.Prepare(ctx, "a.x", broadcast.After(broadcast.Position{Epoch: first.Epoch, Offset: 3})); err != nil {
+		t.Errorf("the log covers it: %v", err)
+	}
+	ahead := broadcast.After(broadcast.Position{Epoch: first.Epoch, Offset: 1000})
+	if err := one.Prepare(ctx, "a.x", ahead); !errors.Is(err, history.ErrAway) {
+		t.Errorf("nobody knows whether there is such a position: %v", err)
+	}
+	natsServer(t, dir, port)
+	eventually(t, "both are ready", func() bool { return one.Ready() == nil && two.Ready() == nil })
+	for i := range 20 {
+		payload := fmt.Sprint("n", i)
+		a := two.publish("a.x", payload, "")
+		if a.Err != nil {
+			t.Fatal(a.Err)
+		}
+		acked[payload] = a.Position.Offset
+	}
+	for _, p := range []*process{one, two} {
+		eventually(t, "all have come", func() bool { return len(p.kept("a.x")) == len(acked) })
+		k, _ := p.hub.Kept("a.x", broadcast.Position{}, 1000, false)
+		for _, m := range k.Messages {
+			at, _ := m.Position()
+			if acked[string(m.Payload)] != at.Offset {
+				t.Errorf("%s is at %d, acknowledged at %d", m.Payload, at.Offset, acked[string(m.Payload)])
+			}
+		}
+	}
+}
+
+// A stream that somebody has deleted is not made again behind the backs of clients: offsets would
+// begin anew in the same epoch.
+func TestStreamDeleted(t *testing.T) {
+	s := natsServer(t, t.TempDir(), server.RANDOM_PORT)
+	p := startProcess(t, s, "a.>=1000,1h")
+	if a := p.publish("a.x", "m", ""); a.Err != nil {
+		t.Fatal(a.Err)
+	}
+	if err := p.js.DeleteStream(p.streams[0].name); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is noticed", func() bool { return p.Ready() != nil && strings.Contains(p.Ready().Error(), "deleted") })
+	if a := p.publish("a.x", "m", ""); !errors.Is(a.Err, history.ErrAway) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A server without JetStream, and a stream of somebody else under our name.
+func TestOpenFails(t *testing.T) {
+	plain, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Start()
+	defer func() { plain.Shutdown(); plain.WaitForShutdown() }()
+	if !plain.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not start")
+	}
+	rules, _ := history.ParseRules([]string{"a.>=10,1h"})
+	if _, err := Open(t.Context(), Options{URL: plain.ClientURL(), Rules: rules, Now: clock}); err == nil || !strings.Contains(err.Error(), "no JetStream") {
+		t.Errorf("without JetStream: %v", err)
+	}
+	if _, err := Open(t.Context(), Options{URL: "nats://127.0.0.1:1", Rules: rules, Now: clock}); err == nil {
+		t.Error("nobody listens there")
+	}
+	s := natsServer(t, t.TempDir(), server.RANDOM_PORT)
+	p := startProcess(t, s, "a.>=10,1h")
+	name, prefix := p.streams[0].name, p.streams[0].prefix
+	if err := p.js.DeleteStream(name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.js.AddStream(&nats.StreamConfig{Name: name, Subjects: []string{prefix + "*"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{URL: s.ClientURL(), Rules: rules, Now: clock}); err == nil || !strings.Contains(err.Error(), "is not ours") {
+		t.Errorf("a stream of somebody else: %v", err)
+	}
+}
+
+// What is whole in a damaged file is kept, and the position of what is not is not given to another
+// message.
+func TestDamagedFile(t *testing.T) {
+	dir := t.TempDir()
+	s := natsServer(t, dir, server.RANDOM_PORT)
+	p := startProcess(t, s, "a.>=1000,1h")
+	var last broadcast.Position
+	for i := range 50 {
+		a := p.publish("a.x", fmt.Sprintf("message %02d", i), "")
+		if a.Err != nil {
+			t.Fatal(a.Err)
+		}
+		last = a.Position
+	}
+	_ = p.Close()
+	s.Shutdown()
+	s.WaitForShutdown()
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last message was torn: the file ends in the middle of it. The state that was written at the
+	// orderly end is gone too, as after a crash.
+	if err := os.Truncate(files[0], int64(len(text)-5)); err != nil {
+		t.Fatal(err)
+	}
+	states, _ := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "index.db"))
+	for _, state := range states {
+		_ = os.Remove(state)
+	}
+	s = natsServer(t, dir, server.RANDOM_PORT)
+	p = startProcess(t, s, "a.>=1000,1h")
+	got := p.kept("a.x")
+	if len(got) != 49 || got[0] != "message 00" || got[48] != "message 48" {
+		t.Fatalf("%d messages are left: %q", len(got), got)
+	}
+	a := p.publish("a.x", "next", "")
+	if a.Err != nil || a.Position.Epoch != last.Epoch {
+		t.Fatalf("%+v", a)
+	}
+}
+
+// What waits for the store is bounded.
+func TestAppendsAreBounded(t *testing.T) {
+	a := appends{}
+	a.init()
+	p := func(bytes int) *appending { return &appending{bytes: bytes} }
+	if err := a.put(p(AppendBytesMax + 1)); err != nil {
+		t.Errorf("a large one alone: %v", err)
+	}
+	if err := a.put(p(1)); !errors.Is(err, history.ErrFull) {
+		t.Errorf("beyond the bytes: %v", err)
+	}
+	a = appends{}
+	a.init()
+	for range AppendsMax {
+		if err := a.put(p(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.put(p(1)); !errors.Is(err, history.ErrFull) {
+		t.Errorf("beyond the number: %v", err)
+	}
+	sent := a.next(nil)
+	if len(sent) != UnansweredMax || len(a.next(nil)) != 0 {
+		t.Errorf("%d are sent at once", len(sent))
+	}
+	a.answer(sent[0].number, 7)
+	a.take(sent[0].number)
+	a.take(sent[1].number)
+	if more := a.next(nil); len(more) != 2 {
+		t.Errorf("%d more are sent after two answers", len(more))
+	}
+}
