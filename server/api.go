@@ -5,6 +5,7 @@ package server
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -239,6 +240,16 @@ func (n adminNode) readLoop(i int) figures.Loop {
 		QueuedBytes: int64(r.queued.Load()),
 		Streams:     r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
+}
+
+// ReadNodes reads the figures of all nodes on the bus.
+func (n adminNode) ReadNodes(done func(*figures.Nodes)) {
+	name, own := bus.NodeName(os.Getpid()), n.Stats()
+	if n.others == nil || n.others.figures == nil {
+		done(figures.Alone(name, own))
+		return
+	}
+	figures.ReadNodes(n.others.figures, name, own, done)
 }
 
 // readBus reads the connection to other nodes.
