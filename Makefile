@@ -75,7 +75,7 @@ demo-kill: build ## the same crowd, and one worker killed under load
 	$(GO) run ./bench/crowd --c100k $(BIN) --only kill $(CROWDFLAGS)
 
 demo-resume: build ## 20,000 connections cut off at once, 100 messages missed by each; kill -9 of a node with --history-dir, a hundred times (CROWDFLAGS, KILLS=20)
-	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 --workers 1 $(CROWDFLAGS)
+	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 --workers 2 $(CROWDFLAGS)
 	$(GO) run ./bench/crash --c100k $(BIN) --kills $(KILLS)
 
 soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
