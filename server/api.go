@@ -43,6 +43,16 @@ func (n adminNode) Topics(prefix, after string, most int) (list []admin.Topic, m
 	return list, nil
 }
 
+// Busiest lists those with the most subscribers.
+func (n adminNode) Busiest(prefix string, most int) (list []admin.Topic, missing []string) {
+	infos := n.node.Hub().Busiest(prefix, most)
+	list = make([]admin.Topic, len(infos))
+	for i := range infos {
+		list[i] = n.topicOf(&infos[i])
+	}
+	return list, nil
+}
+
 // Topic is one topic, if it has a subscriber.
 func (n adminNode) Topic(name string) (admin.Topic, bool) {
 	info, ok := n.node.Hub().Topic(name)

@@ -64,7 +64,7 @@ func describe(t *testing.T, s *Server) *described {
 func (d *described) call(t *testing.T, method, path, body, contentType string, want int) {
 	t.Helper()
 	ctx := t.Context()
-	if strings.Contains(path, "/v1/trace") {
+	if strings.Contains(path, "/v1/trace") || strings.Contains(path, "/v1/figures") {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
@@ -151,6 +151,9 @@ func TestOpenAPI(t *testing.T) {
 		{"DELETE", "/v1/revocations/none", "", "", 404},
 		{"DELETE", "/v1/users/u1/connections", "", "", 204},
 		{"GET", "/v1/stats", "", "", 200},
+		{"GET", "/v1/figures", "", "", 200},
+		{"GET", "/v1/topics?order=subscribers&limit=5", "", "", 200},
+		{"GET", "/v1/topics?order=size", "", "", 400},
 		{"GET", "/v1/openapi.json", "", "", 200},
 	} {
 		d.call(t, c.method, c.path, c.body, c.contentType, c.want)

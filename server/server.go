@@ -72,7 +72,8 @@ type Server struct {
 	tls         tlsParts
 
 	// any goroutine
-	live     atomic.Pointer[live] // what Reload may change
+	forward  atomic.Pointer[forwarding] // nil: requests are not passed on
+	live     atomic.Pointer[live]       // what Reload may change
 	rejected rejections
 	identify identifier
 	telling  atomic.Bool // what is revoked, to a node that has joined
@@ -183,6 +184,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		err = s.joinBus()
 	}
 	if err == nil {
+		s.startForwarding()
 		if err = s.joinSIO(); err != nil {
 			s.leaveBus()
 		}

@@ -48,7 +48,7 @@ func (s *Server) sioRow() proto.Row {
 	row := proto.Row{
 		Name: rowSIO, Transport: "socketio", CountsClients: true, Paths: []string{sioPath}, Roles: 3, New: s.newSIO,
 		HTTP: func(w http.ResponseWriter, r *http.Request) bool {
-			return strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath))
+			return strings.HasPrefix(r.URL.Path, sioPath) && s.forwardRequest(w, r) || strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath))
 		},
 	}
 	for f := range engineio.FormCount {
@@ -66,8 +66,8 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 	}
 	part, count := s.sioParts[p.Loop], p.Count
 	e := part.Attach(engineio.Config{
-		Roles:   engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
-		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
+		Roles: engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
+		Node:  tagOf(s.cfg.Advertise), Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate,
@@ -79,6 +79,9 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who, Tap: p.Tap,
 	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		if s.elsewhere(h) {
+			return edge.NotOurs
+		}
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.
 		if !h.UpgradeRequested() || p.Edge.AdmitClient(l, c, h) {
 			e.Serve(l, c, h, rest)

@@ -61,6 +61,14 @@ type Publication struct {
 	From    string // what the message says of the client that has published it, "" for nothing
 }
 
+// TopicRanker is a Node that knows which topics have the most subscribers.
+type TopicRanker interface {
+	// Busiest lists those whose names begin with prefix: the first most of them at least, in any
+	// order. Of several processes each gives its own first; a topic that is in none of those lists is
+	// missing.
+	Busiest(prefix string, most int) (list []Topic, missing []string)
+}
+
 // Outcome is what became of a publish on all nodes.
 type Outcome struct {
 	broadcast.Result // on those that have answered

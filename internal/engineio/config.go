@@ -34,6 +34,10 @@ type Config struct {
 	// loop's index.
 	Process, Loop uint8
 
+	// Node is the number of this node among those that pass requests on to each other, for session
+	// ids: see NodeOf. 0: there are none.
+	Node uint16
+
 	// Move moves a request to the loop, or the process of this node, that it belongs to. It calls
 	// Detach for c and passes the socket on with c's tag and the bytes of first, which it may keep;
 	// the other loop adopts it in the head role. It returns false, and has done nothing, if there is

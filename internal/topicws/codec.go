@@ -25,11 +25,17 @@ func EncodeBare(dst []byte, m *broadcast.Message) []byte {
 // EncodeBareDeflated is EncodeBare for connections that negotiated permessage-deflate. A payload
 // that is small, or that deflate does not shrink, goes as it is.
 func EncodeBareDeflated(dst []byte, m *broadcast.Message) []byte {
+	if m.Extra == wsconn.NoCompress {
+		return EncodeBare(dst, m)
+	}
 	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, frame.WindowFull)
 }
 
 // EncodeBareNarrow is EncodeBareDeflated for connections that asked for a smaller window.
 func EncodeBareNarrow(dst []byte, m *broadcast.Message) []byte {
+	if m.Extra == wsconn.NoCompress {
+		return EncodeBare(dst, m)
+	}
 	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, frame.WindowNarrow)
 }
 

@@ -100,6 +100,19 @@ func (f *fleet) Topics(prefix, after string, most int) (list []admin.Topic, miss
 	return mergeTopics(lists), f.unwell(errs)
 }
 
+// Busiest merges the workers' lists of the topics with the most subscribers.
+func (f *fleet) Busiest(prefix string, most int) (list []admin.Topic, missing []string) {
+	lists := make([][]admin.Topic, len(f.s.slots))
+	errs := f.each(topicsTimeout, func(ctx context.Context, p *slot, c *client) error {
+		query := url.Values{"prefix": {prefix}, "order": {"subscribers"}, "limit": {strconv.Itoa(most)}}
+		var got page
+		err := c.do(ctx, http.MethodGet, "/v1/topics?"+query.Encode(), nil, &got)
+		lists[p.number] = got.Topics
+		return err
+	})
+	return mergeTopics(lists), f.unwell(errs)
+}
+
 // topicsOf reads as many topics of a worker as are asked for, page by page.
 func topicsOf(ctx context.Context, c *client, prefix, after string, most int) (list []admin.Topic, err error) {
 	for {
