@@ -5,6 +5,7 @@ package server
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,6 +108,7 @@ func (n adminNode) Ready() (remarks []string, err error) {
 type loop struct {
 	// Loop only.
 	counters   wsconn.Counters
+	sioKept    map[netpoll.ID]*sioClient      // those that can be recovered
 	sioClients map[netpoll.ID]*auth.Principal // clients of Socket.IO that are in topics with presence
 	ended      []time.Duration                // when the messages were published whose last pass ended in this turn
 
@@ -239,6 +241,16 @@ func (n adminNode) readLoop(i int) figures.Loop {
 		QueuedBytes: int64(r.queued.Load()),
 		Streams:     r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
+}
+
+// ReadNodes reads the figures of all nodes on the bus.
+func (n adminNode) ReadNodes(done func(*figures.Nodes)) {
+	name, own := bus.NodeName(os.Getpid()), n.Stats()
+	if n.others == nil || n.others.figures == nil {
+		done(figures.Alone(name, own))
+		return
+	}
+	figures.ReadNodes(n.others.figures, name, own, done)
 }
 
 // readBus reads the connection to other nodes.

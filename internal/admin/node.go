@@ -51,6 +51,13 @@ type LatePublisher interface {
 	PublishLater(p Publication, done func(Outcome)) error
 }
 
+// NodesReader is a Node that can ask the other nodes on its bus.
+type NodesReader interface {
+	// ReadNodes calls done once with the figures of all nodes: on any goroutine, perhaps before it
+	// returns, and within some seconds.
+	ReadNodes(done func(*figures.Nodes))
+}
+
 // Publication is a message to be published. Key, if not empty, is its idempotency key: a store of
 // history that other nodes use too publishes it once.
 type Publication struct {

@@ -19,6 +19,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/auth"
 	"c100k/internal/bus"
+	"c100k/internal/figures"
 	"c100k/netpoll"
 )
 
@@ -58,6 +59,11 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 	}
 	all.Wait()
 	return errs
+}
+
+// ReadNodes reads the figures of all nodes on the bus; workers of this node are one of them.
+func (f *fleet) ReadNodes(done func(*figures.Nodes)) {
+	figures.ReadNodes(f.s.figures, f.s.bus.Name(), f.Stats(), done)
 }
 
 // Publish sends a message to the subscribers of all workers, over the bus, and waits until they
