@@ -29,6 +29,9 @@ func steps() []step {
 			return fmt.Sprintf("%d publishes a second of %d bytes to %d topics of %d members, for %s", topicCount, messageBytes, topicCount, o.conns/topicCount, o.topicsFor())
 		}, topics},
 		{"storm", func(o options) string { return fmt.Sprintf("all %d dropped at once, and back", o.conns) }, storm},
+		{"hook-storm", func(o options) string {
+			return fmt.Sprintf("all %d dropped at once, and a backend asked about each that comes, for %s", o.conns, hookTime)
+		}, hookStorm},
 		{"resume", func(o options) string {
 			return fmt.Sprintf("all %d cut off at once, %d messages missed by each, and back", o.conns, o.missed())
 		}, resume},
