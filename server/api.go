@@ -108,6 +108,7 @@ func (n adminNode) Ready() (remarks []string, err error) {
 type loop struct {
 	// Loop only.
 	counters   wsconn.Counters
+	sioKept    map[netpoll.ID]*sioClient      // those that can be recovered
 	sioClients map[netpoll.ID]*auth.Principal // clients of Socket.IO that are in topics with presence
 	ended      []time.Duration                // when the messages were published whose last pass ended in this turn
 
@@ -194,6 +195,9 @@ func (n adminNode) Stats() *figures.Reading {
 	}
 	if up := n.upstream; up != nil {
 		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
+	}
+	if n.sioCluster != nil {
+		s.SocketIO = figures.SocketIO(n.sioCluster.Stats())
 	}
 	if n.secured != nil {
 		s.TLSHandshakes, s.TLSFailures = n.secured.figures()

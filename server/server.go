@@ -155,11 +155,11 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
 		OnRefused: s.refusedFrom}
 	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
-	s.makeSIO()
 	s.makeAPI()
 	if s.past, err = newPast(&c, s.seed); err != nil {
 		return nil, fmt.Errorf("field History: %w", err)
 	}
+	s.makeSIO()
 	if err := s.openTLS(); err != nil {
 		return nil, err
 	}

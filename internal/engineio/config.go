@@ -50,7 +50,10 @@ type Config struct {
 	Farewell func(c *netpoll.Conn, code uint16, text string)
 	Inherit  func(to, from *netpoll.Conn)
 	Who      func(s *Session) *auth.Principal
-	Tap      *trace.Tap // is told of each message; nil: nobody listens
+	// Encode is proto.Personal of all roles. Nil: no form is personal.
+	Encode func(dst []byte, c *netpoll.Conn, m *broadcast.Message) []byte
+
+	Tap *trace.Tap // is told of each message; nil: nobody listens
 
 	// Keep is called for a connection whose request, with an edge.Mount, is answered: see proto.Place.
 	// Required where there are such requests.

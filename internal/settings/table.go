@@ -18,7 +18,7 @@ var (
 	historyCommand = []string{"history"}
 
 	// adminCommands ask a node's admin port.
-	adminCommands  = []string{"pub", "history", "why", "trace"}
+	adminCommands  = []string{"pub", "history", "why", "trace", "top"}
 	clientCommands = append([]string{"sub"}, adminCommands...)
 )
 
@@ -241,6 +241,8 @@ func commandRows(o *Options) []Setting {
 		{Name: "address", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Address, "ADDRESS"), Help: "trace an address, or a network such as 10.0.0.0/8"},
 		{Name: "payload", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.Payload), Help: "show the beginning of payloads"},
 		{Name: "json", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.JSON), Help: "print events as JSON, one a line"},
+		{Name: "once", Scope: "top", Commands: []string{"top"}, Value: toggle(&o.Top.Once), Help: "print one look and end"},
+		{Name: "json", Scope: "top", Commands: []string{"top"}, Value: toggle(&o.Top.JSON), Help: "with --once: print it as JSON"},
 		{Name: "json", Scope: "why", Commands: []string{"why"}, Value: toggle(&o.Why.JSON), Help: "print the answers of the node, one document a line"},
 
 		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections that this machine should hold"},

@@ -326,6 +326,28 @@ test('a topic that is refused, over events', async () => {
   c.close();
   proxy.blocking = false;
 });
+test('presence', async () => {
+  const c = await open(through, options), d = await open(base + '/ws', options), name = topic();
+  const seen = [];
+  const end = c.watch(name, p => seen.push(p));
+  await until(() => seen.length === 1);
+  equal([seen[0].count, seen[0].members], [0, []]);
+  await d.subscribe(name).ready;
+  await until(() => seen.length === 2);
+  equal([seen[1].count, seen[1].joined.map(m => m.sub)], [1, ['u1']]);
+  const page = await c.presence(name);
+  equal([page.count, page.members[0].sub, page.members[0].conns], [1, 'u1', 1]);
+  proxy.cut();
+  await c.again();
+  await until(() => seen.length === 3); // a page again
+  equal(seen[2].members.map(m => m.sub), ['u1']);
+  end();
+  equal(await rejected(c.presence('plain.' + name)), 'bad_request'); // no --presence for it
+  c.watch('secret', () => {});
+  await until(() => c.of('error').length);
+  equal(c.of('error')[0].topic, 'secret');
+  c.close(); d.close();
+});
 test('an exception of the application breaks nothing', async () => {
   const c = await open(base + '/ws', options), name = topic(), thrown = [];
   const keep = e => thrown.push(e.message);

@@ -64,7 +64,6 @@ type Store struct {
 	stop    chan struct{}
 	once    sync.Once
 	loads   loads
-	missed  atomic.Uint64 // messages that were stored, and not delivered here
 }
 
 var _ history.Store = (*Store)(nil)
