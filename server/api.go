@@ -196,6 +196,9 @@ func (n adminNode) Stats() *figures.Reading {
 	if up := n.upstream; up != nil {
 		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
 	}
+	if n.sioCluster != nil {
+		s.SocketIO = figures.SocketIO(n.sioCluster.Stats())
+	}
 	if n.secured != nil {
 		s.TLSHandshakes, s.TLSFailures = n.secured.figures()
 	}
