@@ -25,13 +25,13 @@ test(`${drops} drops`, async () => {
     proxy.refusing = true;
     if (every && i % 2 === 0) proxy.stall(); // found out when the network comes back: the connection is dead then
     else proxy.cut();
-    const before = sent;
+    const before = sent, had = missed.length;
     await (every ? pause(AWAY) : until(() => sent > before + 5));
     proxy.cut();
     proxy.flow();
     proxy.refusing = false;
     if (every) console.log(`drop ${i} of ${drops}: sent ${sent}, received ${got.length}, state ${client.state}, missed so far ${missed.reduce((a, b) => a + b, 0)}`);
-    await until(() => missed.length === i);
+    await until(() => missed.length > had); // it may come back twice
   }
   over = true;
   await publisher;
@@ -39,7 +39,7 @@ test(`${drops} drops`, async () => {
   client.close();
   equal(resets, []);
   equal(got.join(), Array.from({ length: sent }, (_, i) => i).join());
-  equal(missed.every(n => n > 0), true, `missed ${missed}`);
+  equal(missed.filter(n => n > 0).length >= drops, true, `missed ${missed}`);
   console.log(`${drops} drops, ${sent} messages, ${missed.reduce((a, b) => a + b, 0)} of them missed and brought: none lost, none twice, all in order`);
 });
 await run();
