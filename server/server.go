@@ -105,7 +105,7 @@ type Server struct {
 func New(c Config) (*Server, error) { return newServer(c) }
 
 // newServer is New with more protocols than those of the configuration.
-func newServer(c Config, more ...proto.Row) (*Server, error) {
+func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -123,11 +123,21 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err := s.openRevocations(); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			_ = s.revocations.Close() // the error before it says more
+		}
+	}()
 	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
 	}
 	s.live.Store(l)
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
@@ -151,12 +161,10 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	}
 	s.makeSIO()
 	if err := s.openTLS(); err != nil {
-		l.close()
 		return nil, err
 	}
 	if err := s.makeHooks(); err != nil {
 		s.closeHooks()
-		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -172,7 +180,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.leaveCluster()
 		s.closeHooks()
-		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -194,7 +201,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.past.close()
 		s.leaveCluster()
 		s.closeHooks()
-		l.close()
 		s.tls.close()
 		return nil, err
 	}

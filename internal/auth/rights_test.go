@@ -107,7 +107,7 @@ func tenPatterns(t testing.TB) *Principal {
 
 func TestLookUpAllocatesNothing(t *testing.T) {
 	p := tenPatterns(t)
-	if n := testing.AllocsPerRun(100, func() { p.MaySubscribe("market.eurex.quotes.fdax.bid", 0) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { p.May(Subscribe, "market.eurex.quotes.fdax.bid", 0) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -118,7 +118,7 @@ func BenchmarkLookUp(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.MaySubscribe(topic, 0)
+				p.May(Subscribe, topic, 0)
 			}
 		})
 	}

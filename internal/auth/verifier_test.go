@@ -122,7 +122,7 @@ func TestVerify(t *testing.T) {
 			continue
 		}
 		if p.Subject != "u17" || p.ID != "a1" || p.ExpiresAt != 1800000060 || p.IssuedAt != 1799999000 || string(p.Info) != `{"name":"Ann"}` ||
-			!p.MaySubscribe("user.u17.x", 0) || p.MaySubscribe("chat.staff.1", 0) || p.MayPublish("chat.a", 0) || p.AppendJoin(nil)[0] != "user.u17.inbox" {
+			!p.May(Subscribe, "user.u17.x", 0) || p.May(Subscribe, "chat.staff.1", 0) || p.May(Publish, "chat.a", 0) || p.AppendJoin(nil)[0] != "user.u17.inbox" {
 			t.Errorf("%s: %+v", algorithm, p)
 		}
 	}

@@ -105,13 +105,9 @@ func AppendMessage(dst []byte, m *broadcast.Message) []byte {
 	return append(dst, '}')
 }
 
-// AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
-// the admin API takes. expires is when its client's rights end, in Unix seconds; 0: never.
-func AppendWelcome(dst []byte, conn string, expires int64) []byte {
-	return appendWelcome(dst, conn, expires, nil)
-}
-
-// appendWelcome is AppendWelcome with what is to be said of topics with history.
+// appendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
+// the admin API takes. expires is when its client's rights end, in Unix seconds; 0: never. list is
+// what is to be said of topics with history.
 func appendWelcome(dst []byte, conn string, expires int64, list []begun) []byte {
 	at := len(dst)
 	dst = appendExpires(jsontext.AppendString(append(openText(dst), `{"type":"welcome","conn":`...), conn), expires)

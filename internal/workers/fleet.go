@@ -208,7 +208,7 @@ func (f *fleet) Revoke(list []auth.Revocation) error {
 	})
 }
 
-// Revocations asks a worker: all have the same.
+// Revocations asks all workers, and takes the answer of the first: all have the same.
 func (f *fleet) Revocations(after string, most int) (list []auth.Revocation, err error) {
 	lists := make([][]auth.Revocation, len(f.s.slots))
 	errs := f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {
