@@ -8,6 +8,7 @@ LDFLAGS := -s -w -X c100k/internal/version.revision=$(REV) -X c100k/internal/ver
 FUZZTIME ?= 10m
 SOAK     ?= 1h
 KILLS    ?= 100
+PHONE    ?= 5m
 # Flags for every go test below: TESTFLAGS=-v, TESTFLAGS='-run TestDrain'.
 TESTFLAGS ?=
 MICROFLAGS ?= -count 6 -benchtime 0.2s
@@ -16,7 +17,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls ablation peers peers-test demo-100k demo-kill demo-resume soak attack testssl tuning micro lint clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-phone soak attack testssl tuning micro lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +66,11 @@ bench-compare: build ## the work tree beside the revision BASE, by turns: what h
 bench-tls: build peers ## what TLS costs beside plain text, and beside rivals with TLS: the goals and all figures (about fifteen minutes, alone on the box)
 	$(GO) run ./bench --c100k $(BIN) --tls --reps 3 --within 15m --json bench/results/bench-tls.json --page bench/results/bench-tls.html $(BENCHFLAGS)
 
+bench-auth: ## what tokens cost: a handshake without one, with a new one, with the same again; a look-up of a right; memory for 100,000 connections (a minute)
+	$(GO) test ./server -run '^$$' -bench '^BenchmarkHandshake$$' -benchtime 3000x
+	$(GO) test ./internal/auth -run '^$$' -bench '^Benchmark(LookUp|Verify)$$' -benchtime 20000x
+	$(GO) test ./internal/auth -run '^$$' -bench '^BenchmarkHeld$$' -benchtime 1x
+
 ablation: build ## what each technique is worth: the same load with it and without it (about twenty minutes, alone on the box)
 	$(GO) run ./bench --c100k $(BIN) --ablation --within 25m $(BENCHFLAGS)
 
@@ -74,9 +80,15 @@ demo-100k: build ## 100,000 connections on this box: held, fed, dropped; a table
 demo-kill: build ## the same crowd, and one worker killed under load
 	$(GO) run ./bench/crowd --c100k $(BIN) --only kill $(CROWDFLAGS)
 
+demo-hooks: build ## 20,000 connections dropped at once, on a node whose connect hook takes 50 ms: all back, and the most requests at one time (a minute)
+	$(GO) run ./bench/crowd --c100k $(BIN) --only hook-storm --conns 20000 $(CROWDFLAGS)
+
 demo-resume: build ## 20,000 connections cut off at once, 100 messages missed by each; kill -9 of a node with --history-dir, a hundred times (CROWDFLAGS, KILLS=20)
-	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 --workers 1 $(CROWDFLAGS)
+	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 --workers 2 $(CROWDFLAGS)
 	$(GO) run ./bench/crash --c100k $(BIN) --kills $(KILLS)
+
+demo-phone: ## a client of clients/js through a network that drops every 20 s for five minutes: is anything missed? (PHONE=1m)
+	C100K_E2E_PHONE=$(PHONE) $(GO) test ./internal/e2e -run 'TestPhone$$' -count 1 -v -timeout 15m
 
 soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
 	$(GO) run ./bench/crowd --c100k $(BIN) --only soak --soak $(SOAK) $(CROWDFLAGS)

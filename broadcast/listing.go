@@ -73,6 +73,41 @@ func (f firstNames) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
 func (f *firstNames) Push(t any)        { *f = append(*f, t.(TopicInfo)) }
 func (f *firstNames) Pop() any          { panic("not needed: the heap only grows") }
 
+// Busiest returns the `most` topics with the most members, in no particular order; of those with as
+// many, any. It costs what Topics costs. Any goroutine but that of a loop.
+func (h *Hub) Busiest(prefix string, most int) []TopicInfo {
+	first := make(busiest, 0, min(most, listingRoom))
+	seen := 0
+	h.topics.Range(func(name, found any) bool {
+		if seen++; seen%listingSlice == 0 {
+			runtime.Gosched() // loops share the processors
+		}
+		if !strings.HasPrefix(name.(string), prefix) || most == 0 {
+			return true
+		}
+		info := found.(*topic).info()
+		switch {
+		case info.Members == 0:
+		case len(first) < most:
+			heap.Push(&first, info)
+		case info.Members > first[0].Members:
+			first[0] = info
+			heap.Fix(&first, 0)
+		}
+		return true
+	})
+	return first
+}
+
+// busiest is a heap of topics, the one with the fewest members on top.
+type busiest []TopicInfo
+
+func (b busiest) Len() int           { return len(b) }
+func (b busiest) Less(i, j int) bool { return b[i].Members < b[j].Members }
+func (b busiest) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
+func (b *busiest) Push(t any)        { *b = append(*b, t.(TopicInfo)) }
+func (b *busiest) Pop() any          { panic("not needed: the heap only grows") }
+
 // TopicCount returns how many topics there are: those with members, those that are kept for their
 // positions, and those that are about to end. Any goroutine.
 func (h *Hub) TopicCount() int { return int(h.topicCount.Load()) }

@@ -68,3 +68,23 @@ func TestTopicsMemory(t *testing.T) {
 		t.Errorf("%v allocations for a page of 100", allocs)
 	}
 }
+
+func TestBusiest(t *testing.T) {
+	h := NewHub(Options{Shards: 1, Encoders: []Encoder{plain}})
+	s := h.Shard(0)
+	for topic := range 20 {
+		for member := range topic {
+			if _, err := s.Subscribe(uint32(member), 0, fmt.Sprintf("t%02d", topic)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	list := h.Busiest("t", 3)
+	slices.SortFunc(list, func(a, b TopicInfo) int { return b.Members - a.Members })
+	if len(list) != 3 || list[0].Name != "t19" || list[0].Members != 19 || list[2].Name != "t17" {
+		t.Errorf("%+v", list)
+	}
+	if list := h.Busiest("u", 3); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+}

@@ -5,6 +5,7 @@ package server
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,16 @@ func (n adminNode) PublishLater(p admin.Publication, done func(admin.Outcome)) e
 // Topics lists topics with subscribers, by name.
 func (n adminNode) Topics(prefix, after string, most int) (list []admin.Topic, missing []string) {
 	infos := n.node.Hub().Topics(prefix, after, most)
+	list = make([]admin.Topic, len(infos))
+	for i := range infos {
+		list[i] = n.topicOf(&infos[i])
+	}
+	return list, nil
+}
+
+// Busiest lists those with the most subscribers.
+func (n adminNode) Busiest(prefix string, most int) (list []admin.Topic, missing []string) {
+	infos := n.node.Hub().Busiest(prefix, most)
 	list = make([]admin.Topic, len(infos))
 	for i := range infos {
 		list[i] = n.topicOf(&infos[i])
@@ -97,6 +108,7 @@ func (n adminNode) Ready() (remarks []string, err error) {
 type loop struct {
 	// Loop only.
 	counters   wsconn.Counters
+	sioKept    map[netpoll.ID]*sioClient      // those that can be recovered
 	sioClients map[netpoll.ID]*auth.Principal // clients of Socket.IO that are in topics with presence
 	ended      []time.Duration                // when the messages were published whose last pass ended in this turn
 
@@ -184,6 +196,9 @@ func (n adminNode) Stats() *figures.Reading {
 	if up := n.upstream; up != nil {
 		s.UpstreamAnswers, s.UpstreamTimes, s.Tunnels = up.Answers(), up.Latency(), up.Tunnels()
 	}
+	if n.sioCluster != nil {
+		s.SocketIO = figures.SocketIO(n.sioCluster.Stats())
+	}
 	if n.secured != nil {
 		s.TLSHandshakes, s.TLSFailures = n.secured.figures()
 	}
@@ -229,6 +244,16 @@ func (n adminNode) readLoop(i int) figures.Loop {
 		QueuedBytes: int64(r.queued.Load()),
 		Streams:     r.streams.Load(), Broadcasts: r.broadcasts.Load(), FanoutTimes: r.fanout.Snapshot(),
 	}
+}
+
+// ReadNodes reads the figures of all nodes on the bus.
+func (n adminNode) ReadNodes(done func(*figures.Nodes)) {
+	name, own := bus.NodeName(os.Getpid()), n.Stats()
+	if n.others == nil || n.others.figures == nil {
+		done(figures.Alone(name, own))
+		return
+	}
+	figures.ReadNodes(n.others.figures, name, own, done)
 }
 
 // readBus reads the connection to other nodes.

@@ -15,6 +15,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/bus"
 	"c100k/internal/bus/dial"
+	"c100k/internal/figures"
 	"c100k/internal/history"
 	"c100k/internal/topicws"
 )
@@ -26,6 +27,7 @@ var ErrBus = errors.New("cannot reach the bus")
 type neighbours struct {
 	bus      bus.Bus
 	channels *bus.Channels // of the parts of the node that talk to their counterparts
+	figures  *bus.Channel  // nil in a worker
 	leave    context.CancelFunc
 	ended    chan struct{} // closed when the last message was received
 }
@@ -44,6 +46,9 @@ func (s *Server) joinBus() error {
 	}
 	ctx, leave := context.WithCancel(context.Background())
 	s.others = &neighbours{bus: b, channels: bus.NewChannels(b), leave: leave, ended: make(chan struct{})}
+	if s.cfg.Worker == nil { // the parent of workers answers for all of them
+		s.others.figures = figures.Share(s.others.channels, b.Name(), adminNode{s}.Stats)
+	}
 	go func() {
 		defer close(s.others.ended)
 		if err := b.Run(ctx, s.hear); err != nil {

@@ -3,9 +3,11 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +46,19 @@ func TestCluster(t *testing.T) {
 	}
 	know(2, all...)
 	a := seat(t, all...)
+	var stats struct {
+		Nodes   []struct{ Node string }
+		Total   struct{ Connections struct{ Total int } }
+		Partial bool
+		Silent  []string
+	}
+	eventually(t, "all nodes answer", func() bool { // those that have only just joined may not receive yet
+		getJSON(t, "http://"+one.AdminAddr().String()+"/v1/stats?cluster=1", &stats)
+		return len(stats.Nodes) == 3
+	})
+	if stats.Partial || len(stats.Silent) != 0 || stats.Total.Connections.Total != 9 {
+		t.Errorf("%+v, want 9 connections on three nodes", stats)
+	}
 	for _, s := range all {
 		r, err := s.PublishAll(t.Context(), "t", broadcast.Text, []byte("hello"))
 		if err != nil || r.Matched != 9 {
@@ -92,5 +107,18 @@ func TestClusterRefuses(t *testing.T) {
 		if want == "in use" && !errors.Is(err, ErrBus) {
 			t.Errorf("%v is no ErrBus", err)
 		}
+	}
+}
+
+func getJSON(t *testing.T, url string, to any) {
+	t.Helper()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if err := json.NewDecoder(r.Body).Decode(to); err != nil {
+		t.Fatal(err)
 	}
 }

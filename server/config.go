@@ -271,9 +271,10 @@ type Config struct {
 	// none. Read at each connection.
 	BusCreds string
 	// SocketIOAdapter joins Socket.IO servers, so that rooms and broadcasts hold for all of them:
-	// "bus" (default) goes with the topics; "redis" and "redis-sharded" are the formats of npm
-	// @socket.io/redis-adapter, in one cluster with servers of Node. New fails with ErrBus if Redis
-	// cannot be reached. A SocketIO with an adapter of its own must be used with "bus".
+	// "bus" (default) goes with the topics; "redis", "redis-sharded" and "redis-streams" are the
+	// formats of npm @socket.io/redis-adapter and @socket.io/redis-streams-adapter, in one cluster
+	// with servers of Node. New fails with ErrBus if Redis cannot be reached. A SocketIO with an
+	// adapter of its own must be used with "bus".
 	SocketIOAdapter string
 	// SocketIORedis is the Redis of SocketIOAdapter: redis://HOST:PORT, redis-sentinel://A,B/MASTER or
 	// redis-cluster://A,B, each with rediss for TLS. Default: that of Bus.
@@ -281,6 +282,12 @@ type Config struct {
 	// SocketIORedisKey is the prefix of its channels, as the option "key" of Node's adapter. Default
 	// "socket.io".
 	SocketIORedisKey string
+	// Advertise is where other nodes reach the public port of this one: HOST:PORT, or
+	// https://HOST:PORT. Requests of Socket.IO clients that arrive at another node than that of their
+	// session are passed on to it, and TrustedProxies should have the addresses of the nodes. The
+	// nodes tell each other over the Bus. Default none: a load balancer must send a client that polls
+	// to the same node each time.
+	Advertise string
 	// Cluster is an address, ADDR:PORT, on which this node listens for others that it forms a cluster
 	// with: their embedded NATS servers are the bus, and nothing needs to be installed. All that goes
 	// between them is TLS 1.3. Default none. Excludes a Bus.
@@ -397,6 +404,9 @@ type Config struct {
 	// APIKeyFile is a file that holds the key, read by New and at each Reload. Default none. Excludes
 	// APIKey.
 	APIKeyFile string
+	// AdminReadKey is a bearer key for those who may read the API and change nothing, 8 to 1024 visible
+	// ASCII characters. Default none.
+	AdminReadKey string
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool
 

@@ -71,6 +71,8 @@ func TestValidateRefuses(t *testing.T) {
 		{"SocketIOAdapter", `is "mongo"; allowed are bus, redis, redis-sharded`, Config{SocketIOAdapter: "mongo"}},
 		{"SocketIORedis", `is empty; with SocketIOAdapter redis it must say where Redis is`, Config{SocketIOAdapter: "redis"}},
 		{"SocketIORedis", `is "redis-sentinel://u:xxxxx@h"; the name of the master is missing`, Config{SocketIOAdapter: "redis", SocketIORedis: "redis-sentinel://u:p@h"}},
+		{"Advertise", `is "10.0.0.7"; allowed are HOST:PORT`, Config{Advertise: "10.0.0.7", Bus: "nats://h:1"}},
+		{"Advertise", `is "10.0.0.7:80"; there is no Bus or Cluster`, Config{Advertise: "10.0.0.7:80"}},
 		{"SocketIORedis", `is "redis://h"; SocketIOAdapter is bus`, Config{SocketIORedis: "redis://h"}},
 		{"SocketIOAdapter", `is "redis"; NoSocketIO is set`, Config{NoSocketIO: true, SocketIOAdapter: "redis", SocketIORedis: "redis://h"}},
 		{"NoSocketIO", "is true; SocketIO is set", Config{NoSocketIO: true, SocketIO: new(socketio.Server)}},

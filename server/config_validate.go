@@ -149,6 +149,7 @@ func (c *Config) validateWords(v *validator) {
 	c.validateHistory(v)
 	c.validateSocketIO(v)
 	c.validateAdapter(v)
+	c.validateAdvertise(v)
 	for _, pattern := range c.PublicTopics {
 		if _, err := auth.ParsePublic(pattern); err != nil {
 			v.refuse("PublicTopics", strconv.Quote(pattern), err.Error())
@@ -305,6 +306,12 @@ const (
 func (c *Config) validateKey(v *validator) {
 	if c.APIKey != "" && !validKey(c.APIKey) {
 		v.refuse("APIKey", strconv.Itoa(len(c.APIKey))+" characters long", keyAllowed)
+	}
+	if c.AdminReadKey != "" && !validKey(c.AdminReadKey) {
+		v.refuse("AdminReadKey", strconv.Itoa(len(c.AdminReadKey))+" characters long", keyAllowed)
+	}
+	if c.AdminReadKey != "" && c.AdminReadKey == c.APIKey {
+		v.refuse("AdminReadKey", "the same as APIKey", "a key of its own: it may only read")
 	}
 	if c.APIKey != "" && c.APIKeyFile != "" {
 		v.refuse("APIKeyFile", strconv.Quote(c.APIKeyFile), "a key is given as well: one of the two")

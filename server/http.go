@@ -237,12 +237,16 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	}
 	c := s.apiConfig()
 	c.Metrics = registry
+	if s.cfg.Worker == nil { // the parent records for all
+		c.Recorder = admin.NewRecorder(c.Node.Stats)
+		go c.Recorder.Run(s.stopped)
+	}
 	return admin.New(c), nil
 }
 
 func (s *Server) apiConfig() admin.Config {
 	return admin.Config{
-		Node: adminNode{s}, APIKey: func() string { return s.live.Load().apiKey },
+		Node: adminNode{s}, APIKey: func() string { return s.live.Load().apiKey }, ReadKey: func() string { return s.live.Load().readKey },
 		MessageBytesMax: s.cfg.MaxMessage, Logger: s.log,
 	}
 }

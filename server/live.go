@@ -15,8 +15,9 @@ import (
 
 // live is the part of the configuration that Reload may change.
 type live struct {
-	apiKey string
-	public *auth.Public // the rights of clients that were not identified
+	apiKey  string
+	readKey string
+	public  *auth.Public // the rights of clients that were not identified
 
 	verifier     *auth.Verifier // nil: there are no keys
 	requireToken bool
@@ -37,7 +38,7 @@ func (s *Server) newLive(c *Config) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &live{apiKey: key, public: public, verifier: verifier, requireToken: c.RequireToken, tokenCookie: c.TokenCookie}, nil
+	return &live{apiKey: key, readKey: c.AdminReadKey, public: public, verifier: verifier, requireToken: c.RequireToken, tokenCookie: c.TokenCookie}, nil
 }
 
 // close ends what fetches keys.
@@ -74,7 +75,7 @@ func (s *Server) mayPublish(who *auth.Principal, topic string) bool {
 
 // reloadable are the fields of Config that Reload applies; all others need a restart.
 var reloadable = []string{
-	"PublicTopics", "APIKey", "APIKeyFile",
+	"PublicTopics", "APIKey", "APIKeyFile", "AdminReadKey",
 	"TokenKeys", "TokenJWKS", "TokenIssuers", "TokenAudiences", "TokenCookie", "TokenLeeway", "RequireToken",
 	"TLSCerts", "TLSKeys", "TLSMin", "TLSClientCA", "TLSClientAuth", "TLSTicketKeys", "AdminTLSCert", "AdminTLSKey",
 }

@@ -64,7 +64,7 @@ func describe(t *testing.T, s *Server) *described {
 func (d *described) call(t *testing.T, method, path, body, contentType string, want int) {
 	t.Helper()
 	ctx := t.Context()
-	if strings.Contains(path, "/v1/trace") {
+	if strings.Contains(path, "/v1/trace") || strings.Contains(path, "/v1/figures") {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
@@ -111,7 +111,7 @@ func (d *described) call(t *testing.T, method, path, body, contentType string, w
 func TestOpenAPI(t *testing.T) {
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
 	s := start(t, Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 1, TokenKeys: []string{keyFile(t, tokenSecret)},
-		PublicTopics: []string{"a"}, History: []string{"log.>=100,5m"}})
+		PublicTopics: []string{"a"}, History: []string{"log.>=100,5m"}, Presence: []string{"room.>"}})
 	d := describe(t, s)
 	token := mint(t, "u1", time.Hour, lists{"subscribe": []string{"a"}, "publish": []string{"a"}}, "jti", "j1")
 	dialWS(t, s.Addr().String(), "/ws?topic=a&access_token="+token)
@@ -150,7 +150,12 @@ func TestOpenAPI(t *testing.T) {
 		{"GET", "/v1/revocations", "", "", 200},
 		{"DELETE", "/v1/revocations/none", "", "", 404},
 		{"DELETE", "/v1/users/u1/connections", "", "", 204},
+		{"GET", "/v1/topics/room.a/presence", "", "", 200},
+		{"GET", "/v1/topics/a/presence", "", "", 404},
 		{"GET", "/v1/stats", "", "", 200},
+		{"GET", "/v1/figures", "", "", 200},
+		{"GET", "/v1/topics?order=subscribers&limit=5", "", "", 200},
+		{"GET", "/v1/topics?order=size", "", "", 400},
 		{"GET", "/v1/openapi.json", "", "", 200},
 	} {
 		d.call(t, c.method, c.path, c.body, c.contentType, c.want)

@@ -50,13 +50,15 @@ func newAttendance(s *Server) *attendance {
 	if len(patterns) == 0 {
 		return nil
 	}
-	return &attendance{s: s, patterns: patterns, table: presence.New(presence.Options{
+	a := &attendance{s: s, patterns: patterns, table: presence.New(presence.Options{
 		Publish: func(topic string, payload []byte) {
 			_, _ = s.node.Hub().Publish(topic, broadcast.JSON, payload) // who is slow is told of a gap
 		},
 		Watched: func(topic string) bool { return s.node.Hub().Occupied(topic) },
 		Now:     netpoll.Monotonic,
 	})}
+	s.marks = a.Wanted
+	return a
 }
 
 // run keeps the table until the node has ended. The node is on the bus already.

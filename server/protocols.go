@@ -77,12 +77,12 @@ func (s *Server) rows() ([]proto.Row, error) {
 	return s.addWebSockets(rows)
 }
 
-// addWebSockets adds the rows of the program's own WebSocket servers, which share their wire forms.
+// addWebSockets adds the rows of the program's own WebSocket servers. Their wire forms are those of
+// the topic protocol without an envelope.
 func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
-	forms := ""
 	for _, path := range slices.Sorted(maps.Keys(s.cfg.WebSockets)) {
 		row, err := wsapp.Mount(s.cfg.WebSockets[path], wsapp.Host{
-			Path: path, Forms: forms, Origins: s.origins, LoopBase: s.loopBase(), Publish: s.publishPost,
+			Path: path, Forms: rowTopics, Origins: s.origins, LoopBase: s.loopBase(), Publish: s.publishPost,
 			Counters: func(loop int) *wsconn.Counters { return &s.loops[loop].counters },
 			Identify: s.identifyClients, Begin: s.beginClient,
 		})
@@ -91,9 +91,6 @@ func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
 		}
 		row.Judge = s.judgeTaken
 		rows = append(rows, row)
-		if forms == "" {
-			forms = row.Name
-		}
 	}
 	return rows, nil
 }

@@ -4,9 +4,11 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -153,4 +155,19 @@ func TestRevokeOnAllNodes(t *testing.T) {
 		t.Error(status)
 	}
 	eventually(t, "taken back", func() bool { list, _ := adminNode{first}.Revocations("", 10); return len(list) == 0 })
+}
+
+// A node that cannot be made leaves nothing behind: no fetches of keys, and no open file of
+// revocations. What is left, TestMain sees.
+func TestNewFailsWithKeys(t *testing.T) {
+	keys := httptest.NewServer(http.NotFoundHandler())
+	defer keys.Close()
+	for range 3 {
+		_, err := New(Config{
+			Listen: "127.0.0.1:0", Bus: "nats://127.0.0.1:1", TokenKeys: []string{keyFile(t, tokenSecret)}, TokenJWKS: keys.URL, StateDir: t.TempDir(), Loops: 1,
+		})
+		if !errors.Is(err, ErrBus) {
+			t.Fatal(err)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -199,6 +200,37 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	}
 	if n := s.rejected.snapshot()["plain_http"]; n != 2 {
 		t.Errorf("%d are counted", n)
+	}
+}
+
+// TestSlowClientHello: a ClientHello that comes byte by byte has the time that a handshake has, and no
+// more; neither has one that stops.
+func TestSlowClientHello(t *testing.T) {
+	s := start(t, Config{Dev: true, Loops: 1, TLS: serverTLS(), HandshakeTimeout: 200 * time.Millisecond})
+	for i, pace := range []time.Duration{time.Millisecond, patience} {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		hello := []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+		sent, ended := 0, false
+		for ; !ended && sent < 1<<10; sent++ {
+			if _, err := c.Write([]byte{append(hello, make([]byte, 1<<10)...)[sent]}); err != nil {
+				break
+			}
+			_ = c.SetReadDeadline(time.Now().Add(pace)) // no answer comes before the end
+			_, err := c.Read(make([]byte, 16))
+			var timeout net.Error
+			ended = err != nil && !(errors.As(err, &timeout) && timeout.Timeout())
+		}
+		if sent > 512 {
+			t.Errorf("%d bytes of a ClientHello were waited for", sent)
+		}
+		eventually(t, "counted", func() bool {
+			_, failed := s.secured.figures()
+			return failed["timeout"] == uint64(i)+1
+		})
 	}
 }
 

@@ -72,7 +72,8 @@ type Server struct {
 	tls         tlsParts
 
 	// any goroutine
-	live     atomic.Pointer[live] // what Reload may change
+	forward  atomic.Pointer[forwarding] // nil: requests are not passed on
+	live     atomic.Pointer[live]       // what Reload may change
 	rejected rejections
 	identify identifier
 	telling  atomic.Bool // what is revoked, to a node that has joined
@@ -104,7 +105,7 @@ type Server struct {
 func New(c Config) (*Server, error) { return newServer(c) }
 
 // newServer is New with more protocols than those of the configuration.
-func newServer(c Config, more ...proto.Row) (*Server, error) {
+func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -122,11 +123,21 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err := s.openRevocations(); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			_ = s.revocations.Close() // the error before it says more
+		}
+	}()
 	l, err := s.newLive(&c)
 	if err != nil {
 		return nil, err
 	}
 	s.live.Store(l)
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
 		return nil, fmt.Errorf("field Origins: %w", err)
 	}
@@ -144,18 +155,16 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		TrustLocal: c.isUnix(), Short: s.shortOfMemory,
 		OnRefused: s.refusedFrom}
 	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
-	s.makeSIO()
 	s.makeAPI()
 	if s.past, err = newPast(&c, s.seed); err != nil {
 		return nil, fmt.Errorf("field History: %w", err)
 	}
+	s.makeSIO()
 	if err := s.openTLS(); err != nil {
-		l.close()
 		return nil, err
 	}
 	if err := s.makeHooks(); err != nil {
 		s.closeHooks()
-		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -171,7 +180,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 	if err != nil {
 		s.leaveCluster()
 		s.closeHooks()
-		l.close()
 		s.tls.close()
 		return nil, err
 	}
@@ -183,6 +191,7 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		err = s.joinBus()
 	}
 	if err == nil {
+		s.startForwarding()
 		if err = s.joinSIO(); err != nil {
 			s.leaveBus()
 		}
@@ -192,7 +201,6 @@ func newServer(c Config, more ...proto.Row) (*Server, error) {
 		s.past.close()
 		s.leaveCluster()
 		s.closeHooks()
-		l.close()
 		s.tls.close()
 		return nil, err
 	}

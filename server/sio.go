@@ -12,6 +12,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/edge"
 	"c100k/internal/engineio"
+	"c100k/internal/history"
 	"c100k/internal/jsontext"
 	"c100k/internal/node"
 	"c100k/internal/proto"
@@ -33,8 +34,12 @@ func (s *Server) makeSIO() {
 	}
 	s.sio = s.cfg.SocketIO
 	if s.sio == nil {
-		s.sio = socketio.New(socketio.Options{Logger: s.log})
-		t := sioTopics{s}
+		t, opt := sioTopics{s}, socketio.Options{Logger: s.log}
+		if s.recovers() {
+			opt.Recovery = &socketio.Recovery{}
+		}
+		s.sio = socketio.New(opt)
+		sio.SetOutside(s.sio, t.outside)
 		s.sio.OnConnection(t.joined)
 		s.sio.On("subscribe", t.subscribe)
 		s.sio.On("unsubscribe", t.unsubscribe)
@@ -48,11 +53,15 @@ func (s *Server) sioRow() proto.Row {
 	row := proto.Row{
 		Name: rowSIO, Transport: "socketio", CountsClients: true, Paths: []string{sioPath}, Roles: 3, New: s.newSIO,
 		HTTP: func(w http.ResponseWriter, r *http.Request) bool {
-			return strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath))
+			return strings.HasPrefix(r.URL.Path, sioPath) && s.forwardRequest(w, r) || strings.HasPrefix(r.URL.Path, sioPath) && socketio.ServeClient(w, r, strings.TrimPrefix(r.URL.Path, sioPath))
 		},
 	}
 	for f := range engineio.FormCount {
 		row.Encoders = append(row.Encoders, encodeSIO(f))
+	}
+	if s.recovers() {
+		// That of clients that can be recovered: encodeKept makes their messages.
+		row.Encoders, row.Personal = append(row.Encoders, encodeSIO(engineio.FormV4)), 1<<engineio.FormCount
 	}
 	return row
 }
@@ -66,8 +75,8 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 	}
 	part, count := s.sioParts[p.Loop], p.Count
 	e := part.Attach(engineio.Config{
-		Roles:   engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
-		Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
+		Roles: engineio.Roles{Head: node.RoleHead, Polling: p.Role, Socket: p.Role + 1, Session: p.Role + 2},
+		Node:  tagOf(s.cfg.Advertise), Process: p.Process, Loop: uint8(p.Loop), Move: p.Move, Keep: p.Keep,
 		AllowV3:      s.cfg.SocketIOV2,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout,
 		PayloadBytesMax: s.cfg.MaxMessage, OutboxBytesMax: s.cfg.Outbox, Rate: s.cfg.Rate, RateBurst: s.cfg.RateBurst, ByteRate: s.cfg.ByteRate,
@@ -76,9 +85,12 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 		Draining: p.Draining,
 		Refused:  s.rejected.add,
 		Shard:    p.Shard, Sink: p.Sink, Counters: &s.loops[p.Loop].counters, Seed: s.seed + uint64(p.Loop),
-		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who, Tap: p.Tap,
+		Farewell: p.Farewell, Inherit: p.Inherit, Who: part.Who, Tap: p.Tap, Encode: s.encodeKept(p.Loop),
 	}, s.watchSIO(count))
 	serve := func(l *netpoll.Loop, c *netpoll.Conn, h *edge.Head, rest []byte, _ *auth.Principal) edge.Decision {
+		if s.elsewhere(h) {
+			return edge.NotOurs
+		}
 		// A WebSocket keeps its connection. A proxy may use that of a poll for other clients too.
 		if !h.UpgradeRequested() || p.Edge.AdmitClient(l, c, h) {
 			e.Serve(l, c, h, rest)
@@ -106,7 +118,11 @@ func (s *Server) newSIO(p *proto.Place) proto.Part {
 	}
 	return proto.Part{
 		Protocols: e.Protocols(func(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
-			return appendSIOGap(dst, engineio.Form(f-p.Form), topic, missed)
+			form := engineio.Form(f - p.Form)
+			if form == engineio.FormCount {
+				form = engineio.FormV4
+			}
+			return appendSIOGap(dst, form, topic, missed)
 		}),
 		Serve: first, Ask: ask, Resume: resumed(serve), ServeReturned: returned, Made: part.Run, BeforeDeliver: sioTopics{s}.decided(p.Loop), Deliver: part.Deliver,
 	}
@@ -177,24 +193,23 @@ func (t sioTopics) topics(args socketio.Args) (topics []string, no sioAnswer) {
 
 // add subscribes to all of the topics or none.
 func (t sioTopics) add(socket *socketio.Socket, topics []string) sioAnswer {
-	shard, member, form, there := t.place(socket)
-	if !there {
+	if _, _, _, there := t.place(socket); !there {
 		return sioAnswer{}
 	}
 	t.note(socket)
 	var fresh []string
 	for _, topic := range topics {
-		added, err := shard.Subscribe(member, form, topic)
+		r, err := t.enter(socket, topic, history.From{})
 		if err != nil {
 			for _, topic := range fresh {
-				shard.Unsubscribe(member, topic)
+				t.exit(socket, topic)
 			}
 			if errors.Is(err, broadcast.ErrTopicsPerMember) {
 				return sioRefusal(topicws.CodeTooManyTopics, err.Error())
 			}
 			return sioRefusal(topicws.CodeOverloaded, err.Error())
 		}
-		if added {
+		if r.Added {
 			fresh = append(fresh, topic)
 		}
 	}
@@ -239,7 +254,8 @@ func (t sioTopics) left(socket *socketio.Socket, _ socketio.Reason) {
 	if shard, member, _, there := t.place(socket); there {
 		shard.Leave(member)
 	}
-	delete(t.s.loops[socket.Conn().Loop()-t.s.loopBase()].sioClients, socket.Conn())
+	delete(t.loop(socket).sioClients, socket.Conn())
+	delete(t.loop(socket).sioKept, socket.Conn())
 }
 
 // note keeps who a client is, for presence: its connection does not know.
@@ -248,38 +264,49 @@ func (t sioTopics) note(socket *socketio.Socket) {
 	if t.s.attendance == nil || who == nil {
 		return
 	}
-	l := &t.s.loops[socket.Conn().Loop()-t.s.loopBase()]
+	l := t.loop(socket)
 	if l.sioClients == nil {
 		l.sioClients = map[netpoll.ID]*auth.Principal{}
 	}
 	l.sioClients[socket.Conn()] = who
 }
 
-// encodeSIO makes a topic's message an event "message" with {topic, data}, in one of the forms.
+// encodeSIO makes the encoder of one of the forms.
 func encodeSIO(f engineio.Form) broadcast.Encoder {
-	return func(dst []byte, m *broadcast.Message) []byte {
-		data, attachments := m.Payload, [][]byte(nil)
-		switch m.Kind {
-		case broadcast.Binary:
-			data, attachments = []byte(`{"_placeholder":true,"num":0}`), [][]byte{m.Payload}
-		case broadcast.JSON:
-			data, attachments = sio.SplitBinaryJSON(data)
-		}
-		text := make([]byte, 0, len(data)+len(m.Topic)+64)
-		if len(attachments) > 0 {
-			text = append(strconv.AppendInt(append(text, '5'), int64(len(attachments)), 10), '-')
-		} else {
-			text = append(text, '2')
-		}
-		text = jsontext.AppendString(append(text, `["message",{"topic":`...), m.Topic)
-		text = append(text, `,"data":`...)
-		if m.Kind == broadcast.Text {
-			text = jsontext.AppendString(text, data)
-		} else {
-			text = append(text, data...)
-		}
-		return engineio.AppendMessage(dst, f, append(text, "}]"...), attachments...)
+	return func(dst []byte, m *broadcast.Message) []byte { return appendSIOMessage(dst, f, m, nil) }
+}
+
+// appendSIOMessage makes a topic's message an event "message" with {topic, data} and, in a topic
+// with history, {offset}. resume is what a client that is recovered sends back; nil for nothing.
+func appendSIOMessage(dst []byte, f engineio.Form, m *broadcast.Message, resume []byte) []byte {
+	data, attachments := m.Payload, [][]byte(nil)
+	switch m.Kind {
+	case broadcast.Binary:
+		data, attachments = []byte(`{"_placeholder":true,"num":0}`), [][]byte{m.Payload}
+	case broadcast.JSON:
+		data, attachments = sio.SplitBinaryJSON(data)
 	}
+	text := make([]byte, 0, len(data)+len(m.Topic)+64)
+	if len(attachments) > 0 {
+		text = append(strconv.AppendInt(append(text, '5'), int64(len(attachments)), 10), '-')
+	} else {
+		text = append(text, '2')
+	}
+	text = jsontext.AppendString(append(text, `["message",{"topic":`...), m.Topic)
+	text = append(text, `,"data":`...)
+	if m.Kind == broadcast.Text {
+		text = jsontext.AppendString(text, data)
+	} else {
+		text = append(text, data...)
+	}
+	text = append(text, '}')
+	if p, ok := m.Position(); ok {
+		text = append(history.AppendPosition(append(text, `,{"offset":"`...), p), `"}`...)
+	}
+	if resume != nil {
+		text = append(append(append(text, `,"`...), resume...), '"')
+	}
+	return engineio.AppendMessage(dst, f, append(text, ']'), attachments...)
 }
 
 // appendSIOGap makes an event "gap" with {topic, missed}.

@@ -19,6 +19,7 @@ const (
 	AdapterBus     = "bus"
 	AdapterRedis   = "redis"
 	AdapterSharded = "redis-sharded"
+	AdapterStreams = "redis-streams"
 )
 
 // errAdapter is returned by New for a Config.SocketIO with an adapter of its own.
@@ -37,12 +38,12 @@ func (c *Config) validateAdapter(v *validator) {
 	switch c.SocketIOAdapter {
 	case "", AdapterBus:
 		if c.SocketIORedis != "" {
-			v.refuse("SocketIORedis", strconv.Quote(redisurl.Redacted(c.SocketIORedis)), "SocketIOAdapter is bus: allowed with redis, redis-sharded")
+			v.refuse("SocketIORedis", strconv.Quote(redisurl.Redacted(c.SocketIORedis)), "SocketIOAdapter is bus: allowed with redis, redis-sharded, redis-streams")
 		}
 		return
-	case AdapterRedis, AdapterSharded:
+	case AdapterRedis, AdapterSharded, AdapterStreams:
 	default:
-		v.refuse("SocketIOAdapter", strconv.Quote(c.SocketIOAdapter), "allowed are bus, redis, redis-sharded")
+		v.refuse("SocketIOAdapter", strconv.Quote(c.SocketIOAdapter), "allowed are bus, redis, redis-sharded, redis-streams")
 		return
 	}
 	if c.NoSocketIO {
@@ -71,6 +72,8 @@ func (s *Server) joinSIO() error {
 		c, err = cluster.Redis(context.Background(), o)
 	case AdapterSharded:
 		c, err = cluster.Sharded(context.Background(), cluster.ShardedOptions{RedisOptions: o})
+	case AdapterStreams:
+		c, err = cluster.Streams(context.Background(), cluster.StreamsOptions{RedisOptions: o})
 	}
 	if err != nil {
 		return fmt.Errorf("%w of Socket.IO: %w", ErrBus, err)

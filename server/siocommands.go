@@ -45,7 +45,7 @@ func (c *sioCommand) bytes() int {
 }
 
 // sioWaiting are a client's commands that wait, in their order; the first is being decided about.
-// It is the Data of its socket. Loop only.
+// Loop only.
 type sioWaiting struct {
 	commands []*sioCommand
 	bytes    int
@@ -112,7 +112,7 @@ func (t sioTopics) publish(socket *socketio.Socket, args socketio.Args, ack sock
 
 // submit does a command, or has it wait for the backend, or behind another that does.
 func (t sioTopics) submit(socket *socketio.Socket, c *sioCommand) {
-	w, _ := socket.Data().(*sioWaiting)
+	w := t.waiting(socket)
 	if w == nil && (t.decides(c) == nil || c.no.Code != "") {
 		t.perform(socket, c, false)
 		return
@@ -120,7 +120,7 @@ func (t sioTopics) submit(socket *socketio.Socket, c *sioCommand) {
 	v := t.verdicts(socket)
 	if w == nil {
 		w = new(sioWaiting)
-		socket.SetData(w)
+		t.setWaiting(socket, w)
 	}
 	n := c.bytes()
 	if len(w.commands) >= topicws.WaitingCommandsMax || w.bytes+n > topicws.WaitingBytesMax && len(w.commands) > 0 || v.bytes+n > sioWaitingBytesMax {
@@ -167,7 +167,7 @@ func (t sioTopics) goOn(socket *socketio.Socket, w *sioWaiting) {
 		t.perform(socket, c, false)
 		t.dropFirst(socket, w)
 	}
-	socket.SetData(nil)
+	t.setWaiting(socket, nil)
 }
 
 func (t sioTopics) dropFirst(socket *socketio.Socket, w *sioWaiting) {
@@ -182,7 +182,7 @@ func (t sioTopics) dropFirst(socket *socketio.Socket, w *sioWaiting) {
 func (t sioTopics) decided(loop int) func(*netpoll.Loop) {
 	return func(*netpoll.Loop) {
 		for _, one := range t.s.sioVerdicts[loop].take() {
-			w, _ := one.socket.Data().(*sioWaiting)
+			w := t.waiting(one.socket)
 			if w == nil {
 				continue // gone meanwhile
 			}
@@ -205,9 +205,9 @@ func (t sioTopics) decided(loop int) func(*netpoll.Loop) {
 
 // forget drops what waits of a client that has left.
 func (t sioTopics) forget(socket *socketio.Socket) {
-	if w, ok := socket.Data().(*sioWaiting); ok {
+	if w := t.waiting(socket); w != nil {
 		t.verdicts(socket).bytes -= w.bytes
-		socket.SetData(nil)
+		t.setWaiting(socket, nil)
 	}
 }
 
@@ -252,10 +252,8 @@ func (t sioTopics) judge(socket *socketio.Socket, c *sioCommand, allowed bool, v
 
 // remove ends subscriptions. A topic that the client has not subscribed to is no error.
 func (t sioTopics) remove(socket *socketio.Socket, topics []string) sioAnswer {
-	if shard, member, _, there := t.place(socket); there {
-		for _, topic := range topics {
-			shard.Unsubscribe(member, topic)
-		}
+	for _, topic := range topics {
+		t.exit(socket, topic)
 	}
 	return sioAnswer{OK: true}
 }

@@ -146,11 +146,14 @@ func (s *Server) checkSIO(h *edge.Head) (refusal *edge.Refusal, decided bool) {
 
 // joined is called for each socket of "/": it subscribes the client to the topics that it joins.
 func (t sioTopics) joined(socket *socketio.Socket) {
+	if socket.Recovered() {
+		t.recover(socket)
+	}
 	topics := sio.Principal(socket).AppendJoin(nil)
 	if len(topics) == 0 {
 		return
 	}
 	if answer := t.add(socket, topics); !answer.OK {
-		_ = socket.Emit("error", answer) // a client that has left needs none
+		_ = socket.Volatile().Emit("error", answer) // a client that has left needs none
 	}
 }

@@ -114,6 +114,11 @@ func init() {
 	sio.SetAdapter = func(server, make any) bool {
 		return server.(*Server).setAdapter(make.(func(*Local) Adapter))
 	}
+	sio.SetOutside = func(server any, f func(data any, offset string) (theirs, tracked bool)) {
+		if log := server.(*Server).root.log; log != nil {
+			log.outside = f
+		}
+	}
 }
 
 // setAdapter does what Options.Adapter does, later: for the namespaces that there are, and all that

@@ -31,6 +31,10 @@ type recoveryLog struct {
 	opt    Recovery
 	detect time.Duration // how long it takes to detect a broken connection
 
+	// outside judges offsets of events that are not in the log: see sio.SetOutside. Nil: there are
+	// none.
+	outside func(data any, offset string) (theirs, tracked bool)
+
 	mu        sync.Mutex // guards the fields below
 	mac       hash.Hash  // with a key of this log, so that a client cannot forge offsets
 	entries   []entry    // oldest first
@@ -197,7 +201,15 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 		return false
 	}
 	from := away.base // of a client that has got no event since it joined
-	if asked.Offset != nil {
+	theirs := false
+	if asked.Offset != nil && g.outside != nil {
+		var tracked bool
+		theirs, tracked = g.outside(away.data, *asked.Offset)
+		if theirs && g.newest > away.base || !theirs && tracked {
+			return false // what the client has had of the others is not known
+		}
+	}
+	if asked.Offset != nil && !theirs {
 		number, ok := g.numberOf(*asked.Offset)
 		if !ok || number < away.base {
 			return false // this session cannot have this offset

@@ -20,7 +20,8 @@ const everybody = ""
 // name that no program can choose.
 const topicPrefix = "t:"
 
-// The wire forms of a hub of our own.
+// The wire forms of a hub of our own. On a node those of the topic protocol without an envelope are
+// the same, in the same order.
 const (
 	formPlain broadcast.Form = iota
 	formDeflated
@@ -45,15 +46,12 @@ func encode(dst []byte, m *broadcast.Message) []byte {
 
 func encodeDeflated(window frame.Window) broadcast.Encoder {
 	return func(dst []byte, m *broadcast.Message) []byte {
-		if m.Extra == noCompress {
+		if m.Extra == wsconn.NoCompress {
 			return encode(dst, m)
 		}
 		return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, window)
 	}
 }
-
-// noCompress is the Extra of messages that are not to be compressed.
-var noCompress any = new(byte)
 
 // form is the wire form of a connection.
 func (p *part) form(s *wsconn.State) broadcast.Form {
@@ -109,7 +107,7 @@ var errNotUTF8 = errors.New("websocket: a text message must be valid UTF-8")
 func postOf(m Message) broadcast.Post {
 	post := broadcast.Post{Kind: m.Kind.broadcast(), Payload: append([]byte(nil), m.Data...)}
 	if m.NoCompress {
-		post.Extra = noCompress
+		post.Extra = wsconn.NoCompress
 	}
 	return post
 }

@@ -51,6 +51,27 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// With TLS there are others beside the storm, and their figures in the table.
+func TestCrowdTLS(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "c100k")
+	if out, err := exec.Command("go", "build", "-o", binary, "c100k/cmd/c100k").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	o := options{binary: binary, conns: 500, workers: "2", only: "open,storm", out: dir, name: "crowd", quick: true, tls: true}
+	met, err := run(t.Context(), o)
+	if err != nil || !met {
+		t.Errorf("met: %v, %v", met, err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "crowd.md"))
+	for _, want := range []string{"resumed a session", "private memory of all processes of the node, idle", "time until all are open",
+		"time until all are back", "longest wait of one of the others"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%v; no %q in\n%s", err, want, text)
+		}
+	}
+}
+
 func TestSummary(t *testing.T) {
 	for _, goals := range []bool{false, true} {
 		doc := document{Steps: []section{{Title: "first", Workers: 7, Goals: goals, Void: true}}}

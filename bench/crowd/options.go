@@ -23,6 +23,13 @@ type options struct {
 }
 
 const (
+	// othersCount are the clients that listen beside those that open and are dropped, othersRate the
+	// messages a second that each of them gets, and othersWaitMax how long one may be on its way, in
+	// milliseconds.
+	othersCount   = 10
+	othersRate    = 20
+	othersWaitMax = 1000
+
 	messageBytes = 128
 	topicCount   = 20
 	// spareShare is what a node of as many workers as it takes may hold beyond the connections that
@@ -71,6 +78,22 @@ func (o options) scheme() string {
 		return "wss"
 	}
 	return "ws"
+}
+
+// openWithin is the goal for all to be open, in seconds; memoryMax that for the private memory of
+// all processes of the node, in MB.
+func (o options) openWithin() float64 {
+	if o.tls {
+		return 240
+	}
+	return 60
+}
+
+func (o options) memoryMax() float64 {
+	if o.tls {
+		return 250
+	}
+	return 200
 }
 
 // backWithin is the goal for all to be back after a storm, in seconds. Two processors make some

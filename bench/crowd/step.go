@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,9 @@ func steps() []step {
 			return fmt.Sprintf("%d publishes a second of %d bytes to %d topics of %d members, for %s", topicCount, messageBytes, topicCount, o.conns/topicCount, o.topicsFor())
 		}, topics},
 		{"storm", func(o options) string { return fmt.Sprintf("all %d dropped at once, and back", o.conns) }, storm},
+		{"hook-storm", func(o options) string {
+			return fmt.Sprintf("all %d dropped at once, and a backend asked about each that comes, for %s", o.conns, hookTime)
+		}, hookStorm},
 		{"resume", func(o options) string {
 			return fmt.Sprintf("all %d cut off at once, %d messages missed by each, and back", o.conns, o.missed())
 		}, resume},
@@ -63,14 +67,14 @@ func open(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.opened(load.Result)
-	t.note("time until all are open", seconds(load.Result.Ramp), "s").atMost(60)
+	t.note("time until all are open", seconds(load.Result.Ramp), "s").atMost(t.openWithin())
 	t.note("connections that were lost", float64(load.Result.Connections.LostCount), "").none()
 	full := whole(readings, t.conns)
 	if len(full) == 0 {
 		return fmt.Errorf("the node was never seen with all %d connections", t.conns)
 	}
 	idle := full[len(full)-1]
-	t.note("private memory of all processes of the node, idle", megabytes(idle.Private), "MB").atMost(200)
+	t.note("private memory of all processes of the node, idle", megabytes(idle.Private), "MB").atMost(t.memoryMax())
 	t.note("… a connection", float64(idle.Private)/float64(t.conns), "bytes")
 	t.note("kernel memory beside it, for both ends of each connection", megabytes(idle.Kernel.Slab+idle.Kernel.TCP-before.Slab-before.TCP), "MB")
 	t.note("processor time of the node with nothing but heartbeats", 100*cores(full), "% of a core")
@@ -152,15 +156,23 @@ func (t *trial) manyTopics(node *rig.Node) []string {
 		"--publish", "http://" + node.Admin + "/v1/topics/{topic}", "--publish-rate", fmt.Sprintf("%d/s", topicCount)}
 }
 
-// storm drops everybody at once, and waits until all are back.
+// storm drops everybody at once, and waits until all are back. With TLS, a few others listen all the
+// while: handshakes must not keep them waiting.
 func storm(ctx context.Context, t *trial) error {
 	node, err := t.node()
 	if err != nil {
 		return err
 	}
 	defer node.Stop()
+	var others *beside
+	if t.tls {
+		if others, err = t.startOthers(ctx, node); err != nil {
+			return err
+		}
+	}
 	load, err := t.load(ctx, node, "storm", t.conns, "--mode", "storm", "--storms", "1", "--for", t.stormFor())
-	if err != nil {
+	waited, othersErr := others.end()
+	if err := errors.Join(err, othersErr); err != nil {
 		return err
 	}
 	t.opened(load.Result)
@@ -174,6 +186,13 @@ func storm(ctx context.Context, t *trial) error {
 	if r := load.Result; t.tls && r.Full != nil && r.Resumed != nil {
 		again := float64(r.Full.Count-int64(t.conns)) + float64(r.Resumed.Count)
 		t.note("TLS handshakes of those that came back and resumed a session", 100*float64(r.Resumed.Count)/again, "%").atLeast(99)
+	}
+	if waited != nil && waited.Deliver != nil {
+		t.about = "others: "
+		t.delivered(waited)
+		t.about = ""
+		t.note("longest wait of one of the others, from due to received", millis(waited.Deliver.Max), "ms").atMost(othersWaitMax)
+		t.note("… p99", millis(waited.Deliver.P99), "ms")
 	}
 	after, err := node.Read()
 	if err != nil {

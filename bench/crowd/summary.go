@@ -57,6 +57,9 @@ type judged struct {
 // none is the goal of what must not happen.
 func (f *judged) none() { f.judge("0", f.Value == 0) }
 
+// bound is the goal of what was promised, however short the run.
+func (f *judged) bound(most float64) { f.judge("≤ "+number(most), f.Value <= most) }
+
 // atLeast is a goal without which the other figures mean nothing.
 func (f *judged) atLeast(least float64) { f.judge("≥ "+number(least), f.Value >= least) }
 

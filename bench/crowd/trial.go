@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"c100k/bench/rig"
+	"c100k/loadgen"
 )
 
 // trial is a step that is being done.
@@ -57,6 +58,52 @@ func (t *trial) loadAt(ctx context.Context, node *rig.Node, path, name string, c
 		t.Void = true
 	}
 	return load, nil
+}
+
+// beside is a load of a few clients that goes on beside another; nil is none.
+type beside struct {
+	stop  chan struct{}
+	ended chan besideEnd
+}
+
+type besideEnd struct {
+	load *rig.Load
+	err  error
+}
+
+// startOthers has a few clients listen to a topic of their own, and returns when they do.
+func (t *trial) startOthers(ctx context.Context, node *rig.Node) (*beside, error) {
+	b, progress := &beside{make(chan struct{}), make(chan besideEnd, 1)}, rig.NewProgress()
+	base := filepath.Join(t.out, t.name+"-"+t.step+"-others")
+	go func() {
+		load, err := rig.Until(ctx, b.stop, t.binary, base, progress, t.scheme()+"://"+node.Public+"/ws?topic={topic}", "--insecure", "--plain",
+			"--conns", fmt.Sprint(othersCount), "--size", fmt.Sprint(messageBytes), "--topic", "others", "--for", "1h",
+			"--publish", "http://"+node.Admin+"/v1/topics/others", "--publish-rate", fmt.Sprintf("%d/s", othersRate))
+		if err != nil {
+			err = fmt.Errorf("the others: %w\n%s", err, progress.Tail())
+		}
+		b.ended <- besideEnd{load, err}
+	}()
+	select {
+	case <-progress.Measures:
+		t.Runs = append(t.Runs, filepath.Base(base)+".json")
+		return b, nil
+	case early := <-b.ended:
+		return nil, early.err
+	}
+}
+
+// end ends it and returns what came of it.
+func (b *beside) end() (*loadgen.Result, error) {
+	if b == nil {
+		return nil, nil
+	}
+	close(b.stop)
+	end := <-b.ended
+	if end.err != nil {
+		return nil, end.err
+	}
+	return end.load.Result, nil
 }
 
 // replaced is how many workers are others than at the start.

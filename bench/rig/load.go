@@ -14,6 +14,9 @@ import (
 	"c100k/loadgen/report"
 )
 
+// exitInterrupted is the exit code of a run that was interrupted.
+const exitInterrupted = 130
+
 // exitBottleneck is the exit code of a run whose generator could not keep up.
 const exitBottleneck = 4
 
@@ -28,19 +31,38 @@ type Load struct {
 // it says meanwhile goes to progress. When ctx ends, it is interrupted, and its partial result is
 // an error.
 func Run(ctx context.Context, binary, base string, progress io.Writer, args ...string) (*Load, error) {
+	return Until(ctx, nil, binary, base, progress, args...)
+}
+
+// Until is Run, but the generator is interrupted when stop is closed, and its partial result counts.
+func Until(ctx context.Context, stop <-chan struct{}, binary, base string, progress io.Writer, args ...string) (*Load, error) {
 	load := &Load{JSON: base + ".json", Report: base + ".html"}
 	cmd := exec.CommandContext(ctx, binary, append(append([]string{"load"}, args...), "--json", load.JSON, "--report", load.Report)...)
 	cmd.Stdout, cmd.Stderr = progress, progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = interruptTimeout
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	var err error
+	stopped := false
+	select {
+	case err = <-ended:
+	case <-stop:
+		stopped = true
+		_ = cmd.Process.Signal(syscall.SIGINT) // it may have ended just now
+		err = <-ended
+	}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.As(err, &exit) && exit.ExitCode() == exitBottleneck:
 		load.Void = true
+	case stopped && errors.As(err, &exit) && exit.ExitCode() == exitInterrupted:
 	case err != nil:
 		return nil, fmt.Errorf("c100k load: %w", err)
 	}

@@ -9,6 +9,32 @@ export interface Message<T = unknown> {
   data: T;
   /** The position of the message, where the topic has a history. */
   offset?: string;
+  /** The user who published it, where the topic has presence. */
+  from?: string;
+}
+
+export interface Member {
+  sub: string;
+  info?: unknown;
+  /** Connections of the user. */
+  conns?: number;
+}
+
+/** Who is in a topic: users, and connections without a token, which are only counted. */
+export interface Presence {
+  topic: string;
+  count: number;
+  members: Member[];
+  /** `after` of the next page, if there is one. */
+  next?: string;
+}
+
+/** What changed since the message before. */
+export interface PresenceChange {
+  topic: string;
+  count: number;
+  joined?: Member[];
+  left?: Member[];
 }
 
 export interface Subscription {
@@ -58,6 +84,8 @@ export interface Events {
 export interface Options {
   /** Gives the token. It is asked for one before the first connection, and again when the last one is not accepted any more or is about to expire. */
   token?: () => string | undefined | Promise<string | undefined>;
+  /** Where publishes are posted while no WebSocket comes through: by default /v1/publish of the node, which wants its API key. */
+  api?: string;
   /** In place of the global one: in Node before 22, that of the package ws. */
   WebSocket?: new (url: string, protocols?: string[]) => unknown;
 }
@@ -84,6 +112,10 @@ export class Client {
   subscribe<T = unknown>(topic: string, reader?: (message: Message<T>) => void, from?: From): Subscription;
   /** Settles with the number of subscribers; fails with a Failure. */
   publish(topic: string, data: unknown): Promise<{ matched: number }>;
+  /** A page of who is in a topic. */
+  presence(topic: string, after?: string): Promise<Presence>;
+  /** Calls a function with the first page of members on each connection, and then with changes, at most one a second; returns what ends that. */
+  watch(topic: string, hearer: (value: Presence | PresenceChange) => void): () => void;
 }
 
 /** A client that connects. */

@@ -233,7 +233,7 @@ func TestCommandLines(t *testing.T) {
 
 // The golden files are what a user sees: read them when they change.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "serve", "pub", "sub", "emit", "doctor", "load", "load compare", "config", "config check", "config show", "config init", "version", "completion"} {
+	for _, command := range []string{"", "serve", "pub", "sub", "history", "emit", "doctor", "load", "load compare", "config", "config check", "config show", "config init", "version", "completion"} {
 		code, out, errors := newProgram(append(strings.Fields(command), "--help")...).exec(t)
 		if code != 0 || errors != "" {
 			t.Errorf("%s --help: %d, %s", command, code, errors)

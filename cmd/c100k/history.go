@@ -15,8 +15,8 @@ import (
 	"c100k/internal/history"
 )
 
-// historyPage is how many messages one request asks for: with the largest ones that nodes take unless
-// they are told otherwise, they fit in documentBytesMax.
+// historyPage is how many messages one request asks for: with the largest ones that nodes take
+// unless they are told otherwise, they fit in documentBytesMax.
 const historyPage = 100
 
 func (a *app) history() *cobra.Command {

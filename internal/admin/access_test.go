@@ -105,7 +105,7 @@ func TestAccessByPath(t *testing.T) {
 	h := New(Config{Node: &fakeNode{}, APIKey: key("s3cret-key")})
 	for path, status := range map[string]int{
 		"/healthz": 200, "/readyz": 200,
-		"/metrics": 401, "/debug/pprof/": 401, "/v1/stats": 401, "/v1/topics/%FF": 401, "/nothing": 401, "/": 401,
+		"/metrics": 401, "/debug/pprof/": 401, "/v1/stats": 401, "/v1/topics/%FF": 401, "/nothing": 401, "/": 200, "/ui/app.js": 200, "/ui/session": 200,
 	} {
 		if got := serve(h, "192.0.2.1:5000", "GET", path, []string{"Host: push.example"}); got.status != status {
 			t.Errorf("%s = %d, want %d", path, got.status, status)

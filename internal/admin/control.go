@@ -5,14 +5,35 @@ package admin
 import (
 	"net/http"
 	"strings"
+
+	"c100k/internal/figures"
 )
 
 func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
-	if _, problem := query(r); problem != nil {
+	values, problem := query(r, "cluster")
+	if problem != nil {
 		problem.Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, a.node.Stats())
+	switch values["cluster"] {
+	case "", "0":
+		writeJSON(w, http.StatusOK, a.node.Stats())
+	case "1":
+		a.statsOfAll(w)
+	default:
+		NewProblem(http.StatusBadRequest, "bad_query", "the parameter cluster is neither 0 nor 1").Write(w)
+	}
+}
+
+// statsOfAll waits for the other nodes, a bounded time. A node that has none is alone.
+func (a *api) statsOfAll(w http.ResponseWriter) {
+	over := make(chan *figures.Nodes, 1)
+	if all, ok := a.node.(NodesReader); ok {
+		all.ReadNodes(func(n *figures.Nodes) { over <- n })
+	} else {
+		over <- figures.Alone("", a.node.Stats())
+	}
+	writeJSON(w, http.StatusOK, <-over)
 }
 
 func (a *api) closeConnection(w http.ResponseWriter, r *http.Request, arg string) {

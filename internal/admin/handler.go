@@ -22,6 +22,13 @@ type Config struct {
 	// loopback may call.
 	APIKey func() string
 
+	// ReadKey returns a key for those who may read and change nothing. Nil, or "": there is none.
+	ReadKey func() string
+
+	// Recorder keeps the figures that the dashboard draws. The caller runs it. Nil: GET /v1/figures is
+	// 404.
+	Recorder *Recorder
+
 	// Hosts are names, with or without a port, that may stand in the Host and Origin headers of
 	// requests that bring no key, besides loopback's own. Nil: none.
 	Hosts []string
@@ -48,6 +55,7 @@ type api struct {
 	access          access
 	routes          []route
 	keys            *keys
+	recorder        *Recorder
 	messageBytesMax int
 	publishBytesMax int
 	pprof           func(*http.Request) (http.Handler, *Problem)
@@ -64,18 +72,20 @@ type route struct {
 	post    answer
 	delete  answer
 	open    bool // answers any peer, without a key
+	full    bool // a key that may only read does not open it
 }
 
-// New is the handler of the admin port: the API, health, metrics and pprof.
+// New is the handler of the admin port: the API, health, metrics, pprof and the dashboard.
 func New(c Config) http.Handler {
 	a := newAPI(c, true)
 	a.routes = append(a.routes,
 		route{pattern: path("healthz"), get: a.healthz, open: true},
 		route{pattern: path("readyz"), get: a.readyz, open: true},
 		route{pattern: path("metrics"), get: serveMetrics(c)},
-		route{pattern: path("debug/pprof"), get: redirectPprof},
-		route{pattern: path("debug/pprof/*"), get: a.servePprof, post: a.servePprof},
+		route{pattern: path("debug/pprof"), get: redirectPprof, full: true},
+		route{pattern: path("debug/pprof/*"), get: a.servePprof, post: a.servePprof, full: true},
 	)
+	a.routes = append(a.routes, a.dashboardRoutes()...)
 	return a
 }
 
@@ -98,6 +108,7 @@ func newAPI(c Config, loopback bool) *api {
 		messageBytesMax: cmp.Or(c.MessageBytesMax, MessageBytesMaxDefault),
 		pprof:           c.Pprof,
 		keys:            newKeys(time.Now),
+		recorder:        c.Recorder,
 		log:             c.Logger,
 	}
 	a.publishBytesMax = max(PublishBytesMax, 2*a.messageBytesMax)
@@ -112,6 +123,7 @@ func newAPI(c Config, loopback bool) *api {
 		{pattern: path("v1/topics/*/history"), get: a.showHistory, delete: a.deleteHistory},
 		{pattern: path("v1/topics/*/presence"), get: a.presence},
 		{pattern: path("v1/stats"), get: a.stats},
+		{pattern: path("v1/figures"), get: a.figures},
 		{pattern: path("v1/connections"), get: a.connections},
 		{pattern: path("v1/connections/*"), get: a.showConnection, delete: a.closeConnection},
 		{pattern: path("v1/closes"), get: a.closes},
@@ -147,7 +159,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts, err := segments(r.URL.EscapedPath())
 	found, arg := a.find(parts)
 	if found == nil || !found.open {
-		if problem := a.access.check(r); problem != nil {
+		may, problem := a.access.judge(r)
+		if problem == nil && may != roleFull && (!reads(r) || found != nil && found.full || r.URL.Query().Get("payload") == "1") {
+			problem = NewProblem(http.StatusForbidden, "read_only", "this key may read and change nothing, and it sees no payloads and no profiles")
+		}
+		if problem != nil {
 			switch problem.Status {
 			case http.StatusUnauthorized:
 				// RFC 9110, 15.5.2: a 401 MUST have a challenge.

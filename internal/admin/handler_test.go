@@ -100,7 +100,7 @@ func TestMalformed(t *testing.T) {
 		code   string
 		detail string // must be in the detail
 	}{
-		{get("/"), 404, "no_such_path", ""},
+		{get("/ui/"), 404, "no_such_path", ""},
 		{get("/v1"), 404, "no_such_path", ""},
 		{get("/v1/"), 404, "no_such_path", ""},
 		{get("/v1//topics"), 404, "no_such_path", ""},

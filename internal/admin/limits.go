@@ -54,6 +54,20 @@ const (
 	StreamBeat         = 15 * time.Second
 	StreamWriteTimeout = 10 * time.Second
 
+	// RecordEvery is the time between two samples of the figures while somebody watches, and
+	// RecordIdle while nobody does. RecordAge is how long they are kept, and RecordMax how many, of
+	// some 400 bytes each. A watcher who reads nothing misses samples beyond recordQueued.
+	RecordEvery  = time.Second
+	RecordIdle   = 5 * time.Second
+	RecordAge    = 10 * time.Minute
+	RecordMax    = 700
+	recordQueued = 4
+
+	// SessionAge is how long a page of the dashboard stays logged in, and SessionsMax bounds the pages
+	// that are, each with some 200 bytes.
+	SessionAge  = 12 * time.Hour
+	SessionsMax = 256
+
 	// TracesMax bounds the traces of a process that run at one time: each is asked about each message.
 	TracesMax = 8
 

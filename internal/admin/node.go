@@ -51,6 +51,13 @@ type LatePublisher interface {
 	PublishLater(p Publication, done func(Outcome)) error
 }
 
+// NodesReader is a Node that can ask the other nodes on its bus.
+type NodesReader interface {
+	// ReadNodes calls done once with the figures of all nodes: on any goroutine, perhaps before it
+	// returns, and within some seconds.
+	ReadNodes(done func(*figures.Nodes))
+}
+
 // Publication is a message to be published. Key, if not empty, is its idempotency key: a store of
 // history that other nodes use too publishes it once.
 type Publication struct {
@@ -59,6 +66,14 @@ type Publication struct {
 	Payload []byte
 	Key     string
 	From    string // what the message says of the client that has published it, "" for nothing
+}
+
+// TopicRanker is a Node that knows which topics have the most subscribers.
+type TopicRanker interface {
+	// Busiest lists those whose names begin with prefix: the first most of them at least, in any
+	// order. Of several processes each gives its own first; a topic that is in none of those lists is
+	// missing.
+	Busiest(prefix string, most int) (list []Topic, missing []string)
 }
 
 // Outcome is what became of a publish on all nodes.

@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -22,7 +23,7 @@ type topicPage struct {
 // listTopics lists topics by name, behind the name in "after": that of the last topic of the page
 // before, which need not exist any more. "cursor" is another name of "after".
 func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
-	params, problem := query(r, "prefix", "limit", "after", "cursor")
+	params, problem := query(r, "prefix", "limit", "after", "cursor", "order")
 	if problem != nil {
 		problem.Write(w)
 		return
@@ -39,6 +40,15 @@ func (a *api) listTopics(w http.ResponseWriter, r *http.Request, _ string) {
 			return
 		}
 		after = cursor
+	}
+	switch params["order"] {
+	case "", "name":
+	case "subscribers":
+		a.busiest(w, params["prefix"], limit, after != "")
+		return
+	default:
+		NewProblem(http.StatusBadRequest, "bad_order", "order is name or subscribers, not "+quoted(params["order"])).Write(w)
+		return
 	}
 	topics, missing := a.node.Topics(params["prefix"], after, limit+1) // one more tells whether there is a next page
 	topics = slices.DeleteFunc(topics, func(t Topic) bool { return t.Name <= after && after != "" })
@@ -86,4 +96,22 @@ func (a *api) showTopic(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	writeJSON(w, http.StatusOK, topic)
+}
+
+// busiest answers with the topics that have the most subscribers. It has one page.
+func (a *api) busiest(w http.ResponseWriter, prefix string, limit int, behind bool) {
+	v, ok := a.node.(TopicRanker)
+	if !ok || behind {
+		NewProblem(http.StatusBadRequest, "bad_order", "order=subscribers has one page, and not every node knows it").Write(w)
+		return
+	}
+	topics, missing := v.Busiest(prefix, limit)
+	slices.SortFunc(topics, func(x, y Topic) int {
+		return cmp.Or(cmp.Compare(y.Subscribers, x.Subscribers), strings.Compare(x.Name, y.Name))
+	})
+	page := topicPage{Topics: topics[:min(len(topics), limit)], Missing: missing}
+	if page.Topics == nil {
+		page.Topics = []Topic{}
+	}
+	writeJSON(w, http.StatusOK, page)
 }

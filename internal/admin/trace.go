@@ -19,7 +19,8 @@ import (
 // Tracer is a Node that can be traced.
 type Tracer interface {
 	// Trace calls out with an event of type "begin" when the trace has begun, and then with each
-	// event, one after the other, until ctx ends or out fails. An error before "begin" goes to the caller.
+	// event, one after the other, until ctx ends or out fails. An error before "begin" goes to the
+	// caller.
 	Trace(ctx context.Context, q *trace.Query, out func(*TraceEvent) error) error
 }
 

@@ -84,14 +84,14 @@ func TestSubjectLevel(t *testing.T) {
 	// A subject > does not make everything of a pattern.
 	p := principal(t, &Identity{Subject: ">", Lists: Lists{Subscribe: []string{"user.{sub}", "room.{sub}.>"}}})
 	for topic, want := range map[string]bool{"user.a": false, "user.>": false, "user.%3E": true, "user.%3E.a": false, "room.%3E.a": true, "room.a.b": false} {
-		if p.MaySubscribe(topic, 0) != want {
+		if p.May(Subscribe, topic, 0) != want {
 			t.Errorf("%s: want %v", topic, want)
 		}
 	}
 	// Nor does one with a dot read what is another's.
 	p = principal(t, &Identity{Subject: "a", Lists: Lists{Subscribe: []string{"user.{sub}.>"}}})
 	other := principal(t, &Identity{Subject: "a.b", Lists: Lists{Subscribe: []string{"user.{sub}.>"}, Join: []string{"user.{sub}.inbox"}}})
-	if topic := other.AppendJoin(nil)[0]; !other.MaySubscribe(topic, 0) || p.MaySubscribe(topic, 0) {
+	if topic := other.AppendJoin(nil)[0]; !other.May(Subscribe, topic, 0) || p.May(Subscribe, topic, 0) {
 		t.Errorf("topic %s", topic)
 	}
 }

@@ -91,16 +91,6 @@ func (p *Principal) May(right Right, topic string, now time.Duration) bool {
 	return p.Rights != nil && !p.Expired(now) && p.Rights.Allows(right, topic, p.level)
 }
 
-// MaySubscribe is May for Subscribe.
-func (p *Principal) MaySubscribe(topic string, now time.Duration) bool {
-	return p.May(Subscribe, topic, now)
-}
-
-// MayPublish is May for Publish.
-func (p *Principal) MayPublish(topic string, now time.Duration) bool {
-	return p.May(Publish, topic, now)
-}
-
 // Denied tells whether the topic is denied to p, whatever is open to the public; at the time now.
 func (p *Principal) Denied(topic string, now time.Duration) bool {
 	return p.Expired(now) || p.Rights != nil && p.Rights.Denies(topic, p.level)

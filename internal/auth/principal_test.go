@@ -33,7 +33,7 @@ func TestPrincipal(t *testing.T) {
 		"long over":          {Identity{Lists: all, Expires: time.Unix(-1<<40, 0)}, time.Hour, false},
 	} {
 		p := principal(t, &row.id)
-		if p.MaySubscribe("t", row.now) != row.want || p.MayPublish("t", row.now) != row.want || p.Denied("t", row.now) && row.want {
+		if p.May(Subscribe, "t", row.now) != row.want || p.May(Publish, "t", row.now) != row.want || p.Denied("t", row.now) && row.want {
 			t.Errorf("%s: want %v", name, row.want)
 		}
 	}

@@ -2,9 +2,11 @@ package auth
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRights(t *testing.T) {
@@ -105,7 +107,7 @@ func tenPatterns(t testing.TB) *Principal {
 
 func TestLookUpAllocatesNothing(t *testing.T) {
 	p := tenPatterns(t)
-	if n := testing.AllocsPerRun(100, func() { p.MaySubscribe("market.eurex.quotes.fdax.bid", 0) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { p.May(Subscribe, "market.eurex.quotes.fdax.bid", 0) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -116,8 +118,55 @@ func BenchmarkLookUp(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.MaySubscribe(topic, 0)
+				p.May(Subscribe, topic, 0)
 			}
 		})
 	}
+}
+
+// BenchmarkHeld is what 100,000 connections hold for their clients: B/conn is memory. They have
+// 1,000 different sets of rights: with a token for each set, and with a token for each connection.
+func BenchmarkHeld(b *testing.B) {
+	const conns, sets = 100_000, 1_000
+	for name, tokens := range map[string]int{"1000-tokens": sets, "100000-tokens": conns} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				g := &Registry{}
+				before := heap()
+				all := make([]*Principal, tokens)
+				for i := range all {
+					p, err := NewPrincipal(&Identity{
+						Subject: fmt.Sprint("user-", i), ID: fmt.Sprint("token-", i), Expires: time.Now().Add(time.Hour),
+						Lists: Lists{Subscribe: []string{fmt.Sprint("room.", i%sets, ".>"), "user.{sub}.>"}, Publish: []string{fmt.Sprint("room.", i%sets)}},
+					}, g, time.Now(), 0, 0)
+					if err != nil {
+						b.Fatal(err)
+					}
+					all[i] = p
+				}
+				s := &Principals{}
+				for i := range conns {
+					s.Add(all[i%tokens])
+				}
+				clear(all)
+				all = nil
+				held := heap() - before
+				if s.Len() != conns || len(g.known) != sets {
+					b.Fatal(s.Len(), len(g.known))
+				}
+				b.ReportMetric(float64(held)/conns, "B/conn")
+				runtime.KeepAlive(s)
+				runtime.KeepAlive(g)
+			}
+		})
+	}
+}
+
+// heap is what is in use after a collection, in bytes.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -19,6 +19,7 @@ const (
 	KindSocketIO
 	KindFigures
 	KindHistory
+	KindForward
 
 	// KindUsers is older than channels, and has its own way.
 	KindUsers = KindChannels

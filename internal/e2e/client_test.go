@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // clientNode is a node with history below chat. and tokens, and three tokens of user u1 for
@@ -22,7 +24,7 @@ func clientNode(t *testing.T, args ...string) (n *node, tokens string) {
 	var list []string
 	for range 3 {
 		mint := exec.Command(binary, "token", "mint", "--key", key, "--sub", "u1", "--for", "1h",
-			"--subscribe", "chat.>", "--subscribe", "plain.>", "--publish", "chat.>", "--history", "chat.>")
+			"--subscribe", "chat.>", "--subscribe", "plain.>", "--publish", "chat.>", "--history", "chat.>", "--presence", "chat.>")
 		mint.Env = []string{} // of the test's own variables it would say that it does not know them
 		out, err := mint.Output()
 		if err != nil {
@@ -34,7 +36,7 @@ func clientNode(t *testing.T, args ...string) (n *node, tokens string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, append([]string{"--token-key", key, "--require-token", "--history", "chat.>=100,5m"}, args...)...), string(text)
+	return serve(t, append([]string{"--token-key", key, "--require-token", "--history", "chat.>=100,5m", "--presence", "chat.>"}, args...)...), string(text)
 }
 
 func TestClient(t *testing.T) {
@@ -42,3 +44,23 @@ func TestClient(t *testing.T) {
 	n, tokens := clientNode(t)
 	script(t, n, "client", tokens)
 }
+
+// TestPhone: a network that drops again and again. C100K_E2E_PHONE=5m takes so long, a drop every
+// 20 s, and is what make demo-phone does; without it each drop comes when there is something to
+// miss.
+func TestPhone(t *testing.T) {
+	t.Parallel()
+	drops, every := 5, 0
+	if text := os.Getenv("C100K_E2E_PHONE"); text != "" {
+		total, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drops, every = int(total/phoneDrop), int(phoneDrop.Milliseconds())
+	}
+	n, tokens := clientNode(t)
+	scriptFor(t, time.Duration(drops*every)*time.Millisecond+2*time.Minute, n, "phone", tokens, strconv.Itoa(drops), strconv.Itoa(every))
+}
+
+// phoneDrop is how long a connection lives in TestPhone.
+const phoneDrop = 20 * time.Second

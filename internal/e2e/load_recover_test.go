@@ -1,5 +1,5 @@
-// `c100k load --mode recover`: connections that are cut off go on where they were, and a server that
-// does not bring exactly what was missed is found out.
+// `c100k load --mode recover`: connections that are cut off go on where they were, and a server
+// that does not bring exactly what was missed is found out.
 
 package e2e
 

@@ -16,12 +16,21 @@ import (
 // script runs node/NAME.mjs against a node, and each line "ok …" or "not ok …" of it as a subtest.
 func script(t *testing.T, n *node, name string, args ...string) {
 	t.Helper()
+	scriptFor(t, 2*time.Minute, n, name, args...)
+}
+
+// scriptFor is script with another deadline, which one test of it may take as a whole.
+func scriptFor(t *testing.T, within time.Duration, n *node, name string, args ...string) {
+	t.Helper()
 	if _, err := os.Stat("node/node_modules"); err != nil {
 		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", append([]string{"node/" + name + ".mjs", "ws://" + n.public, "http://" + n.admin}, args...)...)
+	if within > 2*time.Minute {
+		run.Env = append(os.Environ(), "C100K_E2E_PATIENCE="+strconv.Itoa(int(within.Milliseconds())))
+	}
 	var stderr bytes.Buffer
 	run.Stderr = &stderr
 	out, err := run.Output()

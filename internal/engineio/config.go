@@ -34,6 +34,10 @@ type Config struct {
 	// loop's index.
 	Process, Loop uint8
 
+	// Node is the number of this node among those that pass requests on to each other, for session
+	// ids: see NodeOf. 0: there are none.
+	Node uint16
+
 	// Move moves a request to the loop, or the process of this node, that it belongs to. It calls
 	// Detach for c and passes the socket on with c's tag and the bytes of first, which it may keep;
 	// the other loop adopts it in the head role. It returns false, and has done nothing, if there is
@@ -46,7 +50,10 @@ type Config struct {
 	Farewell func(c *netpoll.Conn, code uint16, text string)
 	Inherit  func(to, from *netpoll.Conn)
 	Who      func(s *Session) *auth.Principal
-	Tap      *trace.Tap // is told of each message; nil: nobody listens
+	// Encode is proto.Personal of all roles. Nil: no form is personal.
+	Encode func(dst []byte, c *netpoll.Conn, m *broadcast.Message) []byte
+
+	Tap *trace.Tap // is told of each message; nil: nobody listens
 
 	// Keep is called for a connection whose request, with an edge.Mount, is answered: see proto.Place.
 	// Required where there are such requests.

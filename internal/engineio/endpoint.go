@@ -338,6 +338,11 @@ func (p roleProtocol) HeldBytes() int64 {
 	return 0
 }
 
+// Encode implements proto.Personal.
+func (p roleProtocol) Encode(dst []byte, c *netpoll.Conn, m *broadcast.Message) []byte {
+	return p.cfg.Encode(dst, c, m)
+}
+
 // Gap implements proto.Protocol.
 func (p roleProtocol) Gap(dst []byte, f broadcast.Form, topic string, missed uint32) []byte {
 	return p.gap(dst, f, topic, missed)

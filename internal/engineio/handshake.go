@@ -4,6 +4,7 @@ package engineio
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 
 	"c100k/frame"
@@ -179,6 +180,9 @@ func (e *Endpoint) beginUpgrade(l *netpoll.Loop, r *arrival, s *Session) {
 func (e *Endpoint) newSession(anchor *netpoll.Conn, r *arrival) (i uint32, s *Session) {
 	i, s = e.sessions.Alloc()
 	s.secret, s.anchor = e.secrets.next(), anchor.ID()
+	if e.cfg.Node != 0 {
+		binary.BigEndian.PutUint16(s.secret[secretBytes-2:], e.cfg.Node)
+	}
 	if r.v3() {
 		s.flags |= flagV3
 	}

@@ -5,6 +5,9 @@ package engineio
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
+
+	"c100k/internal/edge"
 )
 
 // secretBytes is the random part of an id: 80 bits that cannot be guessed, because the id is the
@@ -66,4 +69,20 @@ func (s *secrets) next() (secret [secretBytes]byte) {
 	copy(secret[:], s.buf[s.left:])
 	clear(s.buf[s.left:])
 	return secret
+}
+
+// NodeOf returns the Config.Node of the server that made the session that a query names; ok is
+// false if it names none. Where nodes have numbers, the last two bytes of the secret are the
+// number, and 64 bits are random.
+func NodeOf(query []byte) (node uint16, ok bool) {
+	for q := edge.NewParams(query); ; {
+		name, value, more, refusal := q.Next()
+		if refusal != nil || !more {
+			return 0, false
+		}
+		if string(name) == "sid" {
+			p, ok := parseID(value)
+			return binary.BigEndian.Uint16(p.secret[secretBytes-2:]), ok
+		}
+	}
 }

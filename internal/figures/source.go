@@ -43,10 +43,17 @@ type Source struct {
 	Topics int
 	Bus    Bus
 
+	SocketIO SocketIO
+
 	Certificates []Certificate // in use on the node's ports
 
 	Process Process
 	Workers []Worker // nil for a node of one process
+}
+
+// SocketIO is what a node counts of the Socket.IO servers that it is in a cluster with.
+type SocketIO struct {
+	Sent, Unsent, Received, Refused, Busy, Disconnects uint64
 }
 
 // Hooks is what the hooks of a node count.

@@ -184,6 +184,25 @@ func rows() []Stat {
 			Help: "Probes over the bus that did not come back within 2 s.",
 			read: one(func(s *Source) uint64 { return s.Bus.Probes.Lost })},
 
+		// Other Socket.IO servers.
+		{Key: "socketio_cluster.sent_total", Metric: "c100k_socketio_cluster_sent_total", Help: "Messages to other Socket.IO servers.",
+			read: one(func(s *Source) uint64 { return s.SocketIO.Sent })},
+		{Key: "socketio_cluster.unsent_total", Metric: "c100k_socketio_cluster_unsent_total",
+			Help: "Messages to other Socket.IO servers that could not be handed on.",
+			read: one(func(s *Source) uint64 { return s.SocketIO.Unsent })},
+		{Key: "socketio_cluster.received_total", Metric: "c100k_socketio_cluster_received_total",
+			Help: "Messages of other Socket.IO servers that were carried out.",
+			read: one(func(s *Source) uint64 { return s.SocketIO.Received })},
+		{Key: "socketio_cluster.refused_total", Metric: "c100k_socketio_cluster_refused_total",
+			Help: "Messages that were not of the format of --socketio-adapter, or broke a limit.",
+			read: one(func(s *Source) uint64 { return s.SocketIO.Refused })},
+		{Key: "socketio_cluster.busy_total", Metric: "c100k_socketio_cluster_busy_total",
+			Help: "Messages of or to other Socket.IO servers that were dropped because a queue was full.",
+			read: one(func(s *Source) uint64 { return s.SocketIO.Busy })},
+		{Key: "socketio_cluster.disconnects_total", Metric: "c100k_socketio_cluster_disconnects_total",
+			Help: "How often the connection to Redis that receives for Socket.IO has ended.",
+			read: one(func(s *Source) uint64 { return s.SocketIO.Disconnects })},
+
 		// Certificates, which the parent of a node of several processes reads.
 		{Key: KeyCertificates, Metric: "c100k_tls_certificate_expiry_timestamp_seconds",
 			Help: "When the certificate expires, by its first name, in Unix time; those of the admin port begin with admin:.",

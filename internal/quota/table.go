@@ -146,9 +146,6 @@ func (t *Table) begin() {
 // File is what another process opens, nil for a table of one process.
 func (t *Table) File() *os.File { return t.file }
 
-// Processes is for how many processes the table is.
-func (t *Table) Processes() int { return int(t.processes) }
-
 // Enter takes one more for a key. now is the time of day. With Entered, tag names the key's node
 // until Leave; all tags of a key are the same while it holds anything. Tag 0 is an entry that was
 // not counted, because there was no room: nobody is refused for that.

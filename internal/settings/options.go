@@ -27,6 +27,7 @@ type Options struct {
 	Emit    EmitOptions
 	Why     struct{ JSON bool }
 	Trace   TraceOptions
+	Top     struct{ Once, JSON bool }
 	Doctor  DoctorOptions
 	Load    LoadOptions
 	Token   TokenOptions

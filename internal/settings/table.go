@@ -18,7 +18,7 @@ var (
 	historyCommand = []string{"history"}
 
 	// adminCommands ask a node's admin port.
-	adminCommands  = []string{"pub", "history", "why", "trace"}
+	adminCommands  = []string{"pub", "history", "why", "trace", "top"}
 	clientCommands = append([]string{"sub"}, adminCommands...)
 )
 
@@ -144,6 +144,8 @@ func accessRows(n *server.Config) []Setting {
 			Help: "bearer key of the HTTP API; visible in the list of processes, so prefer --api-key-file"},
 		{Name: "api-key-file", Field: "APIKeyFile", Value: text(&n.APIKeyFile, "FILE"), Example: "/run/secrets/c100k-api-key",
 			Help: "file with the bearer key of the HTTP API"},
+		{Name: "admin-read-key", Field: "AdminReadKey", Value: text(&n.AdminReadKey, "KEY"), Secret: true, Example: "change-me-to-another-word",
+			Help: "bearer key of those who may read the HTTP API and the dashboard, and change nothing"},
 		{Name: "demo-endpoints", Field: "DemoEndpoints", Value: toggle(&n.DemoEndpoints), Default: "off, with --dev on",
 			Help: "turns /echo and /broadcast on"},
 	}
@@ -171,12 +173,14 @@ func wiringRows(n *server.Config) []Setting {
 			Help: "what joins nodes: memory for a single node; NATS: nats://, tls://; Redis: redis://, rediss://, redis-sentinel://HOST,HOST/MASTER, redis-cluster://HOST,HOST"},
 		{Name: "bus-creds", Field: "BusCreds", Value: text(&n.BusCreds, "FILE"), Example: "/etc/c100k/bus.creds",
 			Help: "credentials for NATS, a JWT and its key as nsc writes them"},
-		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded),
+		{Name: "socketio-adapter", Field: "SocketIOAdapter", Value: choice(&n.SocketIOAdapter, server.AdapterBus, server.AdapterRedis, server.AdapterSharded, server.AdapterStreams),
 			Help: "how Socket.IO servers are joined: by --bus, or in the format of Node's adapters for Redis"},
 		{Name: "socketio-redis", Field: "SocketIORedis", Value: text(&n.SocketIORedis, "URL"), Default: "that of --bus", Example: "redis://127.0.0.1:6379",
 			Help: "Redis of --socketio-adapter"},
 		{Name: "socketio-redis-key", Field: "SocketIORedisKey", Value: text(&n.SocketIORedisKey, "PREFIX"),
 			Help: "prefix of its channels, as the option key of Node's adapter"},
+		{Name: "advertise", Field: "Advertise", Value: text(&n.Advertise, "HOST:PORT"), Example: `"10.0.0.7:8080"`,
+			Help: "where other nodes reach this one, to pass on requests of Socket.IO sessions that it has; https://HOST:PORT with TLS"},
 		{Name: "cluster", Field: "Cluster", Value: text(&n.Cluster, "ADDR"), Default: "none", Example: "10.0.0.1:7400",
 			Help: "address on which the node listens for others that it forms a cluster with; nothing else to install"},
 		{Name: "cluster-peer", Field: "ClusterPeers", Value: texts(&n.ClusterPeers, "ADDR"), Default: "none", Example: "[10.0.0.2:7400]",
@@ -237,6 +241,8 @@ func commandRows(o *Options) []Setting {
 		{Name: "address", Scope: "trace", Commands: []string{"trace"}, Value: text(&o.Trace.Address, "ADDRESS"), Help: "trace an address, or a network such as 10.0.0.0/8"},
 		{Name: "payload", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.Payload), Help: "show the beginning of payloads"},
 		{Name: "json", Scope: "trace", Commands: []string{"trace"}, Value: toggle(&o.Trace.JSON), Help: "print events as JSON, one a line"},
+		{Name: "once", Scope: "top", Commands: []string{"top"}, Value: toggle(&o.Top.Once), Help: "print one look and end"},
+		{Name: "json", Scope: "top", Commands: []string{"top"}, Value: toggle(&o.Top.JSON), Help: "with --once: print it as JSON"},
 		{Name: "json", Scope: "why", Commands: []string{"why"}, Value: toggle(&o.Why.JSON), Help: "print the answers of the node, one document a line"},
 
 		{Name: "conns", Scope: "doctor", Commands: []string{"doctor"}, Value: count(&o.Doctor.Conns), Unit: "connections", Help: "connections that this machine should hold"},

@@ -55,6 +55,9 @@ const (
 	// handshake timeout.
 	stallMax = time.Second
 
+	// stallLook is how often that is checked while handshakes wait for their turn.
+	stallLook = 100 * time.Millisecond
+
 	// linger is how long a connection whose handshake has failed waits for the peer's FIN.
 	linger = time.Second
 

@@ -22,6 +22,7 @@ type Pool struct {
 	idle    int      // workers that wait for a handshake; those with one in next are no more among them
 	queue   []*shake // of which the first head have begun or were given up
 	head    int
+	looks   bool // makeRoom will be called in a while
 	stalled list // those that wait for their peers, longest first
 }
 
@@ -46,11 +47,30 @@ func (p *Pool) start(sh *shake, now time.Duration) bool {
 		return false
 	}
 	p.queue = append(p.queue, sh)
-	if s := p.stalled.first; s != nil && s.client == nil && now-s.since > stallMax {
-		p.stalled.remove(s)
-		s.stall()
-	}
+	p.makeRoom(now)
 	return true
+}
+
+// makeRoom gives up handshakes that have waited too long for their peers, one for each that waits
+// for its turn, and looks again later if more wait. mu is held.
+func (p *Pool) makeRoom(now time.Duration) {
+	wanted := len(p.queue) - p.head
+	for s := p.stalled.first; wanted > 0 && s != nil && now-s.since > stallMax; s = p.stalled.first {
+		p.stalled.remove(s)
+		if s.client == nil {
+			s.stall()
+			wanted--
+		}
+	}
+	if wanted > 0 && !p.looks {
+		p.looks = true
+		time.AfterFunc(stallLook, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.looks = false
+			p.makeRoom(netpoll.Monotonic())
+		})
+	}
 }
 
 // give gives a handshake to a worker that has none; false if there is none. mu is held.

@@ -4,6 +4,7 @@ package tlsconn
 
 import (
 	"testing"
+	"time"
 
 	"c100k/netpoll"
 )
@@ -42,4 +43,24 @@ func TestWorkersRest(t *testing.T) {
 		t.Error("more rest than the bound allows")
 	}
 	p.mu.Unlock()
+}
+
+// TestHandshakesBegun: clients that begin their handshakes and stop, more than may be under way,
+// keep nobody out for longer than stallMax.
+func TestHandshakesBegun(t *testing.T) {
+	r := serve(t, Config{}, &script{data: echo, open: func(l *netpoll.Loop, c *netpoll.Conn) { l.Arm(c, time.Hour) }})
+	hello := helloOf(t)
+	const begun = HandshakesMax + 50
+	for range begun {
+		if _, err := r.dial().Write(hello); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		exchange(t, r.client(clientConfig()), []byte("an honest client"))
+	}
+	f := r.layer.Figures()
+	if f.Failed[failStalled] == 0 || f.Failed[failStalled] > 2*begun || f.Full13 != 3 {
+		t.Errorf("%+v", f)
+	}
 }

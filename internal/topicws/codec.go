@@ -25,11 +25,17 @@ func EncodeBare(dst []byte, m *broadcast.Message) []byte {
 // EncodeBareDeflated is EncodeBare for connections that negotiated permessage-deflate. A payload
 // that is small, or that deflate does not shrink, goes as it is.
 func EncodeBareDeflated(dst []byte, m *broadcast.Message) []byte {
+	if m.Extra == wsconn.NoCompress {
+		return EncodeBare(dst, m)
+	}
 	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, frame.WindowFull)
 }
 
 // EncodeBareNarrow is EncodeBareDeflated for connections that asked for a smaller window.
 func EncodeBareNarrow(dst []byte, m *broadcast.Message) []byte {
+	if m.Extra == wsconn.NoCompress {
+		return EncodeBare(dst, m)
+	}
 	return wsconn.AppendDeflated(dst, opOf(m.Kind), m.Payload, frame.WindowNarrow)
 }
 
@@ -99,13 +105,9 @@ func AppendMessage(dst []byte, m *broadcast.Message) []byte {
 	return append(dst, '}')
 }
 
-// AppendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
-// the admin API takes. expires is when its client's rights end, in Unix seconds; 0: never.
-func AppendWelcome(dst []byte, conn string, expires int64) []byte {
-	return appendWelcome(dst, conn, expires, nil)
-}
-
-// appendWelcome is AppendWelcome with what is to be said of topics with history.
+// appendWelcome appends the first message of a c100k.v1 connection; conn is its id in the form that
+// the admin API takes. expires is when its client's rights end, in Unix seconds; 0: never. list is
+// what is to be said of topics with history.
 func appendWelcome(dst []byte, conn string, expires int64, list []begun) []byte {
 	at := len(dst)
 	dst = appendExpires(jsontext.AppendString(append(openText(dst), `{"type":"welcome","conn":`...), conn), expires)

@@ -91,7 +91,7 @@ func TestReplies(t *testing.T) {
 		frame []byte
 		want  string
 	}{
-		{AppendWelcome(nil, "00ff", 0), `map[conn:00ff type:welcome]`},
+		{appendWelcome(nil, "00ff", 0, nil), `map[conn:00ff type:welcome]`},
 		{AppendAck(nil, nil), `map[type:ack]`},
 		{AppendAck(nil, []byte(`"x"`)), `map[id:x type:ack]`},
 		{AppendPublished(nil, []byte(`7`), Published{Result: broadcast.Result{Matched: 41203}}), `map[id:7 matched:41203 type:ack]`},

@@ -45,8 +45,8 @@ func node(t testing.TB, seed uint64, policy broadcast.Policy, outbox int, with .
 				},
 				Publish:      publisher(n.Hub),
 				Identify:     identify,
-				MaySubscribe: func(who *auth.Principal, topic string) bool { return who != nil && who.MaySubscribe(topic, 0) },
-				MayPublish:   func(who *auth.Principal, topic string) bool { return who != nil && who.MayPublish(topic, 0) },
+				MaySubscribe: func(who *auth.Principal, topic string) bool { return who != nil && who.May(auth.Subscribe, topic, 0) },
+				MayPublish:   func(who *auth.Principal, topic string) bool { return who != nil && who.May(auth.Publish, topic, 0) },
 				Forms:        forms,
 			})
 			hs[1] = h

@@ -66,8 +66,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // policy allows the page's one style and its one script by their hashes, the client from its own
-// host, and connections to that. Whatever a message may bring along, none of it runs. The text that Config changes is
-// outside of both elements.
+// host, and connections to that. Whatever a message may bring along, none of it runs. The text that
+// Config changes is outside of both elements.
 func policy(page string) string {
 	return strings.Join([]string{
 		"default-src 'none'",

@@ -16,7 +16,7 @@ import (
 
 func (s *Supervisor) apiConfig() admin.Config {
 	return admin.Config{
-		Node: s.fleet, APIKey: func() string { return s.setup.Load().key },
+		Node: s.fleet, APIKey: func() string { return s.setup.Load().key }, ReadKey: func() string { return s.setup.Load().config.AdminReadKey },
 		MessageBytesMax: s.opt.Config.MaxMessage, Logger: s.log,
 	}
 }
@@ -30,6 +30,8 @@ func (s *Supervisor) adminHandler() http.Handler {
 	c := s.apiConfig()
 	c.Metrics = registry
 	c.Pprof = s.pprofOf
+	c.Recorder = admin.NewRecorder(s.fleet.Stats)
+	go c.Recorder.Run(s.stopped)
 	return admin.New(c)
 }
 

@@ -19,6 +19,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/auth"
 	"c100k/internal/bus"
+	"c100k/internal/figures"
 	"c100k/netpoll"
 )
 
@@ -60,6 +61,11 @@ func (f *fleet) each(timeout time.Duration, call func(ctx context.Context, p *sl
 	return errs
 }
 
+// ReadNodes reads the figures of all nodes on the bus; workers of this node are one of them.
+func (f *fleet) ReadNodes(done func(*figures.Nodes)) {
+	figures.ReadNodes(f.s.figures, f.s.bus.Name(), f.Stats(), done)
+}
+
 // Publish sends a message to the subscribers of all workers, over the bus, and waits until they
 // have been counted.
 func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broadcast.Result, error) {
@@ -95,6 +101,19 @@ func (f *fleet) Topics(prefix, after string, most int) (list []admin.Topic, miss
 	lists := make([][]admin.Topic, len(f.s.slots))
 	errs := f.each(topicsTimeout, func(ctx context.Context, p *slot, c *client) (err error) {
 		lists[p.number], err = topicsOf(ctx, c, prefix, after, most)
+		return err
+	})
+	return mergeTopics(lists), f.unwell(errs)
+}
+
+// Busiest merges the workers' lists of the topics with the most subscribers.
+func (f *fleet) Busiest(prefix string, most int) (list []admin.Topic, missing []string) {
+	lists := make([][]admin.Topic, len(f.s.slots))
+	errs := f.each(topicsTimeout, func(ctx context.Context, p *slot, c *client) error {
+		query := url.Values{"prefix": {prefix}, "order": {"subscribers"}, "limit": {strconv.Itoa(most)}}
+		var got page
+		err := c.do(ctx, http.MethodGet, "/v1/topics?"+query.Encode(), nil, &got)
+		lists[p.number] = got.Topics
 		return err
 	})
 	return mergeTopics(lists), f.unwell(errs)
@@ -189,7 +208,7 @@ func (f *fleet) Revoke(list []auth.Revocation) error {
 	})
 }
 
-// Revocations asks a worker: all have the same.
+// Revocations asks all workers, and takes the answer of the first: all have the same.
 func (f *fleet) Revocations(after string, most int) (list []auth.Revocation, err error) {
 	lists := make([][]auth.Revocation, len(f.s.slots))
 	errs := f.each(partTimeout, func(ctx context.Context, p *slot, c *client) error {

@@ -59,18 +59,20 @@ type Supervisor struct {
 	quota  *quota.Table     // nil: no limit holds for all workers
 
 	// immutable after open
-	port    *reservation
-	admin   net.Listener
-	plain   net.Listener // for plain HTTP, that is redirected; nil: none
-	api     *http.Server
-	toHTTPS *http.Server     // on plain
-	broker  *natsd.Server    // of the workers alone; nil: they use another bus
-	cluster *natsd.Server    // of the workers and other nodes; nil: none
-	past    *jetstream.Store // nil: nothing is kept
-	rules   *history.Rules   // of past
-	bus     *bus.Core
-	url     string // of the bus, with its secret
-	starter *starter
+	port     *reservation
+	admin    net.Listener
+	plain    net.Listener // for plain HTTP, that is redirected; nil: none
+	api      *http.Server
+	toHTTPS  *http.Server     // on plain
+	broker   *natsd.Server    // of the workers alone; nil: they use another bus
+	cluster  *natsd.Server    // of the workers and other nodes; nil: none
+	past     *jetstream.Store // nil: nothing is kept
+	rules    *history.Rules   // of past
+	bus      *bus.Core
+	channels *bus.Channels
+	figures  *bus.Channel
+	url      string // of the bus, with its secret
+	starter  *starter
 
 	// any goroutine
 	up       atomic.Bool // all workers have served at the same time, once
@@ -196,6 +198,7 @@ func (s *Supervisor) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	s.shareFigures()
 	go s.hear()
 	if err := s.openPast(c); err != nil {
 		return err
@@ -216,13 +219,19 @@ func (s *Supervisor) open() error {
 	return nil
 }
 
-// hear receives until the bus is closed. The parent has no channels: calls to it are answered so,
-// and nobody waits for it.
+// shareFigures opens the channel of figures, on which the parent answers for its workers. It has no other
+// channels: calls on those are answered so, and nobody waits for it.
+func (s *Supervisor) shareFigures() {
+	s.channels = bus.NewChannels(s.bus)
+	s.figures = figures.Share(s.channels, s.bus.Name(), s.fleet.Stats)
+}
+
+// hear receives until the bus is closed.
 func (s *Supervisor) hear() {
-	channels := bus.NewChannels(s.bus)
+	defer s.channels.Close()
 	deliver := func(m bus.Message) bus.Tally {
 		if m.Kind > bus.KindChannels {
-			channels.Deliver(m)
+			s.channels.Deliver(m)
 		}
 		return bus.Tally{}
 	}

@@ -30,6 +30,9 @@ func Seal(dst []byte, at int, op frame.OpCode, compressed bool) []byte {
 	return append(head, payload...) // overlapping, which append allows, like copy
 }
 
+// NoCompress is the Extra of messages that are not to be compressed.
+var NoCompress any = new(byte)
+
 // AppendDeflated appends a data frame, compressed in window if payload has DeflateBytesMin bytes
 // and becomes smaller: RFC 7692, 6 leaves that to the sender for each message. With frame.NoWindow
 // it is not compressed. payload is copied. Any goroutine.

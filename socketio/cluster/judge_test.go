@@ -116,3 +116,13 @@ func TestJudgeSharded(t *testing.T) {
 		})
 	}
 }
+
+func TestJudgeStreams(t *testing.T) {
+	judged(t, "redis-streams", `{}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+		c, err := Streams(t.Context(), StreamsOptions{RedisOptions: RedisOptions{URL: redisURL(path)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, socketio.Options{}
+	})
+}

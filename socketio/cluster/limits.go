@@ -76,6 +76,14 @@ const (
 	dialTimeout  = 5 * time.Second
 	writeTimeout = 5 * time.Second
 
+	// streamLengthDefault is what StreamsOptions.LengthMax = 0 means, as with Node's adapter.
+	streamLengthDefault = 10_000
+
+	// streamReadMax is how many entries are read at once, and streamBlock how long Redis waits for the
+	// next, as with Node's adapter.
+	streamReadMax = 100
+	streamBlock   = 5 * time.Second
+
 	// stopTimeout is how long a cluster that is closed goes on sending what is queued.
 	stopTimeout = time.Second
 )

@@ -214,7 +214,10 @@ func (r *redisCarrier) write() {
 		results := r.client.DoMulti(ctx, commands...)
 		cancel()
 		for i, result := range results {
-			n, err := result.AsInt64()
+			n, err := int64(-1), result.Error()
+			if err == nil && batch[i].sent != nil {
+				n, err = result.AsInt64()
+			}
 			if err != nil {
 				r.cluster.counters.unsent.Add(1)
 			} else {
@@ -231,7 +234,15 @@ func (r *redisCarrier) write() {
 	}
 }
 
+// commander is a form that does not only publish.
+type commander interface {
+	command(b rueidis.Builder, channel string, p []byte) rueidis.Completed
+}
+
 func (r *redisCarrier) command(o outgoing) rueidis.Completed {
+	if f, ok := r.cluster.form.(commander); ok {
+		return f.command(r.client.B(), o.channel, o.p)
+	}
 	p := unsafe.String(unsafe.SliceData(o.p), len(o.p)) // nobody changes it any more
 	if r.sharded {
 		return r.client.B().Spublish().Channel(o.channel).Message(p).Build()

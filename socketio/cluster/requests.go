@@ -125,9 +125,9 @@ func (a *adapter) judge(r *request) {
 	r.err = fmt.Errorf("%w: %d of %d have not: %s", socketio.ErrPartial, missing+len(r.failed), r.count()+missing+len(r.failed), strings.Join(who, ", "))
 }
 
-// end calls done of a request that was removed; nil: there is none.
+// end calls done of a request that was removed; nil: there is none. Nobody waits for a probe.
 func (r *request) end() {
-	if r != nil {
+	if r != nil && !r.probe {
 		r.done(r)
 	}
 }

@@ -54,7 +54,6 @@ class Topic {
   live = false;         // it has on this connection
   left = -1;            // missed messages that have not come yet; -1: nothing is being resumed
   missed = 0;
-  watch = 0;            // subscriptions that watch presence
   constructor(name, from) {
     this.name = name;
     this.from = from;   // where it begins the first time
@@ -73,6 +72,7 @@ export class Client {
   id = '';             // of the connection, as the node's API knows it
   #url; #options;
   #topics = new Map();   // name to Topic
+  #watches = new Set();  // {topic, hearer} of presence
   #hearers = new Map();  // event to a set of functions
   #asked = new Map();    // id of a command to [done, failed]
   #queue = [];           // publishes and questions for the next connection: [command, done, failed]
@@ -140,6 +140,24 @@ export class Client {
   }
 
   publish(topic, data) { return this.#ask({ type: 'publish', topic, data }); }
+
+  presence(topic, after) { return this.#ask({ type: 'presence', topic, after }); }
+
+  watch(topic, hearer) {
+    const watch = { topic, hearer };
+    this.#watches.add(watch);
+    if (this.#opened) this.#watch(watch);
+    return () => {
+      this.#watches.delete(watch);
+      if (this.#opened && ![...this.#watches].some(w => w.topic === topic)) this.#command({ type: 'presence', topic, watch: false }, ignore, ignore);
+    };
+  }
+
+  #watch({ topic, hearer }) {
+    this.#command({ type: 'presence', topic, watch: true }, m => call([hearer], m), e => {
+      if (e.code !== 'lost' && e.code !== 'closed') this.#tell('error', Object.assign(e, { topic }));
+    });
+  }
 
   // ---- connecting
 
@@ -323,6 +341,9 @@ export class Client {
       case 'reset': return this.#reset(m);
       case 'expiring': return this.#refresh();
       case 'gap': return this.#tell(m.type, m);
+      case 'presence':
+        if (asked) return asked[0](m);
+        for (const watch of [...this.#watches]) if (watch.topic === m.topic) call([watch.hearer], m);
     }
   }
 
@@ -338,12 +359,13 @@ export class Client {
       if (this.#topics.has(name)) this.#send({ type: 'unsubscribe', topics: [name] });
     }
     for (const topic of [...this.#topics.values()]) this.#begin(topic);
+    for (const watch of this.#watches) this.#watch(watch);
     for (const entry of this.#queue.splice(0)) this.#command(...entry);
   }
 
   #deliver(topic, m) {
     const data = m.data_base64 === undefined ? m.data : bytesOf(m.data_base64);
-    const message = { topic: m.topic, data, offset: m.offset };
+    const message = { topic: m.topic, data, offset: m.offset, from: m.from };
     if (topic && !topic.live) return; // of a subscription that the token made: it is about to begin anew
     if (topic && m.offset) topic.position = m.offset;
     call(topic?.readers, message);
@@ -495,8 +517,8 @@ export class Client {
   async #post({ type, ...body }, done, failed) {
     try {
       const options = { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal: AbortSignal.timeout(PATIENCE) };
-      const answer = await (await this.#fetch('v1/publish', options)).json();
-      done(answer);
+      const page = `v1/topics/${encodeURIComponent(body.topic)}/presence` + (body.after ? '?after=' + encodeURIComponent(body.after) : '');
+      done(await (await (type === 'publish' ? this.#fetch(this.#options.api ?? 'v1/publish', options) : this.#fetch(page, { signal: options.signal }))).json());
     } catch (e) {
       failed(e instanceof Failure ? e : new Failure('lost', e.message));
     }

@@ -24,6 +24,10 @@ stop();
 console.log(matched.toFixed(), other.state, other.transport, other.id);
 other.close();
 
+const { count, members, next } = await client.presence('room.a', 'ann');
+console.log(count + 1, members[0]?.sub, next);
+client.watch('room.a', p => console.log('members' in p ? p.members.length : p.joined?.length))();
+
 // @ts-expect-error there is no such event
 client.on('opened', () => {});
 // @ts-expect-error a beginning is one of three

@@ -129,7 +129,6 @@ func (s *Store) mend(st *stream, end uint64) {
 	}
 	// They are not kept any more: nobody knows of which topics they were.
 	s.log.Error("messages of topics with history were not delivered here", "stream", st.name, "messages", missing)
-	s.missed.Add(missing)
 	st.floor.Store(end)
 	s.hub.Lost(func(topic string) bool { return s.of(topic) == st }, end)
 }

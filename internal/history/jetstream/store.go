@@ -64,7 +64,6 @@ type Store struct {
 	stop    chan struct{}
 	once    sync.Once
 	loads   loads
-	missed  atomic.Uint64 // messages that were stored, and not delivered here
 }
 
 var _ history.Store = (*Store)(nil)
@@ -235,7 +234,7 @@ func (s *Store) streamConfig(st *stream, pattern string) *nats.StreamConfig {
 		MaxMsgs: -1, MaxBytes: -1, MaxConsumers: -1, MaxMsgSize: -1,
 		Storage: nats.FileStorage, Replicas: 1, AllowDirect: true,
 		RePublish: &nats.RePublish{Source: st.prefix + "*", Destination: st.live + "{{wildcard(1)}}"},
-		Metadata:  map[string]string{metaEpoch: strconv.FormatUint(rand.Uint64()>>16, 36), metaPattern: pattern},
+		Metadata:  map[string]string{metaEpoch: strconv.FormatUint(rand.Uint64()>>24, 36) + "-0", metaPattern: pattern},
 	}
 	if st.keep.Age == 0 {
 		c.MaxAge = 0

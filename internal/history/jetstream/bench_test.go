@@ -1,0 +1,87 @@
+package jetstream
+
+import (
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"c100k/broadcast"
+	"c100k/internal/history"
+)
+
+// processorTime is what this process has used.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkAppend is a publish of 128 bytes to a topic with durable history on a node that is alone:
+// the queue, the server in the process, its file, and the way back into the hub. cpu-ns/op is the
+// processor time of all of it.
+func BenchmarkAppend(b *testing.B) {
+	for _, topics := range []int{1, 1000, 100_000} {
+		b.Run(fmt.Sprint(topics, " topics"), func(b *testing.B) {
+			s, err := server.NewServer(&server.Options{
+				Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: b.TempDir(),
+				SyncInterval: 100 * time.Millisecond, DisableJetStreamBanner: true,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.Start()
+			defer func() { s.Shutdown(); s.WaitForShutdown() }()
+			if !s.ReadyForConnections(patience) {
+				b.Fatal("the NATS server does not start")
+			}
+			rules, _ := history.ParseRules([]string{"a.>=100,5m"})
+			store, err := Open(b.Context(), Options{URL: s.ClientURL(), Name: b.Name(), Rules: rules, Now: clock})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer store.Close()
+			hub := broadcast.NewHub(broadcast.Options{
+				Shards: 1, Now: clock, Encoders: []broadcast.Encoder{func(dst []byte, m *broadcast.Message) []byte { return append(dst, m.Payload...) }},
+				EncodedBytesMax: func(_ broadcast.Form, m *broadcast.Message) int { return len(m.Payload) },
+				Positions:       store.First, Keep: func(topic string) broadcast.Keep { k, _ := rules.Keep(topic); return k },
+				Older: true, Floor: store.Floor, Reached: store.Reached,
+			})
+			if err := store.Start(b.Context(), hub); err != nil {
+				b.Fatal(err)
+			}
+			names := make([]string, topics)
+			for i := range names {
+				names[i] = fmt.Sprint("a.", i)
+			}
+			payload := make([]byte, 128)
+			var failed, done atomic.Int64
+			finished := make(chan struct{}, 1)
+			b.ResetTimer()
+			before := processorTime(b)
+			for i := range b.N {
+				a := history.Append{Post: broadcast.Post{Kind: broadcast.Binary, Payload: payload}, Done: func(a history.Appended) {
+					if a.Err != nil {
+						failed.Add(1)
+					}
+					if done.Add(1) == int64(b.N) {
+						finished <- struct{}{}
+					}
+				}}
+				for store.Append(names[i%topics], a) != nil {
+					time.Sleep(time.Millisecond) // the queue is full: the store is the limit
+				}
+			}
+			<-finished
+			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+			if n := failed.Load(); n > 0 {
+				b.Fatalf("%d have failed", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,199 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws/wsutil"
+)
+
+// stock is a Socket.IO client that keeps what the stock client keeps for its recovery.
+type stock struct {
+	net.Conn
+	t           *testing.T
+	sid, pid    string
+	offset      *string
+	missed      []string // events behind the answer to CONNECT
+	resubscribe bool
+}
+
+// join connects, and returns whether the client was recovered.
+func (c *stock) join(s *Server) (recovered bool) {
+	c.t.Helper()
+	c.Conn = dialWS(c.t, s.Addr().String(), "/socket.io/?EIO=4&transport=websocket")
+	c.packet("0")
+	auth := "40"
+	if c.pid != "" {
+		sent := map[string]any{"pid": c.pid}
+		if c.offset != nil {
+			sent["offset"] = *c.offset
+		}
+		p, _ := json.Marshal(sent)
+		auth += string(p)
+	}
+	say(c.t, c, auth)
+	var got struct{ SID, PID string }
+	if err := json.Unmarshal([]byte(c.packet("40")), &got); err != nil || got.PID == "" {
+		c.t.Fatalf("%v: %+v", err, got)
+	}
+	recovered = got.PID == c.pid
+	if c.sid, c.pid = got.SID, got.PID; !recovered {
+		c.offset = nil
+	}
+	return recovered
+}
+
+// packet is the next one, without its kind; pings are answered.
+func (c *stock) packet(kind string) string {
+	c.t.Helper()
+	for {
+		got, _, err := wsutil.ReadServerData(c)
+		if err != nil {
+			c.t.Fatalf("waiting for %s: %v", kind, err)
+		}
+		text, ok := strings.CutPrefix(string(got), kind)
+		if ok {
+			return text
+		}
+		if string(got) != "2" {
+			c.t.Fatalf("got %s, want %s", got, kind)
+		}
+		say(c.t, c, "3")
+	}
+}
+
+// want is the next event; as the stock client does, it keeps the string at the end of it.
+func (c *stock) want(event string) {
+	c.t.Helper()
+	text := c.packet("42")
+	var args []any
+	if err := json.Unmarshal([]byte(text), &args); err != nil {
+		c.t.Fatal(err)
+	}
+	if last, ok := args[len(args)-1].(string); ok {
+		c.offset = &last
+		args = args[:len(args)-1]
+	}
+	p, _ := json.Marshal(args)
+	if got := epochs.ReplaceAllString(string(p), `"E.$1`); got != event {
+		c.t.Errorf("got %s, want %s", got, event)
+	}
+}
+
+func (c *stock) subscribe(topics ...string) {
+	c.t.Helper()
+	p, _ := json.Marshal(topics)
+	say(c.t, c, `421["subscribe",`+string(p)+`]`)
+	if got := c.packet("431"); got != `[{"ok":true}]` {
+		c.t.Fatal(got)
+	}
+}
+
+// cut breaks the connection, and waits until the node has noticed.
+func (c *stock) cut(s *Server, topic string) {
+	c.t.Helper()
+	c.Close()
+	eventually(c.t, "the client to be gone", func() bool { return subscribers(s, topic) == 0 })
+}
+
+func event(topic, data string, n int) string {
+	return fmt.Sprintf(`["message",{"data":"%s","topic":"%s"},{"offset":"E.%d"}]`, data, topic, n)
+}
+
+// TestStockClientIsRecovered: what the stock client missed of the node's topics comes once and in
+// order, also for one that was idle, and more than once.
+func TestStockClientIsRecovered(t *testing.T) {
+	s := start(t, Config{Dev: true, History: []string{"h.>=100,5m"}})
+	c := &stock{t: t}
+	if c.join(s) {
+		t.Fatal("a new client was recovered")
+	}
+	publishTo(t, s, "h.a", "before")
+	c.subscribe("h.a", "h.b", "plain")
+	// Idle: it has got nothing.
+	for round := range 2 {
+		c.cut(s, "h.a")
+		publishTo(t, s, "h.a", fmt.Sprint("idle ", round))
+		if !c.join(s) {
+			t.Fatalf("an idle client was not recovered, round %d", round)
+		}
+		c.want(`["reset",{"reason":"unknown","topic":"plain"}]`)
+		for i := range round + 1 {
+			// The answer of the round before was lost with its connection, as far as the client knows.
+			c.want(event("h.a", fmt.Sprint("idle ", i), 2+i))
+		}
+		c.offset = nil
+	}
+	publishTo(t, s, "h.b", "b1")
+	c.want(event("h.b", "b1", 1))
+	publishTo(t, s, "h.a", "a4")
+	c.want(event("h.a", "a4", 4))
+	for round := range 3 {
+		c.cut(s, "h.a")
+		publishTo(t, s, "h.b", fmt.Sprint("missed b", round))
+		publishTo(t, s, "h.a", fmt.Sprint("missed a", round))
+		if !c.join(s) {
+			t.Fatalf("not recovered, round %d", round)
+		}
+		c.want(`["reset",{"reason":"unknown","topic":"plain"}]`)
+		got := map[string]bool{}
+		for range 2 {
+			text := c.packet("42")
+			var args []any
+			json.Unmarshal([]byte(text), &args)
+			last := args[len(args)-1].(string)
+			c.offset = &last
+			got[args[1].(map[string]any)["data"].(string)] = true
+		}
+		if len(got) != 2 || !got[fmt.Sprint("missed a", round)] || !got[fmt.Sprint("missed b", round)] {
+			t.Errorf("round %d: %v", round, got)
+		}
+		publishTo(t, s, "plain", "live")
+		if got := c.packet("42"); got != `["message",{"topic":"plain","data":"live"}]` {
+			t.Errorf("got %s", got)
+		}
+	}
+	// More than what is kept is missed: it is told so.
+	c.cut(s, "h.a")
+	for i := range 150 {
+		publishTo(t, s, "h.a", fmt.Sprint(i))
+	}
+	if !c.join(s) {
+		t.Fatal("not recovered")
+	}
+	c.want(`["reset",{"offset":"E.157","reason":"expired","topic":"h.a"}]`)
+	// An offset that is none: not recovered, and the client knows.
+	c.cut(s, "h.a")
+	for _, offset := range []string{"1-AAAAAAAAAAA", "t:", "t:xyz", "t:1", "t:1 e", ""} {
+		c.offset = &offset
+		if c.join(s) {
+			t.Errorf("recovered with %q", offset)
+		}
+		c.subscribe("h.a")
+		c.cut(s, "h.a")
+	}
+}
+
+// FuzzSIOOffset: an offset can be anything. One that is ours can be written again.
+func FuzzSIOOffset(f *testing.F) {
+	f.Add("t:1f k3x-1.41,2 e.0")
+	f.Add("t:")
+	f.Add("1-AAAA")
+	f.Fuzz(func(t *testing.T, offset string) {
+		at, ok := parseSIOOffset(offset)
+		if !ok {
+			return
+		}
+		again := []byte(sioOffsetPrefix)
+		for sum, p := range at {
+			again = appendSIOOffset(again, sum, p)
+		}
+		back, ok := parseSIOOffset(string(again))
+		if !ok && len(again) <= sioOffsetBytesMax || ok && fmt.Sprint(back) != fmt.Sprint(at) {
+			t.Fatalf("%q became %q", offset, again)
+		}
+	})
+}
