@@ -84,6 +84,8 @@ export interface Events {
 export interface Options {
   /** Gives the token. It is asked for one before the first connection, and again when the last one is not accepted any more or is about to expire. */
   token?: () => string | undefined | Promise<string | undefined>;
+  /** Where publishes are posted while no WebSocket comes through: by default /v1/publish of the node, which wants its API key. */
+  api?: string;
   /** In place of the global one: in Node before 22, that of the package ws. */
   WebSocket?: new (url: string, protocols?: string[]) => unknown;
 }

@@ -21,7 +21,7 @@ func (a *api) stats(w http.ResponseWriter, r *http.Request, _ string) {
 	case "1":
 		a.statsOfAll(w)
 	default:
-		NewProblem(http.StatusBadRequest, "bad_parameter", "cluster is neither 0 nor 1").Write(w)
+		NewProblem(http.StatusBadRequest, "bad_query", "the parameter cluster is neither 0 nor 1").Write(w)
 	}
 }
 

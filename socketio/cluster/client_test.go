@@ -49,5 +49,8 @@ func (c *pollClient) do(method, body string) string {
 // events polls once, and counts the events of a name.
 func (c *pollClient) events(name string) int {
 	c.t.Helper()
-	return strings.Count(c.do("GET", ""), `42["`+name+`"`)
+	return count(c.do("GET", ""), name)
 }
+
+// count counts the events of a name in what a poll got.
+func count(text, name string) int { return strings.Count(text, `42["`+name+`"`) }

@@ -518,7 +518,7 @@ export class Client {
     try {
       const options = { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal: AbortSignal.timeout(PATIENCE) };
       const page = `v1/topics/${encodeURIComponent(body.topic)}/presence` + (body.after ? '?after=' + encodeURIComponent(body.after) : '');
-      done(await (await (type === 'publish' ? this.#fetch('v1/publish', options) : this.#fetch(page, { signal: options.signal }))).json());
+      done(await (await (type === 'publish' ? this.#fetch(this.#options.api ?? 'v1/publish', options) : this.#fetch(page, { signal: options.signal }))).json());
     } catch (e) {
       failed(e instanceof Failure ? e : new Failure('lost', e.message));
     }

@@ -1,6 +1,7 @@
 // The client of clients/js: the classic script under a clock of the test's, through a proxy.
 import { WebSocket, WebSocketServer } from 'ws';
 import fs from 'node:fs';
+import http from 'node:http';
 import { test, run, equal, base, admin, rest, publish, until } from './tap.mjs';
 import { Proxy, Clock } from './proxy.mjs';
 
@@ -268,9 +269,9 @@ test('a node that says nothing, and one that says what is no JSON', async () => 
   server.close();
 });
 // A client for which no WebSocket comes through.
-async function blocked(url = through) {
+async function blocked(url = through, given = options) {
   proxy.blocking = true;
-  const c = make(url, options).connect();
+  const c = make(url, given).connect();
   await c.again();
   await until(() => c.of('state').filter(s => s.state === 'waiting').length === 2);
   await c.again();
@@ -325,6 +326,29 @@ test('a topic that is refused, over events', async () => {
   await until(() => c.data().length === 1);
   c.close();
   proxy.blocking = false;
+});
+test('publishing without a WebSocket', async () => {
+  // The backend knows the user by the token, and calls the node.
+  const backend = http.createServer((request, response) => {
+    const chunks = [];
+    request.on('data', c => chunks.push(c)).on('end', async () => {
+      if (request.headers.authorization !== 'Bearer ' + tokens[0]) return response.writeHead(403).end('not you');
+      const answer = await fetch(admin + '/v1/publish', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: Buffer.concat(chunks) });
+      response.writeHead(answer.status, { 'Content-Type': answer.headers.get('Content-Type') }).end(await answer.text());
+    });
+  });
+  await new Promise(done => backend.listen(0, '127.0.0.1', done));
+  const c = await blocked(through, { ...options, api: `http://127.0.0.1:${backend.address().port}/publish` }), name = topic();
+  let ready;
+  c.subscribe(name).ready.then(() => { ready = true; });
+  await c.until(() => ready);
+  equal((await c.publish(name, { a: 1 })).matched, 1);
+  await until(() => c.data().length === 1);
+  equal(c.data(), [{ a: 1 }]);
+  equal(await rejected(c.publish('a\n', 1)), 'bad_topic');
+  c.close();
+  proxy.blocking = false;
+  backend.close();
 });
 test('presence', async () => {
   const c = await open(through, options), d = await open(base + '/ws', options), name = topic();
