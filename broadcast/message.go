@@ -61,8 +61,8 @@ type Message struct {
 	late   atomic.Int64 // what passes have counted on top of cost, or taken off it
 }
 
-// from is the Extra of a message with Post.From: few have one, and a field of its own would make all
-// messages larger.
+// from is the Extra of a message with Post.From: few have one, and a field of its own would make
+// all messages larger.
 type from string
 
 // From returns Post.From. Any goroutine; an Encoder may call it.

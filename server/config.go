@@ -292,8 +292,8 @@ type Config struct {
 	// with: their embedded NATS servers are the bus, and nothing needs to be installed. All that goes
 	// between them is TLS 1.3. Default none. Excludes a Bus.
 	Cluster string
-	// ClusterPeers are addresses, HOST:PORT, of other nodes of the cluster. One that runs is enough: it
-	// tells of the rest. Those that do not answer are tried for ever.
+	// ClusterPeers are addresses, HOST:PORT, of other nodes of the cluster. One that runs is enough:
+	// it tells of the rest. Those that do not answer are tried for ever.
 	ClusterPeers []string
 	// ClusterSecretFile is a file with the secret that all nodes of the cluster share, of 32 bytes or
 	// more. Whoever has it can join.
@@ -404,8 +404,8 @@ type Config struct {
 	// APIKeyFile is a file that holds the key, read by New and at each Reload. Default none. Excludes
 	// APIKey.
 	APIKeyFile string
-	// AdminReadKey is a bearer key for those who may read the API and change nothing, 8 to 1024 visible
-	// ASCII characters. Default none.
+	// AdminReadKey is a bearer key for those who may read the API and change nothing, 8 to 1024
+	// visible ASCII characters. Default none.
 	AdminReadKey string
 	// DemoEndpoints turns /echo and /broadcast on. Default false; Dev turns it on.
 	DemoEndpoints bool

@@ -203,8 +203,8 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	}
 }
 
-// TestSlowClientHello: a ClientHello that comes byte by byte has the time that a handshake has, and no
-// more; neither has one that stops.
+// TestSlowClientHello: a ClientHello that comes byte by byte has the time that a handshake has, and
+// no more; neither has one that stops.
 func TestSlowClientHello(t *testing.T) {
 	s := start(t, Config{Dev: true, Loops: 1, TLS: serverTLS(), HandshakeTimeout: 200 * time.Millisecond})
 	for i, pace := range []time.Duration{time.Millisecond, patience} {

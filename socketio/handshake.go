@@ -114,8 +114,8 @@ func (h *Handshake) Time() time.Time { return time.UnixMilli(h.facts.time) }
 func (h *Handshake) Secure() bool { return h.facts.common.Value().flags&factSecure != 0 }
 
 // ClientSubject returns the subject of the certificate with which the client has proved who it is,
-// in the form of RFC 4514, such as "CN=u17,O=Example". It is empty for a client that has shown none,
-// and where the node does not ask for one.
+// in the form of RFC 4514, such as "CN=u17,O=Example". It is empty for a client that has shown
+// none, and where the node does not ask for one.
 func (h *Handshake) ClientSubject() string { return h.facts.common.Value().subject }
 
 // CrossOrigin reports whether the request has an Origin field.

@@ -156,8 +156,8 @@ func (t *trial) manyTopics(node *rig.Node) []string {
 		"--publish", "http://" + node.Admin + "/v1/topics/{topic}", "--publish-rate", fmt.Sprintf("%d/s", topicCount)}
 }
 
-// storm drops everybody at once, and waits until all are back. With TLS, a few others listen all the
-// while: handshakes must not keep them waiting.
+// storm drops everybody at once, and waits until all are back. With TLS, a few others listen all
+// the while: handshakes must not keep them waiting.
 func storm(ctx context.Context, t *trial) error {
 	node, err := t.node()
 	if err != nil {

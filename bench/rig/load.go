@@ -34,7 +34,8 @@ func Run(ctx context.Context, binary, base string, progress io.Writer, args ...s
 	return Until(ctx, nil, binary, base, progress, args...)
 }
 
-// Until is Run, but the generator is interrupted when stop is closed, and its partial result counts.
+// Until is Run, but the generator is interrupted when stop is closed, and its partial result
+// counts.
 func Until(ctx context.Context, stop <-chan struct{}, binary, base string, progress io.Writer, args ...string) (*Load, error) {
 	load := &Load{JSON: base + ".json", Report: base + ".html"}
 	cmd := exec.CommandContext(ctx, binary, append(append([]string{"load"}, args...), "--json", load.JSON, "--report", load.Report)...)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"c100k/internal/admin"
@@ -135,7 +136,7 @@ func (a *app) topOnce(ctx context.Context, api *adminAPI, asJSON bool) error {
 	v := topView{width: 100, latest: l}
 	for t := tabOverview; t < tabAll; t++ {
 		v.tab = t
-		if _, err := fmt.Fprintln(a.stdout, v.page(20)); err != nil {
+		if _, err := fmt.Fprintln(a.stdout, ansi.Strip(v.page(20))); err != nil {
 			return err
 		}
 	}

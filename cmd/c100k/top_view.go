@@ -267,6 +267,9 @@ func (v *topView) topics() []string {
 
 func (v *topView) connections() []string {
 	list := slices.Clone(v.latest.Connections)
+	if v.tab == tabOverview { // who is slow
+		list = slices.DeleteFunc(list, func(c admin.Connection) bool { return c.Behind == 0 })
+	}
 	slices.SortFunc(list, func(x, y admin.Connection) int {
 		if v.byTime[v.tab] {
 			return cmp.Compare(y.Seconds, x.Seconds)

@@ -13,8 +13,8 @@ import (
 	"c100k/netpoll"
 )
 
-// ClientSubject is the subject of the certificate with which the client has proved who it is, in the
-// form of RFC 4514. Empty: it has shown none, or Config.Subject is not set.
+// ClientSubject is the subject of the certificate with which the client has proved who it is, in
+// the form of RFC 4514. Empty: it has shown none, or Config.Subject is not set.
 func (h *Head) ClientSubject() string { return h.subject }
 
 // Mount is where a request comes from whose handler is mounted in a program's http.Server, and what

@@ -269,6 +269,7 @@ func TestExplain(t *testing.T) {
 var together = map[string]string{
 	"tls-cert": "tls-key: [k]", "tls-key": "tls-cert: [c]", "admin-tls-cert": "admin-tls-key: k", "admin-tls-key": "admin-tls-cert: c",
 	"tls-client-ca": "dev: true\ndev-tls: true\ntls-client-auth: optional", "tls-ticket-keys": "dev: true\ndev-tls: true",
+	"socketio-redis": "socketio-adapter: redis", "advertise": "bus: nats://h:1",
 	"bus-creds": "bus: nats://h:1", "cluster": "cluster-secret-file: f", "cluster-peer": "cluster: a:1\ncluster-secret-file: f",
 	"cluster-secret-file": "cluster: a:1", "http-redirect": "dev: true\ndev-tls: true", "acme": "acme-storage: d", "acme-storage": "acme: [a.example]",
 	"acme-email": "acme: [a.example]\nacme-storage: d", "acme-directory": "acme: [a.example]\nacme-storage: d",

@@ -219,8 +219,8 @@ func (s *Supervisor) open() error {
 	return nil
 }
 
-// shareFigures opens the channel of figures, on which the parent answers for its workers. It has no other
-// channels: calls on those are answered so, and nobody waits for it.
+// shareFigures opens the channel of figures, on which the parent answers for its workers. It has no
+// other channels: calls on those are answered so, and nobody waits for it.
 func (s *Supervisor) shareFigures() {
 	s.channels = bus.NewChannels(s.bus)
 	s.figures = figures.Share(s.channels, s.bus.Name(), s.fleet.Stats)

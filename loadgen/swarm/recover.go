@@ -119,8 +119,8 @@ func (s *Swarm) connectPacket(dst []byte, i uint32) []byte {
 	return append(dst, '}')
 }
 
-// takePID reads the answer to connectPacket, and tells whether the server has recovered the session:
-// then it has the same private id as before.
+// takePID reads the answer to connectPacket, and tells whether the server has recovered the
+// session: then it has the same private id as before.
 func (s *Swarm) takePID(i uint32, data []byte) (same bool) {
 	if s.places == nil {
 		return false

@@ -53,7 +53,8 @@ type Sample struct {
 	Resumed Histogram `json:"resumed"` // the same of one that resumes a session
 	Latency Histogram `json:"latency"` // echo: due to received; subscribe: published to received; publish: due to acknowledged
 
-	// CatchUp is, of a recovery, from the moment of coming back to the first message that was sent since.
+	// CatchUp is, of a recovery, from the moment of coming back to the first message that was sent
+	// since.
 	CatchUp Histogram `json:"catchup,omitempty"`
 
 	// Spreads are publishes whose receivers this process has seen: when the first and when the last of

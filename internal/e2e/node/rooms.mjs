@@ -23,7 +23,7 @@ async function enter(path, name) {
 const say = async (page, text) => { await page.fill('#text', text); await page.click('#send button'); };
 const alert = page => page.waitForSelector('#no:not([hidden])').then(e => e.textContent());
 
-for (const [kind, path] of [['WebSocket', '/']]) {
+for (const [kind, path] of [['WebSocket', '/'], ['Socket.IO', '/socketio.html']]) {
   test(`${kind}: who may do what`, async () => {
     const [ann, bob, eve] = [await enter(path, 'ann'), await enter(path, 'bob'), await enter(path, 'eve')];
     equal(await alert(eve), 'Eve is not a member of this room. Ask Ann for an invitation.');

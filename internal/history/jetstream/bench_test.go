@@ -22,9 +22,9 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAppend is a publish of 128 bytes to a topic with durable history on a node that is alone:
-// the queue, the server in the process, its file, and the way back into the hub. cpu-ns/op is the
-// processor time of all of it.
+// BenchmarkAppend is a publish of 128 bytes to a topic with durable history on a node that is
+// alone: the queue, the server in the process, its file, and the way back into the hub. cpu-ns/op
+// is the processor time of all of it.
 func BenchmarkAppend(b *testing.B) {
 	for _, topics := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprint(topics, " topics"), func(b *testing.B) {
