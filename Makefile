@@ -84,7 +84,7 @@ demo-hooks: build ## 20,000 connections dropped at once, on a node whose connect
 	$(GO) run ./bench/crowd --c100k $(BIN) --only hook-storm --conns 20000 $(CROWDFLAGS)
 
 demo-resume: build ## 20,000 connections cut off at once, 100 messages missed by each; kill -9 of a node with --history-dir, a hundred times (CROWDFLAGS, KILLS=20)
-	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 --workers 2 $(CROWDFLAGS)
+	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 $(CROWDFLAGS)
 	$(GO) run ./bench/crash --c100k $(BIN) --kills $(KILLS)
 
 demo-phone: ## a client of clients/js through a network that drops every 20 s for five minutes: is anything missed? (PHONE=1m)
