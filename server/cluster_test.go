@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"c100k/broadcast"
@@ -78,6 +80,48 @@ func TestCluster(t *testing.T) {
 	r, err := two.PublishAll(t.Context(), "t", broadcast.Text, []byte("again"))
 	if err != nil || r.Matched != 6 {
 		t.Errorf("%+v %v, want 6 subscribers on two nodes", r, err)
+	}
+}
+
+// TestClusterHistory: three nodes with nothing installed keep history together. The servers answer
+// only when a majority is there, so the nodes start at the same time.
+func TestClusterHistory(t *testing.T) {
+	file, where := secretFile(t), []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+	var all [3]*Server
+	var listening [3]chan struct{}
+	var failed [3]error
+	var group sync.WaitGroup
+	for i, addr := range where {
+		listening[i] = make(chan struct{})
+		c := Config{
+			Dev: true, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 1, Cluster: addr, ClusterSecretFile: file,
+			ClusterPeers: []string{where[(i+1)%3], where[(i+2)%3]}, History: []string{"chat.>=100,5m"}, HistoryDir: t.TempDir(),
+			OnListen: func(net.Addr, net.Addr) { close(listening[i]) },
+		}
+		group.Go(func() { all[i], failed[i] = New(c) })
+	}
+	group.Wait()
+	if err := errors.Join(failed[:]...); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range all {
+		serve(t, s, listening[i])
+	}
+	r, err := http.Post("http://"+all[0].AdminAddr().String()+"/v1/topics/chat.a", "text/plain", strings.NewReader("kept"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(r.Body)
+	r.Body.Close()
+	if !strings.Contains(string(answer), `"durable":"replicated"`) {
+		t.Fatalf("%s", answer)
+	}
+	for _, s := range all {
+		eventually(t, "the message is on every node", func() bool {
+			var page struct{ Messages []struct{ Data string } }
+			getJSON(t, "http://"+s.AdminAddr().String()+"/v1/topics/chat.a/history", &page)
+			return len(page.Messages) == 1 && page.Messages[0].Data == "kept"
+		})
 	}
 }
 

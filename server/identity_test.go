@@ -102,6 +102,7 @@ func TestTokenPlaces(t *testing.T) {
 		"cookie of another page":      {"/ws?topic=a", "Origin: https://evil.example\r\nCookie: session=" + token + "\r\n", 403},
 		"cookie of another site":      {"/sse?topic=a", "Sec-Fetch-Site: cross-site\r\nCookie: session=" + token + "\r\n", 403},
 		"cookie, bad":                 {"/ws?topic=a", own + "Cookie: session=x\r\n", 401},
+		"a cookie without a name":     {"/ws?topic=a", own + "Cookie: session\r\n", 403},
 		"another cookie":              {"/ws?topic=a", own + "Cookie: sessions=" + token + "\r\n", 403},
 		"events, header":              {"/sse?topic=a", "Authorization: Bearer " + token + "\r\n", 200},
 		"events, query":               {"/sse?topic=a&access_token=" + token, "", 200},

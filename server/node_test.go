@@ -46,6 +46,13 @@ func startWith(t *testing.T, c Config, change func(s *Server)) *Server {
 		t.Fatal(err)
 	}
 	change(s)
+	serve(t, s, listening)
+	return s
+}
+
+// serve runs a server until the test ends; listening is closed when it listens.
+func serve(t *testing.T, s *Server, listening <-chan struct{}) {
+	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- s.ListenAndServe(context.Background()) }()
 	t.Cleanup(func() {
@@ -60,7 +67,6 @@ func startWith(t *testing.T, c Config, change func(s *Server)) *Server {
 		ended <- err
 		t.Fatal(err)
 	}
-	return s
 }
 
 // dialWS opens a WebSocket.

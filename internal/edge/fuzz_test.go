@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,51 @@ func FuzzOriginRefusal(f *testing.F) {
 		res, body := answer(t, AppendRefusal(nil, r, true), "GET")
 		if res.StatusCode != 403 || body != r.Reason+"\n" {
 			t.Fatalf("%s %q", res.Status, body)
+		}
+	})
+}
+
+// FuzzToken: a token is what the request has in one of the four places, and the first of them wins.
+func FuzzToken(f *testing.F) {
+	f.Add("Bearer a.b.c", "c100k.v1, c100k.token.d.e.f", "topic=a&access_token=g", "x=y; session=h")
+	f.Add("Basic x", "c100k.token.", "%61ccess_token=%41+b", `session="h"`)
+	f.Add("bearer", ",,c100k.token.a,c100k.token.b", "access_token=a&access_token=b", "session; =x")
+	f.Fuzz(func(t *testing.T, authorization, protocols, query, cookie string) {
+		in := "GET /ws?" + query + " HTTP/1.1\r\nHost: h\r\nAuthorization: " + authorization +
+			"\r\nSec-WebSocket-Protocol: " + protocols + "\r\nCookie: " + cookie + "\r\n\r\n"
+		var h Head
+		if n, refusal := ParseHead(&h, []byte(in), Limits{}); n != len(in) || refusal != nil {
+			return
+		}
+		scheme, rest, _ := strings.Cut(strings.Trim(authorization, " \t"), " ")
+		inHeader := strings.EqualFold(scheme, "bearer")
+		inProtocols := strings.Contains(protocols, TokenProtocol)
+		token, place, refusal := Token(&h, "session")
+		if refusal != nil {
+			if place != TokenNowhere || token != nil || inHeader {
+				t.Fatalf("%q: %q in %s and %v", in, token, place, refusal)
+			}
+			return
+		}
+		if inHeader != (place == TokenHeader) || place > TokenSubprotocol && strings.HasPrefix(protocols, TokenProtocol) {
+			t.Fatalf("%q: %q in %s", in, token, place)
+		}
+		right := false
+		switch place {
+		case TokenHeader:
+			right = string(token) == strings.TrimLeft(rest, " ")
+		case TokenSubprotocol:
+			right = inProtocols && strings.Contains(protocols, TokenProtocol+string(token))
+		case TokenQuery:
+			values, err := url.ParseQuery(query)
+			right = err != nil || len(values[TokenParam]) == 1 && values.Get(TokenParam) == string(token)
+		case TokenCookie:
+			right = strings.Contains(cookie, "session=") && strings.Contains(cookie, string(token))
+		case TokenNowhere:
+			right = token == nil
+		}
+		if !right {
+			t.Fatalf("%q: %q in %s", in, token, place)
 		}
 	})
 }

@@ -131,9 +131,9 @@ func cookieValue(field []byte, name string) (value []byte, found bool) {
 	for rest := field; len(rest) > 0; {
 		var pair []byte
 		pair, rest, _ = bytes.Cut(rest, []byte{';'})
-		key, value, _ := bytes.Cut(trim(pair), []byte{'='})
-		if string(key) != name {
-			continue
+		key, value, named := bytes.Cut(trim(pair), []byte{'='})
+		if !named || string(key) != name {
+			continue // a pair without "=" is the value of a cookie without a name
 		}
 		if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
 			value = value[1 : n-1]

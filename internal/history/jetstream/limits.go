@@ -35,10 +35,16 @@ const (
 	// callTimeout bounds one request to the server.
 	callTimeout = 5 * time.Second
 
-	// openTimeout bounds the time until the server answers at the start of a node, and tryEvery is the
-	// time between two tries: a server that starts with the node needs a moment.
-	openTimeout = 10 * time.Second
+	// openTimeout bounds the time until the server answers at the start of a node, tryTimeout one try,
+	// and tryEvery is the time between two: a server that starts with the node needs a moment, and a
+	// cluster has to elect a leader, for which a majority of its nodes must be there.
+	openTimeout = 60 * time.Second
+	tryTimeout  = 2 * time.Second
 	tryEvery    = 200 * time.Millisecond
+
+	// replicasWait is how long a starting node waits for a cluster that cannot place three replicas. A
+	// cluster of the nodes themselves needs a second or two until all of them are known.
+	replicasWait = 15 * time.Second
 
 	// warmTimeout bounds the time in which a starting process takes the newest messages.
 	warmTimeout = 30 * time.Second

@@ -53,6 +53,7 @@ type Store struct {
 	js      nats.JetStreamContext
 	streams []*stream // by rule
 	id      uint64    // of this process, in its records
+	opened  time.Time // when Open began
 	inbox   string    // subject of answers, without the number
 
 	hub *broadcast.Hub // immutable after Start; nil: this process only appends and reads
@@ -100,7 +101,7 @@ const (
 // Open connects to the server and makes the streams that are not there. It fails if the server
 // cannot be reached, or has no JetStream.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{opt: o, log: o.Logger, id: rand.Uint64(), stop: make(chan struct{})}
+	s := &Store{opt: o, log: o.Logger, id: rand.Uint64(), opened: time.Now(), stop: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -164,7 +165,10 @@ func (s *Store) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	for {
-		_, err := s.js.AccountInfo(nats.Context(ctx))
+		// A server of a cluster that has no leader yet does not answer at all.
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		_, err := s.js.AccountInfo(nats.Context(try))
+		cancel()
 		switch {
 		case errors.Is(err, nats.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):
 			return errors.New("the NATS server has no JetStream, which keeps history: start it with -js, or leave --history out")
@@ -181,13 +185,31 @@ func (s *Store) open(ctx context.Context) error {
 
 func (s *Store) openStreams(ctx context.Context) error {
 	for i := range s.opt.Rules.Len() {
-		st, err := s.openStream(ctx, i)
+		st, err := s.tryStream(ctx, i)
+		for err != nil && passing(err) && ctx.Err() == nil {
+			time.Sleep(tryEvery)
+			st, err = s.tryStream(ctx, i)
+		}
 		if err != nil {
 			return fmt.Errorf("the stream of %s: %w", patternOf(s.opt.Rules, i), err)
 		}
 		s.streams = append(s.streams, st)
 	}
 	return nil
+}
+
+// tryStream is openStream within the time of one request: a cluster whose servers have only just
+// found each other leaves requests without an answer, and some of its servers do not know yet what
+// others have made.
+func (s *Store) tryStream(ctx context.Context, number int) (*stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return s.openStream(ctx, number)
+}
+
+// passing tells whether an error may be over at the next try.
+func passing(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrStreamNotFound)
 }
 
 func patternOf(r *history.Rules, i int) string {
@@ -255,9 +277,14 @@ func (s *Store) makeStream(ctx context.Context, want *nats.StreamConfig) (*nats.
 		config.Replicas = 3
 	}
 	info, err := s.js.AddStream(&config, nats.Context(ctx))
-	if err != nil && config.Replicas > 1 && ctx.Err() == nil {
-		s.log.Warn("history is not replicated: the NATS cluster does not make three replicas", "stream", config.Name, "err", err)
-		config.Replicas = 1
+	// A cluster that has just formed may not know all of its servers yet.
+	for config.Replicas > 1 && refused(err) && ctx.Err() == nil {
+		if time.Since(s.opened) > replicasWait {
+			s.log.Warn("history is not replicated: the NATS cluster does not make three replicas", "stream", config.Name, "err", err)
+			config.Replicas = 1
+		} else {
+			time.Sleep(tryEvery)
+		}
 		info, err = s.js.AddStream(&config, nats.Context(ctx))
 	}
 	if errors.Is(err, nats.ErrStreamNameAlreadyInUse) {
@@ -265,6 +292,9 @@ func (s *Store) makeStream(ctx context.Context, want *nats.StreamConfig) (*nats.
 	}
 	return info, err
 }
+
+// refused tells whether the server does not make a stream that is not there.
+func refused(err error) bool { return err != nil && !errors.Is(err, nats.ErrStreamNameAlreadyInUse) }
 
 // adopt takes over what the stream says of itself.
 func (st *stream) adopt(info *nats.StreamInfo) error {
