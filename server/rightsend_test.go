@@ -49,8 +49,8 @@ func TestRightsEndEverywhere(t *testing.T) {
 			if err := ws.WriteFrame(stay[i], ws.MaskFrame(ws.NewPingFrame([]byte("x")))); err != nil {
 				t.Fatal(err)
 			}
-			if f, err := ws.ReadFrame(stay[i]); err != nil || f.Header.OpCode != ws.OpPong {
-				t.Errorf("the connection of another user: %v %v", f.Header.OpCode, err)
+			if h, err := ws.ReadHeader(stay[i]); err != nil || h.OpCode != ws.OpPong {
+				t.Errorf("the connection of another user: %v %v", h.OpCode, err)
 			}
 		})
 	}

@@ -13,11 +13,9 @@ import (
 // stock is a Socket.IO client that keeps what the stock client keeps for its recovery.
 type stock struct {
 	net.Conn
-	t           *testing.T
-	sid, pid    string
-	offset      *string
-	missed      []string // events behind the answer to CONNECT
-	resubscribe bool
+	t        *testing.T
+	sid, pid string
+	offset   *string
 }
 
 // join connects, and returns whether the client was recovered.

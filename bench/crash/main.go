@@ -92,7 +92,6 @@ type trial struct {
 	end  chan struct{} // closed when nothing more is to be published
 
 	acknowledged atomic.Int64 // messages
-	last         atomic.Int64 // time of the last one
 }
 
 // run does a trial.

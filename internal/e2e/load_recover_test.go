@@ -105,7 +105,7 @@ func servePast(t *testing.T, skip int) (address string) {
 	})
 	mux.HandleFunc("GET /sse", func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		next, later := len(past), news
+		next := len(past)
 		mu.Unlock()
 		if last, err := strconv.Atoi(strings.TrimPrefix(r.Header.Get("Last-Event-ID"), "e.")); err == nil {
 			next = last + 1 + skip
@@ -117,7 +117,7 @@ func servePast(t *testing.T, skip int) (address string) {
 			if next < len(past) {
 				more = past[next:]
 			}
-			later = news
+			later := news
 			mu.Unlock()
 			for _, message := range more {
 				fmt.Fprintf(w, "id: e.%d\ndata: %s\n\n", next, message)

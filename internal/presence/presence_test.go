@@ -14,11 +14,10 @@ import (
 
 // town is several tables that reach each other, on one clock.
 type town struct {
-	t      *testing.T
-	now    time.Duration
-	nodes  []*node
-	lose   func(payload []byte) bool // nil: nothing is lost
-	silent bool
+	t     *testing.T
+	now   time.Duration
+	nodes []*node
+	lose  func(payload []byte) bool // nil: nothing is lost
 }
 
 type node struct {

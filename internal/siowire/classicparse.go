@@ -40,7 +40,7 @@ func (Classic) ParseBroadcast(p []byte) (m Message, err error) {
 	if p, err = m.readPacket(p); err != nil {
 		return m, err
 	}
-	if p, err = m.readOptions(p); err != nil {
+	if _, err = m.readOptions(p); err != nil {
 		return m, err
 	}
 	if m.Payload == nil {

@@ -58,7 +58,7 @@ func (b *Bus) subscribe(ctx context.Context, s *session) error {
 		OnMessage: func(m rueidis.PubSubMessage) { b.receive(m.Channel, m.Message) },
 		OnSubscription: func(p rueidis.PubSubSubscription) {
 			if p.Kind != "subscribe" && p.Kind != "ssubscribe" {
-				s.lose(errors.New("Redis has ended the subscription: the slot of the channel moves"))
+				s.lose(errors.New("the subscription was ended by Redis: the slot of the channel moves"))
 				return
 			}
 			select {

@@ -422,7 +422,7 @@ func testResumes(t *testing.T, b *Backing) {
 		p.must("few.r", fmt.Sprint("m", i))
 	}
 	first, _ := p.resume("few.r", broadcast.From{})
-	if r, _ := p.resume("few.r", broadcast.After(broadcast.Position{Epoch: first.Position.Epoch})); r.Reset != broadcast.ResetExpired && b.Shared == false {
+	if r, _ := p.resume("few.r", broadcast.After(broadcast.Position{Epoch: first.Position.Epoch})); r.Reset != broadcast.ResetExpired && !b.Shared {
 		t.Errorf("from before what is kept: %+v", r)
 	}
 	// The position that a topic without messages gives is one to come back with.
