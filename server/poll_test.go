@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,9 +193,9 @@ func TestPollIsAConnection(t *testing.T) {
 // connection.
 func TestPollMounted(t *testing.T) {
 	s, _ := mount(t, Config{Dev: true, History: []string{"h.>=5,1m"}})
-	requests := 0
+	var requests atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests++
+		requests.Add(1)
 		w.Header().Set("X-Program", "yes")
 		s.Handler().ServeHTTP(w, r)
 	}))
@@ -206,8 +207,8 @@ func TestPollMounted(t *testing.T) {
 			t.Errorf("%d %s", status, body)
 		}
 	}
-	if requests != 3 {
-		t.Errorf("the program has seen %d requests", requests)
+	if n := requests.Load(); n != 3 {
+		t.Errorf("the program has seen %d requests", n)
 	}
 }
 
