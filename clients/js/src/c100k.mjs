@@ -133,7 +133,7 @@ export class Client {
         if (!topic.readers.delete(own) || topic.readers.size || this.#topics.get(name) !== topic) return;
         this.#topics.delete(name);
         topic.failed(new Failure('closed'));
-        if (topic.live && this.#ws) this.#send({ type: 'unsubscribe', topics: [name] });
+        if (topic.live && this.#opened) this.#send({ type: 'unsubscribe', topics: [name] });
         this.#streamAnew();
       },
     };
@@ -226,10 +226,15 @@ export class Client {
     this.#run++;
     clearTimeout(this.#pulse);
     this.#ws?.close();
+    if (this.#opened) this.#deafen(); // else a stream of events may be there, which has the topics
     this.#ws = this.#opened = undefined;
-    for (const topic of this.#topics.values()) topic.live = false;
     for (const [, failed] of this.#asked.values()) failed(new Failure(why, 'the connection ended before the answer'));
     this.#asked.clear();
+  }
+
+  // What brought the topics has ended.
+  #deafen() {
+    for (const topic of this.#topics.values()) topic.live = false;
   }
 
   #become(state, detail) {
@@ -428,6 +433,7 @@ export class Client {
 
   #endEvents() {
     clearTimeout(this.#changed);
+    if (this.#events) this.#deafen();
     this.#events?.abort();
     this.#events = this.#changed = undefined;
   }
@@ -480,7 +486,7 @@ export class Client {
     clearTimeout(timer);
     if (events !== this.#events) return;
     if (began && now() - began >= STEADY) this.#tries = 0;
-    this.#events = undefined;
+    this.#endEvents();
     if (this.#ws) this.#become('connecting');
     else this.#pause(0, why?.message ?? 'the events ended');
   }

@@ -313,6 +313,20 @@ test('events in place of a WebSocket', async () => {
   c.close();
   await until(() => proxy.open === 0);
 });
+test('events go on while WebSockets fail', async () => {
+  const c = await blocked(), name = topic(), before = proxy.blocked;
+  let ready = false;
+  c.subscribe(name).ready.then(() => { ready = true; });
+  await c.until(() => ready);
+  // The second one begins when the client has seen the end of the first.
+  await until(() => { c.clock.advance(1000); return proxy.blocked >= before + 2; });
+  await text(name, 'still heard');
+  await until(() => c.data().includes('still heard'));
+  equal([c.state, c.transport], ['open', 'sse']);
+  c.close();
+  proxy.blocking = false;
+  await until(() => proxy.open === 0);
+});
 test('a topic that is refused, over events', async () => {
   const c = await blocked(), name = topic();
   const good = c.subscribe(name), bad = c.subscribe('secret');

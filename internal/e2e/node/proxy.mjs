@@ -7,6 +7,7 @@ export class Proxy {
   blocking = false; // requests for a WebSocket are answered 403, as some networks do
   stalled = false;
   taken = 0;        // connections that were passed on
+  blocked = 0;      // those that were answered 403
 
   constructor(target) {
     const [host, port] = target.replace(/^\w+:\/\//, '').split(':');
@@ -15,6 +16,7 @@ export class Proxy {
       if (this.refusing) return client.destroy();
       client.once('data', first => {
         if (this.blocking && /^upgrade: websocket/im.test(first.toString('latin1'))) {
+          this.blocked++;
           return client.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
         }
         this.taken++;
