@@ -93,8 +93,9 @@ const pathKey = "c100k_path"
 
 // completeChoices lets shells complete the words that a flag can be.
 func completeChoices(c *cobra.Command, path string) {
+	choices := settings.Choices(path)
 	c.Flags().VisitAll(func(flag *pflag.Flag) {
-		if words := settings.Choices(path, flag.Name); words != nil {
+		if words := choices[flag.Name]; words != nil {
 			// It fails only for a flag that is not there or was registered twice.
 			_ = c.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 		}

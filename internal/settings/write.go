@@ -42,14 +42,16 @@ func Flagged(command string) []string {
 	return names
 }
 
-// Choices returns the words a flag of the command can be, or nil: shells complete them.
-func Choices(command, name string) []string {
+// Choices returns the words that flags of a command can be, by the name of the flag: shells complete
+// them.
+func Choices(command string) map[string][]string {
+	choices := make(map[string][]string)
 	for _, row := range Table(defaults()) {
-		if row.Name == name && row.On(command) {
-			return row.Value.Choices()
+		if words := row.Value.Choices(); words != nil && row.On(command) {
+			choices[row.Name] = words
 		}
 	}
-	return nil
+	return choices
 }
 
 // WriteFile writes a configuration file with every setting in it, commented out, at its default.
