@@ -64,12 +64,8 @@ func hookStorm(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.opened(load.Result)
-	if len(load.Result.Storms) == 0 {
-		return fmt.Errorf("the generator dropped nobody")
-	}
-	for _, s := range load.Result.Storms {
-		t.note("connections that did not come back", float64(t.conns-s.Back), "").none()
-		t.note("time until all are back", seconds(s.After), "s").atMost(t.backWithin())
+	if err := t.cameBack(load.Result); err != nil {
+		return err
 	}
 	t.note("requests to the backend", float64(backend.asked.Load()), "").atLeast(float64(2 * t.conns))
 	t.note("most of them at one time", float64(backend.most.Load()), "").bound(hookConcurrency)

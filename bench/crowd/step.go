@@ -176,12 +176,8 @@ func storm(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.opened(load.Result)
-	if len(load.Result.Storms) == 0 {
-		return fmt.Errorf("the generator dropped nobody")
-	}
-	for _, s := range load.Result.Storms {
-		t.note("connections that did not come back", float64(t.conns-s.Back), "").none()
-		t.note("time until all are back", seconds(s.After), "s").atMost(t.backWithin())
+	if err := t.cameBack(load.Result); err != nil {
+		return err
 	}
 	if r := load.Result; t.tls && r.Full != nil && r.Resumed != nil {
 		again := float64(r.Full.Count-int64(t.conns)) + float64(r.Resumed.Count)
@@ -346,6 +342,18 @@ func soak(ctx context.Context, t *trial) error {
 		t.note("processor time of the node", 100*cores(readings), "% of a core")
 	}
 	return t.sound(node)
+}
+
+// cameBack notes how all came back after they were dropped.
+func (t *trial) cameBack(r *loadgen.Result) error {
+	if len(r.Storms) == 0 {
+		return errors.New("the generator dropped nobody")
+	}
+	for _, s := range r.Storms {
+		t.note("connections that did not come back", float64(t.conns-s.Back), "").none()
+		t.note("time until all are back", seconds(s.After), "s").atMost(t.backWithin())
+	}
+	return nil
 }
 
 // opened notes whether everybody got a connection.

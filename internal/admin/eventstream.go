@@ -55,7 +55,7 @@ func (s *eventStream) write(p []byte) error {
 	return s.failed
 }
 
-// beat shows a client that has begun to listen, and whoever stands between, that the stream lives,
+// beat shows a client that has begun to listen, and proxies on the way, that the stream is alive,
 // until end is called; end waits for the last write.
 func (s *eventStream) beat() (end func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})

@@ -80,7 +80,7 @@ func (w *writer) load(l *load) {
 	}
 }
 
-// message appends a message and lets go of its payload.
+// message appends a message, and clears m, so that the payload can be freed.
 func (w *writer) message(to uint64, m *outgoing, record func(dst []byte) []byte) {
 	p := w.append(to, messageBytes(&m.Message), record)
 	p.messages++

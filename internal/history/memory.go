@@ -30,7 +30,7 @@ func (m *Memory) Start(_ context.Context, hub *broadcast.Hub) error {
 	return nil
 }
 
-// Append implements Store. A key is remembered by whoever has given it.
+// Append implements Store. Keys are not looked at: the caller remembers them.
 func (m *Memory) Append(topic string, a Append) error {
 	r, err := m.hub.PublishPost(topic, a.Post)
 	if err == nil && a.Done != nil {

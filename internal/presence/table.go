@@ -9,7 +9,7 @@
 //
 // Each process owns the entries of its connections, and has a copy of those of all others. What
 // has changed goes to all twice a second, entry by entry with its new state, and with it a sum over
-// the whole table (exchange.go). Who comes to another sum asks for the table as a whole: so does a
+// the whole table (exchange.go). A process with another sum asks for the whole table: so does a
 // process that is new, and one that has lost a message. The entries of a process that is gone go
 // with it.
 //

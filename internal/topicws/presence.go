@@ -1,4 +1,4 @@
-// The presence command: who is in a topic, and who comes and goes.
+// The presence command: the members of a topic, and its changes.
 
 package topicws
 
