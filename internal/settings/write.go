@@ -42,8 +42,8 @@ func Flagged(command string) []string {
 	return names
 }
 
-// Choices returns the words that flags of a command can be, by the name of the flag: shells complete
-// them.
+// Choices returns the words that flags of a command can be, by the name of the flag: shells
+// complete them.
 func Choices(command string) map[string][]string {
 	choices := make(map[string][]string)
 	for _, row := range Table(defaults()) {
