@@ -30,7 +30,7 @@ build: ## build bin/c100k
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/c100k
 
 test: test-setup build ## run all tests, real clients included; installs what they need
-	@echo 'make: running all tests: about six minutes on two cores, longer the first time'
+	@echo 'make: running all tests: about ten minutes on two cores, longer the first time'
 	$(GO) vet $(PACKAGES)
 	$(GO) test -timeout 20m $(TESTFLAGS) $(PACKAGES)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests need beside Go and Node 20: curl, Python, Chromium,
-# OpenSSL, Redis, an ACME server, and the Node packages. Does nothing where all of it is installed.
+# OpenSSL, Redis, promtool, an ACME server, and the Node packages. Does nothing where all of it is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
