@@ -65,7 +65,7 @@ func checkHostPort(addr string) error {
 func StartCluster(c *Config, o natsd.Options) (*natsd.Server, error) {
 	secret, err := natsd.ReadSecret(c.ClusterSecretFile)
 	if err != nil {
-		return nil, fmt.Errorf("field ClusterSecretFile: %w", err)
+		return nil, &SettingError{"ClusterSecretFile", err}
 	}
 	o.Name = clusterNode(c.Cluster)
 	o.Label = "cluster"

@@ -31,6 +31,18 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s is %s; %s", e.Field, e.Given, e.Allowed)
 }
 
+// SettingError says which field of a Config names what New cannot use: a file, an address, a pattern.
+type SettingError struct {
+	Field string // its name in Config
+	Err   error
+}
+
+// Error implements error.
+func (e *SettingError) Error() string { return "field " + e.Field + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // Validate says everything that is wrong with the configuration: an errors.Join of *FieldError, or
 // nil. Zero fields are defaults and therefore right. It looks at nothing but the values;
 // FitsMachine asks the machine.

@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -188,7 +187,7 @@ func (s *Server) otherHandler() (http.Handler, error) {
 	case s.cfg.Static != "":
 		files, err := web.Files(s.cfg.Static, s.cfg.StaticDotfiles)
 		if err != nil {
-			return nil, fmt.Errorf("field Static: %w", err)
+			return nil, &SettingError{"Static", err}
 		}
 		return files, nil
 	case s.cfg.Dev:
@@ -201,7 +200,7 @@ func (s *Server) otherHandler() (http.Handler, error) {
 func (s *Server) makeUpstream() (http.Handler, error) {
 	target, err := url.Parse(s.cfg.Upstream)
 	if err != nil {
-		return nil, fmt.Errorf("field Upstream: %w", err)
+		return nil, &SettingError{"Upstream", err}
 	}
 	s.upstream = upstream.New(upstream.Options{
 		URL: target, Timeout: max(s.cfg.UpstreamTimeout, 0), Trusted: s.trusted,
@@ -233,7 +232,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	err := registry.Register(admin.NewCollector(adminNode{s}.Stats))
 	var twice prometheus.AlreadyRegisteredError
 	if err != nil && !errors.As(err, &twice) {
-		return nil, fmt.Errorf("field Registry: %w", err)
+		return nil, &SettingError{"Registry", err}
 	}
 	c := s.apiConfig()
 	c.Metrics = registry

@@ -15,7 +15,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -522,7 +521,7 @@ func (s *Server) newVerifier(c *Config) (*auth.Verifier, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("field TokenKeys: %w", err)
+		return nil, &SettingError{"TokenKeys", err}
 	}
 	return v, nil
 }

@@ -5,7 +5,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 
@@ -32,7 +31,7 @@ func (s *Server) newLive(c *Config) (*live, error) {
 	}
 	public, err := auth.NewPublic(c.Dev, c.PublicTopics)
 	if err != nil {
-		return nil, fmt.Errorf("field PublicTopics: %w", err)
+		return nil, &SettingError{"PublicTopics", err}
 	}
 	verifier, err := s.newVerifier(c)
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *Server) addWebSockets(rows []proto.Row) ([]proto.Row, error) {
 			Identify: s.identifyClients, Begin: s.beginClient,
 		})
 		if err != nil {
-			return nil, fmt.Errorf("field WebSockets: path %q: %w", path, err)
+			return nil, &SettingError{"WebSockets", fmt.Errorf("path %q: %w", path, err)}
 		}
 		row.Judge = s.judgeTaken
 		rows = append(rows, row)

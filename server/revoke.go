@@ -39,7 +39,7 @@ func (s *Server) openRevocations() error {
 		return nil
 	}
 	if err := s.revocations.Open(s.cfg.StateDir, s.workerNumber() == 0, time.Now()); err != nil {
-		return fmt.Errorf("field StateDir: %w", err)
+		return &SettingError{"StateDir", err}
 	}
 	return nil
 }

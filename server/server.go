@@ -139,13 +139,13 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 		}
 	}()
 	if s.origins, err = edge.ParseOriginRules(c.Origins); err != nil {
-		return nil, fmt.Errorf("field Origins: %w", err)
+		return nil, &SettingError{"Origins", err}
 	}
 	if c.Dev {
 		s.hosts = edge.LoopbackHosts()
 	}
 	if s.hosts, err = s.hosts.With(c.Hosts); err != nil {
-		return nil, fmt.Errorf("field Hosts: %w", err)
+		return nil, &SettingError{"Hosts", err}
 	}
 	if err = s.makeQuota(); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 	s.budget = budget.New(heldMax(c.Memory), s.memoryChanged)
 	s.makeAPI()
 	if s.past, err = newPast(&c, s.seed); err != nil {
-		return nil, fmt.Errorf("field History: %w", err)
+		return nil, &SettingError{"History", err}
 	}
 	s.makeSIO()
 	if err := s.openTLS(); err != nil {

@@ -176,6 +176,8 @@ func TestCommandLines(t *testing.T) {
 		{"serve --max-conns 16000000", "", 2, "raise the limit to 16000128"},
 		{"serve --listen nowhere", "", 2, `--listen: "nowhere" is refused; allowed is HOST:PORT`},
 		{"serve --outbox 1KiB", "", 2, "--outbox: 1024 is refused; allowed are 65536 to"},
+		{"serve --require-token", "", 2, "--require-token: true is refused; nobody could have a valid token: give keys with --token-key or --token-jwks"},
+		{"serve --tls-cert none.pem", "", 78, "--tls-key: 0 keys is refused"},
 		{"serve --api-key short", "", 2, "--api-key: 5 characters long is refused"},
 		{"pub a b --api-key long-enough --api-key-file /x", "", 2, "--api-key-file: \"/x\" is refused; a key is given as well"},
 		{"pub a b --api-key-file /nonexistent", "", 1, "read the API key: open /nonexistent"},

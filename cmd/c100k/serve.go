@@ -176,7 +176,7 @@ func (s *serving) explain(err error) error {
 	case errors.As(err, &field):
 		return misconfigured(s.Explain(err))
 	}
-	return &exit{exitFailure, err}
+	return &exit{exitFailure, s.Explain(err)}
 }
 
 // reload gives the node the settings as they are now in file and environment. Either everything

@@ -5,6 +5,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/knadh/koanf/v2"
@@ -127,13 +128,36 @@ func (l *Loaded) Explain(err error) error {
 
 func (l *Loaded) explain(err error) error {
 	var field *server.FieldError
-	if !errors.As(err, &field) {
-		return err
+	var setting *server.SettingError
+	switch {
+	case errors.As(err, &field):
+		return l.problem(field.Field, err, fmt.Errorf("%s is refused; %s", field.Given, l.inFlags(field.Allowed)))
+	case errors.As(err, &setting):
+		return l.problem(setting.Field, err, setting.Err)
 	}
+	return err
+}
+
+// problem is what is wrong with the value of a field of server.Config; err, if no setting fills it.
+func (l *Loaded) problem(field string, err, why error) error {
 	for i := range l.rows {
-		if l.rows[i].Field == field.Field {
-			return &Problem{l.Source(l.rows[i].Name), fmt.Errorf("%s is refused; %s", field.Given, field.Allowed)}
+		if l.rows[i].Field == field {
+			return &Problem{l.Source(l.rows[i].Name), why}
 		}
 	}
 	return err
+}
+
+var capitalised = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+
+// inFlags replaces names of fields of server.Config in a sentence by those of their flags.
+func (l *Loaded) inFlags(text string) string {
+	return capitalised.ReplaceAllStringFunc(text, func(word string) string {
+		for i := range l.rows {
+			if l.rows[i].Field == word {
+				return "--" + l.rows[i].Name
+			}
+		}
+		return word
+	})
 }

@@ -50,11 +50,14 @@ type Problem struct {
 }
 
 // Error begins with the place: "--max-message: …", "C100K_MAX_MESSAGE: …", "c100k.yaml:3:
-// max-message: …".
+// max-message: …". What nobody has set is named as the flag that sets it.
 func (p *Problem) Error() string {
 	text := p.Source.String() + ": "
-	if p.Source.Layer == File && p.Source.Name != "" || p.Source.Layer == Default {
+	switch {
+	case p.Source.Layer == File && p.Source.Name != "":
 		text += p.Source.Name + ": "
+	case p.Source.Layer == Default:
+		text = "--" + p.Source.Name + ": "
 	}
 	text += p.Err.Error()
 	if p.Source.Excerpt != "" {
