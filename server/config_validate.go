@@ -31,7 +31,8 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s is %s; %s", e.Field, e.Given, e.Allowed)
 }
 
-// SettingError says which field of a Config names what New cannot use: a file, an address, a pattern.
+// SettingError says which field of a Config names what New cannot use: a file, an address, a
+// pattern.
 type SettingError struct {
 	Field string // its name in Config
 	Err   error
