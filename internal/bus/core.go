@@ -39,6 +39,7 @@ type Core struct {
 	complained sync.Once
 
 	sent, received, missed, unsent atomic.Uint64
+	foreign                        atomic.Uint64 // bytes that came and are of no node
 
 	changed chan struct{} // holds a token when a node has come or gone; for Meet
 	stop    chan struct{} // closed by Close
