@@ -146,6 +146,31 @@ func (l *Loaded) WriteEffective(w io.Writer) error {
 	return err
 }
 
+// Changes lists the settings of a node whose values differ, as "name: old → new", in the order of
+// the table. Of secrets it has only the name; users and passwords of URLs are hidden.
+func Changes(old, now *Loaded) []string {
+	changes := []string{}
+	before := Table(old.Options)
+	for i, row := range Table(now.Options) {
+		was, is := before[i].Value.String(), row.Value.String()
+		switch {
+		case !row.File || was == is:
+		case row.Secret:
+			changes = append(changes, row.Name)
+		default:
+			changes = append(changes, withoutUsers(fmt.Sprintf("%s: %s → %s", row.Name, orNone(was), orNone(is))))
+		}
+	}
+	return changes
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return value
+}
+
 // userOfURL is what stands before the @ of a URL: a user, a password, a token.
 var userOfURL = regexp.MustCompile(`://[^/@\s]+@`)
 
