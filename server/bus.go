@@ -92,6 +92,7 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 	if !ok {
 		return bus.Tally{} // of a later version: no wire form here can carry it
 	}
+	post.Relayed = true
 	r, err := s.node.Hub().PublishPost(m.Topic, post)
 	if err != nil {
 		return bus.Tally{}
@@ -175,7 +176,7 @@ func (s *Server) from(who *auth.Principal, topic string) string {
 func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
 	s.tracing.published(topic, post.Payload)
 	if s.past.shared(topic) {
-		return broadcast.Result{}, s.past.store.Append(topic, history.Append{Post: post})
+		return broadcast.Result{}, s.append(topic, history.Append{Post: post})
 	}
 	r, err := s.node.Hub().PublishPost(topic, post)
 	if err != nil || s.others == nil {

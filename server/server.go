@@ -83,6 +83,8 @@ type Server struct {
 
 	ends    endings
 	tracing tracing
+	stored  stored
+	reloads figures.Reloads
 
 	hooks backendHooks
 
@@ -118,6 +120,7 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.reloads.Begin(s.started)
 	s.ends.init(s.log)
 	s.makeIdentifier()
 	if err := s.openRevocations(); err != nil {

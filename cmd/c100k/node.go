@@ -15,6 +15,7 @@ type node interface {
 	ListenAndServe(ctx context.Context) error // until it is stopped
 	Shutdown(ctx context.Context) error       // drains; when ctx ends, stops at once
 	Reload(c server.Config) error             // all or nothing; the error names fields that need a restart
+	NoteReload(err error)                     // counts one that failed before it came to Reload
 }
 
 // nodeMaker makes a node that does not listen yet. How it logs matters only where it starts other

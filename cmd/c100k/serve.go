@@ -16,6 +16,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"c100k/internal/settings"
 	"c100k/internal/version"
 	"c100k/internal/workers"
 	"c100k/server"
@@ -184,34 +185,43 @@ func (s *serving) explain(err error) error {
 func (s *serving) reload() {
 	notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer notify(daemon.SdNotifyReady)
-	if err := s.tryReload(); err != nil {
+	changed, err := s.tryReload()
+	if err != nil {
 		s.log.Error("configuration not reloaded; the old one stays", "err", err)
 		return
 	}
-	s.log.Info("configuration reloaded")
+	s.log.Info("configuration reloaded", "changed", changed)
 }
 
-func (s *serving) tryReload() error {
-	again := s.call
-	var err error
-	if again.Loaded, err = s.load(); err != nil {
-		return err
-	}
-	if again.Options.LogFormat != s.Options.LogFormat {
-		return errors.New("log-format has changed, and needs a restart")
-	}
-	config, err := s.nodeConfig(again)
+// tryReload returns what has changed, as settings.Changes has it.
+func (s *serving) tryReload() ([]string, error) {
+	again, config, err := s.readAgain()
 	if err != nil {
-		return err
+		s.node.NoteReload(err)
+		return nil, err
 	}
 	before := s.level.Level()
 	s.level.Set(levelOf(again.Options.LogLevel)) // before the reload, for workers get it with that
 	if err := s.node.Reload(config); err != nil {
 		s.level.Set(before)
-		return again.Explain(err)
+		return nil, again.Explain(err)
 	}
+	changed := settings.Changes(s.Loaded, again.Loaded)
 	s.call = again
-	return nil
+	return changed, nil
+}
+
+// readAgain reads the settings as they are now.
+func (s *serving) readAgain() (again call, config server.Config, err error) {
+	again = s.call
+	if again.Loaded, err = s.load(); err != nil {
+		return again, config, err
+	}
+	if again.Options.LogFormat != s.Options.LogFormat {
+		return again, config, errors.New("log-format has changed, and needs a restart")
+	}
+	config, err = s.nodeConfig(again)
+	return again, config, err
 }
 
 // notify tells systemd, where it started us and wants to know (NOTIFY_SOCKET).

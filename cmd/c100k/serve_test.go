@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -29,6 +30,7 @@ type pretender struct {
 	listen   error         // what ListenAndServe returns at once; nil: it serves
 	reload   error         // what Reload returns
 	reloaded server.Config // what Reload was given
+	notes    atomic.Int32  // calls of NoteReload
 	draining chan struct{} // closed when Shutdown is called
 	drained  chan error    // what Shutdown returns
 	end      chan error    // what ListenAndServe returns
@@ -58,6 +60,8 @@ func (p *pretender) Reload(c server.Config) error {
 	p.reloaded = c
 	return p.reload
 }
+
+func (p *pretender) NoteReload(error) { p.notes.Add(1) }
 
 func pretend(args ...string) (*program, *pretender) {
 	p := newProgram(append([]string{"serve"}, args...)...)
@@ -196,7 +200,7 @@ func TestServeReloads(t *testing.T) {
 		reload error
 		want   string
 	}{
-		{"public-topics: [a, b]\nlog-level: debug\n", nil, `"msg":"configuration reloaded"`},
+		{"public-topics: [a, b]\nlog-level: debug\n", nil, `"msg":"configuration reloaded","changed":["public-topics: a → a,b","log-level: info → debug"]`},
 		{"public-topcis: [c]\n", nil, `there is no setting \"public-topcis\"; did you mean public-topics?`},
 		{"workers: 99\n", nil, `workers: 99 is refused; allowed are 1 to 64`},
 		{"log-format: text\nmax-message: x\n", nil, `\"x\" is not a size`},
@@ -211,6 +215,9 @@ func TestServeReloads(t *testing.T) {
 	}
 	if got := strings.Count(p.err.String(), `"level":"ERROR","msg":"configuration not reloaded; the old one stays"`); got != len(steps)-1 {
 		t.Errorf("%d reloads failed, want %d:\n%s", got, len(steps)-1, p.err)
+	}
+	if got := n.notes.Load(); got != 4 { // the others came to Reload
+		t.Errorf("%d reloads were noted that failed early, want 4", got)
 	}
 	if n.reloaded.Rate != 5 || n.reloaded.Loops != 7 {
 		t.Errorf("flags must stay above the file: %+v", n.reloaded)

@@ -82,7 +82,9 @@ type Supervisor struct {
 	stop     chan struct{} // closed when a drain begins
 	stopped  chan struct{} // closed when everything has ended
 	setup    atomic.Pointer[setup]
-	reloads  sync.Mutex // one reload at a time
+	reloads  figures.Reloads
+
+	reloading sync.Mutex // one reload at a time
 }
 
 // setup is a configuration with what was read for it. It is replaced as a whole.
@@ -107,6 +109,7 @@ func New(opt Options) (*Supervisor, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.reloads.Begin(s.began)
 	s.opt.Liveness = s.opt.Liveness.withDefaults()
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
@@ -416,8 +419,17 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 // workers get it. The error names what is wrong with c, or the fields that differ and need a
 // restart; then nothing has changed.
 func (s *Supervisor) Reload(c server.Config) error {
-	s.reloads.Lock()
-	defer s.reloads.Unlock()
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	err := s.reload(c)
+	s.reloads.Note(time.Now(), err)
+	return err
+}
+
+// NoteReload counts a reload that failed before there was a configuration to give to Reload.
+func (s *Supervisor) NoteReload(err error) { s.reloads.Note(time.Now(), err) }
+
+func (s *Supervisor) reload(c server.Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
