@@ -201,6 +201,9 @@ func (s *Supervisor) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	if s.broker == nil { // on a bus of their own all others are the workers
+		s.bus.LogPeers()
+	}
 	s.shareFigures()
 	go s.hear()
 	if err := s.openPast(c); err != nil {
