@@ -36,6 +36,8 @@ type Options struct {
 	Config server.Config
 	// LogFormat is "text" or "json": how workers log.
 	LogFormat string
+	// LogFile is the file that workers log to; empty: standard error.
+	LogFile string
 	// LogLevel is the level at which workers log, read when one starts and at a reload.
 	LogLevel *slog.LevelVar
 	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil:
@@ -310,7 +312,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, File: s.opt.LogFile, Level: s.opt.LogLevel.Level()},
 	}
 }
 
