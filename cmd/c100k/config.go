@@ -57,8 +57,8 @@ func (a *app) configCheck() *cobra.Command {
 	})
 }
 
-// allProblems is all that is wrong with the settings of a node: what was found when they were loaded,
-// what the node would refuse, and the files that they name.
+// allProblems is all that is wrong with the settings of a node: what was found when they were
+// loaded, what the node would refuse, and the files that they name.
 func allProblems(loaded *settings.Loaded, loading error) error {
 	node := &loaded.Options.Node
 	return loaded.All(loading, node.Validate, func() error { return readFiles(node) })

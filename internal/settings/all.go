@@ -10,9 +10,9 @@ import (
 )
 
 // All joins what Load found wrong (loading, which may be nil) and what checks find wrong with the
-// rest, in the order of the lines of the file; what was said elsewhere comes behind. checks are what
-// server.Config says of its fields. What they say of a setting that could not be loaded, or because
-// it is missing, is left out. Where the file as a whole cannot be read, they are not run.
+// rest, in the order of the lines of the file; what was said elsewhere comes behind. checks return
+// what server.Config says of its fields. What they say of a setting that could not be loaded, or
+// because it is missing, is left out. Where the file as a whole cannot be read, they are not run.
 func (l *Loaded) All(loading error, checks ...func() error) error {
 	var all []error
 	broken := map[string]bool{} // names of settings
