@@ -85,6 +85,7 @@ func newProgram(args ...string) *program {
 		signals:  func(...os.Signal) (<-chan os.Signal, func()) { return p.signal, func() {} },
 		newNode:  func(server.Config, string, *slog.LevelVar) (node, error) { panic("this test starts no node") },
 		host:     bareHost,
+		ports:    func() (*server.Ports, error) { return nil, nil },
 		pause:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 	return p
