@@ -19,6 +19,7 @@ import (
 	"c100k/internal/doctor"
 	"c100k/internal/logqueue"
 	"c100k/internal/settings"
+	"c100k/server"
 )
 
 // app is one run of the program.
@@ -33,6 +34,7 @@ type app struct {
 	signals        func(...os.Signal) (ch <-chan os.Signal, stop func())
 	newNode        nodeMaker
 	host           func() doctor.Host
+	ports          func() (*server.Ports, error)              // that systemd has opened
 	pause          func(context.Context, time.Duration) error // sleeps, or returns the context's error
 }
 

@@ -26,7 +26,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		_ = os.Unsetenv(asProgram) // or it would be a setting that is not known
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // output is written by the program and read by the test at the same time.
 type output struct {
@@ -79,6 +85,7 @@ func newProgram(args ...string) *program {
 		signals:  func(...os.Signal) (<-chan os.Signal, func()) { return p.signal, func() {} },
 		newNode:  func(server.Config, logSettings, *slog.LevelVar) (node, error) { panic("this test starts no node") },
 		host:     bareHost,
+		ports:    func() (*server.Ports, error) { return nil, nil },
 		pause:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 	return p
@@ -235,7 +242,7 @@ func TestCommandLines(t *testing.T) {
 
 // The golden files are what a user sees: read them when they change.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "serve", "pub", "sub", "history", "emit", "doctor", "load", "load compare", "config", "config check", "config show", "config init", "version", "completion"} {
+	for _, command := range []string{"", "serve", "pub", "sub", "history", "emit", "doctor", "load", "load compare", "config", "config check", "config show", "config init", "version", "completion", "man"} {
 		code, out, errors := newProgram(append(strings.Fields(command), "--help")...).exec(t)
 		if code != 0 || errors != "" {
 			t.Errorf("%s --help: %d, %s", command, code, errors)

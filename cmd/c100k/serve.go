@@ -43,7 +43,9 @@ connections to them by a hash, so each takes an even share of --max-conns and a 
 counts --max-conns-per-ip for itself. Signals and the API go to the parent.
 
 Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the
-configuration, all or nothing.
+configuration, all or nothing. Under systemd the node tells when it serves, reloads and stops, feeds
+the watchdog, and takes sockets that systemd has opened: those with the name admin or redirect for
+these ports, any other for the public port.
 Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus,
 78 invalid configuration.`,
 		node: true,
@@ -59,7 +61,9 @@ type serving struct {
 	level slog.LevelVar
 	where logSettings
 	log   *slog.Logger
-	greet bool // on a terminal
+	greet bool          // on a terminal
+	drain time.Duration // Config.Drain of the node that runs
+	ports *server.Ports // that systemd has opened; nil: none
 	node  node
 }
 
@@ -76,6 +80,9 @@ func (s *serving) run(ctx context.Context) error {
 		s.stdout = s.enqueue(s.stdout, func(uint64) []byte { return nil })
 	}
 	slog.SetDefault(s.log)
+	if s.ports, err = s.app.ports(); err != nil {
+		return &exit{exitListen, err}
+	}
 	config, err := s.nodeConfig(s.call)
 	if err != nil {
 		return err
@@ -93,6 +100,10 @@ func (s *serving) run(ctx context.Context) error {
 	if s.node, err = s.newNode(config, s.where, &s.level); err != nil {
 		return s.explain(err)
 	}
+	s.drain = config.Drain
+	feeding, stopFeeding := context.WithCancel(ctx)
+	defer stopFeeding()
+	s.startWatchdog(feeding)
 	ended := make(chan error, 1)
 	go func() { ended <- s.node.ListenAndServe(ctx) }()
 	return s.supervise(ctx, signals, ended)
@@ -100,6 +111,9 @@ func (s *serving) run(ctx context.Context) error {
 
 // nodeConfig completes and checks the node's part of the settings.
 func (s *serving) nodeConfig(c call) (server.Config, error) {
+	if s.ports != nil {
+		s.ports.Use(&c.Options.Node)
+	}
 	if err := validate(c.Loaded); err != nil {
 		return server.Config{}, err
 	}
@@ -153,7 +167,7 @@ func (s *serving) supervise(ctx context.Context, signals <-chan os.Signal, ended
 				s.reload()
 			case drained == nil:
 				s.log.Info("stopping; a second signal stops at once", "signal", signal.String())
-				notify(daemon.SdNotifyStopping)
+				notify(daemon.SdNotifyStopping + "\n" + extendTimeout(s.drain))
 				drained = make(chan error, 1)
 				go func() { drained <- s.node.Shutdown(ctx) }()
 			default:
@@ -230,10 +244,4 @@ func (s *serving) readAgain() (again call, config server.Config, err error) {
 	}
 	config, err = s.nodeConfig(again)
 	return again, config, err
-}
-
-// notify tells systemd, where it started us and wants to know (NOTIFY_SOCKET).
-func notify(state string) {
-	// A manager that does not listen is no failure of the node.
-	_, _ = daemon.SdNotify(false, state)
 }

@@ -34,6 +34,7 @@ type Options struct {
 	Token   TokenOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
+	Man     struct{ Dir string }
 }
 
 // EmitOptions are the options of `c100k emit`.

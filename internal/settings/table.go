@@ -255,5 +255,6 @@ func commandRows(o *Options) []Setting {
 		{Name: "json", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.JSON), Help: "print the report as JSON"},
 		{Name: "json", Scope: "version", Commands: []string{"version"}, Value: toggle(&o.Version.JSON), Help: "print it as JSON"},
 		{Name: "force", Scope: "config-init", Commands: []string{"config init"}, Value: toggle(&o.Init.Force), Help: "overwrite an existing file"},
+		{Name: "dir", Scope: "man", Commands: []string{"man"}, Value: text(&o.Man.Dir, "DIR"), Help: "write every page into a directory, man1/ and man5/ below it"},
 	}
 }

@@ -176,13 +176,13 @@ func (s *Supervisor) open() error {
 		return fmt.Errorf("%w on %s: %w", server.ErrListen, c.Listen, err)
 	}
 	if c.Admin != "" {
-		if s.admin, err = net.Listen("tcp", c.Admin); err != nil {
-			return fmt.Errorf("%w on %s (admin): %w", server.ErrListen, c.Admin, err)
+		if s.admin, err = c.ListenAdmin(); err != nil {
+			return err
 		}
 	}
 	if c.HTTPRedirect != "" {
-		if s.plain, err = redirect.Listen(c.HTTPRedirect); err != nil {
-			return fmt.Errorf("%w on %s (redirect): %w", server.ErrListen, c.HTTPRedirect, err)
+		if s.plain, err = c.ListenRedirect(); err != nil {
+			return err
 		}
 	}
 	s.url = c.Bus
