@@ -274,6 +274,10 @@ func (c *Config) validateHTTP(v *validator) {
 
 // validateListen judges the public port.
 func (c *Config) validateListen(v *validator) {
+	if c.Ports != nil && c.Ports.Public != nil && c.Workers != 1 {
+		v.refuse("Workers", strconv.Itoa(c.Workers), "several processes cannot share a socket that was opened for them: 1")
+		return
+	}
 	if !c.isUnix() {
 		v.address("Listen", c.Listen)
 		return

@@ -163,7 +163,7 @@ func (s *Store) deliver(st *stream, m *stored) {
 		if own != nil {
 			post = own.Post
 		}
-		post.Offset, post.Published = m.seq, s.publishedAt(st, m.at)
+		post.Offset, post.Published, post.Relayed = m.seq, s.publishedAt(st, m.at), true
 		result = s.publish(m.topic, post)
 	}
 	st.reached.Store(m.seq)
