@@ -264,7 +264,8 @@ func eventually(t testing.TB, what string, is func() bool) {
 
 // A client that joins no namespace is disconnected after the timeout; one that has joined stays.
 func TestConnectTimeout(t *testing.T) {
-	io := New(Options{Loops: 1, ConnectTimeout: 50 * time.Millisecond})
+	t.Parallel()
+	io := New(Options{Loops: 1, ConnectTimeout: 2 * time.Second}) // the one that stays has to join in it
 	io.OnConnection(func(s *Socket) { s.On("echo", func(args Args, ack Ack) { _ = ack(args.JSON(0)) }) })
 	io.Of("/slow").UseAsync(func(*Handshake, func(error)) {})
 	url := mount(t, io)
@@ -284,14 +285,15 @@ func TestConnectTimeout(t *testing.T) {
 // A client that does not send the attachments of a packet is disconnected after the timeout. One
 // that does stays, also if it sends packets all the time.
 func TestAssemblyTimeout(t *testing.T) {
-	const timeout = 50 * time.Millisecond
+	t.Parallel()
+	const timeout = time.Second // one that stays has to send its attachments in it
 	io := New(Options{Loops: 1, assemblyTimeout: timeout})
 	io.OnConnection(func(s *Socket) { s.On("bytes", func(data []byte, ack func(int)) { ack(len(data)) }) })
 	url := mount(t, io)
 	stays, stalls := dial(t, url).join(), dial(t, url).join()
 	begin := time.Now()
 	stalls.send(`452-["bytes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "b:x")
-	for rounds := 0; rounds < 2 || time.Since(begin) < 3*timeout; rounds++ {
+	for rounds := 0; rounds < 2 || time.Since(begin) < 2*timeout; rounds++ {
 		stays.send(`451-0["bytes",{"_placeholder":true,"num":0}]`, "b:xyz")
 		if got := stays.read(); got != "430[3]" {
 			t.Fatalf("got %q", got)

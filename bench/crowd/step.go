@@ -309,12 +309,8 @@ func (t *trial) killOne(ctx context.Context, node *rig.Node, watch *rig.Watch) k
 	if err := node.KillWorker(0); err != nil {
 		return killing{err: err}
 	}
-	// The death itself has to be seen first, or the reading of just before would count as the return.
-	fewer, err := watch.AwaitFewer(ctx, since, t.conns)
-	if err != nil {
-		return killing{err: err}
-	}
-	back, err := watch.Await(ctx, fewer, t.conns)
+	// A reading that begins now has none of the worker's connections but those that are back already.
+	back, err := watch.Await(ctx, time.Now(), t.conns)
 	return killing{back: back.Sub(since), err: err}
 }
 

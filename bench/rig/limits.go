@@ -24,6 +24,9 @@ const (
 	// statsBytesMax bounds the document of statistics.
 	statsBytesMax = 1 << 20
 
+	// killPatience bounds how long the kernel may take to end a worker that was killed.
+	killPatience = 10 * time.Second
+
 	// watchPause lies between two readings of a Watch: short enough to see when all are back, long
 	// enough to cost nothing.
 	watchPause = 250 * time.Millisecond

@@ -141,13 +141,23 @@ func (n *Node) Workers() []int {
 	return []int{n.PID()}
 }
 
-// KillWorker kills one of the workers, without a word to it.
+// KillWorker kills one of the workers, without a word to it, and waits for its end.
 func (n *Node) KillWorker(i int) error {
 	workers := n.Workers()
 	if i >= len(workers) || workers[i] == n.PID() {
 		return fmt.Errorf("the node has no worker %d to kill", i)
 	}
-	return syscall.Kill(workers[i], syscall.SIGKILL)
+	if err := syscall.Kill(workers[i], syscall.SIGKILL); err != nil {
+		return err
+	}
+	for giveUp := time.Now().Add(killPatience); ; time.Sleep(time.Millisecond) {
+		switch {
+		case errors.Is(syscall.Kill(workers[i], 0), syscall.ESRCH):
+			return nil
+		case time.Now().After(giveUp):
+			return fmt.Errorf("worker %d is there still %v after it was killed", i, killPatience)
+		}
+	}
 }
 
 // Kill kills the node without a word to it, and waits for its end. Its workers notice.

@@ -110,24 +110,15 @@ func (w *Watch) Readings() []Reading {
 // Await waits for a reading after the given moment with at least so many connections, and returns
 // when it was taken.
 func (w *Watch) Await(ctx context.Context, after time.Time, conns int) (time.Time, error) {
-	return w.await(ctx, after, fmt.Sprintf("%d connections", conns), func(open int) bool { return open >= conns })
-}
-
-// AwaitFewer waits for a reading after the given moment with fewer connections.
-func (w *Watch) AwaitFewer(ctx context.Context, after time.Time, conns int) (time.Time, error) {
-	return w.await(ctx, after, fmt.Sprintf("fewer than %d connections", conns), func(open int) bool { return open < conns })
-}
-
-func (w *Watch) await(ctx context.Context, after time.Time, what string, holds func(int) bool) (time.Time, error) {
 	for {
 		for _, r := range w.Readings() {
-			if r.At.After(after) && holds(r.Connections) {
+			if r.At.After(after) && r.Connections >= conns {
 				return r.At, nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return time.Time{}, fmt.Errorf("the node was never seen with %s", what)
+			return time.Time{}, fmt.Errorf("the node was never seen with %d connections", conns)
 		case <-time.After(watchPause):
 		}
 	}

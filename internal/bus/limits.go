@@ -68,6 +68,10 @@ const (
 	// All hear all, so a bus of a thousand nodes is none.
 	PeersMax = 1024
 
+	// newsMax bounds the lines about nodes that have come and gone in one second: without it a bus of
+	// a thousand nodes that comes apart fills the log.
+	newsMax = 20
+
 	// tickInterval is how exact AskTimeout and PeerTimeout are.
 	tickInterval = 100 * time.Millisecond
 

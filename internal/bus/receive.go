@@ -211,6 +211,7 @@ func (n *Core) keepTime() {
 		}
 		if now.Sub(beaten) >= BeatInterval {
 			beaten = now
+			n.logNews(now)
 			n.out.present(false)
 		}
 		if n.connected() {

@@ -311,7 +311,7 @@ func (s *goServer) do(r *http.Request, q question) (any, error) {
 		if err := sockets[0].Join("fetched"); err != nil {
 			return nil, err
 		}
-		answer, err := sockets[0].Timeout(5*time.Second).EmitWithAck(ctx, "question", 1)
+		answer, err := sockets[0].Timeout(patience).EmitWithAck(ctx, "question", 1)
 		if err != nil {
 			return nil, err
 		}

@@ -122,7 +122,8 @@ func (o *roll) heard(uid string) {
 // known is false if that cannot be told yet.
 func (o *roll) expected(receivers int) (n int, known bool) {
 	if receivers >= 0 {
-		return max(receivers-1-o.gap, 0), true
+		// Where a subscriber has gone since the last probe, it may have been the one that did not answer.
+		return max(receivers-1-o.gap, min(o.total, receivers-1), 0), true
 	}
 	return o.total, o.probed
 }

@@ -17,8 +17,8 @@ const (
 	keepAlive = 10 * time.Second
 
 	// reconnectDelayMax bounds the pause between two attempts to come back; they begin with a tenth of
-	// it.
-	reconnectDelayMax = 500 * time.Millisecond
+	// it. Messages are lost meanwhile, and an attempt is one connection.
+	reconnectDelayMax = 250 * time.Millisecond
 
 	// payloadBytesMax is what Redis takes in one argument, in bytes, unless it is configured
 	// otherwise.

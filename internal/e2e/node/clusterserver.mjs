@@ -68,7 +68,7 @@ async function call(q) {
       const [s] = await to.fetchSockets();
       s.emit(...args);
       s.join('fetched');
-      return encode(await s.timeout(5000).emitWithAck('question', 1));
+      return encode(await s.timeout(30000).emitWithAck('question', 1));
     }
     case 'serverSideEmit': nsp.serverSideEmit(...args); return null;
     case 'serverSideEmitWithAck': return (await nsp.serverSideEmitWithAck(...args)).map(encode);

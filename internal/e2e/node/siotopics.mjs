@@ -52,7 +52,6 @@ test('one publish reaches all', async () => {
   await new Promise(done => ws.on('open', done));
   const onWS = new Promise(done => ws.on('message', d => done(d.toString())));
   const onSSE = new Promise(done => http.get(url + '/sse?topic=all', m => { let text = ''; m.on('data', d => { text += d; const hit = /data: ?(.*)/.exec(text); if (hit) { done(hit[1]); m.destroy(); } }); }));
-  await new Promise(done => setTimeout(done, 100));
   while ((await (await fetch(`${admin}/v1/topics/all`)).json()).subscribers !== 4) await new Promise(done => setTimeout(done, 10));
   const topic = await (await fetch(`${admin}/v1/topics/all`)).json();
   equal(topic.transports, { socketio: 2, sse: 1, websocket: 1 });
