@@ -44,6 +44,9 @@ func (s *Server) joinBus() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBus, err)
 	}
+	if s.cfg.Worker == nil { // the parent of workers logs for all of them
+		b.LogPeers()
+	}
 	ctx, leave := context.WithCancel(context.Background())
 	s.others = &neighbours{bus: b, channels: bus.NewChannels(b), leave: leave, ended: make(chan struct{})}
 	if s.cfg.Worker == nil { // the parent of workers answers for all of them

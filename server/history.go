@@ -18,7 +18,9 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/history"
 	"c100k/internal/history/jetstream"
+	"c100k/internal/history/redisstreams"
 	"c100k/internal/natsd"
+	"c100k/internal/redisurl"
 	"c100k/netpoll"
 )
 
@@ -86,13 +88,22 @@ func (s *Server) openPast() error {
 	if o.InMemory {
 		o.BytesMax = int64(c.HistoryBytes)
 	}
-	store, err := jetstream.Open(context.Background(), o)
+	store, err := OpenHistory(context.Background(), o)
 	if err != nil {
 		s.past.close()
 		return fmt.Errorf("%w: %w", ErrBus, err)
 	}
 	s.past.store, s.past.engine = store, true
 	return nil
+}
+
+// OpenHistory opens the store that is behind a bus: that of NATS, or of Redis, where only URL,
+// Rules, Now and Logger of the options count.
+func OpenHistory(ctx context.Context, o jetstream.Options) (history.Store, error) {
+	if redisurl.Is(o.URL) {
+		return redisstreams.Open(ctx, redisstreams.Options{URL: o.URL, Rules: o.Rules, Now: o.Now, Logger: o.Logger})
+	}
+	return jetstream.Open(ctx, o)
 }
 
 // StartHistory starts a NATS server that keeps the history of a configuration, which has its

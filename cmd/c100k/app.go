@@ -29,6 +29,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	queues         []*logqueue.Writer // in front of streams whose readers must not block a node
+	files          []*logqueue.File   // behind some of the queues
 	terminal       func(stream any) bool
 	signals        func(...os.Signal) (ch <-chan os.Signal, stop func())
 	newNode        nodeMaker
@@ -57,6 +58,7 @@ type verb struct {
 	examples []string
 	args     cobra.PositionalArgs
 	file     func(settings.Flags, []string) // takes flags from the arguments; nil: there are none in them
+	node     bool                           // needs a node's settings: what is wrong with them is said at once
 	words    []string                       // what shells complete as an argument
 	run      func(context.Context, call) error
 }
@@ -82,6 +84,9 @@ func (a *app) command(v verb) *cobra.Command {
 		}
 		var err error
 		if this.Loaded, err = this.load(); err != nil {
+			if v.node {
+				err = allProblems(this.Loaded, err)
+			}
 			return misconfigured(err)
 		}
 		return failed(v.run(c.Context(), this))

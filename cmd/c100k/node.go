@@ -20,13 +20,13 @@ type node interface {
 
 // nodeMaker makes a node that does not listen yet. How it logs matters only where it starts other
 // processes.
-type nodeMaker func(c server.Config, logFormat string, logLevel *slog.LevelVar) (node, error)
+type nodeMaker func(c server.Config, where logSettings, logLevel *slog.LevelVar) (node, error)
 
 // newNode makes a node of one process, or of several.
-func newNode(c server.Config, logFormat string, logLevel *slog.LevelVar) (node, error) {
+func newNode(c server.Config, where logSettings, logLevel *slog.LevelVar) (node, error) {
 	// An error comes without a node: a nil pointer would make one that is not nil.
 	if c.Workers > 1 {
-		s, err := workers.New(workers.Options{Config: c, LogFormat: logFormat, LogLevel: logLevel})
+		s, err := workers.New(workers.Options{Config: c, LogFormat: where.format, LogFile: where.file, LogLevel: logLevel})
 		if err != nil {
 			return nil, err
 		}

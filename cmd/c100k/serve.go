@@ -48,6 +48,7 @@ the watchdog, and takes sockets that systemd has opened: those with the name adm
 these ports, any other for the public port.
 Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus,
 78 invalid configuration.`,
+		node: true,
 		args: arguments(0, 0, "no arguments"),
 		run:  func(ctx context.Context, c call) error { return (&serving{app: a, call: c}).run(ctx) },
 	})
@@ -57,25 +58,28 @@ Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach th
 type serving struct {
 	*app
 	call
-	level  slog.LevelVar
-	format string // of the log: "text" or "json"
-	log    *slog.Logger
-	greet  bool          // on a terminal
-	drain  time.Duration // Config.Drain of the node that runs
-	ports  *server.Ports // that systemd has opened; nil: none
-	node   node
+	level slog.LevelVar
+	where logSettings
+	log   *slog.Logger
+	greet bool          // on a terminal
+	drain time.Duration // Config.Drain of the node that runs
+	ports *server.Ports // that systemd has opened; nil: none
+	node  node
 }
 
 func (s *serving) run(ctx context.Context) error {
 	s.level.Set(levelOf(s.Options.LogLevel))
-	s.format = logFormat(s.Options.LogFormat, s.terminal(s.stderr))
-	s.log = s.openLog(s.format, &s.level)
+	s.where = logSettings{file: s.Options.LogFile}
+	s.where.format = logFormat(s.Options.LogFormat, s.where.file == "" && s.terminal(s.stderr))
+	var err error
+	if s.log, err = s.openLog(s.where, &s.level); err != nil {
+		return misconfigured(&settings.Problem{Source: s.Source("log-file"), Err: err})
+	}
 	s.greet = s.terminal(s.stdout)
 	if s.greet { // a terminal that takes nothing must not keep the node from serving
 		s.stdout = s.enqueue(s.stdout, func(uint64) []byte { return nil })
 	}
 	slog.SetDefault(s.log)
-	var err error
 	if s.ports, err = s.app.ports(); err != nil {
 		return &exit{exitListen, err}
 	}
@@ -93,7 +97,7 @@ func (s *serving) run(ctx context.Context) error {
 	if config.Workers == 1 {
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), config.Loops+1))
 	}
-	if s.node, err = s.newNode(config, s.format, &s.level); err != nil {
+	if s.node, err = s.newNode(config, s.where, &s.level); err != nil {
 		return s.explain(err)
 	}
 	s.drain = config.Drain
@@ -234,6 +238,9 @@ func (s *serving) readAgain() (again call, config server.Config, err error) {
 	}
 	if again.Options.LogFormat != s.Options.LogFormat {
 		return again, config, errors.New("log-format has changed, and needs a restart")
+	}
+	if again.Options.LogFile != s.Options.LogFile {
+		return again, config, errors.New("log-file has changed, and needs a restart")
 	}
 	config, err = s.nodeConfig(again)
 	return again, config, err

@@ -66,7 +66,7 @@ func (p *pretender) NoteReload(error) { p.notes.Add(1) }
 func pretend(args ...string) (*program, *pretender) {
 	p := newProgram(append([]string{"serve"}, args...)...)
 	n := &pretender{draining: make(chan struct{}), drained: make(chan error, 1), end: make(chan error, 1)}
-	p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
+	p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
 		n.config = c
 		return n, nil
 	}
@@ -164,7 +164,7 @@ func TestServeEnds(t *testing.T) {
 		}
 	}
 	p, _ := pretend("--api-key-file", "/nonexistent")
-	p.newNode = func(server.Config, string, *slog.LevelVar) (node, error) {
+	p.newNode = func(server.Config, logSettings, *slog.LevelVar) (node, error) {
 		return nil, &server.FieldError{Field: "APIKeyFile", Given: `"/nonexistent"`, Allowed: "no such file"}
 	}
 	if code, _, got := p.exec(t); code != 2 || !strings.Contains(got, `--api-key-file: "/nonexistent" is refused; no such file`) {
@@ -230,6 +230,28 @@ func TestServeReloads(t *testing.T) {
 	}
 }
 
+func TestServeLogsToAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	p, n := pretend("--log-file", path)
+	p.terminal = func(any) bool { return true } // and the file gets JSON
+	made := p.newNode
+	p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
+		c.Logger.Info("hello")
+		return made(c, where, level)
+	}
+	n.end <- nil
+	if code, _, got := p.exec(t); code != 0 || got != "" {
+		t.Errorf("exit code %d, standard error %q", code, got)
+	}
+	if got, err := os.ReadFile(path); !strings.Contains(string(got), `"msg":"hello"`) {
+		t.Errorf("%q, %v", got, err)
+	}
+	p, _ = pretend("--log-file", filepath.Join(path, "x"))
+	if code, _, got := p.exec(t); code != exitUsage || !strings.HasPrefix(got, "c100k: --log-file: ") {
+		t.Errorf("a file in no directory: exit code %d, %q", code, got)
+	}
+}
+
 func TestServeLogs(t *testing.T) {
 	for _, test := range []struct {
 		args     []string
@@ -245,9 +267,9 @@ func TestServeLogs(t *testing.T) {
 		p, n := pretend(test.args...)
 		p.terminal = func(any) bool { return test.terminal }
 		made := p.newNode
-		p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
+		p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
 			c.Logger.Info("hello", "in", 90*time.Second)
-			return made(c, format, level)
+			return made(c, where, level)
 		}
 		n.end <- nil
 		if code, _, got := p.exec(t); code != 0 || !strings.Contains(got, test.want) || test.want == "" && got != "" {
@@ -261,14 +283,14 @@ func TestRealNode(t *testing.T) {
 	p := newProgram("serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "0s", "--max-conns", "100")
 	var public, admin string
 	up := make(chan struct{})
-	p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
+	p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
 		tell := c.OnListen
 		c.OnListen = func(pub, adm net.Addr) {
 			tell(pub, adm)
 			public, admin = pub.String(), adm.String()
 			close(up)
 		}
-		return newNode(c, format, level)
+		return newNode(c, where, level)
 	}
 	served := p.start(t)
 	<-up

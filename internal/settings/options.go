@@ -15,6 +15,7 @@ type Options struct {
 	Node       server.Config // serve, config check, config show
 	LogFormat  string        // "auto", "text", "json"
 	LogLevel   string        // "debug", "info", "warn", "error"
+	LogFile    string        // path; empty: standard error
 	ConfigFile string        // path of the YAML file; empty: none
 
 	URL      string      // WebSocket address of a node: sub

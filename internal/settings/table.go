@@ -196,6 +196,8 @@ func logRows(o *Options) []Setting {
 	return []Setting{
 		{Name: "log-format", Value: choice(&o.LogFormat, "auto", "text", "json"), Default: "auto: text on a terminal, JSON otherwise",
 			Help: "format of the log", Commands: nodeCommands, File: true},
+		{Name: "log-file", Value: text(&o.LogFile, "FILE"), Default: "none: standard error", Example: "/var/log/c100k.log",
+			Help: "file that the log is appended to; opened again when it has been moved away, as logrotate does", Commands: nodeCommands, File: true},
 		{Name: "log-level", Value: choice(&o.LogLevel, "debug", "info", "warn", "error"),
 			Help: "least level that is logged", Commands: nodeCommands, File: true},
 		{Name: "config", Value: text(&o.ConfigFile, "FILE"),

@@ -22,7 +22,6 @@ import (
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/history"
-	"c100k/internal/history/jetstream"
 	"c100k/internal/natsd"
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
@@ -36,6 +35,8 @@ type Options struct {
 	Config server.Config
 	// LogFormat is "text" or "json": how workers log.
 	LogFormat string
+	// LogFile is the file that workers log to; empty: standard error.
+	LogFile string
 	// LogLevel is the level at which workers log, read when one starts and at a reload.
 	LogLevel *slog.LevelVar
 	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil:
@@ -63,11 +64,11 @@ type Supervisor struct {
 	admin    net.Listener
 	plain    net.Listener // for plain HTTP, that is redirected; nil: none
 	api      *http.Server
-	toHTTPS  *http.Server     // on plain
-	broker   *natsd.Server    // of the workers alone; nil: they use another bus
-	cluster  *natsd.Server    // of the workers and other nodes; nil: none
-	past     *jetstream.Store // nil: nothing is kept
-	rules    *history.Rules   // of past
+	toHTTPS  *http.Server   // on plain
+	broker   *natsd.Server  // of the workers alone; nil: they use another bus
+	cluster  *natsd.Server  // of the workers and other nodes; nil: none
+	past     history.Store  // nil: nothing is kept
+	rules    *history.Rules // of past
 	bus      *bus.Core
 	channels *bus.Channels
 	figures  *bus.Channel
@@ -201,6 +202,9 @@ func (s *Supervisor) open() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
 	}
+	if s.broker == nil { // on a bus of their own all others are the workers
+		s.bus.LogPeers()
+	}
 	s.shareFigures()
 	go s.hear()
 	if err := s.openPast(c); err != nil {
@@ -307,7 +311,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, File: s.opt.LogFile, Level: s.opt.LogLevel.Level()},
 	}
 }
 
