@@ -8,6 +8,7 @@
 package server
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 	"c100k/internal/engineio"
 	"c100k/internal/history"
 	"c100k/internal/sio"
+	"c100k/internal/topicws"
 	"c100k/netpoll"
 	"c100k/socketio"
 )
@@ -128,7 +130,7 @@ func (t sioTopics) loop(socket *socketio.Socket) *loop {
 func (t sioTopics) recover(socket *socketio.Socket) {
 	old := t.client(socket, false)
 	if old == nil {
-		return
+		old = savedSIO(socket.Data())
 	}
 	socket.SetData(nil) // another loop may be about to let go of the old one
 	var sent struct {
@@ -153,6 +155,48 @@ func (t sioTopics) recover(socket *socketio.Socket) {
 			t.reset(socket, topic.name, &r)
 		}
 	}
+}
+
+// savedSIOClient is a client as the servers of a cluster see it when they share what recovery needs.
+type savedSIOClient struct {
+	Topics []savedSIOTopic `json:"topics,omitempty"`
+}
+
+type savedSIOTopic struct {
+	Name  string `json:"name"`
+	After string `json:"after,omitempty"` // the client has had this position; empty: the topic has none
+}
+
+// Saved implements sio.Saver.
+func (c *sioClient) Saved() any {
+	var saved savedSIOClient
+	for _, topic := range c.topics {
+		one := savedSIOTopic{Name: topic.name}
+		if topic.kept {
+			one.After = history.FormatPosition(topic.base)
+		}
+		saved.Topics = append(saved.Topics, one)
+	}
+	return saved
+}
+
+// savedSIO reads what Saved returned, from another server. It was in Redis: who may subscribe is
+// judged again.
+func savedSIO(data any) *sioClient {
+	text, err := json.Marshal(data)
+	var saved savedSIOClient
+	if err != nil || json.Unmarshal(text, &saved) != nil {
+		return new(sioClient)
+	}
+	c := new(sioClient)
+	for _, one := range saved.Topics[:min(len(saved.Topics), topicws.TopicsPerConnectionMax)] {
+		if broadcast.ValidTopic(one.Name) != nil {
+			continue
+		}
+		base, err := history.ParsePosition(one.After)
+		c.topics = append(c.topics, sioTopic{name: one.Name, sum: history.TopicsSum([]string{one.Name}), kept: err == nil, base: base})
+	}
+	return c
 }
 
 // mayComeBack judges a client's return to a topic. What a backend has allowed stays, unless it is
