@@ -157,7 +157,8 @@ func (t sioTopics) recover(socket *socketio.Socket) {
 	}
 }
 
-// savedSIOClient is a client as the servers of a cluster see it when they share what recovery needs.
+// savedSIOClient is a client as the servers of a cluster see it when they share what recovery
+// needs.
 type savedSIOClient struct {
 	Topics []savedSIOTopic `json:"topics,omitempty"`
 }

@@ -144,8 +144,8 @@ func (g *recoveryLog) claimShared(s *Socket, saved *sio.SharedSession, offset *s
 	return false
 }
 
-// startOf returns the number of the last packet that a client has; ok is false if it cannot be told.
-// Under mu.
+// startOf returns the number of the last packet that a client has; ok is false if it cannot be
+// told. Under mu.
 func (g *recoveryLog) startOf(saved *sio.SharedSession, offset *string) (from uint64, ok bool) {
 	if saved.Base > sio.OffsetAt(time.Now().Add(offsetAheadMax)) {
 		return 0, false

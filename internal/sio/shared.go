@@ -19,8 +19,9 @@ type SharedLog interface {
 	// lost is called whenever events of the log were lost on their way.
 	Begin(lost func()) uint64
 
-	// Fill reads the events of the namespace up to a number, back to a time and at most so many bytes.
-	// The list has all behind from, the oldest first. The error says that the log could not be read.
+	// Fill reads the events of the namespace up to a number, back to a time and at most so many
+	// bytes. The list has all behind from, the oldest first. The error says that the log could not
+	// be read.
 	Fill(upTo uint64, back time.Duration, bytesMax int, done func(list []SharedEvent, from uint64, err error))
 
 	// Save keeps the session of a client that has left, for a time.
@@ -62,8 +63,8 @@ const (
 	offsetTimeMax   = 1 << (64 - offsetCountBits)
 )
 
-// ParseOffset returns the number of the event with the id of an entry in a Redis stream: its time in
-// milliseconds, a hyphen, and a count. ok is false if it is none, or of no time of this era.
+// ParseOffset returns the number of the event with the id of an entry in a Redis stream: its time
+// in milliseconds, a hyphen, and a count. ok is false if it is none, or of no time of this era.
 func ParseOffset(id string) (number uint64, ok bool) {
 	ms, count, _ := strings.Cut(id, "-")
 	at, err := strconv.ParseUint(ms, 10, 64)

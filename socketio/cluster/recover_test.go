@@ -51,8 +51,8 @@ func moves(t *testing.T, route, nsp string, servers []string) {
 	}
 }
 
-// TestRecoveryOverServers: a stock client goes from a server of Node to one of ours, to another, and
-// back, and gets every event once. One server joins when clients have left already.
+// TestRecoveryOverServers: a stock client goes from a server of Node to one of ours, to another,
+// and back, and gets every event once. One server joins when clients have left already.
 func TestRecoveryOverServers(t *testing.T) {
 	t.Parallel()
 	for _, count := range []int{1, 3} {

@@ -1,4 +1,5 @@
-// Streams as the log of recovery that all servers share, and the sessions of clients that have left.
+// Streams as the log of recovery that all servers share, and the sessions of clients that have
+// left.
 
 package cluster
 
@@ -80,7 +81,8 @@ func broadcastOf(m *siowire.Message) (socketio.Broadcast, error) {
 	}, err
 }
 
-// Save implements sio.SharedLog. A session that cannot be saved is lost, and the client begins anew.
+// Save implements sio.SharedLog. A session that cannot be saved is lost, and the client begins
+// anew.
 func (g *streamLog) Save(s *sio.SharedSession, keep time.Duration) {
 	key, p := g.form.sessionKey+s.PID, siowire.AppendSession(nil, s)
 	if g.closed.Load() || len(p) > siowire.MessageBytesMax || g.carrier.reserve(len(key)+len(p)) != nil {

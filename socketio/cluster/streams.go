@@ -25,9 +25,9 @@ type StreamsOptions struct {
 	// "socket.io".
 	Stream string
 
-	// Count is the number of streams, as the option "streamCount": each namespace has one of them, and
-	// their names end in -0, -1 and so on. In a Redis Cluster they are on different masters. Default 1:
-	// one stream with the name.
+	// Count is the number of streams, as the option "streamCount": each namespace has one of them,
+	// and their names end in -0, -1 and so on. In a Redis Cluster they are on different masters.
+	// Default 1: one stream with the name.
 	Count int
 
 	// LengthMax is about how many entries a stream keeps, as the option "maxLen". Default 10,000.
@@ -37,18 +37,19 @@ type StreamsOptions struct {
 	// "sio:session:".
 	SessionKey string
 
-	// ShardedPubSub sends what is answered through sharded Pub/Sub, as the option "useShardedPubSub".
-	// Default false.
+	// ShardedPubSub sends what is answered through sharded Pub/Sub, as the option
+	// "useShardedPubSub". Default false.
 	ShardedPubSub bool
 }
 
-// Streams joins a cluster in the format of npm @socket.io/redis-streams-adapter. When the connection
-// to Redis is lost, a server reads what it missed when it is back, as far as the stream has it.
+// Streams joins a cluster in the format of npm @socket.io/redis-streams-adapter. When the
+// connection to Redis is lost, a server reads what it missed when it is back, as far as the stream
+// has it.
 //
-// With socketio.Options.Recovery, a client may come back to any server of the cluster, those of Node
-// with connectionStateRecovery included. Then events, and calls that change rooms or disconnect,
-// take effect when they come back from Redis, in the same order on all servers. The error is as that
-// of Redis, or names a number of streams that cannot be.
+// With socketio.Options.Recovery, a client may come back to any server of the cluster, those of
+// Node with connectionStateRecovery included. Then events, and calls that change rooms or
+// disconnect, take effect when they come back from Redis, in the same order on all servers. The
+// error is as that of Redis, or names a number of streams that cannot be.
 func Streams(ctx context.Context, o StreamsOptions) (*Cluster, error) {
 	o.withDefaults()
 	if o.Stream == "" {
