@@ -9,7 +9,7 @@ const cacheLineBytes = 128
 
 // Counters are totals since NewHub, but for PendingBytes and KeptBytes.
 type Counters struct {
-	Published    uint64 // calls of Publish with a valid topic, also to topics without members
+	Published    uint64 // calls of Publish with a valid topic, also to topics without members, but not of relayed posts
 	Refused      uint64 // of these, dropped because Options.PendingBytesMax was reached
 	PendingBytes int64  // published and not yet delivered, now
 

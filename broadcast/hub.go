@@ -124,6 +124,10 @@ type Post struct {
 	// otherwise the message was published already, and Result.Repeated says so.
 	Offset uint64
 
+	// Relayed says that another node, or an engine, has published and counted the message:
+	// Counters.Published and Refused leave it out.
+	Relayed bool
+
 	// Published, if not 0, is when the message was published, on Options.Now: of one that an engine
 	// has kept. It must not be before that of the message before.
 	Published time.Duration
@@ -140,7 +144,9 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 	if err := ValidTopic(topic); err != nil {
 		return Result{}, err
 	}
-	h.published.Add(1)
+	if !p.Relayed {
+		h.published.Add(1)
+	}
 	for {
 		t := h.lookup(topic)
 		if t == nil && h.positions != nil {
@@ -150,7 +156,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 			return Result{}, nil
 		}
 		r, over := h.publishTo(t, &p)
-		if !over || t.numbering == nil {
+		if !over || t.numbers.Load() == nil {
 			return r, nil
 		}
 		// The topic was released meanwhile. This message belongs to the next one of its name.
@@ -161,13 +167,13 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 // publishTo publishes to t; over says that the topic had ended.
 func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	matched := t.members.sum(len(h.encoders))
-	if matched == 0 && t.numbering == nil {
+	if matched == 0 && t.numbers.Load() == nil {
 		return Result{}, false
 	}
 	// The first look spares a hub in trouble the encoding; the second, with the true cost, is the
 	// bound.
 	if h.pending.Load() >= h.pendingBytesMax {
-		return h.refuse(matched), false
+		return h.refuse(p, matched), false
 	}
 	m := &Message{
 		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published,
@@ -179,7 +185,7 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	if m.Published == 0 {
 		m.Published = h.now()
 	}
-	if t.numbering == nil {
+	if t.numbers.Load() == nil {
 		m.encodeNeeded(&t.members)
 	} else {
 		m.entry = &entry{message: m}
@@ -188,7 +194,7 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	}
 	if h.pending.Add(m.cost) > h.pendingBytesMax {
 		h.pending.Add(-m.cost)
-		return h.refuse(matched), false
+		return h.refuse(p, matched), false
 	}
 	counted, ok := t.append(m, p.Offset)
 	if ok && m.entry != nil && p.Offset != 0 && m.entry.position.Offset != p.Offset {
@@ -217,8 +223,11 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	return r, false
 }
 
-func (h *Hub) refuse(matched int) Result {
-	h.refused.Add(1)
+// refuse drops a message for want of room.
+func (h *Hub) refuse(p *Post, matched int) Result {
+	if !p.Relayed {
+		h.refused.Add(1)
+	}
 	return Result{Matched: matched, Dropped: matched}
 }
 

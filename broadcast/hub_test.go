@@ -68,18 +68,22 @@ func TestPublishReachesMembersOfAllShards(t *testing.T) {
 	if r := publish(t, h, "nobody", "z"); r != (Result{}) {
 		t.Errorf("nobody: %+v", r)
 	}
+	// What another node has published is delivered, and counted there.
+	if r, err := h.PublishPost("sport", Post{Payload: []byte("r"), Relayed: true}); r.Queued != 1 || err != nil {
+		t.Errorf("relayed: %+v, %v", r, err)
+	}
 	if woken != [2]int{2, 1} {
 		t.Errorf("woken %v", woken)
 	}
 	settleDown(h, a, b)
 	for _, c := range []struct{ got, want string }{
-		{a.got(1), "[x][y]"}, {a.got(2), "(news:x)"}, {b.got(1), "(news:x)"},
+		{a.got(1), "[x][y][r]"}, {a.got(2), "(news:x)"}, {b.got(1), "(news:x)"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
-	want := Counters{Published: 3, Deliveries: 4}
+	want := Counters{Published: 3, Deliveries: 5}
 	if c := h.Counters(); c != want {
 		t.Errorf("counters %+v, want %+v", c, want)
 	}
@@ -104,6 +108,33 @@ func TestSubscribeIsIdempotent(t *testing.T) {
 	}
 	if n := topicCount(h); n != 0 {
 		t.Errorf("%d topics left", n)
+	}
+}
+
+func TestSubscriptionsAreCounted(t *testing.T) {
+	h := NewHub(Options{Shards: 2, Encoders: []Encoder{plain}})
+	s := h.Shard(0)
+	for member, topics := range [][]string{{"a"}, {"a", "b", "c"}, {"b"}, {"a", "a"}} {
+		for _, topic := range topics {
+			if _, err := s.Subscribe(uint32(member), 0, topic); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		do   func()
+		want int
+	}{
+		{"all", func() {}, 6},
+		{"one topic less", func() { s.Unsubscribe(1, "a") }, 5},
+		{"a topic that it has not", func() { s.Unsubscribe(1, "a") }, 5},
+		{"a member with two leaves", func() { s.Leave(1) }, 3},
+		{"again", func() { s.Leave(1) }, 3},
+	} {
+		if c.do(); s.Subscriptions() != c.want || h.Shard(1).Subscriptions() != 0 {
+			t.Errorf("%s: %d, want %d", c.name, s.Subscriptions(), c.want)
+		}
 	}
 }
 

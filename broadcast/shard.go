@@ -33,10 +33,11 @@ type Shard struct {
 	shared sharedCounters
 
 	// Loop.
-	subs  subscriptions
-	marks marks
-	total shardCounters
-	turn  uint32 // counts Deliver calls
+	subs       subscriptions
+	subscribed int // how many there are
+	marks      marks
+	total      shardCounters
+	turn       uint32 // counts Deliver calls
 	// missed has, by subscription number, the messages that a member missed and does not know of yet.
 	// Invariant: a subscription is in it exactly if its seat has the lagging bit.
 	missed map[uint32]uint32
@@ -105,12 +106,16 @@ func (s *Shard) subscribe(member uint32, f Form, topic string) (r *roster, pos u
 	pos = r.join()
 	*r.seat(pos) = newSeat(s.subs.add(member, r.mark, pos), member, f)
 	r.topic.members[f].Add(1)
+	s.subscribed++
 	if r.topic.watched {
 		s.hub.watcher.Joined(s.index, member, r.topic.name)
 	}
 	s.checkMember(member)
 	return r, pos, nil
 }
+
+// Subscriptions is how many subscriptions the shard's members have. Loop.
+func (s *Shard) Subscriptions() int { return s.subscribed }
 
 // nameBytes is the length of the names of the member's topics together.
 func (s *Shard) nameBytes(member uint32) (n int) {
@@ -203,6 +208,7 @@ func (s *Shard) vacate(i uint32, sub subscription) {
 	}
 	r.remove(&s.subs, sub.pos)
 	r.topic.members[e.form()].Add(-1)
+	s.subscribed--
 	if r.topic.watched {
 		s.hub.watcher.Left(s.index, e.member(), r.topic.name)
 	}

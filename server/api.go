@@ -116,7 +116,9 @@ type loop struct {
 	fanout     figures.Histogram
 	streams    wsconn.PublishedCounters
 	broadcasts atomic.Uint64 // messages of topics handed to members
-	queued     atomic.Uint64 // bytes that clients of Socket.IO who poll have not fetched
+	// subscriptions are the topics of all connections of the loop.
+	subscriptions atomic.Uint64
+	queued        atomic.Uint64 // bytes that clients of Socket.IO who poll have not fetched
 }
 
 // delivered notes that a message's last pass has ended on loop i; afterFlush takes its time.
@@ -136,6 +138,7 @@ func (s *Server) afterFlush(i int) {
 	}
 	r.streams.Publish(&r.counters)
 	store(&r.broadcasts, s.node.Sent(i))
+	store(&r.subscriptions, uint64(s.node.Hub().Shard(i).Subscriptions()))
 	if i < len(s.sioParts) {
 		store(&r.queued, uint64(s.sioParts[i].Endpoint().QueuedBytes()))
 	}
@@ -188,7 +191,11 @@ func (n adminNode) Stats() *figures.Reading {
 		Accepted:      accepted,
 		TurnedAway:    turnedAway,
 		Hub:           n.node.Hub().Counters(),
+		Stored:        figures.Stored{Accepted: n.stored.accepted.Load(), Failed: n.stored.failed.Load()},
 		Topics:        n.node.Hub().TopicCount(),
+		MaxConns:      n.maxConns(),
+		EndsMissed:    n.ends.missed.Load(),
+		Reloads:       n.reloads.Counts(),
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
 		Certificates:  Certificates(n.tls.source, n.tls.admin, time.Now()),
@@ -204,8 +211,18 @@ func (n adminNode) Stats() *figures.Reading {
 	}
 	for i := range n.loops {
 		s.Loops = append(s.Loops, n.readLoop(i))
+		s.Subscriptions += int(n.loops[i].subscriptions.Load())
 	}
 	return figures.Read(&s)
+}
+
+// maxConns is what the node lets in. A worker leaves it to its parent: the shares of all workers
+// are more than the whole.
+func (s *Server) maxConns() int {
+	if s.cfg.Worker != nil {
+		return 0
+	}
+	return s.cfg.MaxConns
 }
 
 func (n adminNode) readTransports() map[string]figures.Transport {

@@ -44,6 +44,9 @@ func (s *Server) joinBus() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBus, err)
 	}
+	if s.cfg.Worker == nil { // the parent of workers logs for all of them
+		b.LogPeers()
+	}
 	ctx, leave := context.WithCancel(context.Background())
 	s.others = &neighbours{bus: b, channels: bus.NewChannels(b), leave: leave, ended: make(chan struct{})}
 	if s.cfg.Worker == nil { // the parent of workers answers for all of them
@@ -92,6 +95,7 @@ func (s *Server) hear(m bus.Message) bus.Tally {
 	if !ok {
 		return bus.Tally{} // of a later version: no wire form here can carry it
 	}
+	post.Relayed = true
 	r, err := s.node.Hub().PublishPost(m.Topic, post)
 	if err != nil {
 		return bus.Tally{}
@@ -175,7 +179,7 @@ func (s *Server) from(who *auth.Principal, topic string) string {
 func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
 	s.tracing.published(topic, post.Payload)
 	if s.past.shared(topic) {
-		return broadcast.Result{}, s.past.store.Append(topic, history.Append{Post: post})
+		return broadcast.Result{}, s.append(topic, history.Append{Post: post})
 	}
 	r, err := s.node.Hub().PublishPost(topic, post)
 	if err != nil || s.others == nil {

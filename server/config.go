@@ -443,6 +443,8 @@ type Config struct {
 	// OnListen is called by Serve when the ports are open; connections may be served already. admin is
 	// nil when there is no admin port. Nil: not called.
 	OnListen func(public, admin net.Addr) `json:"-"`
+	// Ports are ports that somebody else has opened, as systemd does. Nil: none.
+	Ports *Ports `json:"-"`
 
 	// TLS has the public port speak TLS, on every path. It needs a certificate: Certificates,
 	// GetCertificate or GetConfigForClient; client certificates and the callbacks are honoured. The
@@ -455,6 +457,31 @@ type Config struct {
 	layer func(loop int) netpoll.Layer
 	// Worker makes the Server one of several processes behind one port. Nil: it stands alone.
 	Worker *Worker `json:"-"`
+}
+
+// Ports are listeners that are used in place of addresses: Public of Listen, Admin of Admin, Redirect
+// of HTTPRedirect. Each is plain TCP, Public may be a Unix socket; nil: the address is listened on.
+// Use calls for them, so that the addresses are those of the listeners. ListenAndServe closes them
+// at its end.
+type Ports struct {
+	Public, Admin, Redirect net.Listener
+}
+
+// Use puts the ports into the configuration, before it is checked.
+func (p *Ports) Use(c *Config) {
+	c.Ports = p
+	for _, one := range []struct {
+		ln   net.Listener
+		addr *string
+	}{{p.Public, &c.Listen}, {p.Admin, &c.Admin}, {p.Redirect, &c.HTTPRedirect}} {
+		switch {
+		case one.ln == nil:
+		case one.ln.Addr().Network() == "unix":
+			*one.addr = unixScheme + one.ln.Addr().String()
+		default:
+			*one.addr = one.ln.Addr().String()
+		}
+	}
 }
 
 // Registry is both sides of a Prometheus registry; a *prometheus.Registry is one.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"c100k/broadcast"
@@ -17,7 +18,9 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/history"
 	"c100k/internal/history/jetstream"
+	"c100k/internal/history/redisstreams"
 	"c100k/internal/natsd"
+	"c100k/internal/redisurl"
 	"c100k/netpoll"
 )
 
@@ -85,13 +88,22 @@ func (s *Server) openPast() error {
 	if o.InMemory {
 		o.BytesMax = int64(c.HistoryBytes)
 	}
-	store, err := jetstream.Open(context.Background(), o)
+	store, err := OpenHistory(context.Background(), o)
 	if err != nil {
 		s.past.close()
 		return fmt.Errorf("%w: %w", ErrBus, err)
 	}
 	s.past.store, s.past.engine = store, true
 	return nil
+}
+
+// OpenHistory opens the store that is behind a bus: that of NATS, or of Redis, where only URL,
+// Rules, Now and Logger of the options count.
+func OpenHistory(ctx context.Context, o jetstream.Options) (history.Store, error) {
+	if redisurl.Is(o.URL) {
+		return redisstreams.Open(ctx, redisstreams.Options{URL: o.URL, Rules: o.Rules, Now: o.Now, Logger: o.Logger})
+	}
+	return jetstream.Open(ctx, o)
 }
 
 // StartHistory starts a NATS server that keeps the history of a configuration, which has its
@@ -128,7 +140,7 @@ func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
 // publishStored stores a message, from where it comes to all nodes, and asks those for their
 // counts.
 func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
-	return s.past.store.Append(p.Topic, history.Append{
+	return s.append(p.Topic, history.Append{
 		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}, Key: p.Key,
 		Done: func(a history.Appended) {
 			if a.Err != nil {
@@ -139,6 +151,31 @@ func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) er
 			s.askOthers(bus.Message{Topic: p.Topic, Kind: KindCount}, here, done)
 		},
 	})
+}
+
+// stored counts what the store was given.
+type stored struct{ accepted, failed atomic.Uint64 }
+
+// append gives a message to the store, from where it comes to all nodes, and counts what becomes of
+// it.
+func (s *Server) append(topic string, a history.Append) error {
+	done := a.Done
+	a.Done = func(r history.Appended) {
+		switch {
+		case r.Err != nil:
+			s.stored.failed.Add(1)
+		case !r.Repeated: // it was counted the first time
+			s.stored.accepted.Add(1)
+		}
+		if done != nil {
+			done(r)
+		}
+	}
+	err := s.past.store.Append(topic, a)
+	if err != nil {
+		s.stored.failed.Add(1)
+	}
+	return err
 }
 
 // keep is broadcast.Options.Keep.

@@ -226,7 +226,7 @@ func (s *Server) AdminHandler() (http.Handler, error) {
 	registry := s.cfg.Registry
 	if registry == nil {
 		own := prometheus.NewRegistry()
-		own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		own.MustRegister(collectors.NewGoCollector(), admin.NewProcessCollector())
 		registry = own
 	}
 	err := registry.Register(admin.NewCollector(adminNode{s}.Stats))

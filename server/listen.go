@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"c100k/internal/admin"
+	"c100k/internal/redirect"
 	"c100k/netpoll"
 )
 
@@ -64,9 +65,9 @@ func (s *Server) openAdmin() error {
 	if s.cfg.Admin == "" || s.adminLn != nil || s.cfg.Worker != nil {
 		return nil
 	}
-	ln, err := net.Listen("tcp", s.cfg.Admin)
+	ln, err := s.cfg.ListenAdmin()
 	if err != nil {
-		return fmt.Errorf("%w on %s (admin): %w", ErrListen, s.cfg.Admin, err)
+		return err
 	}
 	s.adminLn = ln
 	if s.tls.admin != nil {
@@ -102,6 +103,39 @@ func (s *Server) userTimeout() time.Duration {
 		return userTimeoutMax
 	}
 	return min(s.cfg.PingInterval+s.cfg.PingTimeout, userTimeoutMax)
+}
+
+// listenPublic opens the public port, or takes the one of Ports.
+func (s *Server) listenPublic(ctx context.Context) (net.Listener, error) {
+	if p := s.cfg.Ports; p != nil && p.Public != nil {
+		return p.Public, nil
+	}
+	return listen(ctx, s.cfg.Listen)
+}
+
+// ListenAdmin opens the admin port, or takes the one of Ports. The error wraps ErrListen.
+func (c *Config) ListenAdmin() (net.Listener, error) {
+	if c.Ports != nil && c.Ports.Admin != nil {
+		return c.Ports.Admin, nil
+	}
+	ln, err := net.Listen("tcp", c.Admin)
+	if err != nil {
+		return nil, fmt.Errorf("%w on %s (admin): %w", ErrListen, c.Admin, err)
+	}
+	return ln, nil
+}
+
+// ListenRedirect opens the port for plain HTTP, or takes the one of Ports. The error wraps
+// ErrListen.
+func (c *Config) ListenRedirect() (net.Listener, error) {
+	if c.Ports != nil && c.Ports.Redirect != nil {
+		return c.Ports.Redirect, nil
+	}
+	ln, err := redirect.Listen(c.HTTPRedirect)
+	if err != nil {
+		return nil, fmt.Errorf("%w on %s (redirect): %w", ErrListen, c.HTTPRedirect, err)
+	}
+	return ln, nil
 }
 
 // listen opens the public port, a Unix socket or plain TCP: a multipath socket, which is net's

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"time"
 
 	"c100k/internal/auth"
 	"c100k/netpoll"
@@ -87,6 +88,16 @@ var reloadable = []string{
 // names what is wrong with c, or the fields that differ and need a restart; then nothing has
 // changed.
 func (s *Server) Reload(c Config) error {
+	err := s.reload(c)
+	s.reloads.Note(time.Now(), err)
+	return err
+}
+
+// NoteReload counts a reload that failed before there was a configuration to give to Reload: a file
+// that cannot be read, for example. Any goroutine.
+func (s *Server) NoteReload(err error) { s.reloads.Note(time.Now(), err) }
+
+func (s *Server) reload(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}

@@ -83,6 +83,8 @@ type Server struct {
 
 	ends    endings
 	tracing tracing
+	stored  stored
+	reloads figures.Reloads
 
 	hooks backendHooks
 
@@ -118,6 +120,7 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.reloads.Begin(s.started)
 	s.ends.init(s.log)
 	s.makeIdentifier()
 	if err := s.openRevocations(); err != nil {
@@ -285,7 +288,7 @@ const refusalsMax = 64
 // returns nil. Another stop (Shutdown, Close) makes it return ErrServerClosed. Errors of opening a
 // port wrap ErrListen, and end the Server.
 func (s *Server) ListenAndServe(ctx context.Context) error {
-	ln, err := listen(ctx, s.cfg.Listen)
+	ln, err := s.listenPublic(ctx)
 	if err != nil {
 		_ = s.Close()
 		return fmt.Errorf("%w on %s: %w", ErrListen, s.cfg.Listen, err)
@@ -324,6 +327,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	<-s.stopped
 	return ErrServerClosed
 }
+
+// Stuck is nil while all event loops run, or names those that are stuck in a call. Any goroutine.
+func (s *Server) Stuck() error { return s.node.Stuck() }
 
 // Addr is the public port's address, nil before Serve has opened it.
 func (s *Server) Addr() net.Addr { return s.node.Addr() }

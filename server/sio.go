@@ -35,7 +35,7 @@ func (s *Server) makeSIO() {
 	s.sio = s.cfg.SocketIO
 	if s.sio == nil {
 		t, opt := sioTopics{s}, socketio.Options{Logger: s.log}
-		if s.recovers() || s.cfg.SocketIOAdapter == AdapterStreams {
+		if s.recovers() {
 			opt.Recovery = &socketio.Recovery{}
 		}
 		s.sio = socketio.New(opt)

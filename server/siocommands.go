@@ -33,7 +33,8 @@ type sioCommand struct {
 	kind    broadcast.Kind
 	payload []byte
 	ack     socketio.Ack
-	no      sioAnswer // with a code: it is not done
+	back    *sioReturn // not nil: no command, but a client that has come back
+	no      sioAnswer  // with a code: it is not done
 }
 
 func (c *sioCommand) bytes() int {
@@ -138,6 +139,9 @@ func (t sioTopics) submit(socket *socketio.Socket, c *sioCommand) {
 
 // decides is what decides about a command, nil if the rights do.
 func (t sioTopics) decides(c *sioCommand) topicws.Decide {
+	if c.back != nil {
+		return t.decideReturn(c.back)
+	}
 	switch c.verb {
 	case topicws.VerbSubscribe:
 		return t.s.decider(t.s.hooks.subscribe, rowSIO)
@@ -215,12 +219,19 @@ func (t sioTopics) forget(socket *socketio.Socket) {
 func (t sioTopics) perform(socket *socketio.Socket, c *sioCommand, allowed bool) {
 	answer := c.no
 	switch {
+	case c.back != nil && answer.Code != "":
+		t.comeAgain(socket)
+		return
+	case c.back != nil:
+		t.resume(socket, c.back)
+		return
 	case answer.Code != "":
 	case c.verb == topicws.VerbUnsubscribe:
 		answer = t.remove(socket, c.topics)
 	case c.verb == topicws.VerbSubscribe:
 		if answer = t.judge(socket, c, allowed, "subscribe", t.s.maySubscribe); answer.OK {
 			answer = t.add(socket, c.topics)
+			t.prime(socket)
 		}
 	default:
 		if answer = t.judge(socket, c, allowed, "publish", t.s.mayPublish); answer.OK {
@@ -255,5 +266,6 @@ func (t sioTopics) remove(socket *socketio.Socket, topics []string) sioAnswer {
 	for _, topic := range topics {
 		t.exit(socket, topic)
 	}
+	t.prime(socket)
 	return sioAnswer{OK: true}
 }

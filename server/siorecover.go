@@ -1,21 +1,23 @@
 // Connection state recovery of the stock Socket.IO client for the node's topics.
 //
-// The client sends back the last string at the end of an event, when it comes back. Each message of
-// a topic with history ends in one that says where the client is in all of its topics, so such
-// messages are encoded for each client. What it is subscribed to is the Data of its socket, which
-// recovery gives back.
+// The client sends back the last string at the end of an event, when it comes back. That string has
+// all of its state: its topics, and where it is in each. So it can come back to any worker, and to
+// any node that has the history of its topics. Each message of a topic with history ends in one, so
+// such messages are encoded for each client; and an event "offsets" does, when its topics change.
 
 package server
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
 	"c100k/broadcast"
-	"c100k/internal/auth"
+	"c100k/frame"
 	"c100k/internal/engineio"
 	"c100k/internal/history"
+	"c100k/internal/jsontext"
 	"c100k/internal/sio"
 	"c100k/internal/topicws"
 	"c100k/netpoll"
@@ -23,27 +25,36 @@ import (
 )
 
 const (
-	// sioKeptMax bounds the topics of a client in which it is recovered: all of them are in each
-	// message. To others it is told that messages may be missing.
-	sioKeptMax = 64
+	// sioTopicsMax bounds the topics of a client that can be recovered: all of them are in each
+	// message. One with more comes back as a new client.
+	sioTopicsMax = 64
 
-	// sioOffsetBytesMax bounds what a client says of where it is, in bytes.
-	sioOffsetBytesMax = len(sioOffsetPrefix) + sioKeptMax*(8+1+history.PositionBytesMax+1)
+	// sioOffsetBytesMax bounds an offset, in bytes: each message has one. A client whose offsets could
+	// become larger has too many topics.
+	sioOffsetBytesMax = 8 << 10
 
-	// sioOffsetPrefix tells our offsets from those of package socketio.
+	// sioOffsetPrefix tells our offsets from those of package socketio. Behind it is a checksum of
+	// whom the client speaks for, and a line for each topic: a position, or nothing, a space, and the
+	// name. A name has no line breaks.
 	sioOffsetPrefix = "t:"
+
+	// sioOffsetNone is the offset of a client that has too many topics.
+	sioOffsetNone = "t:-"
 )
 
 // sioClient is what the node keeps of a client of its own server: the Data of its socket.
 type sioClient struct {
 	waiting *sioWaiting // nil: no command waits
-	topics  []sioTopic  // where it can be recovered
+	topics  []sioTopic
+	head    string // what its offsets begin with
+	bytes   int    // of an offset at most
+	primed  bool   // the client has been told an offset
 }
 
 // sioTopic is a topic of a client.
 type sioTopic struct {
 	name string
-	sum  uint32             // names it in an offset
+	text string             // the name, as in a JSON string
 	kept bool               // it has positions
 	base broadcast.Position // the client has had this one, and those before it
 	sent broadcast.Position // of the last message on its way to it
@@ -53,10 +64,46 @@ type sioTopic struct {
 func (t sioTopics) client(socket *socketio.Socket, make bool) *sioClient {
 	c, _ := socket.Data().(*sioClient)
 	if c == nil && make {
-		c = new(sioClient)
+		c = &sioClient{head: sioOffsetHead(subjectOf(sio.Principal(socket)))}
+		c.bytes = len(c.head)
 		socket.SetData(c)
 	}
 	return c
+}
+
+// sioOffsetHead is what the offsets of a user begin with.
+func sioOffsetHead(sub string) string {
+	return sioOffsetPrefix + strconv.FormatUint(uint64(history.TopicsSum([]string{sub})), 16)
+}
+
+// bytesMax is what the topic takes in an offset, at most.
+func (topic *sioTopic) bytesMax() int {
+	if !topic.kept {
+		return len(topic.name) + 2
+	}
+	return history.PositionBytesMax + len(topic.name) + 2
+}
+
+// whole tells whether the client's topics are few enough for an offset.
+func (c *sioClient) whole() bool {
+	return len(c.topics) <= sioTopicsMax && c.bytes <= sioOffsetBytesMax
+}
+
+// appendOffset appends where the client is, as in a JSON string.
+func (c *sioClient) appendOffset(dst []byte) []byte {
+	if !c.whole() {
+		return append(dst, sioOffsetNone...)
+	}
+	dst = append(dst, c.head...)
+	for i := range c.topics {
+		topic := &c.topics[i]
+		dst = append(dst, `\n`...)
+		if topic.kept {
+			dst = history.AppendPosition(dst, topic.sent)
+		}
+		dst = append(append(dst, ' '), topic.text...)
+	}
+	return dst
 }
 
 // waiting are the commands of a client that wait, nil if there are none.
@@ -74,7 +121,9 @@ func (t sioTopics) setWaiting(socket *socketio.Socket, w *sioWaiting) {
 }
 
 // recovers tells whether clients of the node's own server can be recovered.
-func (s *Server) recovers() bool { return s.cfg.SocketIO == nil && s.past.rules.Any() }
+func (s *Server) recovers() bool {
+	return s.cfg.SocketIO == nil && (s.past.rules.Any() || s.cfg.SocketIOAdapter == AdapterStreams)
+}
 
 // enter subscribes a client to a topic from a point on, and keeps where it is.
 func (t sioTopics) enter(socket *socketio.Socket, topic string, from history.From) (r broadcast.Resumed, err error) {
@@ -88,7 +137,7 @@ func (t sioTopics) enter(socket *socketio.Socket, topic string, from history.Fro
 	}
 	c, who, l := t.client(socket, true), sio.Principal(socket), t.loop(socket)
 	first, _ := t.s.node.Table().Form(rowSIO)
-	kept := t.s.past.kept(topic) && t.s.mayResume(who, topic) && form != first+broadcast.Form(engineio.FormV3) && len(c.topics) < sioKeptMax
+	kept := t.s.past.kept(topic) && t.s.mayResume(who, topic) && form != first+broadcast.Form(engineio.FormV3)
 	if kept {
 		form = first + broadcast.Form(engineio.FormCount)
 		if l.sioKept == nil {
@@ -99,7 +148,8 @@ func (t sioTopics) enter(socket *socketio.Socket, topic string, from history.Fro
 		from = history.Unknown()
 	}
 	if r, err = shard.Resume(member, form, topic, from.At(netpoll.Monotonic())); err == nil && r.Added {
-		c.topics = append(c.topics, sioTopic{topic, history.TopicsSum([]string{topic}), kept, r.Behind, r.Behind})
+		c.topics = append(c.topics, sioTopic{topic, string(jsontext.AppendEscaped(nil, topic)), kept, r.Behind, r.Behind})
+		c.bytes += c.topics[len(c.topics)-1].bytesMax()
 	}
 	return r, err
 }
@@ -115,6 +165,7 @@ func (t sioTopics) exit(socket *socketio.Socket, topic string) {
 	}
 	for i := range c.topics {
 		if c.topics[i].name == topic {
+			c.bytes -= c.topics[i].bytesMax()
 			// A new array: where the client was is what it is when it has left.
 			c.topics = append(append([]sioTopic(nil), c.topics[:i]...), c.topics[i+1:]...)
 			return
@@ -122,13 +173,62 @@ func (t sioTopics) exit(socket *socketio.Socket, topic string) {
 	}
 }
 
+// prime tells a client where it is, when its topics have changed: it may be idle until it is cut
+// off. A client without topics that have positions needs nothing.
+func (t sioTopics) prime(socket *socketio.Socket) {
+	c := t.client(socket, false)
+	if c == nil {
+		return
+	}
+	text, n := []byte(`2["offsets",{`), 0
+	for i := range c.topics {
+		if topic := &c.topics[i]; topic.kept {
+			if n++; n > 1 {
+				text = append(text, ',')
+			}
+			text = append(append(append(text, '"'), topic.text...), `":"`...)
+			text = append(history.AppendPosition(text, topic.sent), '"')
+		}
+	}
+	if n == 0 && !c.primed {
+		return
+	}
+	c.primed = true
+	t.send(socket, append(c.appendOffset(append(text, `},"`...)), `"]`...))
+}
+
+// send sends a packet of Socket.IO as it is, before what is published from now on. An event that
+// package socketio sends would have an offset of its log, which the client would take for ours.
+func (t sioTopics) send(socket *socketio.Socket, packet []byte) {
+	i := socket.Conn().Loop() - t.s.loopBase()
+	l := t.s.node.Loop(i)
+	if session := t.s.sioParts[i].Endpoint().Lookup(l, socket.Conn()); session != nil {
+		t.s.sioParts[i].Endpoint().SendText(l, session, packet)
+	}
+}
+
 func (t sioTopics) loop(socket *socketio.Socket) *loop {
 	return &t.s.loops[socket.Conn().Loop()-t.s.loopBase()]
 }
 
-// recover subscribes a client that has come back to the topics that it had.
-func (t sioTopics) recover(socket *socketio.Socket) {
-	old := t.client(socket, false)
+// sioReturn is a client that has come back.
+type sioReturn struct {
+	topics []sioBack
+	held   bool // the client has said them itself
+}
+
+// sioBack is a topic that a client had.
+type sioBack struct {
+	name    string
+	from    history.From
+	allowed bool // it may have it
+}
+
+// returning is the client's state when it left: what it says itself, or else what the node has
+// kept.
+func (t sioTopics) returning(socket *socketio.Socket) *sioReturn {
+	known := t.client(socket, false)
+	old := known
 	if old == nil {
 		old = savedSIO(socket.Data())
 	}
@@ -137,46 +237,44 @@ func (t sioTopics) recover(socket *socketio.Socket) {
 		Offset string `json:"offset"`
 	}
 	_ = socket.Handshake().DecodeAuth(&sent)
-	at, _ := parseSIOOffset(sent.Offset)
 	who := sio.Principal(socket)
-	for _, topic := range old.topics {
-		base := topic.base
-		if p, ok := at[topic.sum]; ok && p.Epoch == base.Epoch && p.Offset > base.Offset {
-			base = p
-		}
-		r := broadcast.Resumed{Reset: broadcast.ResetUnknown}
-		if t.mayComeBack(who, topic.name) {
-			var err error
-			if r, err = t.enter(socket, topic.name, history.After(base)); err != nil {
-				r.Reset = broadcast.ResetUnknown
+	back := new(sioReturn)
+	if at, ok := parseSIOOffset(sent.Offset, subjectOf(who)); ok {
+		back.held = true
+		for _, one := range at {
+			from := history.Unknown()
+			if one.Position != (broadcast.Position{}) {
+				from = history.After(one.Position)
 			}
+			back.topics = append(back.topics, sioBack{name: one.name, from: from})
 		}
-		if r.Reset != broadcast.ResetNone {
-			t.reset(socket, topic.name, &r)
+	} else {
+		for _, topic := range old.topics {
+			from := history.Unknown()
+			if topic.kept {
+				from = history.After(topic.base)
+			}
+			back.topics = append(back.topics, sioBack{name: topic.name, from: from})
 		}
 	}
+	for i := range back.topics {
+		topic := &back.topics[i]
+		topic.allowed = known.has(topic.name) && t.s.mayBegin(who, topic.name) || t.s.hooks.subscribe == nil && t.s.maySubscribe(who, topic.name)
+	}
+	return back
 }
 
 // savedSIOClient is a client as the servers of a cluster see it when they share what recovery
 // needs.
 type savedSIOClient struct {
-	Topics []savedSIOTopic `json:"topics,omitempty"`
+	Topics []string `json:"topics,omitempty"`
 }
 
-type savedSIOTopic struct {
-	Name  string `json:"name"`
-	After string `json:"after,omitempty"` // the client has had this position; empty: the topic has none
-}
-
-// Saved implements sio.Saver.
+// Saved implements sio.Saver. Where the client is in its topics, only its offset says.
 func (c *sioClient) Saved() any {
 	var saved savedSIOClient
 	for _, topic := range c.topics {
-		one := savedSIOTopic{Name: topic.name}
-		if topic.kept {
-			one.After = history.FormatPosition(topic.base)
-		}
-		saved.Topics = append(saved.Topics, one)
+		saved.Topics = append(saved.Topics, topic.name)
 	}
 	return saved
 }
@@ -190,45 +288,150 @@ func savedSIO(data any) *sioClient {
 		return new(sioClient)
 	}
 	c := new(sioClient)
-	for _, one := range saved.Topics[:min(len(saved.Topics), topicws.TopicsPerConnectionMax)] {
-		if broadcast.ValidTopic(one.Name) != nil {
-			continue
+	for _, name := range saved.Topics[:min(len(saved.Topics), topicws.TopicsPerConnectionMax)] {
+		if broadcast.ValidTopic(name) == nil {
+			c.topics = append(c.topics, sioTopic{name: name})
 		}
-		base, err := history.ParsePosition(one.After)
-		c.topics = append(c.topics, sioTopic{name: one.Name, sum: history.TopicsSum([]string{one.Name}), kept: err == nil, base: base})
 	}
 	return c
 }
 
-// mayComeBack judges a client's return to a topic. What a backend has allowed stays, unless it is
-// denied.
-func (t sioTopics) mayComeBack(who *auth.Principal, topic string) bool {
-	if t.s.hooks.subscribe != nil {
-		return !denied(who, topic)
-	}
-	return t.s.maySubscribe(who, topic)
+// has tells whether the client has a topic. What a backend has allowed stays, unless it is denied.
+func (c *sioClient) has(topic string) bool {
+	return c != nil && slices.ContainsFunc(c.topics, func(one sioTopic) bool { return one.name == topic })
 }
 
-// reset tells a client that messages of a topic may be missing. A volatile event has no offset of
-// its own, which would be taken for ours.
-func (t sioTopics) reset(socket *socketio.Socket, topic string, r *broadcast.Resumed) {
-	say := map[string]string{"topic": topic, "reason": r.Reset.String()}
-	if r.Position != (broadcast.Position{}) {
-		say["offset"] = history.FormatPosition(r.Position)
+// recover subscribes a client that has come back to the topics that it had. It waits where the
+// backend is to be asked, or messages are to be read from the store.
+func (t sioTopics) recover(socket *socketio.Socket) {
+	back := t.returning(socket)
+	c := &sioCommand{back: back}
+	for i := range back.topics {
+		c.topics = append(c.topics, back.topics[i].name)
 	}
-	_ = socket.Volatile().Emit("reset", say) // a client that has left needs none
+	t.submit(socket, c)
 }
 
-// outside judges an offset for recovery: theirs if it is ours, and tracked if the client has topics
-// of which an offset of somebody else says nothing.
-func (t sioTopics) outside(data any, offset string) (theirs, tracked bool) {
-	_, theirs = parseSIOOffset(offset)
-	if c, _ := data.(*sioClient); c != nil {
-		for i := range c.topics {
-			tracked = tracked || c.topics[i].kept
+// decideReturn finds out what is to be known before the client has its topics again; nil if all is.
+func (t sioTopics) decideReturn(back *sioReturn) topicws.Decide {
+	hook := t.s.decider(t.s.hooks.subscribe, rowSIO)
+	asks := hook != nil && slices.ContainsFunc(back.topics, func(topic sioBack) bool { return !topic.allowed })
+	if !asks && (!t.s.past.engine || len(t.s.past.missing(back.wanted())) == 0) {
+		return nil
+	}
+	return func(q *topicws.Question, done func(topicws.Verdict)) {
+		fetch := func() {
+			names, from := back.wanted()
+			ready := func(err error) { done(topicws.Verdict{Allow: err == nil, Failed: err != nil}) }
+			if !t.s.prepare(names, from, ready) {
+				ready(nil)
+			}
+		}
+		var next func(i int)
+		next = func(i int) {
+			for ; i < len(back.topics) && (hook == nil || back.topics[i].allowed); i++ {
+			}
+			if i == len(back.topics) {
+				fetch()
+				return
+			}
+			one := *q
+			one.Topics = []string{back.topics[i].name}
+			hook(&one, func(v topicws.Verdict) {
+				if v.Failed {
+					done(v)
+					return
+				}
+				back.topics[i].allowed = v.Allow
+				next(i + 1)
+			})
+		}
+		next(0)
+	}
+}
+
+// wanted are the topics that the client may have again, and from where on.
+func (back *sioReturn) wanted() (names []string, from []history.From) {
+	for i := range back.topics {
+		if topic := &back.topics[i]; topic.allowed {
+			names, from = append(names, topic.name), append(from, topic.from)
 		}
 	}
-	return theirs, tracked
+	return names, from
+}
+
+// resume gives the client its topics again, what it missed, and those that it joins by its token.
+func (t sioTopics) resume(socket *socketio.Socket, back *sioReturn) {
+	for i := range back.topics {
+		topic := &back.topics[i]
+		r := broadcast.Resumed{Reset: broadcast.ResetUnknown}
+		if topic.allowed {
+			var err error
+			if r, err = t.enter(socket, topic.name, topic.from); err != nil {
+				r.Reset = broadcast.ResetUnknown
+			}
+		}
+		if r.Reset != broadcast.ResetNone {
+			t.reset(socket, topic.name, &r)
+		}
+	}
+	if back.held {
+		t.client(socket, true).primed = true
+	}
+	t.note(socket)
+	t.join(socket)
+	t.prime(socket)
+}
+
+// comeAgain ends the connection of a client whose state cannot be had now: it keeps its offset, and
+// comes back by itself.
+func (t sioTopics) comeAgain(socket *socketio.Socket) {
+	i := socket.Conn().Loop() - t.s.loopBase()
+	l, e := t.s.node.Loop(i), t.s.sioParts[i].Endpoint()
+	if session := e.Lookup(l, socket.Conn()); session != nil {
+		e.Close(l, session, engineio.ReasonForcedClose, frame.CodeTryLater, "what was missed cannot be read at present")
+	}
+}
+
+// reset tells a client that messages of a topic may be missing.
+func (t sioTopics) reset(socket *socketio.Socket, topic string, r *broadcast.Resumed) {
+	text := jsontext.AppendString([]byte(`2["reset",{"topic":`), topic)
+	text = jsontext.AppendString(append(text, `,"reason":`...), r.Reset.String())
+	if r.Position != (broadcast.Position{}) {
+		text = append(history.AppendPosition(append(text, `,"offset":"`...), r.Position), '"')
+	}
+	t.send(socket, append(text, "}]"...))
+}
+
+// outside judges an offset for recovery: see sio.SetOutside.
+func (t sioTopics) outside(data any, sub, offset string) (o sio.Outside) {
+	at, ok := parseSIOOffset(offset, sub)
+	if o.Theirs = ok; ok {
+		// Where other servers of Socket.IO take part, they may have sent the client something.
+		o.Alone = t.s.cfg.SocketIOAdapter == "" || t.s.cfg.SocketIOAdapter == AdapterBus
+		for _, one := range at {
+			o.Alone = o.Alone && (one.Position == (broadcast.Position{}) || t.s.past.has(one.name, one.Position))
+		}
+	}
+	if c, _ := data.(*sioClient); c != nil {
+		for i := range c.topics {
+			o.Tracked = o.Tracked || c.topics[i].kept
+		}
+	}
+	return o
+}
+
+// has tells whether a position is one of the topic as this process knows it, and not of another
+// node's or of an earlier life. Any goroutine.
+func (p *past) has(topic string, at broadcast.Position) bool {
+	if k, ok := p.hub.Kept(topic, broadcast.Position{}, 0, false); ok {
+		return k.Newest.Epoch == at.Epoch
+	}
+	if !p.engine {
+		return false
+	}
+	first, ok := p.store.First(topic)
+	return ok && first.Epoch == at.Epoch
 }
 
 // encodeKept makes a message for a client that can be recovered, and notes that it is on its way.
@@ -239,47 +442,45 @@ func (s *Server) encodeKept(i int) func(dst []byte, c *netpoll.Conn, m *broadcas
 		if client == nil {
 			return dst // gone meanwhile
 		}
-		offset = append(offset[:0], sioOffsetPrefix...)
 		for k := range client.topics {
-			topic := &client.topics[k]
-			if !topic.kept {
-				continue
-			}
-			if topic.name == m.Topic {
+			if topic := &client.topics[k]; topic.kept && topic.name == m.Topic {
 				topic.sent, _ = m.Position()
 			}
-			offset = appendSIOOffset(offset, topic.sum, topic.sent)
 		}
+		offset = client.appendOffset(offset[:0])
 		return appendSIOMessage(dst, engineio.FormV4, m, offset)
 	}
 }
 
-// appendSIOOffset appends where a client is in one topic.
-func appendSIOOffset(dst []byte, sum uint32, p broadcast.Position) []byte {
-	if dst[len(dst)-1] != sioOffsetPrefix[len(sioOffsetPrefix)-1] {
-		dst = append(dst, ',')
-	}
-	return history.AppendPosition(append(strconv.AppendUint(dst, uint64(sum), 16), ' '), p)
+// sioAt is where a client is in one topic; a zero position says that it has none there.
+type sioAt struct {
+	name string
+	broadcast.Position
 }
 
-// parseSIOOffset reads where a client is; ok is false for an offset that is not ours.
-func parseSIOOffset(offset string) (at map[uint32]broadcast.Position, ok bool) {
-	list, ok := strings.CutPrefix(offset, sioOffsetPrefix)
-	if !ok || len(offset) > sioOffsetBytesMax {
+// parseSIOOffset reads where a client is; ok is false for an offset that is not ours, or that of
+// another user.
+func parseSIOOffset(offset, sub string) (at []sioAt, ok bool) {
+	list, ok := strings.CutPrefix(offset, sioOffsetHead(sub))
+	if !ok || len(offset) > sioOffsetBytesMax || list != "" && list[0] != '\n' {
 		return nil, false
 	}
-	at = map[uint32]broadcast.Position{}
-	for one := range strings.SplitSeq(list, ",") {
-		text, position, _ := strings.Cut(one, " ")
-		sum, err := strconv.ParseUint(text, 16, 32)
-		if err != nil {
+	if list == "" {
+		return nil, true
+	}
+	for line := range strings.SplitSeq(list[1:], "\n") {
+		position, name, spaced := strings.Cut(line, " ")
+		one := sioAt{name: name}
+		if !spaced || len(at) == sioTopicsMax || broadcast.ValidTopic(name) != nil || slices.ContainsFunc(at, func(a sioAt) bool { return a.name == name }) {
 			return nil, false
 		}
-		p, err := history.ParsePosition(position)
-		if err != nil {
-			return nil, false
+		if position != "" {
+			var err error
+			if one.Position, err = history.ParsePosition(position); err != nil {
+				return nil, false
+			}
 		}
-		at[uint32(sum)] = p
+		at = append(at, one)
 	}
 	return at, true
 }

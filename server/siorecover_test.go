@@ -2,16 +2,22 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"c100k/internal/history"
+	"c100k/broadcast"
+	"c100k/frame"
+	"c100k/internal/jsontext"
 	"c100k/internal/topicws"
 
 	"github.com/gobwas/ws/wsutil"
@@ -23,6 +29,8 @@ type stock struct {
 	t        *testing.T
 	sid, pid string
 	offset   *string
+	auth     map[string]any // beside what recovery needs
+	primes   int            // events "offsets" so far
 }
 
 // join connects, and returns whether the client was recovered.
@@ -30,16 +38,16 @@ func (c *stock) join(s *Server) (recovered bool) {
 	c.t.Helper()
 	c.Conn = dialWS(c.t, s.Addr().String(), "/socket.io/?EIO=4&transport=websocket")
 	c.packet("0")
-	auth := "40"
+	sent := map[string]any{}
+	maps.Copy(sent, c.auth)
 	if c.pid != "" {
-		sent := map[string]any{"pid": c.pid}
+		sent["pid"] = c.pid
 		if c.offset != nil {
 			sent["offset"] = *c.offset
 		}
-		p, _ := json.Marshal(sent)
-		auth += string(p)
 	}
-	say(c.t, c, auth)
+	p, _ := json.Marshal(sent)
+	say(c.t, c, "40"+string(p))
 	var got struct{ SID, PID string }
 	if err := json.Unmarshal([]byte(c.packet("40")), &got); err != nil || got.PID == "" {
 		c.t.Fatalf("%v: %+v", err, got)
@@ -60,6 +68,11 @@ func (c *stock) packet(kind string) string {
 			c.t.Fatalf("waiting for %s: %v", kind, err)
 		}
 		text, ok := strings.CutPrefix(string(got), kind)
+		if strings.HasPrefix(string(got), `42["offsets",`) {
+			c.keep(string(got[2:]))
+			c.primes++
+			continue
+		}
 		if ok {
 			return text
 		}
@@ -73,8 +86,15 @@ func (c *stock) packet(kind string) string {
 // want is the next event; as the stock client does, it keeps the string at the end of it.
 func (c *stock) want(event string) {
 	c.t.Helper()
-	text := c.packet("42")
-	var args []any
+	p, _ := json.Marshal(c.keep(c.packet("42")))
+	if got := epochs.ReplaceAllString(string(p), `"E.$1`); got != event {
+		c.t.Errorf("got %s, want %s", got, event)
+	}
+}
+
+// keep takes the arguments of an event, and keeps the string at their end.
+func (c *stock) keep(text string) (args []any) {
+	c.t.Helper()
 	if err := json.Unmarshal([]byte(text), &args); err != nil {
 		c.t.Fatal(err)
 	}
@@ -82,10 +102,7 @@ func (c *stock) want(event string) {
 		c.offset = &last
 		args = args[:len(args)-1]
 	}
-	p, _ := json.Marshal(args)
-	if got := epochs.ReplaceAllString(string(p), `"E.$1`); got != event {
-		c.t.Errorf("got %s, want %s", got, event)
-	}
+	return args
 }
 
 func (c *stock) subscribe(topics ...string) {
@@ -118,7 +135,8 @@ func TestStockClientIsRecovered(t *testing.T) {
 	}
 	publishTo(t, s, "h.a", "before")
 	c.subscribe("h.a", "h.b", "plain")
-	// Idle: it has got nothing.
+	first := c.offset
+	// Idle: it has got nothing but that.
 	for round := range 2 {
 		c.cut(s, "h.a")
 		publishTo(t, s, "h.a", fmt.Sprint("idle ", round))
@@ -127,10 +145,9 @@ func TestStockClientIsRecovered(t *testing.T) {
 		}
 		c.want(`["reset",{"reason":"unknown","topic":"plain"}]`)
 		for i := range round + 1 {
-			// The answer of the round before was lost with its connection, as far as the client knows.
 			c.want(event("h.a", fmt.Sprint("idle ", i), 2+i))
 		}
-		c.offset = nil
+		c.offset = first // what came was lost with its connection, as far as the client knows
 	}
 	publishTo(t, s, "h.b", "b1")
 	c.want(event("h.b", "b1", 1))
@@ -146,11 +163,7 @@ func TestStockClientIsRecovered(t *testing.T) {
 		c.want(`["reset",{"reason":"unknown","topic":"plain"}]`)
 		got := map[string]bool{}
 		for range 2 {
-			text := c.packet("42")
-			var args []any
-			json.Unmarshal([]byte(text), &args)
-			last := args[len(args)-1].(string)
-			c.offset = &last
+			args := c.keep(c.packet("42"))
 			got[args[1].(map[string]any)["data"].(string)] = true
 		}
 		if len(got) != 2 || !got[fmt.Sprint("missed a", round)] || !got[fmt.Sprint("missed b", round)] {
@@ -172,7 +185,7 @@ func TestStockClientIsRecovered(t *testing.T) {
 	c.want(`["reset",{"offset":"E.157","reason":"expired","topic":"h.a"}]`)
 	// An offset that is none: not recovered, and the client knows.
 	c.cut(s, "h.a")
-	for _, offset := range []string{"1-AAAAAAAAAAA", "t:", "t:xyz", "t:1", "t:1 e", ""} {
+	for _, offset := range []string{"1-AAAAAAAAAAA", "t:", "t:xyz", "t:1", "t:1 e", sioOffsetNone, ""} {
 		c.offset = &offset
 		if c.join(s) {
 			t.Errorf("recovered with %q", offset)
@@ -182,23 +195,192 @@ func TestStockClientIsRecovered(t *testing.T) {
 	}
 }
 
+// TestStockClientMovesOn: a client comes back to another process that has the history of its
+// topics, idle or not, more than once, before its end is noticed, and when its node has started
+// again. Where the history is another, it is a new client, and sees that.
+func TestStockClientMovesOn(t *testing.T) {
+	n := startJetStream(t, t.TempDir(), 0)
+	var nodes [2]*Server
+	for i := range nodes {
+		nodes[i] = start(t, Config{Dev: true, Admin: "127.0.0.1:0", Bus: busURL(n), Loops: 1, History: []string{"h.>=100,1m"}})
+	}
+	c := &stock{t: t}
+	c.join(nodes[0])
+	c.subscribe("h.a", "h.b", `h."q" \`, "plain")
+	sid, count := c.sid, 0
+	for round := range 4 {
+		to := nodes[(round+1)%2]
+		if round == 2 {
+			to = nodes[1] // that has it
+		}
+		if round > 0 {
+			c.Close() // idle in the first round: and not even gone
+		}
+		storeTo(t, to, "h.a", fmt.Sprint(count))
+		storeTo(t, nodes[round%2], `h."q" \`, fmt.Sprint(count))
+		count++
+		if !c.join(to) || c.sid != sid {
+			t.Fatalf("round %d: not recovered, or it is %s and was %s", round, c.sid, sid)
+		}
+		c.want(`["reset",{"reason":"unknown","topic":"plain"}]`)
+		got := map[string]int{}
+		for range 2 {
+			args := c.keep(c.packet("42"))
+			m := args[1].(map[string]any)
+			got[m["topic"].(string)+"="+m["data"].(string)]++
+		}
+		if got["h.a="+fmt.Sprint(count-1)] != 1 || got[`h."q" \=`+fmt.Sprint(count-1)] != 1 {
+			t.Errorf("round %d: %v", round, got)
+		}
+		say(t, c, `422["unsubscribe",["h.b"]]`)
+		c.packet("432")
+		say(t, c, `423["publish","plain","live"]`) // the subscriptions are there
+		for _, want := range []string{`["message",{"topic":"plain","data":"live"}]`, "3"} {
+			if got := c.packet("4"); !strings.HasSuffix(got, want) && !strings.HasPrefix(got, want) {
+				t.Errorf("round %d: got %s", round, got)
+			}
+		}
+	}
+	if at, _ := parseSIOOffset(*c.offset, ""); len(at) != 3 {
+		t.Errorf("the topic that it left is in %q", *c.offset)
+	}
+	other := start(t, Config{Dev: true, Loops: 1, History: []string{"h.>=100,1m"}})
+	if c.join(other) {
+		t.Error("recovered by a node that has nothing of its topics")
+	}
+}
+
+// Rights are judged again when a client comes back, its state is worth nothing to another user, and
+// one that says something of its own gets only what it may have.
+func TestComingBackGivesNoRights(t *testing.T) {
+	s := start(t, Config{TokenKeys: []string{keyFile(t, tokenSecret)}, Loops: 1, History: []string{">=100,1m"}})
+	auth := func(sub string, topics ...string) map[string]any {
+		return map[string]any{"token": mint(t, sub, time.Hour, lists{"subscribe": topics, "history": topics})}
+	}
+	c := &stock{t: t, auth: auth("u1", "a", "b")}
+	c.join(s)
+	c.subscribe("a", "b")
+	held := *c.offset
+	publishTo(t, s, "a", "1")
+	publishTo(t, s, "b", "1")
+	other := &stock{t: t, pid: c.pid, offset: &held, auth: auth("u2", "a", "b")}
+	if other.join(s) {
+		t.Error("another user is recovered")
+	}
+	c.Close()
+	c.offset, c.auth = &held, auth("u1", "a")
+	if !c.join(s) {
+		t.Fatal("not recovered")
+	}
+	c.want(`["reset",{"reason":"unknown","topic":"b"}]`)
+	c.want(event("a", "1", 1))
+	c.Close()
+	forged := strings.ReplaceAll(*c.offset, " a", " secret")
+	c.offset = &forged
+	if c.join(s) {
+		c.want(`["reset",{"reason":"unknown","topic":"secret"}]`)
+	}
+	if s.node.Hub().Occupied("secret") {
+		t.Error("a client is in a topic that it may not have")
+	}
+	c.pid = strings.Repeat("A", 31) + "\n"
+	if c.join(s) {
+		t.Error("recovered with an id that none has given it")
+	}
+}
+
+// A client comes back to a node that has started again, while its store or the backend that decides
+// does not answer: it is let go of, comes again, and misses nothing.
+func TestComingBackWaits(t *testing.T) {
+	var hangs atomic.Bool
+	b := newJudge(t, func(q hookQuestion) string {
+		if hangs.Load() {
+			return "?"
+		}
+		return `{"allow":` + strconv.FormatBool(q.Topics[0] != "h.no") + `}`
+	})
+	config := durable(t.TempDir())
+	config.HookSubscribe, config.HookTimeout = b.URL, patience
+	s := start(t, config)
+	c := &stock{t: t}
+	c.join(s)
+	c.subscribe("h.a", "h.b")
+	head := sioOffsetHead("")
+	if got := epochs.ReplaceAllString(strings.ReplaceAll(*c.offset, "\n", "\n\""), `"E.$1`); got != head+"\n\"E.0 h.a\n\"E.0 h.b" {
+		t.Errorf("%q", got)
+	}
+	storeTo(t, s, "h.b", "1")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, config)
+	forged := *c.offset + "\n h.no"
+	c.offset = &forged
+	hangs.Store(true)
+	if !c.join(s) {
+		t.Fatal("not recovered")
+	}
+	for err := error(nil); err == nil; {
+		_, _, err = wsutil.ReadServerData(c)
+		if closed := (wsutil.ClosedError{}); errors.As(err, &closed) && uint16(closed.Code) != frame.CodeTryLater {
+			t.Errorf("%v", err)
+		}
+	}
+	hangs.Store(false)
+	if !c.join(s) {
+		t.Fatal("not recovered")
+	}
+	c.want(`["reset",{"reason":"unknown","topic":"h.no"}]`)
+	c.want(event("h.b", "1", 1))
+	if s.node.Hub().Occupied("h.no") {
+		t.Error("the backend has not allowed that")
+	}
+}
+
+// A client with more topics than an offset holds comes back as a new one.
+func TestTooManyTopicsToRecover(t *testing.T) {
+	s := start(t, Config{Dev: true, Loops: 1, History: []string{"h.>=100,1m"}})
+	for _, topics := range [][]string{make([]string, sioTopicsMax+1), make([]string, 40)} {
+		c := &stock{t: t}
+		c.join(s)
+		for i := range topics {
+			topics[i] = "h." + strconv.Itoa(i) + strings.Repeat("x", (sioTopicsMax-len(topics)+1)*8)
+		}
+		c.subscribe(topics...)
+		if *c.offset != sioOffsetNone {
+			t.Errorf("%d topics: offset %q", len(topics), *c.offset)
+		}
+		publishTo(t, s, topics[0], "1")
+		c.want(event(topics[0], "1", 1))
+		c.Close()
+		if c.join(s) {
+			t.Errorf("%d topics: recovered", len(topics))
+		}
+		c.Close()
+	}
+}
+
 // FuzzSIOOffset: an offset can be anything. One that is ours can be written again.
 func FuzzSIOOffset(f *testing.F) {
-	f.Add("t:1f k3x-1.41,2 e.0")
-	f.Add("t:")
+	head := sioOffsetHead("")
+	f.Add(head + "\nk3x-1.41 chat.a\n plain")
+	f.Add(head)
+	f.Add(head + "\n")
+	f.Add(sioOffsetNone)
 	f.Add("1-AAAA")
 	f.Fuzz(func(t *testing.T, offset string) {
-		at, ok := parseSIOOffset(offset)
+		at, ok := parseSIOOffset(offset, "")
 		if !ok {
 			return
 		}
-		again := []byte(sioOffsetPrefix)
-		for sum, p := range at {
-			again = appendSIOOffset(again, sum, p)
+		c := &sioClient{head: head}
+		for _, one := range at {
+			kept := one.Position != (broadcast.Position{})
+			c.topics = append(c.topics, sioTopic{name: one.name, text: string(jsontext.AppendEscaped(nil, one.name)), kept: kept, sent: one.Position})
 		}
-		back, ok := parseSIOOffset(string(again))
-		if !ok && len(again) <= sioOffsetBytesMax || ok && fmt.Sprint(back) != fmt.Sprint(at) {
-			t.Fatalf("%q became %q", offset, again)
+		var again string
+		if err := json.Unmarshal(append(c.appendOffset([]byte{'"'}), '"'), &again); err != nil || again != offset {
+			t.Fatalf("%q became %q: %v", offset, again, err)
 		}
 	})
 }
@@ -239,12 +421,12 @@ func TestStockClientAtAnotherNode(t *testing.T) {
 	recovered := false
 	for deadline := time.Now().Add(30 * time.Second); !recovered; {
 		// The node saves the session in its own time.
-		session, pid := c.sid, c.pid
+		session, pid, offset := c.sid, c.pid, c.offset
 		if recovered = c.join(nodes[1]); recovered || time.Now().After(deadline) {
 			break
 		}
 		c.Close()
-		c.sid, c.pid = session, pid
+		c.sid, c.pid, c.offset = session, pid, offset
 	}
 	if !recovered {
 		t.Fatal("not recovered")
@@ -257,20 +439,15 @@ func TestStockClientAtAnotherNode(t *testing.T) {
 
 // TestSavedSIO: what was in Redis is a client's topics, or none.
 func TestSavedSIO(t *testing.T) {
-	position, err := history.ParsePosition("k3x-1.41")
-	if err != nil {
-		t.Fatal(err)
-	}
-	saved := (&sioClient{topics: []sioTopic{{name: "a", kept: true, base: position}, {name: "b"}}}).Saved()
-	c := savedSIO(saved)
-	if len(c.topics) != 2 || c.topics[0].base != position || !c.topics[0].kept || c.topics[1].name != "b" || c.topics[1].kept {
+	c := savedSIO((&sioClient{topics: []sioTopic{{name: "a", kept: true}, {name: "b"}}}).Saved())
+	if len(c.topics) != 2 || c.topics[0].name != "a" || c.topics[0].kept || c.topics[1].name != "b" {
 		t.Errorf("%+v", c.topics)
 	}
 	many := make([]any, 100_000)
 	for i := range many {
-		many[i] = map[string]any{"name": fmt.Sprint("t", i)}
+		many[i] = fmt.Sprint("t", i)
 	}
-	for _, bad := range []any{nil, 17, "x", []any{}, map[string]any{"topics": 1}, map[string]any{"topics": []any{map[string]any{"name": "\x00"}, nil}}, map[string]any{"topics": many}} {
+	for _, bad := range []any{nil, 17, "x", []any{}, map[string]any{"topics": 1}, map[string]any{"topics": []any{"", nil}}, map[string]any{"topics": many}} {
 		if c := savedSIO(bad); len(c.topics) > topicws.TopicsPerConnectionMax || len(c.topics) > 0 && c.topics[0].name != "t0" {
 			t.Errorf("%d topics of %.100v", len(c.topics), bad)
 		}

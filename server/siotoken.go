@@ -144,11 +144,18 @@ func (s *Server) checkSIO(h *edge.Head) (refusal *edge.Refusal, decided bool) {
 	return s.judgeToken(who, err), true
 }
 
-// joined is called for each socket of "/": it subscribes the client to the topics that it joins.
+// joined is called for each socket of "/".
 func (t sioTopics) joined(socket *socketio.Socket) {
 	if socket.Recovered() {
 		t.recover(socket)
+	} else {
+		t.join(socket)
+		t.prime(socket)
 	}
+}
+
+// join subscribes the client to the topics that its token joins.
+func (t sioTopics) join(socket *socketio.Socket) {
 	topics := sio.Principal(socket).AppendJoin(nil)
 	if len(topics) == 0 {
 		return

@@ -123,9 +123,9 @@ func (s *Server) listenRedirect(public net.Addr) (net.Addr, error) {
 	if s.cfg.HTTPRedirect == "" || s.redirect != nil || s.cfg.Worker != nil {
 		return nil, nil
 	}
-	ln, err := redirect.Listen(s.cfg.HTTPRedirect)
+	ln, err := s.cfg.ListenRedirect()
 	if err != nil {
-		return nil, fmt.Errorf("%w on %s (redirect): %w", ErrListen, s.cfg.HTTPRedirect, err)
+		return nil, err
 	}
 	s.redirect = redirect.Server(redirect.Options{To: public, Here: ln.Addr(), Challenges: s.tls.source.Challenges})
 	go s.serveHTTP(s.redirect, ln, "redirect")

@@ -114,7 +114,7 @@ func init() {
 	sio.SetAdapter = func(server, make any) bool {
 		return server.(*Server).setAdapter(make.(func(*Local) Adapter))
 	}
-	sio.SetOutside = func(server any, f func(data any, offset string) (theirs, tracked bool)) {
+	sio.SetOutside = func(server any, f func(data any, sub, offset string) sio.Outside) {
 		if log := server.(*Server).root.log; log != nil {
 			log.outside = f
 		}

@@ -28,6 +28,10 @@ func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name 
 	if len(auth) > 0 {
 		socket.rare().auth = auth
 	}
+	if log := nsp.log; log != nil && log.outside != nil && s.Version() != 3 {
+		h.id, socket.rare().pid = newProof(s.ID())
+		socket.id = h.id
+	}
 	c.put(socket)
 	if r.watch.Identify == nil {
 		r.identified(l, s, c, socket, h)
@@ -266,7 +270,7 @@ func (r *reactor) leave(l *netpoll.Loop, c *client, s *Socket, reason Reason) {
 	unanswered := s.markLeft(reason)
 	r.rightsLeft(c, s)
 	r.members.remove(s)
-	s.nsp.moved.Delete(s.id)
+	s.nsp.moved.CompareAndDelete(s.id, s) // a client may be back before its end is noticed
 	s.nsp.members.Add(-1)
 	s.nsp.watch.notify()
 	for _, w := range unanswered {

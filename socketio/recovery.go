@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"hash"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"c100k/internal/sio"
+	"c100k/netpoll"
 )
 
 // recoveryLog has the recent packets of a namespace, and the state of its disconnected clients.
@@ -37,7 +39,7 @@ type recoveryLog struct {
 
 	// outside judges offsets of events that are not in the log: see sio.SetOutside. Nil: there are
 	// none.
-	outside func(data any, offset string) (theirs, tracked bool)
+	outside func(data any, sub, offset string) sio.Outside
 
 	shared atomic.Pointer[sio.SharedLog] // nil: the log is of this server alone
 
@@ -218,23 +220,26 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	defer g.mu.Unlock()
 	g.prune()
 	away := g.sessions[asked.PID]
-	if away == nil || away.sub != sub {
+	if away != nil && away.sub != sub {
 		return false
 	}
 	delete(g.sessions, asked.PID)
-	if time.Since(away.at) > g.opt.MaxDisconnection {
-		return false
+	var outside sio.Outside
+	if asked.Offset != nil && g.outside != nil {
+		var data any
+		if away != nil {
+			data = away.data
+		}
+		outside = g.outside(data, sub, *asked.Offset)
+	}
+	if away == nil || time.Since(away.at) > g.opt.MaxDisconnection {
+		return outside.Alone && g.adopt(s, asked.PID)
 	}
 	from := away.base // of a client that has got no event since it joined
-	theirs := false
-	if asked.Offset != nil && g.outside != nil {
-		var tracked bool
-		theirs, tracked = g.outside(away.data, *asked.Offset)
-		if theirs && g.newest > away.base || !theirs && tracked {
-			return false // what the client has had of the others is not known
-		}
+	if outside.Theirs && g.newest > away.base || !outside.Theirs && outside.Tracked {
+		return false // what the client has had of the others is not known
 	}
-	if asked.Offset != nil && !theirs {
+	if asked.Offset != nil && !outside.Theirs {
 		number, ok := g.numberOf(*asked.Offset)
 		if !ok || number < away.base {
 			return false // this session cannot have this offset
@@ -250,6 +255,18 @@ func (g *recoveryLog) claim(s *Socket, auth json.RawMessage) bool {
 	}
 	more := s.rare()
 	more.pid, more.base = away.pid, from
+	return true
+}
+
+// adopt recovers a client whose session is with another server, or is not over yet. The log has
+// nothing that it may have missed: nothing was ever sent. Under mu.
+func (g *recoveryLog) adopt(s *Socket, pid string) bool {
+	id, ok := idOf(pid)
+	if !ok || g.newest > 0 {
+		return false
+	}
+	s.id, s.recovered = id, true
+	s.rare().pid = pid
 	return true
 }
 
@@ -269,7 +286,10 @@ func (g *recoveryLog) join(s *Socket, subscribe func()) (missed []*outgoing, new
 			}
 		}
 	} else {
-		more.pid, more.base = newSecret(), g.newest
+		more.base = g.newest
+		if more.pid == "" {
+			more.pid = newSecret()
+		}
 	}
 	more.start = max(g.newest, more.base) // this server may be behind the one that the client comes from
 	return missed, more.start
@@ -279,6 +299,35 @@ func (g *recoveryLog) join(s *Socket, subscribe func()) (missed []*outgoing, new
 func (e *entry) isFor(s *Socket) bool {
 	in := func(room string) bool { return room == s.id || slices.Contains(s.joined(), room) }
 	return (len(e.rooms) == 0 || slices.ContainsFunc(e.rooms, in)) && !slices.ContainsFunc(e.except, in)
+}
+
+// secretBytes is the length of a private id that proves its public one, before base64.
+const secretBytes = 8 + 16
+
+// newProof returns a private id that proves the public id of the socket, for a client that other
+// servers recover: they have not seen the two together. To make one for the public id of another, a
+// client would have to find what hashes to its last 56 bits.
+func newProof(conn netpoll.ID) (id, pid string) {
+	var p [secretBytes]byte
+	binary.BigEndian.PutUint64(p[:], uint64(conn))
+	rand.Read(p[8:])
+	pid = base64.URLEncoding.EncodeToString(p[:])
+	id, _ = idOf(pid)
+	return id, pid
+}
+
+// idOf returns the public id that a private one of newProof proves; ok is false for any other text.
+func idOf(pid string) (id string, ok bool) {
+	var p [secretBytes]byte
+	if len(pid) != base64.URLEncoding.EncodedLen(secretBytes) {
+		return "", false
+	}
+	if n, err := base64.URLEncoding.Decode(p[:], []byte(pid)); err != nil || n != secretBytes {
+		return "", false
+	}
+	sum := sha256.Sum256(p[:])
+	public := append(p[:8:8], sum[:idBytes-8]...)
+	return base64.URLEncoding.EncodeToString(public), true
 }
 
 // newSecret returns a new private id, for recovery: a client that sends it gets the session.

@@ -157,7 +157,7 @@ func (g *recoveryLog) startOf(saved *sio.SharedSession, offset *string) (from ui
 		if g.outside == nil {
 			return 0, false
 		}
-		if theirs, _ := g.outside(data(saved.Data), *offset); !theirs || g.newest > saved.Base {
+		if !g.outside(data(saved.Data), saved.Subject, *offset).Theirs || g.newest > saved.Base {
 			return 0, false // what the client has had of ours is not known
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"c100k/internal/doctor"
 	"c100k/internal/logqueue"
 	"c100k/internal/settings"
+	"c100k/server"
 )
 
 // app is one run of the program.
@@ -28,10 +29,12 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	queues         []*logqueue.Writer // in front of streams whose readers must not block a node
+	files          []*logqueue.File   // behind some of the queues
 	terminal       func(stream any) bool
 	signals        func(...os.Signal) (ch <-chan os.Signal, stop func())
 	newNode        nodeMaker
 	host           func() doctor.Host
+	ports          func() (*server.Ports, error)              // that systemd has opened
 	pause          func(context.Context, time.Duration) error // sleeps, or returns the context's error
 }
 
@@ -55,6 +58,7 @@ type verb struct {
 	examples []string
 	args     cobra.PositionalArgs
 	file     func(settings.Flags, []string) // takes flags from the arguments; nil: there are none in them
+	node     bool                           // needs a node's settings: what is wrong with them is said at once
 	words    []string                       // what shells complete as an argument
 	run      func(context.Context, call) error
 }
@@ -80,6 +84,9 @@ func (a *app) command(v verb) *cobra.Command {
 		}
 		var err error
 		if this.Loaded, err = this.load(); err != nil {
+			if v.node {
+				err = allProblems(this.Loaded, err)
+			}
 			return misconfigured(err)
 		}
 		return failed(v.run(c.Context(), this))

@@ -26,7 +26,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		_ = os.Unsetenv(asProgram) // or it would be a setting that is not known
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // output is written by the program and read by the test at the same time.
 type output struct {
@@ -77,8 +83,9 @@ func newProgram(args ...string) *program {
 		args: args, stdin: strings.NewReader(""), stdout: p.out, stderr: p.err,
 		terminal: func(any) bool { return false },
 		signals:  func(...os.Signal) (<-chan os.Signal, func()) { return p.signal, func() {} },
-		newNode:  func(server.Config, string, *slog.LevelVar) (node, error) { panic("this test starts no node") },
+		newNode:  func(server.Config, logSettings, *slog.LevelVar) (node, error) { panic("this test starts no node") },
 		host:     bareHost,
+		ports:    func() (*server.Ports, error) { return nil, nil },
 		pause:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 	return p
@@ -177,7 +184,7 @@ func TestCommandLines(t *testing.T) {
 		{"serve --listen nowhere", "", 2, `--listen: "nowhere" is refused; allowed is HOST:PORT`},
 		{"serve --outbox 1KiB", "", 2, "--outbox: 1024 is refused; allowed are 65536 to"},
 		{"serve --require-token", "", 2, "--require-token: true is refused; nobody could have a valid token: give keys with --token-key or --token-jwks"},
-		{"serve --tls-cert none.pem", "", 78, "--tls-key: 0 keys is refused"},
+		{"serve --tls-cert none.pem", "", 2, "--tls-key: 0 keys is refused"},
 		{"serve --api-key short", "", 2, "--api-key: 5 characters long is refused"},
 		{"pub a b --api-key long-enough --api-key-file /x", "", 2, "--api-key-file: \"/x\" is refused; a key is given as well"},
 		{"pub a b --api-key-file /nonexistent", "", 1, "read the API key: open /nonexistent"},
@@ -235,7 +242,7 @@ func TestCommandLines(t *testing.T) {
 
 // The golden files are what a user sees: read them when they change.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "serve", "pub", "sub", "history", "emit", "doctor", "load", "load compare", "config", "config check", "config show", "config init", "version", "completion"} {
+	for _, command := range []string{"", "serve", "pub", "sub", "history", "emit", "doctor", "load", "load compare", "config", "config check", "config show", "config init", "version", "completion", "man"} {
 		code, out, errors := newProgram(append(strings.Fields(command), "--help")...).exec(t)
 		if code != 0 || errors != "" {
 			t.Errorf("%s --help: %d, %s", command, code, errors)
@@ -279,11 +286,21 @@ func TestDoctor(t *testing.T) {
 		h.OpenFiles = func() (int64, int64) { return 1024, 20128 }
 		return h
 	}
+	file, bad := filepath.Join(t.TempDir(), "c.yaml"), filepath.Join(t.TempDir(), "bad.yaml")
+	for path, text := range map[string]string{file: "max-conns: 15000\nworkers: 3\n", bad: "max-conns: many\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, test := range []struct {
 		args string
 		code int
 		want string
 	}{
+		{"doctor --config " + file, 0, "15000 fit, in 3 workers"},
+		{"doctor --workers 1 --config " + file, 0, "holds 20000 connections"},
+		{"doctor --config " + file + "x", 78, "cannot be read"},
+		{"doctor --config " + bad, 78, "bad.yaml:1: max-conns: "},
 		{"doctor --conns 20000 --workers 1", 0, "holds 20000 connections; what limits it is: open files of the process. 20000 fit."},
 		{"doctor --conns 20001 --workers 1", 1, "20001 do not fit."},
 		{"doctor --conns 20001 --workers 1 --json", 1, `"holds": 20000,`},
@@ -295,7 +312,7 @@ func TestDoctor(t *testing.T) {
 		p := newProgram(strings.Fields(test.args)...)
 		p.host = host
 		code, out, errors := p.exec(t)
-		if code != test.code || !strings.Contains(out, test.want) || errors != "" {
+		if code != test.code || !strings.Contains(out+errors, test.want) || errors != "" && code != exitConfig {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", test.args, code, test.code, test.want, out, errors)
 		}
 	}
@@ -323,7 +340,7 @@ func TestDoctorLooksAtCertificates(t *testing.T) {
 		{[]string{"--config", file}, 0, "certificate localhost "},
 		{[]string{"--tls-cert", cert, "--tls-key", key, "--json"}, 0, `"certificates": [`},
 		{[]string{"--tls-cert", cert, "--tls-key", cert}, 1, "cannot be used"},
-		{[]string{"--tls-cert", cert}, 78, "each of the 1 certificates needs its key"},
+		{[]string{"--tls-cert", cert}, 2, "each of the 1 certificates needs its key"},
 		{[]string{"--acme", "push.example", "--acme-storage", dir}, 1, "push.example.crt: no such file"},
 	} {
 		p := newProgram(append([]string{"doctor", "--conns", "100"}, test.args...)...)

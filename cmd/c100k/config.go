@@ -26,11 +26,12 @@ func (a *app) config() *cobra.Command {
 func (a *app) configCheck() *cobra.Command {
 	return a.command(verb{
 		path: "config check", use: "check [FILE]", short: "Validates the configuration: file, environment and flags together, and the files that they name",
-		long: "Exit code 0: serve would accept it; 78: it would not; 2: only flags are wrong.\nFILE is the same as --config FILE.",
+		long: "It prints all that is wrong, in the order of the lines.\nExit code 0: serve would accept it; 78: it would not; 2: only flags are wrong.\nFILE is the same as --config FILE.",
 		examples: []string{
 			"c100k config check c100k.yaml",
 			"C100K_MAX_MESSAGE=1MiB c100k config check c100k.yaml",
 		},
+		node: true,
 		args: arguments(0, 1, "at most one FILE"),
 		file: func(flags settings.Flags, args []string) {
 			if len(args) == 1 {
@@ -38,10 +39,7 @@ func (a *app) configCheck() *cobra.Command {
 			}
 		},
 		run: func(_ context.Context, c call) error {
-			if err := validate(c.Loaded); err != nil {
-				return err
-			}
-			if err := c.Explain(readFiles(&c.Options.Node)); err != nil {
+			if err := allProblems(c.Loaded, nil); err != nil {
 				return misconfigured(err)
 			}
 			for _, pattern := range c.Options.Node.PublicTopics {
@@ -57,6 +55,13 @@ func (a *app) configCheck() *cobra.Command {
 			return err
 		},
 	})
+}
+
+// allProblems is all that is wrong with the settings of a node: what was found when they were
+// loaded, what the node would refuse, and the files that they name.
+func allProblems(loaded *settings.Loaded, loading error) error {
+	node := &loaded.Options.Node
+	return loaded.All(loading, node.Validate, func() error { return readFiles(node) })
 }
 
 // validate asks the node whether it would take the settings.
@@ -81,6 +86,7 @@ func (a *app) configShow() *cobra.Command {
 			"c100k config show --config c100k.yaml",
 			"C100K_RATE=20/s c100k config show --dev",
 		},
+		node: true,
 		args: arguments(0, 0, "no arguments"),
 		run: func(_ context.Context, c call) error {
 			if err := c.WriteEffective(a.stdout); err != nil {

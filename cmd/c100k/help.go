@@ -23,17 +23,7 @@ func writeHelp(w io.Writer, c *cobra.Command) {
 		fmt.Fprintf(text, "\n%s\n", c.Long)
 	}
 	path, named := c.Annotations[pathKey]
-	use := c.UseLine()
-	if named {
-		use = strings.TrimSuffix(use, " [flags]")
-		if len(settings.Flagged(path)) > 0 {
-			use += " [flags]"
-		}
-	}
-	if c.HasAvailableSubCommands() && !named {
-		use = c.CommandPath() + " COMMAND"
-	}
-	fmt.Fprintf(text, "\nUsage:\n  %s\n", use)
+	fmt.Fprintf(text, "\nUsage:\n  %s\n", useLine(c))
 	if c.HasAvailableSubCommands() {
 		text.WriteString("\nCommands:\n")
 		for _, sub := range c.Commands() {
@@ -49,6 +39,22 @@ func writeHelp(w io.Writer, c *cobra.Command) {
 	}
 	// A terminal that went away is nobody to tell.
 	_, _ = io.WriteString(w, text.String())
+}
+
+// useLine is how a command is typed.
+func useLine(c *cobra.Command) string {
+	path, named := c.Annotations[pathKey]
+	if c.HasAvailableSubCommands() && !named {
+		return c.CommandPath() + " COMMAND"
+	}
+	use := c.UseLine()
+	if named {
+		use = strings.TrimSuffix(use, " [flags]")
+		if len(settings.Flagged(path)) > 0 {
+			use += " [flags]"
+		}
+	}
+	return use
 }
 
 // writeJSON prints a value as indented JSON.

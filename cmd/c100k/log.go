@@ -16,6 +16,12 @@ import (
 // logCloseMax bounds how long the end of the program waits for a reader of its log.
 const logCloseMax = 500 * time.Millisecond
 
+// logSettings say how and where a node logs.
+type logSettings struct {
+	format string // "text" or "json"
+	file   string // empty: standard error
+}
+
 // logFormat decides what "auto" is: text on a terminal, JSON otherwise.
 func logFormat(format string, terminal bool) string {
 	switch {
@@ -28,15 +34,30 @@ func logFormat(format string, terminal bool) string {
 }
 
 // openLog makes the log of a node. From here on all of standard error goes through a queue, so that
-// a reader that does not read cannot block the node, and one that is gone cannot end it.
-func (a *app) openLog(format string, level *slog.LevelVar) *slog.Logger {
+// a reader that does not read cannot block the node, and one that is gone cannot end it; a log file
+// has a queue too. The error is that of opening the file.
+func (a *app) openLog(where logSettings, level *slog.LevelVar) (*slog.Logger, error) {
 	signal.Ignore(syscall.SIGPIPE)
-	a.stderr = a.enqueue(a.stderr, func(dropped uint64) []byte {
+	line := func(message string, args ...any) []byte {
 		var line bytes.Buffer
-		newLogger(&line, format, new(slog.LevelVar)).Warn("lines of the log were dropped: its reader did not take them", "lines", dropped)
+		newLogger(&line, where.format, new(slog.LevelVar)).Warn(message, args...)
 		return line.Bytes()
+	}
+	dropped := func(n uint64) []byte {
+		return line("lines of the log were dropped: its reader did not take them", "lines", n)
+	}
+	a.stderr = a.enqueue(a.stderr, dropped)
+	if where.file == "" {
+		return newLogger(a.stderr, where.format, level), nil
+	}
+	file, err := logqueue.OpenFile(where.file, func(err error) []byte {
+		return line("the log file cannot be opened again; this one goes on", "err", err)
 	})
-	return newLogger(a.stderr, format, level)
+	if err != nil {
+		return nil, err
+	}
+	a.files = append(a.files, file)
+	return newLogger(a.enqueue(file, dropped), where.format, level), nil
 }
 
 // enqueue puts a queue in front of a stream.
@@ -50,6 +71,9 @@ func (a *app) enqueue(stream io.Writer, note func(dropped uint64) []byte) io.Wri
 func (a *app) closeLog() {
 	for _, queue := range a.queues {
 		queue.Close(logCloseMax)
+	}
+	for _, file := range a.files {
+		_ = file.Close() // the queue in front of it has said what it did not take
 	}
 }
 

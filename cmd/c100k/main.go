@@ -5,10 +5,12 @@ import (
 	"context"
 	"os"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
 	"c100k/internal/doctor"
 	"c100k/internal/workers"
+	"c100k/server"
 )
 
 func main() {
@@ -22,6 +24,7 @@ func main() {
 		signals:  catch,
 		newNode:  newNode,
 		host:     doctor.ThisHost,
+		ports:    func() (*server.Ports, error) { return portsOf(activation.Files(true)) },
 		pause:    pause,
 	}
 	link, err := workers.Inherited()

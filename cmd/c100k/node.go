@@ -15,17 +15,18 @@ type node interface {
 	ListenAndServe(ctx context.Context) error // until it is stopped
 	Shutdown(ctx context.Context) error       // drains; when ctx ends, stops at once
 	Reload(c server.Config) error             // all or nothing; the error names fields that need a restart
+	NoteReload(err error)                     // counts one that failed before it came to Reload
 }
 
 // nodeMaker makes a node that does not listen yet. How it logs matters only where it starts other
 // processes.
-type nodeMaker func(c server.Config, logFormat string, logLevel *slog.LevelVar) (node, error)
+type nodeMaker func(c server.Config, where logSettings, logLevel *slog.LevelVar) (node, error)
 
 // newNode makes a node of one process, or of several.
-func newNode(c server.Config, logFormat string, logLevel *slog.LevelVar) (node, error) {
+func newNode(c server.Config, where logSettings, logLevel *slog.LevelVar) (node, error) {
 	// An error comes without a node: a nil pointer would make one that is not nil.
 	if c.Workers > 1 {
-		s, err := workers.New(workers.Options{Config: c, LogFormat: logFormat, LogLevel: logLevel})
+		s, err := workers.New(workers.Options{Config: c, LogFormat: where.format, LogFile: where.file, LogLevel: logLevel})
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ func (a *app) root() *cobra.Command {
 			"c100k load ws://127.0.0.1:8080/echo      # how does a server do under load?",
 			"c100k serve --public-topics 'news.>'     # a node for others: only these topics are open",
 		}, "\n"),
-	}, a.serve(), a.pub(), a.sub(), a.history(), a.emit(), a.why(), a.trace(), a.top(), a.doctor(), a.loadVerb(), a.config(), a.token(), a.version(), a.completion())
+	}, a.serve(), a.pub(), a.sub(), a.history(), a.emit(), a.why(), a.trace(), a.top(), a.doctor(), a.loadVerb(), a.config(), a.token(), a.version(), a.completion(), a.man())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(badFlag)

@@ -16,6 +16,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"c100k/internal/settings"
 	"c100k/internal/version"
 	"c100k/internal/workers"
 	"c100k/server"
@@ -42,9 +43,12 @@ connections to them by a hash, so each takes an even share of --max-conns and a 
 counts --max-conns-per-ip for itself. Signals and the API go to the parent.
 
 Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the
-configuration, all or nothing.
+configuration, all or nothing. Under systemd the node tells when it serves, reloads and stops, feeds
+the watchdog, and takes sockets that systemd has opened: those with the name admin or redirect for
+these ports, any other for the public port.
 Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach the bus,
 78 invalid configuration.`,
+		node: true,
 		args: arguments(0, 0, "no arguments"),
 		run:  func(ctx context.Context, c call) error { return (&serving{app: a, call: c}).run(ctx) },
 	})
@@ -54,22 +58,31 @@ Exit codes: 0 clean stop, 1 failure, 2 usage, 3 cannot listen or cannot reach th
 type serving struct {
 	*app
 	call
-	level  slog.LevelVar
-	format string // of the log: "text" or "json"
-	log    *slog.Logger
-	greet  bool // on a terminal
-	node   node
+	level slog.LevelVar
+	where logSettings
+	log   *slog.Logger
+	greet bool          // on a terminal
+	drain time.Duration // Config.Drain of the node that runs
+	ports *server.Ports // that systemd has opened; nil: none
+	node  node
 }
 
 func (s *serving) run(ctx context.Context) error {
 	s.level.Set(levelOf(s.Options.LogLevel))
-	s.format = logFormat(s.Options.LogFormat, s.terminal(s.stderr))
-	s.log = s.openLog(s.format, &s.level)
+	s.where = logSettings{file: s.Options.LogFile}
+	s.where.format = logFormat(s.Options.LogFormat, s.where.file == "" && s.terminal(s.stderr))
+	var err error
+	if s.log, err = s.openLog(s.where, &s.level); err != nil {
+		return misconfigured(&settings.Problem{Source: s.Source("log-file"), Err: err})
+	}
 	s.greet = s.terminal(s.stdout)
 	if s.greet { // a terminal that takes nothing must not keep the node from serving
 		s.stdout = s.enqueue(s.stdout, func(uint64) []byte { return nil })
 	}
 	slog.SetDefault(s.log)
+	if s.ports, err = s.app.ports(); err != nil {
+		return &exit{exitListen, err}
+	}
 	config, err := s.nodeConfig(s.call)
 	if err != nil {
 		return err
@@ -84,9 +97,13 @@ func (s *serving) run(ctx context.Context) error {
 	if config.Workers == 1 {
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), config.Loops+1))
 	}
-	if s.node, err = s.newNode(config, s.format, &s.level); err != nil {
+	if s.node, err = s.newNode(config, s.where, &s.level); err != nil {
 		return s.explain(err)
 	}
+	s.drain = config.Drain
+	feeding, stopFeeding := context.WithCancel(ctx)
+	defer stopFeeding()
+	s.startWatchdog(feeding)
 	ended := make(chan error, 1)
 	go func() { ended <- s.node.ListenAndServe(ctx) }()
 	return s.supervise(ctx, signals, ended)
@@ -94,6 +111,9 @@ func (s *serving) run(ctx context.Context) error {
 
 // nodeConfig completes and checks the node's part of the settings.
 func (s *serving) nodeConfig(c call) (server.Config, error) {
+	if s.ports != nil {
+		s.ports.Use(&c.Options.Node)
+	}
 	if err := validate(c.Loaded); err != nil {
 		return server.Config{}, err
 	}
@@ -147,7 +167,7 @@ func (s *serving) supervise(ctx context.Context, signals <-chan os.Signal, ended
 				s.reload()
 			case drained == nil:
 				s.log.Info("stopping; a second signal stops at once", "signal", signal.String())
-				notify(daemon.SdNotifyStopping)
+				notify(daemon.SdNotifyStopping + "\n" + extendTimeout(s.drain))
 				drained = make(chan error, 1)
 				go func() { drained <- s.node.Shutdown(ctx) }()
 			default:
@@ -184,38 +204,44 @@ func (s *serving) explain(err error) error {
 func (s *serving) reload() {
 	notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer notify(daemon.SdNotifyReady)
-	if err := s.tryReload(); err != nil {
+	changed, err := s.tryReload()
+	if err != nil {
 		s.log.Error("configuration not reloaded; the old one stays", "err", err)
 		return
 	}
-	s.log.Info("configuration reloaded")
+	s.log.Info("configuration reloaded", "changed", changed)
 }
 
-func (s *serving) tryReload() error {
-	again := s.call
-	var err error
-	if again.Loaded, err = s.load(); err != nil {
-		return err
-	}
-	if again.Options.LogFormat != s.Options.LogFormat {
-		return errors.New("log-format has changed, and needs a restart")
-	}
-	config, err := s.nodeConfig(again)
+// tryReload returns what has changed, as settings.Changes has it.
+func (s *serving) tryReload() ([]string, error) {
+	again, config, err := s.readAgain()
 	if err != nil {
-		return err
+		s.node.NoteReload(err)
+		return nil, err
 	}
 	before := s.level.Level()
 	s.level.Set(levelOf(again.Options.LogLevel)) // before the reload, for workers get it with that
 	if err := s.node.Reload(config); err != nil {
 		s.level.Set(before)
-		return again.Explain(err)
+		return nil, again.Explain(err)
 	}
+	changed := settings.Changes(s.Loaded, again.Loaded)
 	s.call = again
-	return nil
+	return changed, nil
 }
 
-// notify tells systemd, where it started us and wants to know (NOTIFY_SOCKET).
-func notify(state string) {
-	// A manager that does not listen is no failure of the node.
-	_, _ = daemon.SdNotify(false, state)
+// readAgain reads the settings as they are now.
+func (s *serving) readAgain() (again call, config server.Config, err error) {
+	again = s.call
+	if again.Loaded, err = s.load(); err != nil {
+		return again, config, err
+	}
+	if again.Options.LogFormat != s.Options.LogFormat {
+		return again, config, errors.New("log-format has changed, and needs a restart")
+	}
+	if again.Options.LogFile != s.Options.LogFile {
+		return again, config, errors.New("log-file has changed, and needs a restart")
+	}
+	config, err = s.nodeConfig(again)
+	return again, config, err
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -29,6 +30,7 @@ type pretender struct {
 	listen   error         // what ListenAndServe returns at once; nil: it serves
 	reload   error         // what Reload returns
 	reloaded server.Config // what Reload was given
+	notes    atomic.Int32  // calls of NoteReload
 	draining chan struct{} // closed when Shutdown is called
 	drained  chan error    // what Shutdown returns
 	end      chan error    // what ListenAndServe returns
@@ -59,10 +61,12 @@ func (p *pretender) Reload(c server.Config) error {
 	return p.reload
 }
 
+func (p *pretender) NoteReload(error) { p.notes.Add(1) }
+
 func pretend(args ...string) (*program, *pretender) {
 	p := newProgram(append([]string{"serve"}, args...)...)
 	n := &pretender{draining: make(chan struct{}), drained: make(chan error, 1), end: make(chan error, 1)}
-	p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
+	p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
 		n.config = c
 		return n, nil
 	}
@@ -160,7 +164,7 @@ func TestServeEnds(t *testing.T) {
 		}
 	}
 	p, _ := pretend("--api-key-file", "/nonexistent")
-	p.newNode = func(server.Config, string, *slog.LevelVar) (node, error) {
+	p.newNode = func(server.Config, logSettings, *slog.LevelVar) (node, error) {
 		return nil, &server.FieldError{Field: "APIKeyFile", Given: `"/nonexistent"`, Allowed: "no such file"}
 	}
 	if code, _, got := p.exec(t); code != 2 || !strings.Contains(got, `--api-key-file: "/nonexistent" is refused; no such file`) {
@@ -196,7 +200,7 @@ func TestServeReloads(t *testing.T) {
 		reload error
 		want   string
 	}{
-		{"public-topics: [a, b]\nlog-level: debug\n", nil, `"msg":"configuration reloaded"`},
+		{"public-topics: [a, b]\nlog-level: debug\n", nil, `"msg":"configuration reloaded","changed":["public-topics: a → a,b","log-level: info → debug"]`},
 		{"public-topcis: [c]\n", nil, `there is no setting \"public-topcis\"; did you mean public-topics?`},
 		{"workers: 99\n", nil, `workers: 99 is refused; allowed are 1 to 64`},
 		{"log-format: text\nmax-message: x\n", nil, `\"x\" is not a size`},
@@ -212,6 +216,9 @@ func TestServeReloads(t *testing.T) {
 	if got := strings.Count(p.err.String(), `"level":"ERROR","msg":"configuration not reloaded; the old one stays"`); got != len(steps)-1 {
 		t.Errorf("%d reloads failed, want %d:\n%s", got, len(steps)-1, p.err)
 	}
+	if got := n.notes.Load(); got != 4 { // the others came to Reload
+		t.Errorf("%d reloads were noted that failed early, want 4", got)
+	}
 	if n.reloaded.Rate != 5 || n.reloaded.Loops != 7 {
 		t.Errorf("flags must stay above the file: %+v", n.reloaded)
 	}
@@ -220,6 +227,28 @@ func TestServeReloads(t *testing.T) {
 	n.drained <- nil
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d", got)
+	}
+}
+
+func TestServeLogsToAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	p, n := pretend("--log-file", path)
+	p.terminal = func(any) bool { return true } // and the file gets JSON
+	made := p.newNode
+	p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
+		c.Logger.Info("hello")
+		return made(c, where, level)
+	}
+	n.end <- nil
+	if code, _, got := p.exec(t); code != 0 || got != "" {
+		t.Errorf("exit code %d, standard error %q", code, got)
+	}
+	if got, err := os.ReadFile(path); !strings.Contains(string(got), `"msg":"hello"`) {
+		t.Errorf("%q, %v", got, err)
+	}
+	p, _ = pretend("--log-file", filepath.Join(path, "x"))
+	if code, _, got := p.exec(t); code != exitUsage || !strings.HasPrefix(got, "c100k: --log-file: ") {
+		t.Errorf("a file in no directory: exit code %d, %q", code, got)
 	}
 }
 
@@ -238,9 +267,9 @@ func TestServeLogs(t *testing.T) {
 		p, n := pretend(test.args...)
 		p.terminal = func(any) bool { return test.terminal }
 		made := p.newNode
-		p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
+		p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
 			c.Logger.Info("hello", "in", 90*time.Second)
-			return made(c, format, level)
+			return made(c, where, level)
 		}
 		n.end <- nil
 		if code, _, got := p.exec(t); code != 0 || !strings.Contains(got, test.want) || test.want == "" && got != "" {
@@ -254,14 +283,14 @@ func TestRealNode(t *testing.T) {
 	p := newProgram("serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--drain", "0s", "--max-conns", "100")
 	var public, admin string
 	up := make(chan struct{})
-	p.newNode = func(c server.Config, format string, level *slog.LevelVar) (node, error) {
+	p.newNode = func(c server.Config, where logSettings, level *slog.LevelVar) (node, error) {
 		tell := c.OnListen
 		c.OnListen = func(pub, adm net.Addr) {
 			tell(pub, adm)
 			public, admin = pub.String(), adm.String()
 			close(up)
 		}
-		return newNode(c, format, level)
+		return newNode(c, where, level)
 	}
 	served := p.start(t)
 	<-up

@@ -19,8 +19,8 @@ func (a *app) work(link *workers.Link) int {
 	ctx, stop := a.interruptible(context.Background())
 	defer stop()
 	defer a.closeLog()
-	err := workers.Work(ctx, link, workers.WorkOptions{NewLogger: func(format string, level *slog.LevelVar) *slog.Logger {
-		return a.openLog(format, level)
+	err := workers.Work(ctx, link, workers.WorkOptions{NewLogger: func(o workers.LogOrders, level *slog.LevelVar) (*slog.Logger, error) {
+		return a.openLog(logSettings{o.Format, o.File}, level)
 	}})
 	if err != nil {
 		return exitFailure

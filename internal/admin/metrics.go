@@ -93,6 +93,39 @@ func (m *metric) collect(v figures.Value, out chan<- prometheus.Metric) {
 	}
 }
 
+// processCollector is the library's collector without process_network_*: these count the traffic of
+// all processes of the host.
+type processCollector struct{ prometheus.Collector }
+
+// NewProcessCollector is a collector of what the kernel says of this process.
+func NewProcessCollector() prometheus.Collector {
+	return processCollector{collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}
+}
+
+// Describe implements prometheus.Collector.
+func (c processCollector) Describe(out chan<- *prometheus.Desc) {
+	all := make(chan *prometheus.Desc)
+	go func() { c.Collector.Describe(all); close(all) }()
+	for d := range all {
+		if !ofHost(d) {
+			out <- d
+		}
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c processCollector) Collect(out chan<- prometheus.Metric) {
+	all := make(chan prometheus.Metric)
+	go func() { c.Collector.Collect(all); close(all) }()
+	for m := range all {
+		if !ofHost(m.Desc()) {
+			out <- m
+		}
+	}
+}
+
+func ofHost(d *prometheus.Desc) bool { return strings.Contains(d.String(), `"process_network_`) }
+
 // serveMetrics answers GET /metrics from the caller's gatherer, or from a registry of its own: no
 // two handlers share one, and http's default stays untouched.
 func serveMetrics(c Config) answer {
@@ -102,7 +135,7 @@ func serveMetrics(c Config) answer {
 		registry.MustRegister(
 			NewCollector(c.Node.Stats),
 			collectors.NewGoCollector(),
-			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+			NewProcessCollector(),
 		)
 		gatherer = registry
 	}

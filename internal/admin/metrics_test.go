@@ -63,6 +63,9 @@ func TestMetricsEndpoint(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+	if strings.Contains(got.body, "process_network_") { // the traffic of the host
+		t.Error("process_network_ is there")
+	}
 }
 
 func TestMetricsOfGivenGatherer(t *testing.T) {

@@ -117,7 +117,7 @@ func someStats() *figures.Reading {
 		Rejected: map[string]uint64{"origin": 4}, Refused: map[string]uint64{"capacity": 3}, RequestsMoved: 6,
 		Accepted: 20, TurnedAway: 2,
 		Hub:    broadcast.Counters{Published: 11, Deliveries: 45, Disconnects: 1, Gaps: 2, PendingBytes: 64},
-		Topics: 4,
+		Topics: 4, Subscriptions: 6, MaxConns: 20_000,
 		Loops: []figures.Loop{
 			{Number: 0, IO: "uring", Broadcasts: 45, Streams: wsconn.Counters{MessagesReceived: 5, BytesReceived: 320, MessagesSent: 5},
 				Stats: netpoll.Stats{Connections: 2, OutboxBytes: 4096, Turns: 1000, Busy: 1500 * time.Millisecond, Mailbox: 1,

@@ -37,8 +37,11 @@ type Core struct {
 	nodesMu    sync.Mutex             // held while those who are there are counted and told to asks
 	nodes      atomic.Int64           // other nodes that are there
 	complained sync.Once
+	peersLog   atomic.Bool  // nodes that come and go are logged
+	lost       atomic.Int64 // when the connection was lost, in Unix nanoseconds; 0 while there is one
 
 	sent, received, missed, unsent atomic.Uint64
+	foreign                        atomic.Uint64 // bytes that came and are of no node
 
 	changed chan struct{} // holds a token when a node has come or gone; for Meet
 	stop    chan struct{} // closed by Close
@@ -250,6 +253,7 @@ func (n *Core) Health() Health {
 // Until Reconnected, nothing is taken.
 func (n *Core) Disconnected(why string) {
 	if n.trouble.Swap(&why) == nil && !n.Closed() {
+		n.lost.Store(time.Now().UnixNano())
 		n.log.Warn("the bus is disconnected; the node goes on alone and tries to come back", "why", why)
 	}
 }
@@ -263,7 +267,39 @@ func (n *Core) Reconnected() {
 	n.out.present(true) // the others say what they have sent meanwhile, so that it can be counted
 
 	// What was missed shows only when they have.
-	n.log.Info("the bus is connected again", "unsent", n.unsent.Load())
+	args := []any{"unsent", n.unsent.Load()}
+	if lost := n.lost.Swap(0); lost != 0 {
+		args = append(args, "outage", now.Sub(time.Unix(0, lost)).Round(time.Millisecond))
+	}
+	n.log.Info("the bus is connected again", args...)
+}
+
+// LogPeers has nodes that come and go logged from here on, those that are there first; an outage
+// has its length. Of several processes that are one node, one calls it.
+func (n *Core) LogPeers() { n.peersLog.Store(true) }
+
+// logNews logs which nodes have come and gone. Beyond newsMax it says only how many.
+func (n *Core) logNews(now time.Time) {
+	if !n.peersLog.Load() {
+		return
+	}
+	news := n.peers.news(now)
+	if more := len(news) - newsMax; more > 0 {
+		n.log.Info("more nodes have come or gone", "nodes", more)
+		news = news[:newsMax]
+	}
+	for _, one := range news {
+		level, args := slog.LevelInfo, []any{"node", one.name}
+		switch one.what {
+		case peerSilent:
+			level, args = slog.LevelWarn, append(args, "for", one.silent.Round(time.Millisecond))
+		case peerDead:
+			level = slog.LevelWarn
+		case peerBack:
+			args = append(args, "outage", one.silent.Round(time.Millisecond))
+		}
+		n.log.Log(context.Background(), level, string(one.what), args...)
+	}
 }
 
 func (n *Core) connected() bool { return n.trouble.Load() == nil }

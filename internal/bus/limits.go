@@ -68,6 +68,10 @@ const (
 	// All hear all, so a bus of a thousand nodes is none.
 	PeersMax = 1024
 
+	// newsMax bounds the lines about nodes that have come and gone in one second: without it a bus of
+	// a thousand nodes that comes apart fills the log.
+	newsMax = 20
+
 	// tickInterval is how exact AskTimeout and PeerTimeout are.
 	tickInterval = 100 * time.Millisecond
 
@@ -90,6 +94,10 @@ const (
 
 	// ProbeTimeout is how long one probe may take before it is counted as lost.
 	ProbeTimeout = 2 * time.Second
+
+	// foreignBytesMin is how many bytes of strangers must have come for probes to be given time: more
+	// than stand before a probe for a moment. With less in ProbeSilenceMax, silence is silence.
+	foreignBytesMin = 1 << 20
 
 	// sequenceMax bounds the number of a message. No node reaches it; a forged one beyond must not
 	// wrap around.

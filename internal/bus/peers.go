@@ -18,12 +18,17 @@ type peer struct {
 	dead   bool   // its process has ended; messages still on the way do not make it present again
 	synced bool   // latest means something
 	latest uint64 // number of its latest message that is accounted for
+
+	known       bool      // the log has it as there
+	lost        bool      // the log has said that it is silent
+	silentSince time.Time // while lost
 }
 
 // peers are the nodes that are known. Any goroutine.
 type peers struct {
 	mu   sync.Mutex // guards the fields below
 	byID map[uint64]*peer
+	left []string // names of those that have said goodbye since the last call of news
 }
 
 // hear notes a sign of life of a node. It returns nil if the node is new and there are too many;
@@ -94,7 +99,57 @@ func (ps *peers) presence(p *peer, name []byte, latest uint64) (missed uint64) {
 func (ps *peers) bye(id uint64) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	if p := ps.byID[id]; p != nil && p.known && len(ps.left) < PeersMax {
+		ps.left = append(ps.left, p.name)
+	}
 	delete(ps.byID, id)
+}
+
+// peerNews is what the log says of a node.
+type peerNews struct {
+	name   string
+	what   peerChange
+	silent time.Duration // how long it was silent, of peerBack and peerSilent
+}
+
+// peerChange is what has happened to a node.
+type peerChange string
+
+const (
+	peerCame   peerChange = "a node has joined the bus"
+	peerBack   peerChange = "a node is back on the bus"
+	peerSilent peerChange = "a node is silent on the bus"
+	peerDead   peerChange = "a node on the bus has died"
+	peerLeft   peerChange = "a node has left the bus"
+)
+
+// news returns what has happened since the last call: a node that came and went between two calls
+// is not in it.
+func (ps *peers) news(now time.Time) (list []peerNews) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, name := range ps.left {
+		list = append(list, peerNews{name: name, what: peerLeft})
+	}
+	ps.left = ps.left[:0]
+	for _, p := range ps.byID {
+		switch {
+		case p.there == p.known, p.name == "": // it says its name within a beat
+			continue
+		case p.there && p.lost:
+			list = append(list, peerNews{p.name, peerBack, now.Sub(p.silentSince)})
+		case p.there:
+			list = append(list, peerNews{name: p.name, what: peerCame})
+		case p.dead:
+			list = append(list, peerNews{name: p.name, what: peerDead})
+		default:
+			p.silentSince = p.heard
+			list = append(list, peerNews{p.name, peerSilent, now.Sub(p.heard)})
+		}
+		p.known, p.lost = p.there, !p.there
+	}
+	slices.SortFunc(list, func(x, y peerNews) int { return cmp.Compare(x.name, y.name) })
+	return list
 }
 
 // gone marks the nodes of that name as dead, and tells whether one of them was there.

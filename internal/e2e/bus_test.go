@@ -14,14 +14,19 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startNATS runs a NATS server at an address, with a token.
-func startNATS(t *testing.T, address string) *server.Server {
+// startNATS runs a NATS server at an address, with a token, and with JetStream in a directory if
+// there is one.
+func startNATS(t *testing.T, address string, store ...string) *server.Server {
 	t.Helper()
 	at, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: at.Port, Authorization: "s3cret", NoLog: true, NoSigs: true})
+	o := &server.Options{Host: "127.0.0.1", Port: at.Port, Authorization: "s3cret", NoLog: true, NoSigs: true}
+	if len(store) > 0 {
+		o.JetStream, o.StoreDir, o.JetStreamMaxStore, o.DisableJetStreamBanner = true, store[0], 1<<28, true
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

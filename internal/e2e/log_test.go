@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,5 +83,65 @@ func TestReaderOfTheLog(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestLogFileIsMovedAway does what logrotate does, to a node whose workers write the file too: the
+// new one has a line of each process, and the old one no more.
+func TestLogFileIsMovedAway(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "c100k.log")
+	cmd := exec.Command(binary, serveArgs([]string{"--dev", "--workers", "2", "--log-file", path})...)
+	cmd.Env = without(os.Environ(), "C100K_")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	await := func(path, what string) {
+		t.Helper()
+		eventually(t, what, func() error {
+			if text := read(path); !strings.Contains(text, what) {
+				return fmt.Errorf("the file has\n%s", text)
+			}
+			return nil
+		})
+	}
+	await(path, `"msg":"serving"`)
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	old := read(path + ".1")
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	await(path, `"msg":"configuration reloaded"`)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	fresh := read(path)
+	for _, want := range []string{`"msg":"stopped"`, `"worker":0`, `"worker":1`} {
+		if !strings.Contains(fresh, want) {
+			t.Errorf("no %s in the new file:\n%s", want, fresh)
+		}
+	}
+	if now := read(path + ".1"); now != old {
+		t.Errorf("the old file has more:\n%s", strings.TrimPrefix(now, old))
 	}
 }

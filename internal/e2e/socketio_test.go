@@ -58,3 +58,23 @@ func TestSocketIOTokens(t *testing.T) {
 		})
 	}
 }
+
+// TestSocketIORecovery: the stock client comes back to other workers, and to other nodes.
+func TestSocketIORecovery(t *testing.T) {
+	t.Parallel()
+	history := []string{"--dev", "--history", "chat.>=100,5m"}
+	t.Run("workers", func(t *testing.T) {
+		t.Parallel()
+		n := serve(t, append([]string{"--workers", "2"}, history...)...)
+		n.mayLog("worker ended; it is started again")
+		script(t, n, "siorecover", "[]")
+	})
+	t.Run("nodes", func(t *testing.T) {
+		t.Parallel()
+		address := freePort(t)
+		startNATS(t, address, t.TempDir())
+		history := append([]string{"--bus", "nats://s3cret@" + address}, history...)
+		here, there := serve(t, history...), serve(t, history...)
+		script(t, here, "siorecover", `[["`+there.public+`","`+there.admin+`"]]`)
+	})
+}

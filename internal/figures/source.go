@@ -38,17 +38,30 @@ type Source struct {
 	UpstreamTimes   HistogramSnapshot // to the head of its answer
 	Tunnels         int               // its open WebSockets
 
-	Hooks  Hooks
-	Hub    broadcast.Counters
-	Topics int
-	Bus    Bus
+	Hooks         Hooks
+	Hub           broadcast.Counters
+	Stored        Stored
+	Topics        int
+	Subscriptions int // over the loops
+	Bus           Bus
 
 	SocketIO SocketIO
+
+	MaxConns   int    // connections that the node lets in; 0 in a worker, whose parent says it for all
+	EndsMissed uint64 // ends of connections that were not kept for GET /v1/closes
+
+	Reloads ReloadCounts
 
 	Certificates []Certificate // in use on the node's ports
 
 	Process Process
 	Workers []Worker // nil for a node of one process
+}
+
+// Stored counts the messages that were published here for an engine that keeps them.
+type Stored struct {
+	Accepted uint64 // that the engine has taken
+	Failed   uint64 // that it has not, or of which it has not said so
 }
 
 // SocketIO is what a node counts of the Socket.IO servers that it is in a cluster with.

@@ -29,6 +29,11 @@ func rows() []Stat {
 			read: perTransport(func(t *Transport) uint64 { return t.Opened })},
 		{Key: KeyClosed, Metric: "c100k_connections_closed_total", Help: "Connections that were closed, by why.",
 			Labels: []string{"transport", "reason"}, read: closed},
+		{Key: "connections.max", Metric: "c100k_max_connections", Help: "Connections that the node lets in: --max-conns.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.MaxConns })},
+		{Key: "connections.ends_missed_total", Metric: "c100k_ends_missed_total",
+			Help: "Ends of connections that are not among the recent closes, because too many came at once.",
+			read: one(func(s *Source) uint64 { return s.EndsMissed })},
 		{Key: "connections.accepted_total", Metric: "c100k_connections_accepted_total", Help: "Connections taken from the listeners.",
 			read: one(func(s *Source) uint64 { return s.Accepted })},
 		{Key: "connections.turned_away_total", Metric: "c100k_connections_turned_away_total",
@@ -101,8 +106,11 @@ func rows() []Stat {
 			Labels: []string{"action"}, read: slowConsumers},
 		{Key: "topics", Metric: "c100k_topics", Help: "Topics with subscribers, or with a history; the largest number of one worker where there are several.",
 			Kind: Gauge, Add: Max, read: one(func(s *Source) int { return s.Topics })},
-		{Key: "publishes.published_total", Metric: "c100k_publishes_total", Help: "Messages published here, also those without subscribers.",
-			read: one(func(s *Source) uint64 { return s.Hub.Published })},
+		{Key: "subscriptions", Metric: "c100k_subscriptions", Help: "Topics of all connections: one with three topics counts three.", Kind: Gauge,
+			read: one(func(s *Source) int { return s.Subscriptions })},
+		{Key: "publishes.total", Metric: "c100k_publishes_total",
+			Help:   "Messages published here, by result: accepted, also without subscribers; refused, because too much waits to be delivered; failed, where history was not stored.",
+			Labels: []string{"result"}, read: publishes},
 		{Key: "publishes.deliveries_total", Metric: "c100k_deliveries_total", Help: "Published messages handed to subscribers, once for each subscriber.",
 			read: one(func(s *Source) uint64 { return s.Hub.Deliveries })},
 		{Key: "publishes.gaps_total", Metric: "c100k_gaps_total", Help: "Subscribers that were told how many messages they missed.",
@@ -202,6 +210,13 @@ func rows() []Stat {
 		{Key: "socketio_cluster.disconnects_total", Metric: "c100k_socketio_cluster_disconnects_total",
 			Help: "How often the connection to Redis that receives for Socket.IO has ended.",
 			read: one(func(s *Source) uint64 { return s.SocketIO.Disconnects })},
+
+		// The configuration, which the parent of a node of several processes reads.
+		{Key: "config.reloads_total", Metric: "c100k_config_reloads_total", Help: "Reloads of the configuration, by result: success, or failure, which changes nothing.",
+			Labels: []string{"result"}, Add: Own, read: reloads},
+		{Key: "config.last_reload_success_timestamp_seconds", Metric: "c100k_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in use was read, in Unix time: at the last reload that succeeded, or at the start.",
+			Unit: Seconds, Kind: Gauge, Add: Own, read: one(func(s *Source) float64 { return unix(s.Reloads.Last) })},
 
 		// Certificates, which the parent of a node of several processes reads.
 		{Key: KeyCertificates, Metric: "c100k_tls_certificate_expiry_timestamp_seconds",
@@ -319,6 +334,26 @@ func slowConsumers(s *Source) Value {
 		"disconnect": float64(s.Hub.Disconnects), "drop_oldest": float64(s.Hub.DroppedOldest),
 		"drop_newest": float64(s.Hub.DroppedNewest), "refuse_publish": float64(s.Hub.Refused),
 	}}
+}
+
+func publishes(s *Source) Value {
+	return Value{Family: map[string]float64{
+		"accepted": float64(s.Hub.Published - s.Hub.Refused + s.Stored.Accepted),
+		"refused":  float64(s.Hub.Refused),
+		"failed":   float64(s.Stored.Failed),
+	}}
+}
+
+func reloads(s *Source) Value {
+	return Value{Family: map[string]float64{"success": float64(s.Reloads.Succeeded), "failure": float64(s.Reloads.Failed)}}
+}
+
+// unix is a time in seconds of Unix time; 0 for none.
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
 }
 
 func perConnection(r *Reading) float64 {

@@ -1,9 +1,9 @@
 // Package logqueue keeps a log from blocking or ending the program that writes it.
 //
-// There is only one type. [Writer] is an io.Writer in front of a pipe, a file or a terminal: Write
-// puts a line into a bounded queue and returns at once, and a goroutine writes what is queued. What
-// finds no room, or cannot be written, is dropped, counted, and said in the log when it can be
-// written again.
+// There are only two types. [Writer] is an io.Writer in front of a pipe, a file or a terminal:
+// Write puts a line into a bounded queue and returns at once, and a goroutine writes what is
+// queued. What finds no room, or cannot be written, is dropped, counted, and said in the log when
+// it can be written again. [File] is a file that may be moved away while it is written.
 package logqueue
 
 import (

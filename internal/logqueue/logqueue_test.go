@@ -78,6 +78,16 @@ func TestReaderThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// until waits for a condition.
+func until(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come")
+		}
+	}
+}
+
 // broken fails until it is mended.
 type broken struct {
 	out    bytes.Buffer
@@ -96,9 +106,7 @@ func TestReaderThatIsGone(t *testing.T) {
 	w := New(b, note)
 	_, _ = w.Write([]byte("lost\n"))
 	_, _ = w.Write([]byte("lost\n"))
-	for w.waiting.Load() > 0 { // until both have failed
-		time.Sleep(time.Millisecond)
-	}
+	until(t, func() bool { return w.waiting.Load() == 0 }) // both have failed
 	b.mended = true
 	_, _ = w.Write([]byte("kept\n"))
 	if !w.Close(patience) {

@@ -123,7 +123,7 @@ func (f *fileReader) pair(pair *ast.MappingValueNode) {
 	key := pair.Key.GetToken()
 	row, known := f.rows[key.Value]
 	if !known {
-		f.refuse(key, "", "there is no setting %q%s", key.Value, suggest(key.Value, f.names))
+		f.refuse(key, "", "%w", &unknownKey{key.Value, f.names})
 		return
 	}
 	texts, err := scalars(pair.Value, isList(row.Value))
@@ -137,6 +137,17 @@ func (f *fileReader) pair(pair *ast.MappingValueNode) {
 	source := f.source(key, row.Name)
 	source.Excerpt = f.excerpt(pair.Value.GetToken())
 	f.found[row.Name] = Entry{Texts: texts, Source: source}
+}
+
+// unknownKey is a key of the file that no setting has.
+type unknownKey struct {
+	key   string
+	names []string // of settings
+}
+
+// Error implements error.
+func (e *unknownKey) Error() string {
+	return fmt.Sprintf("there is no setting %q%s", e.key, suggest(e.key, e.names))
 }
 
 // isList tells whether a value is a list in a file: also one whose items have commas in them.

@@ -15,6 +15,7 @@ type Options struct {
 	Node       server.Config // serve, config check, config show
 	LogFormat  string        // "auto", "text", "json"
 	LogLevel   string        // "debug", "info", "warn", "error"
+	LogFile    string        // path; empty: standard error
 	ConfigFile string        // path of the YAML file; empty: none
 
 	URL      string      // WebSocket address of a node: sub
@@ -33,6 +34,7 @@ type Options struct {
 	Token   TokenOptions
 	Version struct{ JSON bool }
 	Init    struct{ Force bool }
+	Man     struct{ Dir string }
 }
 
 // EmitOptions are the options of `c100k emit`.

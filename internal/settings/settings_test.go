@@ -240,6 +240,38 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+// TestAllInTheOrderOfLines: what Load finds and what the node finds are one list, and nothing is
+// said twice or because of something else in it.
+func TestAllInTheOrderOfLines(t *testing.T) {
+	for _, test := range []struct {
+		name, file string
+		environ    []string
+		want       []string // beginnings
+	}{
+		{"loading and checking", "slow-consumer: never\nloops: 9999\nmax-mesage: 1\nrate-burst: 5\nping-interval: x\n", []string{"C100K_DRAIN=x"},
+			[]string{"c.yaml:1: slow-consumer: ", "c.yaml:2: loops: ", "c.yaml:3: there is no setting", "c.yaml:4: rate-burst: ", "c.yaml:5: ping-interval: ", "C100K_DRAIN: "}},
+		{"a check that misses what could not be loaded", "tls-cert: [a.crt]\ntls-kye: [a.key]\n", nil,
+			[]string{"c.yaml:2: there is no setting \"tls-kye\"; did you mean tls-key?"}},
+		{"a file that is no YAML", "loops: 9999\n- x\n", nil, []string{"c.yaml:2: "}},
+		{"two checks that say the same", "loops: 9999\n", nil, []string{"c.yaml:1: loops: "}},
+		{"nothing", "loops: 2\n", nil, nil},
+	} {
+		l, err := load(t, test.file, test.environ, nil)
+		err = l.All(err, l.Options.Node.Validate, l.Options.Node.Validate)
+		var got []error
+		if err != nil {
+			got = Parts(err)
+		}
+		bad := len(got) != len(test.want)
+		for i := range min(len(got), len(test.want)) {
+			bad = bad || !strings.HasPrefix(got[i].Error(), test.want[i])
+		}
+		if bad {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
 func TestKubernetesLinksAreNotOurs(t *testing.T) {
 	_, err := load(t, "", []string{"C100K_SERVICE_HOST=10.0.0.1", "C100K_SERVICE_PORT_HTTP=80", "C100K_PORT=tcp://10.0.0.1:80",
 		"C100K_PORT_8080_TCP=tcp://10.0.0.1:8080", "C100K_PORT_8080_TCP_ADDR=10.0.0.1", "C100K_EDGE_SERVICE_PORT=1", "C100KX=1"}, nil)
@@ -262,6 +294,28 @@ func TestExplain(t *testing.T) {
 	two := fmt.Errorf("%w and %w", os.ErrExist, os.ErrClosed)
 	if got := loaded.Explain(two); got.Error() != two.Error() || loaded.Explain(nil) != nil {
 		t.Errorf("other errors must stay: %v", got)
+	}
+}
+
+// What a setting needs and nobody has given is the fault of whoever gave the setting.
+func TestMissingCompanion(t *testing.T) {
+	for _, test := range []struct {
+		file  string
+		flags Flags
+		usage bool
+	}{
+		{"", Flags{"tls-cert": {"c"}}, true},
+		{"tls-cert: [c]\n", nil, false},
+		{"rate: 20/s\n", Flags{"tls-cert": {"c"}}, false}, // which of both needs the key is not known
+	} {
+		loaded, err := load(t, test.file, nil, test.flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = loaded.Explain(loaded.Options.Node.Validate())
+		if err == nil || !strings.HasPrefix(err.Error(), "--tls-key: ") || OnlyFlags(err) != test.usage {
+			t.Errorf("%q, %v: %v, OnlyFlags %v", test.file, test.flags, err, OnlyFlags(err))
+		}
 	}
 }
 

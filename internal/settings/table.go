@@ -196,6 +196,8 @@ func logRows(o *Options) []Setting {
 	return []Setting{
 		{Name: "log-format", Value: choice(&o.LogFormat, "auto", "text", "json"), Default: "auto: text on a terminal, JSON otherwise",
 			Help: "format of the log", Commands: nodeCommands, File: true},
+		{Name: "log-file", Value: text(&o.LogFile, "FILE"), Default: "none: standard error", Example: "/var/log/c100k.log",
+			Help: "file that the log is appended to; opened again when it has been moved away, as logrotate does", Commands: nodeCommands, File: true},
 		{Name: "log-level", Value: choice(&o.LogLevel, "debug", "info", "warn", "error"),
 			Help: "least level that is logged", Commands: nodeCommands, File: true},
 		{Name: "config", Value: text(&o.ConfigFile, "FILE"),
@@ -253,5 +255,6 @@ func commandRows(o *Options) []Setting {
 		{Name: "json", Scope: "doctor", Commands: []string{"doctor"}, Value: toggle(&o.Doctor.JSON), Help: "print the report as JSON"},
 		{Name: "json", Scope: "version", Commands: []string{"version"}, Value: toggle(&o.Version.JSON), Help: "print it as JSON"},
 		{Name: "force", Scope: "config-init", Commands: []string{"config init"}, Value: toggle(&o.Init.Force), Help: "overwrite an existing file"},
+		{Name: "dir", Scope: "man", Commands: []string{"man"}, Value: text(&o.Man.Dir, "DIR"), Help: "write every page into a directory, man1/ and man5/ below it"},
 	}
 }

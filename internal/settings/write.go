@@ -11,14 +11,45 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
+// FlagHelp is what help and man pages say of a flag.
+type FlagHelp struct {
+	Flag  string // as it is typed, with what stands for its value: "--drain DURATION"
+	Help  string // what it does
+	Facts string // default, unit and environment variable
+}
+
+// HelpOf returns the command's flags in the order of help.
+func HelpOf(command string) []FlagHelp {
+	var flags []FlagHelp
+	for _, row := range Table(defaults()) {
+		if row.On(command) {
+			flags = append(flags, FlagHelp{strings.TrimSpace(row.Flag() + " " + row.ArgText()), row.Help, row.facts(row.Env())})
+		}
+	}
+	return flags
+}
+
+// KeysOfFile returns the keys of the configuration file, in its order. Flag is a line of the file.
+func KeysOfFile() ([]FlagHelp, error) {
+	var keys []FlagHelp
+	for _, row := range Table(defaults()) {
+		if !row.File {
+			continue
+		}
+		value, err := row.example()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, FlagHelp{row.Name + ": " + value, row.Help, row.facts(row.Env(), row.Flag())})
+	}
+	return keys, nil
+}
+
 // WriteHelp writes the command's flags, two or three lines each: the flag, what it does, its
 // default, unit and variable.
 func WriteHelp(w io.Writer, command string) {
-	for _, row := range Table(defaults()) {
-		if !row.On(command) {
-			continue
-		}
-		fmt.Fprintf(w, "  %s\n      %s\n      %s\n", strings.TrimSpace(row.Flag()+" "+row.ArgText()), row.Help, row.facts(row.Env()))
+	for _, flag := range HelpOf(command) {
+		fmt.Fprintf(w, "  %s\n      %s\n      %s\n", flag.Flag, flag.Help, flag.Facts)
 	}
 }
 
@@ -63,17 +94,14 @@ func WriteFile(w io.Writer) error {
 # none. Take the # off those you change. C100K_ variables and flags go above this file;
 # "c100k config check FILE" checks it, "c100k config show --config FILE" prints what holds.
 `)
-	for _, row := range Table(defaults()) {
-		if !row.File {
-			continue
-		}
-		value, err := row.example()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&text, "\n# %s\n# %s\n#%s: %s\n", row.Help, row.facts(row.Env(), row.Flag()), row.Name, value)
+	keys, err := KeysOfFile()
+	if err != nil {
+		return err
 	}
-	_, err := io.WriteString(w, text.String())
+	for _, key := range keys {
+		fmt.Fprintf(&text, "\n# %s\n# %s\n#%s\n", key.Help, key.Facts, key.Flag)
+	}
+	_, err = io.WriteString(w, text.String())
 	return err
 }
 
@@ -116,6 +144,31 @@ func (l *Loaded) WriteEffective(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// Changes lists the settings of a node whose values differ, as "name: old → new", in the order of
+// the table. Of secrets it has only the name; users and passwords of URLs are hidden.
+func Changes(old, now *Loaded) []string {
+	changes := []string{}
+	before := Table(old.Options)
+	for i, row := range Table(now.Options) {
+		was, is := before[i].Value.String(), row.Value.String()
+		switch {
+		case !row.File || was == is:
+		case row.Secret:
+			changes = append(changes, row.Name)
+		default:
+			changes = append(changes, withoutUsers(fmt.Sprintf("%s: %s → %s", row.Name, orNone(was), orNone(is))))
+		}
+	}
+	return changes
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return value
 }
 
 // userOfURL is what stands before the @ of a URL: a user, a password, a token.

@@ -79,10 +79,16 @@ var SetAdapter func(server, make any) bool
 
 // SetOutside gives a *socketio.Server one who brings events that the server's own log of recovery
 // does not have, before it serves. f judges the offset with which a client wants to be recovered;
-// data is that of its socket when it left. theirs: it is not an offset of the log, but of that
-// other one. tracked: an offset of the log does not say all of this client. It does nothing for a
-// server without recovery. f must not block; any goroutine.
-var SetOutside func(server any, f func(data any, offset string) (theirs, tracked bool))
+// data is that of its socket when it left, and sub whom it speaks for. It does nothing for a server
+// without recovery. f must not block; any goroutine.
+var SetOutside func(server any, f func(data any, sub, offset string) Outside)
+
+// Outside is a judgement about an offset.
+type Outside struct {
+	Theirs  bool // it is not an offset of the log, but of that other one
+	Tracked bool // an offset of the log does not say all of this client
+	Alone   bool // it has all that is to be known of the client, whichever server that was with
+}
 
 // BinaryJSON returns argument i of a socketio.Args as JSON, with an object {"$binary":"…"}, base64,
 // for each piece of binary data in it. The reason is not empty if that is not possible. The result

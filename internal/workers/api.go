@@ -26,7 +26,7 @@ func (s *Supervisor) apiConfig() admin.Config {
 func (s *Supervisor) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(admin.NewCollector(s.fleet.Stats), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		admin.NewProcessCollector())
 	c := s.apiConfig()
 	c.Metrics = registry
 	c.Pprof = s.pprofOf

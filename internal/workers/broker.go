@@ -63,7 +63,7 @@ func (s *Supervisor) openPast(c *server.Config) error {
 	if o.InMemory {
 		o.BytesMax = int64(c.Share().HistoryBytes)
 	}
-	store, err := jetstream.Open(context.Background(), o)
+	store, err := server.OpenHistory(context.Background(), o)
 	if err == nil {
 		s.past, s.rules = store, rules
 		err = store.Start(context.Background(), nil)

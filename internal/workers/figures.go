@@ -23,6 +23,7 @@ func (f *fleet) Stats() *figures.Reading {
 	build := version.Get()
 	own := figures.Source{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
+		MaxConns: f.s.setup.Load().config.MaxConns, Reloads: f.s.reloads.Counts(),
 		Started: f.s.began, Uptime: time.Since(f.s.began), Draining: f.s.draining.Load(),
 		Bus: figures.Bus{Kind: dial.Kind(f.s.url), Health: f.s.bus.Health()}, Process: f.s.self.Read(),
 		Certificates: server.Certificates(f.s.tls, f.s.secure, time.Now()),

@@ -56,8 +56,8 @@ func workForTests(link *Link) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	err := Work(ctx, link, WorkOptions{NewLogger: func(_ string, level *slog.LevelVar) *slog.Logger {
-		return slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: level}))
+	err := Work(ctx, link, WorkOptions{NewLogger: func(_ LogOrders, level *slog.LevelVar) (*slog.Logger, error) {
+		return slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: level})), nil
 	}})
 	if err != nil {
 		return 1

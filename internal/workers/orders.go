@@ -31,6 +31,7 @@ type Orders struct {
 // LogOrders say how a worker logs.
 type LogOrders struct {
 	Format string     `json:"format"` // "text" or "json"
+	File   string     `json:"file"`   // which the parent writes too; empty: standard error
 	Level  slog.Level `json:"level"`
 }
 

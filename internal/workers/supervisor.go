@@ -22,7 +22,6 @@ import (
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/history"
-	"c100k/internal/history/jetstream"
 	"c100k/internal/natsd"
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
@@ -36,6 +35,8 @@ type Options struct {
 	Config server.Config
 	// LogFormat is "text" or "json": how workers log.
 	LogFormat string
+	// LogFile is the file that workers log to; empty: standard error.
+	LogFile string
 	// LogLevel is the level at which workers log, read when one starts and at a reload.
 	LogLevel *slog.LevelVar
 	// Command makes the command that runs a worker: a program that calls Inherited and Work. Nil:
@@ -63,11 +64,11 @@ type Supervisor struct {
 	admin    net.Listener
 	plain    net.Listener // for plain HTTP, that is redirected; nil: none
 	api      *http.Server
-	toHTTPS  *http.Server     // on plain
-	broker   *natsd.Server    // of the workers alone; nil: they use another bus
-	cluster  *natsd.Server    // of the workers and other nodes; nil: none
-	past     *jetstream.Store // nil: nothing is kept
-	rules    *history.Rules   // of past
+	toHTTPS  *http.Server   // on plain
+	broker   *natsd.Server  // of the workers alone; nil: they use another bus
+	cluster  *natsd.Server  // of the workers and other nodes; nil: none
+	past     history.Store  // nil: nothing is kept
+	rules    *history.Rules // of past
 	bus      *bus.Core
 	channels *bus.Channels
 	figures  *bus.Channel
@@ -82,7 +83,9 @@ type Supervisor struct {
 	stop     chan struct{} // closed when a drain begins
 	stopped  chan struct{} // closed when everything has ended
 	setup    atomic.Pointer[setup]
-	reloads  sync.Mutex // one reload at a time
+	reloads  figures.Reloads
+
+	reloading sync.Mutex // one reload at a time
 }
 
 // setup is a configuration with what was read for it. It is replaced as a whole.
@@ -107,6 +110,7 @@ func New(opt Options) (*Supervisor, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.reloads.Begin(s.began)
 	s.opt.Liveness = s.opt.Liveness.withDefaults()
 	if s.opt.Command == nil {
 		s.opt.Command = thisProgram
@@ -171,13 +175,13 @@ func (s *Supervisor) open() error {
 		return fmt.Errorf("%w on %s: %w", server.ErrListen, c.Listen, err)
 	}
 	if c.Admin != "" {
-		if s.admin, err = net.Listen("tcp", c.Admin); err != nil {
-			return fmt.Errorf("%w on %s (admin): %w", server.ErrListen, c.Admin, err)
+		if s.admin, err = c.ListenAdmin(); err != nil {
+			return err
 		}
 	}
 	if c.HTTPRedirect != "" {
-		if s.plain, err = redirect.Listen(c.HTTPRedirect); err != nil {
-			return fmt.Errorf("%w on %s (redirect): %w", server.ErrListen, c.HTTPRedirect, err)
+		if s.plain, err = c.ListenRedirect(); err != nil {
+			return err
 		}
 	}
 	s.url = c.Bus
@@ -197,6 +201,9 @@ func (s *Supervisor) open() error {
 	s.bus, err = dial.Join(context.Background(), dial.Options{URL: s.url, Credentials: c.BusCreds, Name: bus.NodeName(os.Getpid()), MessageBytesMax: c.MaxMessage, Logger: s.log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", server.ErrBus, err)
+	}
+	if s.broker == nil { // on a bus of their own all others are the workers
+		s.bus.LogPeers()
 	}
 	s.shareFigures()
 	go s.hear()
@@ -304,7 +311,7 @@ func (s *Supervisor) orders(number int, of *setup) *Orders {
 	c := &of.config
 	return &Orders{
 		Worker: number, Workers: c.Workers, Listen: s.port.addr.String(), LoopBase: number * c.Loops, Procs: procs(c),
-		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, Level: s.opt.LogLevel.Level()},
+		Beat: s.opt.Liveness.Beat, Durable: s.durable(c), Config: s.share(of), TLS: of.tls, Log: LogOrders{Format: s.opt.LogFormat, File: s.opt.LogFile, Level: s.opt.LogLevel.Level()},
 	}
 }
 
@@ -416,8 +423,17 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 // workers get it. The error names what is wrong with c, or the fields that differ and need a
 // restart; then nothing has changed.
 func (s *Supervisor) Reload(c server.Config) error {
-	s.reloads.Lock()
-	defer s.reloads.Unlock()
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	err := s.reload(c)
+	s.reloads.Note(time.Now(), err)
+	return err
+}
+
+// NoteReload counts a reload that failed before there was a configuration to give to Reload.
+func (s *Supervisor) NoteReload(err error) { s.reloads.Note(time.Now(), err) }
+
+func (s *Supervisor) reload(c server.Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}

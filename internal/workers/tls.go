@@ -15,8 +15,8 @@ import (
 
 // openTLS reads what TLS needs.
 func (s *Supervisor) openTLS(c *server.Config) error {
-	s.reloads.Lock() // the source may find a change before there is a setup
-	defer s.reloads.Unlock()
+	s.reloading.Lock() // the source may find a change before there is a setup
+	defer s.reloading.Unlock()
 	var err error
 	if s.tls, err = c.OpenTLS(s.materialChanged); err != nil {
 		return err
@@ -38,14 +38,14 @@ func (s *Supervisor) closeTLS() {
 // materialChanged gives the workers what the source has read by itself, or a new key of session
 // tickets.
 func (s *Supervisor) materialChanged() {
-	s.reloads.Lock()
+	s.reloading.Lock()
 	now := s.setup.Load()
 	if now == nil {
-		s.reloads.Unlock()
+		s.reloading.Unlock()
 		return // New has failed, or gives the setup what it has found
 	}
 	s.setup.Store(&setup{now.config, now.key, s.tls.Material()})
-	s.reloads.Unlock()
+	s.reloading.Unlock()
 	for i, err := range s.fleet.catchUp() {
 		if err != nil {
 			s.log.Debug("worker does not have the new certificates and keys yet, and is told again", "worker", i, "err", err)

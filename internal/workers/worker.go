@@ -58,7 +58,7 @@ func Inherited() (*Link, error) {
 // WorkOptions are what a worker needs of the program.
 type WorkOptions struct {
 	// NewLogger makes the worker's log.
-	NewLogger func(format string, level *slog.LevelVar) *slog.Logger
+	NewLogger func(o LogOrders, level *slog.LevelVar) (*slog.Logger, error)
 }
 
 // worker is a node as one of several.
@@ -104,7 +104,11 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 		return fmt.Errorf("read the orders: %w", err)
 	}
 	w.level.Set(w.orders.Log.Level)
-	w.log = opt.NewLogger(w.orders.Log.Format, &w.level).With("worker", w.orders.Worker)
+	log, err := opt.NewLogger(w.orders.Log, &w.level)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	w.log = log.With("worker", w.orders.Worker)
 	slog.SetDefault(w.log)
 	// What ps and top show is the name of the file that was run, which for a worker is /proc/self/exe.
 	// Nothing depends on it.

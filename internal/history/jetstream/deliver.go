@@ -137,7 +137,7 @@ func (s *Store) mend(st *stream, end uint64) {
 func (st *stream) topicOf(subject, prefix string, err error) (string, error) {
 	topic, ok := parseToken(strings.TrimPrefix(subject, prefix))
 	if err == nil && (!ok || broadcast.ValidTopic(topic) != nil) {
-		err = errRecord
+		err = history.ErrRecord
 	}
 	return topic, err
 }
@@ -150,25 +150,25 @@ func (s *Store) deliver(st *stream, m *stored) {
 		st.reached.Store(m.seq)
 		return
 	}
-	var own *appending
-	if m.from == s.id {
-		own = s.appends.take(m.number)
+	var own *history.Waiting
+	if m.Process == s.id {
+		own = s.appends.Take(m.Number)
 	}
 	var result broadcast.Result
-	if m.forget {
-		s.loads.forget(m.topic)
+	if m.Forget {
+		s.loads.Forget(m.topic)
 		s.hub.ForgetKept(m.topic)
 	} else {
-		post := broadcast.Post{Kind: m.kind, Payload: m.payload, From: m.author}
+		post := broadcast.Post{Kind: m.Kind, Payload: m.Payload, From: m.Author}
 		if own != nil {
 			post = own.Post
 		}
-		post.Offset, post.Published = m.seq, s.publishedAt(st, m.at)
+		post.Offset, post.Published, post.Relayed = m.seq, s.publishedAt(st, m.at), true
 		result = s.publish(m.topic, post)
 	}
 	st.reached.Store(m.seq)
 	if own != nil {
-		own.done(m.seq, result)
+		s.done(own, m.seq, result)
 	}
 }
 
@@ -256,8 +256,8 @@ func (s *Store) Forget(ctx context.Context, topic string) error {
 		return history.ErrNoHistory
 	}
 	done := make(chan history.Appended, 1)
-	p := &appending{Append: history.Append{Done: func(a history.Appended) { done <- a }}, topic: topic, stream: st, forget: true}
-	if err := s.put(p); err != nil {
+	p := &history.Waiting{Append: history.Append{Done: func(a history.Appended) { done <- a }}, Topic: topic, Forget: true}
+	if err := s.put(st, p); err != nil {
 		return err
 	}
 	select {

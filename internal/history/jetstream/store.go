@@ -59,12 +59,12 @@ type Store struct {
 	hub *broadcast.Hub // immutable after Start; nil: this process only appends and reads
 
 	// Any goroutine.
-	appends appends
+	appends *history.Queue
 	trouble atomic.Pointer[string] // why messages cannot be stored; nil while they can
 	sinks   sync.WaitGroup         // goroutines
 	stop    chan struct{}
 	once    sync.Once
-	loads   loads
+	loads   *history.Loads
 }
 
 var _ history.Store = (*Store)(nil)
@@ -105,8 +105,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.appends.init()
-	s.loads.init()
+	s.appends = history.NewQueue(UnansweredMax)
 	conn, err := nats.Connect(o.URL, s.connectOptions()...)
 	if err != nil {
 		return nil, fmt.Errorf("the store of history: %w", err)
@@ -398,10 +397,10 @@ func (s *Store) Ready() error {
 
 // Start implements history.Store.
 func (s *Store) Start(ctx context.Context, hub *broadcast.Hub) error {
-	s.hub = hub
+	s.hub, s.loads = hub, history.NewLoads(hub)
 	answers, err := s.conn.Subscribe(s.inbox+"*", s.answered)
 	if err == nil {
-		err = answers.SetPendingLimits(2*AppendsMax, -1)
+		err = answers.SetPendingLimits(2*history.AppendsMax, -1)
 	}
 	if err == nil && hub != nil {
 		err = s.warm(ctx)
@@ -430,13 +429,16 @@ func (s *Store) closed() bool {
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.stop)
-		s.appends.close()
+		s.appends.Close()
 		s.sinks.Wait()
+		if s.loads != nil {
+			s.loads.Wait()
+		}
 		if s.conn.IsConnected() {
 			_ = s.conn.FlushTimeout(time.Second)
 		}
 		s.conn.Close()
-		s.appends.failAll(history.ErrUnsure)
+		s.appends.FailAll(history.ErrUnsure)
 	})
 	return nil
 }
