@@ -25,13 +25,13 @@ func (h *Hub) Covers(topic string, from From) (c Covered, floor Position) {
 		return CoveredYes, floor
 	}
 	l := t.log
-	floor = Position{t.numbering.epoch, l.floor.Load()}
+	floor = Position{t.numbers.Load().epoch, l.floor.Load()}
 	whole := l.older.Load() == olderNone
 	oldest, newest := l.bounds()
 	switch from.kind {
 	case fromAfter:
 		switch end := t.newest().Offset; {
-		case from.after.Epoch != t.numbering.epoch:
+		case from.after.Epoch != t.numbers.Load().epoch:
 		case from.after.Offset > end && !t.isReached(from.after.Offset):
 			return CoveredAhead, floor
 		case from.after.Offset < floor.Offset && !whole:
@@ -74,7 +74,7 @@ func (h *Hub) FillBytesMax() int64 { return h.keptBytesMax / FillPart }
 // that of a loop: it may wait for a publisher.
 func (h *Hub) Fill(topic string, f *Filling) bool {
 	t := h.lookup(topic)
-	if t == nil || t.log == nil || t.numbering.epoch != f.Until.Epoch {
+	if t == nil || t.log == nil || t.numbers.Load().epoch != f.Until.Epoch {
 		return false
 	}
 	entries, bytes := h.oldEntries(t, f)
@@ -131,7 +131,7 @@ func (h *Hub) oldEntries(t *topic, f *Filling) (list []*entry, bytes int64) {
 		if old.From != "" {
 			m.Extra = from(old.From)
 		}
-		m.entry = &entry{message: m, position: Position{t.numbering.epoch, old.Offset}, before: before}
+		m.entry = &entry{message: m, position: Position{t.numbers.Load().epoch, old.Offset}, before: before}
 		m.reserveNeeded(&t.members)
 		m.entry.cost = m.cost
 		before = old.Offset

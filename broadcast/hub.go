@@ -159,7 +159,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 			return Result{}, nil
 		}
 		r, over := h.publishTo(t, &p)
-		if !over || t.numbering == nil {
+		if !over || t.numbers.Load() == nil {
 			return r, nil
 		}
 		// The topic was released meanwhile. This message belongs to the next one of its name.
@@ -170,7 +170,7 @@ func (h *Hub) PublishPost(topic string, p Post) (Result, error) {
 // publishTo publishes to t; over says that the topic had ended.
 func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	matched := t.members.sum(len(h.encoders))
-	if matched == 0 && t.numbering == nil {
+	if matched == 0 && t.numbers.Load() == nil {
 		return Result{}, false
 	}
 	// The first look spares a hub in trouble the encoding; the second, with the true cost, is the
@@ -188,7 +188,7 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 	if m.Published == 0 {
 		m.Published = h.now()
 	}
-	if t.numbering == nil {
+	if t.numbers.Load() == nil {
 		m.encodeNeeded(&t.members)
 	} else {
 		m.entry = &entry{message: m}

@@ -243,7 +243,7 @@ func (h *Hub) Kept(topic string, after Position, most int, reverse bool) (k Kept
 	k.Newest = t.newest()
 	oldest, newest := t.log.bounds()
 	if after != (Position{}) {
-		if after.Epoch != t.numbering.epoch {
+		if after.Epoch != t.numbers.Load().epoch {
 			return k, true
 		}
 		switch at := t.log.behind(after.Offset); {
@@ -277,7 +277,7 @@ func (h *Hub) Kept(topic string, after Position, most int, reverse bool) (k Kept
 }
 
 // newest is the position of the topic's last message, kept or not. Any goroutine.
-func (t *topic) newest() Position { return t.numbering.of(t.tail.Load().last) }
+func (t *topic) newest() Position { return t.numbers.Load().of(t.tail.Load().last) }
 
 // ForgetKept forgets what is kept of a topic; its positions go on. ok is false if nothing is kept
 // of it. Any goroutine but that of a loop: it may wait for a publisher.

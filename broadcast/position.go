@@ -2,6 +2,8 @@
 
 package broadcast
 
+import "time"
+
 // Position names a message of a topic. Offsets of one epoch ascend, by one from message to message
 // unless Post.Offset says otherwise, in the order in which all members get them.
 type Position struct {
@@ -9,16 +11,17 @@ type Position struct {
 	Offset uint64
 }
 
-// numbering is what the owner of a topic with positions has said when the topic began. Immutable.
+// numbering is what the owner of a topic with positions has said when the topic, or a new epoch of
+// it, began. Immutable.
 type numbering struct {
 	epoch string
-	first uint64 // offset of the first message in the list
+	first uint64 // offset of the first message of the epoch
 }
 
-// of is the position of the message in a node; in the node that the list begins with, the one
-// before the first.
+// of is the position of the message in a node; in the node that the list begins with, and in those
+// of an earlier epoch, the one before the first.
 func (n *numbering) of(at *node) Position {
-	if at.entry == nil {
+	if at.entry == nil || at.entry.position.Epoch != n.epoch {
 		return Position{n.epoch, n.first - 1}
 	}
 	return at.entry.position
@@ -74,14 +77,14 @@ func (h *Hub) newTopic(name string, n *numbering) *topic {
 // name with positions. Any goroutine.
 func (h *Hub) Release(name string) (last Position, ok bool) {
 	t := h.lookup(name)
-	if t == nil || t.numbering == nil {
+	if t == nil || t.numbers.Load() == nil {
 		return Position{}, false
 	}
 	end, released, over := t.release()
 	if over {
 		h.forget(t)
 	}
-	return t.numbering.of(end), released
+	return t.numbers.Load().of(end), released
 }
 
 // release lets the topic end with its last shard; end has its last message at that moment. Any
@@ -96,4 +99,23 @@ func (t *topic) release() (end *node, released, over bool) {
 			return old.last, true, old.attached == 0
 		}
 	}
+}
+
+// Renumber begins a new epoch in topics with positions, of any that match is true for: the engine
+// that numbered their messages has lost some, or all. The next message of each gets first or a
+// later offset. What is kept of the topics is forgotten, and positions of the epoch before are
+// answered with ResetEpoch; who is subscribed stays. Only who publishes with Post.Offset may call
+// it, and not while it does so; not on a loop, for it may wait for a publisher.
+func (h *Hub) Renumber(match func(topic string) bool, first Position) {
+	h.eachLog(func(t *topic) {
+		if !match(t.name) {
+			return
+		}
+		for !t.log.forget(h.now() + 1) {
+			time.Sleep(time.Millisecond)
+		}
+		t.log.floor.Store(first.Offset - 1)
+		t.log.older.Store(olderUnknown)
+		t.numbers.Store(&numbering{epoch: first.Epoch, first: first.Offset})
+	})
 }

@@ -371,3 +371,48 @@ func (countingSink) DropOldest(uint32, int, func(uint32, uint32)) int { return 0
 func (countingSink) Gap(uint32, Form, string, uint32, uint32, bool)   {}
 func (countingSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (countingSink) Slow(uint32)                                      {}
+
+// A topic whose engine has lost messages goes on in a new epoch, with its members.
+func TestRenumber(t *testing.T) {
+	h, s, sink := one(t, Options{
+		Encoders: []Encoder{numbered}, Positions: history(), EncodedBytesMax: bounded, Older: true,
+		Keep: func(string) Keep { return Keep{Count: 10} },
+	})
+	subscribe(t, s, 1, 0, "h")
+	for range 3 {
+		publish(t, h, "h", "a")
+	}
+	settleDown(h, sink)
+	h.Renumber(func(topic string) bool { return topic == "h" }, Position{"f1", 101})
+	if k, _ := h.Kept("h", Position{}, 10, false); len(k.Messages) != 0 || k.Newest != (Position{"f1", 100}) {
+		t.Errorf("%+v", k)
+	}
+	for _, c := range []struct {
+		from  From
+		reset Reset
+		ahead Covered
+	}{
+		{After(Position{"e1", 2}), ResetEpoch, CoveredYes},
+		{After(Position{"f1", 100}), ResetNone, CoveredYes},
+		{After(Position{"f1", 99}), ResetExpired, CoveredOlder},
+	} {
+		if covered, _ := h.Covers("h", c.from); covered != c.ahead {
+			t.Errorf("%v: covered %v", c.from, covered)
+		}
+		if r, err := s.Resume(2, 0, "h", c.from); err != nil || r.Reset != c.reset || r.Position != (Position{"f1", 100}) {
+			t.Errorf("%v: %+v, %v", c.from, r, err)
+		}
+		s.Leave(2)
+	}
+	r, err := h.PublishPost("h", Post{Payload: []byte("b"), Offset: 107})
+	if err != nil || r.Position != (Position{"f1", 107}) || r.Queued != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	settleDown(h, sink)
+	if got := sink.got(1); got != "[ae1.1true][ae1.2true][ae1.3true][bf1.107true]" {
+		t.Errorf("got %q", got)
+	}
+	if r, err := s.Resume(2, 0, "h", After(Position{"f1", 100})); err != nil || r.Messages != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

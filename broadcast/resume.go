@@ -89,7 +89,7 @@ func (s *Shard) Resume(member uint32, f Form, topic string, from From) (Resumed,
 		return Resumed{}, err
 	}
 	t, res := r.topic, Resumed{Added: true}
-	if t.numbering == nil {
+	if t.numbers.Load() == nil {
 		if from.kind != fromNow {
 			res.Reset = ResetUnknown
 		}
@@ -97,7 +97,7 @@ func (s *Shard) Resume(member uint32, f Form, topic string, from From) (Resumed,
 	}
 	reached := r.reached(pos)
 	if end := t.tail.Load().last; end.seq == reached {
-		res.Position = t.numbering.of(end)
+		res.Position = t.numbers.Load().of(end)
 	} else if t.log != nil {
 		if e := t.log.at(reached); e != nil {
 			res.Position = e.position
@@ -141,7 +141,7 @@ func (t *topic) start(from From, reached uint64) (seq uint64, reset Reset) {
 	oldest, newest := l.bounds()
 	switch from.kind {
 	case fromAfter:
-		if from.after.Epoch != t.numbering.epoch {
+		if from.after.Epoch != t.numbers.Load().epoch {
 			return 0, ResetEpoch
 		}
 		end := t.newest()

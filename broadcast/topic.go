@@ -42,12 +42,12 @@ import (
 // garbage.
 type topic struct {
 	// Immutable.
-	name      string
-	numbering *numbering // nil: the topic has no positions
-	log       *log       // nil: nothing of it is kept
-	watched   bool       // Options.Members hears of its members
+	name    string
+	log     *log // nil: nothing of it is kept
+	watched bool // Options.Members hears of its members
 
 	// Any goroutine.
+	numbers atomic.Pointer[numbering] // nil, for good: the topic has no positions
 	tail    atomic.Pointer[tail]
 	members formCounts               // members over all shards, by form
 	rosters []atomic.Pointer[roster] // by shard; nil where the shard is not attached
@@ -93,7 +93,8 @@ type node struct {
 // unless the caller attaches a roster to it first.
 func newTopic(name string, shards int, numbers *numbering) *topic {
 	// The name may be a part of something big.
-	t := &topic{name: strings.Clone(name), numbering: numbers, rosters: make([]atomic.Pointer[roster], shards)}
+	t := &topic{name: strings.Clone(name), rosters: make([]atomic.Pointer[roster], shards)}
+	t.numbers.Store(numbers)
 	n := &node{}
 	if numbers != nil {
 		n.seq = numberedFrom
@@ -126,7 +127,7 @@ func (t *topic) append(m *Message, offset uint64) (counted int32, ok bool) {
 		m.left.Store(old.attached)
 		if e := m.entry; e != nil {
 			// Nobody else sees m before the swap.
-			e.seq, e.position = n.seq, t.numbering.of(old.last)
+			e.seq, e.position = n.seq, t.numbers.Load().of(old.last)
 			e.before = e.position.Offset
 			e.position.Offset++
 			if offset != 0 {

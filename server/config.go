@@ -465,10 +465,10 @@ type Config struct {
 	Worker *Worker `json:"-"`
 }
 
-// Ports are listeners that are used in place of addresses: Public of Listen, Admin of Admin, Redirect
-// of HTTPRedirect. Each is plain TCP, Public may be a Unix socket; nil: the address is listened on.
-// Use calls for them, so that the addresses are those of the listeners. ListenAndServe closes them
-// at its end.
+// Ports are listeners that are used in place of addresses: Public of Listen, Admin of Admin,
+// Redirect of HTTPRedirect. Each is plain TCP, Public may be a Unix socket; nil: the address is
+// listened on. Use calls for them, so that the addresses are those of the listeners. ListenAndServe
+// closes them at its end.
 type Ports struct {
 	Public, Admin, Redirect net.Listener
 }

@@ -190,10 +190,7 @@ func (c *Config) validateHistory(v *validator) {
 	case len(c.History) == 0:
 		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "nothing is kept without History, which says of which topics")
 	case c.Bus != BusMemory:
-		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "with a bus, the NATS server keeps history in its own directory")
-	}
-	if len(c.History) > 0 && strings.HasPrefix(c.Bus, "redis") {
-		v.refuse("History", strings.Join(c.History, " "), "kept messages need JetStream: a bus that is a NATS server, or none")
+		v.refuse("HistoryDir", strconv.Quote(c.HistoryDir), "with a bus, its server keeps history in its own directory")
 	}
 }
 

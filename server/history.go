@@ -18,7 +18,9 @@ import (
 	"c100k/internal/edge"
 	"c100k/internal/history"
 	"c100k/internal/history/jetstream"
+	"c100k/internal/history/redisstreams"
 	"c100k/internal/natsd"
+	"c100k/internal/redisurl"
 	"c100k/netpoll"
 )
 
@@ -73,26 +75,35 @@ func (s *Server) openPast() error {
 	case !s.past.rules.Any() || c.Bus == BusMemory && c.HistoryDir == "":
 		return nil
 	case w != nil && w.Durable != "":
-		o.Replicated, o.InMemory = false, w.Durable == history.DurableMemory
+		o.Replicated, o.InMemory, o.SyncSubject = false, w.Durable == history.DurableMemory, w.syncSubject(c)
 	case c.Bus == BusMemory:
 		broker, err := StartHistory(c, natsd.Options{Name: "c100k", Label: "store of history", Logger: s.log})
 		if err != nil {
 			return err
 		}
 		s.past.broker = broker
-		o.URL, o.Replicated = broker.URL(), false
+		o.URL, o.Replicated, o.SyncSubject = broker.URL(), false, c.SyncSubject()
 	}
 	o.Name, o.Rules, o.Now, o.Logger = bus.NodeName(os.Getpid()), s.past.rules, netpoll.Monotonic, s.log
 	if o.InMemory {
 		o.BytesMax = int64(c.HistoryBytes)
 	}
-	store, err := jetstream.Open(context.Background(), o)
+	store, err := OpenHistory(context.Background(), o)
 	if err != nil {
 		s.past.close()
 		return fmt.Errorf("%w: %w", ErrBus, err)
 	}
 	s.past.store, s.past.engine = store, true
 	return nil
+}
+
+// OpenHistory opens the store that is behind a bus: that of NATS, or of Redis, where only URL,
+// Rules, Now and Logger of the options count.
+func OpenHistory(ctx context.Context, o jetstream.Options) (history.Store, error) {
+	if redisurl.Is(o.URL) {
+		return redisstreams.Open(ctx, redisstreams.Options{URL: o.URL, Rules: o.Rules, Now: o.Now, Logger: o.Logger})
+	}
+	return jetstream.Open(ctx, o)
 }
 
 // StartHistory starts a NATS server that keeps the history of a configuration, which has its
@@ -105,11 +116,37 @@ func StartHistory(c *Config, o natsd.Options) (*natsd.Server, error) {
 	o.PayloadBytesMax = max(o.PayloadBytesMax, c.MaxMessage+historyHeadBytes)
 	o.PendingBytesMax = max(o.PendingBytesMax, historyPendingMin, 4*int64(o.PayloadBytesMax))
 	o.Store = &natsd.Store{Dir: c.HistoryDir, MemoryMax: int64(c.HistoryBytes), SyncAlways: always, SyncInterval: every}
+	if c.syncsGroups() {
+		o.Store.SyncAlways, o.Store.SyncGroups, o.Store.SyncInterval = false, true, historySyncOff
+	}
 	broker, err := natsd.Start(o)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrHistory, err)
 	}
 	return broker, nil
+}
+
+// syncsGroups tells whether the embedded server syncs messages in groups. In a cluster it cannot:
+// its servers agree about each message before they store it, and sync that too.
+func (c *Config) syncsGroups() bool {
+	_, always, _ := c.historySync()
+	return always && c.HistoryDir != "" && c.Cluster == ""
+}
+
+// SyncSubject is jetstream.Options.SyncSubject for the embedded server of a configuration.
+func (c *Config) SyncSubject() string {
+	if c.syncsGroups() {
+		return natsd.SyncSubject
+	}
+	return ""
+}
+
+// syncSubject is SyncSubject for a worker, whose parent has the server.
+func (w *Worker) syncSubject(c *Config) string {
+	if _, always, _ := c.historySync(); always && w.Durable == history.DurableFile {
+		return natsd.SyncSubject
+	}
+	return ""
 }
 
 // close ends the store.

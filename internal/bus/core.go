@@ -41,6 +41,7 @@ type Core struct {
 	lost       atomic.Int64 // when the connection was lost, in Unix nanoseconds; 0 while there is one
 
 	sent, received, missed, unsent atomic.Uint64
+	foreign                        atomic.Uint64 // bytes that came and are of no node
 
 	changed chan struct{} // holds a token when a node has come or gone; for Meet
 	stop    chan struct{} // closed by Close

@@ -95,6 +95,10 @@ const (
 	// ProbeTimeout is how long one probe may take before it is counted as lost.
 	ProbeTimeout = 2 * time.Second
 
+	// foreignBytesMin is how many bytes of strangers must have come for probes to be given time: more
+	// than stand before a probe for a moment. With less in ProbeSilenceMax, silence is silence.
+	foreignBytesMin = 1 << 20
+
 	// sequenceMax bounds the number of a message. No node reaches it; a forged one beyond must not
 	// wrap around.
 	sequenceMax = 1 << 62

@@ -108,6 +108,16 @@ func (ps *probes) excuse(now time.Time) {
 	}
 }
 
+// delayed says that the broker delivers, and that what it delivers stands before the latest probe.
+// That one is still lost when it takes longer than ProbeTimeout.
+func (ps *probes) delayed(now time.Time) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.began {
+		ps.back = now
+	}
+}
+
 func (ps *probes) silent(now time.Time) bool { return ps.began && now.Sub(ps.back) > ProbeSilenceMax }
 
 // read returns the counts, and whether nothing has come back for too long.

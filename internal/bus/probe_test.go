@@ -55,6 +55,15 @@ func TestProbes(t *testing.T) {
 	if counts, silent := ps.read(late.Add(ProbeSilenceMax)); third == 0 || silent || counts.Lost != 2 {
 		t.Errorf("%+v %v", counts, silent)
 	}
+	// What strangers send stands before a probe, which is late; the bus is not silent.
+	busy := late.Add(2 * ProbeSilenceMax)
+	ps.delayed(busy)
+	if counts, silent := ps.read(busy.Add(ProbeSilenceMax)); silent || counts.Lost != 2 || ps.check(busy.Add(ProbeSilenceMax)) {
+		t.Errorf("%+v %v", counts, silent)
+	}
+	if !ps.check(busy.Add(ProbeSilenceMax + 1)) {
+		t.Error("when they have ended, silence is silence")
+	}
 	// One that stood still blames nobody.
 	fourth := ps.next(late.Add(time.Hour))
 	ps.excuse(late.Add(2 * time.Hour))

@@ -110,10 +110,23 @@ func (n *Core) receiveProbe(records []byte) {
 // open returns the sender and the records of a packet.
 func (n *Core) open(packet []byte) (sender uint64, records []byte, err error) {
 	if n.receiveMax > 0 && len(packet) > n.receiveMax {
-		return 0, nil, fmt.Errorf("packet of %d bytes; with the limit of messages on this node they have at most %d", len(packet), n.receiveMax)
+		err = fmt.Errorf("packet of %d bytes; with the limit of messages on this node they have at most %d", len(packet), n.receiveMax)
+	} else {
+		sender, records, err = readPacketHeader(packet)
 	}
-	return readPacketHeader(packet)
+	if err != nil {
+		n.Foreign(len(packet))
+	}
+	return sender, records, err
 }
+
+// Foreign notes that bytes have come that are of no node: a stranger writes to the bus. The node's
+// probes wait behind them, so they are given time. A carrier calls it for the parts of what is not
+// complete and already larger than ReceiveMax; any goroutine.
+func (n *Core) Foreign(bytes int) { n.foreign.Add(uint64(bytes)) }
+
+// ReceiveMax is the size of the largest packet that this node does not ignore, in bytes; 0 is any.
+func (n *Core) ReceiveMax() int { return n.receiveMax }
 
 // ReceiveOwn takes a packet apart that was sent to this node alone. The carrier calls it on one
 // goroutine, which may be another one than that of Receive.
@@ -171,6 +184,7 @@ func (n *Core) keepTime() {
 	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
 	last, beaten := time.Now(), time.Now()
+	strangers := uint64(0) // of n.foreign, for what the probes were given time
 	defer close(n.timed)
 	for {
 		select {
@@ -185,6 +199,9 @@ func (n *Core) keepTime() {
 		if now.Sub(last) > BeatInterval || !n.connected() {
 			n.peers.excuse(now)
 			n.probes.excuse(now)
+		} else if foreign := n.foreign.Load(); foreign-strangers >= foreignBytesMin {
+			strangers = foreign
+			n.probes.delayed(now)
 		} else if n.probes.check(now) {
 			n.log.Warn("messages that this node sends do not come back: the bus makes a new connection")
 			n.carrier.Reconnect()

@@ -23,4 +23,26 @@ const (
 	// EventIDBytesMax bounds an event id of Server-Sent Events, in bytes: one position for each of 64
 	// topics. It comes back in a request head.
 	EventIDBytesMax = 4096
+
+	// AppendsMax and AppendBytesMax bound what waits to be stored, in messages and bytes; beyond them
+	// Store.Append returns ErrFull. Without them a store that has gone would fill the memory. It is
+	// more than a second of 20,000 messages.
+	AppendsMax     = 32 << 10
+	AppendBytesMax = 64 << 20
+
+	// AppendOverheadBytes is what a waiting message costs beside its bytes.
+	AppendOverheadBytes = 320
+
+	// AuthorBytesMax bounds the subject of a client in a record, in bytes.
+	AuthorBytesMax = 255
+
+	// AppendTimeout bounds the wait for the answer of the store, and for the message to come back.
+	AppendTimeout = 5 * time.Second
+
+	// loadsMax bounds the topics whose older messages are read at the same time, each of which may
+	// take a part of the memory for history.
+	loadsMax = 8
+
+	// loadTimeout bounds one read of older messages.
+	loadTimeout = 5 * time.Second
 )

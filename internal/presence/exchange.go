@@ -59,7 +59,7 @@ func (t *Table) exchange() {
 	w := writer{kind: kindChanges, seq: t.seq, sum: t.own.sum, send: func(p []byte) { _ = t.channel.Publish(p) }}
 	w.begin(0)
 	for k := range t.dirty {
-		w.entry(k, t.own.topics[k.topic][k.sub])
+		w.entry(k, t.own.at(k))
 	}
 	w.end()
 	clear(t.dirty)
@@ -83,7 +83,7 @@ func (t *Table) sendWhole(to uint64) {
 	w.begin(flagFirst)
 	for name, members := range t.own.topics {
 		for sub, m := range members {
-			w.entry(key{name, sub}, m)
+			w.entry(key{name, sub}, *m)
 		}
 	}
 	w.end()
@@ -103,7 +103,7 @@ func (t *Table) receive(a arrival) {
 	t.mu.Lock()
 	p := t.peers[a.from]
 	if p == nil {
-		p = &peer{topics: map[string]map[string]member{}}
+		p = &peer{topics: map[string]map[string]*member{}}
 		t.peers[a.from] = p
 	}
 	switch {
@@ -129,7 +129,7 @@ func (t *Table) receive(a arrival) {
 // receiveWhole gathers a table, and puts it in place of the one before when it is complete.
 func (t *Table) receiveWhole(p *peer, flags byte, seq uint64, entries []byte) {
 	if flags&flagFirst != 0 {
-		p.whole, p.wholeN = map[string]map[string]member{}, 0
+		p.whole, p.wholeN = map[string]map[string]*member{}, 0
 	}
 	if p.whole == nil {
 		return // its beginning was lost
@@ -137,9 +137,9 @@ func (t *Table) receiveWhole(p *peer, flags byte, seq uint64, entries []byte) {
 	readEntries(entries, func(k key, m member) {
 		if p.wholeN++; m.conns > 0 && p.wholeN <= PeerMembersMax {
 			if p.whole[k.topic] == nil {
-				p.whole[k.topic] = map[string]member{}
+				p.whole[k.topic] = map[string]*member{}
 			}
-			p.whole[k.topic][k.sub] = m
+			p.whole[k.topic][k.sub] = &m
 		}
 	})
 	if flags&flagLast == 0 {
@@ -154,7 +154,7 @@ func (t *Table) receiveWhole(p *peer, flags byte, seq uint64, entries []byte) {
 	}
 	for name, members := range p.whole {
 		for sub, m := range members {
-			t.set(p, key{name, sub}, m)
+			t.set(p, key{name, sub}, *m)
 		}
 	}
 	p.whole, p.seq = nil, max(p.seq, seq)

@@ -33,7 +33,7 @@ func (t *Table) Page(topic, after string) Page {
 	for _, peer := range t.peers {
 		for sub, m := range peer.topics[topic] {
 			if sub > after {
-				first.take(sub, m)
+				first.take(sub, *m)
 			}
 		}
 	}

@@ -337,7 +337,7 @@ func TestUserIsSmall(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		for i := range users {
 			sub := fmt.Sprintf("user-%06d", i)
-			a.Say(Change{Topic: "t", Sub: sub, Info: `{"name":"Ann"}`, Joined: true})
+			a.Say(Change{Topic: "t", Sub: sub, Info: strings.Clone(`{"name":"Ann"}`), Joined: true})
 			if i%1000 == 0 {
 				a.takeOver(0)
 			}
@@ -369,7 +369,7 @@ func FuzzReceive(f *testing.F) {
 		a := w.nodes[0]
 		a.Receive(2, payload, nil)
 		w.pass(2 * time.Second)
-		p := &peer{topics: map[string]map[string]member{}}
+		p := &peer{topics: map[string]map[string]*member{}}
 		a.peers[2] = p
 		if len(payload) < headBytes {
 			return

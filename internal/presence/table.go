@@ -102,11 +102,11 @@ type member struct {
 
 // peer is what one process says of its connections.
 type peer struct {
-	topics  map[string]map[string]member // by topic and subject
+	topics  map[string]map[string]*member // by topic and subject; a map that is half empty costs less so
 	members int
-	sum     uint64                       // over all entries
-	seq     uint64                       // of the last exchange that was heard
-	whole   map[string]map[string]member // a table that is arriving
+	sum     uint64                        // over all entries
+	seq     uint64                        // of the last exchange that was heard
+	whole   map[string]map[string]*member // a table that is arriving
 	wholeN  int
 	asked   time.Duration // when the table was asked for; 0: not
 }
@@ -144,7 +144,7 @@ type ask struct {
 
 // New makes an empty table.
 func New(opt Options) *Table {
-	own := &peer{topics: map[string]map[string]member{}}
+	own := &peer{topics: map[string]map[string]*member{}}
 	return &Table{
 		opt: opt, asks: make(chan ask, AsksMax), inbox: make(chan arrival, inboxMax), opened: make(chan Channel, 1),
 		peers: map[uint64]*peer{0: own}, topics: map[string]*topic{}, own: own,
@@ -255,7 +255,7 @@ func (t *Table) takeOver(now time.Duration) {
 
 // add counts a connection of this process more, or less.
 func (t *Table) add(k key, info string, n int) {
-	m := t.own.topics[k.topic][k.sub]
+	m := t.own.at(k)
 	if n > 0 {
 		m.info = info // of the connection that came last
 	}
@@ -270,8 +270,8 @@ func (t *Table) add(k key, info string, n int) {
 
 // set makes m the entry of a process. The lock is held.
 func (t *Table) set(p *peer, k key, m member) {
-	members := p.topics[k.topic]
-	old, had := members[k.sub]
+	members, old := p.topics[k.topic], p.at(k)
+	had := old.conns > 0
 	if old == m || !had && m.conns == 0 {
 		return
 	}
@@ -310,13 +310,23 @@ func (t *Table) set(p *peer, k key, m member) {
 		}
 		return
 	case members == nil:
-		members = map[string]member{}
+		members = map[string]*member{}
 		p.topics[k.topic] = members
 	}
-	if !had {
-		p.members++
+	if had {
+		*members[k.sub] = m
+		return
 	}
-	members[k.sub] = m
+	p.members++
+	members[k.sub] = &m
+}
+
+// at is an entry; one that is not there has no connections.
+func (p *peer) at(k key) member {
+	if m := p.topics[k.topic][k.sub]; m != nil {
+		return *m
+	}
+	return member{}
 }
 
 // elsewhere tells whether another process has an entry of that name.

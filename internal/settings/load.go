@@ -141,11 +141,27 @@ func (l *Loaded) explain(err error) error {
 // problem is what is wrong with the value of a field of server.Config; err, if no setting fills it.
 func (l *Loaded) problem(field string, err, why error) error {
 	for i := range l.rows {
-		if l.rows[i].Field == field {
-			return &Problem{l.Source(l.rows[i].Name), why}
+		if l.rows[i].Field != field {
+			continue
 		}
+		source := l.Source(l.rows[i].Name)
+		if source.Layer == Default && l.onlyFlags() {
+			// Another setting needs this one, and it was a flag that said so.
+			source = Source{Layer: Flag, Name: l.rows[i].Flag()}
+		}
+		return &Problem{source, why}
 	}
 	return err
+}
+
+// onlyFlags says whether settings were given, and all of them on the command line.
+func (l *Loaded) onlyFlags() bool {
+	for _, source := range l.sources {
+		if source.Layer != Flag {
+			return false
+		}
+	}
+	return len(l.sources) > 0
 }
 
 var capitalised = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)

@@ -299,6 +299,28 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What a setting needs and nobody has given is the fault of whoever gave the setting.
+func TestMissingCompanion(t *testing.T) {
+	for _, test := range []struct {
+		file  string
+		flags Flags
+		usage bool
+	}{
+		{"", Flags{"tls-cert": {"c"}}, true},
+		{"tls-cert: [c]\n", nil, false},
+		{"rate: 20/s\n", Flags{"tls-cert": {"c"}}, false}, // which of both needs the key is not known
+	} {
+		loaded, err := load(t, test.file, nil, test.flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = loaded.Explain(loaded.Options.Node.Validate())
+		if err == nil || !strings.HasPrefix(err.Error(), "--tls-key: ") || OnlyFlags(err) != test.usage {
+			t.Errorf("%q, %v: %v, OnlyFlags %v", test.file, test.flags, err, OnlyFlags(err))
+		}
+	}
+}
+
 // together are lines that mean nothing without others.
 var together = map[string]string{
 	"tls-cert": "tls-key: [k]", "tls-key": "tls-cert: [c]", "admin-tls-cert": "admin-tls-key: k", "admin-tls-key": "admin-tls-cert: c",

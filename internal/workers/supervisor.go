@@ -22,7 +22,6 @@ import (
 	"c100k/internal/certs"
 	"c100k/internal/figures"
 	"c100k/internal/history"
-	"c100k/internal/history/jetstream"
 	"c100k/internal/natsd"
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
@@ -67,11 +66,11 @@ type Supervisor struct {
 	admin    net.Listener
 	plain    net.Listener // for plain HTTP, that is redirected; nil: none
 	api      *http.Server
-	toHTTPS  *http.Server     // on plain
-	broker   *natsd.Server    // of the workers alone; nil: they use another bus
-	cluster  *natsd.Server    // of the workers and other nodes; nil: none
-	past     *jetstream.Store // nil: nothing is kept
-	rules    *history.Rules   // of past
+	toHTTPS  *http.Server   // on plain
+	broker   *natsd.Server  // of the workers alone; nil: they use another bus
+	cluster  *natsd.Server  // of the workers and other nodes; nil: none
+	past     history.Store  // nil: nothing is kept
+	rules    *history.Rules // of past
 	bus      *bus.Core
 	channels *bus.Channels
 	figures  *bus.Channel

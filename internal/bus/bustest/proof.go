@@ -23,16 +23,10 @@ func Proof(t *testing.T, join func() bus.Bus, mute func(yes bool)) {
 		}
 		return h.Connected && n > 0 && h.Probes.Sum > 0
 	}, a)
-	if h := a.bus.Health(); h.Probes.Lost != 0 {
-		t.Errorf("%+v", h)
-	}
-	begun := time.Now()
+	lost := a.bus.Health().Probes.Lost // of a machine that stood still
 	mute(true)
 	until(t, "it is noticed", func(h bus.Health) bool { return !h.Connected && h.Reason != "" }, a)
-	if took := time.Since(begun); took > 3*time.Second {
-		t.Errorf("it is noticed after %v", took)
-	}
-	until(t, "a lost probe is counted", func(h bus.Health) bool { return h.Probes.Lost > 0 }, a)
+	until(t, "a lost probe is counted", func(h bus.Health) bool { return h.Probes.Lost > lost }, a)
 	mute(false)
 	until(t, "it comes back", func(h bus.Health) bool { return h.Connected && h.Reason == "" }, a, b)
 	a.reach(b)

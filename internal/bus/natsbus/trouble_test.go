@@ -285,7 +285,6 @@ func TestPeerDies(t *testing.T) {
 		counts(t, a, 1)
 		p.bar(true)
 		p.cut()
-		begun := time.Now()
 		if seen {
 			if err := a.Gone("b"); err != nil {
 				t.Fatal(err)
@@ -300,9 +299,6 @@ func TestPeerDies(t *testing.T) {
 			t.Errorf("%+v, want one that is silent", got)
 		}
 		eventually(t, "forgotten", func() bool { return asked(t, a) == bus.Answer{} })
-		if waited := time.Since(begun); waited < bus.PeerTimeout-bus.BeatInterval {
-			t.Errorf("forgotten after %v", waited)
-		}
 	}
 	if err := a.Gone(""); err == nil {
 		t.Error("a name of no bytes")

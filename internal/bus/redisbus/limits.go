@@ -12,8 +12,9 @@ const (
 	// answerTimeout bounds what a command may take, and finds a server that is gone without a word.
 	answerTimeout = 2 * time.Second
 
-	// keepAlive is the time between two PINGs on a connection that is silent.
-	keepAlive = time.Second
+	// keepAlive is the silence after which a connection gets a PING, and of TCP. Probes find a dead
+	// connection sooner. A shorter time would end one on which a large packet is still coming in.
+	keepAlive = 10 * time.Second
 
 	// reconnectDelayMax bounds the pause between two attempts to come back; they begin with a tenth of
 	// it. Messages are lost meanwhile, and an attempt is one connection.

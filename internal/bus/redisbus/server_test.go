@@ -104,17 +104,33 @@ func (s *redisServer) kill() {
 // do sends a command of an operator, and returns what the server says.
 func (s *redisServer) do(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := exec.Command("redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, args...)...).CombinedOutput()
+	out, err := s.try(args...)
 	if err != nil {
 		t.Fatalf("redis-cli %v: %v %s", args, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return out
+}
+
+// try is do for a server that may not answer now: one that changes its role closes connections.
+func (s *redisServer) try(args ...string) (string, error) {
+	out, err := exec.Command("redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, args...)...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// saying waits until the server says something that has text in it.
+func (s *redisServer) saying(t testing.TB, text string, args ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprint(args, " says ", text), func() bool {
+		out, err := s.try(args...)
+		return err == nil && strings.Contains(out, text)
+	})
 }
 
 // client is a stranger's connection.
 func (s *redisServer) client(t testing.TB) rueidis.Client {
 	t.Helper()
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr()}, ForceSingleClient: true, DisableCache: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr()}, ForceSingleClient: true, DisableCache: true,
+		ConnWriteTimeout: 2 * time.Minute}) // for a large message on a busy machine
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,13 +171,8 @@ func startCluster(t testing.TB, args ...string) []*redisServer {
 		all, addrs = append(all, s), append(addrs, s.addr())
 	}
 	all[0].do(t, append([]string{"--cluster", "create", "--cluster-yes"}, addrs...)...)
-	eventually(t, "the cluster is whole", func() bool {
-		for _, s := range all {
-			if !strings.Contains(s.do(t, "cluster", "info"), "cluster_state:ok") {
-				return false
-			}
-		}
-		return true
-	})
+	for _, s := range all {
+		s.saying(t, "cluster_state:ok", "cluster", "info")
+	}
 	return all
 }

@@ -4,9 +4,13 @@ package redisbus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/redis/rueidis"
 )
@@ -18,6 +22,43 @@ type session struct {
 	sharded bool
 
 	lost chan error // gets one error when nothing more will come
+
+	// any goroutine
+	dialsHearing atomic.Bool  // what is dialled now is the connection of hears
+	incoming     atomic.Int64 // bytes that it has brought since the latest packet was complete
+}
+
+// dial opens a connection of the session to addr, as the URL says or over TCP.
+func (b *Bus) dial(ctx context.Context, s *session, addr string, d *net.Dialer, secure *tls.Config) (c net.Conn, err error) {
+	switch own := b.url.Option.DialCtxFn; {
+	case own != nil:
+		c, err = own(ctx, addr, d, secure)
+	case secure != nil:
+		c, err = (&tls.Dialer{NetDialer: d, Config: secure}).DialContext(ctx, "tcp", addr)
+	default:
+		c, err = d.DialContext(ctx, "tcp", addr)
+	}
+	if err != nil || !s.dialsHearing.Load() {
+		return c, err
+	}
+	return &hearing{Conn: c, packetMax: int64(b.ReceiveMax()), incoming: &s.incoming, foreign: b.Foreign}, nil
+}
+
+// hearing is the connection that hears. It tells the Core of a packet that is larger than any of a
+// node while it is still coming in: until it is complete, no probe comes back.
+type hearing struct {
+	net.Conn
+	packetMax int64         // bytes; 0: any
+	incoming  *atomic.Int64 // of the session
+	foreign   func(bytes int)
+}
+
+func (h *hearing) Read(p []byte) (n int, err error) {
+	n, err = h.Conn.Read(p)
+	if h.incoming.Add(int64(n)) > h.packetMax && h.packetMax > 0 {
+		h.foreign(n)
+	}
+	return n, err
 }
 
 // open connects and subscribes; when it returns, Redis has confirmed the subscriptions.
@@ -25,7 +66,12 @@ func (b *Bus) open(ctx context.Context) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	client, err := rueidis.NewClient(b.url.Option)
+	s := &session{lost: make(chan error, 1), sharded: b.url.Cluster && !b.plain.Load()}
+	option := b.url.Option
+	option.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, secure *tls.Config) (net.Conn, error) {
+		return b.dial(ctx, s, addr, d, secure)
+	}
+	client, err := rueidis.NewClient(option)
 	if err != nil {
 		return nil, err
 	}
@@ -33,9 +79,11 @@ func (b *Bus) open(ctx context.Context) (*session, error) {
 		client.Close()
 		return nil, errors.New("the server is no part of a cluster")
 	}
-	s := &session{client: client, lost: make(chan error, 1), sharded: b.url.Cluster && !b.plain.Load()}
+	s.client = client
 	s.hears, _ = client.Dedicate() // it is closed, not given back
+	s.dialsHearing.Store(true)
 	err = b.subscribe(ctx, s)
+	s.dialsHearing.Store(false)
 	if err == nil {
 		return s, nil
 	}
@@ -55,7 +103,10 @@ func (b *Bus) subscribe(ctx context.Context, s *session) error {
 	defer cancel()
 	confirmed := make(chan struct{}, 2)
 	gone := s.hears.SetPubSubHooks(rueidis.PubSubHooks{
-		OnMessage: func(m rueidis.PubSubMessage) { b.receive(m.Channel, m.Message) },
+		OnMessage: func(m rueidis.PubSubMessage) {
+			s.incoming.Store(0)
+			b.receive(m.Channel, m.Message)
+		},
 		OnSubscription: func(p rueidis.PubSubSubscription) {
 			if p.Kind != "subscribe" && p.Kind != "ssubscribe" {
 				s.lose(errors.New("the subscription was ended by Redis: the slot of the channel moves"))
@@ -119,11 +170,13 @@ func (s *session) publish(channel string, packet []byte) rueidis.Completed {
 func (b *Bus) receive(channel, message string) {
 	b.receiving.Lock()
 	defer b.receiving.Unlock()
+	// rueidis reads each message into memory of its own. A copy would cost as much again.
+	packet := unsafe.Slice(unsafe.StringData(message), len(message))
 	switch channel {
 	case b.all:
-		b.Receive([]byte(message))
+		b.Receive(packet)
 	case b.own:
-		b.ReceiveOwn([]byte(message))
+		b.ReceiveOwn(packet)
 	}
 }
 

@@ -12,194 +12,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"c100k/broadcast"
 	"c100k/internal/history"
 )
-
-// appending is a message whose publish is not done.
-type appending struct {
-	history.Append
-	number uint32
-	topic  string
-	stream *stream
-	forget bool
-	since  time.Duration // when it came, on the clock of the hub
-	bytes  int
-
-	// Guarded by appends.mu.
-	sent   bool
-	stored uint64 // its offset, when the server has said it
-}
-
-// appends are all of them, in the order of their numbers as far as they wait.
-type appends struct {
-	kick chan struct{} // holds a token when write may go on
-
-	mu      sync.Mutex // guards the fields below
-	over    bool
-	last    uint32
-	waiting map[uint32]*appending
-	queue   []*appending // not sent yet
-	oldest  []*appending // of waiting, by since; some are done
-	open    int          // sent and not answered
-	bytes   int
-}
-
-func (a *appends) init() {
-	a.kick = make(chan struct{}, 1)
-	a.waiting = make(map[uint32]*appending)
-}
-
-func (a *appends) wake() {
-	select {
-	case a.kick <- struct{}{}:
-	default:
-	}
-}
-
-// put takes one in.
-func (a *appends) put(p *appending) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.over:
-		return history.ErrAway
-	case len(a.waiting) >= AppendsMax || a.bytes+p.bytes > AppendBytesMax && a.bytes > 0:
-		return history.ErrFull
-	}
-	a.last++
-	for a.waiting[a.last] != nil {
-		a.last++
-	}
-	p.number = a.last
-	a.waiting[p.number] = p
-	a.bytes += p.bytes
-	a.queue = append(a.queue, p)
-	a.oldest = append(a.oldest, p)
-	a.wake()
-	return nil
-}
-
-// next takes from the queue as many as may be sent.
-func (a *appends) next(spare []*appending) []*appending {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := min(len(a.queue), UnansweredMax-a.open)
-	batch := append(spare, a.queue[:n]...)
-	clear(a.queue[:n])
-	if a.queue = a.queue[n:]; len(a.queue) == 0 {
-		a.queue = nil
-	}
-	for _, p := range batch {
-		p.sent = true
-	}
-	a.open += n
-	return batch
-}
-
-// answer notes that the server has said something about number; nil if nobody waits any more.
-func (a *appends) answer(number uint32, offset uint64) *appending {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	p := a.waiting[number]
-	if p == nil || p.stored != 0 {
-		return p
-	}
-	p.stored = offset
-	a.answered(p)
-	return p
-}
-
-// answered counts an answer. The caller has mu.
-func (a *appends) answered(p *appending) {
-	if !p.sent {
-		return
-	}
-	p.sent = false
-	if a.open--; a.open == UnansweredMax-1 || len(a.queue) > 0 {
-		a.wake()
-	}
-}
-
-// take takes one out: its publish is done.
-func (a *appends) take(number uint32) *appending {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.remove(a.waiting[number])
-}
-
-func (a *appends) remove(p *appending) *appending {
-	if p != nil {
-		delete(a.waiting, p.number)
-		a.bytes -= p.bytes
-		a.answered(p)
-	}
-	return p
-}
-
-// late takes out those that have waited too long.
-func (a *appends) late(limit time.Duration) (list []*appending) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := 0
-	for ; n < len(a.oldest); n++ {
-		p := a.oldest[n]
-		if a.waiting[p.number] != p {
-			continue
-		}
-		if p.since > limit {
-			break
-		}
-		list = append(list, a.remove(p))
-	}
-	if n > 0 {
-		clear(a.oldest[:n])
-		a.oldest = a.oldest[n:]
-	}
-	if len(list) > 0 { // those that were not sent are not to be
-		kept := a.queue[:0]
-		for _, p := range a.queue {
-			if a.waiting[p.number] == p {
-				kept = append(kept, p)
-			}
-		}
-		clear(a.queue[len(kept):])
-		a.queue = kept
-	}
-	return list
-}
-
-func (a *appends) close() {
-	a.mu.Lock()
-	a.over = true
-	a.mu.Unlock()
-	a.wake()
-}
-
-func (a *appends) failAll(err error) {
-	a.mu.Lock()
-	list := make([]*appending, 0, len(a.waiting))
-	for _, p := range a.waiting {
-		list = append(list, p)
-	}
-	clear(a.waiting)
-	a.queue, a.oldest = nil, nil
-	a.mu.Unlock()
-	for _, p := range list {
-		p.fail(err)
-	}
-}
-
-func (p *appending) fail(err error) {
-	if p.Done != nil {
-		p.Done(history.Appended{Err: err})
-	}
-}
 
 // Append implements history.Store.
 func (s *Store) Append(topic string, a history.Append) error {
@@ -210,23 +28,23 @@ func (s *Store) Append(topic string, a history.Append) error {
 	if st == nil {
 		return history.ErrNoHistory
 	}
-	return s.put(&appending{Append: a, topic: topic, stream: st})
+	return s.put(st, &history.Waiting{Append: a, Topic: topic})
 }
 
-func (s *Store) put(p *appending) error {
-	if why := p.stream.lost.Load(); why != nil {
+func (s *Store) put(st *stream, p *history.Waiting) error {
+	if why := st.lost.Load(); why != nil {
 		return fmt.Errorf("%w: %s", history.ErrAway, *why)
 	}
 	if !s.conn.IsConnected() {
 		return history.ErrAway
 	}
-	size := recordHeadBytes + min(len(p.Post.From), authorBytesMax) + len(p.Post.Payload)
+	size := history.RecordHeadBytes + min(len(p.Post.From), history.AuthorBytesMax) + len(p.Post.Payload)
 	if most := s.conn.MaxPayload() - int64(keyHeaderBytes); int64(size) > most {
 		return fmt.Errorf("%w: %d bytes; it takes %d (its max_payload)", history.ErrTooLarge, size, most)
 	}
-	p.since = s.opt.Now()
-	p.bytes = size + len(p.topic) + len(p.Key) + appendOverheadBytes
-	return s.appends.put(p)
+	p.Since = s.opt.Now()
+	p.Bytes = size + len(p.Topic) + len(p.Key) + history.AppendOverheadBytes
+	return s.appends.Put(p)
 }
 
 // keyHeaderBytes is what the head of a message with a key takes.
@@ -240,13 +58,13 @@ func keyOf(topic, key string) string {
 
 // write sends what is in the queue, until the store is closed.
 func (s *Store) write() {
-	var batch []*appending
+	var batch []*history.Waiting
 	for {
-		batch = s.appends.next(batch[:0])
+		batch = s.appends.Next(batch[:0])
 		for _, p := range batch {
 			if err := s.send(p); err != nil {
-				if s.appends.take(p.number) != nil {
-					p.fail(fmt.Errorf("%w: %w", history.ErrAway, err))
+				if s.appends.Take(p.Number()) != nil {
+					p.Finish(history.Appended{Err: fmt.Errorf("%w: %w", history.ErrAway, err)})
 				}
 			}
 		}
@@ -256,23 +74,24 @@ func (s *Store) write() {
 			continue
 		}
 		select {
-		case <-s.appends.kick:
+		case <-s.appends.Kick:
 		case <-s.stop:
 			return
 		}
 	}
 }
 
-func (s *Store) send(p *appending) error {
-	r := record{forget: p.forget, kind: p.Post.Kind, from: s.id, number: p.number, author: p.Post.From, payload: p.Post.Payload}
-	data := appendRecord(make([]byte, 0, recordHeadBytes+len(p.Post.From)+len(p.Post.Payload)), &r)
-	reply := s.inbox + strconv.FormatUint(uint64(p.number), 36)
+func (s *Store) send(p *history.Waiting) error {
+	r := history.Record{Forget: p.Forget, Kind: p.Post.Kind, Process: s.id, Number: p.Number(), Author: p.Post.From, Payload: p.Post.Payload}
+	data := history.AppendRecord(make([]byte, 0, history.RecordHeadBytes+len(p.Post.From)+len(p.Post.Payload)), &r)
+	reply := s.inbox + strconv.FormatUint(uint64(p.Number()), 36)
+	subject := s.of(p.Topic).subject(p.Topic)
 	if p.Key == "" {
-		return s.conn.PublishRequest(p.stream.subject(p.topic), reply, data)
+		return s.conn.PublishRequest(subject, reply, data)
 	}
-	m := nats.NewMsg(p.stream.subject(p.topic))
+	m := nats.NewMsg(subject)
 	m.Reply, m.Data = reply, data
-	m.Header.Set(nats.MsgIdHdr, keyOf(p.topic, p.Key))
+	m.Header.Set(nats.MsgIdHdr, keyOf(p.Topic, p.Key))
 	return s.conn.PublishMsg(m)
 }
 
@@ -284,50 +103,57 @@ func (s *Store) answered(m *nats.Msg) {
 	}
 	offset, repeated, err := parseAnswer(m.Data)
 	if err != nil {
-		if p := s.appends.take(uint32(number)); p != nil {
+		if p := s.appends.Take(uint32(number)); p != nil {
 			s.complain("it does not take messages", err)
-			p.fail(fmt.Errorf("%w: %w", history.ErrAway, err))
+			p.Finish(history.Appended{Err: fmt.Errorf("%w: %w", history.ErrAway, err)})
 		}
 		return
 	}
-	if s.trouble.Load() != nil && s.conn.IsConnected() {
-		s.trouble.Store(nil)
-		s.log.Info("the store of history takes messages again")
+	if !s.grouped() { // otherwise the next sync says it
+		s.well()
 	}
 	switch {
+	case repeated && s.grouped():
+		s.group.add(func() { s.repeated(uint32(number), offset) })
 	case repeated:
-		if p := s.appends.take(uint32(number)); p != nil {
-			s.repeated(p, offset)
-		}
+		s.repeated(uint32(number), offset)
+	case s.hub == nil && s.grouped():
+		s.group.add(func() { s.doneHere(uint32(number), offset) })
 	case s.hub == nil:
-		if p := s.appends.take(uint32(number)); p != nil {
-			p.done(offset, broadcast.Result{})
-		}
+		s.doneHere(uint32(number), offset)
 	default:
-		s.appends.answer(uint32(number), offset)
+		s.appends.Answer(uint32(number), offset)
 	}
 }
 
-func (p *appending) done(offset uint64, r broadcast.Result) {
-	if p.Done != nil {
-		r.Position = broadcast.Position{Epoch: p.stream.epoch, Offset: offset}
-		p.Done(history.Appended{Result: r})
+// done ends the publish of a message that is stored.
+func (s *Store) done(p *history.Waiting, offset uint64, r broadcast.Result) {
+	r.Position = broadcast.Position{Epoch: s.of(p.Topic).epoch, Offset: offset}
+	p.Finish(history.Appended{Result: r})
+}
+
+// doneHere is done for a process without a hub.
+func (s *Store) doneHere(number uint32, offset uint64) {
+	if p := s.appends.Take(number); p != nil {
+		s.done(p, offset, broadcast.Result{})
 	}
 }
 
 // repeated is for a message whose key was there: was it the same message?
-func (s *Store) repeated(p *appending, offset uint64) {
-	if p.Done == nil {
+func (s *Store) repeated(number uint32, offset uint64) {
+	p := s.appends.Take(number)
+	if p == nil || p.Done == nil {
 		return
 	}
+	st := s.of(p.Topic)
 	s.sinks.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()
 		a := history.Appended{Repeated: true}
-		a.Position = broadcast.Position{Epoch: p.stream.epoch, Offset: offset}
-		list, err := s.get(ctx, p.stream, &getRequest{Seq: offset})
+		a.Position = broadcast.Position{Epoch: st.epoch, Offset: offset}
+		list, err := s.get(ctx, st, &getRequest{Seq: offset})
 		if err == nil && len(list) == 1 {
-			same := list[0].kind == p.Post.Kind && bytes.Equal(list[0].payload, p.Post.Payload)
+			same := list[0].Kind == p.Post.Kind && bytes.Equal(list[0].Payload, p.Post.Payload)
 			if !same {
 				a = history.Appended{Err: history.ErrKeyReused}
 			}
@@ -384,12 +210,12 @@ func quickAnswer(p []byte) (offset uint64, ok bool) {
 
 // sweep ends what has waited too long.
 func (s *Store) sweep() {
-	for _, p := range s.appends.late(s.opt.Now() - AppendTimeout) {
-		if p.stored > 0 {
-			p.done(p.stored, broadcast.Result{}) // stored, and this process has not come so far
+	for _, p := range s.appends.Late(s.opt.Now() - history.AppendTimeout) {
+		if offset := p.Stored(); offset > 0 && !s.grouped() {
+			s.done(p, offset, broadcast.Result{}) // stored, and this process has not come so far
 			continue
 		}
 		s.complain("it does not answer in time", history.ErrUnsure)
-		p.fail(history.ErrUnsure)
+		p.Finish(history.Appended{Err: history.ErrUnsure})
 	}
 }

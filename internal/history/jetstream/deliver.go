@@ -4,6 +4,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (s *Store) warm(ctx context.Context) error {
 	for i, st := range s.streams {
 		st.mu.Lock() // what comes meanwhile waits
 		defer st.mu.Unlock()
-		sub, err := s.conn.Subscribe(st.live+"*", func(m *nats.Msg) { s.arrived(st, m) })
+		sub, err := s.conn.Subscribe(st.live+"*", func(m *nats.Msg) { s.arrivedLive(st, m) })
 		if err == nil {
 			err = sub.SetPendingLimits(livePendingMax, livePendingBytesMax)
 		}
@@ -37,6 +38,9 @@ func (s *Store) warm(ctx context.Context) error {
 			return err
 		}
 		total += infos[i].State.Bytes
+	}
+	if !s.synced() {
+		return errors.New("the server does not sync its files")
 	}
 	for i, st := range s.streams {
 		begin, end := warmFrom(&infos[i].State, total), infos[i].State.LastSeq
@@ -137,7 +141,7 @@ func (s *Store) mend(st *stream, end uint64) {
 func (st *stream) topicOf(subject, prefix string, err error) (string, error) {
 	topic, ok := parseToken(strings.TrimPrefix(subject, prefix))
 	if err == nil && (!ok || broadcast.ValidTopic(topic) != nil) {
-		err = errRecord
+		err = history.ErrRecord
 	}
 	return topic, err
 }
@@ -150,16 +154,16 @@ func (s *Store) deliver(st *stream, m *stored) {
 		st.reached.Store(m.seq)
 		return
 	}
-	var own *appending
-	if m.from == s.id {
-		own = s.appends.take(m.number)
+	var own *history.Waiting
+	if m.Process == s.id {
+		own = s.appends.Take(m.Number)
 	}
 	var result broadcast.Result
-	if m.forget {
-		s.loads.forget(m.topic)
+	if m.Forget {
+		s.loads.Forget(m.topic)
 		s.hub.ForgetKept(m.topic)
 	} else {
-		post := broadcast.Post{Kind: m.kind, Payload: m.payload, From: m.author}
+		post := broadcast.Post{Kind: m.Kind, Payload: m.Payload, From: m.Author}
 		if own != nil {
 			post = own.Post
 		}
@@ -168,7 +172,7 @@ func (s *Store) deliver(st *stream, m *stored) {
 	}
 	st.reached.Store(m.seq)
 	if own != nil {
-		own.done(m.seq, result)
+		s.done(own, m.seq, result)
 	}
 }
 
@@ -240,7 +244,7 @@ func (s *Store) lookAt(st *stream) {
 	}
 	// What was the last message a moment ago, and has not come by now, will not.
 	if last := st.looked; s.hub != nil && st.reached.Load() < last && st.mu.TryLock() {
-		if st.reached.Load() < last {
+		if st.reached.Load() < last && s.synced() {
 			s.mend(st, last)
 		}
 		st.mu.Unlock()
@@ -256,8 +260,8 @@ func (s *Store) Forget(ctx context.Context, topic string) error {
 		return history.ErrNoHistory
 	}
 	done := make(chan history.Appended, 1)
-	p := &appending{Append: history.Append{Done: func(a history.Appended) { done <- a }}, topic: topic, stream: st, forget: true}
-	if err := s.put(p); err != nil {
+	p := &history.Waiting{Append: history.Append{Done: func(a history.Appended) { done <- a }}, Topic: topic, Forget: true}
+	if err := s.put(st, p); err != nil {
 		return err
 	}
 	select {

@@ -5,21 +5,9 @@ package jetstream
 import "time"
 
 const (
-	// AppendsMax and AppendBytesMax bound what waits to be stored, in messages and bytes; beyond them
-	// Append returns history.ErrFull. Without them a store that has gone would fill the memory. It is
-	// more than a second of 20,000 messages.
-	AppendsMax     = 32 << 10
-	AppendBytesMax = 64 << 20
-
-	// appendOverheadBytes is what a waiting message costs beside its bytes.
-	appendOverheadBytes = 320
-
 	// UnansweredMax bounds the messages that are sent and not answered: a NATS server refuses what is
 	// in the queue of a stream beyond 10,000, for all processes together.
 	UnansweredMax = 2048
-
-	// AppendTimeout bounds the wait for the answer of the server, and for the message to come back.
-	AppendTimeout = 5 * time.Second
 
 	// tickInterval is how exact AppendTimeout is, and lookEvery how often the streams are looked at: a
 	// stream that was deleted, and deliveries that have stopped, show within that time.
@@ -31,6 +19,9 @@ const (
 	// stream later.
 	livePendingMax      = 64 << 10
 	livePendingBytesMax = 32 << 20
+
+	// syncTimeout bounds the wait for one sync; then it is asked for again.
+	syncTimeout = 5 * time.Second
 
 	// callTimeout bounds one request to the server.
 	callTimeout = 5 * time.Second
@@ -56,10 +47,6 @@ const (
 	// keyWindow is how long JetStream remembers an idempotency key. It is also the least time for
 	// which it keeps a message: the window must not be longer.
 	keyWindow = 2 * time.Minute
-
-	// loadsMax bounds the topics whose older messages are read at the same time, each of which may
-	// take a part of the memory for history.
-	loadsMax = 8
 
 	// pageMessages and pageBytes bound one read from a stream.
 	pageMessages = 1000

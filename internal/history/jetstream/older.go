@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,7 +34,7 @@ type stored struct {
 	pending uint64 // how many of the request come behind it
 	topic   string
 	foreign bool // it is none of ours
-	record
+	history.Record
 }
 
 var errAnswer = errors.New("the answer of the store cannot be read")
@@ -96,7 +95,7 @@ func storedOf(m *nats.Msg) (one stored, err error) {
 			return one, errAnswer
 		}
 	}
-	one.record, err = parseRecord(m.Data)
+	one.Record, err = history.ParseRecord(m.Data)
 	return one, err
 }
 
@@ -161,7 +160,7 @@ func (s *Store) walk(ctx context.Context, st *stream, subject string, from, end 
 			switch {
 			case one.seq > end:
 				return p, nil
-			case one.forget:
+			case one.Forget:
 				p = past{whole: true, mark: one.seq}
 				size = 0
 				continue
@@ -185,7 +184,7 @@ func (s *Store) walk(ctx context.Context, st *stream, subject string, from, end 
 	return p, nil
 }
 
-func cost(one *stored) int64 { return int64(len(one.payload)) + appendOverheadBytes }
+func cost(one *stored) int64 { return int64(len(one.Payload)) + history.AppendOverheadBytes }
 
 func sum(list []stored) (bytes int64) {
 	for i := range list {
@@ -232,8 +231,8 @@ func (s *Store) Page(ctx context.Context, topic string, after broadcast.Position
 	page.More = more
 	for i := range list {
 		page.Messages = append(page.Messages, history.Stored{
-			Position: broadcast.Position{Epoch: st.epoch, Offset: list[i].seq}, Kind: list[i].kind,
-			Payload: list[i].payload, Published: list[i].at,
+			Position: broadcast.Position{Epoch: st.epoch, Offset: list[i].seq}, Kind: list[i].Kind,
+			Payload: list[i].Payload, Published: list[i].at,
 		})
 	}
 	return page, nil
@@ -251,7 +250,7 @@ func (s *Store) forward(ctx context.Context, st *stream, topic string, after uin
 			one := &batch[i]
 			after = one.seq
 			switch {
-			case one.forget:
+			case one.Forget:
 				list = list[:0]
 			case one.at.Before(limit), one.foreign:
 			case len(list) == most:
@@ -272,37 +271,9 @@ func (s *Store) backward(ctx context.Context, st *stream, topic string, before u
 	if before == 0 {
 		before = ^uint64(0)
 	}
-	p, err := s.newest(ctx, st, topic, before, most, int64(most)*(s.conn.MaxPayload()+appendOverheadBytes))
+	p, err := s.newest(ctx, st, topic, before, most, int64(most)*(s.conn.MaxPayload()+history.AppendOverheadBytes))
 	slices.Reverse(p.list)
 	return p.list, !p.whole, err
-}
-
-// loads are the topics whose older messages are being read, each by one.
-type loads struct {
-	slots chan struct{}
-
-	mu      sync.Mutex // guards the field below
-	byTopic map[string]*load
-}
-
-type load struct {
-	done chan struct{} // closed with err
-	err  error
-	void bool // guarded by loads.mu: what is being read was forgotten
-}
-
-func (l *loads) init() {
-	l.slots = make(chan struct{}, loadsMax)
-	l.byTopic = make(map[string]*load)
-}
-
-// forget says that what is being read of a topic is not to be used.
-func (l *loads) forget(topic string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if one := l.byTopic[topic]; one != nil {
-		one.void = true
-	}
 }
 
 // Prepare implements history.Store.
@@ -323,7 +294,9 @@ func (s *Store) Prepare(ctx context.Context, topic string, from broadcast.From) 
 				return err // Resume says that there is no such position
 			}
 		default:
-			err = s.load(ctx, st, topic, floor)
+			err = s.loads.Load(ctx, topic, func(ctx context.Context) (*broadcast.Filling, error) {
+				return s.older(ctx, st, topic, floor)
+			})
 		}
 		if err != nil {
 			return err
@@ -350,46 +323,6 @@ func (s *Store) catchUp(ctx context.Context, st *stream, offset uint64) (there b
 		}
 	}
 	return true, nil
-}
-
-// load fills the log of a topic with what the stream has in front of it. One reads for all who wait
-// for the same topic.
-func (s *Store) load(ctx context.Context, st *stream, topic string, floor broadcast.Position) error {
-	l := &s.loads
-	l.mu.Lock()
-	one := l.byTopic[topic]
-	first := one == nil
-	if first {
-		one = &load{done: make(chan struct{})}
-		l.byTopic[topic] = one
-	}
-	l.mu.Unlock()
-	if first {
-		s.sinks.Go(func() { s.fill(one, st, topic, floor) })
-	}
-	select {
-	case <-one.done:
-		return one.err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", history.ErrAway, ctx.Err())
-	}
-}
-
-func (s *Store) fill(one *load, st *stream, topic string, floor broadcast.Position) {
-	l := &s.loads
-	l.slots <- struct{}{}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	f, err := s.older(ctx, st, topic, floor)
-	l.mu.Lock()
-	if err == nil && !one.void {
-		s.hub.Fill(topic, f) // otherwise the log has changed, and is looked at once more
-	}
-	delete(l.byTopic, topic)
-	l.mu.Unlock()
-	<-l.slots
-	one.err = err
-	close(one.done)
 }
 
 // older reads what the stream has of a topic up to the floor of its log.
@@ -431,7 +364,7 @@ func (s *Store) older(ctx context.Context, st *stream, topic string, floor broad
 	f.Messages = make([]broadcast.OldMessage, len(p.list))
 	for i := range p.list {
 		m := &p.list[i]
-		f.Messages[i] = broadcast.OldMessage{Kind: m.kind, Payload: m.payload, From: m.author, Offset: m.seq, Published: now - wall.Sub(m.at)}
+		f.Messages[i] = broadcast.OldMessage{Kind: m.Kind, Payload: m.Payload, From: m.Author, Offset: m.seq, Published: now - wall.Sub(m.at)}
 	}
 	return f, nil
 }

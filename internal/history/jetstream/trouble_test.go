@@ -261,36 +261,3 @@ func TestDamagedFile(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 }
-
-// What waits for the store is bounded.
-func TestAppendsAreBounded(t *testing.T) {
-	a := appends{}
-	a.init()
-	p := func(bytes int) *appending { return &appending{bytes: bytes} }
-	if err := a.put(p(AppendBytesMax + 1)); err != nil {
-		t.Errorf("a large one alone: %v", err)
-	}
-	if err := a.put(p(1)); !errors.Is(err, history.ErrFull) {
-		t.Errorf("beyond the bytes: %v", err)
-	}
-	a = appends{}
-	a.init()
-	for range AppendsMax {
-		if err := a.put(p(1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := a.put(p(1)); !errors.Is(err, history.ErrFull) {
-		t.Errorf("beyond the number: %v", err)
-	}
-	sent := a.next(nil)
-	if len(sent) != UnansweredMax || len(a.next(nil)) != 0 {
-		t.Errorf("%d are sent at once", len(sent))
-	}
-	a.answer(sent[0].number, 7)
-	a.take(sent[0].number)
-	a.take(sent[1].number)
-	if more := a.next(nil); len(more) != 2 {
-		t.Errorf("%d more are sent after two answers", len(more))
-	}
-}

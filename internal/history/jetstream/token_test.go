@@ -1,31 +1,9 @@
 package jetstream
 
 import (
-	"bytes"
 	"strings"
 	"testing"
-
-	"c100k/broadcast"
 )
-
-func FuzzRecord(f *testing.F) {
-	f.Add([]byte{})
-	f.Add(appendRecord(nil, &record{kind: broadcast.JSON, from: 1, number: 2, author: "ann", payload: []byte(`{"a":1}`)}))
-	f.Add(appendRecord(nil, &record{forget: true}))
-	f.Add(bytes.Repeat([]byte{0xff}, 20))
-	f.Fuzz(func(t *testing.T, p []byte) {
-		r, err := parseRecord(p)
-		if err != nil {
-			return
-		}
-		if r.kind > broadcast.Binary {
-			t.Fatalf("kind %d", r.kind)
-		}
-		if again := appendRecord(nil, &r); !bytes.Equal(again, p) {
-			t.Fatalf("%x is written as %x", p, again)
-		}
-	})
-}
 
 func FuzzToken(f *testing.F) {
 	for _, topic := range []string{"a", "chat.a", "*", ">", "ü b", "a=2E", "=", "==", "=2", "=2e"} {
