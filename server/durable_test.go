@@ -120,6 +120,21 @@ func TestResumeReadsTheStore(t *testing.T) {
 	}
 }
 
+// With HistorySync always the node answers when the message is on the disk.
+func TestHistorySyncAlways(t *testing.T) {
+	c := durable(t.TempDir())
+	c.HistorySync = "always"
+	s := start(t, c)
+	for i := range 3 {
+		storeTo(t, s, "h.a", fmt.Sprint(i))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, c)
+	expectAll(t, dialWS(t, s.Addr().String(), "/ws?topic=h.a&last=5"), "0", "1", "2")
+}
+
 func TestHistoryDirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	start(t, durable(dir))

@@ -75,14 +75,14 @@ func (s *Server) openPast() error {
 	case !s.past.rules.Any() || c.Bus == BusMemory && c.HistoryDir == "":
 		return nil
 	case w != nil && w.Durable != "":
-		o.Replicated, o.InMemory = false, w.Durable == history.DurableMemory
+		o.Replicated, o.InMemory, o.SyncSubject = false, w.Durable == history.DurableMemory, w.syncSubject(c)
 	case c.Bus == BusMemory:
 		broker, err := StartHistory(c, natsd.Options{Name: "c100k", Label: "store of history", Logger: s.log})
 		if err != nil {
 			return err
 		}
 		s.past.broker = broker
-		o.URL, o.Replicated = broker.URL(), false
+		o.URL, o.Replicated, o.SyncSubject = broker.URL(), false, c.SyncSubject()
 	}
 	o.Name, o.Rules, o.Now, o.Logger = bus.NodeName(os.Getpid()), s.past.rules, netpoll.Monotonic, s.log
 	if o.InMemory {
@@ -116,11 +116,37 @@ func StartHistory(c *Config, o natsd.Options) (*natsd.Server, error) {
 	o.PayloadBytesMax = max(o.PayloadBytesMax, c.MaxMessage+historyHeadBytes)
 	o.PendingBytesMax = max(o.PendingBytesMax, historyPendingMin, 4*int64(o.PayloadBytesMax))
 	o.Store = &natsd.Store{Dir: c.HistoryDir, MemoryMax: int64(c.HistoryBytes), SyncAlways: always, SyncInterval: every}
+	if c.syncsGroups() {
+		o.Store.SyncAlways, o.Store.SyncGroups, o.Store.SyncInterval = false, true, historySyncOff
+	}
 	broker, err := natsd.Start(o)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrHistory, err)
 	}
 	return broker, nil
+}
+
+// syncsGroups tells whether the embedded server syncs messages in groups. In a cluster it cannot:
+// its servers agree about each message before they store it, and sync that too.
+func (c *Config) syncsGroups() bool {
+	_, always, _ := c.historySync()
+	return always && c.HistoryDir != "" && c.Cluster == ""
+}
+
+// SyncSubject is jetstream.Options.SyncSubject for the embedded server of a configuration.
+func (c *Config) SyncSubject() string {
+	if c.syncsGroups() {
+		return natsd.SyncSubject
+	}
+	return ""
+}
+
+// syncSubject is SyncSubject for a worker, whose parent has the server.
+func (w *Worker) syncSubject(c *Config) string {
+	if _, always, _ := c.historySync(); always && w.Durable == history.DurableFile {
+		return natsd.SyncSubject
+	}
+	return ""
 }
 
 // close ends the store.
@@ -141,7 +167,7 @@ func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
 // counts.
 func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
 	return s.append(p.Topic, history.Append{
-		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}, Key: p.Key,
+		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From, Trace: p.TraceID()}, Key: p.Key,
 		Done: func(a history.Appended) {
 			if a.Err != nil {
 				done(admin.Outcome{Err: a.Err})

@@ -22,14 +22,16 @@ func TestBrowser(t *testing.T) {
 	browser(t, "browser", []string{"--dev", "--compress", "on"})
 }
 
-// TestBrowserOverTLS is the same over https: and wss:, with a certificate made for each start.
+// TestBrowserOverTLS is the same over https: and wss:, with a certificate made for each start, and
+// with a history that outlives the node.
 func TestBrowserOverTLS(t *testing.T) {
 	t.Parallel()
-	browser(t, "browser", []string{"--dev", "--dev-tls", "--compress", "on"})
+	browser(t, "browser", []string{"--dev", "--dev-tls", "--compress", "on", "--history", ">=100,5m", "--history-dir", t.TempDir()}, "keeps")
 }
 
 // browser runs node/NAME.mjs, which drives Chromium, and restarts the node when the script says so.
-func browser(t *testing.T, name string, args []string) {
+// more is for the script.
+func browser(t *testing.T, name string, args []string, more ...string) {
 	t.Helper()
 	if _, err := os.Stat("node/node_modules"); err != nil {
 		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")
@@ -49,6 +51,7 @@ func browser(t *testing.T, name string, args []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", "node/"+name+".mjs", scheme+"://"+n.public, "http://"+n.admin, t.TempDir())
+	run.Args = append(run.Args, more...)
 	var stderr bytes.Buffer
 	run.Stderr = &stderr
 	out, err := run.StdoutPipe()

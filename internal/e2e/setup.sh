@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests need beside Go and Node 20: curl, Python, Chromium, OpenSSL,
-# Redis, promtool, groff, bash-completion, an ACME server, and the Node packages. Does nothing where
-# all of it is installed.
+# Redis, nginx, promtool, groff, bash-completion, an ACME server, and the Node packages. Does nothing
+# where all of it is installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,6 +13,7 @@ command -v promtool >/dev/null || missing+=(prometheus)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v redis-sentinel >/dev/null || missing+=(redis-sentinel)
+command -v nginx >/dev/null || missing+=(nginx-light)
 command -v groff >/dev/null || missing+=(groff-base)
 [[ -e /usr/share/bash-completion/bash_completion ]] || missing+=(bash-completion)
 if ((${#missing[@]})); then

@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -54,6 +56,7 @@ type Store struct {
 	Dir          string
 	MemoryMax    int64         // for all streams in memory, in bytes
 	SyncAlways   bool          // fsync before each acknowledgement
+	SyncGroups   bool          // fsync when a client asks for it: SyncSubject
 	SyncInterval time.Duration // between two fsyncs otherwise; 0 is the server's default of 2 minutes
 }
 
@@ -62,6 +65,7 @@ type Server struct {
 	nats *server.Server
 	url  string // with the secret in it
 	dir  *ownedDir
+	sync *syncer // nil: nobody asks for syncs
 }
 
 // Start starts a server and returns when clients can connect. It fails if the address of the
@@ -111,6 +115,13 @@ func Start(o Options) (*Server, error) {
 	}
 	where := url.URL{Scheme: "nats", User: url.User(secret), Host: nats.Addr().String()}
 	s.url = where.String()
+	if o.Store != nil && o.Store.SyncGroups {
+		var err error
+		if s.sync, err = newSyncer(filepath.Join(dir.path, server.JetStreamStoreDir), s.url, (*os.File).Sync, log); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("natsd: %w", err)
+		}
+	}
 	return s, nil
 }
 
@@ -141,6 +152,8 @@ func (s *Server) Routes() int { return s.nats.NumRoutes() }
 
 // Close stops the server and waits for its end. Closing again does nothing.
 func (s *Server) Close() {
+	s.sync.close()
+	s.sync = nil
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
 	s.dir.release()

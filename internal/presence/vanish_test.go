@@ -59,9 +59,9 @@ func (n *wired) Reconnect()                     {}
 func (n *wired) PayloadBytesMax() (int, string) { return 1 << 20, "payload" }
 func (n *wired) Close()                         {}
 
-// TestMembersOfKilledVanish: those of a process that is killed, and of which nobody says that it has
-// ended, are gone within five seconds, also for a watcher; and at once where somebody says so, as
-// the parent of workers does.
+// TestMembersOfKilledVanish: those of a process that is killed, and of which nobody says that it
+// has ended, are gone within five seconds, also for a watcher; and at once where somebody says so,
+// as the parent of workers does.
 func TestMembersOfKilledVanish(t *testing.T) {
 	for _, told := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) { killOne(t, told) })

@@ -26,7 +26,8 @@ type memory struct {
 type memoryLink struct {
 	bus     *memory
 	id      uint64
-	in      chan func()
+	arrived sync.Cond // with the lock of bus: in has grown, or the server has left
+	in      []func()  // without a bound: whoever receives may send, and two must not wait for each other
 	receive func(from uint64, p []byte)
 	mute    bool // what it sends is lost
 	ended   chan struct{}
@@ -39,7 +40,7 @@ func (m *memory) join(t testing.TB, o OverOptions) (*Cluster, *memoryLink) {
 		m.links = map[uint64]*memoryLink{}
 	}
 	m.last++
-	l := &memoryLink{bus: m, id: m.last, in: make(chan func(), 10_000), ended: make(chan struct{})}
+	l := &memoryLink{bus: m, id: m.last, arrived: sync.Cond{L: &m.mu}, ended: make(chan struct{})}
 	m.mu.Unlock()
 	c, receive := Over(l, o)
 	l.bus.mu.Lock()
@@ -48,8 +49,14 @@ func (m *memory) join(t testing.TB, o OverOptions) (*Cluster, *memoryLink) {
 	l.bus.mu.Unlock()
 	go func() {
 		defer close(l.ended)
-		for f := range l.in {
-			f()
+		for {
+			arrived, more := l.next()
+			for _, f := range arrived {
+				f()
+			}
+			if !more {
+				return
+			}
 		}
 	}()
 	t.Cleanup(func() {
@@ -59,13 +66,31 @@ func (m *memory) join(t testing.TB, o OverOptions) (*Cluster, *memoryLink) {
 	return c, l
 }
 
+// next waits for messages. It returns false once the server has left the bus.
+func (l *memoryLink) next() (arrived []func(), more bool) {
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	for len(l.in) == 0 && l.bus.links[l.id] == l {
+		l.arrived.Wait()
+	}
+	arrived, l.in = l.in, nil
+	return arrived, l.bus.links[l.id] == l
+}
+
+// deliver is called with the lock held.
+func (l *memoryLink) deliver(from uint64, p []byte) {
+	receive := l.receive
+	l.in = append(l.in, func() { receive(from, p) })
+	l.arrived.Signal()
+}
+
 // leave takes the server off the bus.
 func (l *memoryLink) leave() {
 	l.bus.mu.Lock()
 	defer l.bus.mu.Unlock()
 	if l.bus.links[l.id] == l {
 		delete(l.bus.links, l.id)
-		close(l.in)
+		l.arrived.Signal()
 	}
 }
 
@@ -87,8 +112,7 @@ func (l *memoryLink) Publish(p []byte) error {
 	defer l.bus.mu.Unlock()
 	for id, to := range l.bus.links {
 		if id != l.id && !l.mute {
-			receive := to.receive
-			to.in <- func() { receive(l.id, p) }
+			to.deliver(l.id, p)
 		}
 	}
 	return nil
@@ -102,8 +126,7 @@ func (l *memoryLink) Send(to uint64, p []byte) error {
 		return errors.New("no such server")
 	}
 	if !l.mute {
-		receive := other.receive
-		other.in <- func() { receive(l.id, p) }
+		other.deliver(l.id, p)
 	}
 	return nil
 }

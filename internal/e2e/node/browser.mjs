@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { test, run, equal, base, admin, rest, publish, until } from './tap.mjs';
 import { Proxy } from './proxy.mjs';
 
-const [profile] = rest;
+const [profile, keeps] = rest; // keeps: history outlives the node
 const shots = process.env.C100K_E2E_SHOTS; // a directory for screenshots; none without it
 const site = base.replace('ws', 'http');
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(fs.existsSync);
@@ -139,6 +139,7 @@ test('what was missed comes after a cut', async () => {
   await c.locator('#log .note', { hasText: 'missed 3, caught up' }).waitFor();
   await ready(c);
   equal((await c.locator('#log .bare .text').allTextContents()).slice(-3), ['missed one', 'missed two', 'missed three']);
+  for (const text of ['missed one', 'missed three']) await c.locator('#stream li', { hasText: text }).waitFor();
   if (shots) await shoot(c, 'caughtup');
   // The page says so where no WebSocket comes through. In TLS the proxy sees none.
   cut.blocking = true;
@@ -156,6 +157,17 @@ test('what was missed comes after a cut', async () => {
   await c.close();
   cut.cut();
   cut.server.close();
+});
+let cut, away;
+test('a page that is away while the node restarts', async () => {
+  cut = await new Proxy(base).listen();
+  away = await tab(site.replace(/:\d+$/, ':' + cut.port) + '/', { silent: false });
+  await ready(away);
+  await publish('chat', 'text/plain', 'before the restart');
+  await heard(away, 'before the restart');
+  cut.refusing = true;
+  cut.cut();
+  await away.locator('#ws-state[data-state=waiting]').waitFor();
 });
 test('EventSource comes back after a restart', async () => {
   // The page closes its own after an error; this one is left to the browser.
@@ -180,8 +192,21 @@ test('EventSource comes back after a restart', async () => {
   await say(a, 'still here');
   await heard(a, 'still here');
   equal(await a.locator('#log .note').first().textContent(), 'connection closed (1012, service restart)');
-  await a.locator('#log .note', { hasText: 'messages may be missing (epoch)' }).waitFor(); // what the old process kept is gone
+  if (!keeps) await a.locator('#log .note', { hasText: 'messages may be missing (epoch)' }).waitFor(); // what the old process kept is gone
   if (shots) await shoot(a, 'restart');
+});
+test('what it missed over the restart', async () => {
+  for (const text of ['kept one', 'kept two']) await publish('chat', 'text/plain', text);
+  cut.refusing = false;
+  await away.evaluate(() => dispatchEvent(new Event('online')));
+  await away.locator('#log .note', { hasText: keeps ? 'missed 3, caught up' : 'messages may be missing (epoch)' }).waitFor();
+  await ready(away);
+  if (keeps) equal((await away.locator('#log .text').allTextContents()).slice(-4), ['before the restart', 'still here', 'kept one', 'kept two']);
+  else await publish('chat', 'text/plain', 'and then').then(() => heard(away, 'and then'));
+  if (shots) await shoot(away, keeps ? 'kept' : 'forgotten');
+  await away.close();
+  cut.cut();
+  cut.server.close();
 });
 test('end', async () => { await context.close(); });
 await run();

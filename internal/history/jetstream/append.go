@@ -109,19 +109,18 @@ func (s *Store) answered(m *nats.Msg) {
 		}
 		return
 	}
-	if s.trouble.Load() != nil && s.conn.IsConnected() {
-		s.trouble.Store(nil)
-		s.log.Info("the store of history takes messages again")
+	if !s.grouped() { // otherwise the next sync says it
+		s.well()
 	}
 	switch {
+	case repeated && s.grouped():
+		s.group.add(func() { s.repeated(uint32(number), offset) })
 	case repeated:
-		if p := s.appends.Take(uint32(number)); p != nil {
-			s.repeated(p, offset)
-		}
+		s.repeated(uint32(number), offset)
+	case s.hub == nil && s.grouped():
+		s.group.add(func() { s.doneHere(uint32(number), offset) })
 	case s.hub == nil:
-		if p := s.appends.Take(uint32(number)); p != nil {
-			s.done(p, offset, broadcast.Result{})
-		}
+		s.doneHere(uint32(number), offset)
 	default:
 		s.appends.Answer(uint32(number), offset)
 	}
@@ -133,9 +132,17 @@ func (s *Store) done(p *history.Waiting, offset uint64, r broadcast.Result) {
 	p.Finish(history.Appended{Result: r})
 }
 
+// doneHere is done for a process without a hub.
+func (s *Store) doneHere(number uint32, offset uint64) {
+	if p := s.appends.Take(number); p != nil {
+		s.done(p, offset, broadcast.Result{})
+	}
+}
+
 // repeated is for a message whose key was there: was it the same message?
-func (s *Store) repeated(p *history.Waiting, offset uint64) {
-	if p.Done == nil {
+func (s *Store) repeated(number uint32, offset uint64) {
+	p := s.appends.Take(number)
+	if p == nil || p.Done == nil {
 		return
 	}
 	st := s.of(p.Topic)
@@ -204,7 +211,7 @@ func quickAnswer(p []byte) (offset uint64, ok bool) {
 // sweep ends what has waited too long.
 func (s *Store) sweep() {
 	for _, p := range s.appends.Late(s.opt.Now() - history.AppendTimeout) {
-		if offset := p.Stored(); offset > 0 {
+		if offset := p.Stored(); offset > 0 && !s.grouped() {
 			s.done(p, offset, broadcast.Result{}) // stored, and this process has not come so far
 			continue
 		}

@@ -4,6 +4,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (s *Store) warm(ctx context.Context) error {
 	for i, st := range s.streams {
 		st.mu.Lock() // what comes meanwhile waits
 		defer st.mu.Unlock()
-		sub, err := s.conn.Subscribe(st.live+"*", func(m *nats.Msg) { s.arrived(st, m) })
+		sub, err := s.conn.Subscribe(st.live+"*", func(m *nats.Msg) { s.arrivedLive(st, m) })
 		if err == nil {
 			err = sub.SetPendingLimits(livePendingMax, livePendingBytesMax)
 		}
@@ -37,6 +38,9 @@ func (s *Store) warm(ctx context.Context) error {
 			return err
 		}
 		total += infos[i].State.Bytes
+	}
+	if !s.synced() {
+		return errors.New("the server does not sync its files")
 	}
 	for i, st := range s.streams {
 		begin, end := warmFrom(&infos[i].State, total), infos[i].State.LastSeq
@@ -240,7 +244,7 @@ func (s *Store) lookAt(st *stream) {
 	}
 	// What was the last message a moment ago, and has not come by now, will not.
 	if last := st.looked; s.hub != nil && st.reached.Load() < last && st.mu.TryLock() {
-		if st.reached.Load() < last {
+		if st.reached.Load() < last && s.synced() {
 			s.mend(st, last)
 		}
 		st.mu.Unlock()

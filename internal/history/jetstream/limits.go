@@ -20,6 +20,9 @@ const (
 	livePendingMax      = 64 << 10
 	livePendingBytesMax = 32 << 20
 
+	// syncTimeout bounds the wait for one sync; then it is asked for again.
+	syncTimeout = 5 * time.Second
+
 	// callTimeout bounds one request to the server.
 	callTimeout = 5 * time.Second
 

@@ -38,6 +38,9 @@ type Options struct {
 	BytesMax int64
 	// Replicated makes streams of three replicas where the server is one of a cluster.
 	Replicated bool
+	// SyncSubject is where the server is asked for a sync of what it has stored. If it is not empty,
+	// messages are delivered and acknowledged when they are on the disk.
+	SyncSubject string
 	// Now is the clock of the hub.
 	Now func() time.Duration
 	// Logger gets what operators want to know. Nil: nothing is logged.
@@ -60,9 +63,12 @@ type Store struct {
 
 	// Any goroutine.
 	appends *history.Queue
+	group   group
 	trouble atomic.Pointer[string] // why messages cannot be stored; nil while they can
 	sinks   sync.WaitGroup         // goroutines
 	stop    chan struct{}
+	over    context.Context // ends with the store
+	end     context.CancelFunc
 	once    sync.Once
 	loads   *history.Loads
 }
@@ -106,6 +112,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.appends = history.NewQueue(UnansweredMax)
+	s.group.kick = make(chan struct{}, 1)
+	s.over, s.end = context.WithCancel(context.Background())
 	conn, err := nats.Connect(o.URL, s.connectOptions()...)
 	if err != nil {
 		return nil, fmt.Errorf("the store of history: %w", err)
@@ -156,6 +164,14 @@ func (s *Store) complain(why string, err error) {
 	text := "the store of history: " + why
 	if old := s.trouble.Swap(&text); old == nil {
 		s.log.Error("messages of topics with history are refused", "reason", text, "err", err)
+	}
+}
+
+// well ends a trouble.
+func (s *Store) well() {
+	if s.trouble.Load() != nil && s.conn.IsConnected() {
+		s.trouble.Store(nil)
+		s.log.Info("the store of history takes messages again")
 	}
 }
 
@@ -412,6 +428,9 @@ func (s *Store) Start(ctx context.Context, hub *broadcast.Hub) error {
 		return fmt.Errorf("the store of history: %w", err)
 	}
 	s.sinks.Go(s.write)
+	if s.grouped() {
+		s.sinks.Go(s.syncGroups)
+	}
 	s.sinks.Go(s.look)
 	return nil
 }
@@ -429,6 +448,7 @@ func (s *Store) closed() bool {
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.stop)
+		s.end()
 		s.appends.Close()
 		s.sinks.Wait()
 		if s.loads != nil {
