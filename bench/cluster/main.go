@@ -1,7 +1,7 @@
 // Command cluster shows what a cluster does when its parts fail: three c100k nodes and two Node
 // socket.io servers on Redis with Sentinel, each a machine of its own (a network namespace). One
-// node is cut off, the master of Redis dies, a node dies. It prints one table of what was published,
-// received, missed and counted, and exits with 1 if a goal is missed. It needs root.
+// node is cut off, the master of Redis dies, a node dies. It prints one table of what was
+// published, received, missed and counted, and exits with 1 if a goal is missed. It needs root.
 package main
 
 import (

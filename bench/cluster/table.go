@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// row is one server in one step. Messages are those of the topic without history that were published
-// on other nodes; events those of Socket.IO that other servers on Node emitted.
+// row is one server in one step. Messages are those of the topic without history that were
+// published on other nodes; events those of Socket.IO that other servers on Node emitted.
 type row struct {
 	step, at string
 	rate     float64 // messages a second of the step
