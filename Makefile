@@ -17,7 +17,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-phone soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-phone demo-cluster soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ demo-resume: build ## 20,000 connections cut off at once, 100 messages missed by
 
 demo-phone: ## a client of clients/js through a network that drops every 20 s for five minutes: is anything missed? (PHONE=1m)
 	C100K_E2E_PHONE=$(PHONE) $(GO) test ./internal/e2e -run 'TestPhone$$' -count 1 -v -timeout 15m
+
+demo-cluster: build ## three nodes and two Node socket.io servers on Redis with Sentinel, in network namespaces: a partition, a failover, a node killed; one table (root; after make test-setup; two minutes)
+	$(GO) run ./bench/cluster --c100k $(BIN) $(CLUSTERFLAGS)
 
 soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
 	$(GO) run ./bench/crowd --c100k $(BIN) --only soak --soak $(SOAK) $(CROWDFLAGS)
