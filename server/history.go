@@ -167,7 +167,7 @@ func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
 // counts.
 func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
 	return s.append(p.Topic, history.Append{
-		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}, Key: p.Key,
+		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From, Trace: p.TraceID()}, Key: p.Key,
 		Done: func(a history.Appended) {
 			if a.Err != nil {
 				done(admin.Outcome{Err: a.Err})

@@ -73,7 +73,7 @@ func (s *Server) joinSIO() error {
 	case AdapterSharded:
 		c, err = cluster.Sharded(context.Background(), cluster.ShardedOptions{RedisOptions: o})
 	case AdapterStreams:
-		c, err = cluster.Streams(context.Background(), cluster.StreamsOptions{RedisOptions: o})
+		c, err = cluster.Streams(context.Background(), cluster.StreamsOptions{RedisOptions: o, Stream: o.Key}) // no stream of another cluster
 	}
 	if err != nil {
 		return fmt.Errorf("%w of Socket.IO: %w", ErrBus, err)

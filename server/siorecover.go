@@ -8,6 +8,7 @@
 package server
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +121,9 @@ func (t sioTopics) setWaiting(socket *socketio.Socket, w *sioWaiting) {
 }
 
 // recovers tells whether clients of the node's own server can be recovered.
-func (s *Server) recovers() bool { return s.cfg.SocketIO == nil && s.past.rules.Any() }
+func (s *Server) recovers() bool {
+	return s.cfg.SocketIO == nil && (s.past.rules.Any() || s.cfg.SocketIOAdapter == AdapterStreams)
+}
 
 // enter subscribes a client to a topic from a point on, and keeps where it is.
 func (t sioTopics) enter(socket *socketio.Socket, topic string, from history.From) (r broadcast.Resumed, err error) {
@@ -224,7 +227,11 @@ type sioBack struct {
 // returning is the client's state when it left: what it says itself, or else what the node has
 // kept.
 func (t sioTopics) returning(socket *socketio.Socket) *sioReturn {
-	old := t.client(socket, false)
+	known := t.client(socket, false)
+	old := known
+	if old == nil {
+		old = savedSIO(socket.Data())
+	}
 	socket.SetData(nil) // another loop may be about to let go of the old one
 	var sent struct {
 		Offset string `json:"offset"`
@@ -241,7 +248,7 @@ func (t sioTopics) returning(socket *socketio.Socket) *sioReturn {
 			}
 			back.topics = append(back.topics, sioBack{name: one.name, from: from})
 		}
-	} else if old != nil {
+	} else {
 		for _, topic := range old.topics {
 			from := history.Unknown()
 			if topic.kept {
@@ -252,9 +259,41 @@ func (t sioTopics) returning(socket *socketio.Socket) *sioReturn {
 	}
 	for i := range back.topics {
 		topic := &back.topics[i]
-		topic.allowed = old.has(topic.name) && t.s.mayBegin(who, topic.name) || t.s.hooks.subscribe == nil && t.s.maySubscribe(who, topic.name)
+		topic.allowed = known.has(topic.name) && t.s.mayBegin(who, topic.name) || t.s.hooks.subscribe == nil && t.s.maySubscribe(who, topic.name)
 	}
 	return back
+}
+
+// savedSIOClient is a client as the servers of a cluster see it when they share what recovery
+// needs.
+type savedSIOClient struct {
+	Topics []string `json:"topics,omitempty"`
+}
+
+// Saved implements sio.Saver. Where the client is in its topics, only its offset says.
+func (c *sioClient) Saved() any {
+	var saved savedSIOClient
+	for _, topic := range c.topics {
+		saved.Topics = append(saved.Topics, topic.name)
+	}
+	return saved
+}
+
+// savedSIO reads what Saved returned, from another server. It was in Redis: who may subscribe is
+// judged again.
+func savedSIO(data any) *sioClient {
+	text, err := json.Marshal(data)
+	var saved savedSIOClient
+	if err != nil || json.Unmarshal(text, &saved) != nil {
+		return new(sioClient)
+	}
+	c := new(sioClient)
+	for _, name := range saved.Topics[:min(len(saved.Topics), topicws.TopicsPerConnectionMax)] {
+		if broadcast.ValidTopic(name) == nil {
+			c.topics = append(c.topics, sioTopic{name: name})
+		}
+	}
+	return c
 }
 
 // has tells whether the client has a topic. What a backend has allowed stays, unless it is denied.

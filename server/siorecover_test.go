@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,6 +18,7 @@ import (
 	"c100k/broadcast"
 	"c100k/frame"
 	"c100k/internal/jsontext"
+	"c100k/internal/topicws"
 
 	"github.com/gobwas/ws/wsutil"
 )
@@ -379,4 +383,73 @@ func FuzzSIOOffset(f *testing.F) {
 			t.Fatalf("%q became %q: %v", offset, again, err)
 		}
 	})
+}
+
+// TestStockClientAtAnotherNode: with the adapter over streams the stock client is recovered at
+// another node. It has its topics there; of those without history messages may be missing.
+func TestStockClientAtAnotherNode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Redis")
+	}
+	dir, err := os.MkdirTemp("", "redis") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "s")
+	redis := exec.Command("redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", dir)
+	if err := redis.Start(); err != nil {
+		t.Fatal("internal/e2e/setup.sh installs Redis: ", err)
+	}
+	t.Cleanup(func() {
+		_ = redis.Process.Kill() // it may have ended
+		_ = redis.Wait()
+		os.RemoveAll(dir)
+	})
+	eventually(t, "Redis to listen", func() bool {
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	cfg := Config{Dev: true, History: []string{"h.>=100,5m"}, SocketIOAdapter: AdapterStreams, SocketIORedis: "unix://" + path, SocketIORedisKey: "k"}
+	nodes := []*Server{start(t, cfg), start(t, cfg)}
+	c := &stock{t: t}
+	c.join(nodes[0])
+	c.subscribe("h.a", "plain")
+	c.cut(nodes[0], "plain")
+	recovered := false
+	for deadline := time.Now().Add(30 * time.Second); !recovered; {
+		// The node saves the session in its own time.
+		session, pid, offset := c.sid, c.pid, c.offset
+		if recovered = c.join(nodes[1]); recovered || time.Now().After(deadline) {
+			break
+		}
+		c.Close()
+		c.sid, c.pid, c.offset = session, pid, offset
+	}
+	if !recovered {
+		t.Fatal("not recovered")
+	}
+	c.want(`["reset",{"offset":"E.0","reason":"epoch","topic":"h.a"}]`)
+	c.want(`["reset",{"reason":"unknown","topic":"plain"}]`)
+	publishTo(t, nodes[1], "h.a", "after")
+	c.want(event("h.a", "after", 1))
+}
+
+// TestSavedSIO: what was in Redis is a client's topics, or none.
+func TestSavedSIO(t *testing.T) {
+	c := savedSIO((&sioClient{topics: []sioTopic{{name: "a", kept: true}, {name: "b"}}}).Saved())
+	if len(c.topics) != 2 || c.topics[0].name != "a" || c.topics[0].kept || c.topics[1].name != "b" {
+		t.Errorf("%+v", c.topics)
+	}
+	many := make([]any, 100_000)
+	for i := range many {
+		many[i] = fmt.Sprint("t", i)
+	}
+	for _, bad := range []any{nil, 17, "x", []any{}, map[string]any{"topics": 1}, map[string]any{"topics": []any{"", nil}}, map[string]any{"topics": many}} {
+		if c := savedSIO(bad); len(c.topics) > topicws.TopicsPerConnectionMax || len(c.topics) > 0 && c.topics[0].name != "t0" {
+			t.Errorf("%d topics of %.100v", len(c.topics), bad)
+		}
+	}
 }

@@ -130,8 +130,7 @@ func (io *Server) setAdapter(make func(*Local) Adapter) bool {
 		return false
 	}
 	for _, nsp := range io.namespaces {
-		a := make(nsp.local)
-		nsp.cluster.Store(&a)
+		nsp.join(make(nsp.local))
 	}
 	return true
 }

@@ -16,6 +16,7 @@ import (
 type ackCollector struct {
 	// Immutable.
 	timeout time.Duration
+	local   bool // the event goes to this server only, whose report may take a moment: nothing is partial
 	done    func(answers []Args, err error)
 
 	mu       sync.Mutex // guards the fields below
@@ -29,8 +30,8 @@ type ackCollector struct {
 	deadline *time.Timer
 }
 
-func newAckCollector(timeout time.Duration, done func([]Args, error)) *ackCollector {
-	c := &ackCollector{timeout: ackTimeout(timeout), done: done}
+func newAckCollector(timeout time.Duration, local bool, done func([]Args, error)) *ackCollector {
+	c := &ackCollector{timeout: ackTimeout(timeout), local: local, done: done}
 	c.mu.Lock()
 	c.deadline = time.AfterFunc(c.timeout, c.expired)
 	c.mu.Unlock()
@@ -104,6 +105,7 @@ func (c *ackCollector) expired() {
 	c.mu.Lock()
 	err := ErrTimeout
 	switch {
+	case c.local:
 	case c.servers == 0:
 		err = fmt.Errorf("%w: %w: the number of servers is not known", ErrTimeout, ErrPartial)
 	case c.reported < c.servers:

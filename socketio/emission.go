@@ -120,6 +120,11 @@ func (e Emission) emit(event string, args []any, id *uint64) error {
 	if state == socketLeft || state == socketAway && (s.nsp.log == nil || id != nil || e.volatile) {
 		return ErrDisconnected
 	}
+	log := s.nsp.log
+	if log != nil && id == nil && !e.volatile && state != socketConnecting && log.sharedBy() != nil {
+		// It comes back with its number, to this server or to the one that has the client by then.
+		return s.nsp.adapter().Broadcast(Broadcast{Selection: Selection{Rooms: []string{s.id}}, Event: Event{name: event, values: v, args: args}, NoCompress: e.plain})
+	}
 	for _, l := range s.outgoingListeners() {
 		l.f(event, args)
 	}
@@ -127,19 +132,18 @@ func (e Emission) emit(event string, args []any, id *uint64) error {
 	if id != nil {
 		k.hasID, k.id = true, *id
 	}
-	log := s.nsp.log
-	if log != nil && id == nil && e.volatile && endsInString(v.json) {
+	if log != nil && id == nil && (e.volatile || log.sharedBy() != nil) && endsInString(v.json) {
 		return log.mark(func(offset string) error {
 			k.payload = withOffset(v.json, offset)
 			return s.reactor.submit(command{socket: s, out: newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)})
 		})
 	}
-	if log == nil || id != nil || e.volatile {
+	if log == nil || id != nil || e.volatile || log.sharedBy() != nil {
 		k.payload = v.json
 		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)
 		return s.reactor.submit(command{socket: s, out: out, timeout: e.timeout, ackID: k.id, wantsAck: k.hasID})
 	}
-	return log.append(func(offset string) (*outgoing, error) {
+	return log.append(0, func(offset string) (*outgoing, error) {
 		k.payload = withOffset(v.json, offset)
 		out := newOutgoing(s.nsp.server.opt.Parser, &k, v.attachments, e.flags)
 		if state == socketAway {

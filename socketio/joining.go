@@ -44,7 +44,22 @@ func (r *reactor) connect(l *netpoll.Loop, s *engineio.Session, c *client, name 
 // identified goes on with a socket whose client is identified or not: it is recovered, or the
 // middlewares of its namespace are asked.
 func (r *reactor) identified(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket, h *Handshake) {
-	if log := s.nsp.log; log != nil && log.claim(s, h.auth) && !log.opt.RunMiddlewares {
+	log := s.nsp.log
+	if log == nil {
+		r.judge(l, session, c, s, h)
+		return
+	}
+	if shared := log.sharedBy(); shared == nil {
+		log.claim(s, h.auth)
+	} else if r.restore(s, h, shared) {
+		return
+	}
+	r.judge(l, session, c, s, h)
+}
+
+// judge asks the middlewares of the namespace, if they are for this socket.
+func (r *reactor) judge(l *netpoll.Loop, session *engineio.Session, c *client, s *Socket, h *Handshake) {
+	if s.recovered && !s.nsp.log.opt.RunMiddlewares {
 		r.admit(l, session, c, s)
 		return
 	}

@@ -77,6 +77,16 @@ const (
 	// that can be recovered.
 	sessionsDefault = 100_000
 
+	// restoreEvery is how often it is looked whether a client that comes from another server can be
+	// recovered, when this server is behind or reads what it needs, and restoreTriesMax how often.
+	// After that the client begins anew.
+	restoreEvery    = 25 * time.Millisecond
+	restoreTriesMax = 100
+
+	// offsetAheadMax is how far the clock of Redis may be ahead of ours. Without it a session that
+	// somebody else wrote could make events of all times count as received.
+	offsetAheadMax = time.Hour
+
 	// recoveryDurationDefault is what Recovery.MaxDisconnection = 0 means, as with Node's server.
 	recoveryDurationDefault = 2 * time.Minute
 )

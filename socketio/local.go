@@ -22,7 +22,10 @@ func (l *Local) Namespace() *Namespace { return l.nsp }
 // Broadcast sends an event to sockets of this server, in the same order as every other broadcast.
 // The error is ErrBusy, and then no client gets the event, or ErrClosed. After an error the methods
 // of b.Acks are not called.
-func (l *Local) Broadcast(b Broadcast) error {
+func (l *Local) Broadcast(b Broadcast) error { return l.broadcast(b, 0) }
+
+// broadcast is Broadcast of an event that has a number in a log of several servers; 0: it has none.
+func (l *Local) broadcast(b Broadcast, number uint64) error {
 	nsp, payload := l.nsp, b.Event.json
 	if nsp.cluster.Load() != nil {
 		payload = slices.Clip(payload) // the adapter may still use the slice
@@ -38,8 +41,8 @@ func (l *Local) Broadcast(b Broadcast) error {
 		out.observed = observed
 		return out
 	}
-	if nsp.log != nil && b.Acks == nil && !b.Volatile {
-		return nsp.log.append(func(offset string) (*outgoing, error) {
+	if nsp.log != nil && b.Acks == nil && !b.Volatile && (number != 0 || nsp.log.sharedBy() == nil) {
+		return nsp.log.append(number, func(offset string) (*outgoing, error) {
 			k.payload = withOffset(payload, offset)
 			out := packed()
 			out.number = nsp.log.newest

@@ -42,12 +42,11 @@ type Namespace struct {
 func (io *Server) newNamespace(name string, parent *Dynamic) *Namespace {
 	nsp := &Namespace{server: io, name: name, parent: parent, topic: strconv.FormatUint(io.topics.Add(1), 36)}
 	if io.opt.Recovery != nil {
-		nsp.log = newRecoveryLog(io.opt.Recovery, io.opt.PingInterval+io.opt.PingTimeout)
+		nsp.log = newRecoveryLog(nsp, io.opt.Recovery, io.opt.PingInterval+io.opt.PingTimeout)
 	}
 	nsp.local = &Local{nsp}
 	if make := io.adapters.Load(); make != nil {
-		a := (*make)(nsp.local)
-		nsp.cluster.Store(&a)
+		nsp.join((*make)(nsp.local))
 	}
 	return nsp
 }

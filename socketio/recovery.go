@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"c100k/internal/sio"
@@ -32,6 +33,7 @@ import (
 // what it missed under the same lock. So each packet comes either from the log or by the
 // subscription.
 type recoveryLog struct {
+	nsp    *Namespace
 	opt    Recovery
 	detect time.Duration // how long it takes to detect a broken connection
 
@@ -39,9 +41,12 @@ type recoveryLog struct {
 	// none.
 	outside func(data any, sub, offset string) sio.Outside
 
+	shared atomic.Pointer[sio.SharedLog] // nil: the log is of this server alone
+
 	mu        sync.Mutex // guards the fields below
-	mac       hash.Hash  // with a key of this log, so that a client cannot forge offsets
-	entries   []entry    // oldest first
+	filling   filling
+	mac       hash.Hash // with a key of this log, so that a client cannot forge offsets
+	entries   []entry   // oldest first
 	bytes     int
 	newest    uint64    // number of the last packet
 	dropped   uint64    // number of the last packet that was removed
@@ -80,10 +85,10 @@ const offsetProofBytes = 8
 // entryBytes is what an entry counts in addition to its packet.
 const entryBytes = 160
 
-func newRecoveryLog(opt *Recovery, detect time.Duration) *recoveryLog {
+func newRecoveryLog(nsp *Namespace, opt *Recovery, detect time.Duration) *recoveryLog {
 	var key [sha256.Size]byte
 	rand.Read(key[:]) // never fails
-	return &recoveryLog{opt: *opt, detect: detect, mac: hmac.New(sha256.New, key[:]), sessions: map[string]*awaySession{}}
+	return &recoveryLog{nsp: nsp, opt: *opt, detect: detect, mac: hmac.New(sha256.New, key[:]), sessions: map[string]*awaySession{}}
 }
 
 // withOffset appends an offset to the arguments of an event.
@@ -95,6 +100,9 @@ func withOffset(payload []byte, offset string) []byte {
 // offsetOf returns the offset that a client gets with a packet: the number, and a proof that the
 // server has sent it. Under mu.
 func (g *recoveryLog) offsetOf(number uint64) string {
+	if g.sharedBy() != nil {
+		return sio.FormatOffset(number)
+	}
 	digits := strconv.FormatUint(number, 36)
 	g.mac.Reset()
 	g.mac.Write([]byte(digits))
@@ -122,12 +130,23 @@ func (g *recoveryLog) mark(send func(offset string) error) error {
 // endsInString reports whether a client would take the last element of an event for an offset.
 func endsInString(payload []byte) bool { return bytes.HasSuffix(payload, []byte(`"]`)) }
 
-// append numbers a packet, which publish makes and sends, and keeps it in the log.
-func (g *recoveryLog) append(publish func(offset string) (*outgoing, error), rooms, except []string) error {
+// append numbers a packet, which publish makes and sends, and keeps it in the log. number is that
+// in a log of several servers; 0: the packet gets the next.
+func (g *recoveryLog) append(number uint64, publish func(offset string) (*outgoing, error), rooms, except []string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.newest++
-	out, err := publish(g.offsetOf(g.newest))
+	var offset string
+	if number == 0 {
+		number = g.newest + 1
+		offset = g.offsetOf(number)
+	} else {
+		offset = sio.FormatOffset(number)
+	}
+	if number <= g.newest {
+		return nil // it was here
+	}
+	g.newest = number
+	out, err := publish(offset)
 	if err != nil {
 		return err // the number stays unused
 	}
@@ -165,6 +184,10 @@ func (g *recoveryLog) save(s *Socket) {
 	}
 	if n := sort.Search(len(g.entries), func(i int) bool { return g.entries[i].at.After(now.Add(-g.detect)) }); n > 0 {
 		away.settled = g.entries[n-1].number
+	}
+	if shared := g.sharedBy(); shared != nil {
+		g.saveShared(shared, away)
+		return
 	}
 	g.sessions[away.pid] = away
 	g.leaving = append(g.leaving, away)
@@ -268,8 +291,8 @@ func (g *recoveryLog) join(s *Socket, subscribe func()) (missed []*outgoing, new
 			more.pid = newSecret()
 		}
 	}
-	more.start = g.newest
-	return missed, g.newest
+	more.start = max(g.newest, more.base) // this server may be behind the one that the client comes from
+	return missed, more.start
 }
 
 // isFor reports whether a packet was for the socket. Under the socket's mu.

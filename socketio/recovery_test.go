@@ -13,7 +13,7 @@ import (
 // emit logs a packet as a broadcast does, and returns its offset.
 func emit(t testing.TB, g *recoveryLog, text string, rooms, except []string) (offset string) {
 	t.Helper()
-	err := g.append(func(o string) (*outgoing, error) {
+	err := g.append(0, func(o string) (*outgoing, error) {
 		offset = o
 		return &outgoing{text: []byte(text)}, nil
 	}, rooms, except)

@@ -147,13 +147,14 @@ func (t Target) emit(event string, args []any, done func([]Args, error)) error {
 	if done == nil {
 		return t.adapter().Broadcast(b)
 	}
-	c := newAckCollector(t.timeout, done)
+	local := t.local || t.nsp.cluster.Load() == nil
+	c := newAckCollector(t.timeout, local, done)
 	b.Acks = c
 	if err := t.adapter().Broadcast(b); err != nil {
 		c.cancel() // the caller gets the error
 		return err
 	}
-	if t.local || t.nsp.cluster.Load() == nil {
+	if local {
 		c.expect(1)
 	} else {
 		go c.count(t.nsp.adapter())

@@ -21,8 +21,10 @@ type adapter struct {
 	local *socketio.Local
 	nsp   string
 	uid   string
+	log   *streamLog // nil without a stream
 
 	closed      atomic.Bool
+	echoes      atomic.Bool  // what goes into the stream comes back, and is carried out then
 	foreignAcks atomic.Int64 // broadcasts of other servers that wait for acknowledgements of sockets here
 
 	mu       sync.Mutex // guards the fields below
@@ -62,6 +64,14 @@ func (a *adapter) send(m *siowire.Message, before func() error, sent func(receiv
 	return nil
 }
 
+// here returns what a call does on this server at once; nil if it comes back.
+func (a *adapter) here(f func() error) func() error {
+	if a.echoes.Load() {
+		return nil
+	}
+	return f
+}
+
 // message begins a message of this server.
 func (a *adapter) message(t siowire.Type, of socketio.Selection) siowire.Message {
 	return siowire.Message{Type: t, UID: a.uid, Namespace: a.nsp, Rooms: of.Rooms, Except: of.Except}
@@ -74,7 +84,7 @@ func (a *adapter) Broadcast(b socketio.Broadcast) error {
 	m.Volatile, m.NoCompress = b.Volatile, b.NoCompress
 	here := func() error { return a.local.Broadcast(b) }
 	if b.Acks == nil {
-		return a.send(&m, here, nil)
+		return a.send(&m, a.here(here), nil)
 	}
 	m.RequestID, m.Timeout = randomID(), ackTimeout(b.Timeout)
 	if err := a.expectAcks(m.RequestID, b.Acks, m.Timeout); err != nil {
@@ -120,21 +130,21 @@ func (a *adapter) Fetch(ctx context.Context, from socketio.Selection) ([]*socket
 func (a *adapter) AddRooms(of socketio.Selection, rooms []string) error {
 	m := a.message(siowire.SocketsJoin, of)
 	m.Names = rooms
-	return a.send(&m, func() error { return a.local.AddRooms(of, rooms) }, nil)
+	return a.send(&m, a.here(func() error { return a.local.AddRooms(of, rooms) }), nil)
 }
 
 // DelRooms implements socketio.Adapter.
 func (a *adapter) DelRooms(of socketio.Selection, rooms []string) error {
 	m := a.message(siowire.SocketsLeave, of)
 	m.Names = rooms
-	return a.send(&m, func() error { return a.local.DelRooms(of, rooms) }, nil)
+	return a.send(&m, a.here(func() error { return a.local.DelRooms(of, rooms) }), nil)
 }
 
 // Disconnect implements socketio.Adapter.
 func (a *adapter) Disconnect(of socketio.Selection, closing bool) error {
 	m := a.message(siowire.DisconnectSockets, of)
 	m.Close = closing
-	return a.send(&m, func() error { return a.local.Disconnect(of, closing) }, nil)
+	return a.send(&m, a.here(func() error { return a.local.Disconnect(of, closing) }), nil)
 }
 
 // ServerSideEmit implements socketio.Adapter.

@@ -14,19 +14,31 @@ const sigStop = syscall.SIGSTOP
 
 // pollClient has joined "/".
 type pollClient struct {
-	t       testing.TB
-	url, id string
+	t            testing.TB
+	url, id, pid string
+	early        string // what came before it had joined
 }
 
-func dialPoll(t testing.TB, address string) *pollClient {
+// dialPoll connects a client; auth is what it sends when it joins.
+func dialPoll(t testing.TB, address string, auth ...string) *pollClient {
 	t.Helper()
 	c := &pollClient{t: t, url: "http://" + address + "/socket.io/?EIO=4&transport=polling"}
 	c.url += "&sid=" + strings.Split(c.do("GET", ""), `"`)[3]
-	c.do("POST", "40")
-	joined := c.do("GET", "") // 40{"sid":"…"}
-	c.id = strings.Split(joined, `"`)[3]
+	c.do("POST", "40"+strings.Join(auth, ""))
+	early, joined, found := "", "", false
+	for !found { // 40{"sid":"…","pid":"…"}
+		early, joined, found = strings.Cut(c.do("GET", ""), `40{"sid"`)
+		c.early += early
+	}
+	parts := strings.Split(joined, `"`)
+	if c.id = parts[1]; len(parts) > 5 {
+		c.pid = parts[5]
+	}
 	return c
 }
+
+// leave closes the connection, as a network that fails.
+func (c *pollClient) leave() { c.do("POST", "1") }
 
 func (c *pollClient) do(method, body string) string {
 	c.t.Helper()

@@ -121,9 +121,13 @@ func (c *Cluster) Adapter(local *socketio.Local) socketio.Adapter {
 	for _, s := range subs {
 		c.bySub[s] = a
 	}
+	var of socketio.Adapter = a
+	if f, ok := c.form.(streams); ok {
+		of = f.logOf(a)
+	}
 	c.mu.Unlock()
 	c.carrier.subscribe(subs)
-	return a
+	return of
 }
 
 // add subscribes a namespace to further channels, and remove ends that.

@@ -14,11 +14,14 @@ import (
 )
 
 // handle carries out a message of another server, or takes its answer. The carrier's goroutine.
-func (a *adapter) handle(m *siowire.Message) {
+func (a *adapter) handle(m *siowire.Message) { a.carryOut(m, 0) }
+
+// carryOut is handle of a message with a number in the log that all servers share; 0: it has none.
+func (a *adapter) carryOut(m *siowire.Message, number uint64) {
 	var err error
 	switch m.Type {
 	case siowire.Broadcast:
-		err = a.broadcast(m)
+		err = a.broadcast(m, number)
 	case siowire.SocketsJoin:
 		if of, any := a.selection(m); any {
 			err = a.local.AddRooms(of, m.Names)
@@ -68,7 +71,10 @@ func (a *adapter) selection(m *siowire.Message) (of socketio.Selection, any bool
 	return of, true
 }
 
-func (a *adapter) broadcast(m *siowire.Message) error {
+func (a *adapter) broadcast(m *siowire.Message, number uint64) error {
+	if number != 0 {
+		return a.logged(m, number)
+	}
 	acks := m.RequestID != ""
 	of, any := a.selection(m)
 	if !any {

@@ -39,6 +39,7 @@ var differs = []struct {
 	{regexp.MustCompile(`"host":"[^"]*"`), `"host":""`},
 	{regexp.MustCompile(`[?&]t=[^&"]*`), ""},
 	{regexp.MustCompile(`,"t":"[^"]*"`), ""},
+	{regexp.MustCompile(`,"[0-9]{13}-[0-9]+"\]`), "]"}, // offsets
 	{regexp.MustCompile(`"address":"(::ffff:)?127.0.0.1"`), `"address":""`},
 }
 
@@ -118,11 +119,22 @@ func TestJudgeSharded(t *testing.T) {
 }
 
 func TestJudgeStreams(t *testing.T) {
-	judged(t, "redis-streams", `{}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
-		c, err := Streams(t.Context(), StreamsOptions{RedisOptions: RedisOptions{URL: redisURL(path)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c, socketio.Options{}
-	})
+	for name, tt := range map[string]struct {
+		options string
+		count   int
+		here    socketio.Options
+	}{
+		"one":      {`{}`, 1, socketio.Options{}},
+		"recovery": {`{"recovery":true,"streamCount":2}`, 2, socketio.Options{Recovery: &socketio.Recovery{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			judged(t, "redis-streams", tt.options, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+				c, err := Streams(t.Context(), StreamsOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Count: tt.count})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c, tt.here
+			})
+		})
+	}
 }

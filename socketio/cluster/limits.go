@@ -79,6 +79,20 @@ const (
 	// streamLengthDefault is what StreamsOptions.LengthMax = 0 means, as with Node's adapter.
 	streamLengthDefault = 10_000
 
+	// streamsMax bounds StreamsOptions.Count: each stream has a connection that reads it, and one more
+	// for the number below zero.
+	streamsMax = 64
+
+	// takesMax bounds the sessions of a namespace that are being taken from Redis. Clients beyond it
+	// begin anew. Without it a Redis that does not answer would let them fill the memory.
+	takesMax = 10_000
+
+	// takeTimeout is how long that may take: the client waits for it.
+	takeTimeout = 2 * time.Second
+
+	// fillTimeout is how long it may take to read the entries from before a server's time.
+	fillTimeout = 5 * time.Second
+
 	// streamReadMax is how many entries are read at once, and streamBlock how long Redis waits for the
 	// next, as with Node's adapter.
 	streamReadMax = 100

@@ -132,6 +132,7 @@ type outgoing struct {
 	channel string
 	p       []byte
 	sent    func(receivers int, err error)
+	special func(b rueidis.Builder) rueidis.Completed // nil: it is published
 }
 
 func (r *redisCarrier) reserve(n int) error {
@@ -154,16 +155,21 @@ func (r *redisCarrier) unreserve(n int) {
 }
 
 func (r *redisCarrier) publish(channel string, p []byte, sent func(receivers int, err error)) {
+	r.queue(outgoing{channel: channel, p: p, sent: sent})
+}
+
+// queue appends a message, for which there is space.
+func (r *redisCarrier) queue(o outgoing) {
 	r.outMu.Lock()
 	stopping := r.stopping
 	if !stopping {
-		r.out = append(r.out, outgoing{channel, p, sent})
+		r.out = append(r.out, o)
 	}
 	r.outMu.Unlock()
 	if stopping {
-		r.unreserve(len(channel) + len(p))
-		if sent != nil {
-			sent(0, socketio.ErrClosed)
+		r.unreserve(len(o.channel) + len(o.p))
+		if o.sent != nil {
+			o.sent(0, socketio.ErrClosed)
 		}
 		return
 	}
@@ -240,6 +246,9 @@ type commander interface {
 }
 
 func (r *redisCarrier) command(o outgoing) rueidis.Completed {
+	if o.special != nil {
+		return o.special(r.client.B())
+	}
 	if f, ok := r.cluster.form.(commander); ok {
 		return f.command(r.client.B(), o.channel, o.p)
 	}

@@ -7,14 +7,17 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
+	"unicode/utf16"
 
+	"c100k/internal/sio"
 	"c100k/internal/siowire"
 
 	"github.com/redis/rueidis"
 )
 
-// StreamsOptions configure a cluster over a stream.
+// StreamsOptions configure a cluster over streams.
 type StreamsOptions struct {
 	RedisOptions // Key is the prefix of the channels, as the option "channelPrefix" of Node's adapter
 
@@ -22,17 +25,31 @@ type StreamsOptions struct {
 	// "socket.io".
 	Stream string
 
-	// LengthMax is about how many entries the stream keeps, as the option "maxLen". Default 10,000.
+	// Count is the number of streams, as the option "streamCount": each namespace has one of them,
+	// and their names end in -0, -1 and so on. In a Redis Cluster they are on different masters.
+	// Default 1: one stream with the name.
+	Count int
+
+	// LengthMax is about how many entries a stream keeps, as the option "maxLen". Default 10,000.
 	LengthMax int
 
-	// ShardedPubSub sends what is answered through sharded Pub/Sub, as the option "useShardedPubSub".
-	// Default false.
+	// SessionKey is the prefix of the keys of sessions, as the option "sessionKeyPrefix". Default
+	// "sio:session:".
+	SessionKey string
+
+	// ShardedPubSub sends what is answered through sharded Pub/Sub, as the option
+	// "useShardedPubSub". Default false.
 	ShardedPubSub bool
 }
 
-// Streams joins a cluster in the format of npm @socket.io/redis-streams-adapter, with one stream.
-// When the connection to Redis is lost, a server reads what it missed when it is back, as far as
-// the stream has it. The error is as that of Redis.
+// Streams joins a cluster in the format of npm @socket.io/redis-streams-adapter. When the
+// connection to Redis is lost, a server reads what it missed when it is back, as far as the stream
+// has it.
+//
+// With socketio.Options.Recovery, a client may come back to any server of the cluster, those of
+// Node with connectionStateRecovery included. Then events, and calls that change rooms or
+// disconnect, take effect when they come back from Redis, in the same order on all servers. The
+// error is as that of Redis, or names a number of streams that cannot be.
 func Streams(ctx context.Context, o StreamsOptions) (*Cluster, error) {
 	o.withDefaults()
 	if o.Stream == "" {
@@ -41,21 +58,66 @@ func Streams(ctx context.Context, o StreamsOptions) (*Cluster, error) {
 	if o.LengthMax <= 0 {
 		o.LengthMax = streamLengthDefault
 	}
-	f := streams{o.Key, o.Stream, strconv.Itoa(o.LengthMax), o.ShardedPubSub}
+	if o.SessionKey == "" {
+		o.SessionKey = "sio:session:"
+	}
+	if o.Count < 0 || o.Count > streamsMax {
+		return nil, errors.New("cluster: " + strconv.Itoa(o.Count) + " streams: allowed are 1 to " + strconv.Itoa(streamsMax))
+	}
+	f := streams{o.Key, o.SessionKey, strconv.Itoa(o.LengthMax), o.Stream, max(o.Count, 1), o.ShardedPubSub, map[string]*streamReader{}}
+	for _, name := range f.names() {
+		f.readers[name] = &streamReader{name: name}
+	}
 	c := newCluster(f, o.Logger, o.RequestTimeout)
 	if err := c.connect(ctx, &o.RedisOptions, o.ShardedPubSub); err != nil {
 		return nil, err
 	}
 	r := c.carrier.(*redisCarrier)
-	r.running.Add(1)
-	go r.readStream(o.Stream)
+	for _, s := range f.readers {
+		if err := s.begin(ctx, r); err != nil {
+			_ = c.Close() // always nil
+			return nil, errors.Join(ErrRedis, err)
+		}
+	}
+	for _, s := range f.readers {
+		r.running.Add(1)
+		go s.run(r)
+	}
 	return c, nil
 }
 
 // streams is the form.
 type streams struct {
-	key, stream, lengthMax string
-	sharded                bool
+	key, sessionKey, lengthMax string
+	stream                     string
+	count                      int
+	sharded                    bool
+	readers                    map[string]*streamReader // by the name of the stream
+}
+
+// names returns the names of all streams. Node's adapter gives some namespaces a stream with a
+// negative number, which its servers do not read.
+func (f streams) names() []string {
+	if f.count == 1 {
+		return []string{f.stream}
+	}
+	var list []string
+	for i := 1 - f.count; i < f.count; i++ {
+		list = append(list, f.stream+"-"+strconv.Itoa(i))
+	}
+	return list
+}
+
+// streamOf returns the name of the stream of a namespace.
+func (f streams) streamOf(nsp string) string {
+	if f.count == 1 {
+		return f.stream
+	}
+	var hash int32 // as that of Java and of Node's adapter
+	for _, unit := range utf16.Encode([]rune(nsp)) {
+		hash = hash*31 + int32(unit)
+	}
+	return f.stream + "-" + strconv.Itoa(int(hash)%f.count)
 }
 
 func (streams) uid() string { return randomID() }
@@ -93,7 +155,7 @@ func (f streams) command(b rueidis.Builder, channel string, p []byte) rueidis.Co
 	uid, p, _ := readText(p) // encode wrote it
 	nsp, p, _ := readText(p)
 	kind, p, _ := readText(p)
-	return b.Xadd().Key(f.stream).Maxlen().Almost().Threshold(f.lengthMax).Id("*").
+	return b.Xadd().Key(f.streamOf(nsp)).Maxlen().Almost().Threshold(f.lengthMax).Id("*").
 		FieldValue().FieldValue("uid", uid).FieldValue("nsp", nsp).FieldValue("type", kind).FieldValue("data", rueidis.BinaryString(p)).Build()
 }
 
@@ -106,18 +168,42 @@ func (streams) probe(a *adapter, id string) siowire.Message {
 	return siowire.Message{Type: siowire.FetchSockets, UID: a.uid, Namespace: a.nsp, RequestID: id, Rooms: []string{id}}
 }
 
-// readStream reads the entries of the stream, from the newest one on that there is now.
-func (r *redisCarrier) readStream(stream string) {
+// streamReader reads a stream from the newest entry on that there is when it begins.
+type streamReader struct {
+	name  string
+	last  string // the id of the last entry that was read; its goroutine only
+	check bool   // whether entries may have been removed before they were read; its goroutine only
+
+	reached atomic.Uint64 // the number of the last entry that was looked at; stored under the mu of the cluster
+}
+
+// begin finds the newest entry.
+func (s *streamReader) begin(ctx context.Context, r *redisCarrier) error {
+	newest, err := r.client.Do(ctx, r.client.B().Xrevrange().Key(s.name).End("+").Start("-").Count(1).Build()).AsXRange()
+	if err != nil {
+		return err
+	}
+	if s.last = "0-0"; len(newest) > 0 {
+		s.last = newest[0].ID
+	}
+	number, _ := sio.ParseOffset(s.last)
+	s.reached.Store(number)
+	return nil
+}
+
+// run reads until the carrier ends.
+func (s *streamReader) run(r *redisCarrier) {
 	defer r.running.Done()
-	last, delay := "", redialMin
+	delay := redialMin
 	for r.ctx.Err() == nil {
-		err := r.readEntries(stream, &last)
+		err := s.read(r)
 		if err == nil || r.ctx.Err() != nil {
 			delay = redialMin
 			continue
 		}
+		s.check = true
 		r.cluster.counters.disconnects.Add(1)
-		r.cluster.log.Warn("Socket.IO servers: the stream of Redis cannot be read", "err", err)
+		r.cluster.log.Warn("Socket.IO servers: the stream of Redis cannot be read", "stream", s.name, "err", err)
 		select {
 		case <-time.After(delay):
 		case <-r.ctx.Done():
@@ -126,42 +212,60 @@ func (r *redisCarrier) readStream(stream string) {
 	}
 }
 
-// readEntries waits for entries behind the last one, and carries them out.
-func (r *redisCarrier) readEntries(stream string, last *string) error {
-	if *last == "" {
-		newest, err := r.client.Do(r.ctx, r.client.B().Xrevrange().Key(stream).End("+").Start("-").Count(1).Build()).AsXRange()
-		if err != nil {
-			return err
-		}
-		if *last = "0-0"; len(newest) > 0 {
-			*last = newest[0].ID
-		}
-	}
-	command := r.client.B().Xread().Count(streamReadMax).Block(streamBlock.Milliseconds()).Streams().Key(stream).Id(*last).Build()
+// read waits for entries behind the last one, and carries them out.
+func (s *streamReader) read(r *redisCarrier) error {
 	ctx, cancel := context.WithTimeout(r.ctx, streamBlock+writeTimeout)
 	defer cancel()
+	command := r.client.B().Xread().Count(streamReadMax).Block(streamBlock.Milliseconds()).Streams().Key(s.name).Id(s.last).Build()
 	got, err := r.client.Do(ctx, command).AsXRead()
-	if rueidis.IsRedisNil(err) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !rueidis.IsRedisNil(err) {
 		return err
 	}
-	for _, entry := range got[stream] {
-		r.cluster.entry(entry.FieldValues)
-		*last = entry.ID
+	entries := got[s.name]
+	if s.check || len(entries) == streamReadMax {
+		if err := s.checkLast(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, entry := range entries {
+		r.cluster.entry(s, entry)
+		s.last = entry.ID
 	}
 	return nil
 }
 
-// entry takes an entry of the stream.
-func (c *Cluster) entry(members map[string]string) {
-	f := c.form.(streams)
+// checkLast finds out whether the last entry that was read is still there. Otherwise others behind
+// it may have been removed too.
+func (s *streamReader) checkLast(ctx context.Context, r *redisCarrier) error {
+	there, err := r.client.Do(ctx, r.client.B().Xrange().Key(s.name).Start(s.last).End(s.last).Build()).AsXRange()
+	if err != nil {
+		return err
+	}
+	if s.check = false; len(there) == 0 && s.last != "0-0" {
+		r.cluster.log.Warn("Socket.IO servers: entries of a stream may have been removed before they were read", "stream", s.name)
+		r.cluster.entriesLost(s)
+	}
+	return nil
+}
+
+// entry takes an entry of a stream.
+func (c *Cluster) entry(s *streamReader, e rueidis.XRangeEntry) {
+	f, members := c.form.(streams), e.FieldValues
+	number, countable := sio.ParseOffset(e.ID)
 	c.mu.RLock()
+	if countable {
+		s.reached.Store(number)
+	}
 	a := c.bySub[subscription{name: f.channel(members["nsp"])}]
+	echoes := a != nil && a.echoes.Load()
 	c.mu.RUnlock()
-	if a == nil || a.closed.Load() || members["uid"] == a.uid {
+	if a == nil || a.closed.Load() || f.streamOf(a.nsp) != s.name || members["uid"] == a.uid && !echoes {
 		return
+	}
+	if !echoes {
+		number = 0
+	} else if !countable {
+		(*a.log.lost.Load())() // clients cannot be recovered behind an entry of another era
 	}
 	m, err := siowire.ParseStream(members["type"], members["uid"], members["nsp"], members["data"])
 	if err == nil && m.RequestID != "" {
@@ -171,8 +275,10 @@ func (c *Cluster) entry(members map[string]string) {
 		c.refuse(a, err)
 		return
 	}
-	c.counters.received.Add(1)
-	a.handle(&m)
+	if m.UID != a.uid {
+		c.counters.received.Add(1)
+	}
+	a.carryOut(&m, number)
 }
 
 // errStreamRequest is why an entry is refused that wants an answer: Node's adapter writes none.
