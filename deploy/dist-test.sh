@@ -94,7 +94,7 @@ deb=$(echo "$dist"/c100k_*_"$arch".deb)
 # The version before is this one with a smaller number.
 dpkg-deb -R "$deb" "$work/old"
 sed -i 's/^Version: .*/Version: 0.0.0~before/' "$work/old/DEBIAN/control"
-dpkg-deb --root-owner-group -b "$work/old" "$root/root/before.deb" >/dev/null
+dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/old" "$root/root/before.deb" >/dev/null
 cp "$deb" "$root/root/now.deb"
 
 boot
