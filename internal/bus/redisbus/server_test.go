@@ -44,9 +44,9 @@ func TestMain(m *testing.M) {
 	// closed.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"), goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+			_ = os.RemoveAll(dir)
+			os.Exit(code)
+		}))
 }
 
 func eventually(t testing.TB, what string, ok func() bool) {
