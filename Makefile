@@ -17,7 +17,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-phone soak attack testssl tuning micro lint clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-phone demo-cluster soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ demo-resume: build ## 20,000 connections cut off at once, 100 messages missed by
 demo-phone: ## a client of clients/js through a network that drops every 20 s for five minutes: is anything missed? (PHONE=1m)
 	C100K_E2E_PHONE=$(PHONE) $(GO) test ./internal/e2e -run 'TestPhone$$' -count 1 -v -timeout 15m
 
+demo-cluster: build ## three nodes and two Node socket.io servers on Redis with Sentinel, in network namespaces: a partition, a failover, a node killed; one table (root; after make test-setup; two minutes)
+	$(GO) run ./bench/cluster --c100k $(BIN) $(CLUSTERFLAGS)
+
 soak: build ## 100,000 connections for SOAK (1h): nobody lost, nobody back
 	$(GO) run ./bench/crowd --c100k $(BIN) --only soak --soak $(SOAK) $(CROWDFLAGS)
 
@@ -115,6 +118,21 @@ micro: ## run the micro-benchmarks beside the code and read them with benchstat;
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench . -benchmem $(MICROFLAGS) ./netpoll/... ./frame/... ./broadcast/... ./internal/... > bin/micro.txt || { cat bin/micro.txt; exit 1; }
 	$(GO) run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) bin/micro.txt
+
+dist: ## build what is released into bin/dist: binaries for amd64 and arm64, .deb, .rpm, SBOM, SHA256SUMS
+	./deploy/dist.sh bin/dist
+
+dist-check: ## build the release again elsewhere: are the bytes the same? (after make dist; FRESH=1: with an empty build cache)
+	./deploy/dist-check.sh bin/dist
+
+dist-test: ## install, start, reload, upgrade and remove the packages of bin/dist under a systemd in namespaces (root, Debian; two minutes)
+	./deploy/dist-test.sh bin/dist
+
+dist-jail: ## run the binary of bin/dist as the image would: read-only root, no user, no rights, Docker's seccomp list (root, bubblewrap)
+	./deploy/dist-jail.sh bin/dist
+
+arm64: ## vet for arm64, the other processor that the release is for
+	GOARCH=arm64 $(GO) vet $(PACKAGES)
 
 lint: ## gofmt, vet, and staticcheck through the module proxy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

@@ -124,6 +124,9 @@ type Post struct {
 	// otherwise the message was published already, and Result.Repeated says so.
 	Offset uint64
 
+	// Trace, if not nil, is the id of the trace that the publish belongs to: Message.Trace.
+	Trace *[16]byte
+
 	// Relayed says that another node, or an engine, has published and counted the message:
 	// Counters.Published and Refused leave it out.
 	Relayed bool
@@ -176,7 +179,7 @@ func (h *Hub) publishTo(t *topic, p *Post) (_ Result, over bool) {
 		return h.refuse(p, matched), false
 	}
 	m := &Message{
-		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published,
+		Topic: t.name, Payload: p.Payload, Kind: p.Kind, Extra: p.Extra, Published: p.Published, Trace: p.Trace,
 		hub: h, skip: p.Skip,
 	}
 	if p.From != "" {

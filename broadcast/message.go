@@ -47,6 +47,7 @@ type Message struct {
 	Topic     string
 	Payload   []byte
 	Extra     any           // Post.Extra
+	Trace     *[16]byte     // Post.Trace
 	Published time.Duration // Options.Now at Publish
 	Kind      Kind
 

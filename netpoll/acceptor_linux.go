@@ -154,9 +154,9 @@ func closeEpollOnExec(epoll *easygo.Epoll) error {
 // openSpare opens the descriptor that is closed to accept and refuse a connection
 // when there is no other.
 func openSpare() (int, error) {
-	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, os.NewSyscallError("open", err)
+		return -1, &os.PathError{Op: "open", Path: os.DevNull, Err: err}
 	}
 	return fd, nil
 }

@@ -110,7 +110,7 @@ type loop struct {
 	counters   wsconn.Counters
 	sioKept    map[netpoll.ID]*sioClient      // those that can be recovered
 	sioClients map[netpoll.ID]*auth.Principal // clients of Socket.IO that are in topics with presence
-	ended      []time.Duration                // when the messages were published whose last pass ended in this turn
+	ended      []fanout                       // of the messages whose last pass ended in this turn
 
 	// Loop writes, any goroutine reads.
 	fanout     figures.Histogram
@@ -121,9 +121,15 @@ type loop struct {
 	queued        atomic.Uint64 // bytes that clients of Socket.IO who poll have not fetched
 }
 
+// fanout is a message on its way to its last socket write.
+type fanout struct {
+	published time.Duration
+	trace     *[16]byte // that it belongs to; nil: none
+}
+
 // delivered notes that a message's last pass has ended on loop i; afterFlush takes its time.
 func (s *Server) delivered(i int, m *broadcast.Message) {
-	s.loops[i].ended = append(s.loops[i].ended, m.Published)
+	s.loops[i].ended = append(s.loops[i].ended, fanout{m.Published, m.Trace})
 }
 
 // afterFlush runs when what phase 6 delivered has been written: only then has a fan-out ended.
@@ -131,8 +137,11 @@ func (s *Server) afterFlush(i int) {
 	r := &s.loops[i]
 	if len(r.ended) > 0 {
 		now := netpoll.Monotonic()
-		for _, published := range r.ended {
-			r.fanout.Observe(now - published)
+		for _, e := range r.ended {
+			r.fanout.Observe(now - e.published)
+			if e.trace != nil {
+				r.fanout.Trace(now-e.published, e.trace, s.started.Add(now-s.startedAt))
+			}
 		}
 		r.ended = r.ended[:0]
 	}
@@ -196,6 +205,7 @@ func (n adminNode) Stats() *figures.Reading {
 		MaxConns:      n.maxConns(),
 		EndsMissed:    n.ends.missed.Load(),
 		Reloads:       n.reloads.Counts(),
+		Spans:         figures.ReadSpans(n.spans),
 		Bus:           n.readBus(),
 		Process:       n.process.Read(),
 		Certificates:  Certificates(n.tls.source, n.tls.admin, time.Now()),

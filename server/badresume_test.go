@@ -1,5 +1,5 @@
-// What a client may say wrongly about where it was, over each transport: it is told so, by a refusal
-// or a reset, and never gets what it may not have, or what another topic's position says.
+// What a client may say wrongly about where it was, over each transport: it is told so, by a
+// refusal or a reset, and never gets what it may not have, or what another topic's position says.
 
 package server
 

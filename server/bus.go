@@ -8,7 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"c100k/broadcast"
 	"c100k/internal/admin"
@@ -17,6 +21,7 @@ import (
 	"c100k/internal/bus/dial"
 	"c100k/internal/figures"
 	"c100k/internal/history"
+	"c100k/internal/spans"
 	"c100k/internal/topicws"
 )
 
@@ -143,6 +148,10 @@ func (s *Server) publishChecked(topic string, kind broadcast.Kind, payload []byt
 // with the length of that, in one byte, and the text.
 const kindSigned = 32
 
+// KindTraced is added to the kind of a message that belongs to a trace: its payload begins with the
+// id of that, in 16 bytes.
+const KindTraced = 16
+
 // onBus is a post for the other nodes.
 func onBus(topic string, post *broadcast.Post) bus.Message {
 	m := bus.Message{Topic: topic, Kind: uint8(post.Kind), Payload: post.Payload}
@@ -150,18 +159,29 @@ func onBus(topic string, post *broadcast.Post) bus.Message {
 		m.Kind |= kindSigned
 		m.Payload = append(append(append(make([]byte, 0, 1+n+len(post.Payload)), byte(n)), post.From...), post.Payload...)
 	}
+	if post.Trace != nil {
+		m.Kind |= KindTraced
+		m.Payload = slices.Concat(post.Trace[:], m.Payload)
+	}
 	return m
 }
 
 // postOf is onBus the other way; ok is false for what is no post.
 func postOf(m bus.Message) (post broadcast.Post, ok bool) {
-	post = broadcast.Post{Kind: broadcast.Kind(m.Kind &^ kindSigned), Payload: m.Payload}
-	if m.Kind&kindSigned != 0 {
-		if len(m.Payload) == 0 || len(m.Payload) <= int(m.Payload[0]) {
+	post = broadcast.Post{Kind: broadcast.Kind(m.Kind &^ (kindSigned | KindTraced)), Payload: m.Payload}
+	if m.Kind&KindTraced != 0 {
+		if len(post.Payload) < len(post.Trace) {
 			return post, false
 		}
-		n := 1 + int(m.Payload[0])
-		post.From, post.Payload = string(m.Payload[1:n]), m.Payload[n:]
+		id := [len(post.Trace)]byte(post.Payload)
+		post.Trace, post.Payload = &id, post.Payload[len(id):]
+	}
+	if m.Kind&kindSigned != 0 {
+		if len(post.Payload) == 0 || len(post.Payload) <= int(post.Payload[0]) {
+			return post, false
+		}
+		n := 1 + int(post.Payload[0])
+		post.From, post.Payload = string(post.Payload[1:n]), post.Payload[n:]
 	}
 	return post, post.Kind <= broadcast.Binary && utf8.ValidString(post.From)
 }
@@ -178,6 +198,27 @@ func (s *Server) from(who *auth.Principal, topic string) string {
 // publishPost is publishChecked for a post, whose Skip and Extra hold on this node only.
 func (s *Server) publishPost(topic string, post broadcast.Post) (broadcast.Result, error) {
 	s.tracing.published(topic, post.Payload)
+	if s.spans != nil {
+		return s.tracePost(topic, post)
+	}
+	return s.send(topic, post)
+}
+
+// tracePost is send, with a span if it gets one.
+func (s *Server) tracePost(topic string, post broadcast.Post) (broadcast.Result, error) {
+	span := s.spans.Begin("publish", trace.SpanKindProducer, trace.SpanContext{})
+	r, err := s.send(topic, post)
+	if err != nil {
+		span.Fail("refused")
+	}
+	if span.Traced() {
+		span.End(publishAttributes(topic, len(post.Payload), &r)...)
+	}
+	return r, err
+}
+
+// send publishes to this node and the others, without waiting for them.
+func (s *Server) send(topic string, post broadcast.Post) (broadcast.Result, error) {
 	if s.past.shared(topic) {
 		return broadcast.Result{}, s.append(topic, history.Append{Post: post})
 	}
@@ -230,10 +271,26 @@ func (s *Server) publishLater(topic string, post broadcast.Post, done func(topic
 // publish is publishLater; it returns what this node did, as far as that is known at once.
 func (s *Server) publish(p admin.Publication, done func(admin.Outcome)) (here broadcast.Result, err error) {
 	s.tracing.published(p.Topic, p.Payload)
+	if s.spans != nil {
+		span := s.spans.Begin("publish", trace.SpanKindProducer, p.Parent)
+		if span.Traced() {
+			done = TracePublish(span, p.Topic, len(p.Payload), done)
+		}
+		if here, err = s.sendLater(p, done); err != nil { // done is not called
+			span.Fail("refused")
+			span.End()
+		}
+		return here, err
+	}
+	return s.sendLater(p, done)
+}
+
+// sendLater publishes to this node and the others, and calls done when they have answered.
+func (s *Server) sendLater(p admin.Publication, done func(admin.Outcome)) (here broadcast.Result, err error) {
 	if s.past.shared(p.Topic) {
 		return here, s.publishStored(p, done)
 	}
-	post := broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}
+	post := broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From, Trace: p.TraceID()}
 	here, err = s.node.Hub().PublishPost(p.Topic, post)
 	if err != nil {
 		return here, err
@@ -244,6 +301,30 @@ func (s *Server) publish(p admin.Publication, done func(admin.Outcome)) (here br
 	}
 	s.askOthers(onBus(p.Topic, &post), admin.Outcome{Result: here, Durable: durable}, done)
 	return here, nil
+}
+
+// TracePublish ends a span when a publish is done, and passes the outcome on.
+func TracePublish(span *spans.Span, topic string, size int, done func(admin.Outcome)) func(admin.Outcome) {
+	return func(o admin.Outcome) {
+		switch {
+		case o.Err != nil:
+			span.Fail("failed")
+		case o.Partial:
+			span.Fail("partial")
+		}
+		span.End(publishAttributes(topic, size, &o.Result)...)
+		done(o)
+	}
+}
+
+// publishAttributes are what a span of a publish says, in the words of OpenTelemetry's conventions
+// for messaging.
+func publishAttributes(topic string, size int, r *broadcast.Result) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("messaging.system", "c100k"), attribute.String("messaging.operation.type", "send"),
+		attribute.String("messaging.destination.name", topic), attribute.Int("messaging.message.body.size", size),
+		attribute.Int("c100k.matched", r.Matched), attribute.Int("c100k.queued", r.Queued), attribute.Int("c100k.dropped", r.Dropped),
+	}
 }
 
 // askOthers sends a message to the other nodes, if there are any, and adds to the outcome of this

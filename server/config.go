@@ -252,6 +252,12 @@ type Config struct {
 	// UpstreamTimeout is how long Upstream may take to begin its answer, and to take bytes of a
 	// request, 100 ms to 24 h; beyond it 504. Default 1 min. Off: no limit.
 	UpstreamTimeout time.Duration
+	// OTLP is the collector of OpenTelemetry that gets traces of publishes and of requests to hooks,
+	// over HTTP: an http or https URL; without a path /v1/traces is added. Default none.
+	OTLP string
+	// OTLPSample is the part of them that is traced, 0 to 1; a publish with the header traceparent is
+	// traced if that says so. Default 0.01. Negative: only those.
+	OTLPSample float64
 	// Static is the directory whose files answer every GET that is not ours. Default none. Excludes
 	// Upstream and Handler.
 	Static string
@@ -519,6 +525,7 @@ func (c *Config) fill() {
 	orDefault(&c.MaxRequests, maxRequestsDefault)
 	orDefault(&c.HandshakeTimeout, handshakeTimeoutDefault)
 	orDefault(&c.BodyTimeout, bodyTimeoutDefault)
+	orDefault(&c.OTLPSample, otlpSampleDefault)
 	orDefault(&c.UpstreamTimeout, upstreamTimeoutDefault)
 	orDefault(&c.PingInterval, pingIntervalDefault)
 	orDefault(&c.PingTimeout, pingTimeoutDefault)

@@ -264,6 +264,15 @@ func (c *Config) validateHTTP(v *validator) {
 			v.refuse("Upstream", strconv.Quote(redacted(c.Upstream)), "allowed is a URL such as http://127.0.0.1:3000")
 		}
 	}
+	if c.OTLP != "" {
+		u, err := url.Parse(c.OTLP)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			v.refuse("OTLP", strconv.Quote(redacted(c.OTLP)), "allowed is a URL such as http://127.0.0.1:4318")
+		}
+	}
+	if !(c.OTLPSample <= 1) {
+		v.refuse("OTLPSample", strconv.FormatFloat(c.OTLPSample, 'g', -1, 64), "allowed are 0 to 1")
+	}
 	if c.Upstream != "" && c.Static != "" {
 		v.refuse("Static", strconv.Quote(c.Static), "other requests already go to the upstream: one of the two")
 	}

@@ -82,7 +82,7 @@ func (s *Server) openPast() error {
 			return err
 		}
 		s.past.broker = broker
-		o.URL, o.Replicated, o.SyncSubject = broker.URL(), false, c.SyncSubject()
+		o.URL, o.Replicated, o.Owner, o.SyncSubject = broker.URL(), false, true, c.SyncSubject()
 	}
 	o.Name, o.Rules, o.Now, o.Logger = bus.NodeName(os.Getpid()), s.past.rules, netpoll.Monotonic, s.log
 	if o.InMemory {
@@ -167,7 +167,7 @@ func (p *past) shared(topic string) bool { return p.engine && p.kept(topic) }
 // counts.
 func (s *Server) publishStored(p admin.Publication, done func(admin.Outcome)) error {
 	return s.append(p.Topic, history.Append{
-		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From}, Key: p.Key,
+		Post: broadcast.Post{Kind: p.Kind, Payload: p.Payload, From: p.From, Trace: p.TraceID()}, Key: p.Key,
 		Done: func(a history.Appended) {
 			if a.Err != nil {
 				done(admin.Outcome{Err: a.Err})

@@ -89,7 +89,8 @@ func (s *Server) makeHook(kind hooks.Kind, url string, secret []byte) *hooks.Hoo
 		return nil
 	}
 	return hooks.New(hooks.Options{
-		Kind: kind, URL: url, Backend: s.backend(url, secret), FailOpen: s.cfg.HookFail == HookFailOpen,
+		Spans: s.spans,
+		Kind:  kind, URL: url, Backend: s.backend(url, secret), FailOpen: s.cfg.HookFail == HookFailOpen,
 		Failed: func(kind hooks.Kind, result string, err error) {
 			s.notices.add("hook "+string(kind)+" "+result, func() (string, []any) {
 				return "hook failed", []any{"hook", kind, "result", result, "url", redactedHook(url), "err", err}
@@ -106,7 +107,8 @@ func (s *Server) makeEvents(secret []byte) (err error) {
 		dir = filepath.Join(s.cfg.StateDir, "hook-events", strconv.Itoa(int(s.workerNumber())))
 	}
 	s.hooks.events, err = hooks.NewEvents(hooks.EventsOptions{
-		URL: s.cfg.HookEvents, Backend: s.backend(s.cfg.HookEvents, secret), Dir: dir,
+		Spans: s.spans,
+		URL:   s.cfg.HookEvents, Backend: s.backend(s.cfg.HookEvents, secret), Dir: dir,
 		// A process that is started again is another source: what was connected to it before is gone.
 		Source: host + "/" + strconv.Itoa(int(s.workerNumber())) + "/" + strconv.FormatInt(s.started.UnixMilli(), 36),
 		Failed: func(err error) {

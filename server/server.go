@@ -26,6 +26,7 @@ import (
 	"c100k/internal/proto"
 	"c100k/internal/quota"
 	"c100k/internal/sio"
+	"c100k/internal/spans"
 	"c100k/internal/topicws"
 	"c100k/internal/upstream"
 	"c100k/netpoll"
@@ -46,6 +47,8 @@ type Server struct {
 	cfg         Config
 	log         *slog.Logger
 	started     time.Time
+	startedAt   time.Duration // the same on netpoll.Monotonic
+	spans       *spans.Tracer // nil: nothing is traced
 	seed        uint64
 	node        *node.Node
 	secured     *secured // nil: the public port is plain
@@ -69,6 +72,8 @@ type Server struct {
 	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
 	sioVerdicts []sioVerdicts           // by loop
 	api         http.Handler            // /v1/ on the public port, where there is a key
+	httpUsers   http.Handler            // what of it is for users with a token
+	httpRate    *userRate
 	tls         tlsParts
 
 	// any goroutine
@@ -115,12 +120,20 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 	if err := c.oneProcess(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, log: c.Logger, started: time.Now(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{})}
+	s := &Server{cfg: c, log: c.Logger, started: time.Now(), startedAt: netpoll.Monotonic(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
 	s.reloads.Begin(s.started)
+	if s.spans, err = c.NewTracer(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.spans.Close()
+		}
+	}()
 	s.ends.init(s.log)
 	s.makeIdentifier()
 	if err := s.openRevocations(); err != nil {
@@ -431,6 +444,7 @@ func (s *Server) stop() {
 		}
 	}
 	s.tls.close()
+	s.spans.Close()
 	if s.served { // otherwise the reason comes first: the error of the call that opened the ports
 		s.logLife("stopped", "uptime", time.Since(s.started).Round(time.Millisecond))
 	}

@@ -10,6 +10,10 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"c100k/internal/spans"
 )
 
 // failed is an item's answer where it did not succeed.
@@ -37,7 +41,8 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
-	answers := a.publishItems(p.items)
+	judgeItems(r, p.items)
+	answers := a.publishItems(p.items, spans.Parent(r.Header))
 	if p.array {
 		writeJSON(w, http.StatusOK, answers)
 		return
@@ -66,8 +71,8 @@ func jsonBody(r *http.Request) *Problem {
 }
 
 // publishItems publishes all items, in their order, and returns an answer for each when all of them
-// are known.
-func (a *api) publishItems(items []item) []any {
+// are known. parent is the trace that they belong to.
+func (a *api) publishItems(items []item, parent trace.SpanContext) []any {
 	counts := make([]count, len(items))
 	answers := make([]any, len(items))
 	firsts := make([]*keyed, len(items))
@@ -76,7 +81,7 @@ func (a *api) publishItems(items []item) []any {
 		if firsts[i], again[i] = a.keys.take(&items[i]); again[i] {
 			continue
 		}
-		if problem := a.publishItem(&items[i], &counts[i]); problem != nil {
+		if problem := a.publishItem(&items[i], &counts[i], parent); problem != nil {
 			answers[i] = failed{problem}
 			a.keys.fail(&items[i], firsts[i], answers[i])
 		}
@@ -104,14 +109,18 @@ func (a *api) publishItems(items []item) []any {
 
 // publishItem publishes an item to each of its topics, in their order. The problem says why it did
 // not.
-func (a *api) publishItem(it *item, c *count) *Problem {
+func (a *api) publishItem(it *item, c *count, parent trace.SpanContext) *Problem {
 	if it.problem != nil {
 		return it.problem
 	}
 	for i, topic := range it.topics {
 		c.waiting.Add(1)
 		add := func(r Outcome) { c.add(topic, len(it.topics) > 1, r) }
-		if err := a.publishLater(Publication{Topic: topic, Kind: it.kind, Payload: it.payload, Key: it.key}, add); err != nil {
+		p := Publication{Topic: topic, Kind: it.kind, Payload: it.payload, Key: it.key, Parent: parent}
+		if it.from != nil {
+			p.From = it.from(topic)
+		}
+		if err := a.publishLater(p, add); err != nil {
 			c.waiting.Done()
 			problem := notPublished(err)
 			if i > 0 {

@@ -77,7 +77,7 @@ func (m *metric) collect(v figures.Value, out chan<- prometheus.Metric) {
 	s := &figures.Table[m.row]
 	switch {
 	case s.Kind == figures.Durations:
-		out <- prometheus.MustNewConstHistogram(m.desc, v.Histogram.Count(), v.Histogram.Sum, v.Histogram.Cumulative())
+		out <- &histogram{m.desc, v.Histogram}
 	case len(s.Labels) == 2:
 		for first, numbers := range v.Families {
 			for second, n := range numbers {
@@ -139,6 +139,6 @@ func serveMetrics(c Config) answer {
 		)
 		gatherer = registry
 	}
-	handler := promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: ScrapesMax})
+	handler := promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: ScrapesMax, EnableOpenMetrics: true})
 	return func(w http.ResponseWriter, r *http.Request, _ string) { handler.ServeHTTP(w, r) }
 }

@@ -3,6 +3,8 @@
 package admin
 
 import (
+	"go.opentelemetry.io/otel/trace"
+
 	"c100k/broadcast"
 	"c100k/internal/figures"
 	"c100k/netpoll"
@@ -66,6 +68,18 @@ type Publication struct {
 	Payload []byte
 	Key     string
 	From    string // what the message says of the client that has published it, "" for nothing
+
+	// Parent is the trace that the publish belongs to; not valid: none.
+	Parent trace.SpanContext
+}
+
+// TraceID is the id of Parent, as a post has it; nil if there is none.
+func (p *Publication) TraceID() *[16]byte {
+	if !p.Parent.IsValid() {
+		return nil
+	}
+	id := [16]byte(p.Parent.TraceID())
+	return &id
 }
 
 // TopicRanker is a Node that knows which topics have the most subscribers.

@@ -14,6 +14,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/history"
+	"c100k/internal/spans"
 )
 
 // published is the answer to a publish.
@@ -57,7 +58,9 @@ func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string)
 		problem.Write(w)
 		return
 	}
-	answers := a.publishItems([]item{it})
+	items := []item{it}
+	judgeItems(r, items)
+	answers := a.publishItems(items, spans.Parent(r.Header))
 	if f, ok := answers[0].(failed); ok {
 		f.Error.Write(w)
 		return

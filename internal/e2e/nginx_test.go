@@ -29,8 +29,8 @@ http {
 `
 
 // TestBehindNginx: in Chromium, polls bring each message at once, and the client of the node takes
-// events. Where these are blocked too it says so, and polls still work. The client's pauses take some
-// seconds.
+// events. Where these are blocked too it says so, and polls still work. The client's pauses take
+// some seconds.
 func TestBehindNginx(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"nginx", "chromium"} {

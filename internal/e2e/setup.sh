@@ -14,6 +14,7 @@ command -v openssl >/dev/null || missing+=(openssl)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v redis-sentinel >/dev/null || missing+=(redis-sentinel)
 command -v nginx >/dev/null || missing+=(nginx-light)
+command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
 command -v groff >/dev/null || missing+=(groff-base)
 [[ -e /usr/share/bash-completion/bash_completion ]] || missing+=(bash-completion)
 if ((${#missing[@]})); then

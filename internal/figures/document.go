@@ -246,7 +246,7 @@ func (s *Stat) readValue(v *Value, text []byte, inList bool, at string) error {
 		if len(v.Histogram.Counts) != len(v.Histogram.Bounds)+1 || !slices.IsSorted(v.Histogram.Bounds) {
 			return errHistogram
 		}
-		return nil
+		return errors.Join(v.Histogram.Native.check(), v.Histogram.checkExemplars())
 	case len(s.Labels) == 1:
 		return json.Unmarshal(text, &v.Family)
 	case len(s.Labels) == 2:

@@ -22,8 +22,10 @@ const (
 type Histogram struct {
 	// Written by one goroutine only, so that a store after a load is enough and no instruction locks
 	// the bus; read by any.
-	counts [histogramBounds + 1]atomic.Uint64
-	nanos  atomic.Uint64
+	counts    [histogramBounds + 1]atomic.Uint64
+	nanos     atomic.Uint64
+	fine      [fineBuckets + 1]atomic.Uint64 // those of native histograms; the first is up to fineZero
+	exemplars [histogramBounds + 1]atomic.Pointer[Exemplar]
 }
 
 // Observe counts one duration; a negative one counts as zero. Only the one writing goroutine may
@@ -35,6 +37,8 @@ func (h *Histogram) ObserveN(d time.Duration, n uint64) {
 	d = max(d, 0)
 	c := &h.counts[histogramBucket(d)]
 	c.Store(c.Load() + n)
+	f := &h.fine[fineBucket(d)]
+	f.Store(f.Load() + n)
 	h.nanos.Store(h.nanos.Load() + uint64(d)*n)
 }
 
@@ -61,6 +65,12 @@ func (h *Histogram) Snapshot() HistogramSnapshot {
 		s.Counts[i] = h.counts[i].Load()
 	}
 	s.Sum = time.Duration(h.nanos.Load()).Seconds()
+	s.Native = h.native()
+	for i := range h.exemplars {
+		if e := h.exemplars[i].Load(); e != nil {
+			s.Exemplars = append(s.Exemplars, *e)
+		}
+	}
 	return s
 }
 
@@ -70,6 +80,12 @@ type HistogramSnapshot struct {
 	Bounds []float64 `json:"bounds"` // inclusive upper bounds in seconds, ascending
 	Counts []uint64  `json:"counts"` // observations in each bucket, not cumulative; one more than Bounds, for those beyond
 	Sum    float64   `json:"sum"`    // seconds
+
+	// Native has the same observations in the finer buckets of a native histogram. Nil: there are
+	// none, or they are not counted.
+	Native *Native `json:"native,omitempty"`
+	// Exemplars are at most one for each of Counts.
+	Exemplars []Exemplar `json:"exemplars,omitempty"`
 }
 
 // Add adds o's observations. Both must have the same bounds, or either none.
@@ -77,13 +93,18 @@ func (s *HistogramSnapshot) Add(o HistogramSnapshot) {
 	if len(s.Counts) == 0 {
 		s.Bounds = o.Bounds
 		s.Counts = append([]uint64(nil), o.Counts...)
-		s.Sum = o.Sum
+		s.Sum, s.Native = o.Sum, o.Native.clone()
+		s.Exemplars = append([]Exemplar(nil), o.Exemplars...)
 		return
 	}
 	for i, n := range o.Counts {
 		s.Counts[i] += n
 	}
 	s.Sum += o.Sum
+	s.Native = s.Native.plus(o.Native)
+	for i := range o.Exemplars {
+		s.keep(&o.Exemplars[i])
+	}
 }
 
 // Count is the number of observations.
@@ -111,15 +132,4 @@ func (s HistogramSnapshot) Quantile(q float64) float64 {
 		}
 	}
 	return s.Bounds[len(s.Bounds)-1]
-}
-
-// Cumulative has the observations at or below each bound, as Prometheus wants them.
-func (s HistogramSnapshot) Cumulative() map[float64]uint64 {
-	buckets := make(map[float64]uint64, len(s.Bounds))
-	var n uint64
-	for i, bound := range s.Bounds {
-		n += s.Counts[i]
-		buckets[bound] = n
-	}
-	return buckets
 }

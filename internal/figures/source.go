@@ -51,11 +51,21 @@ type Source struct {
 	EndsMissed uint64 // ends of connections that were not kept for GET /v1/closes
 
 	Reloads ReloadCounts
+	Spans   Spans
 
 	Certificates []Certificate // in use on the node's ports
 
 	Process Process
 	Workers []Worker // nil for a node of one process
+}
+
+// Spans counts the spans of traces that were sent to a collector.
+type Spans struct{ Sent, Dropped uint64 }
+
+// ReadSpans reads them; of may be nil.
+func ReadSpans(of interface{ Counts() (sent, dropped uint64) }) Spans {
+	sent, dropped := of.Counts()
+	return Spans{sent, dropped}
 }
 
 // Stored counts the messages that were published here for an engine that keeps them.

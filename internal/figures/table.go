@@ -218,6 +218,10 @@ func rows() []Stat {
 			Help: "When the configuration in use was read, in Unix time: at the last reload that succeeded, or at the start.",
 			Unit: Seconds, Kind: Gauge, Add: Own, read: one(func(s *Source) float64 { return unix(s.Reloads.Last) })},
 
+		{Key: "traces.spans_total", Metric: "c100k_otlp_spans_total",
+			Help:   "Spans for the collector of --otlp: sent, or dropped because it did not take them or too many waited.",
+			Labels: []string{"result"}, read: spans},
+
 		// Certificates, which the parent of a node of several processes reads.
 		{Key: KeyCertificates, Metric: "c100k_tls_certificate_expiry_timestamp_seconds",
 			Help: "When the certificate expires, by its first name, in Unix time; those of the admin port begin with admin:.",
@@ -342,6 +346,10 @@ func publishes(s *Source) Value {
 		"refused":  float64(s.Hub.Refused),
 		"failed":   float64(s.Stored.Failed),
 	}}
+}
+
+func spans(s *Source) Value {
+	return Value{Family: map[string]float64{"sent": float64(s.Spans.Sent), "dropped": float64(s.Spans.Dropped)}}
 }
 
 func reloads(s *Source) Value {

@@ -14,6 +14,10 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"c100k/internal/spans"
 )
 
 // BackendOptions say how a server is asked.
@@ -193,8 +197,19 @@ func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 // errLong is an answer of more than AnswerBytesMax.
 var errLong = fmt.Errorf("an answer of more than %d bytes", AnswerBytesMax)
 
-// post sends a request, and returns the status and the body of the answer.
-func (b *Backend) post(to string, body []byte) (status int, answer []byte, err error) {
+// post sends a request, and returns the status and the body of the answer. It ends span.
+func (b *Backend) post(to string, body []byte, span *spans.Span) (status int, answer []byte, err error) {
+	defer func() {
+		switch {
+		case status != 0 && (status < 200 || status > 299):
+			span.Fail(ResultStatus)
+		case err != nil:
+			span.Fail(resultOf(err))
+		}
+		if span.Traced() {
+			span.End(attribute.String("http.request.method", http.MethodPost), attribute.Int("http.response.status_code", status))
+		}
+	}()
 	ctx, cancel := context.WithTimeout(b.ctx, b.opt.Timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
@@ -203,6 +218,7 @@ func (b *Backend) post(to string, body []byte) (status int, answer []byte, err e
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", b.opt.UserAgent)
+	span.Header(r.Header)
 	if b.opt.Secret != nil {
 		r.Header.Set(SignatureHeader, sign(b.opt.Secret, time.Now(), body))
 	}

@@ -10,6 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"c100k/internal/spans"
 )
 
 // EventsOptions are what Events is made of.
@@ -24,6 +28,9 @@ type EventsOptions struct {
 	// Dir is the directory of the queue, for this process alone; it is made. Empty: the queue is in
 	// memory, and what is in it is lost when the process ends.
 	Dir string
+
+	// Spans traces batches. Nil: nothing is traced.
+	Spans *spans.Tracer
 
 	// Failed hears of each batch that was not taken, and of errors of the queue on disk. Nil:
 	// nobody does.
@@ -192,7 +199,8 @@ func (e *Events) drain() {
 func (e *Events) submit(body []byte, outcome chan<- error) {
 	b := e.opt.Backend
 	b.submit(&job{body: body, fail: func(err error) { outcome <- err }, run: func() {
-		status, _, err := b.post(e.opt.URL, body)
+		span := e.opt.Spans.Begin("hook events", trace.SpanKindClient, trace.SpanContext{})
+		status, _, err := b.post(e.opt.URL, body, span)
 		if status != 0 && (status < 200 || status > 299) {
 			err = statusError(status)
 		}

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"c100k/internal/figures"
+	"c100k/internal/spans"
 
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Options are what a Hook is made of.
@@ -23,6 +25,9 @@ type Options struct {
 
 	// FailOpen allows what the backend does not decide about. Default: it is refused.
 	FailOpen bool
+
+	// Spans traces requests. Nil: nothing is traced.
+	Spans *spans.Tracer
 
 	// Failed hears of each request that has failed, with one of the results below. Any goroutine.
 	// Nil: nobody does.
@@ -154,7 +159,8 @@ func (h *Hook) decide(body []byte, k key) Verdict {
 // request sends one request and reads its answer.
 func (h *Hook) request(body []byte) (*Answer, error) {
 	from := time.Now()
-	status, text, err := h.opt.Backend.post(h.opt.URL, body)
+	span := h.opt.Spans.Begin("hook "+string(h.opt.Kind), trace.SpanKindClient, trace.SpanContext{})
+	status, text, err := h.opt.Backend.post(h.opt.URL, body, span)
 	h.mu.Lock()
 	h.times.Observe(time.Since(from))
 	h.mu.Unlock()

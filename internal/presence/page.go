@@ -3,7 +3,6 @@
 package presence
 
 import (
-	"container/heap"
 	"slices"
 	"strconv"
 
@@ -26,82 +25,40 @@ type Page struct {
 
 // Page returns those of a topic behind a name, at most PageMembers. Any goroutine; not for loops.
 func (t *Table) Page(topic, after string) Page {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	p := Page{Count: t.count(topic)}
-	var first smallest
+	if t.topics[topic] == nil {
+		return p
+	}
+	var tables []map[string]*member
 	for _, peer := range t.peers {
-		for sub, m := range peer.topics[topic] {
-			if sub > after {
-				first.take(sub, *m)
+		if members := peer.topics[topic]; members != nil {
+			tables = append(tables, members)
+		}
+	}
+	p.Members = make([]Member, 0, min(t.topics[topic].users, PageMembers))
+	t.orderOf(topic).each(after, func(sub string) bool {
+		m := Member{Sub: sub}
+		for _, members := range tables {
+			if one := members[sub]; one != nil {
+				m.Conns += int(one.conns)
+				if m.Info == "" {
+					m.Info = one.info
+				}
 			}
 		}
-	}
-	p.Members = first.list
-	slices.SortFunc(p.Members, func(a, b Member) int {
-		if a.Sub < b.Sub {
-			return -1
+		switch {
+		case m.Conns == 0: // it has left
+		case len(p.Members) == PageMembers:
+			p.Next = p.Members[PageMembers-1].Sub
+			return false
+		default:
+			p.Members = append(p.Members, m)
 		}
-		return 1
+		return true
 	})
-	if first.more {
-		p.Next = p.Members[len(p.Members)-1].Sub
-	}
 	return p
-}
-
-// smallest are the members with the first names of those that it was given: a heap, the last name
-// on top.
-type smallest struct {
-	list []Member
-	at   map[string]int
-	more bool // others did not fit
-}
-
-// Len implements heap.Interface, as the others do.
-func (s *smallest) Len() int { return len(s.list) }
-
-// Less has the last name on top.
-func (s *smallest) Less(i, j int) bool { return s.list[i].Sub > s.list[j].Sub }
-
-// Swap keeps at.
-func (s *smallest) Swap(i, j int) {
-	s.list[i], s.list[j] = s.list[j], s.list[i]
-	s.at[s.list[i].Sub], s.at[s.list[j].Sub] = i, j
-}
-
-// Push appends.
-func (s *smallest) Push(x any) {
-	m := x.(Member)
-	s.at[m.Sub] = len(s.list)
-	s.list = append(s.list, m)
-}
-
-// Pop takes the last of the list.
-func (s *smallest) Pop() any {
-	m := s.list[len(s.list)-1]
-	s.list = s.list[:len(s.list)-1]
-	delete(s.at, m.Sub)
-	return m
-}
-
-func (s *smallest) take(sub string, m member) {
-	if s.at == nil {
-		s.at = map[string]int{}
-	}
-	if len(s.list) == PageMembers && sub > s.list[0].Sub {
-		s.more = true
-		return
-	}
-	if i, there := s.at[sub]; there {
-		s.list[i].Conns += int(m.conns)
-		return
-	}
-	if len(s.list) == PageMembers {
-		heap.Pop(s)
-		s.more = true
-	}
-	heap.Push(s, Member{Sub: sub, Info: m.info, Conns: int(m.conns)})
 }
 
 // AppendMembers appends the members of a page's JSON object: "count", "members" and, if there is

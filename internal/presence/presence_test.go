@@ -3,6 +3,7 @@ package presence
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -286,6 +287,75 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestPagesOfCrowd: pages have all and only those who are there, in their order, whoever has come
+// and gone since the page before.
+func TestPagesOfCrowd(t *testing.T) {
+	w := newTown(t, 2)
+	random := rand.New(rand.NewPCG(1, 2))
+	conns := [2]map[string]int{{}, {}}
+	for round := range 60 {
+		for range 1 + random.IntN(400) {
+			i, sub := random.IntN(2), fmt.Sprintf("u%04d", random.IntN(6000))
+			switch {
+			case conns[i][sub] > 0 && random.IntN(3) == 0:
+				conns[i][sub]--
+				w.nodes[i].say("t", sub, false)
+			default:
+				conns[i][sub]++
+				w.nodes[i].say("t", sub, true)
+			}
+		}
+		w.pass(time.Second)
+		var want []Member
+		for n := range 6000 {
+			sub := fmt.Sprintf("u%04d", n)
+			if all := conns[0][sub] + conns[1][sub]; all > 0 {
+				want = append(want, Member{sub, info(sub), all})
+			}
+		}
+		for _, n := range w.nodes {
+			var got []Member
+			for after, more := "", true; more; {
+				p := n.Page("t", after)
+				if p.Count != len(want) || p.Next != "" && (len(p.Members) != PageMembers || p.Next != p.Members[PageMembers-1].Sub) {
+					t.Fatalf("round %d: count %d of %d, %d members, next %q", round, p.Count, len(want), len(p.Members), p.Next)
+				}
+				got = append(got, p.Members...)
+				after, more = p.Next, p.Next != ""
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("round %d: %d members, want %d", round, len(got), len(want))
+			}
+		}
+	}
+	if len(w.nodes[0].orders) != 1 {
+		t.Error("the order is not kept")
+	}
+	w.pass(2 * orderIdle)
+	if len(w.nodes[0].orders) != 0 {
+		t.Error("the order is kept for nobody")
+	}
+}
+
+// TestAsksTogether: of those who ask at one time for the same page, all get it.
+func TestAsksTogether(t *testing.T) {
+	a := newTown(t, 1).nodes[0]
+	a.say("t", "ann", true)
+	got := map[int]Page{}
+	for i := range 100 {
+		a.Ask([]string{"t", "u"}[i%2], "", i%4 == 0, func(p Page) { got[i] = p })
+	}
+	a.answer(<-a.asks)
+	for i := range 100 {
+		if p, ok := got[i]; !ok || p.Count != 1-i%2 {
+			t.Errorf("%d: %v", i, p)
+		}
+	}
+	if a.watched["t"] == nil || a.watched["u"] != nil || len(a.asks) != 0 {
+		t.Error("not all was done")
+	}
+}
+
 // TestLinger: a client of long polling stays between two polls.
 func TestLinger(t *testing.T) {
 	w := newTown(t, 1)
@@ -395,4 +465,18 @@ func FuzzReceive(f *testing.F) {
 			t.Fatal("something is left")
 		}
 	})
+}
+
+// BenchmarkPage is a first page of a topic with 100,000 users.
+func BenchmarkPage(b *testing.B) {
+	a := newTown(nil, 1).nodes[0]
+	for i := range 100_000 {
+		a.Say(Change{Topic: "t", Sub: fmt.Sprintf("user-%06d", (i*7919)%100_000), Info: `{"name":"Ann"}`, Joined: true})
+	}
+	a.takeOver(0)
+	for b.Loop() {
+		if p := a.Page("t", ""); len(p.Members) != PageMembers {
+			b.Fatal(len(p.Members))
+		}
+	}
 }

@@ -78,6 +78,7 @@ type Table struct {
 	mu     sync.RWMutex // guards the fields below; Run alone writes
 	peers  map[uint64]*peer
 	topics map[string]*topic
+	orders map[string]*order // of topics of which pages were asked for
 
 	// Run only.
 	own       *peer // peers[0]
@@ -147,7 +148,7 @@ func New(opt Options) *Table {
 	own := &peer{topics: map[string]map[string]*member{}}
 	return &Table{
 		opt: opt, asks: make(chan ask, AsksMax), inbox: make(chan arrival, inboxMax), opened: make(chan Channel, 1),
-		peers: map[uint64]*peer{0: own}, topics: map[string]*topic{}, own: own,
+		peers: map[uint64]*peer{0: own}, topics: map[string]*topic{}, orders: map[string]*order{}, own: own,
 		dirty: map[key]struct{}{}, lingering: map[key]int{}, watched: map[string]*changes{},
 	}
 }
@@ -206,13 +207,26 @@ func (t *Table) step() {
 	}
 }
 
-// answer gives a page, in which all is that was said before.
+// answer gives pages, in which all is that was said before: to one who asks, and to those who wait
+// behind. In a storm many ask for the same page, which is made once.
 func (t *Table) answer(a ask) {
 	t.takeOver(t.opt.Now())
-	if c := t.watched[a.topic]; a.watch && c == nil {
-		t.watched[a.topic] = &changes{was: map[string]seen{}, count: t.count(a.topic)}
+	pages := map[key]Page{}
+	for n := len(t.asks); ; n-- {
+		if c := t.watched[a.topic]; a.watch && c == nil {
+			t.watched[a.topic] = &changes{was: map[string]seen{}, count: t.count(a.topic)}
+		}
+		p, made := pages[key{a.topic, a.after}]
+		if !made {
+			p = t.Page(a.topic, a.after)
+			pages[key{a.topic, a.after}] = p
+		}
+		a.done(p)
+		if n <= 0 {
+			return
+		}
+		a = <-t.asks
 	}
-	a.done(t.Page(a.topic, a.after))
 }
 
 // takeOver applies what loops have said.
@@ -237,6 +251,7 @@ func (t *Table) takeOver(now time.Duration) {
 			t.add(k, c.Info, -1)
 		}
 	}
+	t.forgetOrders(now)
 	n := 0
 	for ; n < len(t.leaving) && t.leaving[n].at <= now; n++ {
 		k := t.leaving[n].key
@@ -296,8 +311,10 @@ func (t *Table) set(p *peer, k key, m member) {
 		top.anonymous += int(m.conns) - int(old.conns)
 	case !had && !others:
 		top.users++
+		t.orders[k.topic].changed(k.sub, true)
 	case m.conns == 0 && !others:
 		top.users--
+		t.orders[k.topic].changed(k.sub, false)
 	}
 	if *top == (topic{}) {
 		delete(t.topics, k.topic)

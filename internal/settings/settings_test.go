@@ -109,6 +109,8 @@ func different(row Setting) string {
 		return "7"
 	case "DURATION":
 		return "7s"
+	case "PART":
+		return "0.25"
 	case "CIDR,...":
 		return "10.0.0.0/8"
 	default:

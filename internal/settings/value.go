@@ -243,6 +243,30 @@ func durationOrOff(p *time.Duration, off string) Value {
 		}}
 }
 
+// partOrOff is a number up to 1 that also has the word off, and 0, which mean the same: -1.
+func partOrOff(p *float64) Value {
+	return one[float64]{variable: p, kind: "PART",
+		parse: func(s string) (float64, error) {
+			if s == "off" {
+				return -1, nil
+			}
+			part, err := parseDecimal(s)
+			switch {
+			case err != nil:
+				return 0, fmt.Errorf("%q is not a part: write 0.01, 1 or off", s)
+			case part == 0:
+				part = -1
+			}
+			return part, nil
+		},
+		format: func(part float64) string {
+			if part < 0 {
+				return "off"
+			}
+			return strconv.FormatFloat(part, 'f', -1, 64)
+		}}
+}
+
 func networks(p *[]netip.Prefix) Value {
 	return many[netip.Prefix]{variable: p, kind: "CIDR,...", parse: parseNetwork, format: netip.Prefix.String}
 }

@@ -23,7 +23,8 @@ func (f *fleet) Stats() *figures.Reading {
 	build := version.Get()
 	own := figures.Source{
 		Version: build.Version, Revision: build.Revision, GoVersion: build.Go,
-		MaxConns: f.s.setup.Load().config.MaxConns, Reloads: f.s.reloads.Counts(),
+		MaxConns: f.s.setup.Load().config.MaxConns, Reloads: f.s.reloads.Counts(), Spans: figures.ReadSpans(f.s.spans),
+		Stored:  figures.Stored{Accepted: f.s.published.accepted.Load(), Failed: f.s.published.failed.Load()},
 		Started: f.s.began, Uptime: time.Since(f.s.began), Draining: f.s.draining.Load(),
 		Bus: figures.Bus{Kind: dial.Kind(f.s.url), Health: f.s.bus.Health()}, Process: f.s.self.Read(),
 		Certificates: server.Certificates(f.s.tls, f.s.secure, time.Now()),

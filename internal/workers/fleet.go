@@ -15,12 +15,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"c100k/broadcast"
 	"c100k/internal/admin"
 	"c100k/internal/auth"
 	"c100k/internal/bus"
 	"c100k/internal/figures"
 	"c100k/netpoll"
+	"c100k/server"
 )
 
 // fleet is the admin.Node of a Supervisor. Workers are asked at the same time, and one that does
@@ -78,10 +81,44 @@ func (f *fleet) Publish(topic string, kind broadcast.Kind, payload []byte) (broa
 
 // PublishLater is Publish for callers that must not wait.
 func (f *fleet) PublishLater(p admin.Publication, done func(admin.Outcome)) error {
+	span := f.s.spans.Begin("publish", trace.SpanKindProducer, p.Parent) // nil while nothing is traced
+	if span.Traced() {
+		done = server.TracePublish(span, p.Topic, len(p.Payload), done)
+	}
+	err := f.publish(&p, f.s.published.count(done))
+	if err != nil {
+		f.s.published.failed.Add(1)
+		span.Fail("refused")
+		span.End()
+	}
+	return err
+}
+
+// publications count what was published at the admin port. Any goroutine.
+type publications struct{ accepted, failed atomic.Uint64 }
+
+// count counts an outcome, and passes it on.
+func (c *publications) count(done func(admin.Outcome)) func(admin.Outcome) {
+	return func(o admin.Outcome) {
+		if o.Err != nil {
+			c.failed.Add(1)
+		} else {
+			c.accepted.Add(1)
+		}
+		done(o)
+	}
+}
+
+// publish publishes; with an error, done is not called.
+func (f *fleet) publish(p *admin.Publication, done func(admin.Outcome)) error {
 	if f.s.rules.Of(p.Topic) >= 0 {
-		return f.publishStored(&p, done)
+		return f.publishStored(p, done)
 	}
 	m := bus.Message{Topic: p.Topic, Kind: uint8(p.Kind), Payload: p.Payload}
+	if id := p.TraceID(); id != nil {
+		m.Kind |= server.KindTraced
+		m.Payload = slices.Concat(id[:], m.Payload)
+	}
 	return f.s.bus.Ask(context.Background(), m, func(a bus.Answer) {
 		done(admin.Outcome{
 			Result:  broadcast.Result{Matched: a.Matched, Queued: a.Queued, Dropped: a.Dropped},

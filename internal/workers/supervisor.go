@@ -26,6 +26,7 @@ import (
 	"c100k/internal/procfs"
 	"c100k/internal/quota"
 	"c100k/internal/redirect"
+	"c100k/internal/spans"
 	"c100k/server"
 )
 
@@ -57,6 +58,7 @@ type Supervisor struct {
 	public http.Handler     // the API behind the key, for requests that clients of the workers make
 	tls    *certs.Source    // nil: the public port is plain
 	secure *server.AdminTLS // nil: the admin port is plain
+	spans  *spans.Tracer    // nil: nothing is traced
 	quota  *quota.Table     // nil: no limit holds for all workers
 
 	// immutable after open
@@ -84,6 +86,8 @@ type Supervisor struct {
 	stopped  chan struct{} // closed when everything has ended
 	setup    atomic.Pointer[setup]
 	reloads  figures.Reloads
+
+	published publications
 
 	reloading sync.Mutex // one reload at a time
 }
@@ -122,6 +126,11 @@ func New(opt Options) (*Supervisor, error) {
 		s.closeTLS()
 		return nil, err
 	}
+	if s.spans, err = c.NewTracer(); err != nil {
+		s.closeQuota()
+		s.closeTLS()
+		return nil, err
+	}
 	s.setup.Store(&setup{c, key, s.tls.Material()})
 	for i := range c.Workers {
 		s.slots = append(s.slots, newSlot(s, i))
@@ -151,6 +160,7 @@ func (s *Supervisor) ListenAndServe(ctx context.Context) error {
 	defer close(s.stopped)
 	defer s.closeTLS()
 	defer s.closeQuota()
+	defer s.spans.Close()
 	defer s.shut()
 	if err := s.open(); err != nil {
 		return err
