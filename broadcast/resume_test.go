@@ -423,3 +423,27 @@ func (*offsetSink) DropOldest(uint32, int, func(uint32, uint32)) int { panic("no
 func (*offsetSink) Gap(uint32, Form, string, uint32, uint32, bool)   { panic("no policy") }
 func (*offsetSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (*offsetSink) Slow(uint32)                                      { panic("no policy") }
+
+// Many topics with history share one bound of memory, and none of them is lost track of.
+func TestManyLogs(t *testing.T) {
+	const topics, most = 100_000, 8 << 20
+	h := NewHub(Options{
+		Shards: 1, Encoders: []Encoder{numbered}, Positions: func(string) (Position, bool) { return Position{"e", 1}, true }, EncodedBytesMax: bounded,
+		Keep: func(string) Keep { return Keep{Count: 100, Age: time.Hour} }, KeptBytesMax: most,
+	})
+	for i := range topics {
+		if r := publish(t, h, fmt.Sprint("h", i), "message"); r.Position.Offset != 1 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	h.TrimKept(time.Hour, nil)
+	if kept := h.kept.Load(); kept > most || kept == 0 {
+		t.Errorf("%d bytes are kept of %d", kept, most)
+	}
+	if k, ok := h.Kept(fmt.Sprint("h", topics-1), Position{}, 10, false); !ok || k.Newest.Offset != 1 {
+		t.Errorf("the newest: %+v", k)
+	}
+	if n := topicCount(h); n != topics {
+		t.Errorf("%d topics", n)
+	}
+}

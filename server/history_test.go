@@ -366,6 +366,7 @@ func TestIdempotencyKey(t *testing.T) {
 		`{"topic":"h.a","data":2,"key":"k"}`:                                  http.StatusUnprocessableEntity, // another message
 		`{"topic":"h.a","data":2,"key":"` + strings.Repeat("k", 256) + `"}`:   http.StatusBadRequest,
 		`{"topic":"h.a","data":2,"key":"` + strings.Repeat("k", 1<<19) + `"}`: http.StatusBadRequest,
+		`{"topic":"h.a","data":2,"key":"` + strings.Repeat("k", 1<<20) + `"}`: http.StatusBadRequest,
 		`{"topic":"h.a","data":2,"key":""}`:                                   http.StatusBadRequest,
 		`{"topic":"h.a","data":2,"key":7}`:                                    http.StatusBadRequest,
 	} {

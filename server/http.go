@@ -36,6 +36,8 @@ func (s *Server) makeAPI() {
 		s.api = admin.NewGate(s.apiConfig(), s.cfg.Worker.API)
 	}
 	s.api = s.crossOrigin(s.api)
+	c := s.apiConfig()
+	s.httpUsers, s.httpRate = s.crossOrigin(admin.NewUsers(c, s.identifyHTTP)), newUserRate(s.cfg.Rate, s.cfg.RateBurst)
 }
 
 // public routes a request that net/http has parsed and that is for no stream: the API stands under
@@ -45,7 +47,9 @@ func (s *Server) public(other http.Handler) http.Handler {
 	other = web.WithClient(other)
 	return s.limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") && s.live.Load().apiKey != "" {
-			s.api.ServeHTTP(w, r)
+			if !s.forUser(w, r) {
+				s.api.ServeHTTP(w, r)
+			}
 			return
 		}
 		other.ServeHTTP(w, r)

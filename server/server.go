@@ -72,6 +72,8 @@ type Server struct {
 	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
 	sioVerdicts []sioVerdicts           // by loop
 	api         http.Handler            // /v1/ on the public port, where there is a key
+	httpUsers   http.Handler            // what of it is for users with a token
+	httpRate    *userRate
 	tls         tlsParts
 
 	// any goroutine

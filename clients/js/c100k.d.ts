@@ -84,13 +84,13 @@ export interface Events {
 export interface Options {
   /** Gives the token. It is asked for one before the first connection, and again when the last one is not accepted any more or is about to expire. */
   token?: () => string | undefined | Promise<string | undefined>;
-  /** Where publishes are posted while no WebSocket comes through: by default /v1/publish of the node, which wants its API key. */
+  /** Where publishes are posted while no WebSocket comes through: by default /v1/publish of the node, which takes the token where it has an API key. */
   api?: string;
   /** In place of the global one: in Node before 22, that of the package ws. */
   WebSocket?: new (url: string, protocols?: string[]) => unknown;
 }
 
-/** A refusal: `code` is the node's, or `lost`, `timeout`, `overloaded` or `closed`. */
+/** A refusal: `code` is the node's, or `lost`, `timeout`, `overloaded`, `unsupported` or `closed`. */
 export class Failure extends Error {
   constructor(code: string, message?: string);
   readonly code: string;
@@ -114,7 +114,7 @@ export class Client {
   publish(topic: string, data: unknown): Promise<{ matched: number }>;
   /** A page of who is in a topic. */
   presence(topic: string, after?: string): Promise<Presence>;
-  /** Calls a function with the first page of members on each connection, and then with changes, at most one a second; returns what ends that. */
+  /** Calls a function with the first page of members on each connection, and then with changes, at most one a second; returns what ends that. Over events it cannot: `error` says `unsupported`. */
   watch(topic: string, hearer: (value: Presence | PresenceChange) => void): () => void;
 }
 

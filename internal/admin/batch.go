@@ -41,6 +41,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request, _ string) {
 		problem.Write(w)
 		return
 	}
+	judgeItems(r, p.items)
 	answers := a.publishItems(p.items, spans.Parent(r.Header))
 	if p.array {
 		writeJSON(w, http.StatusOK, answers)
@@ -115,7 +116,11 @@ func (a *api) publishItem(it *item, c *count, parent trace.SpanContext) *Problem
 	for i, topic := range it.topics {
 		c.waiting.Add(1)
 		add := func(r Outcome) { c.add(topic, len(it.topics) > 1, r) }
-		if err := a.publishLater(Publication{Topic: topic, Kind: it.kind, Payload: it.payload, Key: it.key, Parent: parent}, add); err != nil {
+		p := Publication{Topic: topic, Kind: it.kind, Payload: it.payload, Key: it.key, Parent: parent}
+		if it.from != nil {
+			p.From = it.from(topic)
+		}
+		if err := a.publishLater(p, add); err != nil {
 			c.waiting.Done()
 			problem := notPublished(err)
 			if i > 0 {

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -53,6 +54,7 @@ type api struct {
 	node            Node
 	publishLater    func(p Publication, done func(Outcome)) error
 	access          access
+	identify        func(*http.Request) (User, *Problem) // nil: access judges
 	routes          []route
 	keys            *keys
 	recorder        *Recorder
@@ -158,19 +160,22 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	parts, err := segments(r.URL.EscapedPath())
 	found, arg := a.find(parts)
-	if found == nil || !found.open {
+	if a.identify != nil {
+		u, problem := a.identify(r)
+		if problem != nil {
+			challenge(w, problem)
+			refuse(w, r, problem)
+			return
+		}
+		admit(r)
+		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
+	} else if found == nil || !found.open {
 		may, problem := a.access.judge(r)
 		if problem == nil && may != roleFull && (!reads(r) || found != nil && found.full || r.URL.Query().Get("payload") == "1") {
 			problem = NewProblem(http.StatusForbidden, "read_only", "this key may read and change nothing, and it sees no payloads and no profiles")
 		}
 		if problem != nil {
-			switch problem.Status {
-			case http.StatusUnauthorized:
-				// RFC 9110, 15.5.2: a 401 MUST have a challenge.
-				w.Header().Set("WWW-Authenticate", `Bearer realm="c100k"`)
-			case http.StatusTooManyRequests:
-				w.Header().Set("Retry-After", strconv.Itoa(int(GuessEvery.Seconds())))
-			}
+			challenge(w, problem)
 			refuse(w, r, problem)
 			return
 		}
@@ -183,6 +188,17 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, notFound(parts))
 	default:
 		found.serve(w, r, arg)
+	}
+}
+
+// challenge sets the header fields of a refusal.
+func challenge(w http.ResponseWriter, problem *Problem) {
+	switch problem.Status {
+	case http.StatusUnauthorized:
+		// RFC 9110, 15.5.2: a 401 MUST have a challenge.
+		w.Header().Set("WWW-Authenticate", `Bearer realm="c100k"`)
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.Itoa(int(GuessEvery.Seconds())))
 	}
 }
 

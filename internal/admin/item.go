@@ -17,7 +17,8 @@ type item struct {
 	topics  []string
 	kind    broadcast.Kind
 	payload []byte
-	key     string // Idempotency-Key; empty: none
+	key     string                    // Idempotency-Key; empty: none
+	from    func(topic string) string // Publication.From; nil: nothing
 	problem *Problem
 }
 

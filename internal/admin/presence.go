@@ -46,6 +46,10 @@ func (a *api) presence(w http.ResponseWriter, r *http.Request, name string) {
 		problem.Write(w)
 		return
 	}
+	if u := userOf(r); u != nil && !u.MayWatch(name) {
+		NewProblem(http.StatusForbidden, "forbidden", "you may not know who is in "+quoted(name)).Write(w)
+		return
+	}
 	page, err := PresencePage{}, ErrNoPresence
 	if node, ok := a.node.(Attended); ok {
 		page, err = node.Presence(name, params["after"])

@@ -58,7 +58,9 @@ func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string)
 		problem.Write(w)
 		return
 	}
-	answers := a.publishItems([]item{it}, spans.Parent(r.Header))
+	items := []item{it}
+	judgeItems(r, items)
+	answers := a.publishItems(items, spans.Parent(r.Header))
 	if f, ok := answers[0].(failed); ok {
 		f.Error.Write(w)
 		return

@@ -36,7 +36,7 @@ func clientNode(t *testing.T, args ...string) (n *node, tokens string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, append([]string{"--token-key", key, "--require-token", "--history", "chat.>=100,5m", "--presence", "chat.>"}, args...)...), string(text)
+	return serve(t, append([]string{"--token-key", key, "--require-token", "--history", "chat.>=100,5m", "--presence", "chat.>", "--api-key", "of-the-backend"}, args...)...), string(text)
 }
 
 func TestClient(t *testing.T) {

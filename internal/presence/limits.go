@@ -30,8 +30,8 @@ const (
 	// AsksMax bounds the questions of clients that wait for their page. Each scans a topic.
 	AsksMax = 1024
 
-	// orderIdle is how long the order of a topic's names is kept for pages, 16 bytes a user, behind the
-	// last one. It is made anew when more have come and gone than orderChangesMin and one in
+	// orderIdle is how long the order of a topic's names is kept for pages, 16 bytes a user, behind
+	// the last one. It is made anew when more have come and gone than orderChangesMin and one in
 	// orderChangesPart of its names.
 	orderIdle        = 10 * time.Second
 	orderChangesMin  = 1000

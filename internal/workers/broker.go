@@ -58,7 +58,7 @@ func (s *Supervisor) openPast(c *server.Config) error {
 	}
 	o := jetstream.Options{
 		URL: s.url, Name: bus.NodeName(os.Getpid()), Credentials: c.BusCreds, Rules: rules, Replicated: s.broker == nil,
-		InMemory: s.durable(c) == history.DurableMemory, SyncSubject: c.SyncSubject(), Now: netpoll.Monotonic, Logger: s.log,
+		InMemory: s.durable(c) == history.DurableMemory, Owner: s.broker != nil, SyncSubject: c.SyncSubject(), Now: netpoll.Monotonic, Logger: s.log,
 	}
 	if o.InMemory {
 		o.BytesMax = int64(c.Share().HistoryBytes)

@@ -17,7 +17,7 @@ const BLOCKED = 2;         // failed WebSockets in a row after which events are 
 const RARELY = 300e3;      // ms: no pause between WebSockets is drawn from more while events come
 const SILENT = 75e3;       // ms without a byte after which a stream of events is given up: heartbeats come each 30 s
 
-/** A refusal: `code` is the node's, or one of `lost`, `timeout`, `overloaded`, `closed`. */
+/** A refusal: `code` is the node's, or one of `lost`, `timeout`, `overloaded`, `unsupported`, `closed`. */
 export class Failure extends Error {
   constructor(code, message) {
     super(message || code);
@@ -146,17 +146,20 @@ export class Client {
   watch(topic, hearer) {
     const watch = { topic, hearer };
     this.#watches.add(watch);
-    if (this.#opened) this.#watch(watch);
+    this.#watch(watch);
     return () => {
       this.#watches.delete(watch);
       if (this.#opened && ![...this.#watches].some(w => w.topic === topic)) this.#command({ type: 'presence', topic, watch: false }, ignore, ignore);
     };
   }
 
-  #watch({ topic, hearer }) {
-    this.#command({ type: 'presence', topic, watch: true }, m => call([hearer], m), e => {
-      if (e.code !== 'lost' && e.code !== 'closed') this.#tell('error', Object.assign(e, { topic }));
-    });
+  #watch(watch) {
+    const { topic, hearer } = watch, failed = e => {
+      if (e.code === 'overloaded') setTimeout(() => this.#watches.has(watch) && this.#watch(watch), draw(LONGEST));
+      else if (e.code !== 'lost' && e.code !== 'closed') this.#tell('error', Object.assign(e, { topic }));
+    };
+    if (this.#opened) this.#command({ type: 'presence', topic, watch: true }, m => call([hearer], m), failed);
+    else if (this.#events?.open) failed(new Failure('unsupported'));
   }
 
   // ---- connecting
@@ -494,6 +497,7 @@ export class Client {
   #streaming(events) {
     events.open = true;
     this.#become('open');
+    for (const watch of this.#watches) this.#watch(watch);
     for (const entry of this.#queue.splice(0)) this.#post(...entry);
   }
 

@@ -33,7 +33,7 @@ export function overview(main) {
     el("div", { class: "charts" }, ...boxes), details,
     el("p", {}, act("Drain the node", "Drain the node? It takes no new connections, and closes those that are open over --drain. Then it ends.", async () => { await call("POST", "/v1/drain"); return "draining" })))
 
-  let plots = []
+  let plots = [], most
   const data = (series) => [samples.map((s) => s.t / 1000), ...series.map(([, at]) => samples.map((_, i) => at(i)))]
   const draw = () => {
     plots.forEach((p) => p.destroy())
@@ -50,7 +50,7 @@ export function overview(main) {
   const update = () => {
     const s = samples.at(-1), first = samples[0]
     if (!s) return
-    set("conns", short(s.conns)); set("out", short(lastRate("out"))); set("in", short(lastRate("in"))); set("topics", short(s.topics))
+    set("conns", short(s.conns) + (most ? " of " + short(most) : ""), most && s.conns > 0.9 * most); set("out", short(lastRate("out"))); set("in", short(lastRate("in"))); set("topics", short(s.topics))
     set("fanout", s.fanout_p99 == null ? "–" : short(s.fanout_p99) + " ms"); set("turn", s.turn_p99 == null ? "–" : short(s.turn_p99) + " ms", s.turn_p99 > 100)
     set("cpu", short(lastRate("cpu")) + " cores"); set("memory", bytes(s.memory), s.short)
     set("outbox", bytes(s.outbox)); set("slow", short(s.slow - first.slow), s.slow > first.slow)
@@ -60,6 +60,7 @@ export function overview(main) {
   const refresh = async () => {
     let s
     try { s = await get("/v1/stats") } catch { return }
+    most = s.connections?.max
     details.replaceChildren(...parts(s))
   }
   draw(); update(); refresh()

@@ -341,7 +341,29 @@ test('a topic that is refused, over events', async () => {
   c.close();
   proxy.blocking = false;
 });
-test('publishing without a WebSocket', async () => {
+test('publish and presence without a WebSocket', async () => {
+  const c = await blocked(), name = topic(), seen = [];
+  let ready;
+  c.subscribe(name).ready.then(() => { ready = true; });
+  await c.until(() => ready);
+  equal((await c.publish(name, { a: 1 })).matched, 1);
+  await until(() => c.data().length === 1);
+  equal([c.data()[0], c.of('message')[0].from], [{ a: 1 }, 'u1']);
+  equal(await rejected(c.publish('secret', 1)), 'forbidden');
+  equal(await rejected(c.publish('a\n', 1)), 'bad_topic');
+  await until(async () => (await c.presence(name)).count === 1);
+  equal((await c.presence(name)).members.map(m => m.sub), ['u1']);
+  equal(await rejected(c.presence('secret')), 'forbidden');
+  // Changes do not come over events, and the client says so; what it watches comes with a WebSocket.
+  c.watch(name, p => seen.push(p));
+  await until(() => c.of('error').some(e => e.code === 'unsupported' && e.topic === name));
+  proxy.blocking = false;
+  await until(() => { c.clock.advance(1000); return c.transport === 'websocket' && seen.length; });
+  equal(seen[0].members.map(m => m.sub), ['u1']);
+  c.close();
+  await until(() => proxy.open === 0);
+});
+test('publishing by a page of the backend', async () => {
   // The backend knows the user by the token, and calls the node.
   const backend = http.createServer((request, response) => {
     const chunks = [];

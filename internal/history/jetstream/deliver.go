@@ -46,10 +46,16 @@ func (s *Store) warm(ctx context.Context) error {
 		begin, end := warmFrom(&infos[i].State, total), infos[i].State.LastSeq
 		st.reached.Store(begin - 1)
 		st.floor.Store(begin - 1)
+		st.taken = make([]uint64, 0, min(infos[i].State.Msgs, warmMessagesMax))
 		if _, err := s.take(ctx, st, end); err != nil {
 			return err
 		}
 		st.reached.Store(max(st.reached.Load(), end)) // what was last is not kept any more
+		err := s.verify(ctx, st, infos[i], st.taken, begin, end)
+		st.taken = nil
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -83,6 +89,9 @@ func (s *Store) take(ctx context.Context, st *stream, end uint64) (taken uint64,
 				return taken, nil
 			}
 			taken++
+			if st.taken != nil {
+				st.taken = append(st.taken, batch[i].seq)
+			}
 			s.deliver(st, &batch[i])
 		}
 	}
@@ -241,6 +250,10 @@ func (s *Store) lookAt(st *stream) {
 		return
 	default:
 		return // the server is away, which others have noticed
+	}
+	s.takeDamage(st, info.Config.Metadata)
+	if s.opt.Owner && !s.opt.InMemory {
+		s.noteGiven(ctx, st, info)
 	}
 	// What was the last message a moment ago, and has not come by now, will not.
 	if last := st.looked; s.hub != nil && st.reached.Load() < last && st.mu.TryLock() {

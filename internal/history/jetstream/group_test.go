@@ -56,7 +56,10 @@ func TestAcknowledgedWhenSynced(t *testing.T) {
 		Positions:       p.First, Keep: func(topic string) broadcast.Keep { k, _ := rules.Keep(topic); return k },
 		Older: true, Floor: p.Floor, Reached: p.Reached,
 	})
-	go answer("")
+	go func() {
+		m := <-asked
+		_ = m.Respond(nil)
+	}()
 	if err := p.Start(t.Context(), p.hub); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,13 @@ const (
 	warmBytesMax    = 64 << 20
 	warmMessagesMax = 200_000
 
+	// farewellTimeout bounds the notes at the end of a process.
+	farewellTimeout = 2 * time.Second
+
+	// deletedMax bounds the numbers that a starting process asks for: a stream with more of them is
+	// not searched for damage.
+	deletedMax = 100_000
+
 	// keyWindow is how long JetStream remembers an idempotency key. It is also the least time for
 	// which it keeps a message: the window must not be longer.
 	keyWindow = 2 * time.Minute

@@ -366,5 +366,6 @@ func (s *Store) older(ctx context.Context, st *stream, topic string, floor broad
 		m := &p.list[i]
 		f.Messages[i] = broadcast.OldMessage{Kind: m.Kind, Payload: m.Payload, From: m.Author, Offset: m.seq, Published: now - wall.Sub(m.at)}
 	}
+	st.behindDamage(f)
 	return f, nil
 }

@@ -36,6 +36,8 @@ type Options struct {
 	InMemory bool
 	// BytesMax bounds the streams together, in bytes; 0: no bound of ours.
 	BytesMax int64
+	// Owner tells that the server, alone, is in this process, which looks after the files.
+	Owner bool
 	// Replicated makes streams of three replicas where the server is one of a cluster.
 	Replicated bool
 	// SyncSubject is where the server is asked for a sync of what it has stored. If it is not empty,
@@ -57,6 +59,7 @@ type Store struct {
 	streams []*stream // by rule
 	id      uint64    // of this process, in its records
 	opened  time.Time // when Open began
+	boot    string    // of the machine
 	inbox   string    // subject of answers, without the number
 
 	hub *broadcast.Hub // immutable after Start; nil: this process only appends and reads
@@ -90,10 +93,12 @@ type stream struct {
 	reached atomic.Uint64 // offset up to which the messages are in the hub
 	floor   atomic.Uint64 // behind this one all messages are there, or were and have aged
 	raised  atomic.Uint64 // up to this one less was kept than now
+	damaged atomic.Uint64 // up to this one something is missing
 	lost    atomic.Pointer[string]
 
-	mu        sync.Mutex    // held while a message goes into the hub; guards the field below
+	mu        sync.Mutex    // held while a message goes into the hub; guards the fields below
 	published time.Duration // of the last message
+	taken     []uint64      // numbers of what a starting process takes; nil: it has started
 
 	looked uint64 // the last message at the last look; of the goroutine that looks after the streams
 }
@@ -107,7 +112,7 @@ const (
 // Open connects to the server and makes the streams that are not there. It fails if the server
 // cannot be reached, or has no JetStream.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{opt: o, log: o.Logger, id: rand.Uint64(), opened: time.Now(), stop: make(chan struct{})}
+	s := &Store{opt: o, log: o.Logger, id: rand.Uint64(), opened: time.Now(), boot: bootOf(), stop: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -253,6 +258,11 @@ func (s *Store) openStream(ctx context.Context, number int) (*stream, error) {
 	if info, err = s.updateStream(ctx, st, info, want); err != nil {
 		return nil, err
 	}
+	if s.opt.Owner && !s.opt.InMemory {
+		if err := s.examine(ctx, st, info); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case info.Config.Storage == nats.MemoryStorage:
 		st.durable = history.DurableMemory
@@ -271,7 +281,7 @@ func (s *Store) streamConfig(st *stream, pattern string) *nats.StreamConfig {
 		MaxMsgs: -1, MaxBytes: -1, MaxConsumers: -1, MaxMsgSize: -1,
 		Storage: nats.FileStorage, Replicas: 1, AllowDirect: true,
 		RePublish: &nats.RePublish{Source: st.prefix + "*", Destination: st.live + "{{wildcard(1)}}"},
-		Metadata:  map[string]string{metaEpoch: strconv.FormatUint(rand.Uint64()>>24, 36) + "-0", metaPattern: pattern},
+		Metadata:  map[string]string{metaEpoch: newEpoch(), metaPattern: pattern},
 	}
 	if st.keep.Age == 0 {
 		c.MaxAge = 0
@@ -284,6 +294,9 @@ func (s *Store) streamConfig(st *stream, pattern string) *nats.StreamConfig {
 	}
 	return c
 }
+
+// newEpoch is an epoch that no stream has had.
+func newEpoch() string { return strconv.FormatUint(rand.Uint64()>>24, 36) + "-0" }
 
 // makeStream makes a stream, of three replicas if that is wanted and possible.
 func (s *Store) makeStream(ctx context.Context, want *nats.StreamConfig) (*nats.StreamInfo, error) {
@@ -323,6 +336,14 @@ func (st *stream) adopt(info *nats.StreamInfo) error {
 			return fmt.Errorf("the stream %s: %s is %q", st.name, metaRaised, text)
 		}
 		st.raised.Store(raised)
+	}
+	st.damaged.Store(0)
+	if text := info.Config.Metadata[metaDamaged]; text != "" {
+		damaged, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("the stream %s: %s is %q", st.name, metaDamaged, text)
+		}
+		st.damaged.Store(damaged)
 	}
 	return nil
 }
@@ -453,6 +474,9 @@ func (s *Store) Close() error {
 		s.sinks.Wait()
 		if s.loads != nil {
 			s.loads.Wait()
+		}
+		if s.opt.Owner && !s.opt.InMemory && s.conn.IsConnected() {
+			s.farewell()
 		}
 		if s.conn.IsConnected() {
 			_ = s.conn.FlushTimeout(time.Second)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -259,5 +260,51 @@ func TestDamagedFile(t *testing.T) {
 	a := p.publish("a.x", "next", "")
 	if a.Err != nil || a.Position.Epoch != last.Epoch {
 		t.Fatalf("%+v", a)
+	}
+}
+
+// A machine that has stopped without a word may have lost what was delivered and not yet on the
+// disk. Its numbers are given again, in another epoch; not so if all was synced before, or if only
+// the process has ended.
+func TestMachineStopped(t *testing.T) {
+	for _, c := range []struct {
+		boot, subject string
+		again         bool
+	}{{"", "", false}, {bootOf(), "", false}, {"another boot", "", true}, {"another boot", testSync, false}} {
+		s := natsServer(t, t.TempDir(), server.RANDOM_PORT)
+		rules, _ := history.ParseRules([]string{"a.>=10,1h"})
+		log := &logText{}
+		o := Options{Rules: rules, Now: clock, Owner: true, Logger: slog.New(slog.NewTextHandler(log, nil))}
+		first := openStore(t, s, o)
+		info, err := first.js.StreamInfo(first.streams[0].name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.Config.Metadata[metaBoot] = c.boot // as if it had not come to Close
+		if _, err := first.js.UpdateStream(&info.Config); err != nil {
+			t.Fatal(err)
+		}
+		o.SyncSubject = c.subject
+		second := openStore(t, s, o)
+		if again := second.streams[0].epoch != first.streams[0].epoch; again != c.again || again != strings.Contains(log.String(), "begin a new epoch") {
+			t.Errorf("%+v: a new epoch: %v; %s", c, again, log)
+		}
+		_, _ = first.Close(), second.Close()
+	}
+}
+
+// Clocks of machines disagree, and jump. When a message was published never goes back, and is never
+// in the future.
+func TestClockJumps(t *testing.T) {
+	now := time.Hour
+	s := &Store{opt: Options{Now: func() time.Duration { now += time.Millisecond; return now }}}
+	st := &stream{published: math.MinInt64}
+	last := time.Duration(math.MinInt64)
+	for _, ago := range []time.Duration{time.Second, -time.Hour, 30 * time.Minute, 0, 10 * time.Minute, -24 * 365 * time.Hour, 24 * 365 * time.Hour, 0} {
+		at := s.publishedAt(st, time.Now().Add(-ago))
+		if at < last || at > now || at == 0 {
+			t.Errorf("stored %v ago: published at %v, the one before at %v, now %v", ago, at, last, now)
+		}
+		last = at
 	}
 }

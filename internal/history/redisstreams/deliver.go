@@ -128,7 +128,7 @@ func (s *Store) read(ctx context.Context, ses *session, block time.Duration) (n 
 		if m.seq == 0 {
 			return n, fmt.Errorf("%w: %s: %w", errForeign, s.live, err)
 		}
-		if m.seq > s.reached.Load()+1 {
+		if m.seq > s.reached.Load()+1 && (m.epoch == "" || m.epoch == *s.epoch.Load()) {
 			if err := s.missing(ctx, ses, m.seq-1); err != nil {
 				return n, err
 			}
