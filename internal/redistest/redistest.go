@@ -101,11 +101,26 @@ func (s *Server) Kill() {
 // Do sends a command of an operator, and returns what the server says.
 func (s *Server) Do(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := exec.Command("redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, args...)...).CombinedOutput()
+	out, err := s.try(args...)
 	if err != nil {
 		t.Fatalf("redis-cli %v: %v %s", args, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return out
+}
+
+// try is Do for a server that may not answer now: one that changes its role closes connections.
+func (s *Server) try(args ...string) (string, error) {
+	out, err := exec.Command("redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, args...)...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// Saying waits until the server says something that has text in it.
+func (s *Server) Saying(t testing.TB, text string, args ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprint(args, " says ", text), func() bool {
+		out, err := s.try(args...)
+		return err == nil && strings.Contains(out, text)
+	})
 }
 
 // StartSentinel runs a Sentinel that watches a master, and finds it dead after 500 ms.
@@ -134,13 +149,8 @@ func StartCluster(t testing.TB, args ...string) []*Server {
 		all, addrs = append(all, s), append(addrs, s.Addr())
 	}
 	all[0].Do(t, append([]string{"--cluster", "create", "--cluster-yes"}, addrs...)...)
-	eventually(t, "the cluster is whole", func() bool {
-		for _, s := range all {
-			if !strings.Contains(s.Do(t, "cluster", "info"), "cluster_state:ok") {
-				return false
-			}
-		}
-		return true
-	})
+	for _, s := range all {
+		s.Saying(t, "cluster_state:ok", "cluster", "info")
+	}
 	return all
 }

@@ -8,6 +8,8 @@ const colors = () => {
   return { line: [style.getPropertyValue("--accent"), style.getPropertyValue("--warn"), style.getPropertyValue("--good")], text: style.getPropertyValue("--dim"), grid: style.getPropertyValue("--line") }
 }
 
+const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" })
+
 // charts are [title, unit formatter, [[label, value at sample i]…]].
 const charts = [
   ["Connections", short, [["open", (i) => samples[i].conns]]],
@@ -33,7 +35,7 @@ export function overview(main) {
     el("div", { class: "charts" }, ...boxes), details,
     el("p", {}, act("Drain the node", "Drain the node? It takes no new connections, and closes those that are open over --drain. Then it ends.", async () => { await call("POST", "/v1/drain"); return "draining" })))
 
-  let plots = []
+  let plots = [], most
   const data = (series) => [samples.map((s) => s.t / 1000), ...series.map(([, at]) => samples.map((_, i) => at(i)))]
   const draw = () => {
     plots.forEach((p) => p.destroy())
@@ -41,7 +43,7 @@ export function overview(main) {
     plots = charts.map(([, format, series], n) => new uPlot({
       width: Math.max(200, boxes[n].clientWidth - 18), height: 160, cursor: { y: false }, legend: { live: true },
       series: [{ label: "time" }, ...series.map(([label], k) => ({ label, stroke: c.line[k], width: 1.5, points: { show: false }, spanGaps: true, value: (_, v) => format(v) }))],
-      axes: [{ stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { show: false } },
+      axes: [{ stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, space: 70, values: (_, list) => list.map((t) => time.format(t * 1000)) },
         { stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, size: 64, values: (_, list) => list.map(format) }],
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     }, data(series), boxes[n]))
@@ -50,7 +52,7 @@ export function overview(main) {
   const update = () => {
     const s = samples.at(-1), first = samples[0]
     if (!s) return
-    set("conns", short(s.conns)); set("out", short(lastRate("out"))); set("in", short(lastRate("in"))); set("topics", short(s.topics))
+    set("conns", short(s.conns) + (most ? " of " + short(most) : ""), most && s.conns > 0.9 * most); set("out", short(lastRate("out"))); set("in", short(lastRate("in"))); set("topics", short(s.topics))
     set("fanout", s.fanout_p99 == null ? "–" : short(s.fanout_p99) + " ms"); set("turn", s.turn_p99 == null ? "–" : short(s.turn_p99) + " ms", s.turn_p99 > 100)
     set("cpu", short(lastRate("cpu")) + " cores"); set("memory", bytes(s.memory), s.short)
     set("outbox", bytes(s.outbox)); set("slow", short(s.slow - first.slow), s.slow > first.slow)
@@ -60,6 +62,7 @@ export function overview(main) {
   const refresh = async () => {
     let s
     try { s = await get("/v1/stats") } catch { return }
+    most = s.connections?.max
     details.replaceChildren(...parts(s))
   }
   draw(); update(); refresh()

@@ -13,13 +13,29 @@ function search(page, query, ...fields) {
   } }, ...fields, el("button", {}, "Search"))
 }
 
+// keep remembers where in a place the keyboard and the scrolled tables are, and returns what puts them
+// there again when the place has been filled anew.
+function keep(place) {
+  const sign = (e) => e.tagName + (e.getAttribute("href") ?? e.getAttribute("aria-label") ?? e.textContent)
+  const at = place.contains(document.activeElement) ? sign(document.activeElement) : null
+  const scrolled = [...place.querySelectorAll(".table")].map((e) => e.scrollLeft)
+  return () => {
+    place.querySelectorAll(".table").forEach((e, i) => { e.scrollLeft = scrolled[i] ?? 0 })
+    if (at) [...place.querySelectorAll("a, button, .table")].find((e) => sign(e) === at)?.focus({ preventScroll: true })
+  }
+}
+
 // repeat fills a place now and every few seconds, while the page is seen.
 function repeat(place, seconds, fill) {
   let busy = false
   const run = async () => {
     if (busy || document.hidden) return
     busy = true
-    try { place.replaceChildren(...(await fill()).filter(Boolean)) } catch (err) { tell(err.message, "bad") }
+    try {
+      const parts = (await fill()).filter(Boolean), resume = keep(place)
+      place.replaceChildren(...parts)
+      resume()
+    } catch (err) { tell(err.message, "bad") }
     busy = false
   }
   run()
@@ -117,8 +133,9 @@ export function users(main, query) {
   })
 }
 
-const ends = (list) => table("Ends of connections", [...columns, ["ended", (c) => clock(c.closed)], ["after", (c) => span(c.seconds), "n"],
-  ["reason", (c) => c.reason], ["code", (c) => (c.code ? String(c.code) : ""), "n"], ["owed", (c) => bytes(c.owed), "n"], ["in words", (c) => c.why + (c.text ? " (" + visible(c.text) + ")" : ""), "text"]], list)
+const ends = (list) => table("Ends of connections", [["ended", (c) => clock(c.closed)], ["reason", (c) => c.reason], columns[1], columns[0],
+  ["after", (c) => span(c.seconds), "n"], ["owed", (c) => bytes(c.owed), "n"], ["in words", (c) => c.why + (c.text ? " (" + visible(c.text) + ")" : ""), "words"],
+  ["code", (c) => (c.code ? String(c.code) : ""), "n"], columns[2], columns[3]], list)
 
 export function closes(main, query) {
   const place = el("div")

@@ -12,6 +12,7 @@ import (
 
 	"c100k/internal/bus"
 	"c100k/internal/bus/bustest"
+	"c100k/internal/redistest"
 )
 
 // join joins a node that the test closes.
@@ -38,33 +39,33 @@ func conformance(t *testing.T, url string) {
 	})
 }
 
-func TestConformance(t *testing.T) { conformance(t, startRedis(t).url()) }
+func TestConformance(t *testing.T) { conformance(t, redistest.Start(t).URL()) }
 
 func TestConformanceOfSentinel(t *testing.T) {
-	master := startRedis(t)
-	conformance(t, "redis-sentinel://"+startSentinel(t, master).addr()+"/main")
+	master := redistest.Start(t)
+	conformance(t, "redis-sentinel://"+redistest.StartSentinel(t, master).Addr()+"/main")
 }
 
 func TestConformanceOfCluster(t *testing.T) {
-	conformance(t, clusterURL(startCluster(t)))
+	conformance(t, clusterURL(redistest.StartCluster(t)))
 }
 
 // A cluster before Redis 7.0 has no sharded Pub/Sub.
 func TestConformanceOfOldCluster(t *testing.T) {
-	all := startCluster(t, "--rename-command", "SSUBSCRIBE", "", "--rename-command", "SPUBLISH", "")
+	all := redistest.StartCluster(t, "--rename-command", "SSUBSCRIBE", "", "--rename-command", "SPUBLISH", "")
 	conformance(t, clusterURL(all))
 }
 
-func clusterURL(all []*redisServer) string {
+func clusterURL(all []*redistest.Server) string {
 	var addrs []string
 	for _, s := range all {
-		addrs = append(addrs, s.addr())
+		addrs = append(addrs, s.Addr())
 	}
 	return "redis-cluster://" + strings.Join(addrs, ",")
 }
 
 func TestJoinRefuses(t *testing.T) {
-	s := startRedis(t, "--requirepass", "s3cret")
+	s := redistest.Start(t, "--requirepass", "s3cret")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
@@ -72,15 +73,15 @@ func TestJoinRefuses(t *testing.T) {
 		o   Options
 		ok  bool
 	}{
-		"right":             {t.Context(), Options{URL: "redis://:s3cret@" + s.addr(), Name: "n"}, true},
-		"wrong password":    {t.Context(), Options{URL: "redis://:guess3d@" + s.addr(), Name: "n"}, false},
-		"no password":       {t.Context(), Options{URL: "redis://" + s.addr(), Name: "n"}, false},
-		"no name":           {t.Context(), Options{URL: "redis://:s3cret@" + s.addr()}, false},
-		"another scheme":    {t.Context(), Options{URL: "http://:s3cret@" + s.addr(), Name: "n"}, false},
-		"no TLS there":      {t.Context(), Options{URL: "rediss://:s3cret@" + s.addr(), Name: "n"}, false},
-		"no cluster":        {t.Context(), Options{URL: "redis-cluster://:s3cret@" + s.addr(), Name: "n"}, false},
-		"no sentinel":       {t.Context(), Options{URL: "redis-sentinel://:s3cret@" + s.addr() + "/main", Name: "n"}, false},
-		"context that ends": {gone, Options{URL: "redis://:s3cret@" + s.addr(), Name: "n"}, false},
+		"right":             {t.Context(), Options{URL: "redis://:s3cret@" + s.Addr(), Name: "n"}, true},
+		"wrong password":    {t.Context(), Options{URL: "redis://:guess3d@" + s.Addr(), Name: "n"}, false},
+		"no password":       {t.Context(), Options{URL: "redis://" + s.Addr(), Name: "n"}, false},
+		"no name":           {t.Context(), Options{URL: "redis://:s3cret@" + s.Addr()}, false},
+		"another scheme":    {t.Context(), Options{URL: "http://:s3cret@" + s.Addr(), Name: "n"}, false},
+		"no TLS there":      {t.Context(), Options{URL: "rediss://:s3cret@" + s.Addr(), Name: "n"}, false},
+		"no cluster":        {t.Context(), Options{URL: "redis-cluster://:s3cret@" + s.Addr(), Name: "n"}, false},
+		"no sentinel":       {t.Context(), Options{URL: "redis-sentinel://:s3cret@" + s.Addr() + "/main", Name: "n"}, false},
+		"context that ends": {gone, Options{URL: "redis://:s3cret@" + s.Addr(), Name: "n"}, false},
 	} {
 		b, err := Join(c.ctx, c.o)
 		if err == nil {

@@ -1,28 +1,53 @@
-// Real Redis servers for the tests, and the faults that they are put through.
+// What the tests share: patience, strangers, and servers with TLS whose certificate is trusted.
 
 package redisbus
 
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
 	"go.uber.org/goleak"
+
+	"c100k/internal/certs"
+	"c100k/internal/redistest"
 )
 
 // patience bounds how long anything may take before a test gives up on it.
 const patience = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// trusted is the certificate that this process trusts, as a machine trusts those of its system.
+var trusted *certs.PairPEM
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "redisbus")
+	if err == nil {
+		trusted, err = certs.Self(time.Now())
+	}
+	file := filepath.Join(dir, "roots.pem")
+	if err == nil {
+		err = os.WriteFile(file, trusted.Cert, 0o600)
+	}
+	if err == nil {
+		err = os.Setenv("SSL_CERT_FILE", file)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// The client of a cluster sleeps for seconds after it has asked for the slots, also when it is
+	// closed.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"), goleak.Cleanup(func(code int) {
+			_ = os.RemoveAll(dir)
+			os.Exit(code)
+		}))
+}
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -33,103 +58,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
-
-// redisServer is a process of redis-server or redis-sentinel.
-type redisServer struct {
-	program string
-	args    []string
-	port    int
-	cmd     *exec.Cmd
-}
-
-func (s *redisServer) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
-func (s *redisServer) url() string  { return "redis://" + s.addr() }
-
-// startRedis runs a server without files; args are further settings.
-func startRedis(t testing.TB, args ...string) *redisServer {
-	t.Helper()
-	s := &redisServer{program: "redis-server", port: freePort(t)}
-	s.args = append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-		"--dir", t.TempDir(), "--loglevel", "warning"}, args...)
-	s.start(t)
-	t.Cleanup(func() { s.kill() })
-	return s
-}
-
-func (s *redisServer) start(t testing.TB) {
-	t.Helper()
-	if _, err := exec.LookPath(s.program); err != nil {
-		t.Fatalf("%s is missing: internal/e2e/setup.sh installs it", s.program)
-	}
-	s.cmd = exec.Command(s.program, s.args...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, s.program+" answers", func() bool {
-		c, err := net.Dial("tcp", s.addr())
-		if err != nil {
-			return false
-		}
-		defer c.Close()
-		buf := make([]byte, 64)
-		_ = c.SetDeadline(time.Now().Add(time.Second))
-		if _, err := c.Write([]byte("PING\r\n")); err != nil {
-			return false
-		}
-		n, _ := c.Read(buf)
-		return strings.HasPrefix(string(buf[:n]), "+PONG") || strings.HasPrefix(string(buf[:n]), "-NOAUTH")
-	})
-}
-
-// kill ends the process without a word to its clients.
-func (s *redisServer) kill() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		s.cmd = nil
-	}
-}
-
-// do sends a command of an operator, and returns what the server says.
-func (s *redisServer) do(t testing.TB, args ...string) string {
-	t.Helper()
-	out, err := s.try(args...)
-	if err != nil {
-		t.Fatalf("redis-cli %v: %v %s", args, err, out)
-	}
-	return out
-}
-
-// try is do for a server that may not answer now: one that changes its role closes connections.
-func (s *redisServer) try(args ...string) (string, error) {
-	out, err := exec.Command("redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, args...)...).CombinedOutput()
-	return strings.TrimSpace(string(out)), err
-}
-
-// saying waits until the server says something that has text in it.
-func (s *redisServer) saying(t testing.TB, text string, args ...string) {
-	t.Helper()
-	eventually(t, fmt.Sprint(args, " says ", text), func() bool {
-		out, err := s.try(args...)
-		return err == nil && strings.Contains(out, text)
-	})
-}
-
 // client is a stranger's connection.
-func (s *redisServer) client(t testing.TB) rueidis.Client {
+func client(t testing.TB, s *redistest.Server) rueidis.Client {
 	t.Helper()
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr()}, ForceSingleClient: true, DisableCache: true,
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}, ForceSingleClient: true, DisableCache: true,
 		ConnWriteTimeout: 2 * time.Minute}) // for a large message on a busy machine
 	if err != nil {
 		t.Fatal(err)
@@ -145,34 +77,40 @@ func publish(t testing.TB, c rueidis.Client, channel string, message []byte) {
 	}
 }
 
-// startSentinel runs a Sentinel that watches a master, and finds it dead after 500 ms.
-func startSentinel(t testing.TB, master *redisServer) *redisServer {
+// startTLS runs a server that speaks TLS too, with that certificate, and returns its URL.
+func startTLS(t *testing.T, pair *certs.PairPEM) string {
 	t.Helper()
-	s := &redisServer{program: "redis-sentinel", port: freePort(t)}
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("port %d\nbind 127.0.0.1\nloglevel warning\nsentinel monitor main 127.0.0.1 %d 1\n"+
-		"sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n", s.port, master.port)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for name, text := range map[string][]byte{"cert.pem": pair.Cert, "key.pem": pair.Key} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	s.args = []string{file}
-	s.start(t)
-	t.Cleanup(func() { s.kill() })
-	return s
+	port := fmt.Sprint(redistest.FreePort(t))
+	redistest.Start(t, "--tls-port", port, "--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"),
+		"--tls-auth-clients", "no", "--requirepass", "s3cret")
+	return "rediss://:s3cret@127.0.0.1:" + port
 }
 
-// startCluster runs three masters that share the slots.
-func startCluster(t testing.TB, args ...string) []*redisServer {
-	t.Helper()
-	var all []*redisServer
-	var addrs []string
-	for range 3 {
-		s := startRedis(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)), "--cluster-node-timeout", "2000"}, args...)...)
-		all, addrs = append(all, s), append(addrs, s.addr())
+// Over TLS, nodes hear each other; a server whose certificate nobody vouches for is refused.
+func TestTLS(t *testing.T) {
+	url := startTLS(t, trusted)
+	a, b := join(t, url, "a"), join(t, url, "b")
+	run(t, a)
+	heard := run(t, b)
+	counts(t, a, 1)
+	counts(t, b, 1)
+	accounted(t, a, b, heard.Load)
+	stranger, err := certs.Self(time.Now())
+	if err != nil {
+		t.Fatal(err)
 	}
-	all[0].do(t, append([]string{"--cluster", "create", "--cluster-yes"}, addrs...)...)
-	for _, s := range all {
-		s.saying(t, "cluster_state:ok", "cluster", "info")
+	c, err := Join(t.Context(), Options{URL: startTLS(t, stranger), Name: "c"})
+	if err == nil {
+		c.Close()
+		t.Fatal("joined a server that nobody vouches for")
 	}
-	return all
+	if !strings.Contains(err.Error(), "certificate") || strings.Contains(err.Error(), "s3cret") {
+		t.Error(err)
+	}
 }

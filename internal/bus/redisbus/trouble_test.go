@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"c100k/internal/bus"
+	"c100k/internal/redistest"
 )
 
 // accounted waits until b has heard or missed each message of a.
@@ -29,12 +30,12 @@ func accounted(t *testing.T, a, b *Bus, heard func() int64) {
 }
 
 func TestServerRestarts(t *testing.T) {
-	s := startRedis(t)
-	a, b := join(t, s.url(), "a"), join(t, s.url(), "b")
+	s := redistest.Start(t)
+	a, b := join(t, s.URL(), "a"), join(t, s.URL(), "b")
 	run(t, a)
 	heard := run(t, b)
 	counts(t, a, 1)
-	s.kill()
+	s.Kill()
 	eventually(t, "lost", func() bool { return !a.Health().Connected && !b.Health().Connected })
 	if h := a.Health(); h.Reason == "" {
 		t.Errorf("%+v", h)
@@ -48,27 +49,27 @@ func TestServerRestarts(t *testing.T) {
 	if h := a.Health(); h.Unsent < unsent+10 {
 		t.Errorf("%+v, want %d unsent", h, unsent+10)
 	}
-	s.start(t)
+	s.Start(t)
 	counts(t, a, 1)
 	accounted(t, a, b, heard.Load)
 }
 
 // Redis closes connections: of an operator's CLIENT KILL, and of a client whose buffer is full.
 func TestConnectionsAreCut(t *testing.T) {
-	s := startRedis(t)
-	a, b := join(t, s.url(), "a"), join(t, s.url(), "b")
+	s := redistest.Start(t)
+	a, b := join(t, s.URL(), "a"), join(t, s.URL(), "b")
 	run(t, a)
 	heard := run(t, b)
 	counts(t, a, 1)
 	for _, kind := range []string{"pubsub", "normal"} {
-		s.do(t, "client", "kill", "type", kind)
+		s.Do(t, "client", "kill", "type", kind)
 		for range 100 { // some are lost
 			_ = a.Publish(t.Context(), bus.Message{Topic: "t"})
 		}
 		counts(t, a, 1)
 		accounted(t, a, b, heard.Load)
 	}
-	s.do(t, "config", "set", "client-output-buffer-limit", "pubsub 1mb 0 0")
+	s.Do(t, "config", "set", "client-output-buffer-limit", "pubsub 1mb 0 0")
 	taken := uint64(0)
 	for taken < 64 {
 		if a.Publish(t.Context(), bus.Message{Topic: "t", Payload: make([]byte, 2<<20)}) == nil {
@@ -78,56 +79,56 @@ func TestConnectionsAreCut(t *testing.T) {
 		}
 	}
 	eventually(t, "something was missed", func() bool { return b.Health().Missed > 0 })
-	s.do(t, "config", "set", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
+	s.Do(t, "config", "set", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
 	counts(t, a, 1)
 	accounted(t, a, b, heard.Load)
 }
 
 // While Redis stands still, the node says so; then it comes back.
 func TestPause(t *testing.T) {
-	s := startRedis(t)
-	a, b := join(t, s.url(), "a"), join(t, s.url(), "b")
+	s := redistest.Start(t)
+	a, b := join(t, s.URL(), "a"), join(t, s.URL(), "b")
 	run(t, a)
 	heard := run(t, b)
 	counts(t, a, 1)
-	s.do(t, "client", "pause", "600000", "write") // PUBLISH counts as a write, CLIENT UNPAUSE does not
+	s.Do(t, "client", "pause", "600000", "write") // PUBLISH counts as a write, CLIENT UNPAUSE does not
 	eventually(t, "noticed", func() bool { return !a.Health().Connected })
-	s.do(t, "client", "unpause")
+	s.Do(t, "client", "unpause")
 	counts(t, a, 1)
 	accounted(t, a, b, heard.Load)
 }
 
 // A master dies, and Sentinel makes its replica the master.
 func TestFailover(t *testing.T) {
-	master := startRedis(t)
-	replica := startRedis(t, "--replicaof", "127.0.0.1 "+strings.TrimPrefix(master.addr(), "127.0.0.1:"))
-	replica.saying(t, "master_link_status:up", "info", "replication")
-	sentinel := startSentinel(t, master)
-	sentinel.saying(t, replica.addr(), "sentinel", "replicas", "main")
-	url := "redis-sentinel://" + sentinel.addr() + "/main"
+	master := redistest.Start(t)
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strings.TrimPrefix(master.Addr(), "127.0.0.1:"))
+	replica.Saying(t, "master_link_status:up", "info", "replication")
+	sentinel := redistest.StartSentinel(t, master)
+	sentinel.Saying(t, replica.Addr(), "sentinel", "replicas", "main")
+	url := "redis-sentinel://" + sentinel.Addr() + "/main"
 	a, b := join(t, url, "a"), join(t, url, "b")
 	run(t, a)
 	heard := run(t, b)
 	counts(t, a, 1)
-	master.kill()
-	replica.saying(t, "role:master", "info", "replication")
+	master.Kill()
+	replica.Saying(t, "role:master", "info", "replication")
 	counts(t, a, 1)
 	accounted(t, a, b, heard.Load)
 }
 
 // A master of the cluster gives the slot of the channels away while messages flow.
 func TestSlotMoves(t *testing.T) {
-	all := startCluster(t)
+	all := redistest.StartCluster(t)
 	a, b := join(t, clusterURL(all), "a"), join(t, clusterURL(all), "b")
 	run(t, a)
 	heard := run(t, b)
 	counts(t, a, 1)
-	slot := all[0].do(t, "cluster", "keyslot", a.all)
+	slot := all[0].Do(t, "cluster", "keyslot", a.all)
 	var ids []string
 	owner := -1
 	for i, s := range all {
-		ids = append(ids, s.do(t, "cluster", "myid"))
-		if s.do(t, "cluster", "countkeysinslot", slot) == "0" && strings.Contains(s.do(t, "pubsub", "shardchannels"), a.all) {
+		ids = append(ids, s.Do(t, "cluster", "myid"))
+		if s.Do(t, "cluster", "countkeysinslot", slot) == "0" && strings.Contains(s.Do(t, "pubsub", "shardchannels"), a.all) {
 			owner = i
 		}
 	}
@@ -147,12 +148,12 @@ func TestSlotMoves(t *testing.T) {
 			}
 		}
 	})
-	all[next].do(t, "cluster", "setslot", slot, "importing", ids[owner])
-	all[owner].do(t, "cluster", "setslot", slot, "migrating", ids[next])
+	all[next].Do(t, "cluster", "setslot", slot, "importing", ids[owner])
+	all[owner].Do(t, "cluster", "setslot", slot, "migrating", ids[next])
 	for _, i := range []int{next, owner, (owner + 2) % len(all)} {
-		all[i].do(t, "cluster", "setslot", slot, "node", ids[next])
+		all[i].Do(t, "cluster", "setslot", slot, "node", ids[next])
 	}
-	all[next].saying(t, a.all, "pubsub", "shardchannels")
+	all[next].Saying(t, a.all, "pubsub", "shardchannels")
 	counts(t, a, 1)
 	close(stop)
 	flow.Wait()
@@ -161,18 +162,18 @@ func TestSlotMoves(t *testing.T) {
 
 // Clusters of nodes with other prefixes or databases do not hear each other.
 func TestOtherClusters(t *testing.T) {
-	s := startRedis(t)
-	a := join(t, s.url(), "a")
+	s := redistest.Start(t)
+	a := join(t, s.URL(), "a")
 	heard := run(t, a)
 	for _, tail := range []string{"/1", "?prefix=other"} {
-		other := join(t, s.url()+tail, "other")
+		other := join(t, s.URL()+tail, "other")
 		run(t, other)
 		counts(t, other, 0)
 		if err := other.Publish(t.Context(), bus.Message{Topic: "t"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	friend := join(t, s.url()+"/0?prefix=c100k", "friend")
+	friend := join(t, s.URL()+"/0?prefix=c100k", "friend")
 	run(t, friend)
 	counts(t, a, 1)
 	if heard.Load() != 0 || a.Health().Peers != 1 {
@@ -213,14 +214,14 @@ func probesBack(b *Bus) (n uint64) {
 
 // What strangers publish is ignored, said once, and costs no memory that stays.
 func TestStrangers(t *testing.T) {
-	s := startRedis(t, "--client-output-buffer-limit", "pubsub 0 0 0") // or Redis itself would cut us off
+	s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 0 0 0") // or Redis itself would cut us off
 	log := new(logText)
-	b, err := Join(t.Context(), Options{URL: s.url(), Name: "a", MessageBytesMax: 64 << 10, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	b, err := Join(t.Context(), Options{URL: s.URL(), Name: "a", MessageBytesMax: 64 << 10, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	heard := run(t, b)
-	stranger := s.client(t)
+	stranger := client(t, s)
 	message := func(sequence byte) []byte { return packet(1, 1, sequence, 0, 1, 't', 0) }
 	huge := append(packet(1, 1, 6, 0, 1, 't', 0x80, 0x80, 0x80, 0x30), make([]byte, 16<<20)...) // says 100,663,296 bytes
 	for _, channel := range []string{b.all, b.own} {
