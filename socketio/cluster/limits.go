@@ -76,6 +76,28 @@ const (
 	dialTimeout  = 5 * time.Second
 	writeTimeout = 5 * time.Second
 
+	// redisSlots are the slots of a Redis Cluster.
+	redisSlots = 16384
+
+	// subBufferBytes is the buffer of a connection that receives: messages up to that are decoded in
+	// place.
+	subBufferBytes = 64 << 10
+
+	// channelBytesMax bounds the name of a channel, in bytes, with the longest prefix, namespace and
+	// room that there are, a few times over. Messages of others are skipped.
+	channelBytesMax = 4 << 10
+
+	// subStringBytesMax is what Redis takes for one string, in bytes. Another length is no protocol of
+	// Redis.
+	subStringBytesMax = 512 << 20
+
+	// subEventsMax is how many events of connections wait until the subscriber takes them.
+	subEventsMax = 1024
+
+	// subQuietMax is how long a connection may say nothing before it is asked whether it is there, and
+	// then before it is taken for dead.
+	subQuietMax = 3 * time.Second
+
 	// streamLengthDefault is what StreamsOptions.LengthMax = 0 means, as with Node's adapter.
 	streamLengthDefault = 10_000
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -94,13 +93,14 @@ func (c *Cluster) connect(ctx context.Context, o *RedisOptions, sharded bool) er
 		client.Close()
 		return fmt.Errorf("%w: %w", ErrRedis, err)
 	}
-	r := &redisCarrier{cluster: c, client: client, sharded: sharded, wanted: map[subscription]bool{}, changed: make(chan struct{}, 1), written: make(chan struct{})}
+	r := &redisCarrier{cluster: c, client: client, option: opt, sharded: sharded, wanted: map[subscription]bool{}, changed: make(chan struct{}, 1), written: make(chan struct{})}
+	r.spread = client.Mode() == rueidis.ClientModeCluster
 	r.ctx, r.end = context.WithCancel(context.Background())
 	r.filled.L = &r.outMu
 	c.carrier = r
 	r.running.Add(2)
 	go r.write()
-	go r.listen()
+	go newSubscriber(r).run()
 	return nil
 }
 
@@ -109,10 +109,13 @@ type redisCarrier struct {
 	// Immutable.
 	cluster *Cluster
 	client  rueidis.Client
-	sharded bool // channels are those of sharded Pub/Sub
+	option  rueidis.ClientOption // for connections that receive
+	sharded bool                 // channels are those of sharded Pub/Sub
+	spread  bool                 // it is a Redis Cluster
 	ctx     context.Context
 	end     context.CancelFunc
 	running sync.WaitGroup
+	home    string        // the server of a Redis Cluster that gets what is for no slot; write only
 	written chan struct{} // closed when the queue is empty and the carrier stops
 
 	outMu    sync.Mutex // guards the fields below
@@ -217,12 +220,12 @@ func (r *redisCarrier) write() {
 			size += len(o.channel) + len(o.p) + outMessageBytes
 		}
 		ctx, cancel := context.WithTimeout(r.ctx, writeTimeout)
-		results := r.client.DoMulti(ctx, commands...)
+		results := r.do(ctx, commands)
 		cancel()
 		for i, result := range results {
 			n, err := int64(-1), result.Error()
-			if err == nil && batch[i].sent != nil {
-				n, err = result.AsInt64()
+			if err == nil && batch[i].sent != nil && (r.sharded || !r.spread) {
+				n, err = result.AsInt64() // a Redis Cluster says how many are at one of its servers
 			}
 			if err != nil {
 				r.cluster.counters.unsent.Add(1)
@@ -238,6 +241,57 @@ func (r *redisCarrier) write() {
 		r.outBytes -= size
 		r.outMu.Unlock()
 	}
+}
+
+// do sends commands. Those that are for no slot of a Redis Cluster go to the same server, one after
+// the other: others of them would overtake them on the way.
+func (r *redisCarrier) do(ctx context.Context, commands rueidis.Commands) []rueidis.RedisResult {
+	if !r.spread {
+		return r.client.DoMulti(ctx, commands...)
+	}
+	results := make([]rueidis.RedisResult, len(commands))
+	var kinds [2][]int
+	for i, command := range commands {
+		kind := 0
+		if command.Slot() >= redisSlots {
+			kind = 1
+		}
+		kinds[kind] = append(kinds[kind], i)
+	}
+	for kind, which := range kinds {
+		client := r.client
+		if kind == 1 {
+			client = r.one()
+		}
+		var some rueidis.Commands
+		for _, i := range which {
+			some = append(some, commands[i])
+		}
+		failed := false
+		for k, result := range client.DoMulti(ctx, some...) {
+			results[which[k]] = result
+			failed = failed || result.NonRedisError() != nil
+		}
+		if failed && kind == 1 {
+			r.home = ""
+		}
+	}
+	return results
+}
+
+// one returns the client of one server of a Redis Cluster, the same as long as it answers. The
+// goroutine of write only.
+func (r *redisCarrier) one() rueidis.Client {
+	nodes := r.client.Nodes()
+	if nodes[r.home] == nil {
+		for r.home = range nodes {
+			break
+		}
+	}
+	if c := nodes[r.home]; c != nil {
+		return c
+	}
+	return r.client
 }
 
 // commander is a form that does not only publish.
@@ -282,120 +336,11 @@ func (r *redisCarrier) want(subs []subscription, yes bool) {
 	}
 }
 
-// listen receives, and connects again when the connection has ended.
-func (r *redisCarrier) listen() {
-	defer r.running.Done()
-	delay := redialMin
-	for r.ctx.Err() == nil {
-		begun := time.Now()
-		err := r.receive()
-		if r.ctx.Err() != nil {
-			return
-		}
-		r.cluster.counters.disconnects.Add(1)
-		r.cluster.log.Warn("Socket.IO servers: the connection to Redis has ended; messages of other servers are lost meanwhile", "err", err)
-		if time.Since(begun) > redialMax {
-			delay = redialMin
-		}
-		select {
-		case <-time.After(delay):
-		case <-r.ctx.Done():
-		}
-		delay = min(2*delay, redialMax)
-	}
-}
-
-// receive is one connection that receives; it returns when that has ended.
-func (r *redisCarrier) receive() error {
-	client, release := r.client.Dedicate()
-	defer release()
-	ended := client.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: r.message})
+// wants reports whether a subscription is wanted.
+func (r *redisCarrier) wants(s subscription) bool {
 	r.subMu.Lock()
-	r.dirty = r.dirty[:0]
-	for s := range r.wanted {
-		r.dirty = append(r.dirty, s)
-	}
-	r.subMu.Unlock()
-	there := map[subscription]bool{}
-	for {
-		if err := r.apply(client, there); err != nil {
-			return err
-		}
-		select {
-		case err := <-ended:
-			return err
-		case <-r.ctx.Done():
-			return r.ctx.Err()
-		case <-r.changed:
-		}
-	}
-}
-
-// apply tells Redis what has changed.
-func (r *redisCarrier) apply(client rueidis.DedicatedClient, there map[subscription]bool) error {
-	var add, drop [2][]string
-	r.subMu.Lock()
-	for _, s := range r.dirty {
-		kind := 0
-		if s.pattern {
-			kind = 1
-		}
-		switch wanted := r.wanted[s]; {
-		case wanted && !there[s]:
-			there[s] = true
-			add[kind] = append(add[kind], s.name)
-		case !wanted && there[s]:
-			delete(there, s)
-			drop[kind] = append(drop[kind], s.name)
-		}
-	}
-	clear(r.dirty)
-	r.dirty = r.dirty[:0]
-	r.subMu.Unlock()
-	b := client.B()
-	var commands rueidis.Commands
-	if r.sharded {
-		for _, name := range add[0] {
-			commands = append(commands, b.Ssubscribe().Channel(name).Build())
-		}
-		for _, name := range drop[0] {
-			commands = append(commands, b.Sunsubscribe().Channel(name).Build())
-		}
-	} else {
-		if len(add[0]) > 0 {
-			commands = append(commands, b.Subscribe().Channel(add[0]...).Build())
-		}
-		if len(drop[0]) > 0 {
-			commands = append(commands, b.Unsubscribe().Channel(drop[0]...).Build())
-		}
-	}
-	if len(add[1]) > 0 {
-		commands = append(commands, b.Psubscribe().Pattern(add[1]...).Build())
-	}
-	if len(drop[1]) > 0 {
-		commands = append(commands, b.Punsubscribe().Pattern(drop[1]...).Build())
-	}
-	for batch := range slices.Chunk(commands, batchMax) {
-		ctx, cancel := context.WithTimeout(r.ctx, writeTimeout)
-		results := client.DoMulti(ctx, batch...)
-		cancel()
-		for _, result := range results {
-			if err := result.Error(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// message takes a message. It is called by the goroutine that reads the connection.
-func (r *redisCarrier) message(m rueidis.PubSubMessage) {
-	by := subscription{name: m.Channel}
-	if m.Pattern != "" {
-		by = subscription{pattern: true, name: m.Pattern}
-	}
-	// The bytes are those of the message alone, and those who get it do not change them.
-	r.cluster.received(by, m.Channel, unsafe.Slice(unsafe.StringData(m.Message), len(m.Message)))
+	defer r.subMu.Unlock()
+	return r.wanted[s]
 }
 
 // stop implements carrier.

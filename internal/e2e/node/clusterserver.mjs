@@ -1,16 +1,25 @@
 // A Socket.IO server of a cluster, with one of the adapters for Redis, whose calls a test makes over HTTP: POST /call with {op, …}.
 // Arguments: FORM (redis, redis-sharded, redis-streams), CLIENT (ioredis, redis), SOCKET of Redis, a name, and options of the adapter as JSON. Prints its address.
+// In place of SOCKET: cluster:PORT,PORT or sentinel:PORT/MASTER of this machine.
 import { Server } from 'socket.io';
 import http from 'node:http';
 import * as classic from '@socket.io/redis-adapter';
 import * as streams from '@socket.io/redis-streams-adapter';
 import { Redis } from 'ioredis';
-import { createClient } from 'redis';
+import { createClient, createCluster } from 'redis';
 import { decode, encode } from './binary.mjs';
 
 const [form, client, path, name, options] = process.argv.slice(2);
+const [kind, where] = path.split(':');
+const open = {
+  'cluster ioredis': () => new Redis.Cluster(where.split(',').map(port => ({ host: '127.0.0.1', port })), { shardedSubscribers: form === 'redis-sharded' }),
+  'cluster redis': () => createCluster({ rootNodes: where.split(',').map(port => ({ url: `redis://127.0.0.1:${port}` })) }),
+  'sentinel ioredis': () => new Redis({ sentinels: [{ host: '127.0.0.1', port: where.split('/')[0] }], name: where.split('/')[1] }),
+  ioredis: () => new Redis({ path }),
+  redis: () => createClient({ socket: { path } }),
+};
 const connect = async () => {
-  const c = client === 'ioredis' ? new Redis({ path }) : createClient({ socket: { path } });
+  const c = open[where ? `${kind} ${client}` : client]();
   c.on('error', () => {});
   if (client !== 'ioredis') await c.connect();
   return c;
