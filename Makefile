@@ -17,7 +17,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-look demo-phone demo-cluster soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-look demo-phone demo-cluster soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail helm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ dist-test: ## install, start, reload, upgrade and remove the packages of bin/dis
 
 dist-jail: ## run the binary of bin/dist as the image would: read-only root, no user, no rights, Docker's seccomp list (root, bubblewrap)
 	./deploy/dist-jail.sh bin/dist
+
+helm: build ## render the chart of deploy/helm with the real helm, and compare what a rollout depends on
+	./deploy/helm-test.sh
 
 arm64: ## vet for arm64, the other processor that the release is for
 	GOARCH=arm64 $(GO) vet $(PACKAGES)

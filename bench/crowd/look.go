@@ -151,7 +151,8 @@ func use(ctx context.Context, node *rig.Node, span time.Duration) (usage, error)
 	return usage{cores([]rig.Reading{first, last}), last.Private}, err
 }
 
-// watchNode is an open dashboard: it takes the stream of figures, and asks for the rest now and then.
+// watchNode is an open dashboard: it takes the stream of figures, and asks for the rest now and
+// then.
 func watchNode(ctx context.Context, admin string) {
 	go func() {
 		for rest(ctx, detailsEvery) == nil {
