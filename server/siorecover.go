@@ -34,8 +34,8 @@ const (
 	sioOffsetBytesMax = 8 << 10
 
 	// sioOffsetPrefix tells our offsets from those of package socketio. Behind it is a checksum of
-	// whom the client speaks for, and a line for each topic: a position, or nothing, a space, and the
-	// name. A name has no line breaks.
+	// whom the client speaks for, and for each topic a comma, its position, or nothing, the length of
+	// its name in bytes, and the name, with a space between each two.
 	sioOffsetPrefix = "t:"
 
 	// sioOffsetNone is the offset of a client that has too many topics.
@@ -56,7 +56,6 @@ type sioTopic struct {
 	name string
 	text string             // the name, as in a JSON string
 	kept bool               // it has positions
-	base broadcast.Position // the client has had this one, and those before it
 	sent broadcast.Position // of the last message on its way to it
 }
 
@@ -78,10 +77,11 @@ func sioOffsetHead(sub string) string {
 
 // bytesMax is what the topic takes in an offset, at most.
 func (topic *sioTopic) bytesMax() int {
-	if !topic.kept {
-		return len(topic.name) + 2
+	n := len(",") + len(" 255 ") + len(topic.name)
+	if topic.kept {
+		n += history.PositionBytesMax
 	}
-	return history.PositionBytesMax + len(topic.name) + 2
+	return n
 }
 
 // whole tells whether the client's topics are few enough for an offset.
@@ -97,10 +97,11 @@ func (c *sioClient) appendOffset(dst []byte) []byte {
 	dst = append(dst, c.head...)
 	for i := range c.topics {
 		topic := &c.topics[i]
-		dst = append(dst, `\n`...)
+		dst = append(dst, ',')
 		if topic.kept {
 			dst = history.AppendPosition(dst, topic.sent)
 		}
+		dst = strconv.AppendInt(append(dst, ' '), int64(len(topic.name)), 10)
 		dst = append(append(dst, ' '), topic.text...)
 	}
 	return dst
@@ -148,7 +149,7 @@ func (t sioTopics) enter(socket *socketio.Socket, topic string, from history.Fro
 		from = history.Unknown()
 	}
 	if r, err = shard.Resume(member, form, topic, from.At(netpoll.Monotonic())); err == nil && r.Added {
-		c.topics = append(c.topics, sioTopic{topic, string(jsontext.AppendEscaped(nil, topic)), kept, r.Behind, r.Behind})
+		c.topics = append(c.topics, sioTopic{topic, string(jsontext.AppendEscaped(nil, topic)), kept, r.Behind})
 		c.bytes += c.topics[len(c.topics)-1].bytesMax()
 	}
 	return r, err
@@ -249,12 +250,9 @@ func (t sioTopics) returning(socket *socketio.Socket) *sioReturn {
 			back.topics = append(back.topics, sioBack{name: one.name, from: from})
 		}
 	} else {
+		// It has not heard where it is, or does not say so: of its topics something may be missing.
 		for _, topic := range old.topics {
-			from := history.Unknown()
-			if topic.kept {
-				from = history.After(topic.base)
-			}
-			back.topics = append(back.topics, sioBack{name: topic.name, from: from})
+			back.topics = append(back.topics, sioBack{name: topic.name, from: history.Unknown()})
 		}
 	}
 	for i := range back.topics {
@@ -462,21 +460,23 @@ type sioAt struct {
 // another user.
 func parseSIOOffset(offset, sub string) (at []sioAt, ok bool) {
 	list, ok := strings.CutPrefix(offset, sioOffsetHead(sub))
-	if !ok || len(offset) > sioOffsetBytesMax || list != "" && list[0] != '\n' {
+	if !ok || len(offset) > sioOffsetBytesMax {
 		return nil, false
 	}
-	if list == "" {
-		return nil, true
-	}
-	for line := range strings.SplitSeq(list[1:], "\n") {
-		position, name, spaced := strings.Cut(line, " ")
-		one := sioAt{name: name}
-		if !spaced || len(at) == sioTopicsMax || broadcast.ValidTopic(name) != nil || slices.ContainsFunc(at, func(a sioAt) bool { return a.name == name }) {
+	for list != "" {
+		position, rest, _ := strings.Cut(list, " ")
+		length, rest, spaced := strings.Cut(rest, " ")
+		n, err := strconv.Atoi(length)
+		if !strings.HasPrefix(position, ",") || !spaced || err != nil || strconv.Itoa(n) != length || n < 1 || n > len(rest) || len(at) == sioTopicsMax {
 			return nil, false
 		}
-		if position != "" {
-			var err error
-			if one.Position, err = history.ParsePosition(position); err != nil {
+		one := sioAt{name: rest[:n]}
+		list = rest[n:]
+		if broadcast.ValidTopic(one.name) != nil || slices.ContainsFunc(at, func(a sioAt) bool { return a.name == one.name }) {
+			return nil, false
+		}
+		if position != "," {
+			if one.Position, err = history.ParsePosition(position[1:]); err != nil {
 				return nil, false
 			}
 		}
