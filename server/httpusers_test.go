@@ -98,8 +98,8 @@ func TestUsersPublishOverHTTP(t *testing.T) {
 	}
 }
 
-// TestUsersOverHTTPAreJudged: the backend decides, tokens of slow algorithms are verified elsewhere,
-// and a rate holds for the user.
+// TestUsersOverHTTPAreJudged: the backend decides, tokens of slow algorithms are verified
+// elsewhere, and a rate holds for the user.
 func TestUsersOverHTTPAreJudged(t *testing.T) {
 	b := newJudge(t, func(q hookQuestion) string {
 		if q.Transport != httpUsersTransport || q.Sub != "ann" {

@@ -9,9 +9,11 @@ package server
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"c100k/broadcast"
 	"c100k/frame"
@@ -34,9 +36,16 @@ const (
 	sioOffsetBytesMax = 8 << 10
 
 	// sioOffsetPrefix tells our offsets from those of package socketio. Behind it is a checksum of
-	// whom the client speaks for, and a line for each topic: a position, or nothing, a space, and the
-	// name. A name has no line breaks.
+	// whom the client speaks for, and for each topic a comma, its position, or nothing, the length of
+	// its name in bytes, and the name, with a space between each two.
 	sioOffsetPrefix = "t:"
+
+	// sioReturnPause is how long a client that has come back waits at least until a backend or a store
+	// that did not answer is asked once more; each pause is twice as long as the one before. After
+	// sioReturnTries, which take half a minute at most, its connection ends, and it comes back by
+	// itself. If that came first, all clients would connect once a second while the backend is away.
+	sioReturnPause = time.Second
+	sioReturnTries = 4
 
 	// sioOffsetNone is the offset of a client that has too many topics.
 	sioOffsetNone = "t:-"
@@ -49,6 +58,7 @@ type sioClient struct {
 	head    string // what its offsets begin with
 	bytes   int    // of an offset at most
 	primed  bool   // the client has been told an offset
+	none    bool   // that was sioOffsetNone
 }
 
 // sioTopic is a topic of a client.
@@ -56,7 +66,6 @@ type sioTopic struct {
 	name string
 	text string             // the name, as in a JSON string
 	kept bool               // it has positions
-	base broadcast.Position // the client has had this one, and those before it
 	sent broadcast.Position // of the last message on its way to it
 }
 
@@ -78,10 +87,11 @@ func sioOffsetHead(sub string) string {
 
 // bytesMax is what the topic takes in an offset, at most.
 func (topic *sioTopic) bytesMax() int {
-	if !topic.kept {
-		return len(topic.name) + 2
+	n := len(",") + len(" 255 ") + len(topic.name)
+	if topic.kept {
+		n += history.PositionBytesMax
 	}
-	return history.PositionBytesMax + len(topic.name) + 2
+	return n
 }
 
 // whole tells whether the client's topics are few enough for an offset.
@@ -97,10 +107,11 @@ func (c *sioClient) appendOffset(dst []byte) []byte {
 	dst = append(dst, c.head...)
 	for i := range c.topics {
 		topic := &c.topics[i]
-		dst = append(dst, `\n`...)
+		dst = append(dst, ',')
 		if topic.kept {
 			dst = history.AppendPosition(dst, topic.sent)
 		}
+		dst = strconv.AppendInt(append(dst, ' '), int64(len(topic.name)), 10)
 		dst = append(append(dst, ' '), topic.text...)
 	}
 	return dst
@@ -148,7 +159,7 @@ func (t sioTopics) enter(socket *socketio.Socket, topic string, from history.Fro
 		from = history.Unknown()
 	}
 	if r, err = shard.Resume(member, form, topic, from.At(netpoll.Monotonic())); err == nil && r.Added {
-		c.topics = append(c.topics, sioTopic{topic, string(jsontext.AppendEscaped(nil, topic)), kept, r.Behind, r.Behind})
+		c.topics = append(c.topics, sioTopic{topic, string(jsontext.AppendEscaped(nil, topic)), kept, r.Behind})
 		c.bytes += c.topics[len(c.topics)-1].bytesMax()
 	}
 	return r, err
@@ -180,20 +191,25 @@ func (t sioTopics) prime(socket *socketio.Socket) {
 	if c == nil {
 		return
 	}
-	text, n := []byte(`2["offsets",{`), 0
+	text, n, whole := []byte(`2["offsets",{`), 0, c.whole()
 	for i := range c.topics {
-		if topic := &c.topics[i]; topic.kept {
-			if n++; n > 1 {
-				text = append(text, ',')
-			}
-			text = append(append(append(text, '"'), topic.text...), `":"`...)
-			text = append(history.AppendPosition(text, topic.sent), '"')
+		topic := &c.topics[i]
+		if !topic.kept {
+			continue
 		}
+		if n++; !whole {
+			break // the names of many topics, at each change of one, would be much to send
+		}
+		if n > 1 {
+			text = append(text, ',')
+		}
+		text = append(append(append(text, '"'), topic.text...), `":"`...)
+		text = append(history.AppendPosition(text, topic.sent), '"')
 	}
-	if n == 0 && !c.primed {
+	if n == 0 && !c.primed || c.none && !whole {
 		return
 	}
-	c.primed = true
+	c.primed, c.none = true, !whole
 	t.send(socket, append(c.appendOffset(append(text, `},"`...)), `"]`...))
 }
 
@@ -249,12 +265,9 @@ func (t sioTopics) returning(socket *socketio.Socket) *sioReturn {
 			back.topics = append(back.topics, sioBack{name: one.name, from: from})
 		}
 	} else {
+		// It has not heard where it is, or does not say so: of its topics something may be missing.
 		for _, topic := range old.topics {
-			from := history.Unknown()
-			if topic.kept {
-				from = history.After(topic.base)
-			}
-			back.topics = append(back.topics, sioBack{name: topic.name, from: from})
+			back.topics = append(back.topics, sioBack{name: topic.name, from: history.Unknown()})
 		}
 	}
 	for i := range back.topics {
@@ -320,14 +333,30 @@ func (t sioTopics) decideReturn(back *sioReturn) topicws.Decide {
 		return nil
 	}
 	return func(q *topicws.Question, done func(topicws.Verdict)) {
+		var next func(i int)
+		tries := 0
+		failed := func() {
+			if tries == sioReturnTries {
+				done(topicws.Verdict{Failed: true})
+				return
+			}
+			pause := t.s.returnPause << tries
+			tries++
+			time.AfterFunc(pause+rand.N(pause), func() { next(0) })
+		}
 		fetch := func() {
 			names, from := back.wanted()
-			ready := func(err error) { done(topicws.Verdict{Allow: err == nil, Failed: err != nil}) }
+			ready := func(err error) {
+				if err != nil {
+					failed()
+					return
+				}
+				done(topicws.Verdict{Allow: true})
+			}
 			if !t.s.prepare(names, from, ready) {
 				ready(nil)
 			}
 		}
-		var next func(i int)
 		next = func(i int) {
 			for ; i < len(back.topics) && (hook == nil || back.topics[i].allowed); i++ {
 			}
@@ -339,7 +368,7 @@ func (t sioTopics) decideReturn(back *sioReturn) topicws.Decide {
 			one.Topics = []string{back.topics[i].name}
 			hook(&one, func(v topicws.Verdict) {
 				if v.Failed {
-					done(v)
+					failed()
 					return
 				}
 				back.topics[i].allowed = v.Allow
@@ -462,21 +491,23 @@ type sioAt struct {
 // another user.
 func parseSIOOffset(offset, sub string) (at []sioAt, ok bool) {
 	list, ok := strings.CutPrefix(offset, sioOffsetHead(sub))
-	if !ok || len(offset) > sioOffsetBytesMax || list != "" && list[0] != '\n' {
+	if !ok || len(offset) > sioOffsetBytesMax {
 		return nil, false
 	}
-	if list == "" {
-		return nil, true
-	}
-	for line := range strings.SplitSeq(list[1:], "\n") {
-		position, name, spaced := strings.Cut(line, " ")
-		one := sioAt{name: name}
-		if !spaced || len(at) == sioTopicsMax || broadcast.ValidTopic(name) != nil || slices.ContainsFunc(at, func(a sioAt) bool { return a.name == name }) {
+	for list != "" {
+		position, rest, _ := strings.Cut(list, " ")
+		length, rest, spaced := strings.Cut(rest, " ")
+		n, err := strconv.Atoi(length)
+		if !strings.HasPrefix(position, ",") || !spaced || err != nil || strconv.Itoa(n) != length || n < 1 || n > len(rest) || len(at) == sioTopicsMax {
 			return nil, false
 		}
-		if position != "" {
-			var err error
-			if one.Position, err = history.ParsePosition(position); err != nil {
+		one := sioAt{name: rest[:n]}
+		list = rest[n:]
+		if broadcast.ValidTopic(one.name) != nil || slices.ContainsFunc(at, func(a sioAt) bool { return a.name == one.name }) {
+			return nil, false
+		}
+		if position != "," {
+			if one.Position, err = history.ParsePosition(position[1:]); err != nil {
 				return nil, false
 			}
 		}

@@ -1,5 +1,5 @@
 // What deploy has for other programs, read by these programs: the example for nginx, the
-// configuration of the Compose file, the dashboard for Grafana, the chart's settings.
+// configuration of the Compose file, the dashboard for Grafana.
 
 package e2e
 
@@ -27,7 +27,8 @@ func deployed(t *testing.T, name string) string {
 	return string(text)
 }
 
-// nginxMain is the rest of nginx's configuration around the example: the directory, and the example.
+// nginxMain is the rest of nginx's configuration. It has the places of the directory and of the
+// example.
 const nginxMain = `daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log;
 events {}
 http {

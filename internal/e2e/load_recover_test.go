@@ -22,8 +22,8 @@ func TestLoadRecovers(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev", "--history", ">=1000,5m")
 	publish := []string{"--topic", "a", "--publish", "http://" + n.admin + "/v1/topics/{topic}"}
-	for _, target := range []string{"ws://" + n.public + "/ws", "http://" + n.public + "/sse?topic={topic}"} {
-		t.Run(target[:4], func(t *testing.T) {
+	for name, target := range map[string]string{"c100k.v1": "ws://" + n.public + "/ws", "sse": "http://" + n.public + "/sse?topic={topic}", "socketio": "http://" + n.public + "/socket.io/"} {
+		t.Run(name, func(t *testing.T) {
 			recoveredAll(t, good(t, append(append([]string{target}, cutting...), publish...)...))
 		})
 	}

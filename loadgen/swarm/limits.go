@@ -65,8 +65,9 @@ const (
 	DropAwayMax = retryAfterMax
 
 	// placeBytesMax and pidBytesMax bound what a client shows to go on where it was, in bytes: a
-	// position has 64 at most in package history, and Socket.IO's ids have 20.
-	placeBytesMax = 64
+	// position has 64 at most in package history, the offset of a node for clients of Socket.IO has
+	// that, the name of the topic and 20 more, and Socket.IO's ids have 20.
+	placeBytesMax = 128
 	pidBytesMax   = 32
 
 	// retryTick and retryTicks are the calendar of those who wait: a round must be longer than

@@ -11,7 +11,7 @@ import (
 	"c100k/netpoll"
 )
 
-// place is what a client of a recovery shows when it comes back: 104 bytes without a pointer.
+// place is what a client of a recovery shows when it comes back: 168 bytes without a pointer.
 type place struct {
 	at     [placeBytesMax]byte // position of the last message; with Socket.IO its offset
 	secret [pidBytesMax]byte   // the private id of a Socket.IO session

@@ -17,7 +17,7 @@ const hidden = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u206
 export const visible = (s) => String(s).replace(hidden, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"))
 
 // foreign is a text of a client: of any length and content.
-export const foreign = (s) => el("bdi", {}, visible(s ?? ""))
+export const foreign = (s) => el("bdi", { title: visible(s ?? "") }, visible(s ?? ""))
 
 const digits = new Intl.NumberFormat("en", { maximumFractionDigits: 1 })
 export function short(n) {

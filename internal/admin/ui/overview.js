@@ -8,6 +8,8 @@ const colors = () => {
   return { line: [style.getPropertyValue("--accent"), style.getPropertyValue("--warn"), style.getPropertyValue("--good")], text: style.getPropertyValue("--dim"), grid: style.getPropertyValue("--line") }
 }
 
+const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" })
+
 // charts are [title, unit formatter, [[label, value at sample i]…]].
 const charts = [
   ["Connections", short, [["open", (i) => samples[i].conns]]],
@@ -41,7 +43,7 @@ export function overview(main) {
     plots = charts.map(([, format, series], n) => new uPlot({
       width: Math.max(200, boxes[n].clientWidth - 18), height: 160, cursor: { y: false }, legend: { live: true },
       series: [{ label: "time" }, ...series.map(([label], k) => ({ label, stroke: c.line[k], width: 1.5, points: { show: false }, spanGaps: true, value: (_, v) => format(v) }))],
-      axes: [{ stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { show: false } },
+      axes: [{ stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, space: 70, values: (_, list) => list.map((t) => time.format(t * 1000)) },
         { stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { show: false }, size: 64, values: (_, list) => list.map(format) }],
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     }, data(series), boxes[n]))

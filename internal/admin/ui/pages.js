@@ -133,8 +133,9 @@ export function users(main, query) {
   })
 }
 
-const ends = (list) => table("Ends of connections", [...columns, ["ended", (c) => clock(c.closed)], ["after", (c) => span(c.seconds), "n"],
-  ["reason", (c) => c.reason], ["code", (c) => (c.code ? String(c.code) : ""), "n"], ["owed", (c) => bytes(c.owed), "n"], ["in words", (c) => c.why + (c.text ? " (" + visible(c.text) + ")" : ""), "text"]], list)
+const ends = (list) => table("Ends of connections", [["ended", (c) => clock(c.closed)], ["reason", (c) => c.reason], columns[1], columns[0],
+  ["after", (c) => span(c.seconds), "n"], ["owed", (c) => bytes(c.owed), "n"], ["in words", (c) => c.why + (c.text ? " (" + visible(c.text) + ")" : ""), "words"],
+  ["code", (c) => (c.code ? String(c.code) : ""), "n"], columns[2], columns[3]], list)
 
 export function closes(main, query) {
   const place = el("div")
