@@ -17,7 +17,7 @@ BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 PACKAGES := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-phone demo-cluster soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail helm clean
+.PHONY: help run build test test-setup race race-short debug fuzz bench bench-quick bench-compare bench-tls bench-auth ablation peers peers-test demo-100k demo-kill demo-hooks demo-resume demo-look demo-phone demo-cluster soak attack testssl tuning micro lint arm64 dist dist-check dist-test dist-jail helm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ demo-hooks: build ## 20,000 connections dropped at once, on a node whose connect
 demo-resume: build ## 20,000 connections cut off at once, 100 messages missed by each; kill -9 of a node with --history-dir, a hundred times (CROWDFLAGS, KILLS=20)
 	$(GO) run ./bench/crowd --c100k $(BIN) --only resume --conns 20000 $(CROWDFLAGS)
 	$(GO) run ./bench/crash --c100k $(BIN) --kills $(KILLS)
+
+demo-look: build ## 100,000 connections, and what the dashboard, a page of connections and /metrics cost (two minutes, alone on the box)
+	$(GO) run ./bench/crowd --c100k $(BIN) --only look $(CROWDFLAGS)
 
 demo-phone: ## a client of clients/js through a network that drops every 20 s for five minutes: is anything missed? (PHONE=1m)
 	C100K_E2E_PHONE=$(PHONE) $(GO) test ./internal/e2e -run 'TestPhone$$' -count 1 -v -timeout 15m

@@ -219,7 +219,6 @@ func (s *Shard) replayDue(sink Sink, most int) (visits int) {
 	if len(s.due) == 0 {
 		s.due = nil // the array is as long as the longest storm
 	}
-	s.slice = nil
 	return n
 }
 
@@ -293,12 +292,16 @@ type replaySlice struct {
 }
 
 // sliceOf returns the kept messages behind number from, up to number until, as many as a run may
-// have.
+// have. The last one stays for those who come in later turns: after a cut most members come back to
+// the same point, a few in each turn.
 func (s *Shard) sliceOf(t *topic, f Form, from, until uint64) *replaySlice {
 	if c := s.slice; c != nil && c.topic == t && c.form == f && c.from == from && c.until == until {
 		return c
 	}
 	c := &replaySlice{topic: t, form: f, from: from, to: from, until: until}
+	if s.slice != nil { // the next one is as long, as a rule: it does not grow step by step
+		c.bytes = make([]byte, 0, len(s.slice.bytes))
+	}
 	for c.to < until && c.to-c.from < RunMessagesMax {
 		e := t.log.at(c.to + 1)
 		if e == nil {

@@ -447,3 +447,40 @@ func TestManyLogs(t *testing.T) {
 		t.Errorf("%d topics", n)
 	}
 }
+
+// Members that come back one after the other to the same point share what they get.
+func TestResumesShareSlices(t *testing.T) {
+	calls := 0
+	encode := func(dst []byte, m *Message) []byte { calls++; return numbered(dst, m) }
+	h, s, sink := one(t, Options{
+		Encoders: []Encoder{encode}, Positions: history(), EncodedBytesMax: bounded, Keep: func(string) Keep { return Keep{Count: 100} },
+	})
+	for range 20 {
+		publish(t, h, "h", "a")
+	}
+	want := ""
+	for i := 11; i <= 20; i++ {
+		want += fmt.Sprintf("[ae1.%dtrue]", i)
+	}
+	for member := range uint32(10) {
+		if r, err := s.Resume(member+1, 0, "h", After(Position{"e1", 10})); err != nil || r.Messages != 10 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		settleDown(h, sink)
+		if got := sink.got(member + 1); got != want {
+			t.Errorf("member %d got %q", member+1, got)
+		}
+	}
+	if calls != 10 {
+		t.Errorf("10 messages were encoded %d times", calls)
+	}
+	publish(t, h, "h", "b")
+	settleDown(h, sink)
+	if r, err := s.Resume(11, 0, "h", After(Position{"e1", 10})); err != nil || r.Messages != 11 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	settleDown(h, sink)
+	if got := sink.got(11); !strings.HasSuffix(got, "[ae1.20true][be1.21true]") {
+		t.Errorf("after one message more: %q", got)
+	}
+}

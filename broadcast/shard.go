@@ -52,7 +52,7 @@ type Shard struct {
 	// subscription is in it exactly if its seat has the replaying bit.
 	replays map[uint32]*replay
 	due     []uint32     // numbers of replays that Deliver goes on with; some may have ended
-	slice   *replaySlice // the last that was made, until the end of Deliver
+	slice   *replaySlice // the last that was made, at most a run: for members that come back to the same point
 }
 
 func newShard(h *Hub, i int) *Shard {

@@ -174,6 +174,16 @@ inside systemctl restart c100k 2>/dev/null || true
 await "the service fails" inside systemctl is-failed c100k
 same "without restarts" "78 0" "$(shown ExecMainStatus) $(shown NRestarts)"
 
+echo "--- log file, and a directory for history"
+printf 'public-topics: [news]\nlog-file: /var/log/c100k/c100k.log\nhistory: ["news=10,1m"]\nhistory-dir: /var/lib/c100k/history\n' | settings
+check "start" inside systemctl start c100k
+same "the log" "c100k 600" "$(inside stat -c '%U %a' /var/log/c100k/c100k.log)"
+check "history is kept" inside test -d /var/lib/c100k/history
+check "logrotate -f" inside logrotate -f /etc/logrotate.d/c100k
+await "the old log is put aside" inside test -s /var/log/c100k/c100k.log.1
+await "the node writes the new one" inside test -s /var/log/c100k/c100k.log
+inside systemctl stop c100k
+
 echo "--- workers"
 printf 'public-topics: [news]\nworkers: 2\n' | settings
 dropin c100k.service <<<'[Service]'
@@ -187,6 +197,8 @@ same "all ended" "success 0" "$(shown Result) $(processes)"
 echo "--- socket activation"
 settings <<<'public-topics: [news]'
 dropin c100k.socket <<<$'[Socket]\nListenStream=\nListenStream=80'
+inside systemctl start c100k
+inside systemctl stop c100k
 check "enable --now c100k.socket" inside systemctl enable --now c100k.socket
 same "the first client starts the node; port 80" 404 "$(status http://127.0.0.1:80/)"
 same "the node has no capability" 0000000000000000 "$(pid=$(shown MainPID); of CapEff)"
@@ -194,6 +206,7 @@ same "the node has no capability" 0000000000000000 "$(pid=$(shown MainPID); of C
 clients=$!
 inside systemctl restart c100k
 wait "$clients"
+check "start of a service whose socket has started it" inside systemctl start c100k
 same "nobody is refused during a restart" "" "$(grep -vE '^(404|503)$' "$work/during" || true)"
 
 echo "--- remove and purge"
@@ -217,6 +230,12 @@ same "user of the service" c100k "$(chroot "$plain" id -un c100k)"
 check "rpm -U of the same" rpm --root "$plain" --nodeps -U --force "$rpm"
 check "rpm -e" rpm --root "$plain" --nodeps -e c100k
 check "the program is gone" test ! -e "$plain/usr/bin/c100k"
+
+if command -v qemu-aarch64-static >/dev/null && [[ $arch != arm64 ]]; then
+  echo "--- the binary for arm64, emulated"
+  check "version" qemu-aarch64-static "$dist/c100k-linux-arm64" version
+  check "it reads its configuration" qemu-aarch64-static "$dist/c100k-linux-arm64" config check
+fi
 
 echo
 ((failed == 0)) || { cat "$work/journal"; echo "dist-test: $failed failed"; exit 1; }

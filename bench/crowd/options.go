@@ -65,6 +65,12 @@ func (o options) span(full, quick time.Duration) string {
 }
 
 // hold is longer than two heartbeats, so that every connection has answered at least one.
+func (o options) lookFor() time.Duration {
+	if o.quick {
+		return 500 * time.Millisecond
+	}
+	return 12 * time.Second
+}
 func (o options) hold() string       { return o.span(65*time.Second, 2*time.Second) }
 func (o options) publishFor() string { return o.span(24*time.Second, 2*time.Second) }
 func (o options) topicsFor() string  { return o.span(time.Minute, 2*time.Second) }

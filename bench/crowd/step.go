@@ -35,6 +35,9 @@ func steps() []step {
 		{"resume", func(o options) string {
 			return fmt.Sprintf("all %d cut off at once, %d messages missed by each, and back", o.conns, o.missed())
 		}, resume},
+		{"look", func(o options) string {
+			return fmt.Sprintf("%d connections, and somebody looks at the node: dashboard, pages, metrics", o.conns)
+		}, look},
 		{"kill", func(o options) string { return fmt.Sprintf("one worker killed under load, %d connections", o.conns) }, kill},
 		{"soak", func(o options) string {
 			return fmt.Sprintf("%d connections for %s, heartbeats on, a publish every five seconds", o.conns, o.soakFor())
