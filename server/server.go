@@ -71,6 +71,7 @@ type Server struct {
 	sioParts    []sio.Part
 	marks       func(topic string) bool // whether messages of a topic say who has published them; nil: none do
 	sioVerdicts []sioVerdicts           // by loop
+	returnPause time.Duration           // sioReturnPause, but for tests
 	api         http.Handler            // /v1/ on the public port, where there is a key
 	httpUsers   http.Handler            // what of it is for users with a token
 	httpRate    *userRate
@@ -120,7 +121,7 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 	if err := c.oneProcess(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, log: c.Logger, started: time.Now(), startedAt: netpoll.Monotonic(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{})}
+	s := &Server{cfg: c, log: c.Logger, started: time.Now(), startedAt: netpoll.Monotonic(), seed: rand.Uint64(), process: figures.NewProcessReader(), stopped: make(chan struct{}), returnPause: sioReturnPause}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -9,9 +9,11 @@ package server
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"c100k/broadcast"
 	"c100k/frame"
@@ -38,6 +40,13 @@ const (
 	// its name in bytes, and the name, with a space between each two.
 	sioOffsetPrefix = "t:"
 
+	// sioReturnPause is how long a client that has come back waits at least until a backend or a store
+	// that did not answer is asked once more; each pause is twice as long as the one before. After
+	// sioReturnTries, which take half a minute at most, its connection ends, and it comes back by
+	// itself. If that came first, all clients would connect once a second while the backend is away.
+	sioReturnPause = time.Second
+	sioReturnTries = 4
+
 	// sioOffsetNone is the offset of a client that has too many topics.
 	sioOffsetNone = "t:-"
 )
@@ -49,6 +58,7 @@ type sioClient struct {
 	head    string // what its offsets begin with
 	bytes   int    // of an offset at most
 	primed  bool   // the client has been told an offset
+	none    bool   // that was sioOffsetNone
 }
 
 // sioTopic is a topic of a client.
@@ -181,20 +191,25 @@ func (t sioTopics) prime(socket *socketio.Socket) {
 	if c == nil {
 		return
 	}
-	text, n := []byte(`2["offsets",{`), 0
+	text, n, whole := []byte(`2["offsets",{`), 0, c.whole()
 	for i := range c.topics {
-		if topic := &c.topics[i]; topic.kept {
-			if n++; n > 1 {
-				text = append(text, ',')
-			}
-			text = append(append(append(text, '"'), topic.text...), `":"`...)
-			text = append(history.AppendPosition(text, topic.sent), '"')
+		topic := &c.topics[i]
+		if !topic.kept {
+			continue
 		}
+		if n++; !whole {
+			break // the names of many topics, at each change of one, would be much to send
+		}
+		if n > 1 {
+			text = append(text, ',')
+		}
+		text = append(append(append(text, '"'), topic.text...), `":"`...)
+		text = append(history.AppendPosition(text, topic.sent), '"')
 	}
-	if n == 0 && !c.primed {
+	if n == 0 && !c.primed || c.none && !whole {
 		return
 	}
-	c.primed = true
+	c.primed, c.none = true, !whole
 	t.send(socket, append(c.appendOffset(append(text, `},"`...)), `"]`...))
 }
 
@@ -318,14 +333,30 @@ func (t sioTopics) decideReturn(back *sioReturn) topicws.Decide {
 		return nil
 	}
 	return func(q *topicws.Question, done func(topicws.Verdict)) {
+		var next func(i int)
+		tries := 0
+		failed := func() {
+			if tries == sioReturnTries {
+				done(topicws.Verdict{Failed: true})
+				return
+			}
+			pause := t.s.returnPause << tries
+			tries++
+			time.AfterFunc(pause+rand.N(pause), func() { next(0) })
+		}
 		fetch := func() {
 			names, from := back.wanted()
-			ready := func(err error) { done(topicws.Verdict{Allow: err == nil, Failed: err != nil}) }
+			ready := func(err error) {
+				if err != nil {
+					failed()
+					return
+				}
+				done(topicws.Verdict{Allow: true})
+			}
 			if !t.s.prepare(names, from, ready) {
 				ready(nil)
 			}
 		}
-		var next func(i int)
 		next = func(i int) {
 			for ; i < len(back.topics) && (hook == nil || back.topics[i].allowed); i++ {
 			}
@@ -337,7 +368,7 @@ func (t sioTopics) decideReturn(back *sioReturn) topicws.Decide {
 			one.Topics = []string{back.topics[i].name}
 			hook(&one, func(v topicws.Verdict) {
 				if v.Failed {
-					done(v)
+					failed()
 					return
 				}
 				back.topics[i].allowed = v.Allow
