@@ -26,6 +26,9 @@ const (
 	lookScrapes = 10
 	lookPause   = 1100 * time.Millisecond
 
+	// lookWarm is how often the figures are asked for before anything is measured.
+	lookWarm = 100
+
 	// detailsEvery is how often a dashboard asks for what changes seldom.
 	detailsEvery = 5 * time.Second
 
@@ -77,6 +80,11 @@ func look(ctx context.Context, t *trial) error {
 // lookAt measures. The crowd is there.
 func (t *trial) lookAt(ctx context.Context, node *rig.Node) error {
 	span := t.lookFor()
+	for range lookWarm { // heaps grow to where the collector keeps them, whoever asks first
+		if err := fetch(ctx, "http://"+node.Admin+"/v1/stats"); err != nil {
+			return err
+		}
+	}
 	quiet, err := use(ctx, node, span)
 	if err != nil {
 		return err
