@@ -109,8 +109,8 @@ func TestBadMessages(t *testing.T) {
 	}
 }
 
-// TestOtherKey: two clusters on one Redis with different keys do not hear each other, not even where
-// one key begins with the other.
+// TestOtherKey: two clusters on one Redis with different keys do not hear each other, not even
+// where one key begins with the other.
 func TestOtherKey(t *testing.T) {
 	t.Parallel()
 	path := needRedis(t)
