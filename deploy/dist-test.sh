@@ -197,6 +197,8 @@ same "all ended" "success 0" "$(shown Result) $(processes)"
 echo "--- socket activation"
 settings <<<'public-topics: [news]'
 dropin c100k.socket <<<$'[Socket]\nListenStream=\nListenStream=80'
+inside systemctl start c100k
+inside systemctl stop c100k
 check "enable --now c100k.socket" inside systemctl enable --now c100k.socket
 same "the first client starts the node; port 80" 404 "$(status http://127.0.0.1:80/)"
 same "the node has no capability" 0000000000000000 "$(pid=$(shown MainPID); of CapEff)"
@@ -204,6 +206,7 @@ same "the node has no capability" 0000000000000000 "$(pid=$(shown MainPID); of C
 clients=$!
 inside systemctl restart c100k
 wait "$clients"
+check "start of a service whose socket has started it" inside systemctl start c100k
 same "nobody is refused during a restart" "" "$(grep -vE '^(404|503)$' "$work/during" || true)"
 
 echo "--- remove and purge"

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"c100k/bench/rig"
+	"c100k/internal/netlab"
 )
 
 // options are what the command line says.
@@ -52,10 +53,10 @@ func main() {
 
 // needs says what is missing.
 func needs(o options) error {
-	if os.Geteuid() != 0 {
-		return errors.New("network namespaces need root")
+	if err := netlab.Check(); err != nil {
+		return err
 	}
-	for _, program := range []string{"ip", "redis-server", "redis-sentinel", "node", o.binary} {
+	for _, program := range []string{"redis-server", "redis-sentinel", "node", o.binary} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%s is missing: make test-setup installs what tests need, make build builds c100k", program)
 		}
@@ -68,12 +69,22 @@ func needs(o options) error {
 
 // run builds the cluster, puts it through the steps, and takes it down.
 func run(ctx context.Context, o options) (*table, error) {
-	l, err := newLab(o.logs)
+	dir := o.logs
+	var err error
+	if dir != "" {
+		err = os.MkdirAll(dir, 0o755)
+	} else if dir, err = os.MkdirTemp("", "cluster-"); err == nil {
+		defer os.RemoveAll(dir)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer l.close()
-	c, err := l.start(o)
+	l, err := netlab.New(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	c, err := start(l, o)
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
+	"c100k/internal/netlab"
 	"c100k/websocket"
 )
 
@@ -27,7 +27,7 @@ type socket struct {
 }
 
 // join connects a client to the server of a machine.
-func (t *traffic) join(ctx context.Context, h *host, home int) error {
+func (t *traffic) join(ctx context.Context, h *netlab.Host, home int) error {
 	s := &socket{home: home, ticks: map[int]map[int]bool{}, settled: map[string]bool{}}
 	t.sockets = append(t.sockets, s)
 	began := make(chan struct{})
@@ -45,14 +45,14 @@ func (t *traffic) join(ctx context.Context, h *host, home int) error {
 	case <-began:
 		return nil
 	case <-time.After(patience):
-		return fmt.Errorf("the client of Socket.IO on %s does not connect", h.name)
+		return fmt.Errorf("the client of Socket.IO on %s does not connect", h.Name)
 	}
 }
 
 // talk speaks Engine.IO 4 and Socket.IO 5 over one WebSocket, until it ends.
-func (s *socket) talk(ctx context.Context, h *host, began func()) error {
+func (s *socket) talk(ctx context.Context, h *netlab.Host, began func()) error {
 	var c *websocket.Client
-	err := h.on(func() (err error) {
+	err := h.On(func() (err error) {
 		c, err = websocket.Dial(ctx, "ws://"+publicAddr+"/socket.io/?EIO=4&transport=websocket", nil)
 		return err
 	})
@@ -166,9 +166,9 @@ func (t *traffic) allHear() error {
 }
 
 // emit emits with `c100k emit`, and counts the clients that it reaches in time.
-func (t *traffic) emit(ctx context.Context, word string) (reached int, err error) {
+func (t *traffic) emit(word string) (reached int, err error) {
 	c := t.cluster
-	text, err := exec.CommandContext(ctx, "ip", "netns", "exec", c.nodes[0].ns, c.binary, "emit", "settled", word, "--redis", c.url).CombinedOutput()
+	text, err := c.nodes[0].Command(c.binary, "emit", "settled", word, "--redis", c.url).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("c100k emit: %w: %s", err, text)
 	}

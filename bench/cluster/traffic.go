@@ -79,7 +79,7 @@ func begin(c *cluster) (*traffic, error) {
 		t.wg.Go(func() { t.publisher(ctx, i) })
 	}
 	for i, n := range c.nodes {
-		if err := t.join(ctx, n.host, i); err != nil {
+		if err := t.join(ctx, n.Host, i); err != nil {
 			t.end()
 			return nil, err
 		}
@@ -221,7 +221,7 @@ func (t *traffic) publishKept(ctx context.Context, i int) {
 
 func (n *node) dead() bool {
 	select {
-	case <-n.run.ended:
+	case <-n.run.Ended:
 		return true
 	default:
 		return false

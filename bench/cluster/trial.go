@@ -4,11 +4,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
 const (
+	// patience bounds each wait for something to begin or to settle.
+	patience = 30 * time.Second
+	// pollPause is the time between two looks.
+	pollPause = 5 * time.Millisecond
 	// noticeMax is how long a node may take to say that it is cut off: what /readyz promises.
 	noticeMax = 3 * time.Second
 	// backMax is how long a node may take to hear the others after a new master of Redis answers.
@@ -78,7 +83,7 @@ func (t *trial) run(ctx context.Context, fault func(context.Context, *trial) err
 			break
 		}
 	}
-	reached, err := t.emit(ctx, t.title)
+	reached, err := t.emit(t.title)
 	if err != nil {
 		return err
 	}
@@ -128,7 +133,7 @@ func (t *trial) judge(before, after snapshot) {
 		if n.dead() {
 			continue
 		}
-		r := row{step: t.title, rate: t.rate, at: n.name, node: true}
+		r := row{step: t.title, rate: t.rate, at: n.Name, node: true}
 		for j := range t.nodes {
 			if j == i {
 				continue
@@ -144,7 +149,7 @@ func (t *trial) judge(before, after snapshot) {
 		t.rows = append(t.rows, r)
 	}
 	for i, h := range t.socketio {
-		r := row{step: t.title, at: h.name}
+		r := row{step: t.title, at: h.Name}
 		t.addSocket(&r, i+len(t.nodes), before, after)
 		t.rows = append(t.rows, r)
 	}
@@ -192,10 +197,10 @@ func partition(ctx context.Context, t *trial) error {
 	n := t.nodes[2]
 	t.noticeGoal, t.backMax = noticeMax, rejoinMax
 	cut := time.Now()
-	if err := n.plug(false); err != nil {
+	if err := n.Plug(false); err != nil {
 		return err
 	}
-	if err := await(ctx, n.name+" says that it is cut off", func() error {
+	if err := await(ctx, n.Name+" says that it is cut off", func() error {
 		if n.ready() == nil {
 			return errNotYet
 		}
@@ -209,7 +214,7 @@ func partition(ctx context.Context, t *trial) error {
 		return ctx.Err()
 	case <-time.After(t.outage - time.Since(cut)):
 	}
-	if err := n.plug(true); err != nil {
+	if err := n.Plug(true); err != nil {
 		return err
 	}
 	t.watch(time.Now())
@@ -219,9 +224,9 @@ func partition(ctx context.Context, t *trial) error {
 // failover kills the master of Redis.
 func failover(ctx context.Context, t *trial) error {
 	t.backMax = backMax
-	t.master.kill()
+	t.master.Kill()
 	if err := await(ctx, "the replica is the master", func() error {
-		return t.redis[1].says(redisPort, "INFO replication", "role:master")
+		return says(t.redis[1], redisPort, "INFO replication", "role:master")
 	}); err != nil {
 		return err
 	}
@@ -232,7 +237,7 @@ func failover(ctx context.Context, t *trial) error {
 // killNode kills the second node.
 func killNode(ctx context.Context, t *trial) error {
 	t.noticeGoal = silentMax
-	t.nodes[1].run.kill()
+	t.nodes[1].run.Kill()
 	killed := time.Now()
 	for _, i := range []int{0, 2} {
 		if err := await(ctx, "the others notice", func() error {
@@ -265,3 +270,23 @@ func (t *trial) awaitBack(ctx context.Context, servers ...int) error {
 		return nil
 	})
 }
+
+// await waits until ok returns nil.
+func await(ctx context.Context, what string, ok func() error) error {
+	for giveUp := time.Now().Add(patience); ; {
+		err := ok()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(giveUp) {
+			return fmt.Errorf("%s: not after %v: %w", what, patience, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+var errNotYet = errors.New("not yet")

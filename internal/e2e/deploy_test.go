@@ -1,5 +1,5 @@
 // What deploy has for other programs, read by these programs: the example for nginx, the
-// configuration of the Compose file, the dashboard for Grafana.
+// configuration of the Compose file, the unit for systemd, the dashboard for Grafana.
 
 package e2e
 
@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,6 +119,40 @@ func TestDeployedSettings(t *testing.T) {
 	}
 	if out, err := exec.Command("promtool", "check", "config", filepath.Join(dir, "prometheus.yml")).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// unitExposureMax is in tenths: systemd-analyze calls 1.0 to 4.0 OK; a unit with nothing has 9.6.
+const unitExposureMax = "20"
+
+var unitFiles = regexp.MustCompile(`LimitNOFILE=(\d+)`)
+
+// TestUnit: systemd rates the unit OK, and its limit on open files is what a million connections
+// need.
+func TestUnit(t *testing.T) {
+	t.Parallel()
+	limit := func(text string) int {
+		match := unitFiles.FindStringSubmatch(text)
+		if match == nil {
+			t.Fatalf("no LimitNOFILE in\n%s", text)
+		}
+		n, err := strconv.Atoi(match[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	// It fails where the machine cannot, and prints what the unit needs.
+	advice, _ := exec.Command(binary, "doctor", "--conns", "1000000", "--workers", "1").Output()
+	if has, needs := limit(deployed(t, "systemd/c100k.service")), limit(string(advice)); has < needs {
+		t.Errorf("LimitNOFILE is %d; c100k doctor wants %d", has, needs)
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not there")
+	}
+	unit := filepath.FromSlash("../../deploy/systemd/c100k.service")
+	if out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold="+unitExposureMax, unit).CombinedOutput(); err != nil {
+		t.Errorf("systemd-analyze security: %v\n%s", err, out)
 	}
 }
 

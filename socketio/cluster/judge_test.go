@@ -73,68 +73,96 @@ func compare(t *testing.T, ours, theirs string) {
 	}
 }
 
-// judged compares a form: a server of Node calls, then one of ours. The servers of Node have
-// different clients of Redis.
-func judged(t *testing.T, form, options string, join func(t *testing.T, path string) (*Cluster, socketio.Options)) {
+// variant is a cluster that is compared with one of four servers of Node.
+type variant struct {
+	options string // of the adapter of Node's servers
+	join    func(t *testing.T, path string) (*Cluster, socketio.Options)
+}
+
+// judged compares clusters of two servers of Node and two of ours with one of four of Node: a server
+// of Node calls, then one of ours. The servers of Node have different clients of Redis.
+func judged(t *testing.T, form string, variants map[string]variant) {
+	if raceEnabled {
+		t.Skip("takes minutes with the race detector, which other tests of this package are for")
+	}
 	t.Parallel()
 	clients := []string{"ioredis", "redis", "ioredis", "redis"}
 	path := needRedis(t)
 	theirs := make([]string, 4)
 	for i := range theirs {
-		theirs[i] = startNode(t, form, clients[i], path, string(rune('a'+i)), options)
+		theirs[i] = startNode(t, form, clients[i], path, string(rune('a'+i)), `{}`)
 	}
-	other := needRedis(t)
-	mixed := []string{startNode(t, form, clients[0], other, "a", options), startNode(t, form, clients[1], other, "b", options)}
-	for range 2 {
-		c, o := join(t, other)
-		mixed = append(mixed, startGo(t, c, o).address)
-	}
+	want := map[int]string{}
 	for _, caller := range []int{0, 2} {
-		compare(t, judge(t, caller, form, mixed), judge(t, caller, form, theirs))
+		want[caller] = judge(t, caller, form, theirs)
 	}
+	for name, v := range variants {
+		t.Run(name, func(t *testing.T) {
+			path := needRedis(t)
+			mixed := []string{startNode(t, form, clients[0], path, "a", v.options), startNode(t, form, clients[1], path, "b", v.options)}
+			for range 2 {
+				c, o := v.join(t, path)
+				mixed = append(mixed, startGo(t, c, o).address)
+			}
+			for caller := range want {
+				compare(t, judge(t, caller, form, mixed), want[caller])
+			}
+		})
+	}
+	if form != "redis" {
+		return
+	}
+	t.Run("over a bus", func(t *testing.T) {
+		var m memory
+		ours := make([]string, 4)
+		for i := range ours {
+			c, _ := m.join(t, OverOptions{PartBytesMax: 512})
+			ours[i] = startGo(t, c, socketio.Options{}).named(string(rune('a' + i))).address
+		}
+		compare(t, judge(t, 2, "over", ours), judge(t, 2, "over", theirs))
+	})
 }
 
 func TestJudgeRedis(t *testing.T) {
-	judged(t, "redis", `{}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+	join := func(t *testing.T, path string) (*Cluster, socketio.Options) {
 		c, err := Redis(t.Context(), RedisOptions{URL: redisURL(path)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c, socketio.Options{}
+	}
+	judged(t, "redis", map[string]variant{
+		"common answers":   {`{}`, join},
+		"specific answers": {`{"publishOnSpecificResponseChannel":true,"requestsTimeout":30000}`, join},
 	})
 }
 
 func TestJudgeSharded(t *testing.T) {
+	variants := map[string]variant{}
 	for _, mode := range []SubscriptionMode{Dynamic, DynamicPrivate, Static} {
-		t.Run(string(mode), func(t *testing.T) {
-			judged(t, "redis-sharded", `{"subscriptionMode":"`+string(mode)+`"}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
-				c, err := Sharded(t.Context(), ShardedOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Mode: mode})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c, socketio.Options{}
-			})
-		})
+		variants[string(mode)] = variant{`{"subscriptionMode":"` + string(mode) + `"}`, func(t *testing.T, path string) (*Cluster, socketio.Options) {
+			c, err := Sharded(t.Context(), ShardedOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Mode: mode})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c, socketio.Options{}
+		}}
 	}
+	judged(t, "redis-sharded", variants)
 }
 
 func TestJudgeStreams(t *testing.T) {
-	for name, tt := range map[string]struct {
-		options string
-		count   int
-		here    socketio.Options
-	}{
-		"one":      {`{}`, 1, socketio.Options{}},
-		"recovery": {`{"recovery":true,"streamCount":2}`, 2, socketio.Options{Recovery: &socketio.Recovery{}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			judged(t, "redis-streams", tt.options, func(t *testing.T, path string) (*Cluster, socketio.Options) {
-				c, err := Streams(t.Context(), StreamsOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Count: tt.count})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c, tt.here
-			})
-		})
+	join := func(count int, o socketio.Options) func(t *testing.T, path string) (*Cluster, socketio.Options) {
+		return func(t *testing.T, path string) (*Cluster, socketio.Options) {
+			c, err := Streams(t.Context(), StreamsOptions{RedisOptions: RedisOptions{URL: redisURL(path)}, Count: count})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c, o
+		}
 	}
+	judged(t, "redis-streams", map[string]variant{
+		"one stream": {`{}`, join(1, socketio.Options{})},
+		"recovery":   {`{"recovery":true,"streamCount":2}`, join(2, socketio.Options{Recovery: &socketio.Recovery{}})},
+	})
 }

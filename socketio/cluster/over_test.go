@@ -131,21 +131,6 @@ func (l *memoryLink) Send(to uint64, p []byte) error {
 	return nil
 }
 
-// TestJudgeOver: four servers of this package over a bus do what four of Node do over Redis.
-func TestJudgeOver(t *testing.T) {
-	clients := []string{"ioredis", "redis", "ioredis", "redis"}
-	path := needRedis(t)
-	theirs, ours := make([]string, 4), make([]string, 4)
-	var m memory
-	for i := range theirs {
-		name := string(rune('a' + i))
-		theirs[i] = startNode(t, "redis", clients[i], path, name)
-		c, _ := m.join(t, OverOptions{PartBytesMax: 512})
-		ours[i] = startGo(t, c, socketio.Options{}).named(name).address
-	}
-	compare(t, judge(t, 2, "over", ours), judge(t, 2, "over", theirs))
-}
-
 // TestSilentServer: a server that does not answer delays the first request until a probe has ended,
 // and no other. It is named. One that has gone is not waited for. Time is faked.
 func TestSilentServer(t *testing.T) { synctest.Test(t, silentServer) }

@@ -109,7 +109,8 @@ await step('dynamic namespace', { op: 'emit', nsp: '/dynamic-1', args: ['m', 'dy
 await step('dynamic namespace, acknowledgements', { op: 'emitWithAck', nsp: '/dynamic-1', timeout: patience, args: ['question', 1] }, dynamic);
 await step('dynamic namespace, a room', { op: 'socketsJoin', nsp: '/dynamic-1', names: ['there'] }, dynamic);
 await step('dynamic namespace, fetch', { op: 'fetchSockets', nsp: '/dynamic-1', rooms: ['there'] }, dynamic);
-await step('namespace that no client has', { op: 'emitWithAck', nsp: '/dynamic-2', timeout: patience, args: ['question', 1] }, dynamic);
+// Servers of Node wait for the timeout where they are connected by streams.
+if (form !== 'redis-streams') await step('namespace that no client has', { op: 'emitWithAck', nsp: '/dynamic-2', timeout: patience, args: ['question', 1] }, dynamic);
 
 await step('acknowledgements of all', { op: 'emitWithAck', timeout: patience, args: ['question', 42] });
 await step('acknowledgements of a room', { op: 'emitWithAck', timeout: patience, rooms: ['r'], args: ['question', 42] });
