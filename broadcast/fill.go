@@ -80,7 +80,7 @@ func (h *Hub) Fill(topic string, f *Filling) bool {
 	entries, bytes := h.oldEntries(t, f)
 	now := h.now()
 	if len(entries) > 0 {
-		h.makeRoom(entries[0].message.Published, bytes)
+		h.makeRoom(entries[0].message.Published, now, bytes)
 	}
 	l := t.log
 	for !l.busy.CompareAndSwap(false, true) {

@@ -45,6 +45,10 @@ const (
 	// end while the other topics wait.
 	RunMessagesMax = 1024
 
+	// slicesMax bounds the runs of kept messages that a shard holds for members that come back: each
+	// is at most RunBytesMax. A cut finds members at two or three points of a topic.
+	slicesMax = 4
+
 	// RunBytesMax bounds the bytes of one pass when it has more than one message: a run is a copy of
 	// its messages, and all of it is in the outbox of every member that lags.
 	RunBytesMax = 256 << 10

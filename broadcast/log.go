@@ -300,15 +300,16 @@ func (h *Hub) ForgetKept(topic string) (ok bool) {
 // released. Any goroutine but that of a loop.
 func (h *Hub) TrimKept(idle time.Duration, releasing func(topic string)) {
 	now := h.now()
-	oldest := now
+	oldest, newest := now, time.Duration(0)
 	h.eachLog(func(t *topic) {
 		l := t.log
 		l.record(now)
-		first, newest := l.bounds()
+		first, last := l.bounds()
 		if e := l.at(first); e != nil {
 			oldest = min(oldest, e.message.Published)
 		}
-		if first > newest && time.Duration(l.used.Load()) < now-idle && t.tail.Load().attached == 0 {
+		newest = max(newest, time.Duration(l.used.Load()))
+		if first > last && time.Duration(l.used.Load()) < now-idle && t.tail.Load().attached == 0 {
 			if releasing != nil {
 				releasing(t.name)
 			}
@@ -317,18 +318,20 @@ func (h *Hub) TrimKept(idle time.Duration, releasing func(topic string)) {
 	})
 	// Each round forgets the older half of the time that is left, so the oldest messages go first and
 	// few rounds are enough.
-	h.makeRoom(oldest, 0)
+	h.makeRoom(oldest, newest, 0)
 }
 
-// makeRoom forgets the oldest messages of all topics, from a time on, until there is room for so
-// many bytes. What was filled in just now stays: somebody waits for it.
-func (h *Hub) makeRoom(oldest time.Duration, bytes int64) {
+// makeRoom forgets the oldest messages of all topics, which were published between two times, until
+// there is room for so many bytes. It does not look beyond the newest: after a burst and a pause,
+// all would be older than a half of the time. What was filled in just now stays: somebody waits for
+// it.
+func (h *Hub) makeRoom(oldest, newest time.Duration, bytes int64) {
 	now := h.now()
 	for range trimRoundsMax {
 		if h.kept.Load()+bytes <= h.keptBytesMax {
 			return
 		}
-		oldest += (now-oldest)/2 + 1
+		oldest += (newest-oldest)/2 + 1
 		h.eachLog(func(t *topic) {
 			if filled := time.Duration(t.log.filled.Load()); filled == 0 || filled < now-filledStays {
 				t.log.older.CompareAndSwap(olderNone, h.dropped())

@@ -292,15 +292,18 @@ type replaySlice struct {
 }
 
 // sliceOf returns the kept messages behind number from, up to number until, as many as a run may
-// have. The last one stays for those who come in later turns: after a cut most members come back to
-// the same point, a few in each turn.
+// have. The last ones stay for those who come in later turns: after a cut most members come back to
+// the same few points, a few members in each turn.
 func (s *Shard) sliceOf(t *topic, f Form, from, until uint64) *replaySlice {
-	if c := s.slice; c != nil && c.topic == t && c.form == f && c.from == from && c.until == until {
-		return c
+	for _, c := range s.slices {
+		if c != nil && c.topic == t && c.form == f && c.from == from && c.until == until {
+			return c
+		}
 	}
+	old := s.slices[s.sliced]
 	c := &replaySlice{topic: t, form: f, from: from, to: from, until: until}
-	if s.slice != nil { // the next one is as long, as a rule: it does not grow step by step
-		c.bytes = make([]byte, 0, len(s.slice.bytes))
+	if old != nil { // this one is as long, as a rule: it does not grow step by step
+		c.bytes = make([]byte, 0, len(old.bytes))
 	}
 	for c.to < until && c.to-c.from < RunMessagesMax {
 		e := t.log.at(c.to + 1)
@@ -314,7 +317,8 @@ func (s *Shard) sliceOf(t *topic, f Form, from, until uint64) *replaySlice {
 		c.bytes = b
 		c.to++
 	}
-	s.slice = c
+	s.slices[s.sliced] = c
+	s.sliced = (s.sliced + 1) % slicesMax
 	return c
 }
 

@@ -424,7 +424,8 @@ func (*offsetSink) Gap(uint32, Form, string, uint32, uint32, bool)   { panic("no
 func (*offsetSink) Encode(dst []byte, _ uint32, m *Message) []byte   { return append(dst, m.Payload...) }
 func (*offsetSink) Slow(uint32)                                      { panic("no policy") }
 
-// Many topics with history share one bound of memory, and none of them is lost track of.
+// Many topics with history share one bound of memory, and none of them is lost track of. It takes
+// seconds: the number is that of a large node.
 func TestManyLogs(t *testing.T) {
 	const topics, most = 100_000, 8 << 20
 	h := NewHub(Options{
@@ -470,9 +471,17 @@ func TestResumesShareSlices(t *testing.T) {
 		if got := sink.got(member + 1); got != want {
 			t.Errorf("member %d got %q", member+1, got)
 		}
+		s.Leave(member + 1)
+		if _, err := s.Resume(member+1, 0, "h", After(Position{"e1", 11})); err != nil {
+			t.Fatal(err)
+		}
+		settleDown(h, sink)
+		if got := sink.got(member + 1); got != want[len("[ae1.11true]"):] {
+			t.Errorf("from another point, member %d got %q", member+1, got)
+		}
 	}
-	if calls != 10 {
-		t.Errorf("10 messages were encoded %d times", calls)
+	if calls != 19 {
+		t.Errorf("10 messages, and 9 of them, were encoded %d times", calls)
 	}
 	publish(t, h, "h", "b")
 	settleDown(h, sink)

@@ -51,8 +51,9 @@ type Shard struct {
 	// replays are members that get kept messages before new ones, by subscription number. Invariant: a
 	// subscription is in it exactly if its seat has the replaying bit.
 	replays map[uint32]*replay
-	due     []uint32     // numbers of replays that Deliver goes on with; some may have ended
-	slice   *replaySlice // the last that was made, at most a run: for members that come back to the same point
+	due     []uint32                // numbers of replays that Deliver goes on with; some may have ended
+	slices  [slicesMax]*replaySlice // the last that were made: many come back to the same few points
+	sliced  int                     // number of the next in slices
 }
 
 func newShard(h *Hub, i int) *Shard {

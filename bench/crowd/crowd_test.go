@@ -113,7 +113,7 @@ func TestChoose(t *testing.T) {
 	if _, err := choose("open,dance"); err == nil || !strings.Contains(err.Error(), `no step "dance"; there are open,`+" publish") {
 		t.Error(err)
 	}
-	if !slices.Equal(names(), []string{"open", "publish", "topics", "storm", "hook-storm", "resume", "kill", "soak"}) {
+	if !slices.Equal(names(), []string{"open", "publish", "topics", "storm", "hook-storm", "resume", "look", "kill", "soak"}) {
 		t.Error(names())
 	}
 }

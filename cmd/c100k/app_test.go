@@ -207,6 +207,7 @@ func TestCommandLines(t *testing.T) {
 		{"config check --public-topics chat*", "", 2, "write chat and chat.> if levels were meant"},
 		{"config check --loops 999", "", 2, "--loops: 999 is refused"},
 		{"config check a b", "", 2, `"b" is too much`},
+		{"config check --tls-cert /no/a.crt --api-key-file /no/key --loops 999", "", 2, "c100k: --api-key-file: read the API key: open /no/key"},
 		{"config show --config " + good + " --dev", "C100K_DRAIN=5s", 0, "drain: 5s                                    # environment C100K_DRAIN\n"},
 		{"config show --dev", "", 0, "listen: \"127.0.0.1:8080\"                     # default\n"},
 		{"config show --config " + good, "", 0, "rate: 20/s                                   # " + good + ":1\n"},

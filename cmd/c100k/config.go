@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -72,10 +74,31 @@ func validate(loaded *settings.Loaded) error {
 	return nil
 }
 
-// readFiles reads the files that the configuration names, as a start would.
+// readFiles reads the files that the configuration names, as a start would, but for those whose
+// settings are wrong themselves.
 func readFiles(c *server.Config) error {
+	var wrong []error
+	if err := c.Validate(); err != nil {
+		wrong = settings.Parts(err)
+	}
+	sound := func(fields ...string) bool {
+		return !slices.ContainsFunc(wrong, func(err error) bool {
+			var field *server.FieldError
+			return errors.As(err, &field) && slices.ContainsFunc(fields, func(begin string) bool { return strings.HasPrefix(field.Field, begin) })
+		})
+	}
 	_, err := c.ReadAPIKey()
-	return errors.Join(err, c.CheckTLS(), c.CheckKeys())
+	var field *server.FieldError
+	if err != nil && !errors.As(err, &field) {
+		err = &server.SettingError{Field: "APIKeyFile", Err: err}
+	}
+	if sound("TLS", "AdminTLS", "ACME", "Dev", "HTTPRedirect") {
+		err = errors.Join(err, c.CheckTLS())
+	}
+	if sound("Token", "RequireToken") {
+		err = errors.Join(err, c.CheckKeys())
+	}
+	return err
 }
 
 func (a *app) configShow() *cobra.Command {

@@ -122,7 +122,7 @@ func TestDeployedSettings(t *testing.T) {
 	}
 }
 
-// unitExposureMax is in tenths: systemd-analyze calls 1.0 to 4.0 OK, and 9.6 is a unit with nothing.
+// unitExposureMax is in tenths: systemd-analyze calls 1.0 to 4.0 OK; a unit with nothing has 9.6.
 const unitExposureMax = "20"
 
 var unitFiles = regexp.MustCompile(`LimitNOFILE=(\d+)`)

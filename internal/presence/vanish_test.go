@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,7 +72,7 @@ func TestMembersOfKilledVanish(t *testing.T) {
 func killOne(t *testing.T, told bool) {
 	began, w := time.Now(), &wires{}
 	stopped := make(chan struct{})
-	var last string
+	var last atomic.Value // string
 	for _, name := range []string{"a/1", "a/2", "b/1"} {
 		core, err := bus.NewCore(name, 0, nil)
 		if err != nil {
@@ -79,13 +80,15 @@ func killOne(t *testing.T, told bool) {
 		}
 		n := &wired{Core: core, wires: w}
 		n.Table = New(Options{
-			Publish: func(_ string, payload []byte) { last = string(payload) },
+			Publish: func(_ string, payload []byte) { last.Store(string(payload)) },
 			Watched: func(string) bool { return name == "a/2" },
 			Now:     func() time.Duration { return time.Since(began) },
 		})
 		channels := bus.NewChannels(core)
 		n.Connect(channels.Open(bus.KindPresence, n.Table.Receive))
+		w.mu.Lock()
 		w.nodes = append(w.nodes, n)
+		w.mu.Unlock()
 		core.Start(n)
 		go n.Table.Run(stopped)
 		go func() {
@@ -126,8 +129,8 @@ func killOne(t *testing.T, told bool) {
 			t.Errorf("told %v: %s sees %d members after %v", told, n.Name(), p.Count, goal)
 		}
 	}
-	if want := `{"type":"presence","topic":"t","joined":[],"left":[{"sub":"ann"}],"count":1}`; last != want {
-		t.Errorf("told %v: the watcher has last heard %s", told, last)
+	if want := `{"type":"presence","topic":"t","joined":[],"left":[{"sub":"ann"}],"count":1}`; last.Load() != want {
+		t.Errorf("told %v: the watcher has last heard %v", told, last.Load())
 	}
 	close(stopped)
 	for _, n := range w.nodes {

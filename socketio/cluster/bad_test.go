@@ -108,3 +108,90 @@ func TestBadMessages(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherKey: two clusters on one Redis with different keys do not hear each other, not even
+// where one key begins with the other.
+func TestOtherKey(t *testing.T) {
+	t.Parallel()
+	path := needRedis(t)
+	for _, form := range []string{"redis", "redis-sharded", "redis-streams"} {
+		t.Run(form, func(t *testing.T) {
+			var crews []*crew
+			for _, key := range []string{"k", "k#", "kk"} {
+				o := RedisOptions{URL: redisURL(path), Key: form + key}
+				var servers []string
+				for range 2 {
+					var s *goServer
+					if form == "redis-streams" {
+						c, err := Streams(t.Context(), StreamsOptions{RedisOptions: o, Stream: o.Key})
+						if err != nil {
+							t.Fatal(err)
+						}
+						s = startGo(t, c, socketio.Options{})
+					} else {
+						s = joinAs(t, form, o)
+					}
+					servers = append(servers, s.address)
+				}
+				c := newCrew(t, servers...)
+				c.events = 1000 * (len(crews) + 1)
+				crews = append(crews, c)
+			}
+			for _, c := range crews {
+				c.settle()
+			}
+			for i, c := range crews {
+				c.check()
+				name := fmt.Sprint("event", c.events, "-")
+				for k, other := range crews {
+					for _, f := range other.clients {
+						if n := f.count(name); k != i && n > 0 {
+							t.Errorf("an event of cluster %d came to cluster %d", i, k)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestRepeatedAnswers: answers that nobody asked for, that come twice, or that come from a server
+// that has answered, change no result.
+func TestRepeatedAnswers(t *testing.T) {
+	path := needRedis(t)
+	client, err := rueidis.NewClient(redisClient(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	first, second := joinAs(t, "redis", RedisOptions{URL: redisURL(path)}), joinAs(t, "redis", RedisOptions{URL: redisURL(path)})
+	newCrew(t, first.address, second.address).settle()
+	// Somebody repeats every answer three times.
+	ctx, cancel := context.WithCancel(t.Context())
+	repeated := make(chan struct{})
+	go func() {
+		defer close(repeated)
+		other, release := client.Dedicate()
+		defer release()
+		seen := map[string]bool{}
+		_ = other.Receive(ctx, other.B().Psubscribe().Pattern("socket.io-response#/#*").Build(), func(m rueidis.PubSubMessage) {
+			if seen[m.Message] {
+				return
+			}
+			seen[m.Message] = true
+			for range 3 {
+				_ = client.Do(ctx, client.B().Publish().Channel(m.Channel).Message(m.Message).Build()).Error()
+			}
+		}) // until ctx ends
+	}()
+	for range 20 {
+		if list, err := first.io.FetchSockets(t.Context()); err != nil || len(list) != 2 {
+			t.Errorf("%d sockets, %v", len(list), err)
+		}
+		if answers, err := first.io.ServerSideEmitWithAck(t.Context(), "ask", 1); err != nil || len(answers) != 1 {
+			t.Errorf("%d answers, %v", len(answers), err)
+		}
+	}
+	cancel()
+	<-repeated
+}

@@ -105,8 +105,8 @@ type readWriter struct {
 func (rw readWriter) Read(p []byte) (int, error) { return rw.Reader.Read(p) }
 
 // BenchmarkReceived: a cluster of a server of Node and one of ours, with ten clients each, gets the
-// same broadcasts of 128 bytes from an emitter, one at a time or in bursts. It reports the processor
-// time of each.
+// same broadcasts of 128 bytes from an emitter, one at a time or in bursts. It reports the
+// processor time of each.
 func BenchmarkReceived(b *testing.B) {
 	path := needRedis(b)
 	node, nodeAddress := startNodeProcess(b, "redis", "ioredis", path, "a")

@@ -79,8 +79,8 @@ type variant struct {
 	join    func(t *testing.T, path string) (*Cluster, socketio.Options)
 }
 
-// judged compares clusters of two servers of Node and two of ours with one of four of Node: a server
-// of Node calls, then one of ours. The servers of Node have different clients of Redis.
+// judged compares clusters of two servers of Node and two of ours with one of four of Node: a
+// server of Node calls, then one of ours. The servers of Node have different clients of Redis.
 func judged(t *testing.T, form string, variants map[string]variant) {
 	if raceEnabled {
 		t.Skip("takes minutes with the race detector, which other tests of this package are for")
