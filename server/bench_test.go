@@ -127,8 +127,8 @@ func processorTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkResume subscribes to a topic behind a position, gets the 50 messages of 128 bytes that
-// were missed, and unsubscribes: over WebSocket, in c100k.v1. cpu-µs/op is the processor time of node
-// and client together. "now" is the same without a position.
+// were missed, and unsubscribes: over WebSocket, in c100k.v1. cpu-µs/op is the processor time of
+// node and client together. "now" is the same without a position.
 func BenchmarkResume(b *testing.B) {
 	listening := make(chan struct{})
 	s, err := New(Config{

@@ -59,7 +59,8 @@ func TestAPIDocument(t *testing.T) {
 		t.Fatalf("docs/api.md has %d calls", len(calls))
 	}
 	const key = "the-key-of-the-document"
-	n := serve(t, "--dev", "--api-key", key, "--history", "log.>=100,5m")
+	// The subscriber below answers no ping.
+	n := serve(t, "--dev", "--api-key", key, "--history", "log.>=100,5m", "--ping-interval", "10m")
 	n.upgrade(t, "/ws?topic=news")
 	n.awaitSubscribers("news", 1)
 	for _, call := range calls {
