@@ -39,14 +39,11 @@ type Environment struct {
 
 // Start runs `binary serve` on free ports with the arguments given, and returns when it is ready.
 func Start(binary string, around Environment, args ...string) (*Node, error) {
-	n := &Node{ended: make(chan struct{})}
-	var err error
-	if n.Public, err = FreeAddress(cmp.Or(around.Host, "127.0.0.1")); err != nil {
+	addresses, err := freeAddresses(cmp.Or(around.Host, "127.0.0.1"), "127.0.0.1")
+	if err != nil {
 		return nil, err
 	}
-	if n.Admin, err = FreeAddress("127.0.0.1"); err != nil {
-		return nil, err
-	}
+	n := &Node{Public: addresses[0], Admin: addresses[1], ended: make(chan struct{})}
 	args = append([]string{binary, "serve", "--listen", n.Public, "--admin", n.Admin, "--log-format", "json"}, args...)
 	if around.Files > 0 {
 		// Only a shell sets a limit for a child without touching our own.
