@@ -176,12 +176,12 @@ func TestServeTakesPorts(t *testing.T) {
 	}
 	defer ports.Public.Close()
 	defer ports.Admin.Close()
-	p, n := pretend("--listen", ":1", "--workers", "2")
+	p, _ := pretend("--listen", ":1", "--workers", "2")
 	p.ports = func() (*server.Ports, error) { return ports, nil }
 	if code, _, errors := p.exec(t); code != exitUsage || !strings.Contains(errors, "--workers: 2 is refused; several processes cannot share a socket that was opened for them: 1") {
 		t.Errorf("exit code %d: %s", code, errors)
 	}
-	p, n = pretend("--listen", ":1")
+	p, n := pretend("--listen", ":1")
 	p.ports = func() (*server.Ports, error) { return ports, nil }
 	code := p.start(t)
 	p.signal <- syscall.SIGHUP
