@@ -168,12 +168,13 @@ func (s *Store) deliver(m *stored, err error) {
 		s.begin(strings.Clone(m.epoch), m.seq-1)
 		s.hub.Renumber(s.kept, broadcast.Position{Epoch: *s.epoch.Load(), Offset: m.seq})
 	}
-	defer s.reached.Store(m.seq)
 	switch {
 	case m.topic == "" && err == nil: // the epoch has begun
+		s.reached.Store(m.seq)
 		return
 	case err != nil || broadcast.ValidTopic(m.topic) != nil:
 		s.log.Warn("the store of history has a message that is not ours", "number", m.seq)
+		s.reached.Store(m.seq)
 		return
 	}
 	var own *history.Waiting
@@ -193,6 +194,9 @@ func (s *Store) deliver(m *stored, err error) {
 		post.Offset, post.Published = m.seq, s.publishedAt(m.at)
 		result = s.publish(m.topic, post)
 	}
+	// Before the publisher hears of it: a topic that is released and begins anew then begins behind
+	// this message.
+	s.reached.Store(m.seq)
 	if own != nil {
 		result.Position = broadcast.Position{Epoch: *s.epoch.Load(), Offset: m.seq}
 		own.Finish(history.Appended{Result: result})
