@@ -287,8 +287,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestPagesOfCrowd: pages have all and only those who are there, in their order, whoever has come
-// and gone since the page before.
+// TestPagesOfCrowd: the pages list every member once, in order, also when members join and leave
+// between two pages.
 func TestPagesOfCrowd(t *testing.T) {
 	w := newTown(t, 2)
 	random := rand.New(rand.NewPCG(1, 2))

@@ -299,7 +299,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What a setting needs and nobody has given is the fault of whoever gave the setting.
+// A flag that needs another setting, which is not given, is a usage error.
 func TestMissingCompanion(t *testing.T) {
 	for _, test := range []struct {
 		file  string

@@ -27,7 +27,7 @@ type memoryLink struct {
 	bus     *memory
 	id      uint64
 	arrived sync.Cond // with the lock of bus: in has grown, or the server has left
-	in      []func()  // without a bound: whoever receives may send, and two must not wait for each other
+	in      []func()  // no bound: receivers send too, and two full queues would be a deadlock
 	receive func(from uint64, p []byte)
 	mute    bool // what it sends is lost
 	ended   chan struct{}

@@ -156,8 +156,8 @@ func TestRecoveryAtNewServer(t *testing.T) {
 	back.until("d")
 }
 
-// TestBadSessions: whoever can write to Redis can write sessions. A client gets one that is whole,
-// or begins anew.
+// TestBadSessions: sessions in Redis may be damaged or forged. A client whose session is not valid
+// gets a new one.
 func TestBadSessions(t *testing.T) {
 	t.Parallel()
 	path := needRedis(t)
