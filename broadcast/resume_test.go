@@ -459,6 +459,10 @@ func TestResumesShareSlices(t *testing.T) {
 	for range 20 {
 		publish(t, h, "h", "a")
 	}
+	// One stays: what is shared lasts as long as the shard has members of the topic.
+	if _, err := s.Subscribe(20, 0, "h"); err != nil {
+		t.Fatal(err)
+	}
 	want := ""
 	for i := 11; i <= 20; i++ {
 		want += fmt.Sprintf("[ae1.%dtrue]", i)
@@ -491,5 +495,12 @@ func TestResumesShareSlices(t *testing.T) {
 	settleDown(h, sink)
 	if got := sink.got(11); !strings.HasSuffix(got, "[ae1.20true][be1.21true]") {
 		t.Errorf("after one message more: %q", got)
+	}
+	for member := range uint32(21) {
+		s.Leave(member)
+	}
+	settleDown(h, sink)
+	if s.slices != [slicesMax]*replaySlice{} {
+		t.Error("the shard keeps messages of a topic that it has left")
 	}
 }

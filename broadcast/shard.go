@@ -225,6 +225,11 @@ func (s *Shard) leave(r *roster) bool {
 		return false
 	}
 	s.marks.remove(r)
+	for i, c := range s.slices {
+		if c != nil && c.topic == r.topic {
+			s.slices[i] = nil // else a topic that has ended would keep its messages in memory
+		}
+	}
 	return true
 }
 
