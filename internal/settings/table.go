@@ -182,7 +182,7 @@ func wiringRows(n *server.Config) []Setting {
 		{Name: "socketio-redis", Field: "SocketIORedis", Value: text(&n.SocketIORedis, "URL"), Default: "that of --bus", Example: "redis://127.0.0.1:6379",
 			Help: "Redis of --socketio-adapter"},
 		{Name: "socketio-redis-key", Field: "SocketIORedisKey", Value: text(&n.SocketIORedisKey, "PREFIX"),
-			Help: "prefix of its channels, as the option key of Node's adapter"},
+			Help: "prefix of its channels, and name of the stream of redis-streams, as the options key and streamName of Node's adapters"},
 		{Name: "advertise", Field: "Advertise", Value: text(&n.Advertise, "HOST:PORT"), Example: `"10.0.0.7:8080"`,
 			Help: "where other nodes reach this one, to pass on requests of Socket.IO sessions that it has; https://HOST:PORT with TLS"},
 		{Name: "cluster", Field: "Cluster", Value: text(&n.Cluster, "ADDR"), Default: "none", Example: "10.0.0.1:7400",
