@@ -50,7 +50,6 @@ func TestClient(t *testing.T) {
 // miss.
 func TestPhone(t *testing.T) {
 	t.Parallel()
-	// The client waits longer after each drop, up to half a minute: three take at most half a minute.
 	drops, every := 3, 0
 	if text := os.Getenv("C100K_E2E_PHONE"); text != "" {
 		total, err := time.ParseDuration(text)
