@@ -366,13 +366,32 @@ test('publish and presence without a WebSocket', async () => {
   await until(async () => (await c.presence(name)).count === 1);
   equal((await c.presence(name)).members.map(m => m.sub), ['u1']);
   equal(await rejected(c.presence('secret')), 'forbidden');
-  // Changes do not come over events, and the client says so; what it watches comes with a WebSocket.
-  c.watch(name, p => seen.push(p));
-  await until(() => c.of('error').some(e => e.code === 'unsupported' && e.topic === name));
+  // Changes come over events too.
+  const empty = topic(), end = c.watch(empty, p => seen.push(p));
+  await c.until(() => seen.length === 1);
+  equal([seen[0].count, seen[0].members], [0, []]);
+  const d = await open(base + '/ws', options), own = d.subscribe(empty);
+  await c.until(() => seen.length === 2);
+  equal([seen[1].count, seen[1].joined.map(m => m.sub)], [1, ['u1']]);
+  // One that is refused takes nothing else away.
+  c.watch('secret', () => {});
+  await c.until(() => c.of('error').some(e => e.code === 'refused' && e.topic === 'secret'));
+  const pages = () => seen.filter(p => p.members);
+  await c.until(() => pages().length === 2); // of the stream that is opened anew
+  equal(pages()[1].members.map(m => m.sub), ['u1']);
+  own.unsubscribe();
+  await c.until(() => seen.at(-1).left?.length === 1);
+  await text(name, 'still heard');
+  await until(() => c.data().includes('still heard'));
+  equal([c.state, c.transport], ['open', 'sse']);
+  end();
+  const again = [];
+  c.watch(name, p => again.push(p));
+  await c.until(() => again.length === 1);
   proxy.blocking = false;
-  await c.later(() => c.transport === 'websocket' && seen.length);
-  equal(seen[0].members.map(m => m.sub), ['u1']);
-  c.close();
+  await c.later(() => c.transport === 'websocket' && again.length === 2);
+  equal(again.map(p => p.members.map(m => m.sub)), [['u1'], ['u1']]);
+  c.close(); d.close();
   await until(() => proxy.open === 0);
 });
 test('publishing by a page of the backend', async () => {
