@@ -188,12 +188,15 @@ const stopNowMax = 3 * time.Second
 // explain gives an error of the node its exit code.
 func (s *serving) explain(err error) error {
 	var field *server.FieldError
+	var setting *server.SettingError
 	switch {
 	case err == nil, errors.Is(err, server.ErrServerClosed):
 		return nil
+	case errors.Is(err, server.ErrHistory): // also where it is part of the bus
+		return &exit{exitFailure, s.Explain(err)}
 	case errors.Is(err, server.ErrListen), errors.Is(err, server.ErrBus):
 		return &exit{exitListen, err}
-	case errors.As(err, &field):
+	case errors.As(err, &field), errors.As(err, &setting):
 		return misconfigured(s.Explain(err))
 	}
 	return &exit{exitFailure, s.Explain(err)}

@@ -50,7 +50,6 @@ func TestClient(t *testing.T) {
 // miss.
 func TestPhone(t *testing.T) {
 	t.Parallel()
-	// The client waits longer after each drop, up to half a minute: three take at most half a minute.
 	drops, every := 3, 0
 	if text := os.Getenv("C100K_E2E_PHONE"); text != "" {
 		total, err := time.ParseDuration(text)
@@ -60,7 +59,7 @@ func TestPhone(t *testing.T) {
 		drops, every = int(total/phoneDrop), int(phoneDrop.Milliseconds())
 	}
 	n, tokens := clientNode(t)
-	scriptFor(t, time.Duration(drops*every)*time.Millisecond+2*time.Minute, n, "phone", tokens, strconv.Itoa(drops), strconv.Itoa(every))
+	scriptFor(t, time.Duration(drops*every)*time.Millisecond+scriptPatience, n, "phone", tokens, strconv.Itoa(drops), strconv.Itoa(every))
 }
 
 // phoneDrop is how long a connection lives in TestPhone.

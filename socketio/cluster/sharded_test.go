@@ -46,9 +46,16 @@ func TestShardedWakesMembersOnly(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	// The message that asks for the socket to join is for every server. It may reach the others later.
 	before := [4]Stats{}
-	for i, s := range servers {
-		before[i] = s.cluster.Stats()
+	for i, s := range servers[1:] {
+		for before[i+1].Received == 0 {
+			if time.Now().After(deadline) {
+				t.Fatalf("server %d did not hear that a socket is to join", i+1)
+			}
+			time.Sleep(time.Millisecond)
+			before[i+1] = s.cluster.Stats()
+		}
 	}
 	for range 10 {
 		if err := servers[0].io.To("r").Emit("m"); err != nil {
