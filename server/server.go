@@ -336,9 +336,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		return err
 	}
-	if s.cfg.OnListen != nil {
-		s.cfg.OnListen(s.Addr(), s.AdminAddr()) // without the lock: it may want to ask the Server for more
-	}
+	s.serves()
 	<-s.stopped
 	return ErrServerClosed
 }
