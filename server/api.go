@@ -174,7 +174,9 @@ func (r *rejections) add(reason string) {
 }
 
 func (r *rejections) snapshot() map[string]uint64 {
-	counts := map[string]uint64{}
+	// The usual reasons are there from the start on: a rate over a counter that begins with its first
+	// refusal does not see that.
+	counts := map[string]uint64{"bad_handshake": 0, "bad_request": 0, "forbidden": 0, "origin": 0, "over_capacity": 0, "timeout": 0, "unauthorized": 0}
 	r.counts.Range(func(reason, n any) bool {
 		counts[reason.(string)] = n.(*atomic.Uint64).Load()
 		return true
@@ -240,7 +242,9 @@ func (n adminNode) readTransports() map[string]figures.Transport {
 	for _, name := range append([]string{node.TransportHTTP}, n.node.Table().Transports()...) {
 		count, closed := n.node.Count(name), map[string]uint64{}
 		for reason := range netpoll.Reason(netpoll.ReasonCount) {
-			if v := count.ClosedTotal(reason); v > 0 {
+			// The usual end is there from the start on: a rate over a counter that begins with its
+			// first end does not see that.
+			if v := count.ClosedTotal(reason); v > 0 || reason == netpoll.ReasonPeer {
 				closed[reason.String()] = v
 			}
 		}
