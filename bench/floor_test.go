@@ -169,7 +169,7 @@ func TestFloorFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		messages := []string{"behind the head", "", strings.Repeat("a", 125), strings.Repeat("b", 126), strings.Repeat("c", 20_000)}
 		// The key and its answer are those of RFC 6455, section 1.3.
 		stream := []byte("GET /echo HTTP/1.1\r\nHost: h\r\nsec-websocket-KEY: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")

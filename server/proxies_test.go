@@ -79,7 +79,7 @@ func visit(t *testing.T, addr net.Addr, from, first string) *visitor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	v := &visitor{conn, bufio.NewReader(conn), t}
 	v.send(first)
 	return v

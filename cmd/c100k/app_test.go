@@ -60,7 +60,7 @@ func (o *output) String() string {
 // await waits until the output contains the text.
 func (o *output) await(t *testing.T, text string) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(30 * time.Second)
 	for !strings.Contains(o.String(), text) {
 		select {
 		case <-o.written:

@@ -89,6 +89,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	s.warnOfLimits()
 	workers.LimitHeap(workers.ParentMemory(&config))
+	workers.SpareHeap()
 	// Signals from here on: a TERM during the start must not be lost.
 	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
