@@ -121,7 +121,13 @@ func (s *Store) answered(m *nats.Msg) {
 	case s.hub == nil:
 		s.doneHere(uint32(number), offset)
 	default:
-		s.appends.Answer(uint32(number), offset)
+		switch p := s.appends.Answer(uint32(number), offset); {
+		case !s.opt.Alone:
+		case p != nil:
+			s.comeAnswered(p, offset)
+		default:
+			s.comeLate(m.Data, offset)
+		}
 	}
 }
 
