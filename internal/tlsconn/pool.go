@@ -29,13 +29,13 @@ type Pool struct {
 	looks   bool // makeRoom will be called in a while
 	stalled list // those that wait for their peers, longest first
 
-	idle    int       // workers that wait for a handshake; those with one in next are no more among them
+	idle    int       // workers that wait for a handshake, without those that have one in next
 	runners []*runner // that have none
 	fewest  [2]int    // of idle and runners there have been since reap looked last
 	reaps   bool      // reap will be called in a while
 }
 
-// NewPool makes a pool. Its goroutines end two workerIdle behind their last handshake at the latest.
+// NewPool makes a pool. Its goroutines end two workerIdle after their last handshake at the latest.
 func NewPool() *Pool {
 	return &Pool{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), next: make(chan *shake, workersIdleMax)}
 }
@@ -277,8 +277,7 @@ func (p *Pool) reapLater() {
 }
 
 // reap ends the workers and runners that nobody has needed since it looked last. One timer serves
-// all: one for each wait would wake the thread that sits in Go's poller each time, to tell it of the
-// timer.
+// all: one for each wait would wake the thread that sits in Go's poller, to tell it of the timer.
 func (p *Pool) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -78,22 +78,22 @@ func TestShort(t *testing.T) {
 	verify := func(tls.ConnectionState) error { return nil }
 	for _, c := range []struct {
 		name   string
-		cfg    tls.Config
+		cfg    *tls.Config
 		client bool
 		flight bool // the first one is written
 		short  bool
 	}{
-		{"behind the first flight", tls.Config{}, false, true, true},
-		{"before it, as behind a HelloRetryRequest", tls.Config{}, false, false, false},
-		{"of a client", tls.Config{}, true, true, false},
-		{"with a certificate to verify", tls.Config{ClientAuth: tls.RequestClientCert}, false, true, false},
-		{"with a callback", tls.Config{VerifyConnection: verify}, false, true, false},
+		{"behind the first flight", &tls.Config{}, false, true, true},
+		{"before it, as behind a HelloRetryRequest", &tls.Config{}, false, false, false},
+		{"of a client", &tls.Config{}, true, true, false},
+		{"with a certificate to verify", &tls.Config{ClientAuth: tls.RequestClientCert}, false, true, false},
+		{"with a callback", &tls.Config{VerifyConnection: verify}, false, true, false},
 	} {
 		sh := &shake{layer: New(&Config{})}
 		if c.client {
-			sh.client = &c.cfg
+			sh.client = c.cfg
 		}
-		sh.own(NewPool(), &c.cfg)
+		sh.own(NewPool(), c.cfg)
 		if c.flight {
 			sh.keys.server = make([]byte, 32)
 		}
