@@ -126,6 +126,7 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.rejected.begin()
 	s.reloads.Begin(s.started)
 	if s.spans, err = c.NewTracer(); err != nil {
 		return nil, err

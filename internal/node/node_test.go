@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +128,23 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // A node with a port: what is a protocol's, and what is net/http's, on connections that change
 // sides.
+// A listener that cannot accept is in the log once in a while, with the true reason.
+func TestExhaustionLog(t *testing.T) {
+	var text strings.Builder
+	now := time.Unix(1000, 0)
+	told := exhaustionLog(slog.New(slog.NewTextHandler(&text, nil)), func() time.Time { return now })
+	for range 100 {
+		told(os.NewSyscallError("accept4", syscall.ENOMEM))
+	}
+	now = now.Add(exhaustionEvery)
+	told(os.NewSyscallError("accept4", syscall.EMFILE))
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "no connection can be accepted") || !strings.Contains(lines[0], "count=1") ||
+		!strings.Contains(lines[1], "no descriptor left") || !strings.Contains(lines[1], "count=100") {
+		t.Errorf("%d lines:\n%s", len(lines), text.String())
+	}
+}
+
 func TestPort(t *testing.T) {
 	n := start(t, func(cfg *Config) {
 		cfg.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other ", r.URL.Path) })
