@@ -83,8 +83,6 @@ func unavailable(err error) *Problem {
 // notPublished is the answer to a publish that has failed.
 func notPublished(err error) *Problem {
 	switch {
-	case errors.Is(err, history.ErrKeyReused):
-		return NewProblem(http.StatusUnprocessableEntity, "key_reused", err.Error())
 	case errors.Is(err, history.ErrTooLarge):
 		return NewProblem(http.StatusRequestEntityTooLarge, "too_large", err.Error())
 	}
