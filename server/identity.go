@@ -442,7 +442,7 @@ func (s *Server) identifyConn(p *proto.Place, transport string) func(*netpoll.Lo
 			},
 		}
 		if len(s.identify.steps) > 0 {
-			q.addr, q.certificate = l.PeerAddr(c).Addr(), s.subjectOf(l, c)
+			q.addr, q.certificate = s.node.ClientAddr(l, c), s.subjectOf(l, c)
 		}
 		s.ask(q)
 	}

@@ -39,8 +39,8 @@ Settings come from defaults < --config FILE < environment < flags.
 
 With --workers N, a parent starts N processes that share the public port, joins them by a bus of
 their own, restarts those that die, and answers for all of them on the admin port. The kernel deals
-connections to them by a hash, so each takes an even share of --max-conns and a tenth more, and
-counts --max-conns-per-ip for itself. Signals and the API go to the parent.
+connections to them by a hash, so each takes an even share of --max-conns and a tenth more. Limits
+by address and by user hold over all of them. Signals and the API go to the parent.
 
 Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the
 configuration, all or nothing. Under systemd the node tells when it serves, reloads and stops, feeds

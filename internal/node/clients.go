@@ -193,6 +193,13 @@ func (r *reactor) whose(l *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, 
 	return who, addr
 }
 
+// ClientAddr is the address of a connection's client, as the first request that brought it to a
+// protocol had it; invalid if that was not noted. Loop only.
+func (n *Node) ClientAddr(l *netpoll.Loop, c *netpoll.Conn) netip.Addr {
+	addr, _ := n.reactors[l.Index()-n.cfg.LoopBase].notes.at(c.Slot())
+	return addr
+}
+
 // Tap is where the protocols of a loop tell what goes in and out. Loop only.
 func (n *Node) Tap(l *netpoll.Loop) *trace.Tap { return &n.reactors[l.Index()-n.cfg.LoopBase].tap }
 
