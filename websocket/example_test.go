@@ -67,7 +67,7 @@ func ExampleServer_Serve() {
 	// served: http: Server closed
 }
 
-// ExampleServer_node has a program's own WebSocket handlers on a node, beside its topics: what they
+// ExampleServer_node: a program's own WebSocket handlers on a node, beside its topics: what they
 // publish reaches all nodes.
 func ExampleServer_node() {
 	chat := websocket.New(websocket.Options{})
