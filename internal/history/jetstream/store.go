@@ -351,10 +351,9 @@ func (st *stream) adopt(info *nats.StreamInfo) error {
 	return nil
 }
 
-// updateStream gives a stream the bounds of its rule, and what Options.Alone needs, if it has others.
-// If it is to keep more
-// messages of a topic, what it has dropped before is not known any more, and the stream notes up to
-// where.
+// updateStream gives a stream the bounds of its rule, and what Options.Alone needs, if it has
+// others. If it is to keep more messages of a topic, what it has dropped before is not known any
+// more, and the stream notes up to where.
 func (s *Store) updateStream(ctx context.Context, st *stream, info *nats.StreamInfo, want *nats.StreamConfig) (*nats.StreamInfo, error) {
 	now := info.Config
 	sends := (now.RePublish != nil) == (want.RePublish != nil)
