@@ -78,8 +78,8 @@ func TestNapNever(t *testing.T) {
 	expectWaits(t, turns(t, 2, Options{}, k), "for good", "wait 1s") // the second gives the arenas back
 }
 
-// TestWakeBeforeDelivery: what is queued before phase 6 is delivered in the same turn, and makes the
-// loop look once more only if it is queued later.
+// TestWakeBeforeDelivery: what is queued before phase 6 is delivered in the same turn, and makes
+// the loop look once more only if it is queued later.
 func TestWakeBeforeDelivery(t *testing.T) {
 	for name, phase := range map[string]func(o *Options){
 		"for good": func(o *Options) {

@@ -166,7 +166,8 @@ func store(to *atomic.Uint64, v uint64) {
 // that was counted before takes no lock, because loops count here too.
 type rejections struct{ counts sync.Map } // label to *atomic.Uint64
 
-// begin makes the usual reasons begin at 0: of a series that begins at 1, the rate misses the first.
+// begin makes the usual reasons begin at 0: of a series that begins at 1, the rate misses the
+// first.
 func (r *rejections) begin() {
 	for _, reason := range []string{
 		edge.RefuseOrigin.Label, edge.RefuseNotUpgrade.Label, edge.RefuseOverCapacity.Label, edge.RefusePerAddr.Label,

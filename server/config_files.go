@@ -16,8 +16,8 @@ import (
 
 // CheckPaths looks at the files and directories that the fields Static, ClusterSecretFile,
 // BusCreds, StateDir and HistoryDir name, as a start would, and says what is wrong with them: an
-// errors.Join of *SettingError, or nil. It changes nothing: a directory that a start makes must only
-// be one that can be there. Any goroutine; reads files.
+// errors.Join of *SettingError, or nil. It changes nothing: a directory that a start makes must
+// only be one that can be there. Any goroutine; reads files.
 func (c *Config) CheckPaths() error {
 	var errs []error
 	check := func(field, path string, look func(string) error) {

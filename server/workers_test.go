@@ -263,8 +263,8 @@ func testRequestsGoHome(t *testing.T, secure func(int, *Config)) {
 	expectText(t, upgrade, `42["message",{"topic":"a","data":"over"}]`)
 }
 
-// TestSocketIDsOfWorkers: the loops of all workers are numbered through, and an id of a socket leads
-// to its own loop in each.
+// TestSocketIDsOfWorkers: the loops of all workers are numbered through, and an id of a socket
+// leads to its own loop in each.
 func TestSocketIDsOfWorkers(t *testing.T) {
 	nodes, _ := startWorkers(t, nil)
 	for number, s := range nodes {

@@ -67,8 +67,8 @@ func ExampleServer_Serve() {
 	// served: http: Server closed
 }
 
-// ExampleServer_node: a program's own WebSocket handlers on a node, beside its topics: what they publish reaches all
-// nodes.
+// ExampleServer_node: a program's own WebSocket handlers on a node, beside its topics: what they
+// publish reaches all nodes.
 func ExampleServer_node() {
 	chat := websocket.New(websocket.Options{})
 	chat.OnConnection(func(c *websocket.Conn, _ *websocket.Request) {

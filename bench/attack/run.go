@@ -25,7 +25,7 @@ const (
 	messageBytes = 64
 
 	// askTimeout bounds one look at the node's figures.
-	askTimeout = 20 * time.Second
+	askTimeout = 30 * time.Second
 )
 
 // perAddress is --max-conns-per-ip: more than the honest clients have, which share an address, and

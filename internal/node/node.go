@@ -232,8 +232,8 @@ func (n *Node) makeLoops() error {
 // listener tries again ten times a second.
 const exhaustionEvery = 10 * time.Second
 
-// exhaustionLog logs why no connection can be accepted, and how often it was so since the last line.
-// One goroutine at a time may call what it returns.
+// exhaustionLog logs why no connection can be accepted, and how often it was so since the last
+// line. One goroutine at a time may call what it returns.
 func exhaustionLog(log *slog.Logger, now func() time.Time) func(error) {
 	last, count := time.Time{}, 0
 	return func(err error) {

@@ -64,7 +64,7 @@ func (h *half) newAEAD(s *suite) cipher.AEAD {
 }
 
 // expandLabel is HKDF-Expand-Label with an empty context: RFC 8446, 7.1. It fills dst, which is at
-// most as long as a hash, so HKDF-Expand is one block: RFC 5869, 2.3. A handshake needs six of them:
+// most as long as a hash, so HKDF-Expand is one block: RFC 5869, 2.3. A handshake needs six, and
 // hmac.New would make four objects for each secret.
 func (s *suite) expandLabel(dst, secret []byte, label string) {
 	var room [expandBytesMax]byte

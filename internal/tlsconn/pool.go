@@ -15,9 +15,9 @@ import (
 // over, and of those as many compute as there are processors; the others wait for their peers.
 // Further ones wait for their turn in the order in which they came. Any goroutine.
 //
-// Each handshake that has begun is a coroutine: its runner. Workers, which are goroutines, switch to
-// it while it has something to do, and so does the loop at the end of a handshake, where little is
-// left: that costs no change of thread.
+// Each handshake that has begun is a coroutine: its runner. Workers, which are goroutines, switch
+// to it while it has something to do, and so does the loop at the end of a handshake, where little
+// is left: that costs no change of thread.
 type Pool struct {
 	slots chan struct{} // one for each that computes
 	next  chan *shake   // for workers that have none; as many at most as there are of those

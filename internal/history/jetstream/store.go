@@ -20,6 +20,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/history"
+	"c100k/internal/jitter"
 )
 
 // Options say where the store is and what it keeps.
@@ -144,10 +145,7 @@ func (s *Store) connectOptions() []nats.Option {
 		nats.ReconnectBufSize(-1), // what is not sent is refused, not kept for later
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(),
-		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			most := min(reconnectDelayMax/10*time.Duration(max(attempts, 1)), reconnectDelayMax)
-			return most/2 + rand.N(most/2)
-		}),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration { return jitter.Reconnect(attempts, reconnectDelayMax) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if !s.closed() {
 				s.complain("it is disconnected", err)
@@ -353,10 +351,9 @@ func (st *stream) adopt(info *nats.StreamInfo) error {
 	return nil
 }
 
-// updateStream gives a stream the bounds of its rule, and what Options.Alone needs, if it has others.
-// If it is to keep more
-// messages of a topic, what it has dropped before is not known any more, and the stream notes up to
-// where.
+// updateStream gives a stream the bounds of its rule, and what Options.Alone needs, if it has
+// others. If it is to keep more messages of a topic, what it has dropped before is not known any
+// more, and the stream notes up to where.
 func (s *Store) updateStream(ctx context.Context, st *stream, info *nats.StreamInfo, want *nats.StreamConfig) (*nats.StreamInfo, error) {
 	now := info.Config
 	sends := (now.RePublish != nil) == (want.RePublish != nil)
