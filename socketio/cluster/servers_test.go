@@ -278,7 +278,7 @@ func joinAs(t testing.TB, form string, o RedisOptions) *goServer {
 	return startGo(t, c, socketio.Options{})
 }
 
-// TestRedisCluster: over three masters; a slot moves, and a master dies, while messages flow.
+// TestRedisCluster: over three masters; a slot moves while messages flow.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
 	ports := runCluster(t)
