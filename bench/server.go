@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	startTimeout = 10 * time.Second // from exec to the first accepted connection; Go and C servers need milliseconds, Node some hundred
+	startTimeout = 30 * time.Second // from exec to the first accepted connection; Go and C servers need milliseconds, Node some hundred
 	stopTimeout  = 5 * time.Second  // from TERM to KILL
 	probePause   = 10 * time.Millisecond
 	anywhere     = -1 // in place of a core

@@ -30,7 +30,7 @@ const (
 	shakesAtOnce = 16
 
 	// shakeTimeout bounds one connection of the client.
-	shakeTimeout = 10 * time.Second
+	shakeTimeout = 30 * time.Second
 )
 
 // shakeMain is the client: it opens connections, shakes hands and closes, and ends when the server

@@ -374,7 +374,7 @@ func TestDeliveredMessagesAreGarbage(t *testing.T) {
 	if info, _ := h.Topic("t"); info.Members != 2 {
 		t.Fatalf("%d members left", info.Members)
 	}
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(30 * time.Second)
 	for n := range messages {
 		runtime.GC()
 		select {

@@ -126,7 +126,7 @@ func (o *Options) complete() (*url.URL, error) {
 			o.Rate = float64(o.Conns)
 		}
 	}
-	return target, nil
+	return parseTarget(o.URL) // again: a check may have put the topic into it
 }
 
 func (o *Options) checkCounts(target *url.URL) error {
@@ -234,9 +234,26 @@ func (o *Options) checkTopics(target *url.URL) error {
 	}
 	explicit := o.Protocol == swarm.Raw || o.Protocol == swarm.SSE || o.Protocol == swarm.Auto && (target.Scheme == "http" || target.Scheme == "https") && !socketIOPath(target)
 	if o.Topic != "" && explicit && !strings.Contains(o.URL, topicMark) {
-		return topicWithoutMark(o.URL)
+		marked, ok := o.nodeURL(target)
+		if !ok {
+			return topicWithoutMark(o.URL)
+		}
+		o.URL = marked
 	}
 	return nil
+}
+
+// nodeURL is the URL with the topic in its query, where its path is one of a node of c100k, whose
+// query names topics. ok is false for other paths, and where the query names some already.
+func (o *Options) nodeURL(target *url.URL) (marked string, ok bool) {
+	if target.Path != "/ws" && target.Path != "/sse" || target.Query().Has("topic") || target.Fragment != "" {
+		return "", false
+	}
+	with := "?"
+	if strings.Contains(o.URL, "?") {
+		with = "&"
+	}
+	return o.URL + with + "topic=" + topicMark, true
 }
 
 // topicWithoutMark says how a topic gets into a URL.

@@ -39,8 +39,9 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		{"topics without a name", func(o *Options) { o.Topics = 2 }, "needs --topic"},
 		{"more topics than connections", func(o *Options) { o.Topics, o.Topic, o.Conns = 2, "t", 1 }, "no listener"},
 		{"mark without a topic", func(o *Options) { o.URL = "ws://a/?t={topic}" }, "--topic NAME"},
-		{"topic without a mark", func(o *Options) { o.URL, o.Topic, o.Protocol = "ws://a/ws", "t", swarm.Raw }, "'ws://a/ws?topic={topic}'"},
-		{"topic without a mark, query", func(o *Options) { o.URL, o.Topic = "http://a/sse?x=1", "t" }, "'http://a/sse?x=1&topic={topic}'"},
+		{"topic without a mark", func(o *Options) { o.URL, o.Topic, o.Protocol = "ws://a/feed", "t", swarm.Raw }, "'ws://a/feed?topic={topic}'"},
+		{"topic without a mark, query", func(o *Options) { o.URL, o.Topic = "http://a/feed?x=1", "t" }, "'http://a/feed?x=1&topic={topic}'"},
+		{"topic without a mark, a topic in the query", func(o *Options) { o.URL, o.Topic = "http://a/sse?topic=x", "t" }, "'http://a/sse?topic=x&topic={topic}'"},
 		{"publisher of an echo", func(o *Options) { o.PublishURL = "http://a/" }, "nobody listens"},
 		{"publisher's scheme", func(o *Options) { o.Mode, o.PublishURL = swarm.Subscribe, "tcp://a/" }, "--publish"},
 		{"publisher's rate", func(o *Options) { o.Mode, o.PublishURL, o.PublishRate = swarm.Subscribe, "http://a/", 0 }, "--publish-rate"},
@@ -85,6 +86,32 @@ func TestDefaultsByURL(t *testing.T) {
 		}
 		if o := r.Options(); o.Mode != want.mode || o.Rate != want.rate {
 			t.Errorf("%s: mode %s, rate %v; want %s, %v", url, o.Mode, o.Rate, want.mode, want.rate)
+		}
+	}
+}
+
+// The paths of a node take their topic in the query: nobody has to know where it belongs.
+func TestTopicOfNode(t *testing.T) {
+	for _, test := range []struct {
+		url      string
+		protocol swarm.Protocol
+		want     string
+	}{
+		{"http://a/sse", swarm.Auto, "http://a/sse?topic={topic}"},
+		{"http://a/sse?x=1", swarm.SSE, "http://a/sse?x=1&topic={topic}"},
+		{"ws://a/ws", swarm.Raw, "ws://a/ws?topic={topic}"},
+		{"ws://a/ws", swarm.Auto, "ws://a/ws"},
+		{"ws://a/ws", swarm.V1, "ws://a/ws"},
+	} {
+		o := DefaultOptions()
+		o.URL, o.Protocol, o.Topic = test.url, test.protocol, "t"
+		r, err := New(o)
+		if err != nil {
+			t.Errorf("%s, %s: %v", test.url, test.protocol, err)
+			continue
+		}
+		if got := r.Options().URL; got != test.want {
+			t.Errorf("%s, %s: %s, want %s", test.url, test.protocol, got, test.want)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func recoverFrom(a *Acceptor, l *Loop, clients []int, to unix.Sockaddr, exhausti
 	failures.Store(0)
 	began := time.Now()
 	for exhaustions.Load() < before+3 {
-		if time.Since(began) > 10*time.Second {
+		if time.Since(began) > 30*time.Second {
 			return fmt.Errorf("the listener does not come back from its pause")
 		}
 		if err := reconnect(fd, to); err != nil {
@@ -163,7 +163,7 @@ func recoverFrom(a *Acceptor, l *Loop, clients []int, to unix.Sockaddr, exhausti
 	}
 	accepted := a.Accepted()
 	for began := time.Now(); a.Accepted() == accepted; {
-		if time.Since(began) > 10*time.Second {
+		if time.Since(began) > 30*time.Second {
 			return fmt.Errorf("no connection is accepted again: %d connections", l.Stats().Connections)
 		}
 		if err := reconnect(fd, to); err != nil {

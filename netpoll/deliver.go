@@ -9,6 +9,9 @@ import (
 // deliver is phase 6. The slice is small while reads come in too: they wait for
 // this turn's flush, and the next for the next one's.
 func (l *Loop) deliver(events int) {
+	// What was queued before a Wake that is forgotten here is delivered below. So what a handler or a
+	// task of this turn has published costs no turn of its own.
+	l.remote.wanted.Store(false)
 	if l.opt.Deliver == nil {
 		return
 	}

@@ -9,7 +9,7 @@ type Remote struct {
 	tasks    atomic.Pointer[task] // newest first; &closedMailbox when the loop has ended
 	depth    atomic.Int32
 	asleep   atomic.Bool // the loop is about to block, or blocks
-	wanted   atomic.Bool // Wake was called since the last turn began
+	wanted   atomic.Bool // Wake was called since the last phase 6 began
 	stopping atomic.Bool
 	load     atomic.Int32 // connections, those on their way included
 	wake     func()

@@ -171,7 +171,7 @@ func TestRealBurstThenFIN(t *testing.T) {
 				if r != netpoll.ReasonPeer {
 					t.Errorf("reason %v", r)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Fatal("a FIN was not noticed")
 			}
 		}

@@ -84,7 +84,7 @@ func onLoop(t testing.TB, l *netpoll.Loop, f func(l *netpoll.Loop)) {
 // eventually waits for what other goroutines bring about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); runtime.Gosched() {
+	for end := time.Now().Add(30 * time.Second); !ok(); runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatalf("not within 20 s: %s", what)
 		}

@@ -96,7 +96,6 @@ func (l *Loop) clock() {
 	l.now = l.opt.Clock()
 	l.woke = l.now
 	l.tick = l.tickOf(l.now)
-	l.remote.wanted.Store(false)
 	l.again = false
 }
 

@@ -78,6 +78,32 @@ func TestNapNever(t *testing.T) {
 	expectWaits(t, turns(t, 2, Options{}, k), "for good", "wait 1s") // the second gives the arenas back
 }
 
+// TestWakeBeforeDelivery: what is queued before phase 6 is delivered in the same turn, and makes
+// the loop look once more only if it is queued later.
+func TestWakeBeforeDelivery(t *testing.T) {
+	for name, phase := range map[string]func(o *Options){
+		"for good": func(o *Options) {
+			o.OnTurn = func(l *Loop) time.Duration {
+				if l.stats.Turns == 0 {
+					l.Remote().Wake()
+				}
+				return -1
+			}
+		},
+		"wait 0s": func(o *Options) {
+			o.AfterFlush = func(l *Loop) {
+				if l.stats.Turns == 0 {
+					l.Remote().Wake()
+				}
+			}
+		},
+	} {
+		opt := Options{Deliver: func(*Loop, int) bool { return false }}
+		phase(&opt)
+		expectWaits(t, turns(t, 3, opt, &recorder{}), "for good", name, "for good")
+	}
+}
+
 // TestNapWhileBusy: naps for napCalm after the last event, and then waits.
 func TestNapWhileBusy(t *testing.T) {
 	k := &recorder{ready: []int{1}}

@@ -15,6 +15,7 @@ import (
 	"c100k/internal/auth"
 	"c100k/internal/bus"
 	"c100k/internal/bus/dial"
+	"c100k/internal/edge"
 	"c100k/internal/figures"
 	"c100k/internal/node"
 	"c100k/internal/version"
@@ -165,6 +166,18 @@ func store(to *atomic.Uint64, v uint64) {
 // that was counted before takes no lock, because loops count here too.
 type rejections struct{ counts sync.Map } // label to *atomic.Uint64
 
+// begin makes the usual reasons begin at 0: of a series that begins at 1, the rate misses the
+// first.
+func (r *rejections) begin() {
+	for _, reason := range []string{
+		edge.RefuseOrigin.Label, edge.RefuseNotUpgrade.Label, edge.RefuseOverCapacity.Label, edge.RefusePerAddr.Label,
+		edge.RefuseConnRate.Label, edge.RefuseRate.Label, edge.RefuseMemory.Label, edge.RefuseDraining.Label,
+		"bad_request", "bad_handshake", "head_too_large", "bad_topic", "forbidden", "unauthorized",
+	} {
+		r.counts.Store(reason, new(atomic.Uint64))
+	}
+}
+
 func (r *rejections) add(reason string) {
 	n, ok := r.counts.Load(reason)
 	if !ok {
@@ -235,12 +248,19 @@ func (s *Server) maxConns() int {
 	return s.cfg.MaxConns
 }
 
+// usualEnd holds the reasons that c100k_connections_closed_total has from the beginning, for the
+// same reason as rejections.begin.
+var usualEnd = [netpoll.ReasonCount]bool{
+	netpoll.ReasonPeer: true, netpoll.ReasonReset: true, netpoll.ReasonTimeout: true, netpoll.ReasonProtocol: true,
+	netpoll.ReasonPolicy: true, netpoll.ReasonSlow: true, netpoll.ReasonDrain: true, netpoll.ReasonAdmin: true,
+}
+
 func (n adminNode) readTransports() map[string]figures.Transport {
 	read := map[string]figures.Transport{}
 	for _, name := range append([]string{node.TransportHTTP}, n.node.Table().Transports()...) {
 		count, closed := n.node.Count(name), map[string]uint64{}
 		for reason := range netpoll.Reason(netpoll.ReasonCount) {
-			if v := count.ClosedTotal(reason); v > 0 {
+			if v := count.ClosedTotal(reason); v > 0 || usualEnd[reason] {
 				closed[reason.String()] = v
 			}
 		}

@@ -160,6 +160,27 @@ func (s *eventStream) expect(t *testing.T, data string) {
 	}
 }
 
+// until reads blocks up to one that is the text.
+func (s *eventStream) until(t *testing.T, text string) {
+	t.Helper()
+	for {
+		block, rest, found := strings.Cut(string(s.buf), "\n\n")
+		if !found {
+			chunk := make([]byte, 4096)
+			n, err := s.r.Body.Read(chunk)
+			if err != nil && n == 0 {
+				t.Fatalf("the stream ends before %q: %v", text, err)
+			}
+			s.buf = append(s.buf, chunk[:n]...)
+			continue
+		}
+		s.buf = []byte(rest)
+		if block == text {
+			return
+		}
+	}
+}
+
 // Whatever the way a message is published, and on whichever node: everybody gets it, once, and who
 // asks is told how many.
 func TestNodesAreJoined(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"c100k/broadcast"
+	"c100k/internal/netlab"
 )
 
 func secretFile(t *testing.T) string {
@@ -86,7 +87,7 @@ func TestCluster(t *testing.T) {
 // TestClusterHistory: three nodes with nothing installed keep history together. The servers answer
 // only when a majority is there, so the nodes start at the same time.
 func TestClusterHistory(t *testing.T) {
-	file, where := secretFile(t), []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+	file, where := secretFile(t), []string{netlab.KeepPort(t), netlab.KeepPort(t), netlab.KeepPort(t)}
 	var all [3]*Server
 	var listening [3]chan struct{}
 	var failed [3]error

@@ -111,7 +111,7 @@ func (c *Config) readHookSecret() ([]byte, error) {
 	}
 	content, err := os.ReadFile(c.HookSecretFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the secret of the hooks: %w", err)
+		return nil, &SettingError{"HookSecretFile", fmt.Errorf("read the secret of the hooks: %w", err)}
 	}
 	secret := bytes.TrimRight(content, " \t\r\n")
 	if len(secret) == 0 || len(secret) > hooks.SecretBytesMax {

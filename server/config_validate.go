@@ -386,7 +386,7 @@ func (c *Config) ReadAPIKey() (string, error) {
 	}
 	content, err := os.ReadFile(c.APIKeyFile)
 	if err != nil {
-		return "", fmt.Errorf("read the API key: %w", err)
+		return "", &SettingError{"APIKeyFile", fmt.Errorf("read the API key: %w", err)}
 	}
 	key := strings.TrimSpace(string(content))
 	if !validKey(key) {

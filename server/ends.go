@@ -15,10 +15,6 @@ import (
 )
 
 const (
-	// endsQueued bounds the ends on their way from the loops to the goroutine that keeps them. Beyond
-	// it an end is counted, and not kept: a loop does not wait.
-	endsQueued = 16 << 10
-
 	// endsLogged is how many abnormal ends a second are logged, and how many at once. Without it a
 	// node that loses 10,000 clients writes 10,000 lines.
 	endsLogged = 10
@@ -30,7 +26,7 @@ const (
 type endings struct {
 	// immutable after init
 	log   *slog.Logger
-	queue chan ends.End
+	queue *ends.Queue
 
 	// any goroutine
 	kept   ends.Log
@@ -43,7 +39,7 @@ type endings struct {
 }
 
 func (e *endings) init(log *slog.Logger) {
-	e.log, e.queue, e.tokens, e.skipped = log, make(chan ends.End, endsQueued), endsLogged, map[netpoll.Reason]int{}
+	e.log, e.queue, e.tokens, e.skipped = log, ends.NewQueue(), endsLogged, map[netpoll.Reason]int{}
 }
 
 // noteEnd hears of a connection or session that ends; owed is how many bytes it had been sent and
@@ -63,9 +59,7 @@ func (s *Server) noteEnd(l *netpoll.Loop, id netpoll.ID, owed int, transport str
 	if tap := s.node.Tap(l); tap.On() {
 		tap.Tell(l, &trace.Event{Kind: trace.Close, Conn: id, Addr: e.Addr, Reason: reason, Code: e.Code, Text: e.Text, Bytes: e.Owed}, who)
 	}
-	select {
-	case s.ends.queue <- e:
-	default:
+	if !s.ends.queue.Put(&e) {
 		s.ends.missed.Add(1)
 	}
 }
@@ -83,13 +77,15 @@ func (e *endings) run(done <-chan struct{}) {
 	waits := true
 	for {
 		select {
-		case end := <-e.queue:
-			end.At = time.Now() // a loop reads no clock
-			e.kept.Add(&end)
-			if end.Abnormal() && !e.tell(&end, end.At) && !waits {
-				pause.Reset(endsLogPause)
-				waits = true
-			}
+		case <-e.queue.Ready:
+			e.queue.All(func(end *ends.End) {
+				end.At = time.Now() // a loop reads no clock
+				e.kept.Add(end)
+				if end.Abnormal() && !e.tell(end, end.At) && !waits {
+					pause.Reset(endsLogPause)
+					waits = true
+				}
+			})
 		case <-pause.C:
 			waits = false
 			e.tellSkipped()

@@ -3,23 +3,13 @@
 package server
 
 import (
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
+	"c100k/internal/netlab"
 	"c100k/socketio"
 )
-
-// freeAddress is an address that nobody listens on: a node must be told its own.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 func TestForwardedPolls(t *testing.T) {
 	n := startNATS(t, 0)
@@ -27,7 +17,7 @@ func TestForwardedPolls(t *testing.T) {
 	for i := range nodes {
 		sio := socketio.New(socketio.Options{})
 		sio.On("echo", func(text string, ack func(string)) { ack(text) })
-		address := freeAddress(t)
+		address := netlab.KeepPort(t)
 		nodes[i] = start(t, Config{Dev: true, Listen: address, Admin: "127.0.0.1:0", Bus: busURL(n), Loops: 2, SocketIO: sio, Advertise: address})
 	}
 	for _, s := range nodes {

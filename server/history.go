@@ -82,7 +82,7 @@ func (s *Server) openPast() error {
 			return err
 		}
 		s.past.broker = broker
-		o.URL, o.Replicated, o.Owner, o.SyncSubject = broker.URL(), false, true, c.SyncSubject()
+		o.URL, o.Replicated, o.Owner, o.Alone, o.SyncSubject = broker.URL(), false, true, true, c.SyncSubject()
 	}
 	o.Name, o.Rules, o.Now, o.Logger = bus.NodeName(os.Getpid()), s.past.rules, netpoll.Monotonic, s.log
 	if o.InMemory {

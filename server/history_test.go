@@ -359,11 +359,14 @@ func TestIdempotencyKey(t *testing.T) {
 		!strings.Contains(again, answers[0].Offset) || !strings.HasSuffix(answers[0].Offset, ".1") {
 		t.Errorf("%s; again %s", first, again)
 	}
+	if other := post(t, s, "/v1/publish", "application/json", `{"topic":"h.a","data":2,"key":"k"}`); other != again {
+		t.Errorf("the same key with another message: %s, not %s", other, again)
+	}
 	if k, _ := s.node.Hub().Kept("h.a", broadcast.Position{}, 10, false); len(k.Messages) != 1 {
 		t.Errorf("%d messages", len(k.Messages))
 	}
 	for body, want := range map[string]int{
-		`{"topic":"h.a","data":2,"key":"k"}`:                                  http.StatusUnprocessableEntity, // another message
+		`{"topic":"h.a","data":2,"key":"k"}`:                                  http.StatusOK, // the first answer
 		`{"topic":"h.a","data":2,"key":"` + strings.Repeat("k", 256) + `"}`:   http.StatusBadRequest,
 		`{"topic":"h.a","data":2,"key":"` + strings.Repeat("k", 1<<19) + `"}`: http.StatusBadRequest,
 		`{"topic":"h.a","data":2,"key":"` + strings.Repeat("k", 1<<20) + `"}`: http.StatusBadRequest,

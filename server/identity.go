@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -441,7 +442,7 @@ func (s *Server) identifyConn(p *proto.Place, transport string) func(*netpoll.Lo
 			},
 		}
 		if len(s.identify.steps) > 0 {
-			q.addr, q.certificate = l.PeerAddr(c).Addr(), s.subjectOf(l, c)
+			q.addr, q.certificate = s.node.ClientAddr(l, c), s.subjectOf(l, c)
 		}
 		s.ask(q)
 	}
@@ -457,17 +458,17 @@ func reasonOf(r *edge.Refusal) string {
 // pool runs functions on goroutines, which are started as they are needed and end when there is
 // nothing to do. Any goroutine.
 type pool struct {
-	queue   chan func()
-	most    int32
+	most    int32 // immutable after init
+	once    sync.Once
+	queue   chan func() // made by the first run: most nodes ask nobody
 	running atomic.Int32
 }
 
-func (p *pool) init(most int) {
-	p.queue, p.most = make(chan func(), questionsMax), int32(most)
-}
+func (p *pool) init(most int) { p.most = int32(most) }
 
 // run has f run soon. False: too much waits already.
 func (p *pool) run(f func()) bool {
+	p.once.Do(func() { p.queue = make(chan func(), questionsMax) })
 	select {
 	case p.queue <- f:
 	default:

@@ -56,9 +56,19 @@ func (s *Server) open(ln netpoll.Socket) error {
 	}
 	s.served = true
 	s.tls.source.StartACME(ln.Addr(), redirect)
-	s.logLife("serving", "listen", ln.Addr().String(), "admin", addrText(s.adminLn), "loops", s.cfg.Loops,
-		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 	return nil
+}
+
+// serves tells the program, and then the log: who reads there that the node serves may stop it at
+// once, and a service manager has heard by then that it is ready. It has no lock: OnListen may want
+// to ask the Server for more.
+func (s *Server) serves() {
+	public, admin := s.Addr(), s.AdminAddr()
+	if s.cfg.OnListen != nil {
+		s.cfg.OnListen(public, admin)
+	}
+	s.logLife("serving", "listen", public.String(), "admin", addrText(admin), "loops", s.cfg.Loops,
+		"io", s.node.Loop(0).Kernel(), "max_conns", s.cfg.MaxConns)
 }
 
 func (s *Server) openAdmin() error {
@@ -89,11 +99,11 @@ func (s *Server) serveHTTP(h *http.Server, ln net.Listener, name string) {
 	}
 }
 
-func addrText(ln net.Listener) string {
-	if ln == nil {
+func addrText(addr net.Addr) string {
+	if addr == nil {
 		return "off"
 	}
-	return ln.Addr().String()
+	return addr.String()
 }
 
 // userTimeout is TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. It finds the peer

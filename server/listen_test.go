@@ -45,7 +45,7 @@ func TestUnixSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 		fmt.Fprint(c, request)
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {

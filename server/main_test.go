@@ -22,7 +22,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	// Some are closed by finalizers (an os.Root), so it is looked at more than once.
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for openFiles() > before+filesOfRuntime {
 		if time.Now().After(deadline) {
 			fmt.Fprintf(os.Stderr, "descriptors are left: %d, before there were %d\n", openFiles(), before)

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds the wait for what has to happen.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // start runs a Server on a free port until the end of the test.
 func start(t *testing.T, c Config) *Server {

@@ -11,6 +11,7 @@ import (
 	"c100k/internal/admin"
 	"c100k/internal/auth"
 	"c100k/internal/bus"
+	"c100k/internal/edge"
 	"c100k/internal/presence"
 	"c100k/netpoll"
 )
@@ -18,6 +19,12 @@ import (
 // presencePatternsMax bounds the patterns of Config.Presence: each topic that begins is matched
 // against them.
 const presencePatternsMax = 100
+
+// The refusals of a stream of events that is to tell who is in a topic.
+var (
+	refuseNoMembers = &edge.Refusal{Status: 400, Label: "bad_topic", Reason: "the members of a topic of the query are not known (this node's --presence)"}
+	refuseWatch     = &edge.Refusal{Status: 403, Label: "forbidden", Reason: "this client may not know who is in a topic of the query: it needs a token with the right presence"}
+)
 
 // errPresencePatterns refuses more.
 var errPresencePatterns = errors.New("at most 100 patterns")
@@ -127,6 +134,26 @@ func (a *attendance) renamed(shard *broadcast.Shard, c *netpoll.Conn, old, who *
 // mayWatch tells whether a client may know who is in a topic. Any goroutine.
 func (s *Server) mayWatch(who *auth.Principal, topic string) bool {
 	return s.may(who, auth.Presence, topic)
+}
+
+// readWatch takes the topics out of the query whose members the client asks for; those of each must
+// be known, and open to this client.
+func (b *beginning) readWatch(r *arrival) ([]string, *edge.Refusal) {
+	topics, refusal := edge.QueryValues(nil, r.head.Query(), "watch")
+	if refusal != nil {
+		return nil, refusal
+	}
+	for _, topic := range topics {
+		switch {
+		case broadcast.ValidTopic(topic) != nil || broadcast.ValidTopic(presence.WatchTopic(topic)) != nil:
+			return nil, refuseTopic
+		case !b.attendance.Wanted(topic):
+			return nil, refuseNoMembers
+		case !b.mayWatch(r.who, topic):
+			return nil, refuseWatch
+		}
+	}
+	return topics, nil
 }
 
 // rightsOf are those that a right for a topic of watchers stands for: who may know the members of a

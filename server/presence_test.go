@@ -148,6 +148,50 @@ func TestPresenceCommand(t *testing.T) {
 	}
 }
 
+// TestPresenceEvents: a stream of events tells who is in a topic, and what changes.
+// It takes seconds, because changes are told once a second.
+func TestPresenceEvents(t *testing.T) {
+	s := withPresence(t, Config{PublicTopics: []string{"room.>"}, History: []string{"room.a=10,1m"}})
+	address, query := s.Addr().String(), "/sse?access_token="+userToken(t, "ann")
+	for more, want := range map[string]int{
+		"&watch=room.b":                             403,
+		"&watch=room.a&watch=room.b":                403,
+		"&watch=other":                              400,
+		"&watch=":                                   400,
+		"&watch=$presence.room.a":                   400,
+		"&watch=room." + strings.Repeat("a", 250):   400,
+		"&watch=room." + strings.Repeat("a", 241):   400,
+		"&watch=room." + strings.Repeat("a", 240):   403,
+		"&form=c100k.v1&watch=room.a&topic=$system": 403,
+	} {
+		if got := get(t, "http://"+address+query+more); got != want {
+			t.Errorf("%s: %d, not %d", more, got, want)
+		}
+	}
+	const (
+		none = `{"type":"presence","topic":"room.a","count":0,"members":[]}`
+		came = `{"type":"presence","topic":"room.a","joined":[{"sub":"bob","info":{"name":"BOB"}}],"left":[],"count":1}`
+		left = `{"type":"presence","topic":"room.a","joined":[],"left":[{"sub":"bob"}],"count":0}`
+	)
+	plain := openEvents(t, address, query+"&watch=room.a&watch=room.a")
+	plain.until(t, "event: presence\ndata: "+none)
+	several := openEvents(t, address, query+"&form=c100k.v1&watch=room.a&topic=room.b&topic=room.c")
+	several.until(t, "data: "+none)
+	kept := openEvents(t, address, query+"&watch=room.a&topic=room.a&topic=room.b")
+	kept.until(t, "event: presence\ndata: "+`{"type":"presence","topic":"room.a","joined":[{"sub":"ann","info":{"name":"ANN"}}],"left":[],"count":1}`)
+	kept.r.Body.Close()
+	plain.until(t, "event: presence\ndata: "+`{"type":"presence","topic":"room.a","joined":[],"left":[{"sub":"ann"}],"count":0}`)
+	bob := dialWS(t, address, "/ws?topic=room.a&access_token="+userToken(t, "bob"), subprotocol)
+	plain.until(t, "event: presence\ndata: "+came)
+	several.until(t, "data: "+came)
+	bob.Close()
+	plain.until(t, "event: presence\ndata: "+left)
+	several.until(t, "data: "+left)
+	plain.r.Body.Close()
+	several.r.Body.Close()
+	eventually(t, "no watchers", func() bool { return subscribers(s, "$presence.room.a") == 0 })
+}
+
 // TestPresenceOverNodes: two nodes know the members of both, and those of one that ends vanish.
 func TestPresenceOverNodes(t *testing.T) {
 	url := busURL(startNATS(t, -1))

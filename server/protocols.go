@@ -163,6 +163,7 @@ func (s *Server) newSSE(p *proto.Place) proto.Part {
 		Shard: p.Shard, Sink: p.Sink, Form: p.Form, Several: p.Form + 1, Principals: p.Principals,
 		Enveloped: p.Form + 2, EnvelopedSeveral: p.Form + 3, Envelope: topicws.AppendMessage,
 		PingInterval: max(s.cfg.PingInterval, 0), PingTimeout: s.cfg.PingTimeout, Seed: s.seed + uint64(p.Loop),
+		Presence: s.attendance,
 	})
 	b := s.begin(p, "sse")
 	part := proto.Part{Protocols: []proto.Protocol{h}}
@@ -369,11 +370,15 @@ func (b *beginning) sse(l *netpoll.Loop, c *netpoll.Conn, h *sse.Handler, r *arr
 	case form != "" && form != subprotocol:
 		return refuseForm
 	}
+	watch, refusal := b.readWatch(r)
+	if refusal != nil {
+		return refusal
+	}
 	// An enveloped stream without topics says that the node is there.
-	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 && form == "" {
+	if b.topicN = r.who.AppendJoin(b.topicN); len(b.topicN) == 0 && len(watch) == 0 && form == "" {
 		return refuseNoTopic
 	}
-	p := sse.Params{Enveloped: form != "", Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
+	p := sse.Params{Enveloped: form != "", Watch: watch, Topics: b.topicN, Kept: slices.ContainsFunc(b.topicN, b.past.kept), Lines: r.head.Mount().Lines(), Who: r.who}
 	if p.From, refusal = b.readFrom(r, true); refusal != nil {
 		return refusal
 	}

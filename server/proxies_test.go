@@ -6,6 +6,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"go.uber.org/goleak"
 )
 
@@ -79,7 +81,7 @@ func visit(t *testing.T, addr net.Addr, from, first string) *visitor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	v := &visitor{conn, bufio.NewReader(conn), t}
 	v.send(first)
 	return v
@@ -263,4 +265,50 @@ func TestEscapedPathIsNotOurs(t *testing.T) {
 	others := httptest.NewServer(s.Handler())
 	defer others.Close()
 	visit(t, others.Listener.Addr(), proxyPeer, request("/%77s?topic=a")).want(404)
+}
+
+// TestProxyHeaderNamesTheClient: hooks hear the address of a PROXY header, at the handshake and
+// with a token that is shown later, and not what the client claims behind it.
+func TestProxyHeaderNamesTheClient(t *testing.T) {
+	heard := make(chan string, 4)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct{ Address string }
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+			t.Error(err)
+		}
+		heard <- asked.Address
+		fmt.Fprint(w, `{"allow":true}`)
+	}))
+	defer backend.Close()
+	s := startBehindProxies(t, Config{HookConnect: backend.URL, TokenKeys: []string{keyFile(t, tokenSecret)}})
+	d := ws.Dialer{
+		Timeout: patience, Protocols: []string{subprotocol},
+		Header: ws.HandshakeHeaderHTTP{"X-Forwarded-For": []string{"192.0.2.9"}},
+		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				_, err = c.Write([]byte("PROXY TCP4 192.0.2.1 198.51.100.1 51234 443\r\n"))
+			}
+			return c, err
+		},
+	}
+	c, early, _, err := d.Dial(t.Context(), "ws://"+s.Addr().String()+"/ws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if early != nil {
+		c = &earlyConn{c, early}
+	}
+	say(t, c, `{"type":"connect","token":"`+mint(t, "ann", time.Hour, lists{"subscribe": []string{"a"}})+`","id":1}`)
+	for _, when := range []string{"handshake", "token"} {
+		select {
+		case got := <-heard:
+			if got != "192.0.2.1" {
+				t.Errorf("%s: the hook hears %q", when, got)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s: the hook hears nothing", when)
+		}
+	}
 }

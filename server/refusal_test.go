@@ -32,7 +32,7 @@ func dialNode(t *testing.T, s *Server) *plainConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	return &plainConn{c, bufio.NewReader(c)}
 }
 

@@ -126,6 +126,7 @@ func newServer(c Config, more ...proto.Row) (_ *Server, err error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.notices = newNotices(s.log)
+	s.rejected.begin()
 	s.reloads.Begin(s.started)
 	if s.spans, err = c.NewTracer(); err != nil {
 		return nil, err
@@ -335,9 +336,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		return err
 	}
-	if s.cfg.OnListen != nil {
-		s.cfg.OnListen(s.Addr(), s.AdminAddr()) // without the lock: it may want to ask the Server for more
-	}
+	s.serves()
 	<-s.stopped
 	return ErrServerClosed
 }

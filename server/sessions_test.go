@@ -10,6 +10,24 @@ import (
 	"c100k/internal/figures"
 )
 
+// A counter that appears with its first event has no rate for it.
+func TestCountersBeginAtZero(t *testing.T) {
+	s, err := New(Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Shutdown(t.Context())
+	stats := (adminNode{s}).Stats()
+	if n, there := stats.At("handshakes_rejected_total").Family["origin"]; !there || n != 0 {
+		t.Errorf("refused for their origin: %v, %v", n, there)
+	}
+	for _, reason := range []string{"peer", "drain", "slow_consumer"} {
+		if n, there := stats.At("connections.closed_total").Families["websocket"][reason]; !there || n != 0 {
+			t.Errorf("closed with %s: %v, %v", reason, n, there)
+		}
+	}
+}
+
 // One client that only ever shakes hands gets as many sessions as it may have connections.
 func TestHandshakesAreLimited(t *testing.T) {
 	s := start(t, Config{Dev: true, Loops: 2, MaxConns: 1000, MaxConnsPerIP: 4})

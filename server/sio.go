@@ -71,7 +71,7 @@ func (s *Server) sioRow() proto.Row {
 // with polling.
 func (s *Server) newSIO(p *proto.Place) proto.Part {
 	if p.Loop == 0 {
-		s.sioParts, s.sioVerdicts = sio.Host(s.sio, p.Loops, s.cfg.Outbox, p.Wake), make([]sioVerdicts, p.Loops)
+		s.sioParts, s.sioVerdicts = sio.Host(s.sio, s.loopBase(), p.Loops, s.cfg.Outbox, p.Wake), make([]sioVerdicts, p.Loops)
 	}
 	part, count := s.sioParts[p.Loop], p.Count
 	e := part.Attach(engineio.Config{

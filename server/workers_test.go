@@ -263,6 +263,37 @@ func testRequestsGoHome(t *testing.T, secure func(int, *Config)) {
 	expectText(t, upgrade, `42["message",{"topic":"a","data":"over"}]`)
 }
 
+// TestSocketIDsOfWorkers: the loops of all workers are numbered through, and an id of a socket
+// leads to its own loop in each.
+func TestSocketIDsOfWorkers(t *testing.T) {
+	nodes, _ := startWorkers(t, nil)
+	for number, s := range nodes {
+		for range 4 { // on both loops
+			p := dialPoll(t, s)
+			before := len(s.sio.Sockets())
+			sid := p.open()
+			eventually(t, "the client is there", func() bool { return len(s.sio.Sockets()) == before+1 })
+			p.send(pollRequest(sid))
+			for _, socket := range s.sio.Sockets() {
+				list, err := s.sio.In(socket.ID()).FetchSockets(t.Context())
+				if len(list) != 1 || err != nil || s.sio.Of("/").Socket(socket.ID()) != socket {
+					t.Errorf("worker %d: %d sockets by the id of one, %v", number, len(list), err)
+				}
+				if err := s.sio.To(socket.ID()).Emit("for", socket.ID()); err != nil {
+					t.Error(err)
+				}
+			}
+			p.expect(200, `42["for",`)
+			other := nodes[1-number].sio
+			for _, socket := range s.sio.Sockets() {
+				if other.Of("/").Socket(socket.ID()) != nil {
+					t.Errorf("worker %d has a socket of worker %d", 1-number, number)
+				}
+			}
+		}
+	}
+}
+
 const unknownSession = `{"code":1,"message":"Session ID unknown"}`
 
 // TestNobodyTakesIt: a request that cannot be handed over is answered like one for a session that

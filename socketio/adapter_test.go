@@ -607,6 +607,22 @@ func FuzzParseEvent(f *testing.F) {
 	})
 }
 
+// TestSocketWithoutData: programs of Node read members of the data of every socket.
+func TestSocketWithoutData(t *testing.T) {
+	p := newPair(t, Options{})
+	list, err := p.a.To(p.a1.id).FetchSockets(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d sockets, %v", len(list), err)
+	}
+	for _, none := range []any{nil, map[string]any(nil)} {
+		list[0].Data = none
+		text, err := json.Marshal(list[0])
+		if err != nil || !strings.HasSuffix(string(text), `,"data":{}}`) {
+			t.Errorf("%s, %v", text, err)
+		}
+	}
+}
+
 func FuzzParseSocket(f *testing.F) {
 	f.Add([]byte(`{"id":"2FjFmkMbAfEAwbkgAAAA","handshake":{"headers":{"host":"127.0.0.1:2561","a":["b","c\nd"]},` +
 		`"time":"Mon Nov 23 2026 03:44:57 GMT+0000 (Coordinated Universal Time)","address":"127.0.0.1","xdomain":false,"secure":true,` +

@@ -123,7 +123,7 @@ func (io *Server) cast(nsp *Namespace, to Selection, out *outgoing) error {
 // that are already in its queue. Any goroutine.
 func (c *cast) concerns(r *reactor, personal bool) bool {
 	for _, id := range c.ids {
-		if id.conn.Loop() == r.index {
+		if id.conn.Loop() == r.number {
 			return true
 		}
 	}
@@ -163,7 +163,7 @@ func (r *reactor) begin(l *netpoll.Loop, c *cast) (onItsWay bool) {
 		p.Skip = func(_ int, member uint32) bool { return c.skips(r, member, except, late) }
 	}
 	for _, id := range c.ids {
-		if id.conn.Loop() == r.index {
+		if id.conn.Loop() == r.number {
 			c.sendByID(l, r, id, except)
 		}
 	}

@@ -20,7 +20,8 @@ import (
 type reactor struct {
 	// Immutable after Attach.
 	server *Server
-	index  int
+	index  int            // among the reactors of the server
+	number int            // of the loop, in IDs
 	hub    *broadcast.Hub // its topics are namespaces and rooms, its members the clients of this loop
 	shard  *broadcast.Shard
 	engine *engineio.Endpoint
@@ -61,8 +62,8 @@ type reactor struct {
 	elements      [8]json.RawMessage // of an event or acknowledgement; if there are more, a slice is allocated
 }
 
-func newReactor(io *Server, hub *broadcast.Hub, i int) *reactor {
-	r := &reactor{server: io, index: i, hub: hub, shard: hub.Shard(0), joinedAt: map[*recoveryLog]uint64{}}
+func newReactor(io *Server, hub *broadcast.Hub, i, number int) *reactor {
+	r := &reactor{server: io, index: i, number: number, hub: hub, shard: hub.Shard(0), joinedAt: map[*recoveryLog]uint64{}}
 	r.sink.reactor = r
 	return r
 }

@@ -139,12 +139,16 @@ func (t *stringOrList) UnmarshalJSON(p []byte) error {
 // jsTime is how JavaScript writes a Date as text, in UTC.
 const jsTime = "Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"
 
-// MarshalJSON writes the socket as Node's adapters do: id, handshake, rooms, data. The error is
-// that of encoding/json for Data.
+// MarshalJSON writes the socket as Node's adapters do: id, handshake, rooms, data. A Data that is
+// nil is written as {}, which the data of a socket of Node is at first. The error is that of
+// encoding/json for Data.
 func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
 	data, err := json.Marshal(r.Data)
 	if err != nil {
 		return nil, fmt.Errorf("data of socket %s: %w", r.ID, err)
+	}
+	if string(data) == "null" {
+		data = json.RawMessage("{}") // what programs of Node expect
 	}
 	h := r.Handshake
 	text := socketJSON{ID: r.ID, Rooms: r.Rooms, Data: data, Handshake: handshakeJSON{

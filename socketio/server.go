@@ -47,8 +47,19 @@ type Server struct {
 	onNew      []func(*Namespace)
 }
 
-// host is the loops that a server runs on.
-type host struct{ reactors []*reactor }
+// host is the loops that a server runs on. Immutable.
+type host struct {
+	base     int // number of the first one in IDs: other workers of the node have other numbers
+	reactors []*reactor
+}
+
+// reactorOf returns the reactor of a connection; nil if the connection is of another process.
+func (h *host) reactorOf(conn netpoll.ID) *reactor {
+	if i := conn.Loop() - h.base; i >= 0 && i < len(h.reactors) {
+		return h.reactors[i]
+	}
+	return nil
+}
 
 // New returns a server. It does nothing until it is mounted: by Handler, or in a node by
 // server.Config.SocketIO.
@@ -65,8 +76,8 @@ func New(o Options) *Server {
 }
 
 func init() {
-	sio.Host = func(server any, n, outboxBytesMax int, wake func(loop int)) (parts []sio.Part) {
-		for _, r := range server.(*Server).mount(n, outboxBytesMax, wake) {
+	sio.Host = func(server any, base, n, outboxBytesMax int, wake func(loop int)) (parts []sio.Part) {
+		for _, r := range server.(*Server).mount(base, n, outboxBytesMax, wake) {
 			parts = append(parts, r)
 		}
 		return parts
@@ -74,8 +85,8 @@ func init() {
 }
 
 // mount makes the reactors of a server for n loops: see sio.Host.
-func (io *Server) mount(n int, outboxBytesMax int, wake func(loop int)) []*reactor {
-	h := &host{}
+func (io *Server) mount(base, n, outboxBytesMax int, wake func(loop int)) []*reactor {
+	h := &host{base: base}
 	for i := range n {
 		// Each loop has a hub of its own, to which only commands of the loop's queue publish.
 		hub := broadcast.NewHub(broadcast.Options{
@@ -83,7 +94,7 @@ func (io *Server) mount(n int, outboxBytesMax int, wake func(loop int)) []*react
 			TopicsPerMemberMax: NamespacesPerClientMax * (RoomsPerSocketMax + 1),
 			Now:                netpoll.Monotonic,
 		})
-		h.reactors = append(h.reactors, newReactor(io, hub, i))
+		h.reactors = append(h.reactors, newReactor(io, hub, i, base+i))
 	}
 	if !io.host.CompareAndSwap(nil, h) {
 		panic("socketio: this server is mounted already")

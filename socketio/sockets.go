@@ -83,11 +83,15 @@ func (nsp *Namespace) find(id string) *Socket {
 		return s.(*Socket)
 	}
 	conn, ok := connOf(id)
-	reactors := nsp.server.reactors()
-	if !ok || conn.Loop() >= len(reactors) {
+	h := nsp.server.host.Load()
+	if !ok || h == nil {
 		return nil
 	}
-	if s := reactors[conn.Loop()].members.find(nsp, conn); s != nil && s.id == id {
+	r := h.reactorOf(conn)
+	if r == nil {
+		return nil
+	}
+	if s := r.members.find(nsp, conn); s != nil && s.id == id {
 		return s
 	}
 	return nil

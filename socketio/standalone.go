@@ -136,7 +136,7 @@ func (io *Server) row(origins edge.OriginRules) proto.Row {
 		Name: "socketio", Transport: "socketio", CountsClients: true, Paths: []string{io.opt.Path}, Roles: 3, HTTP: io.serveClient,
 		New: func(p *proto.Place) proto.Part {
 			if p.Loop == 0 {
-				parts = io.mount(p.Loops, io.opt.Outbox, p.Wake)
+				parts = io.mount(0, p.Loops, io.opt.Outbox, p.Wake)
 			}
 			return io.part(parts[p.Loop], p, origins)
 		},

@@ -22,7 +22,7 @@ import (
 )
 
 // patient is how long a test waits for an event before it fails.
-const patient = 20 * time.Second
+const patient = 30 * time.Second
 
 // raw is a client that writes requests by hand on one connection.
 type raw struct {

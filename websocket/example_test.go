@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"time"
 
+	"c100k/server"
 	"c100k/websocket"
 )
 
@@ -31,6 +33,79 @@ func ExampleNew() {
 	m, err := c.Read(ctx)
 	fmt.Println(string(m.Data), err)
 	// Output: hello <nil>
+}
+
+// ExampleServer_Serve is an echo server that listens by itself, without net/http. ListenAndServe is
+// the same for an address.
+func ExampleServer_Serve() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	echo := websocket.New(websocket.Options{})
+	echo.OnMessage(func(c *websocket.Conn, m websocket.Message) { c.Send(m) })
+	served := make(chan error, 1)
+	go func() { served <- echo.Serve(ln) }()
+
+	c, err := websocket.Dial(ctx, "ws://"+ln.Addr().String()+"/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c.Write(ctx, websocket.TextMessage("hello"))
+	m, err := c.Read(ctx)
+	fmt.Println(string(m.Data), err)
+	c.Terminate()
+	fmt.Println("shut down:", echo.Shutdown(ctx))
+	fmt.Println("served:", <-served)
+	// Output:
+	// hello <nil>
+	// shut down: <nil>
+	// served: http: Server closed
+}
+
+// ExampleServer_node: a program's own WebSocket handlers on a node, beside its topics: what they
+// publish reaches all nodes.
+func ExampleServer_node() {
+	chat := websocket.New(websocket.Options{})
+	chat.OnConnection(func(c *websocket.Conn, _ *websocket.Request) {
+		if err := c.Subscribe("lobby"); err != nil {
+			c.Close(1011, err.Error())
+		}
+	})
+	chat.OnMessage(func(_ *websocket.Conn, m websocket.Message) { chat.Publish("lobby", m) })
+	ready := make(chan string, 1)
+	node, err := server.New(server.Config{
+		Listen:     "127.0.0.1:0",
+		WebSockets: map[string]*websocket.Server{"/chat": chat},
+		OnListen:   func(public, _ net.Addr) { ready <- public.String() },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- node.ListenAndServe(ctx) }()
+
+	c, err := websocket.Dial(ctx, "ws://"+<-ready+"/chat", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c.Write(ctx, websocket.TextMessage("hello, all"))
+	m, err := c.Read(ctx)
+	fmt.Println(string(m.Data), err)
+	c.Terminate()
+	cancel()
+	fmt.Println("served:", <-served)
+	// Output:
+	// hello, all <nil>
+	// served: <nil>
 }
 
 // ExampleServer_Publish sends what one connection says to all that are in its room.

@@ -506,7 +506,7 @@ func elsewhere(f func()) {
 // settleUntil lets the loop go on until ok, for what other goroutines bring.
 func (st *stage) settleUntil(t *testing.T, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not come")
 		}

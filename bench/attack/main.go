@@ -9,7 +9,9 @@
 //
 // Everything runs on one machine, so strangers and clients share its processors: a stranger that
 // the node has ended waits some seconds before it comes back, the processes of strangers have the
-// lowest priority, and the load generator says so where it was the bottleneck itself.
+// lowest priority, and the load generator says so where it was the bottleneck itself. With
+// --elsewhere strangers attack a second node: how much slower honest clients of the first are then
+// is what sharing the machine costs.
 package main
 
 import (
@@ -36,6 +38,8 @@ type options struct {
 	only    string
 	out     string
 	quick   bool
+	// elsewhere: the strangers attack a second node, and only share the machine with the first.
+	elsewhere bool
 }
 
 func main() {
@@ -55,6 +59,7 @@ func main() {
 	flag.StringVar(&o.only, "only", allAttacks(), "attacks, with commas")
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "directory for the documents of both runs; empty: none are kept")
 	flag.BoolVar(&o.quick, "quick", false, "what is lost is judged, times are not")
+	flag.BoolVar(&o.elsewhere, "elsewhere", false, "the strangers attack another node on the same machine: what honest clients notice then is the machine's")
 	flag.Parse()
 	if flag.NArg() > 0 || o.rate < 1 || o.conns < 1 || o.honest < 2 {
 		fmt.Fprintln(os.Stderr, "attack: an unexpected argument, or a number that is too small; see --help")

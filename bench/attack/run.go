@@ -25,7 +25,7 @@ const (
 	messageBytes = 64
 
 	// askTimeout bounds one look at the node's figures.
-	askTimeout = 20 * time.Second
+	askTimeout = 30 * time.Second
 )
 
 // perAddress is --max-conns-per-ip: more than the honest clients have, which share an address, and
@@ -49,23 +49,28 @@ func run(ctx context.Context, o options) (*table, error) {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return nil, err
 	}
-	node, err := rig.Start(o.binary, rig.Environment{}, "--workers", o.workers, "--memory", o.memory, "--demo-endpoints",
-		"--public-topics", "news", "--api-key", key, "--max-conns", fmt.Sprint(o.conns+o.honest+1000),
-		"--max-conns-per-ip", fmt.Sprint(o.perAddress()))
+	node, err := startNode(o)
 	if err != nil {
 		return nil, err
 	}
 	defer node.Stop()
+	attacked := node
+	if o.elsewhere {
+		if attacked, err = startNode(o); err != nil {
+			return nil, err
+		}
+		defer attacked.Stop()
+	}
 	before := node.Workers()
 	quiet, err := honest(ctx, o, node, "quiet", o.quiet)
 	if err != nil {
 		return nil, fmt.Errorf("without strangers: %w", err)
 	}
 
-	watch := watchMemory(node)
-	strangers := startStrangers(ctx, o, node, chosen)
+	watch := watchMemory(attacked)
+	strangers := startStrangers(ctx, o, attacked, chosen)
 	loud, err := honest(ctx, o, node, "attacked", o.span)
-	figures, asked := readFigures(ctx, node) // the admin port answers under attack, too
+	figures, asked := readFigures(ctx, attacked) // the admin port answers under attack, too
 	did, failed := strangers.stop()
 	most := watch.stop()
 	if err = errors.Join(err, asked, failed); err != nil {
@@ -77,6 +82,13 @@ func run(ctx context.Context, o options) (*table, error) {
 	t.node(before, node)
 	t.strangers(chosen, did, figures)
 	return t, nil
+}
+
+// startNode starts a node with limits that the strangers meet.
+func startNode(o options) (*rig.Node, error) {
+	return rig.Start(o.binary, rig.Environment{}, "--workers", o.workers, "--memory", o.memory, "--demo-endpoints",
+		"--public-topics", "news", "--api-key", key, "--max-conns", fmt.Sprint(o.conns+o.honest+1000),
+		"--max-conns-per-ip", fmt.Sprint(o.perAddress()))
 }
 
 // both is a run of both kinds of honest clients.

@@ -19,7 +19,7 @@ const (
 	// patience bounds each wait for the node.
 	patience = 30 * time.Second
 	// askTimeout bounds a request of a publisher.
-	askTimeout = 10 * time.Second
+	askTimeout = 30 * time.Second
 	// retryPause is the time between two tries.
 	retryPause = 2 * time.Millisecond
 	// eventBytesMax bounds a line of a stream of events, in bytes.

@@ -21,7 +21,7 @@ const (
 	hookConcurrency = 64
 
 	// backendTimeout bounds the head of a request to the backend.
-	backendTimeout = 10 * time.Second
+	backendTimeout = 30 * time.Second
 )
 
 // slowBackend lets everybody in, and takes its time.

@@ -13,7 +13,7 @@ const (
 	// of a hundred thousand sockets.
 	stopTimeout = 30 * time.Second
 	// askTimeout bounds a question to the admin port. The node may be busy with a storm.
-	askTimeout = 10 * time.Second
+	askTimeout = 30 * time.Second
 
 	// logLineBytesMax bounds a line of the node's log; a longer one ends the reading, and shows as an
 	// error.
@@ -25,7 +25,7 @@ const (
 	statsBytesMax = 1 << 20
 
 	// killPatience bounds how long the kernel may take to end a worker that was killed.
-	killPatience = 10 * time.Second
+	killPatience = 30 * time.Second
 
 	// watchPause lies between two readings of a Watch: short enough to see when all are back, long
 	// enough to cost nothing.

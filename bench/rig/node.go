@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +24,7 @@ import (
 type Node struct {
 	Public, Admin string // host:port
 	cmd           *exec.Cmd
+	serves        chan struct{} // closed when it has said where: Public and Admin are set
 	ended         chan struct{} // closed when the process has ended
 
 	mu     sync.Mutex // guards the fields below
@@ -39,12 +41,9 @@ type Environment struct {
 
 // Start runs `binary serve` on free ports with the arguments given, and returns when it is ready.
 func Start(binary string, around Environment, args ...string) (*Node, error) {
-	addresses, err := freeAddresses(cmp.Or(around.Host, "127.0.0.1"), "127.0.0.1")
-	if err != nil {
-		return nil, err
-	}
-	n := &Node{Public: addresses[0], Admin: addresses[1], ended: make(chan struct{})}
-	args = append([]string{binary, "serve", "--listen", n.Public, "--admin", n.Admin, "--log-format", "json"}, args...)
+	n := &Node{serves: make(chan struct{}), ended: make(chan struct{})}
+	args = append([]string{binary, "serve", "--listen", net.JoinHostPort(cmp.Or(around.Host, "127.0.0.1"), "0"),
+		"--admin", "127.0.0.1:0", "--log-format", "json"}, args...)
 	if around.Files > 0 {
 		// Only a shell sets a limit for a child without touching our own.
 		args = append([]string{"/bin/sh", "-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(around.Files)}, args...)
@@ -80,8 +79,12 @@ func (n *Node) follow(stderr io.Reader) {
 }
 
 func (n *Node) note(line []byte) {
-	var entry struct{ Level string }
+	var entry struct{ Level, Msg, Listen, Admin string }
 	strange := json.Unmarshal(line, &entry) != nil
+	if entry.Msg == "serving" && n.Admin == "" {
+		n.Public, n.Admin = entry.Listen, entry.Admin
+		close(n.serves)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if (strange || entry.Level == "ERROR") && len(n.errors) < errorsKept {
@@ -108,7 +111,15 @@ func (n *Node) lastWords() []string {
 }
 
 func (n *Node) awaitReady() error {
-	for begin := time.Now(); time.Since(begin) < startTimeout; time.Sleep(startPause) {
+	begin := time.Now()
+	select {
+	case <-n.serves:
+	case <-n.ended:
+		return errors.New("the node ended instead of serving")
+	case <-time.After(startTimeout):
+		return fmt.Errorf("the node has not said where it serves after %v", startTimeout)
+	}
+	for ; time.Since(begin) < startTimeout; time.Sleep(startPause) {
 		select {
 		case <-n.ended:
 			return errors.New("the node ended instead of serving")

@@ -21,23 +21,10 @@ func Pin(core int) error {
 
 // FreeAddress is a port of the host that is free, as host:port.
 func FreeAddress(host string) (string, error) {
-	addresses, err := freeAddresses(host)
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", err
 	}
-	return addresses[0], nil
-}
-
-// freeAddresses gives each host a free port. All are held until the last is found: else two could
-// be the same.
-func freeAddresses(hosts ...string) (addresses []string, err error) {
-	for _, host := range hosts {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close()
-		addresses = append(addresses, ln.Addr().String())
-	}
-	return addresses, nil
+	defer ln.Close()
+	return ln.Addr().String(), nil
 }

@@ -77,7 +77,7 @@ export interface Events {
   reset: Reset;
   /** The node dropped messages, because this client was slow. */
   gap: { topic: string; missed: number };
-  /** A subscription that was refused, or a token that could not be renewed. */
+  /** A subscription or a watch that was refused, or a token that could not be renewed. */
   error: Error & { code?: string; topic?: string };
 }
 
@@ -90,7 +90,7 @@ export interface Options {
   WebSocket?: new (url: string, protocols?: string[]) => unknown;
 }
 
-/** A refusal: `code` is the node's, or `lost`, `timeout`, `overloaded`, `unsupported` or `closed`. */
+/** A refusal: `code` is the node's, or `lost`, `timeout`, `overloaded` or `closed`. */
 export class Failure extends Error {
   constructor(code: string, message?: string);
   readonly code: string;
@@ -114,7 +114,7 @@ export class Client {
   publish(topic: string, data: unknown): Promise<{ matched: number }>;
   /** A page of who is in a topic. */
   presence(topic: string, after?: string): Promise<Presence>;
-  /** Calls a function with the first page of members on each connection, and then with changes, at most one a second; returns what ends that. Over events it cannot: `error` says `unsupported`. */
+  /** Calls a function with the first page of members on each connection, and then with changes, at most one a second; returns what ends that. A watch that is refused ends, and `error` says why. */
   watch(topic: string, hearer: (value: Presence | PresenceChange) => void): () => void;
 }
 

@@ -60,7 +60,7 @@ func (o *output) String() string {
 // await waits until the output contains the text.
 func (o *output) await(t *testing.T, text string) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(30 * time.Second)
 	for !strings.Contains(o.String(), text) {
 		select {
 		case <-o.written:
@@ -208,6 +208,13 @@ func TestCommandLines(t *testing.T) {
 		{"config check --loops 999", "", 2, "--loops: 999 is refused"},
 		{"config check a b", "", 2, `"b" is too much`},
 		{"config check --tls-cert /no/a.crt --api-key-file /no/key --loops 999", "", 2, "c100k: --api-key-file: read the API key: open /no/key"},
+		{"config check --static /no/dir", "", 2, "c100k: --static: open /no/dir: no such file or directory\n"},
+		{"config check --static " + good, "", 2, "not a directory"},
+		{"config check", "C100K_STATIC=/no/dir", 78, "c100k: C100K_STATIC: open"},
+		{"config check --state-dir " + good + "/x", "", 2, "c100k: --state-dir: stat " + good + "/x: not a directory\n"},
+		{"config check --history a=1,1m --history-dir " + good, "", 2, good + " is no directory\n"},
+		{"config check --state-dir " + dir + "/x/y", "", 0, "configuration: ok"},
+		{"config check --bus nats://127.0.0.1:1 --bus-creds /no/file", "", 2, "c100k: --bus-creds: open /no/file: no such file or directory\n"},
 		{"config show --config " + good + " --dev", "C100K_DRAIN=5s", 0, "drain: 5s                                    # environment C100K_DRAIN\n"},
 		{"config show --dev", "", 0, "listen: \"127.0.0.1:8080\"                     # default\n"},
 		{"config show --config " + good, "", 0, "rate: 20/s                                   # " + good + ":1\n"},

@@ -88,15 +88,14 @@ func readFiles(c *server.Config) error {
 		})
 	}
 	_, err := c.ReadAPIKey()
-	var field *server.FieldError
-	if err != nil && !errors.As(err, &field) {
-		err = &server.SettingError{Field: "APIKeyFile", Err: err}
-	}
 	if sound("TLS", "AdminTLS", "ACME", "Dev", "HTTPRedirect") {
 		err = errors.Join(err, c.CheckTLS())
 	}
 	if sound("Token", "RequireToken") {
 		err = errors.Join(err, c.CheckKeys())
+	}
+	if sound("Static", "Cluster", "BusCreds", "StateDir", "HistoryDir") {
+		err = errors.Join(err, c.CheckPaths())
 	}
 	return err
 }

@@ -39,8 +39,8 @@ Settings come from defaults < --config FILE < environment < flags.
 
 With --workers N, a parent starts N processes that share the public port, joins them by a bus of
 their own, restarts those that die, and answers for all of them on the admin port. The kernel deals
-connections to them by a hash, so each takes an even share of --max-conns and a tenth more, and
-counts --max-conns-per-ip for itself. Signals and the API go to the parent.
+connections to them by a hash, so each takes an even share of --max-conns and a tenth more. Limits
+by address and by user hold over all of them. Signals and the API go to the parent.
 
 Signals: TERM and INT drain, a second one stops at once (exit code 1); HUP reloads the
 configuration, all or nothing. Under systemd the node tells when it serves, reloads and stops, feeds
@@ -89,6 +89,7 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	s.warnOfLimits()
 	workers.LimitHeap(workers.ParentMemory(&config))
+	workers.SpareHeap()
 	// Signals from here on: a TERM during the start must not be lost.
 	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
@@ -188,12 +189,15 @@ const stopNowMax = 3 * time.Second
 // explain gives an error of the node its exit code.
 func (s *serving) explain(err error) error {
 	var field *server.FieldError
+	var setting *server.SettingError
 	switch {
 	case err == nil, errors.Is(err, server.ErrServerClosed):
 		return nil
+	case errors.Is(err, server.ErrHistory): // also where it is part of the bus
+		return &exit{exitFailure, s.Explain(err)}
 	case errors.Is(err, server.ErrListen), errors.Is(err, server.ErrBus):
 		return &exit{exitListen, err}
-	case errors.As(err, &field):
+	case errors.As(err, &field), errors.As(err, &setting):
 		return misconfigured(s.Explain(err))
 	}
 	return &exit{exitFailure, s.Explain(err)}

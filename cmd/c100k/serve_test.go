@@ -153,6 +153,8 @@ func TestServeEnds(t *testing.T) {
 		{"without a word", nil, 0, ""},
 		{"port taken", fmt.Errorf("%w on :80: %w", server.ErrListen, syscall.EADDRINUSE), 3, "c100k: cannot listen on :80: address already in use\n"},
 		{"broken", errors.New("loop 0 ended"), 1, "c100k: loop 0 ended\n"},
+		{"history", fmt.Errorf("%w: %w: the disk is full", server.ErrBus, server.ErrHistory), 1, "the disk is full\n"},
+		{"unusable file", &server.SettingError{Field: "Static", Err: errors.New("no such directory")}, 78, "c100k: --static: no such directory\n"},
 	} {
 		p, n := pretend()
 		n.listen = test.err
@@ -319,6 +321,30 @@ func TestRealNode(t *testing.T) {
 	p.signal <- syscall.SIGTERM
 	if code := <-served; code != 0 || strings.Contains(p.err.String(), "ERROR") {
 		t.Errorf("serve: %d %s", code, p.err)
+	}
+}
+
+// A file that cannot be used is a wrong setting, at a start and for `config check`: 2 where a flag
+// names it, 78 elsewhere.
+func TestUnusableFiles(t *testing.T) {
+	for _, test := range []struct {
+		args, env string
+		code      int
+		want      string
+	}{
+		{"serve --static /no/dir", "", 2, "c100k: --static: open"},
+		{"serve", "C100K_STATIC=/no/dir", 78, "c100k: C100K_STATIC: open"},
+		{"serve --token-key /no/key", "", 2, "c100k: --token-key: token key /no/key: open /no/key"},
+		{"serve --api-key-file /no/key", "", 2, "c100k: --api-key-file: read the API key: open /no/key"},
+		{"serve --hook-connect http://127.0.0.1:1/ --hook-secret-file /no/key", "", 2, "c100k: --hook-secret-file: read the secret"},
+		{"config check --hook-connect http://127.0.0.1:1/ --hook-secret-file /no/key", "", 2, "c100k: --hook-secret-file: read the secret"},
+		{"config check --cluster :0 --cluster-secret-file /no/key", "", 2, "c100k: --cluster-secret-file: read the cluster's secret: open /no/key"},
+	} {
+		p := newProgram(strings.Fields(test.args + " --listen 127.0.0.1:0 --admin= --max-conns 100")...)
+		p.newNode, p.environ = newNode, strings.Fields(test.env)
+		if code, _, errs := p.exec(t); code != test.code || !strings.HasPrefix(errs, test.want) {
+			t.Errorf("%s %s: exit code %d, want %d and %q: %s", test.env, test.args, code, test.code, test.want, errs)
+		}
 	}
 }
 

@@ -72,6 +72,8 @@ func mintToken(o *settings.TokenOptions, now time.Time) (string, error) {
 	switch {
 	case m.Key == "":
 		return "", usage("--key is missing: a file with a secret of %d bytes or more, or with a private key in PEM", secretBytesMin)
+	case m.Subject == "":
+		return "", usage("--sub is missing: a node refuses a token without a subject")
 	case m.For <= 0:
 		return "", usage("--for: %v is refused; allowed is a time above 0", m.For)
 	case m.Info != "" && !json.Valid([]byte(m.Info)):

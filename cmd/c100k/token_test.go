@@ -83,6 +83,7 @@ func TestMintRefuses(t *testing.T) {
 	good := keyIn(t, "secret", []byte(strings.Repeat("s", 32)))
 	for want, change := range map[string]func(o *settings.TokenOptions){
 		"--key is missing":                    func(o *settings.TokenOptions) { o.Mint.Key = "" },
+		"--sub is missing":                    func(o *settings.TokenOptions) { o.Mint.Subject = "" },
 		"no such file":                        func(o *settings.TokenOptions) { o.Mint.Key += "x" },
 		"the secret has 5 bytes":              func(o *settings.TokenOptions) { o.Mint.Key = keyIn(t, "short", []byte("short")) },
 		"--for: 0s is refused":                func(o *settings.TokenOptions) { o.Mint.For = 0 },

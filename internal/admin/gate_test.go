@@ -33,7 +33,7 @@ func open(t *testing.T, address, text string) net.Conn {
 // answerOf reads the answer on a connection; it fails the test if there is none in good time.
 func answerOf(t *testing.T, conn net.Conn) *http.Response {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatalf("no answer: %v", err)
@@ -120,7 +120,7 @@ func TestConnsMax(t *testing.T) {
 		t.Errorf("a new connection: status %d", got.StatusCode)
 	}
 	for i, conn := range strangers[:ConnsMax] {
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := conn.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 			t.Fatalf("stranger %d is still there: %v", i, err)
 		}

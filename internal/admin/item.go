@@ -117,7 +117,7 @@ func itemTopic(value []byte) (string, *Problem) {
 	if !ok {
 		return "", NewProblem(http.StatusBadRequest, "bad_topic", "a topic has to be a string of valid Unicode")
 	}
-	return topic, checkTopic(topic)
+	return topic, checkPublished(topic)
 }
 
 // itemPayload is the message: a string goes out as text, without its quotes, so that a bare

@@ -1,10 +1,10 @@
-// Idempotency keys: a publish that is sent again with the same key is published once.
+// Idempotency keys: of several publishes with the same key the first is published, and all get its
+// answer.
 
 package admin
 
 import (
 	"fmt"
-	"hash/maphash"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,13 +29,10 @@ type aged struct {
 
 // keyed is the first publish with a key.
 type keyed struct {
-	sum  uint64        // of what was published
 	done chan struct{} // closed with the answer
 
 	answer any // valid when done is closed
 }
-
-var keySeed = maphash.MakeSeed()
 
 func newKeys(now func() time.Time) *keys { return &keys{now: now, first: map[string]*keyed{}} }
 
@@ -45,18 +42,14 @@ func (k *keys) take(it *item) (first *keyed, again bool) {
 	if it.key == "" || it.problem != nil {
 		return nil, false
 	}
-	name, sum := it.keyName(), it.sum()
+	name := it.keyName()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forget()
 	if found := k.first[name]; found != nil {
-		if found.sum != sum {
-			it.problem = NewProblem(http.StatusUnprocessableEntity, "key_reused", "the key "+quoted(it.key)+" was used for another message within the last two minutes")
-			return nil, false
-		}
 		return found, true
 	}
-	first = &keyed{sum: sum, done: make(chan struct{})}
+	first = &keyed{done: make(chan struct{})}
 	k.first[name] = first
 	k.ages = append(k.ages, aged{name, first, k.now()})
 	return first, false
@@ -100,15 +93,6 @@ func (f *keyed) wait() any {
 }
 
 func (it *item) keyName() string { return it.topics[0] + "\x00" + it.key }
-
-// sum tells two publishes apart.
-func (it *item) sum() uint64 {
-	var h maphash.Hash
-	h.SetSeed(keySeed)
-	fmt.Fprintf(&h, "%d %q ", it.kind, it.topics)
-	_, _ = h.Write(it.payload)
-	return h.Sum64()
-}
 
 // idempotencyKey reads the header.
 func idempotencyKey(values []string) (string, *Problem) {

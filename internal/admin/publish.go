@@ -14,6 +14,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/history"
+	"c100k/internal/presence"
 	"c100k/internal/spans"
 )
 
@@ -34,7 +35,7 @@ type published struct {
 }
 
 func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string) {
-	if problem := checkTopic(topic); problem != nil {
+	if problem := checkPublished(topic); problem != nil {
 		problem.Write(w)
 		return
 	}
@@ -68,6 +69,15 @@ func (a *api) publishTopic(w http.ResponseWriter, r *http.Request, topic string)
 	writeJSON(w, http.StatusOK, answers[0])
 }
 
+// checkPublished is checkTopic for a publish: watchers of members take what comes for the node's
+// own words.
+func checkPublished(topic string) *Problem {
+	if presence.Hidden(topic) {
+		return NewProblem(http.StatusBadRequest, "bad_topic", "topics that begin with "+presence.WatchPrefix+" say who is in a topic, and only the node publishes to them")
+	}
+	return checkTopic(topic)
+}
+
 func checkTopic(topic string) *Problem {
 	if err := broadcast.ValidTopic(topic); err != nil {
 		return NewProblem(http.StatusBadRequest, "bad_topic", err.Error())
@@ -83,8 +93,6 @@ func unavailable(err error) *Problem {
 // notPublished is the answer to a publish that has failed.
 func notPublished(err error) *Problem {
 	switch {
-	case errors.Is(err, history.ErrKeyReused):
-		return NewProblem(http.StatusUnprocessableEntity, "key_reused", err.Error())
 	case errors.Is(err, history.ErrTooLarge):
 		return NewProblem(http.StatusRequestEntityTooLarge, "too_large", err.Error())
 	}

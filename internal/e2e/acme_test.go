@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"c100k/internal/netlab"
 )
 
 // acmeServer is pebble, with a name server that knows every name as 127.0.0.1.
@@ -30,9 +32,9 @@ func startPebble(t *testing.T, tlsPort, httpPort int) *acmeServer {
 	}
 	a := newAuthority(t)
 	cert, key := a.sign("pebble", "localhost")
-	names, directory := freePort(t), freePort(t)
+	names, directory := netlab.KeepPort(t), netlab.KeepPort(t)
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": directory, "managementListenAddress": freePort(t), "certificate": cert, "privateKey": key,
+		"listenAddress": directory, "managementListenAddress": netlab.KeepPort(t), "certificate": cert, "privateKey": key,
 		"tlsPort": tlsPort, "httpPort": httpPort, "keyAlgorithm": "ecdsa", "retryAfter": map[string]int{"authz": 1, "order": 1},
 		"profiles": map[string]any{"default": map[string]any{"description": "for tests", "validityPeriod": 90 * 24 * 3600}},
 	}})
@@ -43,7 +45,7 @@ func startPebble(t *testing.T, tlsPort, httpPort int) *acmeServer {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	background(t, exec.Command("acme/bin/pebble-challtestsrv", "-dnsserver", names, "-management", freePort(t),
+	background(t, exec.Command("acme/bin/pebble-challtestsrv", "-dnsserver", names, "-management", netlab.KeepPort(t),
 		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""))
 	pebble := exec.Command("acme/bin/pebble", "-config", file, "-dnsserver", names)
 	pebble.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1")
@@ -92,12 +94,12 @@ func TestACME(t *testing.T) {
 	for _, challenge := range []string{"TLS-ALPN-01", "HTTP-01"} {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
-			public, redirect := freePort(t), freePort(t)
+			public, redirect := netlab.KeepPort(t), netlab.KeepPort(t)
 			args := []string{"--listen", public}
 			checked := portOf(t, public)
 			if challenge == "HTTP-01" {
 				args = append(args, "--http-redirect", redirect)
-				checked = portOf(t, freePort(t)) // nobody is there
+				checked = portOf(t, netlab.KeepPort(t)) // nobody is there
 			} else {
 				args = append(args, "--workers", "2")
 			}
@@ -125,9 +127,9 @@ func TestACME(t *testing.T) {
 			}
 			n.eventually("a certificate by "+challenge, func() error { return issued(n) })
 			first := serial
-			args[1] = freePort(t)
+			args[1] = netlab.KeepPort(t)
 			if challenge == "HTTP-01" {
-				args[3] = freePort(t)
+				args[3] = netlab.KeepPort(t)
 			}
 			if err := issued(start(args)); err != nil || serial != first {
 				t.Errorf("the second node: %v, serial %s; want that of the first, %s", err, serial, first)

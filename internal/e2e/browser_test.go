@@ -12,7 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"c100k/internal/netlab"
 )
 
 // TestBrowser needs Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots of the demo page
@@ -41,14 +42,14 @@ func browser(t *testing.T, name string, args []string, more ...string) {
 	}
 	// The page's addresses must not change over the restart, and it shows the admin port as it was
 	// configured.
-	public, admin := freePort(t), freePort(t)
+	public, admin := netlab.KeepPort(t), netlab.KeepPort(t)
 	scheme := "ws"
 	if slices.Contains(args, "--dev-tls") {
 		scheme = "wss"
 	}
 	args = append(args, "--listen", public, "--admin", admin)
 	n := serve(t, args...)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", "node/"+name+".mjs", scheme+"://"+n.public, "http://"+n.admin, t.TempDir())
 	run.Args = append(run.Args, more...)

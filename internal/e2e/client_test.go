@@ -59,7 +59,7 @@ func TestPhone(t *testing.T) {
 		drops, every = int(total/phoneDrop), int(phoneDrop.Milliseconds())
 	}
 	n, tokens := clientNode(t)
-	scriptFor(t, time.Duration(drops*every)*time.Millisecond+2*time.Minute, n, "phone", tokens, strconv.Itoa(drops), strconv.Itoa(every))
+	scriptFor(t, time.Duration(drops*every)*time.Millisecond+scriptPatience, n, "phone", tokens, strconv.Itoa(drops), strconv.Itoa(every))
 }
 
 // phoneDrop is how long a connection lives in TestPhone.

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestDashboard needs Chromium: node/dashboard.mjs drives it. With C100K_E2E_SHOTS=DIR it leaves
@@ -31,7 +30,7 @@ func TestDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := serve(t, "--workers", "2", "--loops", "1", "--token-key", file, "--public-topics", ">", "--api-key", apiKey, "--admin-read-key", readKey)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", "node/dashboard.mjs", "ws://"+n.public, "http://"+n.admin, t.TempDir(), secret, apiKey, readKey)
 	var stderr bytes.Buffer

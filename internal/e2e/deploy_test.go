@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"c100k/internal/figures"
+	"c100k/internal/netlab"
 )
 
 func deployed(t *testing.T, name string) string {
@@ -47,7 +48,7 @@ func TestNginxExample(t *testing.T) {
 		t.Skip("nginx is not there: run internal/e2e/setup.sh")
 	}
 	n := serve(t, "--public-topics", "news", "--trusted-proxies", "127.0.0.1")
-	dir, open := t.TempDir(), freePort(t)
+	dir, open := t.TempDir(), netlab.KeepPort(t)
 	site := strings.NewReplacer("node1:8080", n.public, "server node2:8080", "# server node2:8080",
 		"listen 8080", "listen "+open, "listen [::]:8080;", "").Replace(deployed(t, "nginx/c100k.conf"))
 	conf := filepath.Join(dir, "nginx.conf")

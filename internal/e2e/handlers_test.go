@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"c100k/internal/netlab"
 )
 
 // buildProgram builds a program of this module, and returns its file.
@@ -54,7 +56,7 @@ func TestChat(t *testing.T) {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Skip("chromium is not there: run internal/e2e/setup.sh")
 	}
-	address := freePort(t)
+	address := netlab.KeepPort(t)
 	chat := launch(t, exec.Command(buildProgram(t, "c100k/examples/chat"), "-listen", address))
 	chat.eventually("listening", func() error {
 		if !strings.Contains(chat.output(), "listening on") {

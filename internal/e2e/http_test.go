@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"c100k/internal/netlab"
 )
 
 func TestStatic(t *testing.T) {
@@ -226,7 +228,7 @@ func TestUpstream(t *testing.T) {
 		p.expectEnd()
 	})
 	t.Run("gone", func(t *testing.T) {
-		gone := serve(t, "--upstream", "http://"+freePort(t))
+		gone := serve(t, "--upstream", "http://"+netlab.KeepPort(t))
 		if status, _, body := curl(t, "http://"+gone.public+"/"); status != 502 || !strings.Contains(body, "upstream") {
 			t.Errorf("%d %q", status, body)
 		}

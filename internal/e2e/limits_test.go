@@ -47,9 +47,12 @@ func TestMaxConns(t *testing.T) {
 			for _, p := range inside {
 				p.echo("still here")
 			}
-			if got := n.stats().Rejected[test.reason]; got != 4 {
-				t.Errorf("%d are counted as %s", got, test.reason)
-			}
+			n.eventually("all are counted", func() error {
+				if got := n.stats().Rejected[test.reason]; got != 4 {
+					return fmt.Errorf("%d as %s", got, test.reason)
+				}
+				return nil
+			})
 			inside[0].Close()
 			n.eventually("one place is free", func() error {
 				p, err := tryDial(n.public)
@@ -124,8 +127,9 @@ func TestFileLimit(t *testing.T) {
 	for ; time.Since(start) < time.Second; echoes++ {
 		inside.echo("while there is none left")
 	}
-	if used := cpuTime(t, pid) - cpu; used > 900*time.Millisecond {
-		t.Errorf("%v of CPU in a second, for %d echoes", used, echoes)
+	took := time.Since(start) // the last echo may have taken long
+	if used := cpuTime(t, pid) - cpu; used > took*9/10 {
+		t.Errorf("%v of CPU in %v, for %d echoes", used, took, echoes)
 	}
 	for _, p := range outside {
 		p.Close()

@@ -14,7 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"c100k/internal/netlab"
 )
 
 // Exit codes of load.
@@ -70,7 +71,7 @@ func load(t *testing.T, args ...string) (result loadResult, code int, output str
 func loadWith(t *testing.T, before []string, args ...string) (result loadResult, code int, output string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "result.json")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 	defer cancel()
 	line := append(append(append([]string{}, before...), binary, "load"), append(args, "--json", path)...)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
@@ -243,7 +244,7 @@ func TestLoadModes(t *testing.T) {
 func TestLoadExitCodes(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "--dev")
-	echo, nobody := "ws://"+n.public+"/echo", "ws://"+freePort(t)+"/echo"
+	echo, nobody := "ws://"+n.public+"/echo", "ws://"+netlab.KeepPort(t)+"/echo"
 	for name, test := range map[string]struct {
 		args []string
 		code int
@@ -372,7 +373,7 @@ func TestLoadPage(t *testing.T) {
 	if code != 0 && code != loadBottleneck {
 		t.Fatalf("exit code %d\n%s", code, output)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", "node/report.mjs", path, t.TempDir())
 	var stderr bytes.Buffer

@@ -10,7 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"c100k/internal/netlab"
 )
 
 var diffBlock = regexp.MustCompile("(?s)```diff\n--- ([a-z]+/[a-z]+\\.mjs)\n(.*?)```")
@@ -80,7 +81,7 @@ func TestMigrations(t *testing.T) {
 
 	// application starts a server program and returns its address.
 	application := func(program string, environ ...string) string {
-		address := freePort(t)
+		address := netlab.KeepPort(t)
 		cmd := exec.Command("node", filepath.Join(dir, program))
 		cmd.Env = append(os.Environ(), append(environ, "PORT="+address[strings.LastIndex(address, ":")+1:])...)
 		cmd.Stderr = os.Stderr
@@ -103,7 +104,7 @@ func TestMigrations(t *testing.T) {
 	// client runs a client program to its end; it has heard what it has said.
 	client := func(program, address string, environ ...string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "node", filepath.Join(dir, program), address)
 		cmd.Env = append(os.Environ(), environ...)
@@ -122,7 +123,7 @@ func TestMigrations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin := freePort(t)
+	admin := netlab.KeepPort(t)
 	app := application("after/ws/server.mjs", "NODE_ADMIN=http://"+admin)
 	n := serve(t, "--public-topics", "chat", "--upstream", "http://"+app, "--admin", admin, "--token-key", secret, "--history", "chat=100,5m")
 	client("after/ws/client.mjs", n.public)

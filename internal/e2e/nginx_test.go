@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"c100k/internal/netlab"
 )
 
 // nginxConf has the places of the directory, of two servers and of the node behind them. The second
@@ -39,7 +41,7 @@ func TestBehindNginx(t *testing.T) {
 		}
 	}
 	n := serve(t, "--dev", "--history", "chat.>=100,5m")
-	dir, open, closed := t.TempDir(), freePort(t), freePort(t)
+	dir, open, closed := t.TempDir(), netlab.KeepPort(t), netlab.KeepPort(t)
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, open, closed, n.public), 0o600); err != nil {
 		t.Fatal(err)

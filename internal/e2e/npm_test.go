@@ -13,10 +13,13 @@ import (
 	"time"
 )
 
+// scriptPatience bounds a whole script. Its tests and their waits have deadlines of their own.
+const scriptPatience = 5 * time.Minute
+
 // script runs node/NAME.mjs against a node, and each line "ok …" or "not ok …" of it as a subtest.
 func script(t *testing.T, n *node, name string, args ...string) {
 	t.Helper()
-	scriptFor(t, 2*time.Minute, n, name, args...)
+	scriptFor(t, scriptPatience, n, name, args...)
 }
 
 // scriptFor is script with another deadline, which one test of it may take as a whole.
@@ -28,7 +31,7 @@ func scriptFor(t *testing.T, within time.Duration, n *node, name string, args ..
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", append([]string{"node/" + name + ".mjs", "ws://" + n.public, "http://" + n.admin}, args...)...)
-	if within > 2*time.Minute {
+	if within > scriptPatience {
 		run.Env = append(os.Environ(), "C100K_E2E_PATIENCE="+strconv.Itoa(int(within.Milliseconds())))
 	}
 	var stderr bytes.Buffer

@@ -15,11 +15,28 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// peer is a connection; all input is read through in.
+// peer is a connection; all input is read through in. Each read and each write has patience: a test
+// may take longer, where something goes on.
 type peer struct {
 	net.Conn
 	t  *testing.T
 	in *bufio.Reader
+}
+
+// Read implements io.Reader.
+func (p *peer) Read(b []byte) (int, error) {
+	if err := p.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
+}
+
+// Write implements io.Writer.
+func (p *peer) Write(b []byte) (int, error) {
+	if err := p.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Write(b)
 }
 
 // dial connects to an address. The connection is closed at the end of the test.
@@ -39,26 +56,15 @@ func tryDial(address string) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return nil, err
-	}
-	return &peer{Conn: c, in: bufio.NewReader(c)}, nil
-}
-
-// freePort is an address at which no process listens, for tests that must know the port before.
-// Port 0 is better where that is possible.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return newPeer(nil, c), nil
 }
 
 // newPeer makes a peer of a connection that the caller closes.
-func newPeer(t *testing.T, c net.Conn) *peer { return &peer{Conn: c, t: t, in: bufio.NewReader(c)} }
+func newPeer(t *testing.T, c net.Conn) *peer {
+	p := &peer{Conn: c, t: t}
+	p.in = bufio.NewReader(p)
+	return p
+}
 
 // CloseWrite sends a FIN.
 func (p *peer) CloseWrite() {
@@ -115,7 +121,7 @@ func (p *peer) switched() error {
 // send writes bytes as they are.
 func (p *peer) send(s string) {
 	p.t.Helper()
-	if _, err := io.WriteString(p.Conn, s); err != nil {
+	if _, err := io.WriteString(p, s); err != nil {
 		p.t.Fatalf("write: %v", err)
 	}
 }
@@ -175,7 +181,7 @@ func (p *peer) tryFrame(fin bool, op ws.OpCode, payload []byte) error {
 	// RFC 6455, 5.3 asks clients for a new mask for every frame; for these tests any mask but zero is
 	// enough.
 	f := ws.MaskFrameWith(ws.NewFrame(op, fin, append([]byte(nil), payload...)), [4]byte{1, 2, 3, 4})
-	return ws.WriteFrame(p.Conn, f)
+	return ws.WriteFrame(p, f)
 }
 
 func (p *peer) text(s string) { p.t.Helper(); p.frame(true, ws.OpText, []byte(s)) }

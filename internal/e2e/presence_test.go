@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+
+	"c100k/internal/netlab"
 )
 
 // awaitMembers waits until the node says that a topic has so many.
@@ -27,7 +29,7 @@ func (n *node) awaitMembers(topic string, want int) {
 // gone; how soon that is, internal/presence tests on a faked clock.
 func TestMembersOfKilled(t *testing.T) {
 	t.Parallel()
-	address := freePort(t)
+	address := netlab.KeepPort(t)
 	startNATS(t, address)
 	args := []string{"--dev", "--presence", "room.>", "--bus", "nats://s3cret@" + address}
 	here, there := serve(t, args...), launchServing(t, append([]string{"--workers", "2"}, args...)...)

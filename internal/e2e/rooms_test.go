@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"c100k/internal/netlab"
 )
 
 // TestRooms needs Chromium. With C100K_E2E_SHOTS=DIR it leaves screenshots there.
@@ -27,7 +29,7 @@ func TestRooms(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, "c100k/examples/rooms").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	backend := freePort(t)
+	backend := netlab.KeepPort(t)
 	ctx, stop := context.WithCancel(context.Background())
 	run := exec.CommandContext(ctx, program, "--listen", backend, "--token-key", tokenKey, "--hook-secret", hookKey)
 	if err := run.Start(); err != nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"c100k/internal/netlab"
 )
 
 func TestSocketIO(t *testing.T) {
@@ -53,7 +55,7 @@ func TestSocketIOTokens(t *testing.T) {
 	for name, args := range map[string][]string{"one process": nil, "two workers": {"--workers", "2"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := serve(t, append([]string{"--token-key", key, "--socketio-v2", "--ping-interval", "1s", "--ping-timeout", "1s"}, args...)...)
+			n := serve(t, append([]string{"--token-key", key, "--socketio-v2", "--ping-interval", "1s", "--ping-timeout", patience.String()}, args...)...)
 			script(t, n, "siotokens", secret)
 		})
 	}
@@ -71,7 +73,7 @@ func TestSocketIORecovery(t *testing.T) {
 	})
 	t.Run("nodes", func(t *testing.T) {
 		t.Parallel()
-		address := freePort(t)
+		address := netlab.KeepPort(t)
 		startNATS(t, address, t.TempDir())
 		history := append([]string{"--bus", "nats://s3cret@" + address}, history...)
 		here, there := serve(t, history...), serve(t, history...)

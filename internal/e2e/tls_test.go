@@ -22,6 +22,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"c100k/internal/netlab"
 )
 
 // tool runs a program with input, and returns all that it wrote.
@@ -312,7 +314,7 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 func TestSecureClients(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	redirect := freePort(t)
+	redirect := netlab.KeepPort(t)
 	n := secureNode(t, a, "--http-redirect", redirect)
 	if got := tool(t, "", "curl", "-sS", "--cacert", a.file, "https://"+n.public+"/"); !strings.Contains(got, "<html") {
 		t.Errorf("curl: %s", got)
@@ -344,7 +346,7 @@ func secureScript(t *testing.T, n *node, a *authority, name string, args ...stri
 	if _, err := os.Stat("node/node_modules"); err != nil {
 		t.Skip("the Node packages are not there: run internal/e2e/setup.sh")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 	defer cancel()
 	run := exec.CommandContext(ctx, "node", append([]string{"node/" + name + ".mjs", "wss://" + n.public, "http://" + n.admin}, args...)...)
 	run.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+a.file)

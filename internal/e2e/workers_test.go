@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"c100k/internal/netlab"
 )
 
 // workerRow is what the tests look at of a worker in GET /v1/stats.
@@ -348,7 +351,7 @@ func gone(t *testing.T, rows []workerRow) {
 }
 
 func TestWorkersDrain(t *testing.T) {
-	// Not parallel: it looks at when things happen.
+	t.Parallel()
 	const drain = 3 * time.Second
 	n := serve(t, "--dev", "--workers", "2", "--drain", drain.String())
 	const count = 600
@@ -485,7 +488,7 @@ func TestWorkersAreOurs(t *testing.T) {
 // kernel.
 func TestWorkersAgain(t *testing.T) {
 	t.Parallel()
-	address := freePort(t)
+	address := netlab.KeepPort(t)
 	for _, workers := range []string{"1", "2", "2", "1"} {
 		n := launchServing(t, "--dev", "--listen", address, "--workers", workers)
 		for range 5 {
@@ -561,9 +564,11 @@ func TestWorkersPublicAPI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := make([]byte, 1<<16)
-		size, _ := r.Body.Read(answer)
-		return r.StatusCode, string(answer[:size])
+		answer, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode, string(answer)
 	}
 	for range 9 {
 		status, body := call("POST", "/v1/topics/a", "a-long-secret", "hello")

@@ -98,20 +98,29 @@ func (cfg *Config) AdmitClient(l *netpoll.Loop, c *netpoll.Conn, h *Head) bool {
 		cfg.answer(l, c, h, h.mount, refusal, !h.isHead())
 		return false
 	}
+	h.client = client
 	return true
 }
 
-// ClientAddr is the address of the client of a request: the one that a trusted proxy names in
-// X-Forwarded-For, otherwise the peer's. It is invalid if neither is known. It makes a system call.
-// Loop only.
+// ClientAddr is the address of the client of a request: the one that a trusted proxy names in a
+// PROXY header or in X-Forwarded-For, otherwise the peer's. It is invalid if neither is known. It
+// makes a system call. Loop only.
 func (cfg *Config) ClientAddr(l *netpoll.Loop, c *netpoll.Conn, h *Head) netip.Addr {
-	peer := l.PeerAddr(c).Addr()
-	if cfg.Admission != nil && cfg.Admission.trusts(peer) {
+	addr := h.client
+	if !addr.IsValid() {
+		addr = l.PeerAddr(c).Addr()
+	}
+	switch {
+	case cfg.Admission == nil || !cfg.Admission.trusts(addr):
+	case Proxied(c):
 		if client, ok := forwardedFor(h, cfg.Admission.Trusted); ok {
 			return client
 		}
+	case c.Tag() != 0 && c.Tag() < tagNoRecord:
+		// A later request behind a PROXY header: what its X-Forwarded-For says is the client's own word.
+		return cfg.Admission.Standing(c.Tag()).Client
 	}
-	return peer
+	return addr
 }
 
 // Proxied tells whether a trusted proxy has sent the request of a connection, and its header fields

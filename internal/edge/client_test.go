@@ -205,6 +205,41 @@ func TestClientLimit(t *testing.T) {
 	}
 }
 
+// TestClientAddr: the client's address is the one that a trusted proxy names, and what a client
+// says of itself behind a PROXY header is not believed.
+func TestClientAddr(t *testing.T) {
+	for _, tt := range []struct {
+		name, in string
+		max      int // Admission.MaxPerAddr: without a limit, tags name nobody
+		want     string
+	}{
+		{"PROXY", header1 + offer(), 0, client1},
+		{"PROXY, limit", header1 + offer(), 5, client1},
+		{"PROXY v6, limit", proxyV2(proxyV2Proxy, proxyTCP6, block6) + offer(), 5, "2001:db8::1"},
+		{"PROXY, spoofed", header1 + offerFrom("192.0.2.9"), 0, client1},
+		{"PROXY, spoofed, limit", header1 + offerFrom("192.0.2.9"), 5, client1},
+		{"PROXY from a proxy of the proxy", "PROXY TCP4 10.1.1.1 10.0.0.1 1 1\r\n" + offerFrom(client1), 0, client1},
+		{"XFF, no limit", offerFrom(client1), 0, client1},
+		{"XFF", offerFrom(client1), 5, client1},
+	} {
+		n := newProxied(t, 0)
+		n.cfg.Admission.MaxPerAddr = tt.max
+		got := netip.Addr{}
+		next := n.cfg.Route
+		n.cfg.Route = func(l *netpoll.Loop, c *netpoll.Conn, h *Head, rest []byte) Decision {
+			d := next(l, c, h, rest)
+			got = n.cfg.ClientAddr(l, c, h)
+			return d
+		}
+		p := n.from(t, proxy1)
+		p.Write([]byte(tt.in))
+		n.Settle()
+		if got.String() != tt.want {
+			t.Errorf("%s: %v, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestClientRefusalWaits: the answer does not come before the client has spoken or waited; and only
 // so many hear it.
 func TestClientRefusalWaits(t *testing.T) {

@@ -104,7 +104,7 @@ type partial struct {
 
 // origin is where a connection comes from, if that is not its peer at the node's own port.
 type origin struct {
-	client netip.AddrPort // as a PROXY header named it
+	client netip.AddrPort // as a PROXY header named it; of a request that waits, also as AdmitClient did
 	mount  *Mount
 }
 
@@ -208,7 +208,7 @@ func (s *HeadHandler) forget(c *netpoll.Conn) (from origin) {
 
 // origin notes in the head where its request comes from.
 func (s *HeadHandler) origin(l *netpoll.Loop, c *netpoll.Conn, from origin) {
-	s.head.mount, s.head.secure = from.mount, c.Layered()
+	s.head.mount, s.head.secure, s.head.client = from.mount, c.Layered(), from.client.Addr()
 	if s.head.secure && s.cfg.Subject != nil {
 		s.head.subject = s.cfg.Subject(l, c)
 	}
@@ -239,6 +239,9 @@ func (s *HeadHandler) refuseDraining(l *netpoll.Loop, c *netpoll.Conn) (refused 
 func (s *HeadHandler) settle(l *netpoll.Loop, c *netpoll.Conn, p []byte, n int, from origin, d Decision) {
 	switch d {
 	case Wait:
+		if !Proxied(c) && s.head.client.IsValid() && s.head.client != from.client.Addr() {
+			from.client = netip.AddrPortFrom(s.head.client, 0) // by AdmitClient, which is not asked again
+		}
 		s.park(l, c, p, n, from)
 	case NotOurs:
 		s.fallBack(l, c, p, from)

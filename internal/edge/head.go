@@ -2,7 +2,10 @@
 
 package edge
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // Head is one request head. It holds positions in the bytes that ParseHead was given, and is valid
 // as long as they are. It occupies about a kilobyte and is meant to be reused. Its zero value is an
@@ -12,9 +15,10 @@ type Head struct {
 
 	method, target, path, query, host span
 
-	mount   *Mount // set behind the parser, by a HeadHandler
-	secure  bool   // likewise: the connection has a layer
-	subject string // likewise: see ClientSubject
+	mount   *Mount     // set behind the parser, by a HeadHandler
+	secure  bool       // likewise: the connection has a layer
+	subject string     // likewise: see ClientSubject
+	client  netip.Addr // likewise: as a PROXY header has named it, or as AdmitClient has found it
 
 	length  int64 // Content-Length, or -1
 	minor   uint8 // of HTTP/1.x
@@ -134,7 +138,7 @@ func (h *Head) parse(p []byte, lim Limits) (n int, refusal *Refusal) {
 
 // reset empties h. The array keeps its old content, because it is never read beyond count.
 func (h *Head) reset(p []byte) {
-	h.p, h.mount, h.secure, h.subject = p, nil, false, ""
+	h.p, h.mount, h.secure, h.subject, h.client = p, nil, false, "", netip.Addr{}
 	h.method, h.target, h.path, h.query, h.host = span{}, span{}, span{}, span{}, span{}
 	h.length, h.minor, h.flags, h.count = -1, 0, 0, 0
 	h.kinds = [kindCount]uint8{}

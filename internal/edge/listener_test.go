@@ -71,7 +71,7 @@ func (s *site) pair() (client *net.TCPConn, fd int) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	accepted, err := s.tcp.Accept()
 	if err != nil {
 		s.t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(counted{m}) }
 
 // closeWithin bounds the wait for descriptors that are being closed.
-const closeWithin = 2 * time.Second
+const closeWithin = 30 * time.Second
 
 // counted runs tests and counts descriptors.
 type counted struct{ m *testing.M }

@@ -2,10 +2,10 @@
 // afterwards.
 //
 // There are only a few types. [End] is how one connection ended. [Log] is a ring of the last ones,
-// bounded in number and in bytes. [Query] selects some of them.
+// bounded in number and in bytes. [Query] selects some of them. [Queue] is their way to the Log.
 //
-// Any goroutine may use a Log. Its methods take a lock, so loops send an End to a goroutine that
-// adds it.
+// Any goroutine may use a Log. Its methods take a lock, so loops put an End into a Queue, and a
+// goroutine adds it.
 package ends
 
 import (

@@ -40,7 +40,7 @@ func rows() []Stat {
 			Help: "Connections closed at once because the process had no descriptor left.",
 			read: one(func(s *Source) uint64 { return s.TurnedAway })},
 		{Key: "connections.refused_total", Metric: "c100k_connections_refused_total",
-			Help:   "Connections over a limit, by limit; unanswered are those of all limits that were closed without an answer.",
+			Help:   "Connections over a limit, by limit; unanswered are those of all limits that no request was read of: in a flood they get a short answer, and over TLS none.",
 			Labels: []string{"limit"}, read: family(func(s *Source) map[string]uint64 { return s.Refused })},
 		{Key: "connections.uncounted_total", Metric: "c100k_connections_uncounted_total",
 			Help: "Connections that were let in without being counted for their address or user, because the table of limits was full.",

@@ -18,8 +18,6 @@ var (
 	// ErrUnsure is given to Append.Done if the store has not said whether it has the message: it may
 	// have it, or get it yet. Whoever tries again does so with the same key.
 	ErrUnsure = errors.New("the store of history has not said whether it has the message")
-	// ErrKeyReused is given to Append.Done if the key was used for another message.
-	ErrKeyReused = errors.New("the key was used for another message within the last two minutes")
 	// ErrTooLarge is wrapped by what Append returns for a message larger than the store takes.
 	ErrTooLarge = errors.New("the message is too large for the store of history")
 	// ErrNoHistory is returned for a topic of which nothing is kept.

@@ -97,11 +97,15 @@ func TestRequestAsDocumented(t *testing.T) {
 	if body != want {
 		t.Errorf("sent %s\nwant %s", body, want)
 	}
+	if err := verify(secret, signature, body); err != nil {
+		t.Errorf("signature %q: %v", signature, err)
+	}
 	if mediaType != "application/json" {
 		t.Errorf("Content-Type %q", mediaType)
 	}
-	if err := verify(secret, signature, body); err != nil {
-		t.Errorf("signature %q: %v", signature, err)
+	n.ask(&Request{Conn: "1-2-3", Transport: "sse", Address: "192.0.2.1"}) // without header fields
+	if want := `{"type":"connect","conn":"1-2-3","sub":"","transport":"sse","topics":[],"headers":{},"address":"192.0.2.1"}`; body != want {
+		t.Errorf("sent %s\nwant %s", body, want)
 	}
 	a := v.Answer
 	if !v.Allow || v.Failed || a.Sub != "u17" || a.Expires.Unix() != 1796000000 || a.Lists.Subscribe[0] != "chat.>" ||

@@ -28,8 +28,9 @@ type Request struct {
 	Transport string `json:"transport"`
 	// Topics are those that the client wants: at connect, and the one of a subscribe or publish.
 	Topics []string `json:"topics"`
-	// Headers are the fields of the client's request that Options.Headers names.
-	Headers map[string]string `json:"headers,omitempty"`
+	// Headers are the fields of the client's request that Options.Headers names. A connect request
+	// has them also where there are none.
+	Headers map[string]string `json:"headers,omitzero"`
 	// Forgeable are the names of those Headers that came from the client itself. Fields of a
 	// trusted proxy are not listed.
 	Forgeable []string `json:"forgeable,omitempty"`
@@ -50,6 +51,9 @@ type key [sha256.Size]byte
 func encode(kind Kind, r *Request) (body []byte, k key, err error) {
 	if r.Topics == nil {
 		r.Topics = []string{}
+	}
+	if kind == Connect && r.Headers == nil {
+		r.Headers = map[string]string{}
 	}
 	body, err = json.Marshal(struct {
 		Type Kind `json:"type"`

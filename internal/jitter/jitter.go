@@ -25,3 +25,12 @@ func (s *Source) Under(d time.Duration) time.Duration {
 	}
 	return time.Duration(s.random.Uint64() % uint64(d))
 }
+
+// Reconnect returns how long to wait before a connection that was lost is made again, after so many
+// attempts, from 1 on. The wait grows by a tenth of longest with each; it is spread over the upper
+// half of that, so that nodes that have lost the same server do not come back at one moment. Any
+// goroutine.
+func Reconnect(attempts int, longest time.Duration) time.Duration {
+	most := min(longest/10*time.Duration(max(attempts, 1)), longest)
+	return most/2 + rand.N(most/2)
+}

@@ -22,3 +22,19 @@ func TestUnder(t *testing.T) {
 		t.Error("nothing lies under 0")
 	}
 }
+
+func TestReconnect(t *testing.T) {
+	const longest = 2 * time.Second
+	for attempts, most := range map[int]time.Duration{
+		-1: longest / 10, 0: longest / 10, 1: longest / 10, 2: longest / 5, 10: longest, 11: longest, 1 << 30: longest,
+	} {
+		low, high := time.Hour, time.Duration(0)
+		for range 1000 {
+			d := Reconnect(attempts, longest)
+			low, high = min(low, d), max(high, d)
+		}
+		if low < most/2 || low > most*6/10 || high < most*9/10 || high >= most {
+			t.Errorf("after %d attempts the waits lie between %v and %v, want half of %v to all of it", attempts, low, high, most)
+		}
+	}
+}

@@ -1,5 +1,6 @@
 // Package netlab makes machines of one network for tests and demonstrations: network namespaces on
-// one bridge, with processes on them, whose cables can be pulled. It needs root and iproute2.
+// one bridge, with processes on them, whose cables can be pulled. That needs root and iproute2. It
+// also keeps ports for tests.
 package netlab
 
 import (

@@ -113,10 +113,9 @@ func (r *reactor) client(l *netpoll.Loop, c *netpoll.Conn) (Client, bool) {
 	case proto.Identified:
 		client.Who = p.Who(c)
 	}
-	note := r.notes.at(c.Slot())
-	client.Addr = note.address()
-	if note.since != 0 {
-		client.Lasted = max(l.Now()-note.begin(), 0)
+	var began time.Duration
+	if client.Addr, began = r.notes.at(c.Slot()); began != 0 {
+		client.Lasted = max(l.Now()-began, 0)
 	}
 	client.Behind = r.pending(l, c)
 	return client, true
@@ -190,8 +189,15 @@ func (r *reactor) whose(l *netpoll.Loop, c *netpoll.Conn) (who *auth.Principal, 
 	case proto.Identified:
 		who = p.Who(c)
 	}
-	note := r.notes.at(c.Slot())
-	return who, note.address()
+	addr, _ = r.notes.at(c.Slot())
+	return who, addr
+}
+
+// ClientAddr is the address of a connection's client, as the first request that brought it to a
+// protocol had it; invalid if that was not noted. Loop only.
+func (n *Node) ClientAddr(l *netpoll.Loop, c *netpoll.Conn) netip.Addr {
+	addr, _ := n.reactors[l.Index()-n.cfg.LoopBase].notes.at(c.Slot())
+	return addr
 }
 
 // Tap is where the protocols of a loop tell what goes in and out. Loop only.

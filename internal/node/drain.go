@@ -44,10 +44,7 @@ func (n *Node) Drain(over time.Duration) {
 	defer tick.Stop()
 	for begun := time.Now(); ; {
 		// By the clock and not by steps: a busy machine misses some of those.
-		left := 0.0
-		if passed := time.Since(begun) + drainStep; passed < over {
-			left = float64(over-passed) / float64(over)
-		}
+		left := drainLeft(time.Since(begun)+drainStep, over)
 		n.drainTo(left)
 		if left == 0 || n.Connections() == 0 {
 			break
@@ -63,6 +60,15 @@ func (n *Node) Drain(over time.Duration) {
 		n.drainTo(0) // again, for a loop whose mailbox was full
 	}
 	<-httpDone
+}
+
+// drainLeft is the share of the connections that are still there when so much of the time of a
+// drain has passed: from 1 down to 0.
+func drainLeft(passed, over time.Duration) float64 {
+	if passed >= over {
+		return 0
+	}
+	return float64(over-passed) / float64(over)
 }
 
 // pause waits for the next step; it is false when the node was closed meanwhile.

@@ -29,6 +29,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"c100k/broadcast"
@@ -222,11 +223,30 @@ func (n *Node) makeLoops() error {
 	n.acceptor, err = netpoll.NewAcceptor(netpoll.AcceptorOptions{
 		Loops: loops, Role: RoleHead, Layered: n.cfg.Layer != nil, Admit: n.admit, Discard: n.cfg.Admission.Release,
 		Busy: edge.DismissalOf(0), Dismissal: edge.DismissalOf,
-		OnExhausted: func(err error) {
-			n.log.Warn("no descriptor left for a new connection; the listener pauses", "err", err)
-		},
+		OnExhausted: exhaustionLog(n.log, time.Now),
 	})
 	return err
+}
+
+// exhaustionEvery is how often it is logged, at most, that no connection can be accepted: the
+// listener tries again ten times a second.
+const exhaustionEvery = 10 * time.Second
+
+// exhaustionLog logs why no connection can be accepted, and how often it was so since the last
+// line. One goroutine at a time may call what it returns.
+func exhaustionLog(log *slog.Logger, now func() time.Time) func(error) {
+	last, count := time.Time{}, 0
+	return func(err error) {
+		count++
+		if t := now(); last.IsZero() || t.Sub(last) >= exhaustionEvery {
+			message := "no connection can be accepted; the listener pauses"
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				message = "no descriptor left for a new connection; the listener pauses"
+			}
+			log.Warn(message, "err", err, "count", count)
+			last, count = t, 0
+		}
+	}
 }
 
 // Start runs the loops. With an error nothing runs, and the node has been closed.

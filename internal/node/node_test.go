@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +30,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds the wait for what has to happen.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // start runs a node of two loops with the protocol of lines, and topics.
 func start(t *testing.T, change func(*Config)) *Node {
@@ -126,6 +128,23 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // A node with a port: what is a protocol's, and what is net/http's, on connections that change
 // sides.
+// A listener that cannot accept is in the log once in a while, with the true reason.
+func TestExhaustionLog(t *testing.T) {
+	var text strings.Builder
+	now := time.Unix(1000, 0)
+	told := exhaustionLog(slog.New(slog.NewTextHandler(&text, nil)), func() time.Time { return now })
+	for range 100 {
+		told(os.NewSyscallError("accept4", syscall.ENOMEM))
+	}
+	now = now.Add(exhaustionEvery)
+	told(os.NewSyscallError("accept4", syscall.EMFILE))
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "no connection can be accepted") || !strings.Contains(lines[0], "count=1") ||
+		!strings.Contains(lines[1], "no descriptor left") || !strings.Contains(lines[1], "count=100") {
+		t.Errorf("%d lines:\n%s", len(lines), text.String())
+	}
+}
+
 func TestPort(t *testing.T) {
 	n := start(t, func(cfg *Config) {
 		cfg.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other ", r.URL.Path) })
@@ -405,6 +424,59 @@ func TestDrainAndKick(t *testing.T) {
 	n.Close()
 	if _, err := n.Kick(id); !errors.Is(err, ErrBusy) {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestDrainIsEven: connections end in step with the time that has passed. The clock is the test's.
+func TestDrainIsEven(t *testing.T) {
+	for _, test := range []struct {
+		passed, over time.Duration
+		left         float64
+	}{
+		{0, time.Minute, 1}, {15 * time.Second, time.Minute, 0.75}, {30 * time.Second, time.Minute, 0.5},
+		{time.Minute, time.Minute, 0}, {time.Hour, time.Minute, 0}, {0, 0, 0}, {drainStep, 0, 0},
+	} {
+		if left := drainLeft(test.passed, test.over); left != test.left {
+			t.Errorf("%v of %v: %v are left, want %v", test.passed, test.over, left, test.left)
+		}
+	}
+	n := start(t, nil)
+	const each = 20 // of each loop
+	var clients []*client
+	for range 2 * each {
+		fd, c := pair(t)
+		n.Adopt(Arrival{FD: fd, First: []byte(request)})
+		c.expect("+-")
+		clients = append(clients, c)
+	}
+	for _, step := range []struct {
+		left  float64
+		there int
+	}{{1, 2 * each}, {0.95, 38}, {0.95, 38}, {0.5, each}, {0.1, 4}, {0.0001, 0}, {0, 0}} {
+		n.drainTo(step.left)
+		staying := make(chan int)
+		total := 0
+		for _, r := range n.reactors { // behind the step
+			r.loop.Remote().Post(func(l *netpoll.Loop) {
+				k := 0
+				l.Each(func(c *netpoll.Conn) bool {
+					if r.stays(c) {
+						k++
+					}
+					return true
+				})
+				staying <- k
+			})
+			total += <-staying
+		}
+		if total != step.there {
+			t.Errorf("with %v left: %d stay, want %d", step.left, total, step.there)
+		}
+	}
+	for _, c := range clients {
+		if line, err := c.in.ReadString('\n'); line != "drain\n" {
+			t.Errorf("it ends with %q, %v", line, err)
+		}
 	}
 }
 

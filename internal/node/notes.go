@@ -4,6 +4,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 
@@ -20,11 +21,19 @@ const (
 	farewellsMax = 8192
 )
 
-// note is what is kept of each connection, by its slot: 20 bytes, and no pointer in them.
+// note is what is kept of each connection, by its slot: 8 bytes, and no pointer in them. An IPv6
+// address takes 16 more, in notes.wide.
 type note struct {
-	addr  [16]byte // of the client; IPv4 as an IPv6 address
-	since uint32   // seconds on the loop's clock, at least 1; 0: nothing was noted
+	addr  uint32 // of the client: an IPv4 address, or the index of an IPv6 address
+	since uint32 // seconds on the loop's clock, at least 1, below the kind of addr; 0: nothing was noted
 }
+
+// The kinds of note.addr, in the top bits of note.since. What is left for the seconds is 34 years.
+const (
+	noteNarrow uint32 = 1 << 31 // an IPv4 address
+	noteWide   uint32 = 1 << 30 // the index of an IPv6 address
+	noteSince         = noteWide - 1
+)
 
 // farewell is how a connection is being closed.
 type farewell struct {
@@ -36,7 +45,8 @@ type farewell struct {
 // notes are those of one loop. Loop only.
 type notes struct {
 	chunks    []*[noteChunk]note
-	farewells map[uint32]farewell // by slot
+	wide      netpoll.Slab[[16]byte] // IPv6 addresses; each is that of one slot
+	farewells map[uint32]farewell    // by slot
 }
 
 // put notes a connection that begins.
@@ -48,32 +58,42 @@ func (s *notes) put(slot uint32, addr netip.Addr, now time.Duration) {
 	if s.chunks[chunk] == nil {
 		s.chunks[chunk] = new([noteChunk]note)
 	}
-	n := note{since: uint32(max(now/time.Second, 1))}
-	if addr.IsValid() {
-		n.addr = addr.As16()
+	at := &s.chunks[chunk][slot%noteChunk]
+	if at.since&noteWide != 0 {
+		s.wide.Free(at.addr)
 	}
-	s.chunks[chunk][slot%noteChunk] = n
+	*at = note{since: uint32(min(max(now/time.Second, 1), time.Duration(noteSince)))}
+	switch addr = addr.Unmap(); {
+	case addr.Is4():
+		four := addr.As4()
+		at.addr = binary.BigEndian.Uint32(four[:])
+		at.since |= noteNarrow
+	case addr.Is6():
+		i, wide := s.wide.Alloc()
+		*wide, at.addr = addr.As16(), i
+		at.since |= noteWide
+	}
 	delete(s.farewells, slot)
 }
 
-// at is the note of a slot; the zero value if there is none.
-func (s *notes) at(slot uint32) note {
-	if chunk := int(slot / noteChunk); chunk < len(s.chunks) && s.chunks[chunk] != nil {
-		return s.chunks[chunk][slot%noteChunk]
+// at is the note of a slot: the client's address, which is invalid if it is not known, and when the
+// connection began, on the loop's clock; 0: nothing was noted.
+func (s *notes) at(slot uint32) (addr netip.Addr, began time.Duration) {
+	chunk := int(slot / noteChunk)
+	if chunk >= len(s.chunks) || s.chunks[chunk] == nil {
+		return netip.Addr{}, 0
 	}
-	return note{}
-}
-
-// address is the client's; invalid if it is not known.
-func (n *note) address() netip.Addr {
-	if n.addr == [16]byte{} {
-		return netip.Addr{}
+	n := s.chunks[chunk][slot%noteChunk]
+	switch {
+	case n.since&noteNarrow != 0:
+		var four [4]byte
+		binary.BigEndian.PutUint32(four[:], n.addr)
+		addr = netip.AddrFrom4(four)
+	case n.since&noteWide != 0:
+		addr = netip.AddrFrom16(*s.wide.At(n.addr))
 	}
-	return netip.AddrFrom16(n.addr).Unmap()
+	return addr, time.Duration(n.since&noteSince) * time.Second
 }
-
-// begin is when the connection began, on the loop's clock.
-func (n *note) begin() time.Duration { return time.Duration(n.since) * time.Second }
 
 // say remembers how a connection is being closed. What was said first holds.
 func (s *notes) say(slot uint32, f farewell) {
@@ -105,12 +125,12 @@ type End struct {
 // Config.Ended and for those who count clients themselves. Loop only.
 func (n *Node) Ended(l *netpoll.Loop, id netpoll.ID) (e End) {
 	s := &n.reactors[l.Index()-n.cfg.LoopBase].notes
-	note := s.at(id.Slot())
+	addr, began := s.at(id.Slot())
 	said := s.farewells[id.Slot()]
 	delete(s.farewells, id.Slot())
-	e = End{Addr: note.address(), Owed: int(said.owed), Code: said.code, Text: said.text}
-	if note.since != 0 {
-		e.Lasted = max(l.Now()-note.begin(), 0)
+	e = End{Addr: addr, Owed: int(said.owed), Code: said.code, Text: said.text}
+	if began != 0 {
+		e.Lasted = max(l.Now()-began, 0)
 	}
 	return e
 }
@@ -122,8 +142,8 @@ func (r *reactor) farewell(c *netpoll.Conn, code uint16, text string) {
 
 // inherit is proto.Place.Inherit.
 func (r *reactor) inherit(to, from *netpoll.Conn) {
-	if n := r.notes.at(from.Slot()); n.since != 0 {
-		r.notes.put(to.Slot(), n.address(), n.begin())
+	if addr, began := r.notes.at(from.Slot()); began != 0 {
+		r.notes.put(to.Slot(), addr, began)
 	}
 }
 

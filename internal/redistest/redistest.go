@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"c100k/internal/netlab"
 )
 
 // patience bounds how long anything may take before a test gives up on it.
@@ -26,15 +28,18 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// FreePort returns a port that was free a moment ago.
+// FreePort returns a port of 127.0.0.1 that nobody else gets until the test ends.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	_, text, err := net.SplitHostPort(netlab.KeepPort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // Server is a process of redis-server or redis-sentinel.

@@ -69,9 +69,11 @@ type Refused struct {
 // socketio sets it. Any goroutine.
 var Principal func(socket any) *auth.Principal
 
-// Host prepares a *socketio.Server for n loops, and returns its part on each. wake must make a loop
-// run a turn soon; it is called on any goroutine. Host panics if the server has loops already.
-var Host func(server any, n, outboxBytesMax int, wake func(loop int)) []Part
+// Host prepares a *socketio.Server for n loops, and returns its part on each. base is the number of
+// the first among the loops of all workers, as IDs of connections have it. wake must make a loop,
+// numbered from 0, run a turn soon; it is called on any goroutine. Host panics if the server has
+// loops already.
+var Host func(server any, base, n, outboxBytesMax int, wake func(loop int)) []Part
 
 // SetAdapter gives a *socketio.Server an adapter, as socketio.Options.Adapter does: make is a
 // func(*socketio.Local) socketio.Adapter. It returns false if the server has one already.

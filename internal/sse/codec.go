@@ -87,6 +87,9 @@ func NewEncoder(epoch string) broadcast.Encoder {
 	prefix := append([]byte(epoch), '.')
 	var last atomic.Uint64
 	return func(dst []byte, m *broadcast.Message) []byte {
+		if dst, ok := appendWatched(dst, m); ok {
+			return dst
+		}
 		var room [64]byte
 		if p, ok := m.Position(); ok {
 			return AppendEvent(dst, history.AppendPosition(room[:0], p), m.Kind, m.Payload)

@@ -34,6 +34,9 @@ type Config struct {
 	// Envelope appends a message of c100k.v1. Required where Params.Enveloped is used.
 	Envelope func(dst []byte, m *broadcast.Message) []byte
 
+	// Presence knows the members of topics. Required where Params.Watch is used.
+	Presence Presence
+
 	// Principals are those of the loop's sessions. Required where Params.Who is used.
 	Principals *auth.Principals
 
@@ -55,6 +58,7 @@ type Config struct {
 type Params struct {
 	Topics           []string       // each was found valid, and allowed
 	From             []history.From // where each begins; nil: now
+	Watch            []string       // topics whose members it is told; each was found valid, known, and allowed
 	Kept             bool           // one of the topics has a history
 	Enveloped        bool           // events are messages of c100k.v1
 	AllowOrigin      string         // the request's Origin if it is another and allowed, or "*"; empty without CORS

@@ -32,13 +32,17 @@ func NewEnveloper(envelope func(dst []byte, m *broadcast.Message) []byte) broadc
 func appendEnveloped(dst, id []byte, m *broadcast.Message, envelope func([]byte, *broadcast.Message) []byte) []byte {
 	dst = append(appendID(dst, id), "data: "...)
 	at := len(dst)
-	dst = envelope(dst, m)
+	return append(oneLine(envelope(dst, m), at), "\n\n"...)
+}
+
+// oneLine replaces the line ends of the JSON in dst[at:] by spaces.
+func oneLine(dst []byte, at int) []byte {
 	for i := at; i < len(dst); i++ {
 		if dst[i] == '\n' || dst[i] == '\r' {
 			dst[i] = ' '
 		}
 	}
-	return append(dst, "\n\n"...)
+	return dst
 }
 
 // begun is a topic of an enveloped stream that has just been subscribed to.

@@ -81,14 +81,13 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 			h.resets = append(h.resets, reset{topic, r.Reset, r.Position})
 		}
 		if err != nil {
-			status := "503 Service Unavailable\r\nRetry-After: 5"
-			if errors.Is(err, broadcast.ErrTopicsPerMember) {
-				status = "400 Bad Request" // coming back will not help
-			}
-			h.scratch = appendRefusal(h.scratch[:0], h.cfg.Date(), status, p.Lines, err.Error())
-			h.end(l, c, netpoll.ReasonRefused)
+			h.refuse(l, c, &p, err)
 			return
 		}
+	}
+	if err := h.watch(l, c, &p); err != nil {
+		h.refuse(l, c, &p, err)
+		return
 	}
 	h.scratch = AppendHead(h.scratch[:0], h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, p.Lines, h.retry())
 	h.begin(c, &p, at)
@@ -98,6 +97,21 @@ func (h *Handler) Open(l *netpoll.Loop, c *netpoll.Conn, p Params) {
 		l.Arm(c, half+h.jitter.Under(half)) // streams that begin together are not to be pinged together
 	}
 	h.limit(l, c, s)
+}
+
+// refuse ends c, which was not answered yet.
+func (h *Handler) refuse(l *netpoll.Loop, c *netpoll.Conn, p *Params, err error) {
+	h.scratch = h.scratch[:0]
+	switch {
+	case errors.Is(err, errAsks):
+		h.scratch = AppendHead(h.scratch, h.cfg.Date(), p.AllowOrigin, p.AllowCredentials, p.Lines, h.retry())
+		h.scratch = append(append(append(h.scratch, ": "...), err.Error()...), "\n\n"...)
+	case errors.Is(err, broadcast.ErrTopicsPerMember): // coming back will not help
+		h.scratch = appendRefusal(h.scratch, h.cfg.Date(), "400 Bad Request", p.Lines, err.Error())
+	default:
+		h.scratch = appendRefusal(h.scratch, h.cfg.Date(), "503 Service Unavailable\r\nRetry-After: 5", p.Lines, err.Error())
+	}
+	h.end(l, c, netpoll.ReasonRefused)
 }
 
 // limit has the stream looked at when its client's rights end, if no deadline comes before that.

@@ -452,19 +452,21 @@ func TestMismatch(t *testing.T) {
 func TestPoolStalls(t *testing.T) {
 	p := NewPool()
 	p.begun = HandshakesMax
-	sh := &shake{layer: New(&Config{}), remote: new(netpoll.Remote)}
-	sh.ready = make(chan struct{}, 1)
-	p.slots <- struct{}{} // of the handshake that waits
-	p.waits(sh)
+	made := func() *shake { return &shake{layer: New(&Config{Pool: p}), remote: new(netpoll.Remote)} }
+	sh := made()
+	if !p.waits(sh) {
+		t.Fatal("nothing has come, and it does not wait")
+	}
 	now := netpoll.Monotonic()
-	if !p.start(&shake{}, now) || sh.ended() {
+	if !p.start(made(), now) || sh.ended() {
 		t.Error("it was ended at once")
 	}
-	if !p.start(&shake{}, now+2*stallMax) || !sh.ended() {
+	if !p.start(made(), now+2*stallMax) || !sh.ended() {
 		t.Error("it goes on while others wait")
 	}
-	p.queue = make([]*shake, waitingMax)
-	if p.start(&shake{}, now) {
+	full := NewPool()
+	full.begun, full.queue = HandshakesMax, make([]*shake, waitingMax)
+	if full.start(made(), now) {
 		t.Error("more may wait than the bound allows")
 	}
 }

@@ -1,6 +1,6 @@
 // Package tlsconn is TLS below the protocols: a netpoll.Layer, and a net.Conn over the same state.
 //
-// The handshake is that of crypto/tls. It runs on a bounded pool of goroutines over a connection in
+// The handshake is that of crypto/tls. It runs on a bounded pool of coroutines over a connection in
 // memory, which hands it one record at a time, so that crypto/tls reads nothing ahead. When it is
 // over, tls.Conn is dropped, and the record layer of this package continues: TLS 1.3, and TLS 1.2
 // with AEAD suites. The ciphers are those of the standard library and of x/crypto.
@@ -10,7 +10,8 @@
 //   - [Layer] is the netpoll.Layer of one loop. A connection owns a record without pointers in a
 //     slab: secrets, sequence numbers, the suite. AEADs exist for connections that are busy, in a
 //     cache that is bounded in bytes.
-//   - [Pool] runs handshakes for all loops of a process.
+//   - [Pool] runs handshakes for all loops of a process: on goroutines of its own what takes long,
+//     on the loop the end of a handshake, a few hashes.
 //   - [State] is a connection on its way between loops, processes and net/http.
 //   - [Conn] is a net.Conn that continues a State on the caller's goroutine.
 //

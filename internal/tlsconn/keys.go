@@ -5,6 +5,8 @@ package tlsconn
 import (
 	"crypto/cipher"
 	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 	"errors"
 	"hash"
@@ -25,16 +27,17 @@ type half struct {
 func (h *half) setSecret(s *suite, secret []byte) {
 	h.seq = 0
 	n := copy(h.material[:], secret)
-	mac := hmac.New(s.hash, secret)
-	copy(h.iv[:], expandLabel(mac, "iv", len(h.iv)))
+	s.expandLabel(h.iv[:], secret, "iv")
 	if n+s.keyBytes <= len(h.material) {
-		copy(h.material[n:], expandLabel(mac, "key", s.keyBytes))
+		s.expandLabel(h.material[n:][:s.keyBytes], secret, "key")
 	}
 }
 
 // update replaces the traffic secret by the next one: RFC 8446, 7.2.
 func (h *half) update(s *suite) {
-	h.setSecret(s, expandLabel(hmac.New(s.hash, h.material[:s.hashBytes]), "traffic upd", s.hashBytes))
+	next := make([]byte, s.hashBytes)
+	s.expandLabel(next, h.material[:s.hashBytes], "traffic upd")
+	h.setSecret(s, next)
 }
 
 // key is the key of the direction.
@@ -45,7 +48,9 @@ func (h *half) key(s *suite) []byte {
 	case s.hashBytes+s.keyBytes <= len(h.material):
 		return h.material[s.hashBytes:][:s.keyBytes]
 	}
-	return expandLabel(hmac.New(s.hash, h.material[:s.hashBytes]), "key", s.keyBytes)
+	key := make([]byte, s.keyBytes)
+	s.expandLabel(key, h.material[:s.hashBytes], "key")
+	return key
 }
 
 // newAEAD makes the AEAD of the direction. A key of the wrong length is a fault of this package, so
@@ -58,16 +63,52 @@ func (h *half) newAEAD(s *suite) cipher.AEAD {
 	return a
 }
 
-// expandLabel is HKDF-Expand-Label with an empty context: RFC 8446, 7.1. mac is HMAC with the
-// secret. n is at most the size of a hash, so HKDF-Expand is one block: RFC 5869, 2.3.
-func expandLabel(mac hash.Hash, label string, n int) []byte {
-	info := make([]byte, 0, 5+len("tls13 ")+len(label))
-	info = binary.BigEndian.AppendUint16(info, uint16(n))
-	info = append(info, byte(len("tls13 ")+len(label)))
-	info = append(append(append(info, "tls13 "...), label...), 0, 1)
-	mac.Reset()
-	mac.Write(info)
-	return mac.Sum(nil)[:n]
+// expandLabel is HKDF-Expand-Label with an empty context: RFC 8446, 7.1. It fills dst, which is at
+// most as long as a hash, so HKDF-Expand is one block: RFC 5869, 2.3. A handshake needs six, and
+// hmac.New would make four objects for each secret.
+func (s *suite) expandLabel(dst, secret []byte, label string) {
+	var room [expandBytesMax]byte
+	info := binary.BigEndian.AppendUint16(room[:0], uint16(len(dst)))
+	info = append(info, byte(len(labelPrefix)+len(label)))
+	info = append(append(append(info, labelPrefix...), label...), 0, 1)
+	var sum [sha512.Size384]byte
+	s.hmac(&sum, secret, info)
+	copy(dst, sum[:s.hashBytes])
+}
+
+// labelPrefix begins the labels of TLS 1.3, of which the longest has 11 bytes more.
+const (
+	labelPrefix    = "tls13 "
+	expandBytesMax = 3 + len(labelPrefix) + 11 + 2
+)
+
+// hmac is HMAC of a message of at most expandBytesMax bytes under a key of at most one block: RFC
+// 2104, 2.
+func (s *suite) hmac(dst *[sha512.Size384]byte, key, message []byte) {
+	var room [sha512.BlockSize + max(expandBytesMax, sha512.Size384)]byte
+	block := sha256.BlockSize
+	if s.hashBytes == sha512.Size384 {
+		block = sha512.BlockSize
+	}
+	pad := func(with byte, behind []byte) []byte {
+		clear(room[copy(room[:], key):block])
+		for i := range room[:block] {
+			room[i] ^= with
+		}
+		return room[:block+copy(room[block:], behind)]
+	}
+	s.sum(dst, pad(0x36, message))
+	s.sum(dst, pad(0x5c, dst[:s.hashBytes]))
+}
+
+// sum is the hash of the suite.
+func (s *suite) sum(dst *[sha512.Size384]byte, p []byte) {
+	if s.hashBytes == sha512.Size384 {
+		*dst = sha512.Sum384(p)
+		return
+	}
+	sum := sha256.Sum256(p)
+	copy(dst[:], sum[:])
 }
 
 // prf12 is the PRF of TLS 1.2: RFC 5246, 5.

@@ -149,7 +149,11 @@ func (t *Layer) Open(l *netpoll.Loop, c *netpoll.Conn, in []byte) (plain, rest [
 	case s.flags&flagEnded != 0:
 		return nil, nil, netpoll.ReasonNone
 	case s.flags&flagShaking != 0:
-		return nil, nil, t.feed(l, c, s, in)
+		over, end := t.feed(l, c, s, in)
+		if !over {
+			return nil, nil, end
+		}
+		in = nil // the handshake has it, and what it did not need is kept
 	case s.suite == 0:
 		return t.enter(l, c, s, in)
 	}
@@ -253,7 +257,10 @@ var ErrNoTLS = errors.New("the server does not speak TLS")
 
 // feed gives the handshake of a connection what has come. A server that speaks something else is
 // told apart at once: its FIN may follow, and would end the connection before crypto/tls looks.
-func (t *Layer) feed(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) netpoll.Reason {
+//
+// What little is left behind the first flight of a server runs here: on its way to another thread
+// and back it would cost a multiple. over says that this was the end of the handshake.
+func (t *Layer) feed(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) (over bool, end netpoll.Reason) {
 	if t.cfg.Client != nil && s.flags&flagBegun == 0 && len(in) > 0 {
 		s.flags |= flagBegun
 		if in[0] != typeHandshake && in[0] != typeAlert {
@@ -261,13 +268,22 @@ func (t *Layer) feed(l *netpoll.Loop, c *netpoll.Conn, s *session, in []byte) ne
 			if t.cfg.Shaken != nil {
 				t.cfg.Shaken(l, c, false, ErrNoTLS)
 			}
-			return netpoll.ReasonLayer
+			return false, netpoll.ReasonLayer
 		}
 	}
-	if t.holds.At(s.hold).shake.feed(in) {
+	sh := t.holds.At(s.hold).shake
+	switch sh.feed(in) {
+	case fedBusy:
 		t.stop(l, c, s)
+	case fedWoken:
+		if !sh.short() || c.Pending() > 0 { // what waits to be sealed needs Reopen
+			t.stop(l, c, s)
+			t.cfg.Pool.resume(sh)
+		} else if t.cfg.Pool.resumeHere(sh) {
+			over = t.conclude(l, c, s, sh)
+		}
 	}
-	return netpoll.ReasonNone
+	return over, netpoll.ReasonNone
 }
 
 // shaking is the session of a connection if sh is its handshake, else nil.
@@ -329,10 +345,14 @@ func (t *Layer) end(s *session, why failure) {
 
 // shaken is a task for a handshake that is over.
 func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
-	s := t.shaking(l, c, sh)
-	if s == nil {
-		return
+	if s := t.shaking(l, c, sh); s != nil && t.conclude(l, c, s, sh) {
+		l.StartRead(c)
+		l.Reopen(c)
 	}
+}
+
+// conclude takes the outcome of a handshake that is over; false: the connection ends.
+func (t *Layer) conclude(l *netpoll.Loop, c *netpoll.Conn, s *session, sh *shake) bool {
 	l.SendSealed(c, sh.output())
 	if sh.over.err != nil {
 		t.end(s, failureOf(sh.over.err))
@@ -340,7 +360,7 @@ func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 			t.cfg.Shaken(l, c, false, sh.over.err)
 		}
 		l.Finish(c, netpoll.ReasonLayer, linger)
-		return
+		return false
 	}
 	a := sh.over.about
 	t.counters.shaken(a)
@@ -351,7 +371,7 @@ func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 	if a.proto == protoACME {
 		// RFC 8737, 3: the connection is closed when the handshake is over.
 		l.Finish(c, netpoll.ReasonLocal, linger)
-		return
+		return false
 	}
 	if rest := sh.rest(); len(rest) > 0 {
 		t.keep(t.holdOf(s), append([]byte(nil), rest...))
@@ -360,8 +380,7 @@ func (t *Layer) shaken(l *netpoll.Loop, c *netpoll.Conn, sh *shake) {
 	if t.cfg.Shaken != nil {
 		t.cfg.Shaken(l, c, a.resumed, nil)
 	}
-	l.StartRead(c)
-	l.Reopen(c)
+	return true
 }
 
 // open opens the records in in, and an incomplete one that was kept.

@@ -41,8 +41,8 @@ const (
 	// counts in Layer.Held. What takes part of HandshakesMax does not: its sum has a small bound.
 	shakeBytes = 512
 
-	// workersIdleMax bounds the goroutines that wait for a next handshake, each with its stack, and
-	// workerIdle how long they do.
+	// workersIdleMax bounds the goroutines that wait for a next handshake, each with its stack.
+	// workerIdle is how often those are ended that were not needed meanwhile.
 	workersIdleMax = 32
 	workerIdle     = 100 * time.Millisecond
 

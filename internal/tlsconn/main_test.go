@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what should come at once.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // certificates are made once: one with a key of each kind.
 var certificates = sync.OnceValue(func() (c struct{ ecdsa, rsa tls.Certificate }) {

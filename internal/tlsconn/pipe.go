@@ -22,12 +22,11 @@ type pipe struct {
 	wrote  []byte     // all that was written
 	taken  int        // up to where the loop has it
 	closed bool       // the connection has ended
-	asleep bool       // Read waits
+	asleep bool       // the handshake waits for more; who ends that runs it again
 	async  bool       // Read does not wait: see ticket
-	ready  chan struct{}
 
-	// waits is called by Read before it waits, without mu; woken behind it.
-	waits, woken func()
+	// sleep is called by Read, without mu, when nothing is there. It returns when there may be.
+	sleep func()
 }
 
 // errEnded is what a handshake gets whose connection has ended.
@@ -50,11 +49,8 @@ func (p *pipe) Read(b []byte) (int, error) {
 			p.mu.Unlock()
 			return 0, errAgain
 		}
-		p.asleep = true
 		p.mu.Unlock()
-		p.waits()
-		<-p.ready
-		p.woken()
+		p.sleep()
 		p.mu.Lock()
 	}
 	defer p.mu.Unlock()
@@ -84,35 +80,48 @@ func (p *pipe) next() bool {
 	return true
 }
 
-// feed adds what has come, and tells whether the handshake has something to do, so that it need
-// not be given more for now.
-func (p *pipe) feed(b []byte) (busy bool) {
+// fed is what a handshake does with bytes that it was given.
+type fed uint8
+
+const (
+	fedWaits fed = iota // it waits for more
+	fedBusy             // it has something to do, and need not be given more for now
+	fedWoken            // it has waited for them: the caller runs it again
+)
+
+// feed adds what has come.
+func (p *pipe) feed(b []byte) fed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.in = append(p.in, b...)
-	if p.at < p.end || p.next() {
-		p.wake()
-	}
-	return !p.asleep
-}
-
-// wake ends the wait of Read. mu is held.
-func (p *pipe) wake() {
-	if p.asleep {
+	switch {
+	case !p.asleep:
+		return fedBusy
+	case p.at < p.end || p.next():
 		p.asleep = false
-		p.ready <- struct{}{} // it has room: one for each time that asleep was set
+		return fedWoken
 	}
+	return fedWaits
 }
 
-// abort ends the handshake at its next Read.
-func (p *pipe) abort() {
+// rests tells whether nothing is there for the handshake, which then waits until feed or close says
+// something else.
+func (p *pipe) rests() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed = true
-	p.wake()
+	p.asleep = p.at == p.end && !p.closed && !p.next()
+	return p.asleep
 }
 
-// ended tells whether abort was called.
+// abandon ends the handshake at its next Read. True: it has waited, and the caller runs it again.
+func (p *pipe) abandon() (woken bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	woken, p.asleep, p.closed = p.asleep, false, true
+	return woken
+}
+
+// ended tells whether abandon was called.
 func (p *pipe) ended() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

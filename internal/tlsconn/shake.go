@@ -25,7 +25,9 @@ type shake struct {
 	keys   keyLog
 	conn   *tls.Conn
 	caches bool // it is a client that keeps tickets
+	calls  bool // callbacks of the configuration may be called behind the first flight
 	over   outcome
+	runner *runner
 
 	// Guarded by Pool.mu.
 	since      time.Duration // when it began to wait for its peer
@@ -46,14 +48,31 @@ func newShake(t *Layer, id netpoll.ID, tag uint32, in []byte) *shake {
 	if t.cfg.Client != nil {
 		sh.client = t.cfg.Client(tag)
 	}
-	sh.in, sh.ready = in, make(chan struct{}, 1)
+	sh.in = in
 	return sh
 }
 
-// stall ends a handshake for which others would wait too long. Pool.mu is held.
-func (sh *shake) stall() {
-	sh.abort()
+// abort ends the handshake of a connection that has ended.
+func (sh *shake) abort() {
+	if sh.abandon() {
+		sh.layer.cfg.Pool.resume(sh)
+	}
+}
+
+// tell has the loop hear of the end of the handshake.
+func (sh *shake) tell() {
+	sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.shaken(l, c, sh) })
+}
+
+// tellStalled has the loop hear that the handshake was given up.
+func (sh *shake) tellStalled() {
 	sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.stalled(l, c, sh) })
+}
+
+// short tells whether little is left to do: the client's Finished message is to be verified, which
+// takes a few hashes, and no callback of the program will be called.
+func (sh *shake) short() bool {
+	return sh.client == nil && !sh.calls && len(sh.keys.server) > 0
 }
 
 // run shakes hands. A panic, of a callback for example, ends this connection only.
@@ -65,13 +84,7 @@ func (sh *shake) run(p *Pool) {
 				log.Error("a TLS handshake panicked", "panic", v, "stack", string(debug.Stack()))
 			}
 		}
-		sh.remote.PostTo(sh.id, func(l *netpoll.Loop, c *netpoll.Conn) { sh.layer.shaken(l, c, sh) })
 	}()
-	sh.waits = func() {
-		sh.flush()
-		p.waits(sh)
-	}
-	sh.woken = func() { p.woken(sh) }
 	config, err := sh.config(p)
 	if err != nil {
 		sh.over.err = err
@@ -128,6 +141,7 @@ func (sh *shake) own(p *Pool, base *tls.Config) *tls.Config {
 		c.NextProtos = []string{protoHTTP}
 	}
 	sh.keepMasters(c, base)
+	sh.calls = base.ClientAuth != tls.NoClientCert || base.VerifyConnection != nil
 	if choose := base.GetConfigForClient; choose != nil {
 		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			p.release()

@@ -24,29 +24,36 @@ type keyLog struct {
 
 // Write takes a line. next is the writer of the program's configuration, if it has one.
 func (k *keyLog) Write(line []byte) (int, error) {
-	words := bytes.Fields(line)
-	if len(words) == 3 {
-		secret, err := hex.DecodeString(string(words[2]))
+	label, rest, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+	if into := k.secret(string(label)); into != nil {
+		_, text, _ := bytes.Cut(rest, []byte(" "))
+		secret, err := hex.AppendDecode(nil, text)
 		if err != nil {
 			return 0, errors.New("tlsconn: a line of the key log is malformed")
 		}
-		switch string(words[0]) {
-		case "CLIENT_TRAFFIC_SECRET_0":
-			k.client = secret
-		case "SERVER_TRAFFIC_SECRET_0":
-			k.server = secret
-		case "CLIENT_HANDSHAKE_TRAFFIC_SECRET":
-			k.clientHandshake = secret
-		case "SERVER_HANDSHAKE_TRAFFIC_SECRET":
-			k.serverHandshake = secret
-		case "CLIENT_RANDOM":
-			k.master = secret
-		}
+		*into = secret
 	}
 	if k.next != nil {
 		return k.next.Write(line)
 	}
 	return len(line), nil
+}
+
+// secret is where the secret with a label belongs; nil for one that is not needed.
+func (k *keyLog) secret(label string) *[]byte {
+	switch label {
+	case "CLIENT_TRAFFIC_SECRET_0":
+		return &k.client
+	case "SERVER_TRAFFIC_SECRET_0":
+		return &k.server
+	case "CLIENT_HANDSHAKE_TRAFFIC_SECRET":
+		return &k.clientHandshake
+	case "SERVER_HANDSHAKE_TRAFFIC_SECRET":
+		return &k.serverHandshake
+	case "CLIENT_RANDOM":
+		return &k.master
+	}
+	return nil
 }
 
 // errMismatch is for a handshake of crypto/tls that did what this package does not expect. The

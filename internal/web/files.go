@@ -21,8 +21,8 @@ const compressBytesMin = 1 << 10
 
 // Files serves the files below a directory, and nothing outside of it that a link may point to. A
 // directory is served by its index.html; it is not listed. Without dotfiles, a file whose name
-// begins with a dot, or that lies below such a directory, is answered 404. The error says that the
-// directory cannot be opened.
+// begins with a dot, or that lies below such a directory, is answered 404, and a method other than
+// GET and HEAD 405. The error says that the directory cannot be opened.
 func Files(dir string, dotfiles bool) (http.Handler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -31,6 +31,11 @@ func Files(dir string, dotfiles bool) (http.Handler, error) {
 	files := staticFiles{root, dotfiles}
 	next := http.FileServerFS(files)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "files answer GET and HEAD", http.StatusMethodNotAllowed)
+			return
+		}
 		if info, err := files.stat(r.URL.Path); err == nil {
 			w.Header().Set("Etag", etagOf(info))
 			w.Header().Set("Cache-Control", "no-cache") // kept, and asked about: files have no version in their name

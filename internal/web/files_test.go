@@ -72,6 +72,20 @@ func TestStaticServesFilesOnly(t *testing.T) {
 	}
 }
 
+func TestStaticMethods(t *testing.T) {
+	h, err := Files(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, "/a", strings.NewReader("x")))
+		if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: %d, Allow %q", method, w.Code, w.Header().Get("Allow"))
+		}
+	}
+}
+
 func TestStaticCaching(t *testing.T) {
 	_, get := serveStatic(t, false)
 	for _, path := range []string{"/", "/big.js"} {

@@ -44,16 +44,22 @@ type Change struct {
 
 // Failure is a worker's word that it cannot serve.
 type Failure struct {
-	Text   string             `json:"text"`
-	Listen bool               `json:"listen"`          // the port could not be opened
-	Bus    bool               `json:"bus"`             // the bus could not be reached
-	Field  *server.FieldError `json:"field,omitempty"` // a field of the configuration is to blame
+	Text    string             `json:"text"`
+	Listen  bool               `json:"listen"`            // the port could not be opened
+	Bus     bool               `json:"bus"`               // the bus could not be reached
+	Field   *server.FieldError `json:"field,omitempty"`   // a field of the configuration is to blame
+	Setting string             `json:"setting,omitempty"` // the field that names what cannot be used
+	Why     string             `json:"why,omitempty"`     // what is wrong with that
 }
 
 // failureOf puts an error into words that go over the link.
 func failureOf(err error) Failure {
 	f := Failure{Text: err.Error(), Listen: errors.Is(err, server.ErrListen), Bus: errors.Is(err, server.ErrBus)}
 	errors.As(err, &f.Field)
+	var setting *server.SettingError
+	if errors.As(err, &setting) {
+		f.Setting, f.Why = setting.Field, setting.Err.Error()
+	}
 	return f
 }
 
@@ -69,6 +75,8 @@ func (f *Failure) Unwrap() error {
 		return server.ErrListen
 	case f.Bus:
 		return server.ErrBus
+	case f.Setting != "":
+		return &server.SettingError{Field: f.Setting, Err: errors.New(f.Why)}
 	}
 	return nil
 }

@@ -99,6 +99,11 @@ func TestFailureRoundTrip(t *testing.T) {
 	if !errors.As(got, &field) || field.Field != "IO" || field.Allowed != "not here" {
 		t.Errorf("%v", got)
 	}
+	var setting *server.SettingError
+	got = roundTrip(t, failureOf(&server.SettingError{Field: "Static", Err: errors.New("no such directory")}))
+	if !errors.As(got, &setting) || setting.Field != "Static" || setting.Err.Error() != "no such directory" {
+		t.Errorf("%v", got)
+	}
 }
 
 func roundTrip(t *testing.T, f Failure) *Failure {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,14 +155,6 @@ func ParentMemory(c *server.Config) int {
 		return c.Share().Memory
 	}
 	return c.Memory
-}
-
-// LimitHeap has the garbage collector keep the process within so many bytes, unless GOMEMLIMIT says
-// something else.
-func LimitHeap(memory int) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(memory))
-	}
 }
 
 // procs is GOMAXPROCS of a worker: one processor more than loops, so that the acceptor, HTTP and

@@ -348,11 +348,13 @@ func (s *Supervisor) served(number int, p *process) {
 		return
 	}
 	c := &s.setup.Load().config
-	s.log.Info("serving", "listen", s.port.addr.String(), "admin", addrText(s.admin), "workers", c.Workers, "loops", c.Loops, "max_conns", c.MaxConns)
 	s.tls.StartACME(s.port.addr, addrOf(s.plain))
 	if c.OnListen != nil {
 		c.OnListen(s.port.addr, addrOf(s.admin))
 	}
+	// Last: who reads it may stop the node at once, and a service manager has heard by then that the
+	// node is ready.
+	s.log.Info("serving", "listen", s.port.addr.String(), "admin", addrText(s.admin), "workers", c.Workers, "loops", c.Loops, "max_conns", c.MaxConns)
 }
 
 func addrOf(ln net.Listener) net.Addr {

@@ -5,6 +5,7 @@ package swarm
 
 import (
 	"bytes"
+	"sync"
 	"time"
 )
 
@@ -104,8 +105,11 @@ func parseWord(p []byte) (w uint64, bad bool) {
 // message looks like another that was cut short.
 const paddingPeriod = 61
 
-// padding is what follows tokens, from different places on.
-var padding = bytes.Repeat([]byte(digits)[:paddingPeriod], 1+paddingBytesMax/paddingPeriod+1)
+// padding is what follows tokens, from different places on: a mebibyte, made when it is first
+// needed, because a node has this package too.
+var padding = sync.OnceValue(func() []byte {
+	return bytes.Repeat([]byte(digits)[:paddingPeriod], 1+paddingBytesMax/paddingPeriod+1)
+})
 
 // AppendMessage appends a message of size bytes, at least TokenBytes and at most MessageBytesMax:
 // t, and printable characters that follow from t. Any goroutine.
@@ -116,7 +120,7 @@ func AppendMessage(dst []byte, t Token, size int) []byte {
 // paddingOf is what stands behind t in a message of size bytes. It is not to be changed.
 func paddingOf(t Token, size int) []byte {
 	from := int((uint64(t.Sender) + t.Seq + uint64(t.Sent/time.Microsecond)) % paddingPeriod)
-	return padding[from : from+min(max(size, TokenBytes), MessageBytesMax)-TokenBytes]
+	return padding()[from : from+min(max(size, TokenBytes), MessageBytesMax)-TokenBytes]
 }
 
 // whole tells whether p, which begins with t, has the rest of its message of size bytes behind it.

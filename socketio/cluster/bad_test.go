@@ -97,10 +97,17 @@ func TestBadMessages(t *testing.T) {
 					t.Fatalf("%d servers, %v", n, err)
 				}
 			}
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 16<<20 {
-				t.Errorf("%d bytes more in memory", grown)
+			// What is in a pool takes two collections, and what is being read has its time.
+			grown := int64(0)
+			for {
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				if grown = int64(after.HeapAlloc) - int64(before.HeapAlloc); grown <= 16<<20 {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%d bytes more in memory", grown)
+				}
 			}
 			if stats := c.Stats(); stats.Refused == 0 {
 				t.Errorf("nothing was refused: %+v", stats)

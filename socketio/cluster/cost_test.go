@@ -5,17 +5,20 @@ package cluster
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"c100k/internal/procfs"
 	"c100k/socketio"
@@ -24,14 +27,23 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 	"github.com/redis/rueidis"
+	"golang.org/x/sys/unix"
 )
 
-// childRedis is set in a process that is a server for the benchmark: the Redis that it joins.
-const childRedis = "C100K_CLUSTER_TEST_REDIS"
+// childRedis is set in a process that is a server for the benchmarks: the Redis that it joins.
+// childFloor says that it is one that does no more than it must: see serveFloor.
+const (
+	childRedis = "C100K_CLUSTER_TEST_REDIS"
+	childFloor = "C100K_CLUSTER_TEST_FLOOR"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childRedis); path != "" {
-		if err := serveChild(path); err != nil {
+		serve := serveChild
+		if os.Getenv(childFloor) != "" {
+			serve = serveFloor
+		}
+		if err := serve(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -56,6 +68,76 @@ func serveChild(path string) error {
 	_, err = bufio.NewReader(os.Stdin).ReadByte()
 	_ = err // the end of the input
 	return nil
+}
+
+// benchClients is how many clients each server has in the benchmarks.
+const benchClients = 10
+
+// serveFloor does what no server can do without, and nothing else: one thread waits in read for a
+// message of Redis, and writes it to each of its clients. Nothing is decoded; the clients are given
+// events of a size that does not depend on the message. It ends with its last client.
+func serveFloor(path string) error {
+	runtime.LockOSThread()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	var clients []int
+	for range benchClients {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		if err := floorHandshake(c); err != nil {
+			return err
+		}
+		f, err := c.(*net.TCPConn).File()
+		if err != nil {
+			return err
+		}
+		clients = append(clients, int(f.Fd()))
+	}
+	redis, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Connect(redis, &unix.SockaddrUnix{Name: path}); err != nil {
+		return err
+	}
+	if _, err := unix.Write(redis, appendCommand(nil, "PSUBSCRIBE", "socket.io#/#*")); err != nil {
+		return err
+	}
+	event := []byte(`42["m","` + strings.Repeat("x", 128) + `"]`)
+	frame := append([]byte{0x81, 126, byte(len(event) >> 8), byte(len(event))}, event...)
+	out := bytes.Repeat(frame, 100)
+	in := make([]byte, subBufferBytes)
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(redis), uintptr(unsafe.Pointer(&in[0])), uintptr(len(in)))
+		if errno != 0 || int(n) <= 0 {
+			return errno
+		}
+		messages := bytes.Count(in[:n], []byte("\r\npmessage\r\n")) // Redis writes whole ones
+		if messages == 0 {
+			continue
+		}
+		for _, fd := range clients {
+			if _, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&out[0])), uintptr(messages*len(frame))); errno != 0 {
+				return errno
+			}
+		}
+	}
+}
+
+// floorHandshake answers what listener sends.
+func floorHandshake(c net.Conn) error {
+	if _, err := ws.Upgrade(c); err != nil {
+		return err
+	}
+	if _, err := wsutil.ReadClientText(c); err != nil {
+		return err
+	}
+	return wsutil.WriteServerText(c, []byte(`40{"sid":"x"}`))
 }
 
 // listener is a client that counts events.
@@ -107,11 +189,17 @@ func (rw readWriter) Read(p []byte) (int, error) { return rw.Reader.Read(p) }
 // BenchmarkReceived: a cluster of a server of Node and one of ours, with ten clients each, gets the
 // same broadcasts of 128 bytes from an emitter, one at a time or in bursts. It reports the
 // processor time of each.
-func BenchmarkReceived(b *testing.B) {
+func BenchmarkReceived(b *testing.B) { benchmarkReceived(b) }
+
+// BenchmarkReceivedFloor is BenchmarkReceived with serveFloor in the place of our server: no server
+// on this machine can take less.
+func BenchmarkReceivedFloor(b *testing.B) { benchmarkReceived(b, childFloor+"=yes") }
+
+func benchmarkReceived(b *testing.B, env ...string) {
 	path := needRedis(b)
 	node, nodeAddress := startNodeProcess(b, "redis", "ioredis", path, "a")
 	cmd := exec.Command(os.Args[0])
-	cmd.Env, cmd.Stderr = append(os.Environ(), childRedis+"="+path), os.Stderr
+	cmd.Env, cmd.Stderr = append(append(os.Environ(), childRedis+"="+path), env...), os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -126,7 +214,7 @@ func BenchmarkReceived(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const clients = 10
+	const clients = benchClients
 	var atNode, atOurs atomic.Int64
 	for range clients {
 		listener(b, nodeAddress, &atNode)

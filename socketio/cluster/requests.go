@@ -73,10 +73,20 @@ func (a *adapter) sent(r *request, receivers int, err error) {
 		return
 	}
 	a.mu.Lock()
-	r.sent, r.receivers = true, receivers
+	r.sent, r.receivers = true, countable(receivers)
 	over := a.check(r)
 	a.mu.Unlock()
 	over.end()
+}
+
+// countable is the number of subscribers that a request was sent to, where that says how many
+// servers there are. This server is one of them; where nobody has got the request, its own
+// subscription is being made anew, and those of others may be too.
+func countable(receivers int) int {
+	if receivers < 1 {
+		return -1
+	}
+	return receivers
 }
 
 // drop removes a request and reports whether it was there. Under mu.
@@ -108,6 +118,7 @@ func (a *adapter) check(r *request) *request {
 
 // judge sets the error of a request that is over: if servers are missing, who they are. Under mu.
 func (a *adapter) judge(r *request) {
+	a.roll.answered(r)
 	missing := a.roll.missing(r)
 	if missing == 0 && len(r.failed) == 0 {
 		return

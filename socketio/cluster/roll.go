@@ -54,7 +54,7 @@ func (a *adapter) probe() {
 	// A probe that cannot be sent says nothing about the servers.
 	err := a.send(&m, nil, func(receivers int, err error) {
 		a.mu.Lock()
-		r.receivers, r.sent = receivers, err == nil
+		r.receivers, r.sent = countable(receivers), err == nil
 		a.check(r)
 		a.mu.Unlock()
 	})
@@ -91,14 +91,8 @@ func (o *roll) take(r *request) {
 	now := time.Now()
 	o.total = r.heard()
 	if r.receivers >= 0 {
-		o.gap = r.receivers - 1 - o.total
-		switch {
-		case !o.probed:
-			o.lowest, o.lowestBefore, o.lowestSince = o.gap, o.gap, now
-		case now.Sub(o.lowestSince) > silentFor/2:
-			o.lowestBefore, o.lowest, o.lowestSince = o.lowest, o.gap, now
-		}
-		o.lowest = min(o.lowest, o.gap)
+		o.gap = max(r.receivers-1-o.total, 0)
+		o.answered(r)
 	}
 	o.probed = true
 	for uid, at := range o.seen {
@@ -106,6 +100,22 @@ func (o *roll) take(r *request) {
 			delete(o.seen, uid)
 		}
 	}
+}
+
+// answered notes how many subscribers have not answered a request that is over, or a probe. Those
+// that have are servers, however late they were another time.
+func (o *roll) answered(r *request) {
+	if r.receivers < 0 {
+		return
+	}
+	now, gap := time.Now(), max(r.receivers-1-r.heard(), 0)
+	switch {
+	case o.lowestSince.IsZero():
+		o.lowest, o.lowestBefore, o.lowestSince = gap, gap, now
+	case now.Sub(o.lowestSince) > silentFor/2:
+		o.lowestBefore, o.lowest, o.lowestSince = o.lowest, gap, now
+	}
+	o.lowest = min(o.lowest, gap)
 }
 
 // heard records that a server has answered.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +109,11 @@ func TestNodeHangs(t *testing.T) {
 	if err := cmd.Process.Signal(sigStop); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "it hangs", func() bool { // a signal takes effect when it is seen
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return err == nil && strings.HasPrefix(state, "T")
+	})
 	for range 2 {
 		if _, err := io.FetchSockets(ctx); !errors.Is(err, socketio.ErrPartial) {
 			t.Errorf("while it hangs: %v", err)

@@ -17,7 +17,7 @@ const BLOCKED = 2;         // failed WebSockets in a row after which events are 
 const RARELY = 300e3;      // ms: no pause between WebSockets is drawn from more while events come
 const SILENT = 75e3;       // ms without a byte after which a stream of events is given up: heartbeats come each 30 s
 
-/** A refusal: `code` is the node's, or one of `lost`, `timeout`, `overloaded`, `unsupported`, `closed`. */
+/** A refusal: `code` is the node's, or one of `lost`, `timeout`, `overloaded`, `closed`. */
 export class Failure extends Error {
   constructor(code, message) {
     super(message || code);
@@ -36,14 +36,17 @@ const call = (functions, value) => {
 };
 const bytesOf = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
 
-// The query of a stream of events: what a subscribe command says in its topics.
-const queryOf = wishes => {
+// What is wanted, topics and watches, in words that the node understands.
+const wishOf = want => want.wish?.() ?? want;
+
+// The address of a stream of events that brings it.
+const streamOf = wishes => {
   const query = new URLSearchParams({ form: 'c100k.v1' });
-  for (const { topic, after, last, rewind } of wishes.map(w => w.topic ? w : { topic: w })) {
-    query.append('topic', topic);
-    query.append('from', after ?? (last ? 'last=' + last : rewind ? 'rewind=' + rewind : ''));
+  for (const { topic, after, last, rewind, hearer } of wishes.map(w => w.topic ? w : { topic: w })) {
+    query.append(hearer ? 'watch' : 'topic', topic);
+    if (!hearer) query.append('from', after ?? (last ? 'last=' + last : rewind ? 'rewind=' + rewind : ''));
   }
-  return query;
+  return 'sse?' + query;
 };
 
 /** A topic that the client wants, and where it is in it. */
@@ -150,16 +153,17 @@ export class Client {
     return () => {
       this.#watches.delete(watch);
       if (this.#opened && ![...this.#watches].some(w => w.topic === topic)) this.#command({ type: 'presence', topic, watch: false }, ignore, ignore);
+      this.#streamAnew();
     };
   }
 
   #watch(watch) {
     const { topic, hearer } = watch, failed = e => {
       if (e.code === 'overloaded') setTimeout(() => this.#watches.has(watch) && this.#watch(watch), draw(LONGEST));
-      else if (e.code !== 'lost' && e.code !== 'closed') this.#tell('error', Object.assign(e, { topic }));
+      else if (e.code !== 'lost' && e.code !== 'closed') this.#refused(watch, e);
     };
     if (this.#opened) this.#command({ type: 'presence', topic, watch: true }, m => call([hearer], m), failed);
-    else if (this.#events?.open) failed(new Failure('unsupported'));
+    else this.#streamAnew();
   }
 
   // ---- connecting
@@ -320,10 +324,12 @@ export class Client {
     topic.done();
   }
 
-  #refused(topic, e) {
-    this.#topics.delete(topic.name);
-    topic.failed(e);
-    this.#tell('error', Object.assign(e, { topic: topic.name }));
+  // A topic or a watch is not allowed, and is given up.
+  #refused(want, e) {
+    this.#topics.delete(want.name);
+    this.#watches.delete(want);
+    want.failed?.(e);
+    this.#tell('error', Object.assign(e, { topic: want.name ?? want.topic }));
   }
 
   // ---- what the node says
@@ -442,7 +448,7 @@ export class Client {
   }
 
   async #stream() {
-    const open = this.#events?.open, topics = [...this.#topics.values()];
+    const open = this.#events?.open, topics = [...this.#topics.values()], wants = [...topics, ...this.#watches];
     this.#endEvents();
     const events = this.#events = Object.assign(new AbortController(), { open });
     let timer, began, why;
@@ -452,8 +458,8 @@ export class Client {
       const token = this.#token ?? await this.#options.token?.();
       if (events !== this.#events) return;
       this.#token = token;
-      const wishes = topics.map(topic => topic.wish());
-      const response = await this.#fetch('sse?' + queryOf(wishes), { signal: events.signal });
+      const wishes = wants.map(wishOf);
+      const response = await this.#fetch(streamOf(wishes), { signal: events.signal });
       const reader = response.body.getReader(), decoder = new TextDecoder();
       for (let text = '', part; !(part = await reader.read()).done;) {
         within(SILENT);
@@ -484,7 +490,7 @@ export class Client {
       why = e;
       if (e.status === 401) this.#token = undefined;
       clearTimeout(timer);
-      if (events === this.#events && await this.#findRefused(topics, e) && events === this.#events) return this.#stream();
+      if (events === this.#events && await this.#findRefused(wants, e) && events === this.#events) return this.#stream();
     }
     clearTimeout(timer);
     if (events !== this.#events) return;
@@ -497,23 +503,22 @@ export class Client {
   #streaming(events) {
     events.open = true;
     this.#become('open');
-    for (const watch of this.#watches) this.#watch(watch);
     for (const entry of this.#queue.splice(0)) this.#post(...entry);
   }
 
-  // Where one of the topics was refused, and with it all, each is tried alone. Tells whether there is
+  // Where one of them was refused, and with it all, each is tried alone. Tells whether there is
   // another wish now.
-  async #findRefused(topics, e) {
+  async #findRefused(wants, e) {
     let changed = false;
-    for (const topic of e.status === 400 || e.status === 403 ? topics : []) {
-      const one = new AbortController(), wish = topic.wish();
+    for (const want of e.status === 400 || e.status === 403 ? wants : []) {
+      const one = new AbortController();
       const timer = setTimeout(() => one.abort(), OPENING);
       try {
-        if (topics.length === 1) throw e;
-        await this.#fetch('sse?' + queryOf([wish]), { signal: one.signal });
+        if (wants.length === 1) throw e;
+        await this.#fetch(streamOf([wishOf(want)]), { signal: one.signal });
       } catch (e) {
-        if (e.status === 403 && topic.position) topic.position = undefined; // not what is kept of it
-        else if (e.status === 400 || e.status === 403) this.#refused(topic, e);
+        if (e.status === 403 && want.position) want.position = undefined; // not what is kept of it
+        else if (e.status === 400 || e.status === 403) this.#refused(want, e);
         else continue;
         changed = true;
       } finally {

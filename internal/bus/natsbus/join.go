@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/url"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"c100k/internal/bus"
+	"c100k/internal/jitter"
 )
 
 // Options say where the bus is and who joins it.
@@ -159,7 +159,7 @@ func transport(o *Options, timeout time.Duration, log *slog.Logger) []nats.Optio
 		nats.ReconnectBufSize(-1),
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // a server that restarts may know its users a moment later
-		nats.CustomReconnectDelay(reconnectDelay),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration { return jitter.Reconnect(attempts, reconnectDelayMax) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("the bus has trouble", "err", err)
 		}),
@@ -188,13 +188,6 @@ func (b *Bus) options(o *Options, timeout time.Duration, log *slog.Logger) []nat
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	)
-}
-
-// reconnectDelay grows with the attempts, and is spread, so that the nodes do not come back all at
-// once.
-func reconnectDelay(attempts int) time.Duration {
-	most := min(reconnectDelayMax/10*time.Duration(max(attempts, 1)), reconnectDelayMax)
-	return most/2 + rand.N(most/2)
 }
 
 func (b *Bus) subscribe(timeout time.Duration) error {

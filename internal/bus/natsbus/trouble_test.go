@@ -464,14 +464,6 @@ func TestRedactedURL(t *testing.T) {
 	}
 }
 
-func TestReconnectDelay(t *testing.T) {
-	for attempts := range 100 {
-		if d := reconnectDelay(attempts); d <= 0 || d > reconnectDelayMax {
-			t.Errorf("attempt %d: %v", attempts, d)
-		}
-	}
-}
-
 // A server that accepts and says nothing is given up on in time.
 func TestServerSaysNothing(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

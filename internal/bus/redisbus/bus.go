@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"c100k/internal/bus"
+	"c100k/internal/jitter"
 	"c100k/internal/redisurl"
 )
 
@@ -152,18 +152,11 @@ func (b *Bus) comeBack() *session {
 		}
 		b.Disconnected(err.Error())
 		select {
-		case <-time.After(reconnectDelay(attempts)):
+		case <-time.After(jitter.Reconnect(attempts, reconnectDelayMax)):
 		case <-b.stop:
 			return nil
 		}
 	}
-}
-
-// reconnectDelay grows with the attempts, and is spread, so that the nodes do not come back all at
-// once.
-func reconnectDelay(attempts int) time.Duration {
-	most := min(reconnectDelayMax/10*time.Duration(max(attempts, 1)), reconnectDelayMax)
-	return most/2 + rand.N(most/2)
 }
 
 // carrier is a Bus as its Core sees it.

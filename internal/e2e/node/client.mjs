@@ -11,10 +11,20 @@ let random = 0.999; // what Math.random draws
 const load = clock => new Function('setTimeout', 'clearTimeout', 'performance', 'Math', script + '\nreturn c100k')(
   clock.setTimeout, clock.clearTimeout, clock.performance, Object.assign(Object.create(Math), { min: Math.min, random: () => random }));
 
+// Sockets that wait for their first message. The clock stands still meanwhile: how long it takes is up to the machine.
+const begun = new Set();
+class Watched extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    begun.add(this);
+    for (const event of ['message', 'close']) this.on(event, () => begun.delete(this));
+  }
+}
+
 // A client that keeps what it is told.
 function make(url, options = {}) {
   const clock = new Clock(), { Client } = load(clock);
-  const client = new Client(url, { WebSocket, ...options });
+  const client = new Client(url, { WebSocket: Watched, ...options });
   const told = [];
   for (const event of ['state', 'message', 'resumed', 'caughtup', 'reset', 'gap', 'error']) client.on(event, value => told.push([event, value]));
   return Object.assign(client, {
@@ -23,6 +33,8 @@ function make(url, options = {}) {
     data: () => told.filter(([e]) => e === 'message').map(([, m]) => m.data),
     // Waits for a condition, while a millisecond goes by each time that it is asked for.
     until: f => until(() => { clock.advance(1); return f(); }),
+    // The same with a second each time, but for the time that a socket takes to open.
+    later: f => until(() => { if (begun.size === 0) clock.advance(1000); return f(); }),
     is: async state => until(() => client.state === state),
     // Waits until the client waits, and lets its pause end.
     again: async () => { await client.is('waiting'); clock.advance(told.filter(([e]) => e === 'state').at(-1)[1].delay); },
@@ -306,7 +318,7 @@ test('events in place of a WebSocket', async () => {
   await text(name, 'before the change');
   await until(() => c.data().includes('before the change'));
   proxy.blocking = false;
-  await until(() => { c.clock.advance(1000); return c.transport === 'websocket'; });
+  await c.later(() => c.transport === 'websocket');
   await text(name, 'after the change');
   await until(() => c.data().includes('after the change'));
   equal(c.data().filter(d => typeof d === 'string' && /change/.test(d)), ['before the change', 'after the change']);
@@ -319,7 +331,7 @@ test('events go on while WebSockets fail', async () => {
   c.subscribe(name).ready.then(() => { ready = true; });
   await c.until(() => ready);
   // The second one begins when the client has seen the end of the first.
-  await until(() => { c.clock.advance(1000); return proxy.blocked >= before + 2; });
+  await c.later(() => proxy.blocked >= before + 2);
   await text(name, 'still heard');
   await until(() => c.data().includes('still heard'));
   equal([c.state, c.transport], ['open', 'sse']);
@@ -354,13 +366,32 @@ test('publish and presence without a WebSocket', async () => {
   await until(async () => (await c.presence(name)).count === 1);
   equal((await c.presence(name)).members.map(m => m.sub), ['u1']);
   equal(await rejected(c.presence('secret')), 'forbidden');
-  // Changes do not come over events, and the client says so; what it watches comes with a WebSocket.
-  c.watch(name, p => seen.push(p));
-  await until(() => c.of('error').some(e => e.code === 'unsupported' && e.topic === name));
+  // Changes come over events too.
+  const empty = topic(), end = c.watch(empty, p => seen.push(p));
+  await c.until(() => seen.length === 1);
+  equal([seen[0].count, seen[0].members], [0, []]);
+  const d = await open(base + '/ws', options), own = d.subscribe(empty);
+  await c.until(() => seen.length === 2);
+  equal([seen[1].count, seen[1].joined.map(m => m.sub)], [1, ['u1']]);
+  // One that is refused takes nothing else away.
+  c.watch('secret', () => {});
+  await c.until(() => c.of('error').some(e => e.code === 'refused' && e.topic === 'secret'));
+  const pages = () => seen.filter(p => p.members);
+  await c.until(() => pages().length === 2); // of the stream that is opened anew
+  equal(pages()[1].members.map(m => m.sub), ['u1']);
+  own.unsubscribe();
+  await c.until(() => seen.at(-1).left?.length === 1);
+  await text(name, 'still heard');
+  await until(() => c.data().includes('still heard'));
+  equal([c.state, c.transport], ['open', 'sse']);
+  end();
+  const again = [];
+  c.watch(name, p => again.push(p));
+  await c.until(() => again.length === 1);
   proxy.blocking = false;
-  await until(() => { c.clock.advance(1000); return c.transport === 'websocket' && seen.length; });
-  equal(seen[0].members.map(m => m.sub), ['u1']);
-  c.close();
+  await c.later(() => c.transport === 'websocket' && again.length === 2);
+  equal(again.map(p => p.members.map(m => m.sub)), [['u1'], ['u1']]);
+  c.close(); d.close();
   await until(() => proxy.open === 0);
 });
 test('publishing by a page of the backend', async () => {

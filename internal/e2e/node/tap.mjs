@@ -5,7 +5,7 @@ import http from 'node:http';
 export const [, , base, admin, ...rest] = process.argv; // ws://host:port, http://host:port
 const tests = [];
 export const test = (name, f) => tests.push([name, f]);
-const PATIENCE = Number(process.env.C100K_E2E_PATIENCE || 45000); // ms a test
+const PATIENCE = Number(process.env.C100K_E2E_PATIENCE || 90000); // ms a test
 
 export async function run() {
   for (const [name, f] of tests) {

@@ -4,7 +4,6 @@ package jetstream
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -122,7 +121,13 @@ func (s *Store) answered(m *nats.Msg) {
 	case s.hub == nil:
 		s.doneHere(uint32(number), offset)
 	default:
-		s.appends.Answer(uint32(number), offset)
+		switch p := s.appends.Answer(uint32(number), offset); {
+		case !s.opt.Alone:
+		case p != nil:
+			s.comeAnswered(p, offset)
+		default:
+			s.comeLate(m.Data, offset)
+		}
 	}
 }
 
@@ -139,27 +144,13 @@ func (s *Store) doneHere(number uint32, offset uint64) {
 	}
 }
 
-// repeated is for a message whose key was there: was it the same message?
+// repeated is for a message whose key was there: the answer is that of the first one.
 func (s *Store) repeated(number uint32, offset uint64) {
-	p := s.appends.Take(number)
-	if p == nil || p.Done == nil {
-		return
-	}
-	st := s.of(p.Topic)
-	s.sinks.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-		defer cancel()
+	if p := s.appends.Take(number); p != nil && p.Done != nil {
 		a := history.Appended{Repeated: true}
-		a.Position = broadcast.Position{Epoch: st.epoch, Offset: offset}
-		list, err := s.get(ctx, st, &getRequest{Seq: offset})
-		if err == nil && len(list) == 1 {
-			same := list[0].Kind == p.Post.Kind && bytes.Equal(list[0].Payload, p.Post.Payload)
-			if !same {
-				a = history.Appended{Err: history.ErrKeyReused}
-			}
-		}
+		a.Position = broadcast.Position{Epoch: s.of(p.Topic).epoch, Offset: offset}
 		p.Done(a)
-	})
+	}
 }
 
 // parseAnswer reads an acknowledgement: {"stream":"S", "seq":N}, with "duplicate": true for a key

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"c100k/broadcast"
 	"c100k/internal/history"
 	"c100k/internal/natsd"
@@ -24,25 +22,20 @@ func processorTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkAppend is a publish of 128 bytes to a topic with durable history on a node that is
-// alone: the queue, the server in the process, its file, and the way back into the hub. cpu-ns/op
-// is the processor time of all of it.
+// alone, and on one with workers: the queue, the server in the process, its file, and the way back
+// into the hub. cpu-ns/op is the processor time of all of it.
 func BenchmarkAppend(b *testing.B) {
-	for _, topics := range []int{1, 1000, 100_000} {
-		b.Run(fmt.Sprint(topics, " topics"), func(b *testing.B) {
-			s, err := server.NewServer(&server.Options{
-				Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: b.TempDir(),
-				SyncInterval: 100 * time.Millisecond, DisableJetStreamBanner: true,
-			})
+	for i, topics := range []int{1, 1000, 100_000, 1, 1000, 100_000} {
+		alone := i < 3
+		b.Run(map[bool]string{true: "alone ", false: "workers "}[alone]+fmt.Sprint(topics, " topics"), func(b *testing.B) {
+			o := natsd.Store{Dir: b.TempDir(), SyncInterval: 100 * time.Millisecond}
+			s, err := natsd.Start(natsd.Options{Name: "one", PayloadBytesMax: 1 << 20, PendingBytesMax: 64 << 20, Store: &o})
 			if err != nil {
 				b.Fatal(err)
 			}
-			s.Start()
-			defer func() { s.Shutdown(); s.WaitForShutdown() }()
-			if !s.ReadyForConnections(patience) {
-				b.Fatal("the NATS server does not start")
-			}
+			defer s.Close()
 			rules, _ := history.ParseRules([]string{"a.>=100,5m"})
-			store, err := Open(b.Context(), Options{URL: s.ClientURL(), Name: b.Name(), Rules: rules, Now: clock})
+			store, err := Open(b.Context(), Options{URL: s.URL(), Name: b.Name(), Rules: rules, Owner: true, Alone: alone, Now: clock})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -3,6 +3,7 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,7 @@ func (s *Store) warm(ctx context.Context) error {
 	for i, st := range s.streams {
 		st.mu.Lock() // what comes meanwhile waits
 		defer st.mu.Unlock()
-		sub, err := s.conn.Subscribe(st.live+"*", func(m *nats.Msg) { s.arrivedLive(st, m) })
-		if err == nil {
-			err = sub.SetPendingLimits(livePendingMax, livePendingBytesMax)
-		}
-		if err == nil {
-			err = s.conn.FlushTimeout(callTimeout)
-		}
+		err := s.follow(st)
 		if err == nil {
 			infos[i], err = s.js.StreamInfo(st.name, nats.Context(ctx))
 		}
@@ -58,6 +53,21 @@ func (s *Store) warm(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// follow has the server send what a stream stores from now on.
+func (s *Store) follow(st *stream) error {
+	if s.opt.Alone {
+		return nil // its answers say enough
+	}
+	sub, err := s.conn.Subscribe(st.live+"*", func(m *nats.Msg) { s.arrivedLive(st, m) })
+	if err == nil {
+		err = sub.SetPendingLimits(livePendingMax, livePendingBytesMax)
+	}
+	if err == nil {
+		err = s.conn.FlushTimeout(callTimeout)
+	}
+	return err
 }
 
 // warmFrom is the sequence from which a starting process takes the stream: its part of the bounds,
@@ -105,16 +115,57 @@ func (s *Store) arrived(st *stream, m *nats.Msg) {
 	if one.seq == 0 {
 		return // nobody but the server sends here
 	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
 	if one.topic, err = st.topicOf(m.Subject, st.live, err); err != nil {
 		one.foreign = true
 	}
+	s.come(st, &one)
+}
+
+// come takes a message that was stored just now, behind those before it.
+func (s *Store) come(st *stream, one *stored) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	if one.seq > st.reached.Load()+1 {
 		s.mend(st, one.seq-1)
 	}
 	if one.seq > st.reached.Load() {
-		s.deliver(st, &one)
+		s.deliver(st, one)
+	}
+}
+
+// comeAnswered is come, with Options.Alone, for a message of this process: all of it is here but
+// the number, which the answer has.
+func (s *Store) comeAnswered(p *history.Waiting, offset uint64) {
+	one := &stored{seq: offset, at: time.Now(), topic: p.Topic, Record: history.Record{
+		Forget: p.Forget, Kind: p.Post.Kind, Process: s.id, Number: p.Number(), Author: p.Post.From, Payload: p.Post.Payload,
+	}}
+	st := s.of(p.Topic)
+	if s.grouped() {
+		s.group.addDelivery(len(p.Post.Payload)+history.AppendOverheadBytes, func() { s.come(st, one) })
+		return
+	}
+	s.come(st, one)
+}
+
+// comeLate is comeAnswered for a message that nobody waits for any more: it is read from its
+// stream, which the answer names.
+func (s *Store) comeLate(answer []byte, offset uint64) {
+	for _, st := range s.streams {
+		if !bytes.Contains(answer, []byte(`"`+st.name+`"`)) {
+			continue
+		}
+		late := func() {
+			st.mu.Lock()
+			defer st.mu.Unlock()
+			if offset > st.reached.Load() {
+				s.mend(st, offset)
+			}
+		}
+		if s.grouped() {
+			s.group.add(late)
+		} else {
+			late()
+		}
 	}
 }
 

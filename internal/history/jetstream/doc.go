@@ -13,7 +13,8 @@
 //  3. The server sends what it has stored, in the order of the stream, to each process
 //     (deliver.go), which publishes the messages to its hub with their numbers. The process that
 //     has appended one knows it by the head of the record (record.go), and its publish is done. A
-//     number that was left out is a message that did not arrive; it is read from the stream.
+//     number that was left out is a message that did not arrive; it is read from the stream. With
+//     Options.Alone the server sends only its answers, which come in the order of the stream too.
 //
 // So an acknowledged message is stored, and all processes deliver in one order. (JetStream's
 // consumers would not do: what a stream drops, because its topic has more messages than are kept,

@@ -135,17 +135,7 @@ func TestAcknowledgedWhenSynced(t *testing.T) {
 func TestStoreInGroups(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) *storetest.Backing {
 		s := natsServer(t, t.TempDir(), server.RANDOM_PORT)
-		disk, err := nats.Connect(s.ClientURL())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(disk.Close)
-		if _, err := disk.Subscribe(testSync, func(m *nats.Msg) { _ = m.Respond(nil) }); err != nil {
-			t.Fatal(err)
-		}
-		if err := disk.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		syncs(t, s)
 		return &storetest.Backing{Shared: true, Open: func(t *testing.T, rules *history.Rules, now func() time.Duration) history.Store {
 			return openStore(t, s, Options{Rules: rules, Now: now, SyncSubject: testSync})
 		}}

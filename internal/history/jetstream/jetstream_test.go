@@ -28,7 +28,7 @@ func natsServer(t *testing.T, dir string, port int) *server.Server {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
 	return s

@@ -20,6 +20,7 @@ import (
 
 	"c100k/broadcast"
 	"c100k/internal/history"
+	"c100k/internal/jitter"
 )
 
 // Options say where the store is and what it keeps.
@@ -38,6 +39,9 @@ type Options struct {
 	BytesMax int64
 	// Owner tells that the server, alone, is in this process, which looks after the files.
 	Owner bool
+	// Alone tells that no other process uses the server. Then nothing is stored but what this process
+	// appends, and the answers say in what order: the server need not send it back.
+	Alone bool
 	// Replicated makes streams of three replicas where the server is one of a cluster.
 	Replicated bool
 	// SyncSubject is where the server is asked for a sync of what it has stored. If it is not empty,
@@ -141,10 +145,7 @@ func (s *Store) connectOptions() []nats.Option {
 		nats.ReconnectBufSize(-1), // what is not sent is refused, not kept for later
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(),
-		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			most := min(reconnectDelayMax/10*time.Duration(max(attempts, 1)), reconnectDelayMax)
-			return most/2 + rand.N(most/2)
-		}),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration { return jitter.Reconnect(attempts, reconnectDelayMax) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if !s.closed() {
 				s.complain("it is disconnected", err)
@@ -280,8 +281,10 @@ func (s *Store) streamConfig(st *stream, pattern string) *nats.StreamConfig {
 		MaxMsgsPerSubject: int64(st.keep.Count), MaxAge: max(st.keep.Age, keyWindow), Duplicates: keyWindow,
 		MaxMsgs: -1, MaxBytes: -1, MaxConsumers: -1, MaxMsgSize: -1,
 		Storage: nats.FileStorage, Replicas: 1, AllowDirect: true,
-		RePublish: &nats.RePublish{Source: st.prefix + "*", Destination: st.live + "{{wildcard(1)}}"},
-		Metadata:  map[string]string{metaEpoch: newEpoch(), metaPattern: pattern},
+		Metadata: map[string]string{metaEpoch: newEpoch(), metaPattern: pattern},
+	}
+	if !s.opt.Alone {
+		c.RePublish = &nats.RePublish{Source: st.prefix + "*", Destination: st.live + "{{wildcard(1)}}"}
 	}
 	if st.keep.Age == 0 {
 		c.MaxAge = 0
@@ -348,19 +351,20 @@ func (st *stream) adopt(info *nats.StreamInfo) error {
 	return nil
 }
 
-// updateStream gives a stream the bounds of its rule, if it has others. If it is to keep more
-// messages of a topic, what it has dropped before is not known any more, and the stream notes up to
-// where.
+// updateStream gives a stream the bounds of its rule, and what Options.Alone needs, if it has
+// others. If it is to keep more messages of a topic, what it has dropped before is not known any
+// more, and the stream notes up to where.
 func (s *Store) updateStream(ctx context.Context, st *stream, info *nats.StreamInfo, want *nats.StreamConfig) (*nats.StreamInfo, error) {
 	now := info.Config
-	if now.MaxMsgsPerSubject == want.MaxMsgsPerSubject && now.MaxAge == want.MaxAge && now.MaxBytes == want.MaxBytes {
+	sends := (now.RePublish != nil) == (want.RePublish != nil)
+	if sends && now.MaxMsgsPerSubject == want.MaxMsgsPerSubject && now.MaxAge == want.MaxAge && now.MaxBytes == want.MaxBytes {
 		return info, nil
 	}
 	if want.MaxMsgsPerSubject > now.MaxMsgsPerSubject {
 		st.raised.Store(info.State.LastSeq)
 		now.Metadata[metaRaised] = strconv.FormatUint(info.State.LastSeq, 10)
 	}
-	now.MaxMsgsPerSubject, now.MaxAge, now.MaxBytes = want.MaxMsgsPerSubject, want.MaxAge, want.MaxBytes
+	now.MaxMsgsPerSubject, now.MaxAge, now.MaxBytes, now.RePublish = want.MaxMsgsPerSubject, want.MaxAge, want.MaxBytes, want.RePublish
 	return s.js.UpdateStream(&now, nats.Context(ctx))
 }
 

@@ -70,19 +70,7 @@ func startProcess(t *testing.T, s *server.Server, rules ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{log: &logText{}}
-	p.Store = openStore(t, s, Options{Rules: parsed, Now: clock, Logger: slog.New(slog.NewTextHandler(p.log, nil))})
-	t.Cleanup(func() { _ = p.Close() })
-	p.hub = broadcast.NewHub(broadcast.Options{
-		Shards: 1, Now: clock, Encoders: []broadcast.Encoder{func(dst []byte, m *broadcast.Message) []byte { return append(dst, m.Payload...) }},
-		EncodedBytesMax: func(_ broadcast.Form, m *broadcast.Message) int { return len(m.Payload) },
-		Positions:       p.First, Keep: func(topic string) broadcast.Keep { k, _ := parsed.Keep(topic); return k },
-		Older: true, Floor: p.Floor, Reached: p.Reached,
-	})
-	if err := p.Start(t.Context(), p.hub); err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return startWith(t, s, Options{Rules: parsed})
 }
 
 // publish stores a message and waits.

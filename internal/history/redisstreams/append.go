@@ -104,17 +104,16 @@ func (s *Store) command(ses *session, p *history.Waiting) rueidis.Completed {
 	}
 	r := history.Record{Forget: p.Forget, Kind: p.Post.Kind, Process: s.id, Number: p.Number(), Author: p.Post.From, Payload: p.Post.Payload}
 	record := rueidis.BinaryString(history.AppendRecord(make([]byte, 0, history.RecordHeadBytes+len(p.Post.From)+len(p.Post.Payload)), &r))
-	mark, digest := "0", ""
+	mark := "0"
 	if p.Forget {
 		mark = "1"
 	}
 	keys := append(make([]string, 0, 5), s.meta, s.live, s.list, s.topicKey(ses, p.Topic))
 	if p.Key != "" {
 		keys = append(keys, s.tag+ses.epoch+":k:"+hash([]byte(p.Topic+"\x00"+p.Key)))
-		digest = hash(append([]byte{byte(p.Post.Kind)}, p.Post.Payload...))
 	}
 	return ses.client.B().Evalsha().Sha1(appendDigest).Numkeys(int64(len(keys))).Key(keys...).
-		Arg(ses.life, p.Topic, record, mark, strconv.Itoa(keep.Count), strconv.FormatInt(age.Milliseconds(), 10), strconv.FormatInt(keep.Bytes, 10), digest).
+		Arg(ses.life, p.Topic, record, mark, strconv.Itoa(keep.Count), strconv.FormatInt(age.Milliseconds(), 10), strconv.FormatInt(keep.Bytes, 10)).
 		Arg(bounds[:]...).Build()
 }
 
@@ -146,8 +145,7 @@ func (s *Store) answered(ses *session, p *history.Waiting, text string, err erro
 		s.refuse([]*history.Waiting{p}, history.ErrAway)
 		return
 	}
-	had, repeated := strings.CutPrefix(text, "repeated ")
-	text, digest, _ := strings.Cut(had, " ")
+	text, repeated := strings.CutPrefix(text, "repeated ")
 	offset, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
 		s.refuse([]*history.Waiting{p}, fmt.Errorf("%w: %w", history.ErrUnsure, err))
@@ -156,8 +154,6 @@ func (s *Store) answered(ses *session, p *history.Waiting, text string, err erro
 	s.well()
 	position := broadcast.Position{Epoch: ses.epoch, Offset: offset}
 	switch {
-	case repeated && digest != hash(append([]byte{byte(p.Post.Kind)}, p.Post.Payload...)):
-		s.refuse([]*history.Waiting{p}, history.ErrKeyReused)
 	case repeated, s.hub == nil:
 		if s.queue.Take(p.Number()) != nil {
 			p.Finish(history.Appended{Repeated: repeated, Result: broadcast.Result{Position: position}})

@@ -61,11 +61,11 @@ return {epoch, now[1], now[2], tail, version, file}
 //
 //	KEYS  meta, live, index, stream of the topic, idempotency key if there is one
 //	ARGV  life, topic, record, "1" for a mark, and of the rule: count, age in milliseconds, bytes;
-//	      digest of the message, keyWindow in milliseconds, liveBytesMax, liveMessagesMax, topicsMax,
-//	      trimMax, entryOverheadBytes
+//	      keyWindow in milliseconds, liveBytesMax, liveMessagesMax, topicsMax, trimMax,
+//	      entryOverheadBytes
 //
-// It returns the number of the message; "life" if the life is over, "repeated NUMBER DIGEST" if the
-// key is there.
+// It returns the number of the message; "life" if the life is over, "repeated NUMBER" if the key is
+// there.
 const appendScript = `
 local function text(n) return string.format('%.0f', n) end
 local meta = redis.call('HMGET', KEYS[1], 'life', 'epoch', 'seq', 'gone', 'base', 'bytes', 'count', 'half')
@@ -75,7 +75,7 @@ if KEYS[5] then
   if had then return 'repeated ' .. had end
 end
 local topic, record, count, age, bytes = ARGV[2], ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local overhead = tonumber(ARGV[14])
+local overhead = tonumber(ARGV[13])
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local n = text(redis.call('HINCRBY', KEYS[1], 'seq', 1))
@@ -103,7 +103,7 @@ else
     redis.call('XADD', KEYS[4], 'MAXLEN', count, id, 'b', before, 'r', record)
   end
   redis.call('PEXPIRE', KEYS[4], age)
-  for _ = 1, tonumber(ARGV[13]) do
+  for _ = 1, tonumber(ARGV[12]) do
     local old = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
     if not old then break end
     local away = tonumber(string.match(old[1], '-(%d+)$')) < ms - age
@@ -113,21 +113,21 @@ else
     redis.call('XDEL', KEYS[4], old[1])
   end
   redis.call('ZADD', KEYS[3], n, topic)
-  if redis.call('ZCARD', KEYS[3]) > tonumber(ARGV[12]) then
+  if redis.call('ZCARD', KEYS[3]) > tonumber(ARGV[11]) then
     redis.call('HSET', KEYS[1], 'gone', text(tonumber(redis.call('ZPOPMIN', KEYS[3])[2])))
   end
 end
 
 redis.call('XADD', KEYS[2], id, 'e', meta[2], 't', topic, 'r', record)
 local live, messages = tonumber(meta[6]) + #record + #topic + overhead, tonumber(meta[7]) + 1
-if live > tonumber(ARGV[10]) or messages > tonumber(ARGV[11]) then
+if live > tonumber(ARGV[9]) or messages > tonumber(ARGV[10]) then
   redis.call('XTRIM', KEYS[2], 'MINID', text(tonumber(meta[8]) + 1))
   redis.call('HSET', KEYS[1], 'tail', meta[8], 'half', n)
   live, messages = 0, 0
 end
 redis.call('HSET', KEYS[1], 'bytes', text(live), 'count', text(messages))
 if KEYS[5] then
-  redis.call('SET', KEYS[5], n .. ' ' .. ARGV[8], 'PX', ARGV[9])
+  redis.call('SET', KEYS[5], n, 'PX', ARGV[8])
 end
 return n
 `

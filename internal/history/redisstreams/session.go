@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"c100k/internal/history"
+	"c100k/internal/jitter"
 )
 
 // errVersion is returned for a server that is too old.
@@ -184,9 +184,8 @@ func (s *Store) comeBack() *session {
 			return ses
 		}
 		s.log.Debug("the store of history does not come back yet", "err", err)
-		most := min(reconnectDelayMax/10*time.Duration(attempts), reconnectDelayMax)
 		select {
-		case <-time.After(most/2 + rand.N(most/2)):
+		case <-time.After(jitter.Reconnect(attempts, reconnectDelayMax)):
 		case <-s.stop:
 			return nil
 		}
