@@ -71,7 +71,7 @@ func (r *running) connectAll() {
 // so, and nothing waits for it; it gets connections again when it goes on.
 func TestHungWorkerIsOut(t *testing.T) {
 	r := start(t, func(o *Options) {
-		o.Liveness = Liveness{Beat: 20 * time.Millisecond, Out: 500 * time.Millisecond, Kill: time.Hour}
+		o.Liveness = Liveness{Beat: 20 * time.Millisecond, Out: 2 * time.Second, Kill: time.Hour}
 	})
 	pid := r.stats().Workers[2].PID
 	r.hang(pid)
@@ -114,7 +114,7 @@ func TestHungWorkerIsOut(t *testing.T) {
 // TestHungWorkerIsReplaced: a worker that stays silent is killed, and another has its place.
 func TestHungWorkerIsReplaced(t *testing.T) {
 	r := start(t, func(o *Options) {
-		o.Liveness = Liveness{Beat: 20 * time.Millisecond, Out: 500 * time.Millisecond, Kill: 1500 * time.Millisecond}
+		o.Liveness = Liveness{Beat: 20 * time.Millisecond, Out: 2 * time.Second, Kill: 4 * time.Second}
 	})
 	pid := r.stats().Workers[1].PID
 	r.hang(pid)
@@ -133,7 +133,7 @@ func TestHungWorkerIsReplaced(t *testing.T) {
 // TestDrainWithAHungWorker: a drain does not wait for a worker that hangs.
 func TestDrainWithAHungWorker(t *testing.T) {
 	r := start(t, func(o *Options) {
-		o.Liveness = Liveness{Beat: 20 * time.Millisecond, Out: 500 * time.Millisecond, Kill: time.Hour}
+		o.Liveness = Liveness{Beat: 20 * time.Millisecond, Out: 2 * time.Second, Kill: time.Hour}
 	})
 	r.hang(r.stats().Workers[0].PID)
 	if err := r.Shutdown(context.Background()); err != nil {
