@@ -72,6 +72,7 @@ func dialHTTP(t *testing.T, address string) *httpConn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { c.Close() }) // and the collector does not close it before
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}

@@ -90,9 +90,9 @@ func (s *serving) run(ctx context.Context) error {
 	s.warnOfLimits()
 	workers.LimitHeap(workers.ParentMemory(&config))
 	workers.SpareHeap()
-	// Signals from here on: a TERM during the start must not be lost.
-	signals, stop := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer stop()
+	// Signals from here on: a TERM during the start must not be lost. To the very end: one that comes
+	// while the process is ending must not replace its exit code.
+	signals, _ := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	// One processor more than loops: a loop that waits briefly keeps its own, and the acceptor, HTTP
 	// and the collector must not have to wait with it.
 	if config.Workers == 1 {

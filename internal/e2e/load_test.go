@@ -255,7 +255,7 @@ func TestLoadExitCodes(t *testing.T) {
 		"no stream":      {[]string{"http://" + n.public + "/"}, loadUnreachable, "no event stream"},
 		"a bound broken": {[]string{echo, "--conns", "5", "--for", "500ms", "--fail-if", "connect.max > 1ns", "--fail-if", "lost > 0"}, loadThreshold, "BROKEN"},
 		"too much":       {[]string{echo, "--conns", "5", "--for", "1s", "--rate", "10000000/s"}, loadBottleneck, "INVALID"},
-		"no topic":       {[]string{"http://" + n.public + "/sse", "--topic", "a"}, 2, "topic={topic}"},
+		"no topic":       {[]string{"http://" + n.public + "/events", "--topic", "a"}, 2, "topic={topic}"},
 		"no URL":         {nil, 2, "needs one URL"},
 		"bad bound":      {[]string{echo, "--fail-if", "deliver.p9 > 1s"}, 2, "did you mean deliver.p90?"},
 		"bad header":     {[]string{echo, "--header", "x"}, 2, "'Name: value'"},
