@@ -89,7 +89,9 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	s.warnOfLimits()
 	workers.LimitHeap(workers.ParentMemory(&config))
-	workers.SpareHeap()
+	if config.Workers == 1 { // each of many workers would keep as much
+		workers.SpareHeap()
+	}
 	// Signals from here on: a TERM during the start must not be lost. To the very end: one that comes
 	// while the process is ending must not replace its exit code.
 	signals, _ := s.signals(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)

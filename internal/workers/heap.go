@@ -12,7 +12,8 @@ import (
 const (
 	// heapSpareMin is how much a process may allocate at least between two collections, in bytes. A
 	// node without many connections has 5 MiB of heap, and with the percentage alone it would collect
-	// every 60 TLS handshakes: an eighth of what they cost. It is given back when the node is quiet.
+	// every 60 TLS handshakes: an eighth of what they cost. It is given back when the node is quiet. A
+	// node of many workers would have it many times.
 	heapSpareMin = 16 << 20
 
 	// heapPercent is GOGC where nothing else is said.

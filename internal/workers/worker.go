@@ -122,7 +122,6 @@ func (w *worker) prepare(ctx context.Context, opt WorkOptions) error {
 		}
 	}
 	LimitHeap(w.orders.Config.Memory)
-	SpareHeap()
 	config := w.config(w.orders.Config, w.orders.TLS)
 	config.OnListen = func(net.Addr, net.Addr) {
 		if err := w.tell("/worker/serving", nil, nil); err != nil {
